@@ -1,0 +1,3 @@
+"""Train Keras models on data larger than memory."""
+
+__version__ = "0.1.0"

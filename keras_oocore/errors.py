@@ -1,0 +1,29 @@
+"""Every exception a user can meet.
+
+Each takes one message, so that it crosses a process pool, and each message says what happened and where, what was
+expected, what was received and what to type next.
+"""
+
+
+class OutOfCoreError(Exception):
+    """Base of every error that keras_oocore raises on purpose."""
+
+
+class OptionError(OutOfCoreError, ValueError):
+    """An argument that cannot work, found before any data is read."""
+
+
+class DataError(OutOfCoreError, ValueError):
+    """Data on disk that is not what it should be."""
+
+
+class SampleError(DataError):
+    """One sample that cannot be read; the message names its file."""
+
+
+class DestinationError(OutOfCoreError, OSError):
+    """A file or folder that cannot be written: read-only, full, in use, or holding something else."""
+
+
+class MissingExtraError(OutOfCoreError, ImportError):
+    """An optional package that is not installed; the message holds the `pip install` line that mends it."""
