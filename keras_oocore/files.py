@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import IO
 
 import numpy as np
 
-from keras_oocore.errors import DestinationError
+from keras_oocore.errors import DataError, DestinationError, SampleError
 from keras_oocore.memory import format_bytes
 
 try:
@@ -21,7 +22,9 @@ except ImportError:  # Windows
     import msvcrt
 
 SPARE_BYTES = 16 * 10**6  # left free on a disk that is written to: directory entries and journals need some
+CHUNK_BYTES = 2**20
 TEMPORARY_PREFIX = ".keras_oocore-"
+BUSY = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
 
 
 @contextlib.contextmanager
@@ -42,7 +45,7 @@ def explained(path: str | os.PathLike) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def write_whole(path: str | os.PathLike, overwrite: bool = True) -> Iterator[IO[bytes]]:
+def write_whole(path: str | os.PathLike, overwrite: bool = True, durable: bool = True) -> Iterator[IO[bytes]]:
     """Open a binary file that takes the name `path` only once it is complete and on disk.
 
     A reader sees the old file or the whole new one, never a part; an exception or a kill leaves the old one.
@@ -50,6 +53,8 @@ def write_whole(path: str | os.PathLike, overwrite: bool = True) -> Iterator[IO[
     Args:
         path: the file to write; its folder is made when missing.
         overwrite: whether a file of that name may be replaced.
+        durable: whether to wait until the disk holds it, so that it outlives a power cut too. Thousands of small
+            files that can be made again are written much faster without.
 
     Raises:
         DestinationError: when it cannot be written, or exists and `overwrite` is `False`.
@@ -62,16 +67,28 @@ def write_whole(path: str | os.PathLike, overwrite: bool = True) -> Iterator[IO[
             with open(temporary, "xb") as file:
                 yield file
                 file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(file.fileno())
             publish(temporary, path, overwrite)
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
+    if durable:
+        sync_folder(path.parent)
 
 
 def temporary_name(path: str | os.PathLike) -> Path:
     """A hidden name beside `path` that nobody else uses."""
     return Path(path).parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+
+
+def remove_leftovers(directory: str | os.PathLike) -> int:
+    """How many temporary files of killed runs were removed from `directory`; call it as its one writer."""
+    with os.scandir(directory) as entries:
+        leftovers = [e.path for e in entries if re.fullmatch(rf"{re.escape(TEMPORARY_PREFIX)}[0-9a-f]{{16}}", e.name)]
+    for leftover in leftovers:
+        os.unlink(leftover)
+    return len(leftovers)
 
 
 def publish(temporary: str | os.PathLike, path: str | os.PathLike, overwrite: bool = False) -> None:
@@ -91,6 +108,16 @@ def publish(temporary: str | os.PathLike, path: str | os.PathLike, overwrite: bo
         os.unlink(temporary)
 
 
+def sync_folder(directory: str | os.PathLike) -> None:
+    """Wait until the disk holds the names in `directory`, where the system can say so (Windows cannot)."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def save_array(path: str | os.PathLike, array: np.ndarray) -> Path:
     """Save one array as `.npy`, whole or not at all, and never as a pickle.
 
@@ -104,10 +131,71 @@ def save_array(path: str | os.PathLike, array: np.ndarray) -> Path:
     return path
 
 
+def load_array(path: str | os.PathLike) -> np.ndarray:
+    """The array in one `.npy` file, never unpickled.
+
+    Raises:
+        DataError: when there is no such file, or it is damaged, or holds pickled Python objects.
+    """
+    name = os.fspath(path)
+    try:
+        with open(path, "rb") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except OSError as error:
+        raise DataError(f"Cannot read {name!r}: {error.strerror or error}.") from error
+    except ValueError as error:
+        if "allow_pickle" in str(error):
+            raise DataError(
+                f"{name!r} holds pickled Python objects, which could run any code and are not loaded. Save it again as "
+                f"plain text or numbers: np.save({name!r}, np.asarray(values.tolist()))"
+            ) from error
+        raise DataError(f"{name!r} is not a whole .npy file ({error}). Save it again with numpy.save.") from error
+
+
+def read_chunks(path: str | os.PathLike) -> Iterator[bytes]:
+    """A file's bytes in pieces, for copying; a file that cannot be read is named as the source that it is.
+
+    Raises:
+        SampleError: when it cannot be read. Not an OSError, which `write_whole` would take for the destination's.
+    """
+    try:
+        with open(path, "rb", buffering=0) as file:
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
+    except OSError as error:
+        raise SampleError(f"Cannot read {os.fspath(path)!r}: {error.strerror or error}.") from error
+
+
+def leaves_folder(name: str, any_system: bool = False) -> bool:
+    r"""Whether `name`, joined to a folder, lands outside it: it is absolute, or climbs above through `..`.
+
+    Args:
+        name: a path meant to be relative, with forward slashes.
+        any_system: judge it by Windows' rules too (backslashes, drive letters), as names that come from afar need.
+
+    >>> leaves_folder("cats/001.png"), leaves_folder("cats/../../001.png"), leaves_folder("/etc/passwd")
+    (False, True, True)
+    >>> leaves_folder(r"C:\001.png", any_system=True)
+    True
+    """
+    if any_system or os.name == "nt":
+        name = name.replace("\\", "/")
+        if name[1:2] == ":":
+            return True
+    depth = 0
+    for part in name.split("/"):
+        depth += -1 if part == ".." else part not in ("", ".")
+        if depth < 0:
+            return True
+    return name.startswith("/")
+
+
 def require_disk(directory: str | os.PathLike, needed_bytes: int, what: str) -> None:
     """Raise before the first byte when the disk under `directory` cannot hold `needed_bytes` of `what`."""
-    existing = next(folder for folder in (Path(directory).absolute(), *Path(directory).absolute().parents) if folder.exists())
-    free_bytes = shutil.disk_usage(existing).free
+    folder = Path(directory).absolute()
+    existing = next((folder for folder in (folder, *folder.parents) if folder.exists()), folder)
+    with explained(directory):
+        free_bytes = shutil.disk_usage(existing).free
     if free_bytes < needed_bytes + SPARE_BYTES:
         raise DestinationError(
             f"Not enough disk for {what}: {format_bytes(needed_bytes)} needed, {format_bytes(free_bytes)} free at "
@@ -123,17 +211,26 @@ def only_writer(directory: str | os.PathLike) -> Iterator[None]:
         DestinationError: when another process (or thread) holds it.
     """
     directory = Path(directory)
-    with explained(directory):
-        directory.mkdir(parents=True, exist_ok=True)
-        file = open(directory / f"{TEMPORARY_PREFIX}lock", "ab")
-    with file:
-        try:
-            if fcntl:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            else:
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError as error:
-            raise DestinationError(
-                f"Another process is writing {os.fspath(directory)!r}. Wait for it to finish, or choose another destination."
-            ) from error
+    with contextlib.ExitStack() as stack:
+        with explained(directory):
+            directory.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(open(directory / f"{TEMPORARY_PREFIX}lock", "ab"))
+            try:
+                _lock(file)
+            except OSError as error:
+                if error.errno not in BUSY:  # a network disk without locks
+                    raise
+                raise DestinationError(
+                    f"Another process is writing {os.fspath(directory)!r}. "
+                    "Wait for it to finish, or choose another destination."
+                ) from error
+        if fcntl:  # a child forked meanwhile shares the lock: closing our handle alone would leave it locked
+            stack.callback(fcntl.flock, file, fcntl.LOCK_UN)
         yield
+
+
+def _lock(file: IO[bytes]) -> None:
+    if fcntl:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    else:
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)

@@ -1,0 +1,177 @@
+"""Make batches in threads and stay ahead of the consumer, at most so many batches. It does not know what a batch is.
+
+Batches are numbered by tickets, integers that go up by one. Whoever asks for ticket t gets t+1, t+2, ... started.
+"""
+
+import atexit
+import heapq
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+IDLE_SECONDS = 2.0  # after which a thread without work ends; starting one again costs a tenth of a millisecond
+URGENT = -1  # goes before every ticket
+
+
+class Job(Protocol):
+    """One batch in the making."""
+
+    num_rows: int
+    rows_per_task: int
+
+    def fill(self, start: int, stop: int) -> None:
+        """Fill rows `start` to `stop`; called in threads, each row once."""
+
+    def finish(self) -> Any:
+        """The batch; called once, after the last row."""
+
+
+class BatchLoader:
+    """Makes batches ahead of time.
+
+    Args:
+        make_job: ticket → `Job`.
+        num_workers: threads; 0 makes each batch when it is asked for, in the thread that asks.
+        max_ahead: batches made before they are asked for.
+
+    >>> class Squares:
+    ...     num_rows, rows_per_task = 4, 2
+    ...     def __init__(self, ticket): self.rows = [ticket] * 4
+    ...     def fill(self, start, stop): self.rows[start:stop] = [row**2 for row in self.rows[start:stop]]
+    ...     def finish(self): return self.rows
+    >>> with BatchLoader(Squares, num_workers=2, max_ahead=3) as loader:
+    ...     [loader.get(ticket) for ticket in range(3)]
+    [[0, 0, 0, 0], [1, 1, 1, 1], [4, 4, 4, 4]]
+    """
+
+    def __init__(self, make_job: Callable[[int], Job], num_workers: int, max_ahead: int):
+        self.make_job = make_job
+        self.num_workers = num_workers
+        self.max_ahead = max_ahead
+        self._renew()
+        _loaders.add(self)
+
+    def _renew(self) -> None:
+        """No threads, no work: a new loader, or one that woke up in a forked child."""
+        self._changed = threading.Condition(threading.RLock())  # reentrant: `abandon` may run inside any line
+        self._tasks = []  # heap of (ticket, serial, job, future, start, stop)
+        self._ahead = {}  # ticket -> future of a batch that nobody asked for yet
+        self._threads = set()
+        self._num_waiting = 0
+        self._serial = 0
+        self._closed = False
+
+    def get(self, ticket: int) -> Any:
+        """The batch of `ticket`; the ones after it are started, those before it forgotten."""
+        if self.num_workers == 0:
+            return self.load(ticket)
+        with self._changed:
+            self._closed = False
+            last = ticket + self.max_ahead
+            for other in [other for other in self._ahead if not ticket <= other <= last]:
+                self._ahead.pop(other).cancel()
+            for other in range(ticket, last + 1):
+                if other not in self._ahead:
+                    self._ahead[other] = self._start(other, other)
+            future = self._ahead.pop(ticket)
+        return future.result()
+
+    def load(self, ticket: int) -> Any:
+        """The batch of `ticket`, made now and before all others, whatever was started."""
+        if self.num_workers == 0:
+            job = self.make_job(ticket)
+            job.fill(0, job.num_rows)
+            return job.finish()
+        with self._changed:
+            self._closed = False
+            future = self._start(ticket, URGENT)
+        return future.result()
+
+    def _start(self, ticket: int, priority: int) -> Future:
+        job, future = self.make_job(ticket), Future()
+        job.num_tasks_left = -(-job.num_rows // job.rows_per_task)
+        for start in range(0, job.num_rows, job.rows_per_task):
+            self._serial += 1
+            task = (priority, self._serial, job, future, start, min(start + job.rows_per_task, job.num_rows))
+            heapq.heappush(self._tasks, task)
+        self._changed.notify(min(job.num_tasks_left, self._num_waiting))
+        while len(self._threads) < min(self.num_workers, self._num_waiting + len(self._tasks)):
+            thread = threading.Thread(target=self._work, name="keras_oocore-loader", daemon=True)
+            thread.start()  # before it is counted: Ctrl-C may come between the two
+            self._threads.add(thread)
+        return future
+
+    def _work(self) -> None:
+        while task := self._next_task():
+            _, _, job, future, start, stop = task
+            try:
+                if not future.cancelled():
+                    job.fill(start, stop)
+                with self._changed:
+                    job.num_tasks_left -= 1
+                    complete = job.num_tasks_left == 0
+                if complete and future.set_running_or_notify_cancel():
+                    future.set_result(job.finish())
+            except BaseException as error:  # whatever it is, it must reach the one who waits
+                with self._changed:
+                    job.num_tasks_left = -1  # never complete
+                    if not future.done():
+                        future.set_exception(error)
+            del task, job, future  # or an idle thread would keep a batch alive
+
+    def _next_task(self) -> tuple | None:
+        """The task to do next, or `None` when this thread should end."""
+        with self._changed:
+            while not self._tasks and not self._closed:
+                self._num_waiting += 1
+                notified = self._changed.wait(IDLE_SECONDS)
+                self._num_waiting -= 1
+                if not notified and not self._tasks:
+                    break
+            if self._tasks and not self._closed:
+                return heapq.heappop(self._tasks)
+            self._threads.discard(threading.current_thread())
+            return None
+
+    def abandon(self) -> None:
+        """End the threads without waiting for them; safe in a finaliser, on any thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """End the threads and forget what was started. The next `get` starts anew."""
+        self.abandon()
+        for thread in list(self._threads):
+            if thread is not threading.current_thread():
+                thread.join()
+        with self._changed:
+            for task in self._tasks:
+                task[3].cancel()  # or another thread may wait for it forever
+            self._tasks.clear()
+            self._ahead.clear()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def __reduce__(self):
+        return BatchLoader, (self.make_job, self.num_workers, self.max_ahead)
+
+
+_loaders = weakref.WeakSet()
+
+
+def _in_all_loaders(method: Callable[[BatchLoader], None]) -> None:
+    for loader in list(_loaders):
+        method(loader)
+
+
+atexit.register(_in_all_loaders, BatchLoader.close)  # a daemon thread inside C code crashes a dying interpreter
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _in_all_loaders(BatchLoader._renew))

@@ -1,0 +1,200 @@
+"""One batch, from its place in the plan to what the model gets: samples read, labels and weights beside them.
+
+It does not know how many batches are made at a time, nor in which order Keras asks for them.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from keras_oocore.buffer_pool import BufferPool
+from keras_oocore.epoch_order import EpochOrder
+from keras_oocore.errors import OptionError, SampleError
+from keras_oocore.labels import Labels
+
+BLOCKS_PER_BATCH = 8  # with shuffle="block", so that a batch mixes neighbours from as many places
+
+
+class Samples(Protocol):
+    """All samples there are, of one shape, read by their numbers. Called from several threads; must pickle."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    rows_per_task: int
+
+    def __len__(self) -> int: ...
+
+    def name(self, sample: int) -> str:
+        """What a person calls the sample."""
+
+    def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
+        """Fill `out[i]` with sample `samples[i]`; returns why, by row, for those that cannot be read."""
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """How samples become batches; the arguments that every Sequence shares, checked."""
+
+    batch_size: int = 32
+    shuffle: bool | str = True
+    seed: int = 0
+    rescale: float | None = None
+    dtype: Any = None
+    data_format: str = "channels_last"
+    transform: Callable | None = None
+    on_error: str = "raise"
+    last_batch: str = "keep"
+
+    def __post_init__(self):
+        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int | np.integer) or self.batch_size < 1:
+            raise OptionError(f"`batch_size` should be a positive integer. Received: batch_size={self.batch_size!r}")
+        for name, choices in (
+            ("on_error", ("raise", "skip", "replace")),
+            ("last_batch", ("keep", "drop")),
+            ("data_format", ("channels_last", "channels_first")),
+        ):
+            if getattr(self, name) not in choices:
+                raise OptionError(f"`{name}` should be one of {choices}. Received: {name}={getattr(self, name)!r}")
+        if self.transform is not None and not callable(self.transform):
+            raise OptionError(f"`transform` should be a function. Received: transform={self.transform!r}")
+
+    def output_dtype(self, stored: np.dtype) -> np.dtype:
+        """What the model gets: `dtype` where given, else `float32` with `rescale`, else as stored."""
+        if self.dtype is None:
+            return stored if self.rescale is None else np.dtype(np.float32)
+        try:
+            return np.dtype(self.dtype)
+        except TypeError as error:
+            raise OptionError(f"`dtype` should be one that numpy has. Received: dtype={self.dtype!r}") from error
+
+
+class BatchMaker:
+    """Makes the batches of every epoch.
+
+    Args:
+        samples: what can be read.
+        labels: the label of every sample.
+        sample_weight: `(num_samples,)` weights, or `None`.
+        options: how samples become batches.
+    """
+
+    def __init__(self, samples: Samples, labels: Labels, sample_weight: np.ndarray | None, options: BatchOptions):
+        self.samples = samples
+        self.labels = labels
+        self.sample_weight = sample_weight
+        self.options = options
+        block_size = max(1, options.batch_size // BLOCKS_PER_BATCH)
+        self.order = EpochOrder(len(samples), options.shuffle, options.seed, block_size)
+        whole_batches, ragged = divmod(len(samples), options.batch_size)
+        self.num_batches = whole_batches + (ragged > 0 and options.last_batch == "keep")
+        self.dtype = options.output_dtype(samples.dtype)
+        self.converts = (
+            self.dtype != samples.dtype or options.rescale is not None or options.data_format == "channels_first"
+        )
+        shape = samples.shape
+        self.shape = (shape[-1], *shape[:-1]) if options.data_format == "channels_first" else shape
+        self.batch_bytes = options.batch_size * math.prod(shape) * self.dtype.itemsize
+        self.pool = BufferPool(self.batch_bytes, keep=0)
+        self.bad_samples = {}  # number of the sample -> its error
+
+    def planned(self, epoch: int, position: int) -> np.ndarray:
+        """The samples of the batch at `position` of the plan."""
+        start = position * self.options.batch_size
+        return self.order.samples(epoch, start, min(start + self.options.batch_size, len(self.samples)))
+
+    def job(self, ticket: int) -> "BatchJob":
+        """The batch of a ticket, which counts on from epoch to epoch."""
+        return BatchJob(self, *divmod(ticket, self.num_batches))
+
+
+class BatchJob:
+    """One batch in the making: `fill` all rows in any order, then `finish`."""
+
+    def __init__(self, maker: BatchMaker, epoch: int, position: int):
+        self.maker = maker
+        self.epoch = epoch
+        self.position = position
+        self.planned = maker.planned(epoch, position)
+        self.num_rows = len(self.planned)
+        self.rows_per_task = maker.samples.rows_per_task
+        size_bytes = self.num_rows * math.prod(maker.shape) * maker.dtype.itemsize
+        self.x = maker.pool.lease()[:size_bytes].view(maker.dtype).reshape(self.num_rows, *maker.shape)
+        self.failed = {}  # row -> error
+
+    def fill(self, start: int, stop: int) -> None:
+        """Read rows `start` to `stop`."""
+        for row, error in self._read(self.planned[start:stop], self.x[start:stop]).items():
+            self.failed[start + row] = error
+
+    def _read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
+        """Read samples and convert them on the way to `out`."""
+        maker, options = self.maker, self.maker.options
+        if not maker.converts:
+            return maker.samples.read(samples, out)
+        stored = np.empty((len(samples), *maker.samples.shape), maker.samples.dtype)
+        failed = maker.samples.read(samples, stored)
+        if options.data_format == "channels_first":
+            stored = np.moveaxis(stored, -1, 1)
+        if options.rescale is None:
+            np.copyto(out, stored, casting="unsafe")
+        else:
+            np.multiply(stored, np.float32(options.rescale), out=out, casting="unsafe")
+        return failed
+
+    def finish(self) -> Any:
+        """`x`, `(x, y)`, or `(x, y, sample_weight)` as Keras takes them."""
+        maker, x, samples = self.maker, self.x, self.planned
+        self.x = None  # the batch alone holds the buffer from here on
+        if self.failed:
+            x, samples = self._without_failed(x, samples)
+        y = maker.labels.take(samples)
+        if maker.options.transform is not None:
+            key = np.random.SeedSequence(maker.options.seed, spawn_key=(self.epoch, self.position))
+            x, y = self._transformed(x, y, np.random.default_rng(key))
+        if maker.sample_weight is not None:
+            return x, y, maker.sample_weight[samples]
+        return x if y is None else (x, y)
+
+    def _transformed(self, x: np.ndarray, y: np.ndarray | None, rng: np.random.Generator) -> tuple:
+        result = self.maker.options.transform(x, y, rng)
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise OptionError(
+                f"`transform(x, y, rng)` should return a tuple (x, y). Received: {type(result).__name__}"
+                + (f" of {len(result)}" if isinstance(result, tuple) else "")
+            )
+        return result
+
+    def _without_failed(self, x: np.ndarray, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and samples once those that cannot be read are skipped or replaced."""
+        on_error = self.maker.options.on_error
+        for row, error in sorted(self.failed.items()):
+            if on_error == "raise":
+                raise SampleError(f'{error} Mend or remove it, or pass on_error="skip" or "replace".') from error.__cause__
+            self.maker.bad_samples[int(samples[row])] = error
+        if on_error == "replace":
+            samples = samples.copy()
+            for row in sorted(self.failed):
+                samples[row] = self._replace(row, x[row : row + 1])
+            return x, samples
+        kept = np.delete(np.arange(self.num_rows), list(self.failed))
+        if not len(kept):
+            raise SampleError(
+                f"None of the {self.num_rows} samples of a batch can be read. First: {self.failed[min(self.failed)]}"
+            )
+        return x[kept], samples[kept]
+
+    def _replace(self, row: int, out: np.ndarray) -> int:
+        """Fill `out` with the plan's next readable sample after `row`, and return its number."""
+        maker = self.maker
+        first = self.position * maker.options.batch_size + row
+        for position in range(first + 1, first + len(maker.samples)):
+            position %= len(maker.samples)
+            samples = maker.order.samples(self.epoch, position, position + 1)
+            failed = self._read(samples, out)
+            if not failed:
+                return int(samples[0])
+            maker.bad_samples[int(samples[0])] = failed[0]
+        raise SampleError(f"No sample can be read. First: {self.failed[row]}")

@@ -1,0 +1,81 @@
+"""Which batch of the plan Keras gets when it asks for index i. It knows neither samples nor Keras's classes.
+
+Keras decides in which order it asks for batch indices; we decide which batches those are. While an epoch runs, the
+k-th new index asked for is bound to the k-th batch of the plan, and asking again returns the same batch: a bijection
+whatever Keras does, so that every batch is served exactly once a pass, in plan order.
+
+Behaviour of Keras 3.15.1 that this follows (`keras/src/trainers/epoch_iterator.py`, `backend/*/trainer.py`):
+`fit` opens with a build step that begins an epoch, draws a batch or two and throws them away; `reset()` of a new call
+of fit, evaluate or predict reads `num_batches` and then ends the epoch; an epoch stopped inside is never ended; with
+`steps_per_epoch` below the length one pass goes on over several epochs.
+"""
+
+import threading
+
+BUILD_BATCHES = 2  # the most that Keras's build step draws: one, and one of look-ahead
+
+
+class EpochPass:
+    """One pass over the plan, opened, bound and closed by the calls that Keras makes.
+
+    >>> order = EpochPass(num_batches=3)
+    >>> order.begin(); [order.bind(index) for index in (2, 0, 2, 1)]
+    [(0, 0), (0, 1), (0, 0), (0, 2)]
+    >>> order.end(); order.number
+    1
+    """
+
+    def __init__(self, num_batches: int):
+        self.num_batches = num_batches
+        self.number = 0
+        self._position = {}  # index that Keras asked for -> position in the plan
+        self._bound = False  # indices are bound in the order they come; otherwise index i is position i
+        self._running = False  # between `begin` and `end`
+        self._length_read = False  # since the last batch
+        self._lock = threading.Lock()
+
+    def length_read(self) -> None:
+        """Keras read the number of batches: a new call, if an epoch's end follows before the next batch."""
+        self._length_read = True
+
+    def begin(self) -> None:
+        """An epoch begins."""
+        with self._lock:
+            if self._running:  # the one before was abandoned
+                self._close()
+            self._running = self._bound = True
+            self._length_read = False
+
+    def end(self) -> None:
+        """An epoch ends, or a new call resets its iterator."""
+        with self._lock:
+            if self._length_read or len(self._position) == self.num_batches:
+                self._close()
+            self._running = self._length_read = False
+
+    def bind(self, index: int) -> tuple[int, int]:
+        """The pass's number and the position in its plan that `index` stands for."""
+        with self._lock:
+            self._length_read = False
+            if not self._bound:
+                return self.number, index
+            return self.number, self._position.setdefault(index, len(self._position))
+
+    @property
+    def bound(self) -> bool:
+        """Whether a pass is open: indices are bound to positions as they are asked for."""
+        return self._bound
+
+    def _close(self) -> None:
+        built_only = len(self._position) <= BUILD_BATCHES and len(self._position) < self.num_batches
+        if self._position and not built_only:
+            self.number += 1
+        self._position = {}
+        self._bound = False
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._lock = threading.Lock()

@@ -1,0 +1,92 @@
+"""Samples that are files: find each by its number, read it, and say which one cannot be read."""
+
+import os
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from keras_oocore.errors import SampleError
+from keras_oocore.manifest import Manifest
+
+
+class FileReader(Protocol):
+    """Reads one file into a buffer of one fixed shape. Called from several threads; must pickle."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def read_into(self, path: str, out: np.ndarray) -> None:
+        """Fill `out`, or raise; the error need not name the file."""
+
+
+class FileSamples:
+    """The files of a manifest, read by a reader.
+
+    Args:
+        manifest: which files there are.
+        reader: reads one of them.
+    """
+
+    rows_per_task = 4  # small enough to share a batch among threads, large enough that handing out costs nothing
+
+    def __init__(self, manifest: Manifest, reader: FileReader):
+        self.manifest = manifest
+        self.reader = reader
+        self.shape = tuple(reader.shape)
+        self.dtype = np.dtype(reader.dtype)
+
+    def __len__(self) -> int:
+        return len(self.manifest)
+
+    def name(self, sample: int) -> str:
+        """The path of this sample's file."""
+        return self.manifest.path(sample)
+
+    def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
+        """Fill `out[i]` with sample `samples[i]`; returns why, by row, for those that cannot be read."""
+        failed = {}
+        for row, sample in enumerate(samples.tolist()):
+            try:
+                self.reader.read_into(self.name(sample), out[row])
+            except Exception as error:
+                failed[row] = self._explained(sample, error)
+        return failed
+
+    def _explained(self, sample: int, error: Exception) -> SampleError:
+        if isinstance(error, SampleError):
+            reason = str(error)
+        elif isinstance(error, OSError) and error.strerror:
+            reason = error.strerror
+        else:
+            reason = f"{type(error).__name__}: {error}"
+        explained = SampleError(f"Cannot read sample {sample}, {self.name(sample)!r}: {reason.rstrip('.')}.")
+        explained.__cause__ = error
+        return explained
+
+
+class FunctionReader:
+    """Makes a reader of a function that takes a path and returns an array of one fixed shape.
+
+    Args:
+        function: path → array.
+        path: a file that shows the shape and dtype; the first one, usually.
+    """
+
+    def __init__(self, function: Callable[[str], Any], path: str | os.PathLike):
+        first = np.asarray(function(os.fspath(path)))
+        if first.dtype.kind not in "biufc":
+            raise SampleError(f"`reader` should return numbers. Received: an array of dtype {first.dtype}")
+        self.function = function
+        self.shape = first.shape
+        self.dtype = first.dtype
+
+    def read_into(self, path: str, out: np.ndarray) -> None:
+        """Fill `out` with what the function returns for `path`."""
+        array = np.asarray(self.function(path))
+        if array.shape != self.shape or not np.can_cast(array.dtype, self.dtype, "same_kind"):
+            raise SampleError(
+                f"`reader` returned an array of shape {array.shape} and dtype {array.dtype}; "
+                f"for the first file it was {self.shape} and {self.dtype}"
+            )
+        out[...] = array

@@ -1,0 +1,97 @@
+"""One `.npy` file, or rows of one large `.npy`, into a given buffer."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from keras_oocore.errors import DataError, SampleError
+
+LOOP_ROW_BYTES = 4096  # rows at least this large are copied one by one, straight into a buffer that is warm
+
+
+class NpyReader:
+    """Reads `.npy` files that all hold one array of the same shape and dtype.
+
+    Args:
+        path: a file that shows the shape and dtype; the first one, usually.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        with open(path, "rb") as file:
+            self.shape, _, dtype = _header(file)
+        self.dtype = dtype.newbyteorder("=")
+
+    def read_into(self, path: str, out: np.ndarray) -> None:
+        """Fill `out`, of shape `self.shape` and dtype `self.dtype`, with the array in the file."""
+        with open(path, "rb") as file:
+            shape, fortran_order, dtype = _header(file)
+            if shape != self.shape or dtype.newbyteorder("=") != self.dtype:
+                raise SampleError(
+                    f"expected an array of shape {self.shape} and dtype {self.dtype}, as in the first file. "
+                    f"Received: shape {shape} and dtype {dtype}"
+                )
+            if not fortran_order and dtype == self.dtype:
+                if file.readinto(out.reshape(-1).view(np.uint8)) < out.nbytes:
+                    raise SampleError("truncated: the file ends before its array does")
+                return
+        out[...] = np.load(path, allow_pickle=False)
+
+
+def _header(file) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, Fortran order and dtype of an open `.npy` file, which is left at the first byte of its array."""
+    try:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran_order, dtype = read(file)
+    except ValueError as error:
+        raise SampleError(f"not a .npy file ({error})") from error
+    if dtype.hasobject:
+        raise SampleError("holds Python objects, which only a pickle can; save an array of numbers")
+    return shape, fortran_order, dtype
+
+
+class NpyRows:
+    """The rows of one large `.npy`, read through a memory map, or of an array in memory.
+
+    Args:
+        rows: a path, or an array; its first axis is the samples.
+    """
+
+    rows_per_task = 2**30  # a whole batch: copying rows is too quick to be worth sharing out
+
+    def __init__(self, rows: str | os.PathLike | np.ndarray):
+        self.path = None if isinstance(rows, np.ndarray) else Path(rows).absolute()
+        self.rows = rows if self.path is None else _memory_map(self.path)
+        if self.rows.ndim == 0:
+            raise DataError("The rows of an array are wanted. Received: an array without axes")
+        self.shape = self.rows.shape[1:]
+        self.dtype = self.rows.dtype.newbyteorder("=")
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def name(self, sample: int) -> str:
+        """What a person would call this sample."""
+        return f"row {sample}" + (f" of {self.path}" if self.path else "")
+
+    def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
+        """Fill `out[i]` with row `samples[i]`; nothing can fail a sample at a time."""
+        if out[:1].nbytes >= LOOP_ROW_BYTES:
+            for row, sample in zip(out, samples.tolist()):
+                row[...] = self.rows[sample]
+        else:
+            out[...] = self.rows[samples]
+        return {}
+
+    def __reduce__(self):  # by name, so that a process that starts opens its own map
+        return NpyRows, (self.rows if self.path is None else self.path,)
+
+
+def _memory_map(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+    except FileNotFoundError as error:
+        raise DataError(f"No such file: {str(path)!r}.") from error
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{str(path)!r} is not a .npy file of numbers: {error}") from error
