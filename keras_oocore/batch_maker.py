@@ -49,7 +49,11 @@ class BatchOptions:
     last_batch: str = "keep"
 
     def __post_init__(self):
-        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int | np.integer) or self.batch_size < 1:
+        if (
+            isinstance(self.batch_size, bool)
+            or not isinstance(self.batch_size, int | np.integer)
+            or self.batch_size < 1
+        ):
             raise OptionError(f"`batch_size` should be a positive integer. Received: batch_size={self.batch_size!r}")
         for name, choices in (
             ("on_error", ("raise", "skip", "replace")),
@@ -172,7 +176,9 @@ class BatchJob:
         on_error = self.maker.options.on_error
         for row, error in sorted(self.failed.items()):
             if on_error == "raise":
-                raise SampleError(f'{error} Mend or remove it, or pass on_error="skip" or "replace".') from error.__cause__
+                raise SampleError(
+                    f'{error} Mend or remove it, or pass on_error="skip" or "replace".'
+                ) from error.__cause__
             self.maker.bad_samples[int(samples[row])] = error
         if on_error == "replace":
             samples = samples.copy()

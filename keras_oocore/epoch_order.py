@@ -12,6 +12,7 @@ import numpy as np
 from keras_oocore.errors import OptionError
 
 ROUNDS = 8
+SPLIT_EPOCH = 2**63  # one that no training reaches
 MIN_HALF_BITS = 3  # with 2, orders of five or six samples were not equally likely (chi-square over 20,000 epochs)
 BLOCK_POSITIONS = 2**15  # computed at once: numpy's cost a call is spread over many batches, and 256 kB stay in cache
 
@@ -93,6 +94,11 @@ def permute(positions: np.ndarray, num_samples: int, seed: int, epoch: int) -> n
     return values.astype(np.int64).reshape(np.shape(positions))
 
 
+def split_order(num_samples: int, seed: int) -> np.ndarray:
+    """All samples in the random order whose tail is the validation set, independent of the order of any epoch."""
+    return permute(np.arange(num_samples), num_samples, seed, SPLIT_EPOCH)
+
+
 def _feistel(values: np.ndarray, half_bits: np.uint64, keys: np.ndarray) -> np.ndarray:
     mask = (np.uint64(1) << half_bits) - np.uint64(1)
     left, right = values >> half_bits, values & mask
@@ -108,9 +114,7 @@ def _mix(values: np.ndarray) -> np.ndarray:
     return values ^ (values >> np.uint64(31))
 
 
-def shuffle_blocks(
-    positions: np.ndarray, num_samples: int, block_size: int, seed: int, epoch: int
-) -> np.ndarray:
+def shuffle_blocks(positions: np.ndarray, num_samples: int, block_size: int, seed: int, epoch: int) -> np.ndarray:
     """Runs of `block_size` neighbours in random order; the shorter last run has a random place too.
 
     Args and Returns are those of `permute`.

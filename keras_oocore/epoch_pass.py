@@ -18,10 +18,10 @@ BUILD_BATCHES = 2  # the most that Keras's build step draws: one, and one of loo
 class EpochPass:
     """One pass over the plan, opened, bound and closed by the calls that Keras makes.
 
-    >>> order = EpochPass(num_batches=3)
-    >>> order.begin(); [order.bind(index) for index in (2, 0, 2, 1)]
-    [(0, 0), (0, 1), (0, 0), (0, 2)]
-    >>> order.end(); order.number
+    >>> epochs = EpochPass(num_batches=3)
+    >>> epochs.begin(); [epochs.bind(index) for index in (2, 0, 2, 1)]
+    [(0, 0, True), (0, 1, True), (0, 0, True), (0, 2, True)]
+    >>> epochs.end(); epochs.number
     1
     """
 
@@ -53,18 +53,16 @@ class EpochPass:
                 self._close()
             self._running = self._length_read = False
 
-    def bind(self, index: int) -> tuple[int, int]:
-        """The pass's number and the position in its plan that `index` stands for."""
+    def bind(self, index: int) -> tuple[int, int, bool]:
+        """The pass's number, the position in its plan that `index` stands for, and whether a pass is open.
+
+        With none open nothing is bound, and index i is position i of the pass to come.
+        """
         with self._lock:
             self._length_read = False
             if not self._bound:
-                return self.number, index
-            return self.number, self._position.setdefault(index, len(self._position))
-
-    @property
-    def bound(self) -> bool:
-        """Whether a pass is open: indices are bound to positions as they are asked for."""
-        return self._bound
+                return self.number, index, False
+            return self.number, self._position.setdefault(index, len(self._position)), True
 
     def _close(self) -> None:
         built_only = len(self._position) <= BUILD_BATCHES and len(self._position) < self.num_batches

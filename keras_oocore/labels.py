@@ -74,6 +74,17 @@ class Labels:
             return one_hot
         return values
 
+    def text(self, label) -> str:
+        """One row of `take`, as a person reads it: the class's name where there is one.
+
+        >>> Labels([1, 0], "categorical", ["cat", "dog"]).text([0.0, 1.0])
+        'dog'
+        """
+        if self.label_mode == "raw":
+            return str(label)
+        index = int(np.argmax(label)) if self.label_mode == "categorical" else int(np.ravel(label)[0])
+        return self.class_names[index] if self.class_names else str(index)
+
     def class_weights(self, class_weight: Mapping[int, float] | str) -> np.ndarray:
         """The weight of every sample, `float32` of shape `(num_samples,)`, from the weights of the classes.
 

@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_oocore import class_folders, splits
-from keras_oocore.class_folders import as_class_names, did_you_mean
-from keras_oocore.errors import DataError, MissingExtraError, OptionError
-from keras_oocore.files import leaves_folder, load_array, write_whole
+from keras_oocore.class_folders import as_class_names
+from keras_oocore.errors import DataError, OptionError
+from keras_oocore.files import load_array, write_whole
 from keras_oocore.memory import format_bytes
+from keras_oocore.records import as_filenames, as_labels, read_table, require_inside, require_same_length, save_pair
 
 if TYPE_CHECKING:
     import pandas
 
 IMAGE_EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 FORMAT_VERSION = 1
-BLOCK_ROWS = 65_536
+KEYS = ("num_samples", "class_names", "directory", "directory_absolute", "filenames_crc32", "labels_crc32")
 
 
 class Manifest:
@@ -58,11 +59,8 @@ class Manifest:
         directory: str | os.PathLike | None = ".",
         passed_over: Mapping[str, int] | None = None,
     ):
-        if labels is not None and len(labels) != len(filenames):
-            raise DataError(
-                f"Each sample needs one filename and one label. "
-                f"Received: {len(filenames):,} filenames and {len(labels):,} labels"
-            )
+        if labels is not None:
+            require_same_length(filenames, labels)
         self.filenames = filenames
         self.labels = labels
         self.class_names = class_names
@@ -113,7 +111,9 @@ class Manifest:
         if labels is None and class_names is not None:
             raise OptionError('`class_names` needs labels: pass labels="inferred" or an array. Received: labels=None')
         extensions = class_folders.as_extensions(extensions)
-        found = class_folders.find_files(directory, extensions, inferred, class_names if inferred else None, follow_links)
+        found = class_folders.find_files(
+            directory, extensions, inferred, class_names if inferred else None, follow_links
+        )
         class_folders.require_files(found, directory, extensions)
         if not inferred:
             found.labels, found.class_names = as_labels(labels, class_names, found.filenames)
@@ -184,38 +184,34 @@ class Manifest:
         >>> manifest.filenames.tolist(), manifest.labels.tolist(), manifest.class_names
         (['001.png', '002.png'], [1, 0], ['cat', 'dog'])
         """
-        table, name = _read_table(data)
-        filenames = as_filenames(_column(table, x_col, "x_col", name).astype(str).to_numpy(dtype=object))
-        if y_col is None:
-            labels = None
-        elif isinstance(y_col, str):
-            labels = _class_column(_column(table, y_col, "y_col", name), class_names)
-        else:
-            labels = np.stack([_number_column(_column(table, y, "y_col", name), name) for y in y_col], axis=1)
-        if directory is None and isinstance(data, (str, os.PathLike)) and not os.path.isabs(filenames[0]):
+        filenames, labels = read_table(data, x_col, y_col)
+        from_file = isinstance(data, (str, os.PathLike))
+        if from_file and directory is None and not os.path.isabs(filenames[0]):
             directory = Path(data).parent
         if directory is not None:
             require_inside(filenames, directory)
-        if labels is not None and labels.dtype.kind != "f":
-            labels, class_names = as_labels(labels, class_names, filenames)
+        if labels is not None and labels.dtype.kind != "f":  # measured values stay as they are, whole or not
+            named = from_file and class_names is not None and {*map(str, class_names)} & {*map(str, np.unique(labels))}
+            labels, class_names = as_labels(labels.astype(str) if named else labels, class_names, filenames)
         return cls(filenames, labels, as_class_names(class_names), directory)
 
     def __len__(self) -> int:
         return len(self.filenames)
 
     def __repr__(self) -> str:
-        return f"Manifest({self._described()})"
+        names = [_printable(name) for name in (self.class_names or [])[:8]]
+        more = ", …" if len(self.class_names or []) > 8 else ""
+        return f"Manifest({self._headline()}{': ' if names else ''}{', '.join(names)}{more})"
 
-    def _described(self, max_classes: int = 8) -> str:
+    def _headline(self) -> str:
         count = f"{len(self):,} sample{'' if len(self) == 1 else 's'}"
         where = "" if self.directory is None else f" in {str(self.directory)!r}"
         if self.labels is None:
             return f"{count} without labels{where}"
         if self.class_names is None:
-            return f"{count}{where}, labels {self.labels.dtype} of shape {self.labels.shape}"
-        shown = ", ".join(self.class_names[:max_classes]) + (", …" if len(self.class_names) > max_classes else "")
-        plural = "class" if len(self.class_names) == 1 else "classes"
-        return f"{count} of {len(self.class_names):,} {plural}{where}: {shown}"
+            shape = f" of shape {self.labels.shape[1:]}" if self.labels.ndim > 1 else ""
+            return f"{count} with {self.labels.dtype} labels{shape}{where}"
+        return f"{count} of {len(self.class_names):,} class{'' if len(self.class_names) == 1 else 'es'}{where}"
 
     @property
     def file_paths(self) -> list[str]:
@@ -282,17 +278,10 @@ class Manifest:
         >>> sorted(train.labels), sorted(val.labels)
         ([np.int32(0), np.int32(1)], [np.int32(0), np.int32(1)])
         """
-        by_labels = isinstance(stratify, bool)
-        strata = splits.as_strata(self.labels if by_labels and stratify else None if by_labels else stratify, len(self))
+        strata, own = splits.as_strata(stratify, self.labels, len(self))
+        class_names = self.class_names if own else None
         parts = splits.split_indices(
-            len(self),
-            validation_split,
-            test_split,
-            strata,
-            groups,
-            seed,
-            shuffle,
-            self.class_names if by_labels else None,
+            len(self), validation_split, test_split, strata, groups, seed, shuffle, class_names
         )
         return tuple(self.take(part) for part in parts)
 
@@ -352,8 +341,8 @@ class Manifest:
             if array is not None and (len(array), _checksum(array)) != (saved["num_samples"], saved[f"{name}_crc32"]):
                 raise DataError(
                     f"{os.fspath(folder / f'{name}.npy')!r} ({len(array):,} samples) is not the file that manifest.json "
-                    f"beside it was saved with ({saved['num_samples']:,} samples): a save was interrupted, or the file "
-                    "changed since. Save the manifest again, or use the arrays as they are with Manifest.from_arrays."
+                    f"was saved with ({saved['num_samples']:,} samples): a save was interrupted, or the file changed "
+                    "since. Save the manifest again, or use the arrays as they are with Manifest.from_arrays."
                 )
         if saved["directory_absolute"] is not None:
             require_inside(filenames, folder)
@@ -383,8 +372,8 @@ class Manifest:
                 sizes.append(os.stat(path).st_size)
             except OSError:
                 missing.append(path)
-        lines = [f"Manifest: {self._described().rsplit(': ', 1)[0] if self._counts_classes() else self._described()}"]
-        if self._counts_classes():
+        lines = [f"Manifest: {self._headline()}"]
+        if self.class_names and self.labels is not None and self.labels.ndim == 1:
             lines.append(self._class_table(max_classes))
         if sizes:
             lines.append(f"size: {format_bytes(sum(sizes))}, {format_bytes(sum(sizes) // len(sizes))} a file")
@@ -395,11 +384,9 @@ class Manifest:
             lines.append("passed over: " + ", ".join(f"{n:,} {reason}" for reason, n in self.passed_over.items()))
         return Text("\n".join(lines))
 
-    def _counts_classes(self) -> bool:
-        return bool(self.class_names) and self.labels is not None and self.labels.ndim == 1
-
     def _class_table(self, max_classes: int) -> str:
         from rich.console import Console
+        from rich.markup import escape
         from rich.table import Table
 
         counts = np.bincount(self.labels, minlength=len(self.class_names))
@@ -407,11 +394,11 @@ class Manifest:
         table.add_column("samples", justify="right")
         table.add_column("share", justify="right")
         for name, count in list(zip(self.class_names, counts))[:max_classes]:
-            table.add_row(_printable(name), f"{count:,}", f"{count / max(len(self), 1):.1%}")
+            table.add_row(escape(_printable(name)), f"{count:,}", f"{count / max(len(self), 1):.1%}")
         if len(counts) > max_classes:
             table.add_row(f"… and {len(counts) - max_classes:,} more", f"{counts[max_classes:].sum():,}", "")
         console = Console(file=io.StringIO(), width=100, color_system=None)
-        console.print(table, markup=False)
+        console.print(table)
         return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
 
 
@@ -422,3 +409,44 @@ class Text(str):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+def _checksum(array: np.ndarray) -> int:
+    return zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data) if array.size else 0
+
+
+def _printable(name: str) -> str:
+    return name if name.isprintable() else repr(name)[1:-1]
+
+
+def _read_json(folder: Path) -> dict:
+    path = folder / "manifest.json"
+    try:
+        saved = json.loads(path.read_bytes())
+        saved_format = saved["format"]
+        if saved_format == FORMAT_VERSION:
+            return {key: saved[key] for key in KEYS}
+    except FileNotFoundError as error:
+        arrays = (
+            " It holds filenames.npy: open that with Manifest.from_arrays."
+            if (folder / "filenames.npy").exists()
+            else ""
+        )
+        raise DataError(
+            f"{os.fspath(folder)!r} holds no manifest.json: no manifest was saved there, or not to the end.{arrays}"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{os.fspath(path)!r} is damaged ({error!r}). Save the manifest again.") from error
+    raise DataError(
+        f"{os.fspath(path)!r} has format {saved_format!r}, but this version of keras_oocore reads format "
+        f"{FORMAT_VERSION}. Upgrade: pip install -U keras_oocore"
+    )
+
+
+def _found_again(saved: dict, folder: Path) -> str | None:
+    """The saved directory where it lies now: relative to the saved folder, or else where it was."""
+    relative, absolute = saved["directory"], saved["directory_absolute"]
+    moved = None if relative is None else os.path.realpath(folder / relative)
+    if moved is not None and (os.path.isdir(moved) or not os.path.isdir(absolute)):
+        return moved
+    return absolute

@@ -111,6 +111,24 @@ def part_sizes(num_samples: int, validation_split, test_split) -> tuple[int, int
     return sizes[0], sizes[1]
 
 
+def as_strata(stratify, labels: np.ndarray | None, num_samples: int) -> tuple[np.ndarray | None, bool]:
+    """What `split_indices` stratifies by, and whether that is the labels themselves.
+
+    Args:
+        stratify: `True` for the labels (when there are any), `False` or `None`, or an array with one class a sample.
+        labels: labels of shape `(num_samples, ...)`, or `None`.
+        num_samples: how many samples there are.
+    """
+    if stratify is None or isinstance(stratify, (bool, np.bool_)):
+        return (class_codes(labels), True) if stratify and labels is not None else (None, True)
+    strata = class_codes(stratify)
+    if len(strata) != num_samples:
+        raise DataError(
+            f"`stratify` should name one class a sample. Received: {len(strata):,} classes for {num_samples:,} samples"
+        )
+    return strata, False
+
+
 def class_codes(labels: np.ndarray) -> np.ndarray:
     """Labels as one class a sample, shape `(num_samples,)`, for stratifying.
 

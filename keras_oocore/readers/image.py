@@ -191,8 +191,8 @@ def decode(data: bytes, color_mode: str, seen_at: Callable[[int, int], tuple[int
         return pixels, *pixels.shape[:2]
     except (SampleError, MemoryError):
         raise
-    except Image.DecompressionBombError as error:  # Pillow checks the frames of a GIF itself
-        raise SampleError(str(error)) from error
+    except Image.DecompressionBombError as error:  # of a GIF or WebP, which Pillow checks while it opens them
+        raise SampleError(f"more than PIL.Image.MAX_IMAGE_PIXELS allows: {error}") from error
     except Exception as error:  # damaged files raise every kind of exception from within Pillow
         what = "truncated" if "truncated" in str(error).lower() else "not an image that can be decoded"
         raise SampleError(f"{what}: {str(error) or type(error).__name__}") from error

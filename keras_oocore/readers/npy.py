@@ -56,11 +56,13 @@ class NpyRows:
 
     Args:
         rows: a path, or an array; its first axis is the samples.
+        chosen: numbers of the rows that count as samples; all, unless told.
     """
 
     rows_per_task = 2**30  # a whole batch: copying rows is too quick to be worth sharing out
 
-    def __init__(self, rows: str | os.PathLike | np.ndarray):
+    def __init__(self, rows: str | os.PathLike | np.ndarray, chosen: np.ndarray | None = None):
+        self.chosen = chosen
         self.path = None if isinstance(rows, np.ndarray) else Path(rows).absolute()
         self.rows = rows if self.path is None else _memory_map(self.path)
         if self.rows.ndim == 0:
@@ -69,29 +71,37 @@ class NpyRows:
         self.dtype = self.rows.dtype.newbyteorder("=")
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.rows if self.chosen is None else self.chosen)
+
+    def take(self, samples: np.ndarray) -> "NpyRows":
+        """The same rows, of which only these samples count."""
+        return NpyRows(
+            self.rows if self.path is None else self.path, samples if self.chosen is None else self.chosen[samples]
+        )
 
     def name(self, sample: int) -> str:
         """What a person would call this sample."""
-        return f"row {sample}" + (f" of {self.path}" if self.path else "")
+        row = sample if self.chosen is None else self.chosen[sample]
+        return f"row {row}" + (f" of {self.path}" if self.path else "")
 
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         """Fill `out[i]` with row `samples[i]`; nothing can fail a sample at a time."""
+        numbers = samples if self.chosen is None else self.chosen[samples]
         if out[:1].nbytes >= LOOP_ROW_BYTES:
-            for row, sample in zip(out, samples.tolist()):
-                row[...] = self.rows[sample]
+            for row, number in zip(out, numbers.tolist()):
+                row[...] = self.rows[number]
         else:
-            out[...] = self.rows[samples]
+            out[...] = self.rows[numbers]
         return {}
 
     def __reduce__(self):  # by name, so that a process that starts opens its own map
-        return NpyRows, (self.rows if self.path is None else self.path,)
+        return NpyRows, (self.rows if self.path is None else self.path, self.chosen)
 
 
 def _memory_map(path: Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
-    except FileNotFoundError as error:
-        raise DataError(f"No such file: {str(path)!r}.") from error
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{str(path)!r} is not a .npy file of numbers: {error}") from error
+    except OSError as error:
+        raise DataError(f"Cannot read {str(path)!r}: {error.strerror or error}.") from error
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{str(path)!r} is not a whole .npy file of numbers ({error}).") from error

@@ -1,0 +1,54 @@
+"""Pictures for notebooks, with matplotlib (the extra `plots`)."""
+
+import math
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_oocore.errors import MissingExtraError
+from keras_oocore.files import write_whole
+
+COLUMNS = 8
+CELL_INCHES = 1.5
+
+
+def image_grid(images: np.ndarray, titles: Sequence[str], path: str | os.PathLike | None = None):
+    """A figure of images in rows of eight, each under its title.
+
+    Args:
+        images: `(num_images, height, width, channels)`: `uint8`, or floats from 0 to 1 or to 255.
+        titles: one text an image.
+        path: a `.png` to save the figure as, or `None`.
+
+    Returns:
+        A `matplotlib.figure.Figure`, which a notebook shows.
+
+    Raises:
+        MissingExtraError: when matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure  # without pyplot: no window, no global list of figures
+    except ImportError as error:
+        raise MissingExtraError('Pictures want matplotlib: pip install "keras_oocore[plots]"') from error
+    columns = min(COLUMNS, len(images))
+    rows = math.ceil(len(images) / columns)
+    figure = Figure(figsize=(columns * CELL_INCHES, rows * (CELL_INCHES + 0.25)), layout="constrained")
+    axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, image, title in zip(axes, _displayable(images), titles):
+        axis.imshow(image, cmap="gray", vmin=0, vmax=255 if image.dtype == np.uint8 else 1)
+        axis.set_title(title, fontsize=8)
+    if path is not None:
+        with write_whole(path) as file:
+            figure.savefig(file, format="png", dpi=120)
+    return figure
+
+
+def _displayable(images: np.ndarray) -> np.ndarray:
+    """`uint8`, or `float32` from 0 to 1; without the axis of a single channel."""
+    if images.dtype != np.uint8:
+        images = np.asarray(images, np.float32)
+        images = np.clip(images / 255 if images.max(initial=0) > 1 else images, 0, 1)
+    return images[..., 0] if images.shape[-1] == 1 else images

@@ -1,0 +1,200 @@
+"""A folder as one zip file, stored as it is, and back; names that would leave the folder are refused."""
+
+import os
+import stat
+import zipfile
+import zlib
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from keras_oocore.class_folders import existing_directory
+from keras_oocore.errors import DataError, DestinationError, OptionError, SampleError
+from keras_oocore.files import (
+    CHUNK_BYTES,
+    TEMPORARY_PREFIX,
+    explained,
+    leaves_folder,
+    read_chunks,
+    require_disk,
+    write_whole,
+)
+
+ENTRY_BYTES = 200  # headers of one file in a zip, beside its name twice
+
+
+def zip_folder(
+    directory: str | os.PathLike,
+    destination: str | os.PathLike | None = None,
+    progress: bool = True,
+    overwrite: bool = False,
+) -> Path:
+    """The path of a zip file that holds a folder, to take it to another machine in one piece.
+
+    Files are stored, not compressed again (images are compressed already), in sorted order. Names in the zip begin
+    with the folder's name. Linked files are stored as their content. The zip takes its name when it is complete.
+
+    Args:
+        directory: the folder.
+        destination: the zip file, `<directory>.zip` when `None`.
+        progress: whether to show a progress bar.
+        overwrite: whether an existing zip may be replaced.
+
+    Raises:
+        DataError: when the folder is missing or empty, or one of its files cannot be read.
+        DestinationError: when the zip exists, or cannot be written, or would not fit on the disk.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     path = Path(directory, "all_images", "cat__001.png")
+    ...     path.parent.mkdir()
+    ...     _ = path.write_bytes(b"...")
+    ...     zip_path = zip_folder(path.parent, progress=False)
+    ...     zip_path.name, zipfile.ZipFile(zip_path).namelist()
+    ('all_images.zip', ['all_images/cat__001.png'])
+    """
+    folder = existing_directory(directory)
+    top = Path(os.path.abspath(folder)).name
+    if not top:
+        raise OptionError(f"A folder with a name is needed. Received: directory={os.fspath(directory)!r}")
+    if destination is None:
+        destination = folder.with_name(f"{top}.zip") if folder.name == top else Path(os.path.abspath(folder) + ".zip")
+    destination = Path(destination)
+    if destination.is_dir() or (os.path.lexists(destination) and not overwrite):
+        raise DestinationError(
+            f"{os.fspath(destination)!r} exists and is kept. Move it away, choose another `destination`, or pass "
+            "overwrite=True."
+        )
+    members = _members(folder, "", [os.path.realpath(folder)], os.path.realpath(destination))
+    if not members:
+        raise DataError(f"{os.fspath(directory)!r} is empty: there is nothing to zip.")
+    infos = [_info(folder, top, name) for name in members]
+    total_bytes = sum(info.file_size for info in infos)
+    overhead_bytes = sum(ENTRY_BYTES + 2 * len(info.filename.encode()) for info in infos)
+    require_disk(destination.parent, total_bytes + overhead_bytes, f"{os.fspath(destination)!r}")
+    with (
+        write_whole(destination, overwrite) as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
+        tqdm(total=total_bytes, unit="B", unit_scale=True, disable=not progress) as bar,
+    ):
+        for info, name in zip(infos, members):
+            with archive.open(info, "w") as member:
+                if not info.is_dir():
+                    for chunk in read_chunks(folder / name):
+                        member.write(chunk)
+                        bar.update(len(chunk))
+    return destination
+
+
+def unzip_folder(
+    zip_path: str | os.PathLike, destination: str | os.PathLike | None = None, progress: bool = True
+) -> Path:
+    """The folder that a zip was unpacked into.
+
+    All names are looked at before the first byte is written. Each file appears whole; unpacking again finishes what
+    a killed run began, and files that differ are never overwritten.
+
+    Args:
+        zip_path: the zip file.
+        destination: the folder to unpack into, the zip's own folder when `None`.
+        progress: whether to show a progress bar.
+
+    Raises:
+        DataError: when it is no zip, is damaged or encrypted, or a name in it would leave `destination`.
+        DestinationError: when a file cannot be written, or a different one is there.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     path = Path(directory, "all_images", "cat__001.png")
+    ...     path.parent.mkdir()
+    ...     _ = path.write_bytes(b"...")
+    ...     folder = unzip_folder(zip_folder(path.parent, progress=False), Path(directory, "there"), progress=False)
+    ...     (folder / "all_images" / "cat__001.png").read_bytes()
+    b'...'
+    """
+    zip_path = Path(zip_path)
+    destination = zip_path.parent if destination is None else Path(destination)
+    name = os.fspath(zip_path)
+    try:
+        with zipfile.ZipFile(zip_path) as archive:
+            infos = archive.infolist()
+            for info in infos:
+                _require_harmless(info, name)
+            total_bytes = sum(info.file_size for info in infos)
+            require_disk(destination, total_bytes, f"what {name!r} holds")
+            with tqdm(total=total_bytes, unit="B", unit_scale=True, disable=not progress) as bar:
+                for info in infos:
+                    _unpack(archive, info, destination / info.filename)
+                    bar.update(info.file_size)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise DataError(f"{name!r} is not a whole zip file: {error}.") from error
+    except DestinationError:
+        raise
+    except OSError as error:
+        raise DataError(f"Cannot read {name!r}: {error.strerror or error}.") from error
+    return destination
+
+
+def _members(folder: Path, prefix: str, ancestors: list[str], zip_path: str) -> list[str]:
+    """Relative paths of all files and empty folders, sorted; links in a circle end."""
+    members = []
+    try:
+        entries = sorted(os.scandir(folder / prefix), key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(f"Cannot read the folder {os.fspath(folder / prefix)!r}: {error.strerror or error}.") from error
+    for entry in entries:
+        if entry.name.startswith(TEMPORARY_PREFIX):
+            continue
+        name, real = prefix + entry.name, os.path.realpath(entry.path)
+        if entry.is_dir():
+            if real not in ancestors:
+                below = _members(folder, f"{name}/", [*ancestors, real], zip_path)
+                members += below or [f"{name}/"]
+        elif real != zip_path:
+            members.append(name)
+    return members
+
+
+def _info(folder: Path, top: str, name: str) -> zipfile.ZipInfo:
+    path = folder / name
+    try:
+        if not (path.is_file() or path.is_dir()):
+            raise SampleError(f"Cannot zip {os.fspath(path)!r}: it is a broken link or no regular file.")
+        info = zipfile.ZipInfo.from_file(path, f"{top}/{name}", strict_timestamps=False)  # before 1980: 1980
+        info.filename.encode()
+    except OSError as error:
+        raise SampleError(f"Cannot read {os.fspath(path)!r}: {error.strerror or error}.") from error
+    except UnicodeEncodeError as error:
+        raise DataError(f"Cannot zip {os.fspath(path)!r}: its name is not Unicode. Rename it.") from error
+    return info
+
+
+def _require_harmless(info: zipfile.ZipInfo, zip_name: str) -> None:
+    if leaves_folder(info.orig_filename, any_system=True) or leaves_folder(info.filename, any_system=True):
+        raise DataError(
+            f"{zip_name!r} holds the name {info.orig_filename!r}, which would leave the folder it is unpacked into. "
+            "Nothing was unpacked; do not trust this file."
+        )
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise DataError(f"{zip_name!r} holds a link, {info.filename!r}; links are not unpacked. Nothing was unpacked.")
+    if info.flag_bits & 1:
+        raise DataError(f"{zip_name!r} is encrypted. Unpack it with the tool that made it.")
+
+
+def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
+    if info.is_dir():
+        with explained(target):
+            target.mkdir(parents=True, exist_ok=True)
+    elif not (target.is_file() and _has_content(target, info)):
+        with archive.open(info) as member, write_whole(target, overwrite=False, durable=False) as file:
+            while chunk := member.read(CHUNK_BYTES):
+                file.write(chunk)
+
+
+def _has_content(path: Path, info: zipfile.ZipInfo) -> bool:
+    if path.stat().st_size != info.file_size:
+        return False
+    checksum = 0
+    for chunk in read_chunks(path):
+        checksum = zlib.crc32(chunk, checksum)
+    return checksum == info.CRC

@@ -1,0 +1,256 @@
+"""The abstract OutOfCoreSequence: a batch maker, a pass and a loader behind the methods that Keras calls."""
+
+import os
+import random
+import warnings
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_oocore.batch_loader import BatchLoader
+from keras_oocore.batch_maker import BatchMaker, BatchOptions, Samples
+from keras_oocore.epoch_pass import EpochPass
+from keras_oocore.errors import DataError, OptionError
+from keras_oocore.labels import Labels
+from keras_oocore.memory import default_limit_bytes, format_bytes, parse_bytes
+
+HELD_BATCHES = 2  # one that is being made for the model, one that the model still has
+
+
+class OutOfCoreSequence(keras.utils.PyDataset):
+    """What the three Sequences share: `len`, indexing, iteration, and the life of the loader.
+
+    Each call of `fit`, `evaluate` or `predict` gets whole passes over the samples: every sample exactly once, in the
+    plan's order for `seed`, whatever the backend, the number of workers, `steps_per_epoch` or the call before.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        labels: Labels,
+        options: BatchOptions,
+        sample_weight,
+        class_weight,
+        memory_limit: int | str | None,
+        workers: int | None,
+        max_queue_size: int,
+        use_multiprocessing: bool,
+    ):
+        # Keras is told to read in order and by itself: its own queue loses batches (3.15.1, workers=2).
+        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=max_queue_size)
+        if use_multiprocessing:
+            warnings.warn("`use_multiprocessing=True`: threads are used instead, see `workers`.", stacklevel=3)
+        self._maker = BatchMaker(samples, labels, _weights(labels, sample_weight, class_weight, len(samples)), options)
+        if self._maker.num_batches == 0:
+            raise DataError(
+                f"{len(samples)} samples do not fill one batch of {options.batch_size}. "
+                'Use a smaller batch_size, or last_batch="keep".'
+            )
+        limit_bytes = default_limit_bytes() if memory_limit is None else parse_bytes(memory_limit)
+        max_ahead = min(_positive(max_queue_size, "max_queue_size"), limit_bytes // self._maker.batch_bytes - HELD_BATCHES)
+        if max_ahead < 0:
+            raise OptionError(
+                f"`memory_limit` of {format_bytes(limit_bytes)} holds less than two batches of "
+                f"{format_bytes(self._maker.batch_bytes)}. Use a smaller batch_size, or "
+                f"memory_limit={HELD_BATCHES * self._maker.batch_bytes} or more."
+            )
+        self._maker.pool.keep = max_ahead + HELD_BATCHES
+        self._pass = EpochPass(self._maker.num_batches)
+        self._loader = BatchLoader(self._maker.job, _num_workers(workers), max_ahead)
+        self._last_read = -1  # index last read outside an epoch
+        self._own_loader()
+
+    def _own_loader(self) -> None:
+        weakref.finalize(self, self._loader.abandon).atexit = False
+
+    @property
+    def seed(self) -> int:
+        """The seed of the order and of `transform`: the one given, or the one that was drawn."""
+        return self._maker.options.seed
+
+    @property
+    def batch_size(self) -> int:
+        """Samples in a batch; the last one may be shorter."""
+        return self._maker.options.batch_size
+
+    @property
+    def num_samples(self) -> int:
+        """Samples in a pass; with `last_batch="drop"` some of them are left out of each."""
+        return len(self._maker.samples)
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """Class indices `(num_samples,)`, or the raw targets, in the order of the samples; not one-hot."""
+        return self._maker.labels.values
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """Names of the classes, in the order of their indices."""
+        return self._maker.labels.class_names
+
+    @property
+    def bad_samples(self) -> list[tuple[str, str]]:
+        """Every sample met so far that cannot be read, with the reason: `[(file, reason), ...]`."""
+        bad = sorted(self._maker.bad_samples.copy().items())
+        return [(self._maker.samples.name(sample), str(error)) for sample, error in bad]
+
+    @property
+    def num_workers(self) -> int:
+        """Our own loading threads. (`workers` is what Keras is told: 1, always.)"""
+        return self._loader.num_workers
+
+    def samples_of(self, batch_index: int) -> np.ndarray:
+        """Numbers of the samples at a position of the current pass, as planned, an `int64` array `(batch,)`."""
+        return self._maker.planned(self._pass.number, self._checked(batch_index))
+
+    def __len__(self) -> int:
+        return self._maker.num_batches
+
+    @property
+    def num_batches(self) -> int:
+        """Batches in a pass. Keras reads it when a call of `fit`, `evaluate` or `predict` begins."""
+        self._pass.length_read()
+        return self._maker.num_batches
+
+    def __getitem__(self, index: int) -> Any:
+        """The batch that `index` stands for: within an epoch the plan's next one, outside it batch `index`."""
+        number, position, within_epoch = self._pass.bind(self._checked(index))
+        ticket = number * self._maker.num_batches + position
+        if within_epoch:
+            return self._loader.get(ticket)
+        in_order, self._last_read = position == self._last_read + 1, position
+        return self._loader.get(ticket) if in_order and position else self._loader.load(ticket)
+
+    def _peek(self, batch_index: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """`(x, y)` at a position of the current pass, made apart from what Keras is given."""
+        ticket = self._pass.number * self._maker.num_batches + self._checked(batch_index)
+        batch = self._loader.load(ticket)
+        return batch[:2] if isinstance(batch, tuple) else (batch, None)
+
+    def _checked(self, index: int) -> int:
+        num_batches = self._maker.num_batches
+        if not -num_batches <= index < num_batches:
+            raise IndexError(f"Batch {index} of {num_batches} does not exist.")
+        return int(index) % num_batches
+
+    def __iter__(self) -> Iterator[Any]:
+        """One pass in the plan's order, for a loop of your own; the next loop is the next pass."""
+        self.on_epoch_begin()
+        for index in range(self._maker.num_batches):
+            yield self[index]
+        self.on_epoch_end()
+
+    def on_epoch_begin(self) -> None:
+        """Called by Keras."""
+        self._pass.begin()
+
+    def on_epoch_end(self) -> None:
+        """Called by Keras."""
+        self._pass.end()
+
+    def close(self) -> None:
+        """End the loading threads and give their memory back; reading again starts them again.
+
+        Not needed: both go away by themselves, threads after two seconds without work.
+        """
+        self._loader.close()
+        self._maker.pool.clear()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._own_loader()
+
+    @property
+    def workers(self) -> int:
+        """What Keras is told: 1. Our own threads are `num_workers`."""
+        return 1
+
+    @workers.setter
+    def workers(self, value):
+        raise AttributeError(f"`workers` is set in the constructor only: {type(self).__name__}(..., workers={value!r})")
+
+    @property
+    def use_multiprocessing(self) -> bool:
+        """What Keras is told: `False`."""
+        return False
+
+    @use_multiprocessing.setter
+    def use_multiprocessing(self, value):
+        raise AttributeError("`use_multiprocessing` stays False: samples are loaded in threads, see `workers`.")
+
+    @property
+    def max_queue_size(self) -> int:
+        """Most batches made ahead of time; `memory_limit` may allow fewer."""
+        return self._max_queue_size
+
+    @max_queue_size.setter
+    def max_queue_size(self, value):
+        raise AttributeError(
+            f"`max_queue_size` is set in the constructor only: {type(self).__name__}(..., max_queue_size={value!r})"
+        )
+
+    def _described(self, *lines: str) -> str:
+        """The `repr`: what it holds, then `lines` of the kind of samples."""
+        options, maker = self._maker.options, self._maker
+        order = {True: "shuffled", False: "in order", "block": "shuffled in blocks"}[options.shuffle]
+        names = self.class_names
+        classes = f", {len(names)} classes" if names else ""
+        return "\n  ".join(
+            [
+                f"<{type(self).__name__}: {self.num_samples:,} samples{classes}",
+                f"{len(self):,} batches of {self.batch_size}, {order}, seed={self.seed}",
+                f"x {maker.dtype} {(self.batch_size, *maker.shape)}, labels {maker.labels.label_mode}",
+                *lines,
+                f"{self.num_workers} threads, {self._loader.max_ahead} batches ahead, "
+                f"{format_bytes((self._loader.max_ahead + HELD_BATCHES) * maker.batch_bytes)} in flight at most>",
+            ]
+        )
+
+
+def drawn_seed(seed: int | None) -> int:
+    """`seed`, or one drawn from Python's generator, which `keras.utils.set_random_seed` governs."""
+    if seed is None:
+        return random.randrange(2**31)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise OptionError(f"`seed` should be a non-negative integer or None. Received: seed={seed!r}")
+    return int(seed)
+
+
+def _weights(labels: Labels, sample_weight, class_weight, num_samples: int) -> np.ndarray | None:
+    if sample_weight is not None and class_weight is not None:
+        raise OptionError("`sample_weight` and `class_weight` cannot both be given. Multiply them into `sample_weight`.")
+    if class_weight is not None:
+        return labels.class_weights(class_weight)
+    if sample_weight is None:
+        return None
+    if labels.label_mode is None:
+        raise OptionError("`sample_weight` wants labels. Received: no labels")
+    sample_weight = np.asarray(sample_weight, np.float32)
+    if sample_weight.shape != (num_samples,):
+        raise OptionError(
+            f"`sample_weight` should have one weight a sample, shape ({num_samples},). Received: {sample_weight.shape}"
+        )
+    return sample_weight
+
+
+def _positive(value: int, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise OptionError(f"`{name}` should be a positive integer. Received: {name}={value!r}")
+    return int(value)
+
+
+def _num_workers(workers: int | None) -> int:
+    if workers is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if isinstance(workers, bool) or not isinstance(workers, int | np.integer) or workers < 0:
+        raise OptionError(f"`workers` should be a number of threads, 0 or more, or None. Received: workers={workers!r}")
+    return int(workers)

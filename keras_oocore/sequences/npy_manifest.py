@@ -1,0 +1,174 @@
+"""Batches of arrays: from `.npy` files, from anything a reader turns into an array, or from rows of one large `.npy`."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from keras_oocore.batch_maker import BatchOptions, Samples
+from keras_oocore.errors import DataError, OptionError, SampleError
+from keras_oocore.labels import Labels
+from keras_oocore.manifest import Manifest
+from keras_oocore.readers.file_samples import FileReader, FileSamples, FunctionReader
+from keras_oocore.readers.npy import NpyReader
+from keras_oocore.sequences.base import OutOfCoreSequence, drawn_seed
+from keras_oocore.sequences.user_data import (
+    VALIDATION_OF_BOTH,
+    as_manifest,
+    as_rows,
+    both_subsets,
+    row_labels,
+    subset_samples,
+)
+
+NPY_EXTENSIONS = (".npy",)
+
+
+class NpyManifestSequence(OutOfCoreSequence):
+    """Batches of arrays read from disk while the model trains: spectrograms, embeddings, volumes, anything in a file.
+
+    All arrays have one shape and dtype, those of the first. Every sample is served exactly once a pass, and the same
+    seed gives the same bytes for any number of workers and any backend.
+
+    Args:
+        data: filenames, as an array, a list or the path of a `.npy` file of text; a `Manifest`; a directory of class
+            folders of `.npy` files; or rows: an array of numbers, or the path of one large `.npy` of numbers, which is
+            read through a memory map.
+        labels: one label a sample: an array, a list, or the path of a `.npy` file. `None` for none. `"inferred"` as
+            the manifest or the class folders have them.
+        label_mode: `"raw"` gives rows of `labels` as they are. The others are those of `ImageFolderSequence`.
+        class_names: the classes in the order of their indices.
+        batch_size: samples in a batch.
+        directory: the folder that filenames are relative to.
+        reader: what turns a path into an array of one fixed shape: a function, or an object with `shape`, `dtype` and
+            `read_into(path, out)`. Called from several threads. `None` reads `.npy` files.
+        shuffle, seed, validation_split, subset, rescale, dtype, transform, sample_weight, class_weight, on_error,
+        last_batch, memory_limit, workers, max_queue_size, use_multiprocessing: as in `ImageFolderSequence`.
+
+    Raises:
+        OptionError: when an argument cannot work.
+        DataError: when files or arrays are not what they should be.
+        SampleError: from reading a batch, when a file cannot be read or its array has another shape; the message
+            names the file.
+
+    >>> rows = np.arange(12, dtype="float32").reshape(6, 2)
+    >>> batches = NpyManifestSequence(rows, labels=[0, 1, 2, 3, 4, 5], batch_size=4, shuffle=False)
+    >>> x, y = batches[1]
+    >>> x.tolist(), y.tolist()
+    ([[8.0, 9.0], [10.0, 11.0]], [4, 5])
+    """
+
+    def __new__(cls, *args, **kwargs):
+        # A constructor that returns a tuple, so that subset="both" reads as it does in Keras.
+        return both_subsets(cls, args, kwargs, _scanned) or super().__new__(cls)
+
+    def __init__(
+        self,
+        data: str | os.PathLike | Manifest | Sequence[str] | np.ndarray,
+        labels="inferred",
+        label_mode: str | None = "raw",
+        class_names: Sequence[str] | None = None,
+        batch_size: int = 32,
+        shuffle: bool | str = True,
+        seed: int | None = None,
+        validation_split: float | None = None,
+        subset: str | None = None,
+        directory: str | os.PathLike | None = None,
+        reader: Callable[[str], np.ndarray] | FileReader | None = None,
+        rescale: float | None = None,
+        dtype=None,
+        transform: Callable | None = None,
+        sample_weight: Sequence[float] | np.ndarray | None = None,
+        class_weight: Mapping[int, float] | str | None = None,
+        on_error: str = "raise",
+        last_batch: str = "keep",
+        memory_limit: int | str | None = None,
+        workers: int | None = None,
+        max_queue_size: int = 10,
+        use_multiprocessing: bool = False,
+    ):
+        options = BatchOptions(
+            batch_size=batch_size,
+            shuffle=shuffle and subset != VALIDATION_OF_BOTH,
+            seed=drawn_seed(seed),
+            rescale=rescale,
+            dtype=dtype,
+            transform=transform,
+            on_error=on_error,
+            last_batch=last_batch,
+        )
+        rows = as_rows(data)
+        if rows is None:
+            rows_or_files = as_manifest(data, labels, class_names, directory, NPY_EXTENSIONS)
+            labels, class_names = rows_or_files.labels, rows_or_files.class_names
+        else:
+            rows_or_files = rows
+            labels = row_labels(labels, len(rows))
+        chosen = subset_samples(len(rows_or_files), validation_split, subset, shuffle, seed)
+        if chosen is not None:
+            rows_or_files = rows_or_files.take(chosen)
+            labels = None if labels is None else labels[chosen]
+            sample_weight = None if sample_weight is None else np.asarray(sample_weight)[chosen]
+        self.manifest = rows_or_files if rows is None else None
+        super().__init__(
+            samples=_file_samples(rows_or_files, reader, on_error) if rows is None else _row_samples(rows_or_files, reader),
+            labels=Labels(labels, label_mode, class_names),
+            options=options,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            memory_limit=memory_limit,
+            workers=workers,
+            max_queue_size=max_queue_size,
+            use_multiprocessing=use_multiprocessing,
+        )
+
+    @property
+    def file_paths(self) -> list[str]:
+        """The path of every sample, in their order; empty for rows."""
+        return [] if self.manifest is None else self.manifest.file_paths
+
+    def filenames(self, batch_index: int) -> list[str]:
+        """The files (or rows) at a position of the current pass, as planned: before `on_error` skips or replaces any."""
+        samples = self.samples_of(batch_index)
+        if self.manifest is None:
+            return [self._maker.samples.name(sample) for sample in samples.tolist()]
+        return self.manifest.filenames[samples].tolist()
+
+    def __repr__(self) -> str:
+        return self._described("rows of one array" if self.manifest is None else f"from {str(self.manifest.directory)!r}")
+
+
+def _row_samples(rows, reader) -> Samples:
+    if reader is not None:
+        raise OptionError("`reader` reads files. Received: reader=... with rows of an array")
+    return rows
+
+
+def _file_samples(manifest: Manifest, reader, on_error: str) -> FileSamples:
+    """The files of a manifest; the first one that can be read says what shape all of them have."""
+    if len(manifest) == 0:
+        raise DataError("There are no samples. Received: an empty list of filenames")
+    if hasattr(reader, "read_into"):
+        return FileSamples(manifest, reader)
+    for sample in range(len(manifest)):
+        path = manifest.path(sample)
+        try:
+            return FileSamples(manifest, FunctionReader(reader, path) if reader else NpyReader(path))
+        except Exception as error:
+            if on_error == "raise":
+                raise SampleError(f"Cannot read sample {sample}, {path!r}: {error}.") from error
+    raise SampleError(f"None of the {len(manifest)} files can be read.")
+
+
+def _scanned(arguments: dict) -> dict:
+    """The same arguments with what the disk holds at this moment as `data`."""
+    if as_rows(arguments["data"]) is not None:
+        return arguments
+    manifest = as_manifest(
+        arguments["data"],
+        arguments.get("labels", "inferred"),
+        arguments.get("class_names"),
+        arguments.get("directory"),
+        NPY_EXTENSIONS,
+    )
+    return {**arguments, "data": manifest, "labels": "inferred", "class_names": None, "directory": None}

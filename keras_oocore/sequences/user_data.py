@@ -1,0 +1,113 @@
+"""Whatever a user passes as data, as one manifest or array of rows; and the subset of it that is asked for."""
+
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from keras_oocore.epoch_order import split_order
+from keras_oocore.errors import OptionError
+from keras_oocore.manifest import Manifest
+from keras_oocore.readers.npy import NpyRows
+from keras_oocore.records import as_label_array, require_same_length
+
+SUBSETS = ("training", "validation", "both")
+VALIDATION_OF_BOTH = "validation of both"  # split as shuffled, served in order
+
+
+def as_manifest(data, labels, class_names, directory, extensions: tuple[str, ...], follow_links: bool = False) -> Manifest:
+    """The manifest of a directory of class folders, of a manifest, or of filenames.
+
+    Args:
+        data: directory; `Manifest`; or filenames as an array, a list or the path of a `.npy` file.
+        labels: `"inferred"` from class folders or as the manifest has them; `None`; or one label a sample.
+        class_names: names of the classes in the order of their indices, or `None`.
+        directory: the folder that filenames are relative to, or `None`.
+        extensions: endings of the files to take from a directory.
+        follow_links: whether to look into linked folders of a directory.
+    """
+    inferred = isinstance(labels, str) and labels == "inferred"
+    if isinstance(data, Manifest):
+        if directory is not None:
+            data = Manifest(data.filenames, data.labels, data.class_names, directory)
+        if inferred and class_names is None:
+            return data
+        return Manifest.from_arrays(
+            data.filenames, data.labels if inferred else labels, data.directory, class_names or data.class_names
+        )
+    if isinstance(data, str | os.PathLike) and Path(data).suffix.lower() != ".npy":
+        if directory is not None:
+            raise OptionError(
+                "`directory` goes with filenames. Received: "
+                f"data={os.fspath(data)!r}, a directory itself, and directory={os.fspath(directory)!r}"
+            )
+        return Manifest.from_directory(data, labels, class_names, extensions, follow_links)
+    if inferred:
+        raise OptionError('Filenames want labels: pass labels=..., or labels=None for none. Received: labels="inferred"')
+    return Manifest.from_arrays(data, labels, directory, class_names)
+
+
+def as_rows(data) -> NpyRows | None:
+    """The rows of an array of numbers, or of the `.npy` file that holds one; `None` when `data` is something else."""
+    if isinstance(data, np.ndarray) and data.dtype.kind in "biufc":
+        return NpyRows(data)
+    if isinstance(data, str | os.PathLike) and Path(data).suffix.lower() == ".npy":
+        rows = NpyRows(data)
+        return rows if rows.dtype.kind in "biufc" else None
+    return None
+
+
+def row_labels(labels, num_rows: int) -> np.ndarray | None:
+    """The labels that go with rows, of the same length."""
+    if labels is None:
+        return None
+    if isinstance(labels, str) and labels == "inferred":
+        raise OptionError('Rows want labels: pass labels=..., or labels=None for none. Received: labels="inferred"')
+    labels = as_label_array(labels)
+    require_same_length(np.empty(num_rows, np.uint8), labels)
+    return labels
+
+
+def subset_samples(
+    num_samples: int, validation_split: float | None, subset: str | None, shuffle: bool | str, seed: int | None
+) -> np.ndarray | None:
+    """The samples of a subset, in their order on disk; `None` for all.
+
+    Validation is the tail, of `shuffle`d samples or of them as they are, and has `int(validation_split * num_samples)`
+    of them, as in Keras; which files those are is not Keras's choice.
+    """
+    if validation_split is None and subset is None:
+        return None
+    if not validation_split or not 0 < validation_split < 1:
+        raise OptionError(
+            f"`validation_split` should be between 0 and 1, with `subset`. Received: validation_split={validation_split}, "
+            f"subset={subset!r}"
+        )
+    if subset not in ("training", "validation", VALIDATION_OF_BOTH):
+        raise OptionError(f"`subset` should be one of {SUBSETS}, with `validation_split`. Received: subset={subset!r}")
+    if shuffle and seed is None:
+        raise OptionError("A split of shuffled data wants a seed, so that subsets do not overlap: pass seed=0, say.")
+    samples = split_order(num_samples, seed) if shuffle else np.arange(num_samples)
+    num_validation = int(validation_split * num_samples)
+    if num_validation == 0:
+        raise OptionError(f"validation_split={validation_split} of {num_samples} samples leaves none for validation.")
+    first = num_samples - num_validation
+    return np.sort(samples[:first] if subset == "training" else samples[first:])
+
+
+def both_subsets(cls: type, args: tuple, kwargs: dict, scan: Callable[[dict], dict]) -> tuple | None:
+    """What `cls(..., subset="both")` gives: training, and validation in order, as in Keras; else `None`.
+
+    Args:
+        cls: the Sequence's class.
+        args: what it was called with.
+        kwargs: likewise.
+        scan: makes of the arguments those of one manifest, so that both subsets come from the same look at the disk.
+    """
+    arguments = inspect.signature(cls.__init__).bind_partial(None, *args, **kwargs).arguments
+    if arguments.get("subset") != "both":
+        return None
+    arguments = scan({name: value for name, value in arguments.items() if name != "self"})
+    return cls(**{**arguments, "subset": "training"}), cls(**{**arguments, "subset": VALIDATION_OF_BOTH})

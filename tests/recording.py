@@ -1,0 +1,65 @@
+"""A model that writes down every sample it was given, for tests that prove what `fit` trained on."""
+
+import keras
+import numpy as np
+
+import keras_oocore.sequences as sequences
+
+
+def numbered(num_samples, batch_size=4, **options):
+    """A Sequence whose sample i is the number i."""
+    rows = np.arange(num_samples, dtype="float32")[:, np.newaxis]
+    return sequences.NpyManifestSequence(rows, labels=rows.copy(), batch_size=batch_size, seed=3, **options)
+
+
+def planned(sequence, *passes):
+    """The samples that the plan has for these passes."""
+    return [
+        int(sample)
+        for number in passes
+        for position in range(len(sequence))
+        for sample in sequence._maker.planned(number, position)
+    ]
+
+
+class Recorder(keras.Model):
+    """A linear model whose train step notes the samples in `given`, by call of `fit`."""
+
+    def __init__(self, fail_at=None):
+        super().__init__()
+        self.dense = keras.layers.Dense(1, kernel_initializer="zeros")
+        self.given = []
+        self.weights_given = []
+        self.fail_at = fail_at
+
+    def call(self, x):
+        return self.dense(x)
+
+    def train_step(self, *args):
+        x, _, weight = keras.utils.unpack_x_y_sample_weight(args[-1])
+        self.given += keras.ops.convert_to_numpy(x)[:, 0].astype(int).tolist()
+        if weight is not None:
+            self.weights_given += keras.ops.convert_to_numpy(weight).tolist()
+        if self.fail_at is not None and len(self.given) >= self.fail_at:
+            raise RuntimeError("the train step fails")
+        return super().train_step(*args)
+
+
+def recorder(**options):
+    """A compiled Recorder."""
+    fail_at = options.pop("fail_at", None)
+    model = Recorder(fail_at)
+    model.compile(keras.optimizers.SGD(1e-9), "mse", weighted_metrics=[], run_eagerly=True, **options)
+    return model
+
+
+class StopAt(keras.callbacks.Callback):
+    """Stops training inside an epoch."""
+
+    def __init__(self, batch):
+        super().__init__()
+        self.batch = batch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == self.batch:
+            self.model.stop_training = True
