@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from keras_oocore.errors import DataError, OptionError
+from keras_oocore.files import LOCK_NAME, TEMPORARY_PREFIX
 
 SYSTEM_NAMES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+OTHER = "other extension"
 BLOCK_NAMES = 10_000  # names kept as one string, so that a million of them are not a million Python objects
 
 
@@ -77,7 +79,8 @@ def find_files(
 
     That order is: classes sorted (or as `class_names` says), then folders sorted by their whole path, then files
     sorted by name (`keras/src/utils/dataset_utils.py`, Keras 3.15.1). Hidden files and what operating systems leave
-    behind are passed over and counted; no file is opened or asked for its size.
+    behind are passed over and counted, folders that keras_oocore flattened into (they hold its lock file) too. No file
+    is opened or asked for its size.
 
     Args:
         directory: the folder to look below.
@@ -106,7 +109,10 @@ def find_files(
                 passed_over["linked folder seen already"] += 1
                 continue
             visited.add(identity)
-        names, subfolders, linked = _list_folder(top, folder, extensions, passed_over, other_extensions)
+        names, subfolders, linked, ours = _list_folder(top, folder, extensions, passed_over, other_extensions)
+        if ours and folder and folder not in (class_names or ()):  # flattened into the folder that it came from
+            passed_over["folder written by keras_oocore"] += 1
+            continue
         subfolders = [subfolder for subfolder in subfolders if subfolder != excluded]
         if not follow_links:
             passed_over["linked folder (follow_links=False)"] += len(linked)
@@ -140,15 +146,17 @@ def find_files(
 
 
 def _list_folder(top, folder, extensions, passed_over, other_extensions):
-    """Names of the files wanted (sorted), relative paths of the subfolders and of the linked subfolders."""
+    """Names of the files wanted (sorted), paths of subfolders and of linked subfolders, and whether we wrote it."""
     prefix = f"{folder}/" if folder else ""
-    names, subfolders, linked = [], [], []
+    names, subfolders, linked, ours = [], [], [], False
     try:
         with os.scandir(os.path.join(top, folder)) as entries:
             for entry in entries:
                 name = entry.name
                 lower = name.lower()
-                if name[0] == ".":
+                if name.startswith(TEMPORARY_PREFIX):
+                    ours = ours or name == LOCK_NAME
+                elif name[0] == ".":
                     passed_over["hidden"] += 1
                 elif lower in SYSTEM_NAMES:
                     passed_over["left by the operating system"] += 1
@@ -157,7 +165,7 @@ def _list_folder(top, folder, extensions, passed_over, other_extensions):
                 elif entry.is_symlink() and entry.is_dir():
                     linked.append(prefix + name)
                 elif not lower.endswith(extensions):
-                    passed_over["other extension"] += 1
+                    passed_over[OTHER] += 1
                     other_extensions[os.path.splitext(name)[1].lower()] += 1
                 elif entry.is_file():
                     names.append(name)
@@ -167,7 +175,7 @@ def _list_folder(top, folder, extensions, passed_over, other_extensions):
         path = os.path.join(top, folder)
         raise DataError(f"Cannot read the folder {path!r}: {error.strerror or error}.") from error
     names.sort()
-    return names, subfolders, linked
+    return names, subfolders, linked, ours
 
 
 def _filenames(folders) -> np.ndarray:
@@ -269,7 +277,7 @@ def _why_nothing(found: Found, directory: str, extensions: tuple[str, ...]) -> s
         f"{count:,} {suffix or 'without one'}" for suffix, count in found.other_extensions.most_common(5)
     )
     instead = f" Endings found instead: {others}. Name the ones you want in `extensions`." if others else ""
-    passed = ", ".join(f"{count:,} {reason}" for reason, count in found.passed_over.items())
+    passed = ", ".join(f"{count:,} {reason}" for reason, count in found.passed_over.items() if reason != OTHER)
     return (
         f"No files ending in {', '.join(extensions)} {'in the class folders of' if found.class_names else 'below'} "
         f"{directory!r}.{instead}{f' Passed over: {passed}.' if passed else ''}{links}"

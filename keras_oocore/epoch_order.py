@@ -14,7 +14,7 @@ from keras_oocore.errors import OptionError
 ROUNDS = 8
 SPLIT_EPOCH = 2**63  # one that no training reaches
 MIN_HALF_BITS = 3  # with 2, orders of five or six samples were not equally likely (chi-square over 20,000 epochs)
-BLOCK_POSITIONS = 2**15  # computed at once: numpy's cost a call is spread over many batches, and 256 kB stay in cache
+BLOCK_POSITIONS = 2**15  # computed at once, so that numpy's cost a call is spread over many batches
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ def _shuffled(order: EpochOrder, epoch: int, block: int) -> np.ndarray:
 def permute(positions: np.ndarray, num_samples: int, seed: int, epoch: int) -> np.ndarray:
     """Where a random permutation of `range(num_samples)` sends each position.
 
-    A keyed Feistel network permutes the smallest power of four that holds `num_samples` (64 at least); what falls outside is sent
-    on until it falls inside ("cycle walking": Black and Rogaway, Ciphers with Arbitrary Finite Domains, 2002), as in
-    Grain's `index_shuffle`.
+    A keyed Feistel network permutes the smallest power of four that holds `num_samples` (64 at least); what falls
+    outside is sent on until it falls inside ("cycle walking": Black and Rogaway, Ciphers with Arbitrary Finite
+    Domains, 2002), as in Grain's `index_shuffle`.
 
     Args:
         positions: integers in `[0, num_samples)`, of any shape.

@@ -24,6 +24,7 @@ except ImportError:  # Windows
 SPARE_BYTES = 16 * 10**6  # left free on a disk that is written to: directory entries and journals need some
 CHUNK_BYTES = 2**20
 TEMPORARY_PREFIX = ".keras_oocore-"
+LOCK_NAME = f"{TEMPORARY_PREFIX}lock"  # stays in a folder that we wrote
 BUSY = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
 
 
@@ -214,7 +215,7 @@ def only_writer(directory: str | os.PathLike) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         with explained(directory):
             directory.mkdir(parents=True, exist_ok=True)
-            file = stack.enter_context(open(directory / f"{TEMPORARY_PREFIX}lock", "ab"))
+            file = stack.enter_context(open(directory / LOCK_NAME, "ab"))
             try:
                 _lock(file)
             except OSError as error:

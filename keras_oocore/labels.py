@@ -52,7 +52,8 @@ class Labels:
         num_classes = len(self.class_names) if self.class_names else max(highest + 1, one_hot_width)
         if lowest < 0 or highest >= num_classes:
             raise OptionError(
-                f"Labels should be class indices from 0 to {num_classes - 1}. Received: labels from {lowest} to {highest}"
+                f"Labels should be class indices from 0 to {num_classes - 1}. "
+                f"Received: labels from {lowest} to {highest}"
             )
         if self.label_mode == "binary" and (num_classes > 2 or (self.class_names and num_classes != 2)):
             raise OptionError(

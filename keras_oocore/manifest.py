@@ -340,9 +340,9 @@ class Manifest:
         for name, array in (("filenames", filenames), ("labels", labels)):
             if array is not None and (len(array), _checksum(array)) != (saved["num_samples"], saved[f"{name}_crc32"]):
                 raise DataError(
-                    f"{os.fspath(folder / f'{name}.npy')!r} ({len(array):,} samples) is not the file that manifest.json "
-                    f"was saved with ({saved['num_samples']:,} samples): a save was interrupted, or the file changed "
-                    "since. Save the manifest again, or use the arrays as they are with Manifest.from_arrays."
+                    f"{os.fspath(folder / f'{name}.npy')!r} ({len(array):,} samples) is not the file that "
+                    f"manifest.json was saved with ({saved['num_samples']:,} samples): a save was interrupted, or the "
+                    "file changed since. Save the manifest again, or use the arrays by Manifest.from_arrays."
                 )
         if saved["directory_absolute"] is not None:
             require_inside(filenames, folder)

@@ -121,6 +121,7 @@ FILES = {
     "palette PNG with one clear colour": encoded(card().quantize(32), "png", transparency=3),
     "palette PNG with alpha": encoded(card().quantize(32), "png", transparency=bytes(range(0, 256, 8))),
     "RGB PNG with one clear colour": encoded(card(), "png", transparency=card().getpixel((9, 9))),
+    "grey PNG with a clear level": encoded(card(mode="L"), "png", transparency=99),
     "1-bit PNG": encoded(card(mode="1"), "png"),
     "BMP": encoded(card(), "bmp"),
     "grey BMP": encoded(card(mode="L"), "bmp"),
@@ -197,6 +198,8 @@ def test_only_the_first_frame_of_an_animation_is_read(read):
         options = {"lossless": True} if format == "webp" else {}
         data = encoded(frames[0], format, save_all=True, append_images=frames[1:], **options)
         assert read(data)[20, 28].tolist() == [255, 0, 0], format
+    with_a_still = encoded(frames[0], "png", save_all=True, append_images=frames[1:], default_image=True)
+    assert read(with_a_still)[20, 28].tolist() == [255, 0, 0]  # OpenCV 5.0 starts with the next
 
 
 def test_the_first_bytes_tell_the_format_whatever_the_name_says(read):
@@ -258,6 +261,13 @@ def test_a_damaged_exif_block_costs_neither_the_picture_nor_a_warning(read, exif
         np.testing.assert_array_equal(read(data), opened(FILES["JPEG"]))
 
 
+def test_an_orientation_that_does_not_exist_is_upright():
+    for value, kind, expected in ((8, 3, 8), (1, 3, 1), (0, 3, 1), (9, 3, 1), (6, 4, 1)):
+        entry = struct.pack("<HHIHH", 0x0112, kind, 1, value, 0)
+        other = struct.pack("<HHII", 0x010F, 2, 4, 0)
+        assert exif_orientation(b"II*\0\x08\0\0\0\2\0" + other + entry) == expected
+
+
 @given(st.binary(max_size=80))
 def test_no_exif_block_can_make_orientation_anything_but_1_to_8(block):
     assert 1 <= exif_orientation(block) <= 8
@@ -280,7 +290,18 @@ def test_the_header_agrees_with_pillow(mode, options):
 
 def test_fill_bytes_between_segments_are_skipped():
     data = FILES["JPEG"]
-    assert parse_jpeg_header(data[:2] + b"\xff\xff" + data[2:]).width == 56
+    for num_fill_bytes in (1, 2, 3):
+        assert parse_jpeg_header(data[:2] + b"\xff" * num_fill_bytes + data[2:]).width == 56
+
+
+def test_only_8_bits_with_known_sizes_are_an_ordinary_jpeg():
+    data = bytearray(encoded(card()))
+    frame = data.index(b"\xff\xc0")
+    assert parse_jpeg_header(bytes(data)) is not None
+    for offset, value in ((1, 0xC9), (4, 12), (6, 0)):  # arithmetic coding, 12 bits, height given after the scan
+        odd = data.copy()
+        odd[frame + offset] = value
+        assert parse_jpeg_header(bytes(odd)) is None
 
 
 @given(st.binary(max_size=60))
@@ -292,7 +313,9 @@ def test_no_header_is_found_in_noise(tail):
 def test_an_odd_jpeg_is_left_to_pillow(read):
     junk_between_segments = FILES["JPEG"][:20] + b"junk" + FILES["JPEG"][20:]
     assert parse_jpeg_header(junk_between_segments) is None
-    np.testing.assert_array_equal(read(junk_between_segments), opened(FILES["JPEG"]))
+    for color_mode in COLOR_MODES:
+        ordinary = read(FILES["JPEG"], color_mode=color_mode)
+        np.testing.assert_array_equal(read(junk_between_segments, color_mode=color_mode), ordinary)
 
 
 @pytest.mark.parametrize("color_mode", COLOR_MODES)
@@ -334,6 +357,13 @@ def test_padding_lets_a_wide_jpeg_be_decoded_as_small_as_it_is_shown(read):
     assert not pixels[:45].any()
     assert not pixels[55:].any()
     np.testing.assert_array_equal(pixels[45:55], opened_at(data, 8, "rgb"))
+
+
+def test_the_place_of_a_padded_jpeg_does_not_depend_on_its_scale(read):
+    picture = Image.new("L", (800, 403), 255)
+    for format in ("jpeg", "png"):
+        padded = read(encoded(picture, format), image_size=(100, 100), pad_to_aspect_ratio=True)
+        assert np.flatnonzero(padded.any(axis=(1, 2))).tolist() == list(range(24, 74)), format
 
 
 # Interpolations, cropping, padding
@@ -414,6 +444,11 @@ def test_a_crop_and_a_fit_lie_inside_and_in_the_middle(in_height, in_width, heig
     assert min(top, left) >= 0
     assert top + fitted_height <= height
     assert left + fitted_width <= width
+
+
+def test_an_uneven_crop_leaves_the_odd_pixel_at_the_end():
+    assert centre_crop(np.arange(4)[None, :, None], 1, 1).ravel().tolist() == [1]
+    assert centre_crop(np.arange(7)[:, None, None], 4, 1).ravel().tolist() == [1, 2, 3, 4]
 
 
 def test_a_crop_takes_the_middle_and_padding_adds_black_bars(read):
@@ -543,6 +578,22 @@ def test_a_truncated_jpeg_says_so_even_when_it_holds_a_whole_thumbnail(read):
         read(large[: len(large) // 2])
     assert raised.value.__cause__ is not None
     assert "picture" not in str(raised.value)  # the floor above names the file
+
+
+def test_opencv_is_not_asked_for_a_jpeg_without_an_end(read, monkeypatch):
+    monkeypatch.setattr(image_module, "_opencv_pixels", lambda *_: np.zeros((40, 56, 3), "uint8"))
+    for size in (len(FILES["JPEG"]) - 2, len(FILES["JPEG"]) // 2):
+        with pytest.raises(SampleError, match=r"^truncated: "):
+            read(FILES["JPEG"][:size])
+
+
+def test_running_out_of_memory_is_not_the_files_fault(read, monkeypatch):
+    def run_out(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(image_module, "_pillow_pixels", run_out)
+    with pytest.raises(MemoryError):
+        read(FILES["GIF"])
 
 
 def test_pillows_switch_for_truncated_files_is_respected(read, monkeypatch):

@@ -105,7 +105,7 @@ def flatten_images(
             _write_plan(plan, {**planned, **dict(zip(here, names))})
         _require_room(source, destination, here, names, mode)
         with tqdm(total=len(here) + len(moved), initial=len(moved), unit="file", disable=not progress) as bar:
-            for filename, name in zip(here, names):
+            for filename, name in _in_order(source, here, names, mode):
                 _bring(os.path.join(source, filename), os.path.join(destination, name), mode)
                 bar.update()
         sync_folder(destination)
@@ -115,6 +115,12 @@ def flatten_images(
     if progress:
         tqdm.write(_report(manifest))
     return manifest
+
+
+def _in_order(source: Path, filenames: list[str], names: list[str], mode: str) -> list[tuple[str, str]]:
+    """Moves take linked files first, while what they link to is still where they say."""
+    pairs = [*zip(filenames, names)]
+    return sorted(pairs, key=lambda pair: not os.path.islink(source / pair[0])) if mode == "move" else pairs
 
 
 def _bring(source: str, target: str, mode: str) -> None:

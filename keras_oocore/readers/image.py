@@ -262,7 +262,7 @@ def _is_plain_png(data: bytes) -> bool:
     position, name = 8, b""
     while name != b"IEND" and position + 12 <= len(data):
         length, name = struct.unpack_from(">I4s", data, position)
-        if name in (b"tRNS", b"eXIf", b"acTL"):  # transparency, orientation, animation
+        if name in (b"eXIf", b"acTL"):  # orientation, animation
             return False
         position += 12 + length
     return name == b"IEND" and position <= len(data)

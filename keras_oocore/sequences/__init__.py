@@ -1,6 +1,10 @@
 """The Sequences that a user passes to `model.fit`."""
 
-from keras_oocore.sequences.image_folder import ImageFolderSequence
-from keras_oocore.sequences.npy_manifest import NpyManifestSequence
+from keras_oocore.backend import require_backend
+
+require_backend()  # before any room here imports Keras, so that a missing backend is a message and not a traceback
+
+from keras_oocore.sequences.image_folder import ImageFolderSequence  # noqa: E402
+from keras_oocore.sequences.npy_manifest import NpyManifestSequence  # noqa: E402
 
 __all__ = ["ImageFolderSequence", "NpyManifestSequence"]

@@ -50,7 +50,9 @@ class OutOfCoreSequence(keras.utils.PyDataset):
                 'Use a smaller batch_size, or last_batch="keep".'
             )
         limit_bytes = default_limit_bytes() if memory_limit is None else parse_bytes(memory_limit)
-        max_ahead = min(_positive(max_queue_size, "max_queue_size"), limit_bytes // self._maker.batch_bytes - HELD_BATCHES)
+        max_ahead = min(
+            _positive(max_queue_size, "max_queue_size"), limit_bytes // self._maker.batch_bytes - HELD_BATCHES
+        )
         if max_ahead < 0:
             raise OptionError(
                 f"`memory_limit` of {format_bytes(limit_bytes)} holds less than two batches of "
@@ -227,7 +229,9 @@ def drawn_seed(seed: int | None) -> int:
 
 def _weights(labels: Labels, sample_weight, class_weight, num_samples: int) -> np.ndarray | None:
     if sample_weight is not None and class_weight is not None:
-        raise OptionError("`sample_weight` and `class_weight` cannot both be given. Multiply them into `sample_weight`.")
+        raise OptionError(
+            "`sample_weight` and `class_weight` cannot both be given. Multiply them into `sample_weight`."
+        )
     if class_weight is not None:
         return labels.class_weights(class_weight)
     if sample_weight is None:

@@ -1,4 +1,4 @@
-"""Batches of arrays: from `.npy` files, from anything a reader turns into an array, or from rows of one large `.npy`."""
+"""Batches of arrays: from `.npy` files, from files of any kind with a reader, or from rows of one large `.npy`."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -111,7 +111,9 @@ class NpyManifestSequence(OutOfCoreSequence):
             sample_weight = None if sample_weight is None else np.asarray(sample_weight)[chosen]
         self.manifest = rows_or_files if rows is None else None
         super().__init__(
-            samples=_file_samples(rows_or_files, reader, on_error) if rows is None else _row_samples(rows_or_files, reader),
+            samples=_file_samples(rows_or_files, reader, on_error)
+            if rows is None
+            else _row_samples(rows_or_files, reader),
             labels=Labels(labels, label_mode, class_names),
             options=options,
             sample_weight=sample_weight,
@@ -128,14 +130,16 @@ class NpyManifestSequence(OutOfCoreSequence):
         return [] if self.manifest is None else self.manifest.file_paths
 
     def filenames(self, batch_index: int) -> list[str]:
-        """The files (or rows) at a position of the current pass, as planned: before `on_error` skips or replaces any."""
+        """The files or rows at a position of the current pass, as planned: before `on_error` changes any."""
         samples = self.samples_of(batch_index)
         if self.manifest is None:
             return [self._maker.samples.name(sample) for sample in samples.tolist()]
         return self.manifest.filenames[samples].tolist()
 
     def __repr__(self) -> str:
-        return self._described("rows of one array" if self.manifest is None else f"from {str(self.manifest.directory)!r}")
+        return self._described(
+            "rows of one array" if self.manifest is None else f"from {str(self.manifest.directory)!r}"
+        )
 
 
 def _row_samples(rows, reader) -> Samples:

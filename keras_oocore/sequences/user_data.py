@@ -17,7 +17,9 @@ SUBSETS = ("training", "validation", "both")
 VALIDATION_OF_BOTH = "validation of both"  # split as shuffled, served in order
 
 
-def as_manifest(data, labels, class_names, directory, extensions: tuple[str, ...], follow_links: bool = False) -> Manifest:
+def as_manifest(
+    data, labels, class_names, directory, extensions: tuple[str, ...], follow_links: bool = False
+) -> Manifest:
     """The manifest of a directory of class folders, of a manifest, or of filenames.
 
     Args:
@@ -45,7 +47,9 @@ def as_manifest(data, labels, class_names, directory, extensions: tuple[str, ...
             )
         return Manifest.from_directory(data, labels, class_names, extensions, follow_links)
     if inferred:
-        raise OptionError('Filenames want labels: pass labels=..., or labels=None for none. Received: labels="inferred"')
+        raise OptionError(
+            'Filenames want labels: pass labels=..., or labels=None for none. Received: labels="inferred"'
+        )
     return Manifest.from_arrays(data, labels, directory, class_names)
 
 
@@ -82,8 +86,8 @@ def subset_samples(
         return None
     if not validation_split or not 0 < validation_split < 1:
         raise OptionError(
-            f"`validation_split` should be between 0 and 1, with `subset`. Received: validation_split={validation_split}, "
-            f"subset={subset!r}"
+            "`validation_split` should be between 0 and 1, with `subset`. "
+            f"Received: validation_split={validation_split}, subset={subset!r}"
         )
     if subset not in ("training", "validation", VALIDATION_OF_BOTH):
         raise OptionError(f"`subset` should be one of {SUBSETS}, with `validation_split`. Received: subset={subset!r}")
