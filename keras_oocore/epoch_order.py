@@ -86,7 +86,7 @@ def permute(positions: np.ndarray, num_samples: int, seed: int, epoch: int) -> n
     """
     keys = np.random.SeedSequence(seed, spawn_key=(epoch,)).generate_state(ROUNDS, np.uint64)
     half_bits = np.uint64(max(MIN_HALF_BITS, -(-(int(num_samples) - 1).bit_length() // 2)))
-    values = _feistel(np.atleast_1d(np.asarray(positions, np.uint64)), half_bits, keys)
+    values = _feistel(np.ravel(positions).astype(np.uint64), half_bits, keys)
     outside = np.flatnonzero(values >= num_samples)
     while outside.size:
         values[outside] = _feistel(values[outside], half_bits, keys)

@@ -106,7 +106,7 @@ def test_split_of_text_and_one_hot_labels_keeps_them():
     ids=["regression", "multi-label", "masks", "missing"],
 )
 def test_what_cannot_be_stratified_says_so(labels):
-    with pytest.raises(OptionError, match="stratify=True needs one class a sample, but these labels are .* of shape"):
+    with pytest.raises(OptionError, match=r"stratify=True needs one class a sample, but these labels are .* of shape"):
         split_arrays(named(10), labels)
     assert len(split_arrays(named(10), labels, stratify=False)[0]) == 8
     halves = np.arange(10) % 2
@@ -132,14 +132,9 @@ def test_small_classes_are_named_and_counted():
 
 
 def test_a_class_that_the_test_part_would_use_up_is_named():
-    labels = np.repeat([0, 1, 2], [3, 4, 20])
-    for seed in range(20):
-        try:
-            parts = split_arrays(named(27), labels, 0.2, 0.7, seed=seed)
-        except OptionError as error:
-            assert "class '" in str(error)  # never scikit-learn's own words
-        else:
-            assert [len(part) for part in parts[:3]] == [2, 6, 19]
+    labels = np.repeat([0, 1], [3, 40])  # two of the three go to the test part
+    with pytest.raises(OptionError, match=r"too few samples are of class '0' \(3\)"):
+        split_arrays(named(43), labels, validation_split=0.2, test_split=0.6, seed=0)
 
 
 def test_fewer_samples_than_classes_in_a_part():
@@ -182,14 +177,14 @@ def test_without_shuffle_the_last_are_split_off():
 def test_one_exact_split_is_pinned():
     assert split_indices(8, 0.25, seed=0)[1].tolist() == [6, 2]
     groups = np.array([0, 0, 1, 1, 2, 3, 3, 3])
-    assert [part.tolist() for part in split_indices(8, 0.25, groups=groups, seed=0)] == [[2, 5, 4, 7, 3, 6], [0, 1]]
+    assert [part.tolist() for part in split_indices(8, 0.25, groups=groups, seed=0)] == [[1, 0, 5, 7, 4, 6], [2, 3]]
 
 
 sizes = st.one_of(st.none(), st.floats(0.05, 0.45), st.integers(1, 4))
 
 
 @settings(deadline=None)
-@given(st.integers(12, 200), sizes, sizes, st.integers(0, 2**32 - 1), st.booleans())
+@given(st.integers(20, 200), sizes, sizes, st.integers(0, 2**32 - 1), st.booleans())
 def test_parts_are_disjoint_complete_and_of_the_size_asked_for(
     num_samples, validation_split, test_split, seed, shuffle
 ):
@@ -231,7 +226,7 @@ def test_groups_never_span_a_split(group_sizes, validation_split, test_split, st
 
 def test_groups_of_one_keep_size_and_mix():
     labels = np.repeat([0, 1], [900, 100])
-    train, val = split_indices(1000, 0.2, stratify=labels, groups=np.arange(1000), seed=0)
+    _, val = split_indices(1000, 0.2, stratify=labels, groups=np.arange(1000), seed=0)
     assert len(val) == 200
     assert abs(labels[val].sum() - 20) <= 2
     assert val.tolist() != sorted(val)
