@@ -9,7 +9,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any, Protocol
 
 IDLE_SECONDS = 2.0  # after which a thread without work ends; starting one again costs a tenth of a millisecond
@@ -59,25 +59,22 @@ class BatchLoader:
         self._changed = threading.Condition(threading.RLock())  # reentrant: `abandon` may run inside any line
         self._tasks = []  # heap of (ticket, serial, job, future, start, stop)
         self._ahead = {}  # ticket -> future of a batch that nobody asked for yet
-        self._threads = set()
-        self._num_waiting = 0
+        self._threads = set()  # that may take a task; one that is not in it ends
+        self._busy = set()  # those of them that are at one
         self._serial = 0
-        self._closed = False
 
     def get(self, ticket: int) -> Any:
         """The batch of `ticket`; the ones after it are started, those before it forgotten."""
         if self.num_workers == 0:
             return self.load(ticket)
         with self._changed:
-            self._closed = False
             last = ticket + self.max_ahead
-            for other in [other for other in self._ahead if not ticket <= other <= last]:
-                self._ahead.pop(other).cancel()
+            self._forget([other for other in self._ahead if not ticket <= other <= last])
             for other in range(ticket, last + 1):
                 if other not in self._ahead:
                     self._ahead[other] = self._start(other, other)
             future = self._ahead.pop(ticket)
-        return future.result()
+        return self._result(future, self.get, ticket)
 
     def load(self, ticket: int) -> Any:
         """The batch of `ticket`, made now and before all others, whatever was started."""
@@ -86,9 +83,16 @@ class BatchLoader:
             job.fill(0, job.num_rows)
             return job.finish()
         with self._changed:
-            self._closed = False
             future = self._start(ticket, URGENT)
-        return future.result()
+        return self._result(future, self.load, ticket)
+
+    def _result(self, future: Future, again: Callable[[int], Any], ticket: int) -> Any:
+        try:
+            return future.result()
+        except CancelledError:
+            if not future.cancelled():  # the job itself raised it
+                raise
+            return again(ticket)  # another thread called `close`
 
     def _start(self, ticket: int, priority: int) -> Future:
         job, future = self.make_job(ticket), Future()
@@ -97,12 +101,20 @@ class BatchLoader:
             self._serial += 1
             task = (priority, self._serial, job, future, start, min(start + job.rows_per_task, job.num_rows))
             heapq.heappush(self._tasks, task)
-        self._changed.notify(min(job.num_tasks_left, self._num_waiting))
-        while len(self._threads) < min(self.num_workers, self._num_waiting + len(self._tasks)):
+        self._changed.notify(job.num_tasks_left)
+        while len(self._threads) < min(self.num_workers, len(self._busy) + len(self._tasks)):
             thread = threading.Thread(target=self._work, name="keras_oocore-loader", daemon=True)
-            thread.start()  # before it is counted: Ctrl-C may come between the two
+            thread.start()  # before it is counted: Ctrl-C may come between the two, and then it ends
             self._threads.add(thread)
         return future
+
+    def _forget(self, tickets: list[int]) -> None:
+        """Give up batches that were started; those that no thread is at leave their memory now."""
+        for ticket in tickets:
+            self._ahead.pop(ticket).cancel()
+        if tickets:
+            self._tasks = [task for task in self._tasks if not task[3].cancelled()]
+            heapq.heapify(self._tasks)
 
     def _work(self) -> None:
         while task := self._next_task():
@@ -124,35 +136,35 @@ class BatchLoader:
 
     def _next_task(self) -> tuple | None:
         """The task to do next, or `None` when this thread should end."""
+        thread = threading.current_thread()
         with self._changed:
-            while not self._tasks and not self._closed:
-                self._num_waiting += 1
+            self._busy.discard(thread)
+            notified = True
+            while thread in self._threads and not self._tasks and notified:
                 notified = self._changed.wait(IDLE_SECONDS)
-                self._num_waiting -= 1
-                if not notified and not self._tasks:
-                    break
-            if self._tasks and not self._closed:
+            if thread in self._threads and self._tasks:
+                self._busy.add(thread)
                 return heapq.heappop(self._tasks)
-            self._threads.discard(threading.current_thread())
+            self._threads.discard(thread)
             return None
 
-    def abandon(self) -> None:
-        """End the threads without waiting for them; safe in a finaliser, on any thread."""
+    def abandon(self) -> set[threading.Thread]:
+        """End the threads without waiting for them; safe in a finaliser, on any thread. Returns them."""
         with self._changed:
-            self._closed = True
+            ending, self._threads, self._busy = self._threads, set(), set()
             self._changed.notify_all()
+        return ending
 
     def close(self) -> None:
         """End the threads and forget what was started. The next `get` starts anew."""
-        self.abandon()
-        for thread in list(self._threads):
-            if thread is not threading.current_thread():
-                thread.join()
         with self._changed:
+            ending = self.abandon()
             for task in self._tasks:
                 task[3].cancel()  # or another thread may wait for it forever
             self._tasks.clear()
             self._ahead.clear()
+        for thread in ending - {threading.current_thread()}:
+            thread.join()
 
     def __enter__(self):
         return self
@@ -167,11 +179,17 @@ class BatchLoader:
 _loaders = weakref.WeakSet()
 
 
-def _in_all_loaders(method: Callable[[BatchLoader], None]) -> None:
+def _close_all() -> None:
     for loader in list(_loaders):
-        method(loader)
+        loader.num_workers = 0  # who still asks, such as another daemon thread, makes its batch itself
+        loader.close()
 
 
-atexit.register(_in_all_loaders, BatchLoader.close)  # a daemon thread inside C code crashes a dying interpreter
+def _renew_all() -> None:
+    for loader in list(_loaders):
+        loader._renew()
+
+
+atexit.register(_close_all)  # a daemon thread inside C code crashes a dying interpreter
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: _in_all_loaders(BatchLoader._renew))
+    os.register_at_fork(after_in_child=_renew_all)

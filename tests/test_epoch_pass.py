@@ -17,7 +17,8 @@ class FakeKeras:
     Args:
         epochs: the pass.
         reads_spec: whether batches 0 and 1 are read for their spec when an iterator is made, as on TensorFlow.
-        build_draws: how many batches the build step of a first `fit` draws and throws away.
+        build_draws: how many batches the build step of a first `fit` draws and throws away; 0 when there is none, as
+            on TensorFlow without a distribution strategy.
         prefetch: how many batches are drawn before the step that wants them, as `tf.data` does.
         shuffle: whether indices are permuted, as `fit(shuffle=True)` does.
     """
@@ -65,7 +66,7 @@ class FakeKeras:
         """The `(pass, position)` of each batch that the model is given, a list an epoch."""
         num_batches = self.num_batches()
         self.read_spec()
-        if not self.built:
+        if self.build_draws and not self.built:
             self.built = True
             self.epochs.begin()
             build = self.iterator(self.shuffle)
@@ -105,8 +106,8 @@ class FakeKeras:
 BACKENDS = {
     "jax": dict(),
     "torch": dict(build_draws=2),
-    "tensorflow": dict(reads_spec=True, prefetch=3),
-    "tensorflow that looks far ahead": dict(reads_spec=True, prefetch=100),
+    "tensorflow": dict(reads_spec=True, build_draws=0, prefetch=3),
+    "tensorflow that looks far ahead": dict(reads_spec=True, build_draws=0, prefetch=100),
     "unshuffled": dict(shuffle=False),
 }
 
@@ -156,8 +157,6 @@ def test_one_or_two_steps_an_epoch_still_see_everything(backend, steps_per_epoch
 
 
 def test_a_fit_with_steps_that_leaves_a_pass_unfinished_is_followed_by_the_next_pass(backend):
-    if backend.get("prefetch") == 100:
-        pytest.skip("looking ahead to the end, the pass has been finished")
     keras = FakeKeras(EpochPass(6), **backend)
     keras.fit(num_epochs=2, steps_per_epoch=2)
 
@@ -189,10 +188,11 @@ def test_validation_by_another_sequence_is_a_whole_pass_after_each_epoch(backend
     assert validated == planned(3, 0, 1, 2)
 
 
-def test_the_build_step_is_forgotten(backend):
-    keras = FakeKeras(EpochPass(4), **{**backend, "build_draws": 2, "prefetch": 0})
+def test_a_build_step_that_draws_far_ahead_costs_a_pass_but_no_sample():
+    """TensorFlow under a distribution strategy: its prefetch cannot be told from an epoch that was stopped."""
+    keras = FakeKeras(EpochPass(8), reads_spec=True, build_draws=1, prefetch=3)
 
-    assert flat(keras.fit()) == planned(4, 0)
+    assert keras.fit(num_epochs=2) == [planned(8, 1), planned(8, 2)]
 
 
 @pytest.mark.parametrize("num_batches", [1, 2])

@@ -185,6 +185,12 @@ def test_symbolic_links_move_with_their_folders(tmp_path):
     assert (tmp_path / "renamed" / "deep" / "all" / FLAT[0]).read_bytes() == TREE[0].encode()
 
 
+def test_a_symbolic_link_to_a_link(tmp_path, photos):
+    os.symlink("001.png", photos / "cat" / "linked.png")
+    made = flattened(photos, tmp_path / "all", mode="symlink")
+    assert Path(made.path(1)).read_bytes() == TREE[0].encode()
+
+
 def test_symbolic_links_from_a_linked_destination(tmp_path, photos):
     (tmp_path / "far" / "away").mkdir(parents=True)
     os.symlink(tmp_path / "far" / "away", tmp_path / "all")
@@ -464,11 +470,11 @@ def test_a_move_between_disks_killed_before_removing(tmp_path, photos, between_d
 def test_ctrl_c_and_again(tmp_path, photos, monkeypatch, mode, step):
     real, brought = flatten.MODES[mode], []
 
-    def bring(source, target):
+    def bring(*arguments):
         if len(brought) == step:
             raise KeyboardInterrupt
-        brought.append(target)
-        real(source, target)
+        brought.append(arguments)
+        real(*arguments)
 
     with monkeypatch.context() as patch:
         patch.setitem(flatten.MODES, mode, bring)

@@ -1,6 +1,5 @@
 """All files of the class folders into one folder, copied, linked or moved; the next run finishes a killed one."""
 
-import contextlib
 import errno
 import hashlib
 import os
@@ -27,7 +26,6 @@ from keras_oocore.files import (
     read_chunks,
     remove_leftovers,
     require_disk,
-    sync_folder,
     write_whole,
 )
 from keras_oocore.manifest import IMAGE_EXTENSIONS, Manifest
@@ -104,11 +102,12 @@ def flatten_images(
         if mode == "move":
             _write_plan(plan, {**planned, **dict(zip(here, names))})
         _require_room(source, destination, here, names, mode)
+        way_back = _way_back(source, destination)
         with tqdm(total=len(here) + len(moved), initial=len(moved), unit="file", disable=not progress) as bar:
             for filename, name in _in_order(source, here, names, mode):
-                _bring(os.path.join(source, filename), os.path.join(destination, name), mode)
+                link = os.path.join(way_back, filename)
+                _bring(os.path.join(source, filename), os.path.join(destination, name), mode, link)
                 bar.update()
-        sync_folder(destination)
     manifest = _as_manifest({**dict(zip(here, names)), **moved}, class_names, found, destination)
     if planned:
         warn_of_empty_classes(manifest.labels, manifest.class_names)
@@ -123,7 +122,7 @@ def _in_order(source: Path, filenames: list[str], names: list[str], mode: str) -
     return sorted(pairs, key=lambda pair: not os.path.islink(source / pair[0])) if mode == "move" else pairs
 
 
-def _bring(source: str, target: str, mode: str) -> None:
+def _bring(source: str, target: str, mode: str, link: str) -> None:
     """One file to its place, whole or not at all, unless it is there already."""
     if os.path.lexists(target):
         if not _is_same(source, target, mode):
@@ -137,7 +136,7 @@ def _bring(source: str, target: str, mode: str) -> None:
             os.unlink(source)
         return
     try:
-        MODES[mode](source, target)
+        MODES[mode](source, target, link)
     except DestinationError:
         raise
     except OSError as error:
@@ -162,7 +161,7 @@ def _same_bytes(one: str, other: str) -> bool:
     return all(a == b for a, b in zip(read_chunks(one), read_chunks(other), strict=True))
 
 
-def _copy(source: str, target: str, durable: bool = False) -> None:
+def _copy(source: str, target: str, _, durable: bool = False) -> None:
     try:
         status = os.stat(source)
     except OSError as error:
@@ -174,30 +173,26 @@ def _copy(source: str, target: str, durable: bool = False) -> None:
         os.utime(file.name, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def _symlink(source: str, target: str) -> None:
-    real, folder = os.path.realpath(source), os.path.realpath(os.path.dirname(target))
-    with contextlib.suppress(ValueError):  # on another drive (Windows)
-        real = os.path.relpath(real, folder)
-    os.symlink(real, target)
+def _hardlink(source: str, target: str, _) -> None:
+    os.link(os.path.realpath(source) if os.path.islink(source) else source, target)
 
 
-def _move(source: str, target: str) -> None:
+def _symlink(_, target: str, link: str) -> None:
+    os.symlink(os.path.normpath(link), target)
+
+
+def _move(source: str, target: str, link: str) -> None:
     if not os.path.islink(source):
         try:
             return publish(source, target)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-    _copy(source, target, durable=True)
+    _copy(source, target, link, durable=True)
     os.unlink(source)
 
 
-MODES = {
-    "copy": _copy,
-    "hardlink": lambda source, target: os.link(os.path.realpath(source), target),
-    "symlink": _symlink,
-    "move": _move,
-}
+MODES = {"copy": _copy, "hardlink": _hardlink, "symlink": _symlink, "move": _move}
 _LIKE = {"copy": "a copy of", "hardlink": "a hard link to", "symlink": "a symbolic link to", "move": "a copy of"}
 
 
@@ -263,12 +258,17 @@ def _disk(path: Path) -> int:
     return os.stat(path).st_dev
 
 
+def _way_back(source: Path, destination: Path) -> str:
+    """The source as seen from the destination: still right when both move together."""
+    try:
+        return Path(os.path.relpath(os.path.realpath(source), os.path.realpath(destination))).as_posix()
+    except ValueError:  # on another drive (Windows)
+        return os.path.realpath(source)
+
+
 def _plan_path(source: Path, destination: Path) -> Path:
     """Where the names of moved files are kept: one hidden file a source, found again when both move together."""
-    where = os.path.realpath(source)
-    with contextlib.suppress(ValueError):
-        where = os.path.relpath(where, os.path.realpath(destination))
-    key = hashlib.blake2b(os.fsencode(Path(where).as_posix()), digest_size=4).hexdigest()
+    key = hashlib.blake2b(os.fsencode(_way_back(source, destination)), digest_size=4).hexdigest()
     return destination / f"{TEMPORARY_PREFIX}moved-{key}.npz"
 
 

@@ -49,6 +49,8 @@ class FileSamples:
         for row, sample in enumerate(samples.tolist()):
             try:
                 self.reader.read_into(self.name(sample), out[row])
+            except MemoryError:
+                raise  # says nothing about the file
             except Exception as error:
                 failed[row] = self._explained(sample, error)
         return failed

@@ -1,0 +1,64 @@
+"""Training speed through `model.fit`: `.npy` rows read by keras_oocore against the same arrays in memory.
+
+    KERAS_BACKEND=jax python benchmarks/fit.py
+
+The network is small enough to take 2,000 images of 96 by 96 a second and more, so that the loader could be the limit.
+"""
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+from in_turn import OURS, measure
+
+import keras_oocore as ko
+
+NUM_IMAGES, BATCH_SIZE = 4096, 32
+
+
+def small_network():
+    model = keras.Sequential(
+        [
+            keras.Input((96, 96, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.AveragePooling2D(4),
+            keras.layers.Conv2D(8, 3, strides=2, activation="relu"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(10),
+        ]
+    )
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--runs", type=int, default=7)
+    options = parser.parse_args()
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (NUM_IMAGES, 96, 96, 3), np.uint8)
+    y = rng.integers(0, 10, NUM_IMAGES).astype("int32")
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(Path(folder) / "x.npy", x)
+        rows = ko.NpyManifestSequence(Path(folder) / "x.npy", y, batch_size=BATCH_SIZE, seed=0)
+        models = [small_network(), small_network()]
+
+        def from_disk():
+            models[0].fit(rows, verbose=0)
+            return NUM_IMAGES
+
+        def from_memory():
+            models[1].fit(x, y, batch_size=BATCH_SIZE, verbose=0)
+            return NUM_IMAGES
+
+        print(f"model.fit on {keras.backend.backend()}")
+        measure({OURS: from_disk, "arrays in memory": from_memory}, options.runs, "images")
+
+
+if __name__ == "__main__":
+    main()
