@@ -29,7 +29,6 @@ class Found:
     class_names: list[str] | None
     passed_over: Counter = field(default_factory=Counter)
     other_extensions: Counter = field(default_factory=Counter)
-    linked_classes: list[str] = field(default_factory=list)  # passed over: Keras takes a linked folder as a class
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
@@ -87,8 +86,8 @@ def find_files(
         extensions: file endings in lower case.
         by_class: whether the first folder of each path is its class. Otherwise all files are alike.
         class_names: the classes in their order; folders of other names are passed over.
-        follow_links: whether to look into linked folders too. Each real folder is visited once, and under its own
-            name where it has one below `directory`, so links in a circle end.
+        follow_links: whether to look into linked folders below the classes too. Each real folder is then visited
+            once, and under its own name where it has one below `directory`, so links in a circle end.
         exclude: a folder to leave out.
 
     Raises:
@@ -98,7 +97,7 @@ def find_files(
     class_names, passed_over, other_extensions = as_class_names(class_names), Counter(), Counter()
     excluded = _relative_inside(top, exclude)
     visited = {_identity(folder) for folder in (top, exclude) if folder is not None and os.path.isdir(folder)}
-    classes, linked_classes = [], []
+    classes = []
     folders: list[tuple[str, int, int, list[str]]] = []  # relative path, number of names, longest, blocks of names
     real, links = [""], []
     while real or links:
@@ -114,23 +113,26 @@ def find_files(
             passed_over["folder written by keras_oocore"] += 1
             continue
         subfolders = [subfolder for subfolder in subfolders if subfolder != excluded]
-        if not follow_links:
-            passed_over["linked folder (follow_links=False)"] += len(linked)
         if by_class and not folder:
             passed_over["outside the class folders"] += len(names)
             names = []
+            if not follow_links:  # a class may be a linked folder all the same, as in Keras
+                circles = [name for name in linked if top.resolve().is_relative_to((top / name).resolve())]
+                passed_over["linked folder that leads back up"] += len(circles)
+                subfolders, linked = [*subfolders, *(name for name in linked if name not in circles)], []
             if class_names is not None:
-                _require_classes(top, class_names, subfolders, linked, follow_links)
+                _require_classes(top, class_names, {*subfolders, *linked})
                 passed_over["folder not in class_names"] += len({*subfolders, *linked} - {*class_names})
                 subfolders = [name for name in subfolders if name in class_names]
                 linked = [name for name in linked if name in class_names]
-            linked_classes = [] if follow_links else sorted(linked)
         elif by_class and "/" not in folder:
             classes.append(folder)
         real.extend(subfolders)
         if follow_links:
             for link in linked:
                 heapq.heappush(links, link)
+        else:
+            passed_over["linked folder (follow_links=False)"] += len(linked)
         if names:
             blocks = ["\0".join(names[at : at + BLOCK_NAMES]) for at in range(0, len(names), BLOCK_NAMES)]
             folders.append((folder, len(names), max(map(len, names)), blocks))
@@ -142,7 +144,7 @@ def find_files(
     folders.sort(key=lambda found: (class_indices[found[0].split("/", 1)[0]], found[0]))
     codes = [class_indices[folder.split("/", 1)[0]] for folder, *_ in folders]
     labels = np.repeat(np.array(codes, dtype=np.int32), [count for _, count, *_ in folders])
-    return Found(_filenames(folders), labels, class_names, passed_over, other_extensions, linked_classes)
+    return Found(_filenames(folders), labels, class_names, passed_over, other_extensions)
 
 
 def _list_folder(top, folder, extensions, passed_over, other_extensions):
@@ -222,14 +224,12 @@ def existing_directory(directory: str | os.PathLike) -> Path:
     raise DataError(f"Directory {os.fspath(directory)!r} does not exist.{seen_from}{did_you_mean(path.name, siblings)}")
 
 
-def _require_classes(top, class_names, subfolders, linked, follow_links) -> None:
-    folders = {*subfolders, *linked} if follow_links else {*subfolders}
+def _require_classes(top: Path, class_names: list[str], folders: set[str]) -> None:
     missing = [name for name in class_names if name not in folders]
     if missing:
         names = ", ".join(f"{name!r}.{did_you_mean(name, folders)}" for name in missing[:5])
-        links = " A linked folder counts only with follow_links=True." if {*missing} & {*linked} else ""
         raise DataError(
-            f"{len(missing)} of {len(class_names)} `class_names` have no folder in {os.fspath(top)!r}: {names}{links} "
+            f"{len(missing)} of {len(class_names)} `class_names` have no folder in {os.fspath(top)!r}: {names} "
             f"Folders found: {', '.join(map(repr, sorted(folders)[:20])) or 'none'}"
         )
 
@@ -242,12 +242,6 @@ def require_files(found: Found, directory: str | os.PathLike, extensions: tuple[
     """
     if not len(found.filenames):
         raise DataError(_why_nothing(found, os.fspath(directory), extensions))
-    if found.linked_classes:
-        warnings.warn(
-            f"Linked folders in {os.fspath(directory)!r} are not taken as classes: {_listed(found.linked_classes)}. "
-            "Pass follow_links=True to take them.",
-            stacklevel=3,
-        )
     if found.labels is not None:
         warn_of_empty_classes(found.labels, found.class_names, stacklevel=4)
 
