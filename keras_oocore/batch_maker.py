@@ -4,6 +4,7 @@ It does not know how many batches are made at a time, nor in which order Keras a
 """
 
 import math
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -62,6 +63,8 @@ class BatchOptions:
         ):
             if getattr(self, name) not in choices:
                 raise OptionError(f"`{name}` should be one of {choices}. Received: {name}={getattr(self, name)!r}")
+        if self.rescale is not None and not isinstance(self.rescale, numbers.Real):
+            raise OptionError(f"`rescale` should be a number. Received: rescale={self.rescale!r}")
         if self.transform is not None and not callable(self.transform):
             raise OptionError(f"`transform` should be a function. Received: transform={self.transform!r}")
 
@@ -70,9 +73,12 @@ class BatchOptions:
         if self.dtype is None:
             return stored if self.rescale is None else np.dtype(np.float32)
         try:
-            return np.dtype(self.dtype)
+            dtype = np.dtype(self.dtype)
         except TypeError as error:
             raise OptionError(f"`dtype` should be one that numpy has. Received: dtype={self.dtype!r}") from error
+        if dtype.kind in "OSUMm":
+            raise OptionError(f"`dtype` should be one of numbers. Received: dtype={self.dtype!r}")
+        return dtype
 
 
 class BatchMaker:
@@ -145,7 +151,8 @@ class BatchJob:
         if options.rescale is None:
             np.copyto(out, stored, casting="unsafe")
         else:
-            np.multiply(stored, np.float32(options.rescale), out=out, casting="unsafe")
+            factor = np.result_type(np.float32, maker.dtype).type(options.rescale)
+            np.multiply(stored, factor, out=out, casting="unsafe")
         return failed
 
     def finish(self) -> Any:

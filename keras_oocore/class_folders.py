@@ -270,7 +270,8 @@ def _why_nothing(found: Found, directory: str, extensions: tuple[str, ...]) -> s
     others = ", ".join(
         f"{count:,} {suffix or 'without one'}" for suffix, count in found.other_extensions.most_common(5)
     )
-    instead = f" Endings found instead: {others}. Name the ones you want in `extensions`." if others else ""
+    remedy = "Name the ones you want in Manifest.from_directory(..., extensions=...)."
+    instead = f" Endings found instead: {others}. {remedy}" if others else ""
     passed = ", ".join(f"{count:,} {reason}" for reason, count in found.passed_over.items() if reason != OTHER)
     return (
         f"No files ending in {', '.join(extensions)} {'in the class folders of' if found.class_names else 'below'} "

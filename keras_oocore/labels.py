@@ -7,6 +7,7 @@ import numpy as np
 from keras_oocore.errors import OptionError
 
 LABEL_MODES = ("int", "categorical", "binary", "raw", None)
+MOST_CLASSES = 2**31 - 1  # indices are int32
 
 
 class Labels:
@@ -43,13 +44,15 @@ class Labels:
                 )
             self.num_classes = 0
         else:
-            self.values, one_hot_width = _class_indices(np.asarray(values), self.label_mode)
-            self.num_classes = self._count_classes(one_hot_width)
+            indices, one_hot_width = _class_indices(np.asarray(values), self.label_mode)
+            self.num_classes = self._count_classes(indices, one_hot_width)
+            self.values = indices.astype(np.int32)
 
-    def _count_classes(self, one_hot_width: int) -> int:
-        highest = int(self.values.max(initial=-1))
-        lowest = int(self.values.min(initial=0))
-        num_classes = len(self.class_names) if self.class_names else max(highest + 1, one_hot_width)
+    def _count_classes(self, indices: np.ndarray, one_hot_width: int) -> int:
+        highest = int(indices.max(initial=-1))
+        lowest = int(indices.min(initial=0))
+        counted = max(min(highest + 1, MOST_CLASSES), one_hot_width)
+        num_classes = len(self.class_names) if self.class_names else counted
         if lowest < 0 or highest >= num_classes:
             raise OptionError(
                 f"Labels should be class indices from 0 to {num_classes - 1}. "
@@ -117,7 +120,7 @@ class Labels:
 
 
 def _class_indices(values: np.ndarray, label_mode: str) -> tuple[np.ndarray, int]:
-    """`int32` of shape `(num_samples,)` from class indices, a column of them, or one-hot rows; and the rows' width."""
+    """`int64` of shape `(num_samples,)` from class indices, a column of them, or one-hot rows; and the rows' width."""
     one_hot_width = 0
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
@@ -130,4 +133,4 @@ def _class_indices(values: np.ndarray, label_mode: str) -> tuple[np.ndarray, int
             f"Received: labels of shape {values.shape} and dtype {values.dtype}. "
             'Use label_mode="raw" for multi-label or regression targets.'
         )
-    return values.astype(np.int32), one_hot_width
+    return values.astype(np.int64), one_hot_width

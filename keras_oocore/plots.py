@@ -1,5 +1,7 @@
 """Pictures for notebooks, with matplotlib (the extra `plots`)."""
 
+import functools
+import io
 import math
 import os
 from collections.abc import Sequence
@@ -43,7 +45,15 @@ def image_grid(images: np.ndarray, titles: Sequence[str], path: str | os.PathLik
     if path is not None:
         with write_whole(path) as file:
             figure.savefig(file, format="png", dpi=120)
+    # Jupyter shows a Figure by itself only once pyplot was imported; this attribute is what it asks every object for.
+    figure._repr_png_ = functools.partial(_as_png, figure)
     return figure
+
+
+def _as_png(figure) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
 
 
 def _displayable(images: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import textwrap
 import threading
 import weakref
 from concurrent.futures import CancelledError
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,7 @@ class Gate:
         self.opened = {ticket: threading.Event() for ticket in closed}
         self.started = []
         self.filled = []
+        self.changed = threading.Condition()
 
     def __call__(self, ticket):
         gate = self
@@ -61,8 +63,14 @@ class Gate:
                 gate.filled.append(ticket)
                 super().fill(start, stop)
 
-        self.started.append(ticket)
+        with self.changed:
+            self.started.append(ticket)
+            self.changed.notify_all()
         return Job(ticket)
+
+    def wait_for(self, *tickets):
+        with self.changed:
+            assert self.changed.wait_for(lambda: set(tickets) <= set(self.started), 30)
 
 
 class Failing:
@@ -109,7 +117,6 @@ def num_workers(request):
 def no_thread_is_left():
     """Every test here ends with its threads ended or ending."""
     yield
-    gc.collect()
     for loader in list(batch_loader._loaders):
         for thread in loader.abandon():
             thread.join(10)
@@ -182,8 +189,7 @@ def test_after_a_seek_what_was_started_is_forgotten():
     stuck, first = in_thread(loader.get, 0)
     assert gate.arrived[0].wait(30)
     far, second = in_thread(loader.get, 100)
-    while len(gate.started) < 10:
-        far.join(0.001)
+    gate.wait_for(104)
 
     gc.collect()
     assert [job() is not None for job in jobs] == [True] + [False] * 4 + [True] * 5
@@ -200,8 +206,7 @@ def test_an_urgent_batch_goes_before_all_that_were_started():
     stream, streamed = in_thread(loader.get, 0)
     assert gate.arrived[0].wait(30)
     urgent, loaded = in_thread(loader.load, 77)
-    while 77 not in gate.started:
-        urgent.join(0.001)
+    gate.wait_for(77)
     gate.opened[0].set()
     stream.join(30)
     urgent.join(30)
@@ -316,15 +321,17 @@ def test_close_waits_for_the_thread_that_is_at_work_and_drops_what_is_queued():
     loader = BatchLoader(gate, num_workers=1, max_ahead=5)
     assert loader.get(0) == 0
     assert gate.arrived[1].wait(30)
+    queued, loaded = in_thread(loader.load, 9)
+    gate.wait_for(9)
     closing, _ = in_thread(loader.close)
-    while loader._ahead:
-        closing.join(0.001)
+    queued.join(30)  # it was given up by `close`, and made anew by another thread
+    assert loaded == [9]
     assert closing.is_alive()
     gate.opened[1].set()
     closing.join(30)
 
     assert not closing.is_alive()
-    assert gate.filled == [0, 1]
+    assert gate.filled == [0, 9, 1]
 
 
 def test_one_who_waits_while_another_closes_still_gets_its_batch():
@@ -334,8 +341,7 @@ def test_one_who_waits_while_another_closes_still_gets_its_batch():
     assert gate.arrived[0].wait(30)
     second, got_second = in_thread(loader.get, 1)  # queued behind 0
     third, got_third = in_thread(loader.load, 2)
-    while len(gate.started) < 3:
-        third.join(0.001)
+    gate.wait_for(1, 2)
     closing, _ = in_thread(loader.close)
     second.join(30)
     third.join(30)
@@ -459,7 +465,7 @@ def test_a_child_process_reads_on_while_the_parent_is_busy(method):
         gate.opened[1].set()
     context = multiprocessing.get_context(method)
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=read_in_child, args=(loader, sender))
+    child = context.Process(target=read_in_child, args=(loader, sender), daemon=True)
     child.start()
     sender.close()
     assert receiver.poll(40), "the child hangs"
@@ -468,6 +474,11 @@ def test_a_child_process_reads_on_while_the_parent_is_busy(method):
 
     assert child.exitcode == 0
     assert [loader.get(ticket) for ticket in (1, 2)] == [1, 2]
+
+
+def all_threads_sleep(pid):
+    stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(stat.rpartition(")")[2].split()[0] == "S" for stat in stats)
 
 
 def run_script(script, interrupt_at=None):
@@ -479,24 +490,22 @@ def run_script(script, interrupt_at=None):
         if interrupt_at is not None:
             while (line := child.stdout.readline().strip()) != interrupt_at:
                 assert line or child.poll() is None, child.stderr.read()
+            while not all_threads_sleep(child.pid):  # CPython overlooks Ctrl-C when it comes just before it waits
+                assert child.poll() is None, child.stderr.read()
             child.send_signal(signal.SIGINT)
-            try:
-                child.wait(10)
-            except subprocess.TimeoutExpired:
-                child.send_signal(signal.SIGINT)  # CPython overlooks one that comes just before it starts to wait
         _, stderr = child.communicate(timeout=40)
     finally:
         child.kill()
     return child.returncode, stderr
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks into /proc for the moment to press Ctrl-C")
 @pytest.mark.parametrize("ask", ["get", "load"])
 def test_ctrl_c_while_waiting_comes_at_once(ask):
     """It comes while the batch is still being made: only what runs at exit, after it, opens the gate."""
     code, stderr = run_script(
         f"""
-        import atexit, signal, threading
+        import atexit, os, signal, threading
         from keras_oocore.batch_loader import BatchLoader
 
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
@@ -506,7 +515,7 @@ def test_ctrl_c_while_waiting_comes_at_once(ask):
             num_rows, rows_per_task = 4, 1
             def __init__(self, ticket): pass
             def fill(self, start, stop):
-                print("waiting", flush=True)
+                os.write(1, b"waiting\\n")
                 opened.wait()
             def finish(self): pass
 
@@ -522,7 +531,14 @@ def test_ctrl_c_while_waiting_comes_at_once(ask):
 
 
 BUSY = """
-    import threading
+    import atexit, sys, threading
+
+    def name_those_left():
+        left = [thread.name for thread in threading.enumerate() if "loader" in thread.name]
+        print(*left, sep="", end="", file=sys.stderr)
+
+    atexit.register(name_those_left)  # first, so it runs last
+
     import numpy as np
     from keras_oocore.batch_loader import BatchLoader
 
@@ -541,11 +557,10 @@ BUSY = """
     [
         "loader.get(0)",
         "loader.get(0); del loader",
-        "loader.get(0); import sys; sys.exit(0)",
+        "loader.get(0); sys.exit(0)",
         "loader.close(); loader.get(3)",
-        "import atexit; atexit.register(loader.get, 5); loader.get(0)",
+        "atexit.register(loader.get, 5); loader.get(0)",
         """
-    import atexit
     from keras_oocore import batch_loader
     atexit.unregister(batch_loader._close_all)
     atexit.register(lambda: print(loader.get(1)))  # registered again below, so it runs after

@@ -230,6 +230,21 @@ def test_outside_an_epoch_index_i_is_batch_i_of_the_pass_to_come():
     assert epochs.bind(2) == (1, 2, False)
 
 
+def test_a_length_that_is_read_between_two_epochs_of_a_call_does_not_end_the_pass():
+    """By a callback, say: a new call reads it too, but then ends an epoch that has not begun."""
+    epochs = EpochPass(5)
+    epochs.begin()
+    for index in range(3):
+        epochs.bind(index)
+    epochs.end()
+    epochs.length_read()
+    epochs.begin()
+    epochs.end()
+    epochs.begin()
+
+    assert epochs.bind(3) == (0, 3, True)
+
+
 def test_a_loop_left_early_is_followed_by_the_next_pass():
     epochs = EpochPass(5)
     epochs.begin()

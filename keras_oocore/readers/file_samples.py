@@ -48,7 +48,7 @@ class FileSamples:
         failed = {}
         for row, sample in enumerate(samples.tolist()):
             try:
-                self.reader.read_into(self.name(sample), out[row])
+                self.reader.read_into(self.name(sample), out[row, ...])  # a view also of an array without axes
             except MemoryError:
                 raise  # says nothing about the file
             except Exception as error:

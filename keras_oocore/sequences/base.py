@@ -49,6 +49,8 @@ class OutOfCoreSequence(keras.utils.PyDataset):
                 f"{len(samples)} samples do not fill one batch of {options.batch_size}. "
                 'Use a smaller batch_size, or last_batch="keep".'
             )
+        if self._maker.batch_bytes == 0:
+            raise DataError(f"Samples of shape {samples.shape} hold nothing.")
         limit_bytes = default_limit_bytes() if memory_limit is None else parse_bytes(memory_limit)
         max_ahead = min(
             _positive(max_queue_size, "max_queue_size"), limit_bytes // self._maker.batch_bytes - HELD_BATCHES
@@ -206,10 +208,11 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         order = {True: "shuffled", False: "in order", "block": "shuffled in blocks"}[options.shuffle]
         names = self.class_names
         classes = f", {len(names)} classes" if names else ""
+        plural = "batch" if len(self) == 1 else "batches"
         return "\n  ".join(
             [
                 f"<{type(self).__name__}: {self.num_samples:,} samples{classes}",
-                f"{len(self):,} batches of {self.batch_size}, {order}, seed={self.seed}",
+                f"{len(self):,} {plural} of {self.batch_size}, {order}, seed={self.seed}",
                 f"x {maker.dtype} {(self.batch_size, *maker.shape)}, labels {maker.labels.label_mode}",
                 *lines,
                 f"{self.num_workers} threads, {self._loader.max_ahead} batches ahead, "
@@ -238,6 +241,13 @@ def _weights(labels: Labels, sample_weight, class_weight, num_samples: int) -> n
         return None
     if labels.label_mode is None:
         raise OptionError("`sample_weight` wants labels. Received: no labels")
+    return as_sample_weight(sample_weight, num_samples)
+
+
+def as_sample_weight(sample_weight, num_samples: int) -> np.ndarray | None:
+    """`sample_weight` as a `float32` array `(num_samples,)`, or `None`."""
+    if sample_weight is None:
+        return None
     sample_weight = np.asarray(sample_weight, np.float32)
     if sample_weight.shape != (num_samples,):
         raise OptionError(

@@ -12,7 +12,7 @@ from keras_oocore.labels import Labels
 from keras_oocore.manifest import IMAGE_EXTENSIONS, Manifest
 from keras_oocore.readers.file_samples import FileSamples
 from keras_oocore.readers.image import ImageReader
-from keras_oocore.sequences.base import OutOfCoreSequence, drawn_seed
+from keras_oocore.sequences.base import OutOfCoreSequence, as_sample_weight, drawn_seed
 from keras_oocore.sequences.user_data import VALIDATION_OF_BOTH, as_manifest, both_subsets, subset_samples
 
 
@@ -129,7 +129,7 @@ class ImageFolderSequence(OutOfCoreSequence):
     ):
         options = BatchOptions(
             batch_size=batch_size,
-            shuffle=shuffle and subset != VALIDATION_OF_BOTH,
+            shuffle=False if subset == VALIDATION_OF_BOTH else shuffle,
             seed=drawn_seed(seed),
             rescale=rescale,
             dtype=dtype,
@@ -139,11 +139,13 @@ class ImageFolderSequence(OutOfCoreSequence):
             last_batch=last_batch,
         )
         reader = ImageReader(image_size, color_mode, interpolation, crop_to_aspect_ratio, pad_to_aspect_ratio)
-        manifest = as_manifest(data, labels, class_names, directory, IMAGE_EXTENSIONS, follow_links)
+        raw = label_mode == "raw"
+        manifest = as_manifest(data, labels, class_names, directory, IMAGE_EXTENSIONS, follow_links, raw)
+        sample_weight = as_sample_weight(sample_weight, len(manifest))
         samples = subset_samples(len(manifest), validation_split, subset, shuffle, seed)
         if samples is not None:
             manifest = manifest.take(samples)
-            sample_weight = None if sample_weight is None else np.asarray(sample_weight)[samples]
+            sample_weight = None if sample_weight is None else sample_weight[samples]
         super().__init__(
             samples=FileSamples(manifest, reader),
             labels=Labels(manifest.labels, label_mode, manifest.class_names),
@@ -200,5 +202,6 @@ def _scanned(arguments: dict) -> dict:
         arguments.get("directory"),
         IMAGE_EXTENSIONS,
         arguments.get("follow_links", False),
+        arguments.get("label_mode") == "raw",
     )
     return {**arguments, "data": manifest, "labels": "inferred", "class_names": None, "directory": None}

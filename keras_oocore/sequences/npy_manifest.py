@@ -11,7 +11,7 @@ from keras_oocore.labels import Labels
 from keras_oocore.manifest import Manifest
 from keras_oocore.readers.file_samples import FileReader, FileSamples, FunctionReader
 from keras_oocore.readers.npy import NpyReader
-from keras_oocore.sequences.base import OutOfCoreSequence, drawn_seed
+from keras_oocore.sequences.base import OutOfCoreSequence, as_sample_weight, drawn_seed
 from keras_oocore.sequences.user_data import (
     VALIDATION_OF_BOTH,
     as_manifest,
@@ -89,7 +89,7 @@ class NpyManifestSequence(OutOfCoreSequence):
     ):
         options = BatchOptions(
             batch_size=batch_size,
-            shuffle=shuffle and subset != VALIDATION_OF_BOTH,
+            shuffle=False if subset == VALIDATION_OF_BOTH else shuffle,
             seed=drawn_seed(seed),
             rescale=rescale,
             dtype=dtype,
@@ -99,16 +99,18 @@ class NpyManifestSequence(OutOfCoreSequence):
         )
         rows = as_rows(data)
         if rows is None:
-            rows_or_files = as_manifest(data, labels, class_names, directory, NPY_EXTENSIONS)
+            raw = label_mode == "raw"
+            rows_or_files = as_manifest(data, labels, class_names, directory, NPY_EXTENSIONS, raw=raw)
             labels, class_names = rows_or_files.labels, rows_or_files.class_names
         else:
             rows_or_files = rows
-            labels = row_labels(labels, len(rows))
+            labels, class_names = row_labels(labels, class_names, len(rows))
+        sample_weight = as_sample_weight(sample_weight, len(rows_or_files))
         chosen = subset_samples(len(rows_or_files), validation_split, subset, shuffle, seed)
         if chosen is not None:
             rows_or_files = rows_or_files.take(chosen)
             labels = None if labels is None else labels[chosen]
-            sample_weight = None if sample_weight is None else np.asarray(sample_weight)[chosen]
+            sample_weight = None if sample_weight is None else sample_weight[chosen]
         self.manifest = rows_or_files if rows is None else None
         super().__init__(
             samples=_file_samples(rows_or_files, reader, on_error)
@@ -174,5 +176,6 @@ def _scanned(arguments: dict) -> dict:
         arguments.get("class_names"),
         arguments.get("directory"),
         NPY_EXTENSIONS,
+        raw=arguments.get("label_mode", "raw") == "raw",
     )
     return {**arguments, "data": manifest, "labels": "inferred", "class_names": None, "directory": None}

@@ -11,14 +11,20 @@ from keras_oocore.epoch_order import split_order
 from keras_oocore.errors import OptionError
 from keras_oocore.manifest import Manifest
 from keras_oocore.readers.npy import NpyRows
-from keras_oocore.records import as_label_array, require_same_length
+from keras_oocore.records import as_label_array, as_labels, require_same_length
 
 SUBSETS = ("training", "validation", "both")
 VALIDATION_OF_BOTH = "validation of both"  # split as shuffled, served in order
 
 
 def as_manifest(
-    data, labels, class_names, directory, extensions: tuple[str, ...], follow_links: bool = False
+    data,
+    labels,
+    class_names,
+    directory,
+    extensions: tuple[str, ...],
+    follow_links: bool = False,
+    raw: bool = False,
 ) -> Manifest:
     """The manifest of a directory of class folders, of a manifest, or of filenames.
 
@@ -29,7 +35,18 @@ def as_manifest(
         directory: the folder that filenames are relative to, or `None`.
         extensions: endings of the files to take from a directory.
         follow_links: whether to look into linked folders of a directory.
+        raw: whether labels that are numbers stay as they are; whole ones become class indices otherwise.
     """
+    manifest = _manifest(data, labels, class_names, directory, extensions, follow_links)
+    if not raw or labels is None or (isinstance(labels, str) and labels == "inferred"):
+        return manifest
+    labels = as_label_array(labels)
+    if labels.dtype.kind not in "biufc":
+        return manifest
+    return Manifest(manifest.filenames, labels, manifest.class_names, manifest.directory, manifest.passed_over)
+
+
+def _manifest(data, labels, class_names, directory, extensions: tuple[str, ...], follow_links: bool) -> Manifest:
     inferred = isinstance(labels, str) and labels == "inferred"
     if isinstance(data, Manifest):
         if directory is not None:
@@ -63,15 +80,15 @@ def as_rows(data) -> NpyRows | None:
     return None
 
 
-def row_labels(labels, num_rows: int) -> np.ndarray | None:
-    """The labels that go with rows, of the same length."""
+def row_labels(labels, class_names, num_rows: int) -> tuple[np.ndarray | None, list[str] | None]:
+    """The labels that go with rows, of the same length, and the class names; text becomes class indices."""
     if labels is None:
-        return None
+        return None, class_names
     if isinstance(labels, str) and labels == "inferred":
         raise OptionError('Rows want labels: pass labels=..., or labels=None for none. Received: labels="inferred"')
     labels = as_label_array(labels)
     require_same_length(np.empty(num_rows, np.uint8), labels)
-    return labels
+    return as_labels(labels, class_names, np.arange(num_rows)) if labels.dtype.kind == "U" else (labels, class_names)
 
 
 def subset_samples(
@@ -110,7 +127,10 @@ def both_subsets(cls: type, args: tuple, kwargs: dict, scan: Callable[[dict], di
         kwargs: likewise.
         scan: makes of the arguments those of one manifest, so that both subsets come from the same look at the disk.
     """
-    arguments = inspect.signature(cls.__init__).bind_partial(None, *args, **kwargs).arguments
+    try:
+        arguments = inspect.signature(cls.__init__).bind_partial(None, *args, **kwargs).arguments
+    except TypeError:  # `__init__` says it better
+        return None
     if arguments.get("subset") != "both":
         return None
     arguments = scan({name: value for name, value in arguments.items() if name != "self"})
