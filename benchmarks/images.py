@@ -66,10 +66,6 @@ def enlarged(source, number, folder):
     return folder
 
 
-def once_through(batches):
-    return lambda: sum(len(batch) for batch in batches)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("directory")
@@ -84,16 +80,19 @@ def main():
         size = (options.image_size, options.image_size)
         ours = ko.ImageFolderSequence(directory, labels=None, image_size=size, batch_size=BATCH_SIZE, seed=0)
         paths = ours.file_paths
-        repeats = max(1, 400 // len(paths))  # a run of at least 400 images
+        repeats = max(1, 1000 // len(paths))  # a run of about 1,000 images
 
         def repeated(batches):
-            once = once_through(batches)
-            return lambda: sum(once() for _ in range(repeats))
+            return lambda: sum(len(batch) for _ in range(repeats) for batch in batches)
+
+        def ours_repeated():
+            with ours:  # closed after each run: nothing is made ahead while the others have their turn
+                return repeated(ours)()
 
         read = dict(labels=None, image_size=size, batch_size=BATCH_SIZE, seed=0, verbose=False)
         loader = torch.utils.data.DataLoader(TorchDataset(paths, size[0]), BATCH_SIZE, shuffle=True, num_workers=2)
         contestants = {
-            OURS: repeated(ours),
+            OURS: ours_repeated,
             "image_dataset_from_directory": repeated(keras.utils.image_dataset_from_directory(directory, **read)),
             "plain PyDataset, Pillow": repeated(PlainPyDataset(paths, size[0])),
             "torch DataLoader, 2 workers": repeated(loader),

@@ -1,6 +1,6 @@
 """Opening a tree of 200,000 files in 100 class folders: against a bare sorted walk, and Keras.
 
-    python benchmarks/open_folder.py
+python benchmarks/open_folder.py
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Microseconds a batch: a bare loop over a Sequence of tiny arrays, 50 rows a batch; nothing but overhead is left.
 
-    python benchmarks/overhead.py
+python benchmarks/overhead.py
 """
 
 import os
