@@ -149,7 +149,7 @@ def chi_square(counts):
 def test_all_orders_of_four_samples_are_equally_likely():
     index_of = {order: index for index, order in enumerate(itertools.permutations(range(4)))}
     counts = np.zeros(24)
-    for epoch in range(1200):
+    for epoch in range(800):
         counts[index_of[tuple(permute(np.arange(4), 4, seed=0, epoch=epoch).tolist())]] += 1
 
     assert chi_square(counts) < 49.7  # one in a thousand for 23 degrees of freedom
