@@ -1,4 +1,5 @@
-# Two commands for a fresh machine: `make demo` and `make test`. `make soak` runs the long fault tests.
+# Two commands for a fresh machine: `make demo` and `make test`. `make soak` runs the long fault tests, `make docs` writes
+# the pages of the API into docs/api.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 BACKENDS := tensorflow jax torch
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
-.PHONY: demo test soak lint clean
+.PHONY: demo test soak lint docs clean
 
 demo: $(VENV)/demo.installed
 	$(BIN)/keras-oocore demo
@@ -26,8 +27,11 @@ lint: $(VENV)/test.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+docs: $(VENV)/test.installed
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python docs/build.py
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info keras_oocore_demo
+	rm -rf $(VENV) build dist *.egg-info keras_oocore_demo docs/api notebooks/notebook_*_data
 
 $(VENV)/demo.installed: setup.cfg pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing keras_oocore and TensorFlow into $(VENV); the first time takes a few minutes."

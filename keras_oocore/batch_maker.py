@@ -16,6 +16,7 @@ from keras_oocore.epoch_order import EpochOrder
 from keras_oocore.errors import OptionError, SampleError
 from keras_oocore.labels import Labels
 
+CONVERTED_BYTES = 2**20  # read and converted at a time: what was read is still in the processor's cache
 BLOCKS_PER_BATCH = 8  # with shuffle="block", so that a batch mixes neighbours from as many places
 
 
@@ -107,6 +108,9 @@ class BatchMaker:
         shape = samples.shape
         self.shape = (shape[-1], *shape[:-1]) if options.data_format == "channels_first" else shape
         self.batch_bytes = options.batch_size * math.prod(shape) * self.dtype.itemsize
+        stored_bytes = max(1, math.prod(shape) * samples.dtype.itemsize)
+        self.rows_converted = max(1, CONVERTED_BYTES // stored_bytes)
+        self.scratch_bytes = min(self.rows_converted, options.batch_size) * stored_bytes * self.converts
         self.pool = BufferPool(self.batch_bytes, keep=0)
         self.bad_samples = {}  # number of the sample -> its error
 
@@ -114,6 +118,16 @@ class BatchMaker:
         """The samples of the batch at `position` of the plan."""
         start = position * self.options.batch_size
         return self.order.samples(epoch, start, min(start + self.options.batch_size, len(self.samples)))
+
+    def convert(self, stored: np.ndarray, out: np.ndarray) -> None:
+        """Write rows as they were read over `out`, as the options say."""
+        if self.options.data_format == "channels_first":
+            stored = np.moveaxis(stored, -1, 1)
+        if self.options.rescale is None:
+            np.copyto(out, stored, casting="unsafe")
+        else:
+            factor = np.result_type(np.float32, self.dtype).type(self.options.rescale)
+            np.multiply(stored, factor, out=out, casting="unsafe")
 
     def job(self, ticket: int) -> "BatchJob":
         """The batch of a ticket, which counts on from epoch to epoch."""
@@ -141,18 +155,16 @@ class BatchJob:
 
     def _read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         """Read samples and convert them on the way to `out`."""
-        maker, options = self.maker, self.maker.options
+        maker = self.maker
         if not maker.converts:
             return maker.samples.read(samples, out)
-        stored = np.empty((len(samples), *maker.samples.shape), maker.samples.dtype)
-        failed = maker.samples.read(samples, stored)
-        if options.data_format == "channels_first":
-            stored = np.moveaxis(stored, -1, 1)
-        if options.rescale is None:
-            np.copyto(out, stored, casting="unsafe")
-        else:
-            factor = np.result_type(np.float32, maker.dtype).type(options.rescale)
-            np.multiply(stored, factor, out=out, casting="unsafe")
+        failed = {}
+        for start in range(0, len(samples), maker.rows_converted):
+            part = slice(start, start + maker.rows_converted)
+            stored = np.empty((len(samples[part]), *maker.samples.shape), maker.samples.dtype)
+            for row, error in maker.samples.read(samples[part], stored).items():
+                failed[start + row] = error
+            maker.convert(stored, out[part])
         return failed
 
     def finish(self) -> Any:

@@ -10,7 +10,9 @@ of fit, evaluate or predict reads `num_batches` and then ends the epoch; an epoc
 `steps_per_epoch` below the length one pass goes on over several epochs.
 """
 
+import os
 import threading
+import weakref
 
 BUILD_BATCHES = 2  # the most that Keras's build step draws: one, and one of look-ahead
 
@@ -32,7 +34,12 @@ class EpochPass:
         self._bound = False  # indices are bound in the order they come; otherwise index i is position i
         self._running = False  # between `begin` and `end`
         self._length_read = False  # since the last batch
+        self._renew()
+
+    def _renew(self) -> None:
+        """A lock that nobody holds: in a new pass, a copy, or a forked child."""
         self._lock = threading.Lock()
+        _passes.add(self)
 
     def length_read(self) -> None:
         """Keras read the number of batches: a new call, if an epoch's end follows before the next batch."""
@@ -76,4 +83,16 @@ class EpochPass:
 
     def __setstate__(self, state):
         vars(self).update(state)
-        self._lock = threading.Lock()
+        self._renew()
+
+
+_passes = weakref.WeakSet()
+
+
+def _renew_all() -> None:
+    for epoch_pass in list(_passes):
+        epoch_pass._renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_all)

@@ -376,7 +376,6 @@ class SequenceContract:
         threads, loader = set(sequence._loader._threads), weakref.ref(sequence._loader)
         assert threads
         del sequence
-        gc.collect()
         for thread in threads:
             thread.join(30)
         gc.collect()

@@ -51,19 +51,13 @@ class OutOfCoreSequence(keras.utils.PyDataset):
             )
         if self._maker.batch_bytes == 0:
             raise DataError(f"Samples of shape {samples.shape} hold nothing.")
-        limit_bytes = default_limit_bytes() if memory_limit is None else parse_bytes(memory_limit)
+        num_workers = _num_workers(workers)
         max_ahead = min(
-            _positive(max_queue_size, "max_queue_size"), limit_bytes // self._maker.batch_bytes - HELD_BATCHES
+            _positive(max_queue_size, "max_queue_size"), _batches_ahead(self._maker, memory_limit, num_workers)
         )
-        if max_ahead < 0:
-            raise OptionError(
-                f"`memory_limit` of {format_bytes(limit_bytes)} holds less than two batches of "
-                f"{format_bytes(self._maker.batch_bytes)}. Use a smaller batch_size, or "
-                f"memory_limit={HELD_BATCHES * self._maker.batch_bytes} or more."
-            )
         self._maker.pool.keep = max_ahead + HELD_BATCHES
         self._pass = EpochPass(self._maker.num_batches)
-        self._loader = BatchLoader(self._maker.job, _num_workers(workers), max_ahead)
+        self._loader = BatchLoader(self._maker.job, num_workers, max_ahead)
         self._last_read = -1  # index last read outside an epoch
         self._own_loader()
 
@@ -158,7 +152,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
     def close(self) -> None:
         """End the loading threads and give their memory back; reading again starts them again.
 
-        Not needed: both go away by themselves, threads after two seconds without work.
+        Not needed: threads end by themselves after two seconds without work, and the memory goes with the Sequence.
         """
         self._loader.close()
         self._maker.pool.clear()
@@ -254,6 +248,20 @@ def as_sample_weight(sample_weight, num_samples: int) -> np.ndarray | None:
             f"`sample_weight` should have one weight a sample, shape ({num_samples},). Received: {sample_weight.shape}"
         )
     return sample_weight
+
+
+def _batches_ahead(maker: BatchMaker, memory_limit: int | str | None, num_workers: int) -> int:
+    """How many batches may be made ahead of time within `memory_limit`."""
+    limit_bytes = default_limit_bytes() if memory_limit is None else parse_bytes(memory_limit)
+    scratch_bytes = max(1, num_workers) * maker.scratch_bytes
+    max_ahead = (limit_bytes - scratch_bytes) // maker.batch_bytes - HELD_BATCHES
+    if max_ahead < 0:
+        raise OptionError(
+            f"`memory_limit` of {format_bytes(limit_bytes)} holds less than two batches of "
+            f"{format_bytes(maker.batch_bytes)}. Use a smaller batch_size, or "
+            f"memory_limit={HELD_BATCHES * maker.batch_bytes + scratch_bytes} or more."
+        )
+    return max_ahead
 
 
 def _positive(value: int, name: str) -> int:

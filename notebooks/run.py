@@ -1,0 +1,68 @@
+"""Run the notebooks and save what they show: `python notebooks/run.py`, or with the names of some.
+
+What libraries write to stderr (logs, progress bars, paths of this machine) is left out, and pictures are saved small.
+"""
+
+import base64
+import io
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from PIL import Image
+
+FOLDER = Path(__file__).resolve().parent
+SECONDS_A_CELL = 600
+
+
+def executed(path: Path, working_folder: Path, injected: str | None = None) -> nbformat.NotebookNode:
+    """The notebook with the outputs of a fresh run; the file on disk stays as it is.
+
+    Args:
+        path: the notebook.
+        working_folder: where it runs, and where what it writes goes.
+        injected: code to run after the cell tagged `parameters`, to set some of them otherwise.
+
+    Raises:
+        nbclient.exceptions.CellExecutionError: when a cell fails; the message shows the cell.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    if injected is not None:
+        (parameters,) = (i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", ()))
+        notebook.cells.insert(parameters + 1, nbformat.v4.new_code_cell(injected))
+    client = NotebookClient(
+        notebook,
+        timeout=SECONDS_A_CELL,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(working_folder)}},
+    )
+    client.execute()
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    notebook.metadata["language_info"] = {"name": "python"}  # without the version of this machine's Python
+    return notebook
+
+
+def with_small_pictures(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The same notebook, each picture a JPEG (good for photos) or a PNG of 256 colours where that is smaller."""
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", ())):
+        if "image/png" in output.get("data", {}):
+            original = base64.b64decode(output.data.pop("image/png"))
+            picture = Image.open(io.BytesIO(original)).convert("RGB")
+            png, jpeg = io.BytesIO(), io.BytesIO()
+            picture.quantize(256).save(png, "PNG", optimize=True)
+            picture.save(jpeg, "JPEG", quality=88, optimize=True)
+            forms = [("image/png", original), ("image/png", png.getvalue()), ("image/jpeg", jpeg.getvalue())]
+            kind, smallest = min(forms, key=lambda form: len(form[1]))
+            output.data[kind] = base64.b64encode(smallest).decode()
+    return notebook
+
+
+if __name__ == "__main__":
+    for path in [Path(name).resolve() for name in sys.argv[1:]] or sorted(FOLDER.glob("*.ipynb")):
+        print(path.name, flush=True)
+        nbformat.write(with_small_pictures(executed(path, FOLDER)), path)

@@ -1,0 +1,219 @@
+"""The documentation: its code runs, what it says of other libraries is so, and the API pages build."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import keras_oocore as ko
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```python(?P<kind> before)?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+NOT_INSTALLED = ("skimage",)  # what code called "before" may want, and these tests do without
+CLASSES = ("Charlock", "Maize", "Sugar_beet")
+
+
+class AnyModel:
+    """The `model` of the pages: whatever batches it is given first, it is a network for those."""
+
+    def fit(self, x, validation_data=None, epochs=1, **options):
+        batch = next(iter(x))
+        images, labels = np.asarray(batch[0]), np.asarray(batch[1])
+        assert images.max() > 1 / 255, "images are nearly black"
+        classes = labels.ndim == 1 and labels.dtype.kind in "iu"
+        outputs = keras.layers.Dense(5 if classes else labels.shape[1])
+        self.network = keras.Sequential([keras.Input(images.shape[1:]), keras.layers.Flatten(), outputs])
+        self.network.compile("sgd", keras.losses.SparseCategoricalCrossentropy(True) if classes else "mse")
+        return self.network.fit(x, validation_data=validation_data, epochs=1, verbose=0, **options)
+
+    def predict(self, x):
+        return self.network.predict(x, verbose=0)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder with the data that the pages name."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    rows = []
+    for label, name in enumerate(CLASSES):
+        for number in range(12):
+            pixels = rng.integers(0, 256, (20, 20, 3), np.uint8)
+            flat_name = f"{label}_{number}.png"
+            for path in (Path("plant_seedlings", name, f"{number:03d}.png"), Path("all_images", flat_name)):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(path)
+            rows.append((flat_name, name, label, rng.random(), rng.random(), 1.0))
+    table = pd.DataFrame(rows, columns=["filename", "class", "label", "length", "width", "weight"])
+    table.drop(columns="label").to_csv("train.csv", index=False)
+    names, one_hot = table["filename"].to_numpy(dtype=str), np.eye(3, dtype="float32")[table["label"]]
+    for part, samples in (("train", slice(0, 30)), ("val", slice(30, 36))):
+        np.save(f"X_{part}_filenames.npy", names[samples])
+        np.save(f"y_{part}.npy", one_hot[samples])
+    return tmp_path
+
+
+@pytest.fixture
+def arrays(folder):
+    """What the section on arrays in README.md names."""
+    rng = np.random.default_rng(0)
+    Path("all_arrays").mkdir()
+    for number in range(12):
+        np.save(f"all_arrays/{number}.npy", rng.random((4, 4), "float32"))
+    np.save("X_train_filenames.npy", np.array([f"{number}.npy" for number in range(12)]))
+    np.save("y_train.npy", rng.random((12, 1)))
+    np.save("embeddings.npy", rng.random((600, 8), "float32"))
+    np.save("y.npy", rng.random((600, 1)))
+    for species in ("blackbird", "wren"):
+        for number in range(4):
+            write_wav(Path("birds", species, f"{number}.wav"), rng)
+
+
+def write_wav(path, rng):
+    import wave
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8000)
+        sound.writeframes(rng.integers(-1000, 1000, 4000, np.int16).tobytes())
+
+
+def code_blocks(page):
+    """Each block as a syntax tree whose line numbers are those of the page."""
+    text = page.read_text()
+    for block in BLOCK.finditer(text):
+        line = text.count("\n", 0, block.start("code"))
+        tree = ast.parse("\n" * line + block["code"], filename=str(page))
+        yield line, bool(block["kind"]), tree
+
+
+def wants_what_is_not_installed(tree):
+    """Only code called "before" may."""
+    return any(node.module.startswith(NOT_INSTALLED) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+
+
+def only_defines(tree):
+    return all(isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom) for node in tree.body)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_code_of_a_page_runs_from_top_to_bottom(page, folder, request):
+    if page.name == "README.md":
+        request.getfixturevalue("arrays")
+    namespace = {"model": AnyModel()}
+    blocks = list(code_blocks(page))
+    assert len(blocks) == page.read_text().count("```python"), "a block of code was not understood"
+    runnable = [(line, tree) for line, before, tree in blocks if not (before and wants_what_is_not_installed(tree))]
+    for line, tree in sorted(runnable, key=lambda block: (not only_defines(block[1]), block[0])):  # helpers may follow
+        print(f"{page.name}, line {line}")  # shown when it fails
+        exec(compile(tree, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_links_of_a_page_lead_somewhere(page):
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if link.startswith("#"):
+            assert link[1:] in anchors, link
+        elif not link.startswith(("http:", "https:", "mailto:")):
+            assert (page.parent / link.split("#")[0]).exists(), link
+
+
+class TestWhatThePageSaysOfOthers:
+    """The tables of docs/coming_from.md, measured."""
+
+    @pytest.fixture
+    def flow(self):
+        legacy = pytest.importorskip("keras.src.legacy.preprocessing.image")
+
+        def flow(validation_split=0.0, **options):
+            generator = legacy.ImageDataGenerator(validation_split=validation_split)
+            return generator.flow_from_directory("plant_seedlings", target_size=(8, 8), shuffle=False, **options)
+
+        return flow
+
+    def ours(self, **options):
+        return ko.ImageFolderSequence("plant_seedlings", image_size=(8, 8), shuffle=False, **options)
+
+    def test_flow_from_directory_gives_float32_and_nearest_pixels(self, folder, flow):
+        x, y = flow(class_mode="sparse")[0]
+        our_x, our_y = self.ours(interpolation="nearest")[0]
+        assert (x.dtype, y.dtype, our_x.dtype, our_y.dtype) == ("float32", "float32", "uint8", "int32")
+        np.testing.assert_array_equal(x, our_x)
+        np.testing.assert_array_equal(y, our_y)
+        assert np.abs(x - self.ours()[0][0]).max() > 1
+
+    def test_area_averages_as_pillow_does(self, folder, flow):
+        pillow = flow(interpolation="bilinear")[0][0]
+        bilinear, area = (np.abs(pillow - self.ours(interpolation=name)[0][0]).mean() for name in ("bilinear", "area"))
+        assert area < bilinear
+
+    @pytest.mark.parametrize(("class_mode", "label_mode"), [("categorical", "categorical"), ("sparse", "int")])
+    def test_class_modes_have_their_label_modes(self, class_mode, label_mode, folder, flow):
+        np.testing.assert_array_equal(flow(class_mode=class_mode)[0][1], self.ours(label_mode=label_mode)[0][1])
+
+    def test_binary_labels_have_one_more_axis(self, folder, flow):
+        two = list(CLASSES[:2])
+        y = flow(class_mode="binary", classes=two)[0][1]
+        np.testing.assert_array_equal(y[:, np.newaxis], self.ours(label_mode="binary", class_names=two)[0][1])
+
+    def test_images_can_be_their_own_targets(self, folder, flow):
+        x, y = self.ours(label_mode=None, transform=lambda x, y, rng: (x, x), interpolation="nearest")[0]
+        np.testing.assert_array_equal(flow(class_mode="input")[0][1], y)
+        np.testing.assert_array_equal(x, y)
+
+    def test_its_validation_files_are_the_first_of_each_class(self, folder, flow):
+        theirs = flow(validation_split=0.2, subset="validation").filenames
+        manifest = ko.Manifest.from_directory("plant_seedlings")
+        first_fifth = np.concatenate([np.arange(count) < int(0.2 * count) for count in np.bincount(manifest.labels)])
+        assert manifest.take(first_fifth).filenames.tolist() == theirs
+
+    def test_image_dataset_from_directory_is_within_a_grey_level(self, folder):
+        pytest.importorskip("tensorflow")
+        dataset = keras.utils.image_dataset_from_directory("plant_seedlings", image_size=(8, 8), shuffle=False)
+        x, y = (np.asarray(part) for part in next(iter(dataset)))
+        batches = self.ours()
+        our_x, our_y = batches[0]
+        assert x.dtype == "float32"
+        assert np.abs(x - our_x).max() <= 1
+        np.testing.assert_array_equal(y, our_y)
+        assert dataset.file_paths == batches.file_paths
+        assert dataset.class_names == batches.class_names
+
+    def test_split_arrays_is_train_test_split(self):
+        from sklearn.model_selection import train_test_split
+
+        names, labels = np.array([f"{number}.png" for number in range(40)]), np.arange(40) % 3
+        ours = ko.split_arrays(names, labels, validation_split=0.2, stratify=False, seed=1)
+        for theirs, part in zip(train_test_split(names, labels, test_size=0.2, random_state=1), ours, strict=True):
+            np.testing.assert_array_equal(theirs, part)
+
+
+def test_the_api_pages_build_without_a_warning(tmp_path):
+    child = subprocess.run(
+        [sys.executable, ROOT / "docs" / "build.py", tmp_path],
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert child.returncode == 0, child.stderr
+    page = (tmp_path / "keras_oocore.html").read_text()
+    for name in ko.__all__:
+        assert f'id="{name}"' in page, name
+    assert 'id="Manifest.split"' in page
+    assert "object at 0x" not in page
+    assert str(ROOT) not in page

@@ -1,0 +1,142 @@
+"""The notebooks run from top to bottom, on the real photos and on the digits, and what is saved is fit to be read."""
+
+import base64
+import importlib.util
+import io
+import os
+import re
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_oocore.plots import image_grid
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+DATA = Path(os.environ.get("KERAS_OOCORE_DATA", ROOT.parent / "shared" / "data")).resolve()
+LARGEST_BYTES = 1_500_000
+MACHINE_PATH = re.compile(r"(?<![\w.~])/(?:home|root|tmp|work|usr|var|opt|mnt|Users)/|[A-Z]:\\\\|site-packages")
+NUM_TRAIN = {"photos": "960", "digits": "1,437"}
+FIRST = ROOT / "notebooks" / "1_images_larger_than_memory.ipynb"
+
+
+@pytest.fixture(scope="module")
+def run():
+    """notebooks/run.py as a module."""
+    spec = importlib.util.spec_from_file_location("run_notebooks", ROOT / "notebooks" / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(params=["photos", "digits"])
+def data(request, monkeypatch, tmp_path):
+    """Which images notebook 1 finds: the 12 real classes, or none, so that it writes the digits."""
+    if request.param == "photos" and not (DATA / "plant_seedlings").is_dir():
+        pytest.skip(f"the photos are not at {DATA}; KERAS_OOCORE_DATA can name another folder")
+    monkeypatch.setenv("KERAS_OOCORE_DATA", str(DATA if request.param == "photos" else tmp_path / "nothing"))
+    return request.param
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def shown_text(notebook):
+    """Everything that the outputs say, without the pictures."""
+    parts = []
+    for output in (output for cell in code_cells(notebook) for output in cell.outputs):
+        parts.append(output.get("text", ""))
+        parts += [text for kind, text in output.get("data", {}).items() if kind.startswith("text/")]
+    return "\n".join(parts)
+
+
+def pictures(notebook):
+    return [
+        Image.open(io.BytesIO(base64.b64decode(picture)))
+        for cell in code_cells(notebook)
+        for output in cell.outputs
+        for kind, picture in output.get("data", {}).items()
+        if kind.startswith("image/")
+    ]
+
+
+def accuracy(notebook):
+    return float(re.search(r"([\d.]+)% of \d+ photos are right", shown_text(notebook))[1]) / 100
+
+
+class TestNotebook1:
+    def test_it_runs_from_top_to_bottom(self, data, run, tmp_path):
+        notebook = run.executed(FIRST, tmp_path, injected="epochs = 1")
+
+        assert f"{NUM_TRAIN[data]} photos, the same bytes in every batch: True" in shown_text(notebook)
+        assert len(pictures(notebook)) == 6
+        assert [path.name for path in tmp_path.iterdir()] == ["notebook_1_data"]
+
+    @pytest.mark.soak
+    def test_it_learns_what_it_says(self, data, run, tmp_path):
+        assert accuracy(run.executed(FIRST, tmp_path)) > {"photos": 0.7, "digits": 0.95}[data]
+
+    def test_what_is_saved_was_trained_on_the_photos(self):
+        saved = nbformat.read(FIRST, as_version=4)
+        assert "960 photos, the same bytes in every batch: True" in shown_text(saved)
+        assert 0.7 < accuracy(saved) < 0.85  # "a little below 0.8"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+class TestWhatIsSaved:
+    def test_every_cell_was_run_once_and_in_order(self, path):
+        cells = code_cells(nbformat.read(path, as_version=4))
+        assert [cell.execution_count for cell in cells] == [*range(1, len(cells) + 1)]
+
+    def test_outputs_are_free_of_errors_logs_and_paths_of_a_machine(self, path):
+        notebook = nbformat.read(path, as_version=4)
+        for cell in code_cells(notebook):
+            for output in cell.outputs:
+                assert output.output_type != "error"
+                assert output.get("name") != "stderr"
+        assert not MACHINE_PATH.search(shown_text(notebook))
+
+    def test_it_is_small_and_its_pictures_can_be_seen(self, path):
+        assert path.stat().st_size < LARGEST_BYTES
+        saved = pictures(nbformat.read(path, as_version=4))
+        assert saved
+        assert all(500 < picture.width <= 1300 for picture in saved)
+
+    def test_it_is_a_valid_notebook(self, path):
+        nbformat.validate(nbformat.read(path, as_version=4))
+
+
+def test_the_path_of_a_machine_is_recognised():
+    assert MACHINE_PATH.search("Manifest in '/home/ann/data'")
+    assert not MACHINE_PATH.search("Manifest in '../../shared/data' and notebook_1_data/prepared/train")
+
+
+def test_a_notebook_shows_a_batch_as_a_picture_without_pyplot():
+    formatters = pytest.importorskip("IPython.core.formatters")
+    figure = image_grid(np.zeros((2, 4, 4, 3), np.uint8), ["one", "two"])
+    shown, _ = formatters.DisplayFormatter().format(figure)  # a fresh one: pyplot has told it nothing of figures
+    assert shown["image/png"].startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("kind", "noise"), [("photo", 10), ("chart", 0)])
+def test_pictures_are_saved_no_larger_and_look_the_same(kind, noise, run):
+    rows, columns = np.mgrid[:200, :300]
+    stripes = (rows + columns) % 20 > 1
+    light = 60 + 120 * stripes + np.random.default_rng(0).normal(0, noise, (200, 300))  # a photo's detail is light
+    levels = (light[:, :, np.newaxis] * [0.8, 1, 0.6]).clip(0, 255).astype("uint8")
+    file = io.BytesIO()
+    Image.fromarray(levels).save(file, "PNG")
+    before = base64.b64encode(file.getvalue()).decode()
+    output = nbformat.v4.new_output("display_data", {"image/png": before})
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=[output])])
+
+    (small,) = pictures(run.with_small_pictures(notebook))
+
+    ((form, after),) = output.data.items()
+    assert form == {"photo": "image/jpeg", "chart": "image/png"}[kind]
+    assert len(after) <= (0.5 if noise else 1) * len(before)
+    assert np.abs(np.asarray(small.convert("RGB"), float) - levels).mean() < 6
