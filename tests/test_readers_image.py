@@ -24,9 +24,13 @@ from keras_oocore.readers.resize import INTERPOLATIONS, centre_crop, fitted_box,
 COLOR_MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
 
 
-@pytest.fixture(params=["opencv", "pillow"])
+@pytest.fixture(params=["fast", "opencv", "pillow"])
 def decoder(request, monkeypatch):
-    """Every test that reads a file does so with OpenCV and as if it were not installed."""
+    """Every test that reads a file does so with all of the extra `fast`, with OpenCV alone, and with neither."""
+    if request.param != "fast":
+        monkeypatch.setattr(image_module, "spng_decode", None)
+    elif image_module.spng_decode is None:
+        pytest.skip("imagecodecs is not installed")
     if request.param == "pillow":
         monkeypatch.setattr(image_module, "cv2", None)
     elif image_module.cv2 is None:
@@ -508,9 +512,10 @@ def test_extreme_shapes_are_read(read, how, interpolation, format):
 def read_both_ways(reader, path, monkeypatch):
     pytest.importorskip("cv2")
     results = []
-    for cv2 in (image_module.cv2, None):
+    for cv2, spng_decode in ((image_module.cv2, image_module.spng_decode), (None, None)):
         with monkeypatch.context() as patch:
             patch.setattr(image_module, "cv2", cv2)
+            patch.setattr(image_module, "spng_decode", spng_decode)
             out = np.empty(reader.shape, "uint8")
             reader.read_into(path, out)
             results.append(out)
