@@ -106,6 +106,7 @@ class BatchLoader:
             thread = threading.Thread(target=self._work, name="keras_oocore-loader", daemon=True)
             thread.start()  # before it is counted: Ctrl-C may come between the two, and then it ends
             self._threads.add(thread)
+            _started.add(thread)
         return future
 
     def _forget(self, tickets: list[int]) -> None:
@@ -177,12 +178,15 @@ class BatchLoader:
 
 
 _loaders = weakref.WeakSet()
+_started = weakref.WeakSet()  # threads, those of abandoned loaders too
 
 
 def _close_all() -> None:
     for loader in list(_loaders):
         loader.num_workers = 0  # who still asks, such as another daemon thread, makes its batch itself
         loader.close()
+    for thread in list(_started):
+        thread.join()
 
 
 def _renew_all() -> None:

@@ -557,6 +557,7 @@ BUSY = """
     [
         "loader.get(0)",
         "loader.get(0); del loader",
+        "loader.get(0); loader.abandon(); del loader",  # as when a Sequence was collected while its threads work
         "loader.get(0); sys.exit(0)",
         "loader.close(); loader.get(3)",
         "atexit.register(loader.get, 5); loader.get(0)",
