@@ -26,8 +26,8 @@ def small_network():
         [
             keras.Input((96, 96, 3)),
             keras.layers.Rescaling(1 / 255),
-            keras.layers.AveragePooling2D(4),
-            keras.layers.Conv2D(8, 3, strides=2, activation="relu"),
+            keras.layers.AveragePooling2D(2),
+            keras.layers.Conv2D(16, 3, strides=2, activation="relu"),
             keras.layers.Flatten(),
             keras.layers.Dense(10),
         ]
