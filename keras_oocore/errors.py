@@ -18,7 +18,9 @@ class DataError(OutOfCoreError, ValueError):
 
 
 class SampleError(DataError):
-    """One sample that cannot be read; the message names its file."""
+    """One sample that cannot be read; the message names its file, `reason` does not."""
+
+    reason = ""
 
 
 class DestinationError(OutOfCoreError, OSError):

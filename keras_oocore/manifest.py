@@ -397,7 +397,7 @@ class Manifest:
             table.add_row(escape(_printable(name)), f"{count:,}", f"{count / max(len(self), 1):.1%}")
         if len(counts) > max_classes:
             table.add_row(f"… and {len(counts) - max_classes:,} more", f"{counts[max_classes:].sum():,}", "")
-        console = Console(file=io.StringIO(), width=100, color_system=None)
+        console = Console(file=io.StringIO(), width=100, color_system=None, force_jupyter=False)
         console.print(table)
         return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
 

@@ -142,29 +142,26 @@ def test_text_labels_of_rows_are_classes_as_those_of_files_are():
 @given(
     num_samples=st.integers(2, 300),
     validation_split=st.floats(0.01, 0.99),
-    shuffle=st.sampled_from([True, False, "block"]),
     seed=st.integers(0, 2**40),
 )
-def test_subsets_are_disjoint_complete_and_repeatable(num_samples, validation_split, shuffle, seed):
+def test_subsets_are_disjoint_complete_and_repeatable(num_samples, validation_split, seed):
     if int(validation_split * num_samples) == 0:
         with pytest.raises(OptionError, match=rf"of {num_samples} samples leaves none for validation"):
-            subset_samples(num_samples, validation_split, "validation", shuffle, seed)
+            subset_samples(num_samples, validation_split, "validation", seed)
         return
     training, validation, of_both = (
-        subset_samples(num_samples, validation_split, subset, shuffle, seed).tolist()
+        subset_samples(num_samples, validation_split, subset, seed).tolist()
         for subset in ("training", "validation", VALIDATION_OF_BOTH)
     )
 
     assert sorted(training + validation) == list(range(num_samples))
     assert len(validation) == int(validation_split * num_samples)
     assert training == sorted(training)
-    assert validation == of_both == subset_samples(num_samples, validation_split, "validation", shuffle, seed).tolist()
-    if not shuffle:
-        assert validation == list(range(len(training), num_samples))
+    assert validation == of_both == subset_samples(num_samples, validation_split, "validation", seed).tolist()
 
 
-def test_a_split_of_shuffled_data_takes_from_everywhere_and_changes_with_the_seed():
-    by_seed = [subset_samples(1000, 0.2, "validation", True, seed).tolist() for seed in range(3)]
+def test_a_split_takes_from_everywhere_and_changes_with_the_seed():
+    by_seed = [subset_samples(1000, 0.2, "validation", seed).tolist() for seed in range(3)]
 
     assert len(set(map(tuple, by_seed))) == 3
     for validation in by_seed:
@@ -172,27 +169,26 @@ def test_a_split_of_shuffled_data_takes_from_everywhere_and_changes_with_the_see
 
 
 def test_without_a_subset_all_samples_are_taken():
-    assert subset_samples(10, None, None, True, None) is None
+    assert subset_samples(10, None, None, None) is None
 
 
 @pytest.mark.parametrize(
-    ("validation_split", "subset", "shuffle", "seed", "message"),
+    ("validation_split", "subset", "seed", "message"),
     [
-        (0.2, None, True, 0, r"`subset` should be one of \('training', 'validation', 'both'\).*Received: subset=None"),
-        (0.2, "test", True, 0, r"`subset` should be one of .*Received: subset='test'"),
-        (None, "training", True, 0, r"`validation_split` should be between 0 and 1.*=None, subset='training'"),
-        (0, "training", True, 0, r"`validation_split` should be between 0 and 1.*validation_split=0,"),
-        (1, "training", True, 0, r"`validation_split` should be between 0 and 1.*validation_split=1,"),
-        (1.5, "training", True, 0, r"`validation_split` should be between 0 and 1.*validation_split=1.5,"),
-        (-0.1, "training", True, 0, r"`validation_split` should be between 0 and 1.*validation_split=-0.1,"),
-        (0.2, "training", True, None, r"wants a seed, so that subsets do not overlap: pass seed=0, say"),
-        (0.2, "validation", "block", None, r"wants a seed, so that subsets do not overlap"),
-        (0.05, "validation", True, 0, r"validation_split=0.05 of 10 samples leaves none for validation"),
+        (0.2, None, 0, r"`subset` should be one of \('training', 'validation', 'both'\).*Received: subset=None"),
+        (0.2, "test", 0, r"`subset` should be one of .*Received: subset='test'"),
+        (None, "training", 0, r"`validation_split` should be between 0 and 1.*=None, subset='training'"),
+        (0, "training", 0, r"`validation_split` should be between 0 and 1.*validation_split=0,"),
+        (1, "training", 0, r"`validation_split` should be between 0 and 1.*validation_split=1,"),
+        (1.5, "training", 0, r"`validation_split` should be between 0 and 1.*validation_split=1.5,"),
+        (-0.1, "training", 0, r"`validation_split` should be between 0 and 1.*validation_split=-0.1,"),
+        (0.2, "training", None, r"wants a seed, so that subsets do not overlap: pass seed=0, say"),
+        (0.05, "validation", 0, r"validation_split=0.05 of 10 samples leaves none for validation"),
     ],
 )
-def test_splits_that_cannot_work_are_refused(validation_split, subset, shuffle, seed, message):
+def test_splits_that_cannot_work_are_refused(validation_split, subset, seed, message):
     with pytest.raises(OptionError, match=message):
-        subset_samples(10, validation_split, subset, shuffle, seed)
+        subset_samples(10, validation_split, subset, seed)
 
 
 class Pair:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from keras_oocore.class_folders import (
     Found,
@@ -30,6 +29,7 @@ from keras_oocore.files import (
 )
 from keras_oocore.manifest import IMAGE_EXTENSIONS, Manifest
 from keras_oocore.prepare.flat_names import flat_names
+from keras_oocore.progress import tqdm
 
 BLOCK_BYTES = 4096  # what a file takes on disk is a multiple of this
 

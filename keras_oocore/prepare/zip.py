@@ -6,8 +6,6 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from tqdm.auto import tqdm
-
 from keras_oocore.class_folders import existing_directory
 from keras_oocore.errors import DataError, DestinationError, OptionError, SampleError
 from keras_oocore.files import (
@@ -19,6 +17,7 @@ from keras_oocore.files import (
     require_disk,
     write_whole,
 )
+from keras_oocore.progress import tqdm
 
 ENTRY_BYTES = 200  # headers of one file in a zip, beside its name twice
 

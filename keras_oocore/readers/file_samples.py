@@ -62,8 +62,10 @@ class FileSamples:
             reason = error.strerror
         else:
             reason = f"{type(error).__name__}: {error}"
-        explained = SampleError(f"Cannot read sample {sample}, {self.name(sample)!r}: {reason.rstrip('.')}.")
+        reason = reason.rstrip(".")
+        explained = SampleError(f"Cannot read sample {sample}, {self.name(sample)!r}: {reason}.")
         explained.__cause__ = error
+        explained.reason = reason
         return explained
 
 

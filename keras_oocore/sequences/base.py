@@ -93,7 +93,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
     def bad_samples(self) -> list[tuple[str, str]]:
         """Every sample met so far that cannot be read, with the reason: `[(file, reason), ...]`."""
         bad = sorted(self._maker.bad_samples.copy().items())
-        return [(self._maker.samples.name(sample), str(error)) for sample, error in bad]
+        return [(self._maker.samples.name(sample), error.reason or str(error)) for sample, error in bad]
 
     @property
     def num_workers(self) -> int:

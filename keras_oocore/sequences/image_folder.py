@@ -22,8 +22,8 @@ class ImageFolderSequence(OutOfCoreSequence):
     Words, meanings and defaults are those of `keras.utils.image_dataset_from_directory`, and where they differ it is
     on purpose: images are `uint8` unless `rescale` or `dtype` says otherwise; EXIF orientation is applied; a JPEG far
     larger than `image_size` is decoded at a smaller scale; the split of `validation_split` does not reproduce Keras's
-    choice of files. Every sample is served exactly once a pass, and the same seed gives the same bytes for any number
-    of workers and any backend.
+    choice of files, and depends on `seed` alone. Every sample is served exactly once a pass, and the same seed gives
+    the same bytes for any number of workers and any backend.
 
     Use one object for training and another for validation.
 
@@ -43,8 +43,10 @@ class ImageFolderSequence(OutOfCoreSequence):
             neighbours in random order, on disks that seek slowly.
         seed: of the order, the split and `transform`. `None` draws one from Python's `random`, which
             `keras.utils.set_random_seed` governs; `sequence.seed` shows it.
-        validation_split: fraction of the samples that are kept for validation, with `subset`.
-        subset: `"training"`, `"validation"`, or `"both"`, which gives a tuple of two Sequences.
+        validation_split: fraction of the samples that are kept for validation, with `subset` and `seed`. For a split
+            that keeps the mix of classes, or keeps groups together, see `Manifest.split`.
+        subset: `"training"`, `"validation"`, or `"both"`, which gives a tuple of two Sequences, validation in order.
+            All other arguments, `transform` too, then go for both.
         interpolation: `"bilinear"`, `"nearest"`, `"bicubic"`, `"area"`, `"lanczos3"`, `"lanczos5"`, `"gaussian"` or
             `"mitchellcubic"`.
         follow_links: whether to look into linked folders.
@@ -142,7 +144,7 @@ class ImageFolderSequence(OutOfCoreSequence):
         raw = label_mode == "raw"
         manifest = as_manifest(data, labels, class_names, directory, IMAGE_EXTENSIONS, follow_links, raw)
         sample_weight = as_sample_weight(sample_weight, len(manifest))
-        samples = subset_samples(len(manifest), validation_split, subset, shuffle, seed)
+        samples = subset_samples(len(manifest), validation_split, subset, seed)
         if samples is not None:
             manifest = manifest.take(samples)
             sample_weight = None if sample_weight is None else sample_weight[samples]

@@ -106,7 +106,7 @@ class NpyManifestSequence(OutOfCoreSequence):
             rows_or_files = rows
             labels, class_names = row_labels(labels, class_names, len(rows))
         sample_weight = as_sample_weight(sample_weight, len(rows_or_files))
-        chosen = subset_samples(len(rows_or_files), validation_split, subset, shuffle, seed)
+        chosen = subset_samples(len(rows_or_files), validation_split, subset, seed)
         if chosen is not None:
             rows_or_files = rows_or_files.take(chosen)
             labels = None if labels is None else labels[chosen]

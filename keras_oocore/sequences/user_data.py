@@ -14,7 +14,7 @@ from keras_oocore.readers.npy import NpyRows
 from keras_oocore.records import as_label_array, as_labels, require_same_length
 
 SUBSETS = ("training", "validation", "both")
-VALIDATION_OF_BOTH = "validation of both"  # split as shuffled, served in order
+VALIDATION_OF_BOTH = "validation of both"  # served in order
 
 
 def as_manifest(
@@ -92,12 +92,12 @@ def row_labels(labels, class_names, num_rows: int) -> tuple[np.ndarray | None, l
 
 
 def subset_samples(
-    num_samples: int, validation_split: float | None, subset: str | None, shuffle: bool | str, seed: int | None
+    num_samples: int, validation_split: float | None, subset: str | None, seed: int | None
 ) -> np.ndarray | None:
     """The samples of a subset, in their order on disk; `None` for all.
 
-    Validation is the tail, of `shuffle`d samples or of them as they are, and has `int(validation_split * num_samples)`
-    of them, as in Keras; which files those are is not Keras's choice.
+    Validation has `int(validation_split * num_samples)` of them, as in Keras. Which ones is drawn by `seed` alone, and
+    not by `shuffle` as there: a training set that is shuffled and a validation set that is not would overlap.
     """
     if validation_split is None and subset is None:
         return None
@@ -108,9 +108,9 @@ def subset_samples(
         )
     if subset not in ("training", "validation", VALIDATION_OF_BOTH):
         raise OptionError(f"`subset` should be one of {SUBSETS}, with `validation_split`. Received: subset={subset!r}")
-    if shuffle and seed is None:
-        raise OptionError("A split of shuffled data wants a seed, so that subsets do not overlap: pass seed=0, say.")
-    samples = split_order(num_samples, seed) if shuffle else np.arange(num_samples)
+    if seed is None:
+        raise OptionError("A split wants a seed, so that subsets do not overlap: pass seed=0, say.")
+    samples = split_order(num_samples, seed)
     num_validation = int(validation_split * num_samples)
     if num_validation == 0:
         raise OptionError(f"validation_split={validation_split} of {num_samples} samples leaves none for validation.")

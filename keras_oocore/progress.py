@@ -1,0 +1,11 @@
+"""Progress bars: in a notebook as a widget where it has widgets, as text elsewhere."""
+
+import warnings
+
+from tqdm import TqdmWarning
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", TqdmWarning)  # text is good enough where ipywidgets are not installed
+    from tqdm.auto import tqdm
+
+__all__ = ["tqdm"]
