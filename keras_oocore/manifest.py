@@ -3,31 +3,22 @@
 Nothing here opens a sample. Names are one numpy array of text, so a million samples are not a million Python objects.
 """
 
-import contextlib
-import io
-import json
 import os
-import zlib
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_oocore import class_folders, splits
+from keras_oocore import class_folders, manifest_files, manifest_text, splits
 from keras_oocore.class_folders import as_class_names
-from keras_oocore.errors import DataError, OptionError
-from keras_oocore.files import load_array, write_whole
-from keras_oocore.memory import format_bytes
-from keras_oocore.records import as_filenames, as_labels, read_table, require_inside, require_same_length, save_pair
+from keras_oocore.errors import OptionError
+from keras_oocore.records import as_filenames, as_labels, read_table, require_inside, require_same_length
 
 if TYPE_CHECKING:
     import pandas
 
 IMAGE_EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-FORMAT_VERSION = 1
-KEYS = ("num_samples", "class_names", "directory", "directory_absolute", "filenames_crc32", "labels_crc32")
 
 
 class Manifest:
@@ -199,19 +190,7 @@ class Manifest:
         return len(self.filenames)
 
     def __repr__(self) -> str:
-        names = [_printable(name) for name in (self.class_names or [])[:8]]
-        more = ", …" if len(self.class_names or []) > 8 else ""
-        return f"Manifest({self._headline()}{': ' if names else ''}{', '.join(names)}{more})"
-
-    def _headline(self) -> str:
-        count = f"{len(self):,} sample{'' if len(self) == 1 else 's'}"
-        where = "" if self.directory is None else f" in {str(self.directory)!r}"
-        if self.labels is None:
-            return f"{count} without labels{where}"
-        if self.class_names is None:
-            shape = f" of shape {self.labels.shape[1:]}" if self.labels.ndim > 1 else ""
-            return f"{count} with {self.labels.dtype} labels{shape}{where}"
-        return f"{count} of {len(self.class_names):,} class{'' if len(self.class_names) == 1 else 'es'}{where}"
+        return manifest_text.one_line(self)
 
     @property
     def file_paths(self) -> list[str]:
@@ -300,27 +279,7 @@ class Manifest:
         ...     print(sorted(os.listdir(directory)), Manifest.load(directory).class_names)
         ['filenames.npy', 'labels.npy', 'manifest.json'] ['cat', 'dog']
         """
-        folder = Path(directory)
-        with write_whole(folder / "manifest.json") as file:  # left last, so published last
-            save_pair(folder, self.filenames, self.labels)
-            file.write(json.dumps(self._as_json(folder), indent=1).encode())
-        return folder
-
-    def _as_json(self, folder: Path) -> dict:
-        relative = absolute = None
-        if self.directory is not None:
-            absolute = os.path.realpath(self.directory)
-            with contextlib.suppress(ValueError):  # on another drive (Windows)
-                relative = Path(os.path.relpath(absolute, os.path.realpath(folder))).as_posix()
-        return {
-            "format": FORMAT_VERSION,
-            "num_samples": len(self),
-            "class_names": self.class_names,
-            "directory": relative,
-            "directory_absolute": absolute,
-            "filenames_crc32": _checksum(self.filenames),
-            "labels_crc32": None if self.labels is None else _checksum(self.labels),
-        }
+        return manifest_files.write(directory, self.filenames, self.labels, self.class_names, self.directory)
 
     @classmethod
     def load(cls, directory: str | os.PathLike) -> "Manifest":
@@ -332,23 +291,9 @@ class Manifest:
         Raises:
             DataError: when it is missing, from a newer version, half saved, or changed since.
         """
-        folder = class_folders.existing_directory(directory)
-        saved = _read_json(folder)
-        filenames, labels = load_array(folder / "filenames.npy"), None
-        if saved["labels_crc32"] is not None:
-            labels = load_array(folder / "labels.npy")
-        for name, array in (("filenames", filenames), ("labels", labels)):
-            if array is not None and (len(array), _checksum(array)) != (saved["num_samples"], saved[f"{name}_crc32"]):
-                raise DataError(
-                    f"{os.fspath(folder / f'{name}.npy')!r} ({len(array):,} samples) is not the file that "
-                    f"manifest.json was saved with ({saved['num_samples']:,} samples): a save was interrupted, or the "
-                    "file changed since. Save the manifest again, or use the arrays by Manifest.from_arrays."
-                )
-        if saved["directory_absolute"] is not None:
-            require_inside(filenames, folder)
-        return cls(filenames, labels, saved["class_names"], _found_again(saved, folder))
+        return cls(*manifest_files.read(directory))
 
-    def summary(self, max_classes: int = 50) -> "Text":
+    def summary(self, max_classes: int = 50) -> manifest_text.Text:
         """Counts a class, total size and formats, as text that a notebook shows and `print` prints.
 
         Asks the disk for the size of every file, which the rest of a manifest never does.
@@ -365,88 +310,4 @@ class Manifest:
         formats: 2 .png
         missing: 1 file, the first '...b.png'
         """
-        sizes, missing, formats = [], [], Counter()
-        for path in self.file_paths:
-            formats[os.path.splitext(path)[1].lower() or "no extension"] += 1
-            try:
-                sizes.append(os.stat(path).st_size)
-            except OSError:
-                missing.append(path)
-        lines = [f"Manifest: {self._headline()}"]
-        if self.class_names and self.labels is not None and self.labels.ndim == 1:
-            lines.append(self._class_table(max_classes))
-        if sizes:
-            lines.append(f"size: {format_bytes(sum(sizes))}, {format_bytes(sum(sizes) // len(sizes))} a file")
-        lines.append("formats: " + ", ".join(f"{count:,} {suffix}" for suffix, count in formats.most_common()))
-        if missing:
-            lines.append(f"missing: {len(missing):,} file{'s' * (len(missing) > 1)}, the first {missing[0]!r}")
-        if self.passed_over:
-            lines.append("passed over: " + ", ".join(f"{n:,} {reason}" for reason, n in self.passed_over.items()))
-        return Text("\n".join(lines))
-
-    def _class_table(self, max_classes: int) -> str:
-        from rich.console import Console
-        from rich.markup import escape
-        from rich.table import Table
-
-        counts = np.bincount(self.labels, minlength=len(self.class_names))
-        table = Table("class", box=None, pad_edge=True)
-        table.add_column("samples", justify="right")
-        table.add_column("share", justify="right")
-        for name, count in list(zip(self.class_names, counts))[:max_classes]:
-            table.add_row(escape(_printable(name)), f"{count:,}", f"{count / max(len(self), 1):.1%}")
-        if len(counts) > max_classes:
-            table.add_row(f"… and {len(counts) - max_classes:,} more", f"{counts[max_classes:].sum():,}", "")
-        console = Console(file=io.StringIO(), width=100, color_system=None, force_jupyter=False)
-        console.print(table)
-        return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
-
-
-class Text(str):
-    """Text that a notebook shows as it is, not as a quoted string."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
-def _checksum(array: np.ndarray) -> int:
-    return zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data) if array.size else 0
-
-
-def _printable(name: str) -> str:
-    return name if name.isprintable() else repr(name)[1:-1]
-
-
-def _read_json(folder: Path) -> dict:
-    path = folder / "manifest.json"
-    try:
-        saved = json.loads(path.read_bytes())
-        saved_format = saved["format"]
-        if saved_format == FORMAT_VERSION:
-            return {key: saved[key] for key in KEYS}
-    except FileNotFoundError as error:
-        arrays = (
-            " It holds filenames.npy: open that with Manifest.from_arrays."
-            if (folder / "filenames.npy").exists()
-            else ""
-        )
-        raise DataError(
-            f"{os.fspath(folder)!r} holds no manifest.json: no manifest was saved there, or not to the end.{arrays}"
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{os.fspath(path)!r} is damaged ({error!r}). Save the manifest again.") from error
-    raise DataError(
-        f"{os.fspath(path)!r} has format {saved_format!r}, but this version of keras_oocore reads format "
-        f"{FORMAT_VERSION}. Upgrade: pip install -U keras_oocore"
-    )
-
-
-def _found_again(saved: dict, folder: Path) -> str | None:
-    """The saved directory where it lies now: relative to the saved folder, or else where it was."""
-    relative, absolute = saved["directory"], saved["directory_absolute"]
-    moved = None if relative is None else os.path.realpath(folder / relative)
-    if moved is not None and (os.path.isdir(moved) or not os.path.isdir(absolute)):
-        return moved
-    return absolute
+        return manifest_text.summary(self, max_classes)
