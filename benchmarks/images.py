@@ -1,8 +1,8 @@
 """Images a second from a folder: keras_oocore against what people use today.
 
-    python benchmarks/images.py ../shared/data/photos --image-size 224
-    python benchmarks/images.py ../shared/data/plant_seedlings --image-size 80
-    python benchmarks/images.py ../shared/data/photos --image-size 224 --enlarge 60
+    python benchmarks/images.py PHOTOS --image-size 224
+    python benchmarks/images.py PLANT_SEEDLINGS --image-size 80
+    python benchmarks/images.py PHOTOS --image-size 224 --enlarge 60
 
 `--enlarge N` first writes N of the images as JPEGs of 3000 by 2250. Torch workers are 2 processes; every other loader
 has its default number of threads. Needs tensorflow, torch, grain and the extra `fast`.

@@ -1,6 +1,6 @@
 """Memory while loading: peak resident memory epoch by epoch, and the most bytes of batches in flight.
 
-python benchmarks/memory.py ../shared/data/photos --memory-limit 64MB
+python benchmarks/memory.py PHOTOS --memory-limit 64MB
 """
 
 import argparse

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from pathlib import Path
 
 from keras_oocore.errors import MissingExtraError
 
@@ -28,7 +29,9 @@ def require_backend() -> None:
 
 
 def prefer_installed() -> None:
-    """Set Keras to an installed backend when nobody chose one; before Keras is imported."""
+    """Set Keras to an installed backend, before its import, when neither the environment nor `keras.json` names one."""
+    if (Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "keras.json").exists():
+        return
     installed = [name for name in BACKENDS if importlib.util.find_spec(name)]
     if installed:
         os.environ.setdefault("KERAS_BACKEND", installed[0])

@@ -8,6 +8,7 @@ from PIL import Image
 from rich.console import Console
 
 import keras_oocore as ko
+from keras_oocore import plots
 from keras_oocore.files import write_whole
 
 IMAGE_SIZE = (32, 32)
@@ -50,8 +51,9 @@ def run_demo(directory: str | os.PathLike = "keras_oocore_demo", epochs: int = E
     picture = folder / "batch.png"
     try:
         train_batches.show_batch(path=picture)
-    except ko.MissingExtraError as error:
-        picture = f"not drawn. {error}"
+    except ko.MissingExtraError:  # matplotlib draws it better
+        x, y = train_batches[0]
+        plots.contact_sheet(x[:16], [train_batches.class_names[label] for label in y[:16]], picture)
 
     console.rule(f"3  Train: model.fit on {keras.backend.backend()}")
     model = small_network(keras, train_batches.class_names)

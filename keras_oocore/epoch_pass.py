@@ -33,6 +33,7 @@ class EpochPass:
         self._position = {}  # index that Keras asked for -> position in the plan
         self._bound = False  # indices are bound in the order they come; otherwise index i is position i
         self._running = False  # between `begin` and `end`
+        self._epoch_ended = False  # in this pass, so that it was more than Keras's build step
         self._length_read = False  # since the last batch
         self._renew()
 
@@ -56,6 +57,8 @@ class EpochPass:
     def end(self) -> None:
         """An epoch ends, or a new call resets its iterator."""
         with self._lock:
+            if self._running and self._position and not self._length_read:
+                self._epoch_ended = True
             if self._length_read or len(self._position) == self.num_batches:
                 self._close()
             self._running = self._length_read = False
@@ -72,14 +75,15 @@ class EpochPass:
             return self.number, self._position.setdefault(index, len(self._position)), True
 
     def _close(self) -> None:
-        built_only = len(self._position) <= BUILD_BATCHES and len(self._position) < self.num_batches
+        few = len(self._position) <= BUILD_BATCHES and len(self._position) < self.num_batches
+        built_only = few and not self._epoch_ended
         if self._position and not built_only:
             self.number += 1
         self._position = {}
-        self._bound = False
+        self._bound = self._epoch_ended = False
 
     def __getstate__(self):
-        return {name: value for name, value in vars(self).items() if name != "_lock"}
+        return {**vars(self), "_position": self._position.copy(), "_lock": None}
 
     def __setstate__(self, state):
         vars(self).update(state)

@@ -78,12 +78,17 @@ class Labels:
             return one_hot
         return values
 
-    def text(self, label) -> str:
-        """One row of `take`, as a person reads it: the class's name where there is one.
+    def texts(self, y, num_rows: int) -> list[str]:
+        """The rows of a batch's `y` as a person reads them; empty where a transform made something else of it.
 
-        >>> Labels([1, 0], "categorical", ["cat", "dog"]).text([0.0, 1.0])
-        'dog'
+        >>> Labels([1, 0], "categorical", ["cat", "dog"]).texts(np.array([[0.0, 1.0]]), 1)
+        ['dog']
         """
+        if self.label_mode is None or not isinstance(y, np.ndarray) or y.ndim > 2:
+            return [""] * num_rows
+        return [self._text(label) for label in y[:num_rows]]
+
+    def _text(self, label) -> str:
         if self.label_mode == "raw":
             return str(label)
         index = int(np.argmax(label)) if self.label_mode == "categorical" else int(np.ravel(label)[0])

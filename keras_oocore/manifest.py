@@ -267,8 +267,8 @@ class Manifest:
     def save(self, directory: str | os.PathLike) -> Path:
         """The folder, made when missing, that now holds `filenames.npy`, `labels.npy` and `manifest.json`.
 
-        The arrays open with plain `numpy.load`. `manifest.json` comes last and fits only these arrays, so a save that
-        was interrupted is noticed by `load`.
+        The arrays open with plain `numpy.load`. A manifest that was saved there before is replaced. `manifest.json`
+        comes last and fits only these arrays, so a save that was interrupted is noticed by `load`.
 
         Raises:
             DestinationError: when it cannot be written.

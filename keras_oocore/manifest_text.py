@@ -3,14 +3,10 @@
 import io
 import os
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_oocore.memory import format_bytes
-
-if TYPE_CHECKING:
-    from keras_oocore.manifest import Manifest
 
 NAMED_CLASSES = 8  # in one line
 
@@ -24,14 +20,14 @@ class Text(str):
         return str(self)
 
 
-def one_line(manifest: "Manifest") -> str:
+def one_line(manifest) -> str:
     """How many samples of how many classes, and where."""
     names = [_printable(name) for name in (manifest.class_names or [])[:NAMED_CLASSES]]
     more = ", …" if len(manifest.class_names or []) > NAMED_CLASSES else ""
     return f"Manifest({_headline(manifest)}{': ' if names else ''}{', '.join(names)}{more})"
 
 
-def _headline(manifest: "Manifest") -> str:
+def _headline(manifest) -> str:
     count = f"{len(manifest):,} sample{'' if len(manifest) == 1 else 's'}"
     where = "" if manifest.directory is None else f" in {str(manifest.directory)!r}"
     if manifest.labels is None:
@@ -42,7 +38,7 @@ def _headline(manifest: "Manifest") -> str:
     return f"{count} of {len(manifest.class_names):,} class{'' if len(manifest.class_names) == 1 else 'es'}{where}"
 
 
-def summary(manifest: "Manifest", max_classes: int) -> Text:
+def summary(manifest, max_classes: int) -> Text:
     """Counts a class, total size and formats; asks the disk for the size of every file."""
     sizes, missing, formats = [], [], Counter()
     for path in manifest.file_paths:
@@ -64,7 +60,7 @@ def summary(manifest: "Manifest", max_classes: int) -> Text:
     return Text("\n".join(lines))
 
 
-def _class_table(manifest: "Manifest", max_classes: int) -> str:
+def _class_table(manifest, max_classes: int) -> str:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table

@@ -7,12 +7,14 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
+from PIL import Image, ImageDraw
 
 from keras_oocore.errors import MissingExtraError
 from keras_oocore.files import write_whole
 
 COLUMNS = 8
 CELL_INCHES = 1.5
+CELL_PIXELS = 120
 
 
 def image_grid(images: np.ndarray, titles: Sequence[str], path: str | os.PathLike | None = None):
@@ -54,6 +56,26 @@ def _as_png(figure) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format="png")
     return file.getvalue()
+
+
+def contact_sheet(images: np.ndarray, titles: Sequence[str], path: str | os.PathLike) -> None:
+    """Save the same as a plain picture, drawn by Pillow alone.
+
+    Args:
+        images: `(num_images, height, width, channels)`, `uint8` or floats as in `image_grid`.
+        titles: one text an image.
+        path: a `.png` to save it as.
+    """
+    columns = min(COLUMNS, len(images))
+    sheet = Image.new("RGB", (columns * CELL_PIXELS, math.ceil(len(images) / columns) * (CELL_PIXELS + 16)), "white")
+    for number, (image, title) in enumerate(zip(_displayable(images), titles)):
+        row, column = divmod(number, columns)
+        left, top = column * CELL_PIXELS, row * (CELL_PIXELS + 16)
+        levels = image if image.dtype == np.uint8 else np.uint8(image * 255)
+        sheet.paste(Image.fromarray(levels).resize((CELL_PIXELS - 8, CELL_PIXELS - 8)), (left + 4, top + 16))
+        ImageDraw.Draw(sheet).text((left + 4, top + 2), title, fill="black")
+    with write_whole(path) as file:
+        sheet.save(file, format="PNG")
 
 
 def _displayable(images: np.ndarray) -> np.ndarray:

@@ -485,8 +485,8 @@ class SequenceContract:
             (dict(batch_size=0), "`batch_size` should be a positive integer. Received: batch_size=0"),
             (dict(batch_size=-4), "`batch_size` should be a positive integer. Received: batch_size=-4"),
             (dict(shuffle="batch"), '`shuffle` should be True, False or "block"'),
-            (dict(seed=-1), "`seed` should be a non-negative integer or None. Received: seed=-1"),
-            (dict(seed=0.5), "`seed` should be a non-negative integer or None. Received: seed=0.5"),
+            (dict(seed=-1), "`seed` should be an integer from 0 to 2\\*\\*32 - 1, or None. Received: seed=-1"),
+            (dict(seed=0.5), "`seed` should be an integer from 0 to 2\\*\\*32 - 1, or None. Received: seed=0.5"),
             (dict(workers=-1), "`workers` should be a number of threads, 0 or more, or None. Received: workers=-1"),
             (dict(workers="all"), "`workers` should be a number of threads"),
             (dict(max_queue_size=0), "`max_queue_size` should be a positive integer. Received: max_queue_size=0"),
@@ -502,6 +502,26 @@ class SequenceContract:
     def test_options_that_cannot_work_are_refused_by_the_constructor(self, make, options, message):
         with pytest.raises(OptionError, match=message):
             make(**options)
+
+    def test_a_loop_that_is_left_ends_its_pass_and_index_i_is_batch_i_again(self, make):
+        sequence = make(batch_size=2)
+        for number, _ in enumerate(sequence):
+            if number == 2:
+                break
+        assert sequence._pass.number == 1
+        for index in (2, 0):
+            assert self.numbers(sequence[index][0]) == sequence.samples_of(index).tolist()
+
+    def test_a_copy_has_a_loader_and_a_pass_of_its_own(self, make):
+        sequence = make(workers=2)
+        stream = iter(sequence)
+        next(stream)
+        other = copy.copy(sequence)
+        other.on_epoch_end()
+        assert len(list(other)) == len(sequence)
+        del other
+        gc.collect()
+        assert len(list(stream)) == len(sequence) - 1
 
     # Subsets
 

@@ -25,7 +25,8 @@ def test_with_another_backend_installed_the_error_names_the_variable(monkeypatch
         backend.require_backend()
 
 
-def test_an_installed_backend_is_preferred_to_none_and_never_to_a_chosen_one(monkeypatch):
+def test_an_installed_backend_is_preferred_to_none_and_never_to_a_chosen_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: True if name == "torch" else None)
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     backend.prefer_installed()
@@ -33,6 +34,10 @@ def test_an_installed_backend_is_preferred_to_none_and_never_to_a_chosen_one(mon
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     backend.prefer_installed()
     assert os.environ["KERAS_BACKEND"] == "jax"
+    monkeypatch.delenv("KERAS_BACKEND")
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    backend.prefer_installed()
+    assert "KERAS_BACKEND" not in os.environ
 
 
 def test_preparing_data_needs_no_keras():

@@ -13,9 +13,9 @@ from keras_oocore.errors import DestinationError, MissingExtraError
 
 
 def test_the_demo_prepares_trains_and_tells_where_everything_lies(tmp_path, capsys):
-    accuracy = demo.run_demo(tmp_path / "demo", epochs=3)
+    accuracy = demo.run_demo(tmp_path / "demo")
     shown = capsys.readouterr().out
-    assert accuracy > 0.8
+    assert accuracy > 0.9
     assert f"val_accuracy: {accuracy:.4f}" in shown
     for name in ("digits", "all_images", "train", "val", "batch.png", "model.keras"):
         assert (tmp_path / "demo" / name).exists()
@@ -31,10 +31,10 @@ def test_the_demo_runs_again_in_the_same_folder(tmp_path):
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "all_images").glob("*.png")}
 
 
-def test_without_matplotlib_the_demo_goes_on_and_says_what_to_install(tmp_path, monkeypatch, capsys):
+def test_without_matplotlib_the_demo_saves_a_plainer_picture(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     demo.run_demo(tmp_path, epochs=1)
-    assert 'pip install "keras_oocore[plots]"' in " ".join(capsys.readouterr().out.split())
+    assert Image.open(tmp_path / "batch.png").size == (960, 272)
 
 
 def test_the_command_runs_the_demo():

@@ -134,3 +134,17 @@ def test_samples_pickle(manifest):
     assert samples.read(np.array([3]), out) == {}
     assert out.mean() == 3
     assert samples.name(3) == manifest.path(3)
+
+
+def test_a_function_that_returns_wider_integers_later_is_refused_and_other_floats_are_not(tmp_path):
+    arrays = {"first": np.zeros(2, "uint8"), "wider": np.array([300, 1], "uint16"), "narrow": np.array([True, False])}
+    reader = FunctionReader(arrays.__getitem__, "first")
+    out = np.empty(2, "uint8")
+    with pytest.raises(SampleError, match="and dtype uint16; for the first file it was"):
+        reader.read_into("wider", out)
+    reader.read_into("narrow", out)
+    assert out.tolist() == [1, 0]
+
+    single = FunctionReader(lambda path: np.ones(2, path), "float32")
+    single.read_into("float64", out := np.empty(2, "float32"))
+    assert out.tolist() == [1, 1]

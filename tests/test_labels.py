@@ -87,13 +87,22 @@ def test_every_mode_tells_the_same_class_of_the_same_sample(indices, data):
     assert Labels(halves, "binary").take(samples)[:, 0].tolist() == [halves[sample] for sample in samples]
 
 
-def test_text_names_the_class():
-    names = ["cat", "dog"]
+def test_texts_name_the_classes_of_a_batch():
+    names, both = ["cat", "dog"], np.array([1, 0])
 
-    assert [Labels([0, 1], "int", names).text(np.int32(1)), Labels([0, 1], "int").text(1)] == ["dog", "1"]
-    assert Labels([0, 1], "binary", names).text(np.array([1.0])) == "dog"
-    assert Labels([0, 1], "categorical", names).text(np.array([1.0, 0.0])) == "cat"
-    assert Labels([0.25, 1], "raw").text(0.25) == "0.25"
+    assert Labels([0, 1], "int", names).texts(np.array([1, 0, 1]), 2) == ["dog", "cat"]
+    assert Labels([0, 1], "int").texts(both, 2) == ["1", "0"]
+    for mode in ("binary", "categorical"):
+        labels = Labels([0, 1], mode, names)
+        assert labels.texts(labels.take(both), 2) == ["dog", "cat"]
+    assert Labels([0.25, 1], "raw").texts(np.array([0.25]), 1) == ["0.25"]
+
+
+def test_texts_are_empty_where_a_transform_made_something_else_of_the_labels():
+    labels = Labels([0, 1], "int", ["cat", "dog"])
+    for y in (None, {"class": np.array([0, 1])}, np.zeros((2, 4, 4, 3))):
+        assert labels.texts(y, 2) == ["", ""]
+    assert Labels([0, 1], None).texts(np.array([0, 1]), 2) == ["", ""]
 
 
 @pytest.mark.parametrize("mode", ["categories", "", 1, "Int"])

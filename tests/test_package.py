@@ -1,6 +1,7 @@
 """What is shipped: a wheel that works outside the checkout, and names that are there."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,7 +36,13 @@ def test_a_wheel_builds_installs_and_runs_outside_the_checkout(tmp_path):
     site = tmp_path / "site"
     subprocess.run([*pip, "install", "--no-deps", "--no-index", "--target", site, wheel], check=True, timeout=300)
     assert (site / "keras_oocore" / "py.typed").exists()
-    script = "import keras_oocore as ko; ko.ImageFolderSequence; print(ko.__file__)"
+    script = """
+import numpy as np, keras_oocore as ko
+for name in ("cat", "dog"):
+    np.save(f"{name}.npy", np.ones(3, "float32"))
+batches = ko.NpyManifestSequence(["cat.npy", "dog.npy"], [0, 1], directory=".")
+print(ko.__file__ if batches[0][0].sum() == 6 else "wrong")
+"""
     child = subprocess.run(
         [sys.executable, "-c", script],
         cwd=tmp_path,
@@ -45,3 +52,23 @@ def test_a_wheel_builds_installs_and_runs_outside_the_checkout(tmp_path):
         timeout=300,
     )
     assert Path(child.stdout.strip()).is_relative_to(site), child.stderr
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+@pytest.mark.parametrize("goal", ["demo", "test"])
+def test_another_python_gets_one_clear_line(goal, tmp_path):
+    for name in ("Makefile", "setup.cfg", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("sh", "tail"):
+        (programs / name).symlink_to(shutil.which(name))
+    (programs / "python3").write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.10.2 || exit 1\n')
+    (programs / "python3").chmod(0o755)
+    child = subprocess.run(
+        [shutil.which("make"), goal], cwd=tmp_path, env={"PATH": str(programs)}, capture_output=True, text=True
+    )
+    assert child.returncode != 0
+    line = f"needs Python 3.11, 3.12 or 3.13, and found Python 3.10.2. Name another: make {goal} PYTHON=/path/to/python3.12"
+    assert line in child.stderr
+    assert not (tmp_path / ".venv").exists()

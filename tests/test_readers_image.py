@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 
 from keras_oocore.errors import OptionError, SampleError
+from keras_oocore.manifest import IMAGE_EXTENSIONS
 from keras_oocore.readers import image as image_module
-from keras_oocore.readers.image import IMAGE_EXTENSIONS, ImageReader
+from keras_oocore.readers.image import ImageReader
 from keras_oocore.readers.jpeg_header import exif_orientation, parse_jpeg_header
 from keras_oocore.readers.resize import INTERPOLATIONS, centre_crop, fitted_box, resize_into
 

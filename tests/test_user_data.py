@@ -218,3 +218,17 @@ def test_both_gives_two_of_one_look_at_the_disk(args, kwargs):
 @pytest.mark.parametrize(("args", "kwargs"), [(("d",), {}), (("d", "inferred", "training"), {}), ((), dict(no=1))])
 def test_anything_else_is_left_to_the_constructor(args, kwargs):
     assert both_subsets(Pair, args, kwargs, scan=None) is None
+
+
+def test_raw_numbers_beside_a_manifest_with_classes_stay_as_they_are():
+    manifest = Manifest.from_arrays(["a", "b", "c"], ["cat", "dog", "cat"])
+
+    targets = as_manifest(manifest, [5, 7, 9], None, None, (".npy",), raw=True)
+
+    assert (targets.labels.tolist(), targets.class_names) == ([5, 7, 9], None)
+    with pytest.raises(DataError, match="Received: 3 filenames and 2 labels"):
+        as_manifest(manifest, [5, 7], None, None, (".npy",), raw=True)
+
+
+def test_both_subsets_of_nothing_is_left_to_the_constructor_to_refuse():
+    assert both_subsets(Pair, (), dict(subset="both"), scan=None) is None

@@ -83,7 +83,8 @@ def save_arrays(
 ) -> Path:
     """The folder, made when missing, that now holds `filenames.npy` and, with labels, `labels.npy`.
 
-    Files of those names are replaced, both at once. Never pickles: the files open with plain `numpy.load`.
+    Files of those names are replaced, both at once; without labels, a `labels.npy` from before is removed. Never
+    pickles: the files open with plain `numpy.load`.
 
     Raises:
         DataError: when lengths differ, or a label is neither a number nor text.

@@ -33,7 +33,6 @@ try:
 except ImportError:
     spng_decode = None
 
-IMAGE_EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 RGB_COLOR_TYPE = 2  # in a PNG's header
 PILLOW_MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
 

@@ -1,7 +1,7 @@
 """The abstract OutOfCoreSequence: a batch maker, a pass and a loader behind the methods that Keras calls."""
 
+import copy
 import os
-import random
 import warnings
 import weakref
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ HELD_BATCHES = 2  # one that is being made for the model, one that the model sti
 
 
 class OutOfCoreSequence(keras.utils.PyDataset):
-    """What the three Sequences share: `len`, indexing, iteration, and the life of the loader.
+    """What all Sequences share: `len`, indexing, iteration, and the life of the loader.
 
     Each call of `fit`, `evaluate` or `predict` gets whole passes over the samples: every sample exactly once, in the
     plan's order for `seed`, whatever the backend, the number of workers, `steps_per_epoch` or the call before.
@@ -137,9 +137,12 @@ class OutOfCoreSequence(keras.utils.PyDataset):
     def __iter__(self) -> Iterator[Any]:
         """One pass in the plan's order, for a loop of your own; the next loop is the next pass."""
         self.on_epoch_begin()
-        for index in range(self._maker.num_batches):
-            yield self[index]
-        self.on_epoch_end()
+        try:
+            for index in range(self._maker.num_batches):
+                yield self[index]
+        finally:
+            self._pass.length_read()  # a loop that is left early ends its pass too
+            self.on_epoch_end()
 
     def on_epoch_begin(self) -> None:
         """Called by Keras."""
@@ -165,6 +168,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
 
     def __setstate__(self, state):
         vars(self).update(state)
+        self._pass, self._loader = copy.copy(self._pass), copy.copy(self._loader)  # a copy has its own
         self._own_loader()
 
     @property
@@ -213,15 +217,6 @@ class OutOfCoreSequence(keras.utils.PyDataset):
                 f"{format_bytes((self._loader.max_ahead + HELD_BATCHES) * maker.batch_bytes)} in flight at most>",
             ]
         )
-
-
-def drawn_seed(seed: int | None) -> int:
-    """`seed`, or one drawn from Python's generator, which `keras.utils.set_random_seed` governs."""
-    if seed is None:
-        return random.randrange(2**31)
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise OptionError(f"`seed` should be a non-negative integer or None. Received: seed={seed!r}")
-    return int(seed)
 
 
 def _weights(labels: Labels, sample_weight, class_weight, num_samples: int) -> np.ndarray | None:

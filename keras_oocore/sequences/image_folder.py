@@ -12,8 +12,9 @@ from keras_oocore.labels import Labels
 from keras_oocore.manifest import IMAGE_EXTENSIONS, Manifest
 from keras_oocore.readers.file_samples import FileSamples
 from keras_oocore.readers.image import ImageReader
-from keras_oocore.sequences.base import OutOfCoreSequence, as_sample_weight, drawn_seed
+from keras_oocore.sequences.base import OutOfCoreSequence, as_sample_weight
 from keras_oocore.sequences.user_data import VALIDATION_OF_BOTH, as_manifest, both_subsets, subset_samples
+from keras_oocore.splits import as_seed
 
 
 class ImageFolderSequence(OutOfCoreSequence):
@@ -64,7 +65,8 @@ class ImageFolderSequence(OutOfCoreSequence):
             shorter. `"replace"`: the plan's next readable sample takes its place. `bad_samples` lists them.
         last_batch: `"keep"` or `"drop"` one that is not full.
         memory_limit: of all batches in flight, in bytes or as `"128MB"`; by default the smaller of 512 MB and a tenth
-            of this machine's memory. Decoding needs one image a thread on top.
+            of this machine's memory. Decoding needs one image a thread on top, and arrays that `transform` makes count
+            as its own.
         workers: loading threads; by default one for each core. 0 loads in the thread that asks.
         max_queue_size: most batches made ahead of time.
         use_multiprocessing: taken for Keras's sake; threads are used, with a warning.
@@ -132,7 +134,7 @@ class ImageFolderSequence(OutOfCoreSequence):
         options = BatchOptions(
             batch_size=batch_size,
             shuffle=False if subset == VALIDATION_OF_BOTH else shuffle,
-            seed=drawn_seed(seed),
+            seed=as_seed(seed),
             rescale=rescale,
             dtype=dtype,
             data_format=data_format or keras.config.image_data_format(),
@@ -169,7 +171,8 @@ class ImageFolderSequence(OutOfCoreSequence):
     def filenames(self, batch_index: int) -> list[str]:
         """The files at a position of the current pass, as planned: before `on_error` skips or replaces any.
 
-        In a callback's `on_train_batch_end(batch)`, `filenames(batch)` are the files of that batch.
+        In a callback's `on_train_batch_end(batch)`, `filenames(batch)` are the files of that batch. With
+        `steps_per_epoch` the pass goes on over several epochs: add the batches of those before.
         """
         return self.manifest.filenames[self.samples_of(batch_index)].tolist()
 
@@ -188,7 +191,7 @@ class ImageFolderSequence(OutOfCoreSequence):
         x = x[:num_images]
         if self._maker.options.data_format == "channels_first":
             x = np.moveaxis(x, 1, -1)
-        titles = [""] * len(x) if y is None else [self._maker.labels.text(label) for label in y[:num_images]]
+        titles = self._maker.labels.texts(y, len(x))
         return plots.image_grid(x, titles, path)
 
     def __repr__(self) -> str:

@@ -11,7 +11,7 @@ from keras_oocore.labels import Labels
 from keras_oocore.manifest import Manifest
 from keras_oocore.readers.file_samples import FileReader, FileSamples, FunctionReader
 from keras_oocore.readers.npy import NpyReader
-from keras_oocore.sequences.base import OutOfCoreSequence, as_sample_weight, drawn_seed
+from keras_oocore.sequences.base import OutOfCoreSequence, as_sample_weight
 from keras_oocore.sequences.user_data import (
     VALIDATION_OF_BOTH,
     as_manifest,
@@ -20,6 +20,7 @@ from keras_oocore.sequences.user_data import (
     row_labels,
     subset_samples,
 )
+from keras_oocore.splits import as_seed
 
 NPY_EXTENSIONS = (".npy",)
 
@@ -90,7 +91,7 @@ class NpyManifestSequence(OutOfCoreSequence):
         options = BatchOptions(
             batch_size=batch_size,
             shuffle=False if subset == VALIDATION_OF_BOTH else shuffle,
-            seed=drawn_seed(seed),
+            seed=as_seed(seed),
             rescale=rescale,
             dtype=dtype,
             transform=transform,

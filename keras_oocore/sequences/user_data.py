@@ -37,13 +37,12 @@ def as_manifest(
         follow_links: whether to look into linked folders of a directory.
         raw: whether labels that are numbers stay as they are; whole ones become class indices otherwise.
     """
-    manifest = _manifest(data, labels, class_names, directory, extensions, follow_links)
-    if not raw or labels is None or (isinstance(labels, str) and labels == "inferred"):
-        return manifest
-    labels = as_label_array(labels)
-    if labels.dtype.kind not in "biufc":
-        return manifest
-    return Manifest(manifest.filenames, labels, manifest.class_names, manifest.directory, manifest.passed_over)
+    if raw and labels is not None and not (isinstance(labels, str) and labels == "inferred"):
+        values = as_label_array(labels)
+        if values.dtype.kind in "biufc":
+            files = _manifest(data, None, None, directory, extensions, follow_links)
+            return Manifest(files.filenames, values, class_names, files.directory, files.passed_over)
+    return _manifest(data, labels, class_names, directory, extensions, follow_links)
 
 
 def _manifest(data, labels, class_names, directory, extensions: tuple[str, ...], follow_links: bool) -> Manifest:
@@ -53,9 +52,9 @@ def _manifest(data, labels, class_names, directory, extensions: tuple[str, ...],
             data = Manifest(data.filenames, data.labels, data.class_names, directory)
         if inferred and class_names is None:
             return data
-        return Manifest.from_arrays(
-            data.filenames, data.labels if inferred else labels, data.directory, class_names or data.class_names
-        )
+        labels = data.labels if inferred else labels
+        class_names = None if labels is None else class_names or data.class_names
+        return Manifest.from_arrays(data.filenames, labels, data.directory, class_names)
     if isinstance(data, str | os.PathLike) and Path(data).suffix.lower() != ".npy":
         if directory is not None:
             raise OptionError(
@@ -131,7 +130,7 @@ def both_subsets(cls: type, args: tuple, kwargs: dict, scan: Callable[[dict], di
         arguments = inspect.signature(cls.__init__).bind_partial(None, *args, **kwargs).arguments
     except TypeError:  # `__init__` says it better
         return None
-    if arguments.get("subset") != "both":
+    if arguments.get("subset") != "both" or "data" not in arguments:
         return None
     arguments = scan({name: value for name, value in arguments.items() if name != "self"})
     return cls(**{**arguments, "subset": "training"}), cls(**{**arguments, "subset": VALIDATION_OF_BOTH})
