@@ -69,6 +69,6 @@ def test_another_python_gets_one_clear_line(goal, tmp_path):
         [shutil.which("make"), goal], cwd=tmp_path, env={"PATH": str(programs)}, capture_output=True, text=True
     )
     assert child.returncode != 0
-    line = f"needs Python 3.11, 3.12 or 3.13, and found Python 3.10.2. Name another: make {goal} PYTHON=/path/to/python3.12"
-    assert line in child.stderr
+    assert "keras_oocore needs Python 3.11, 3.12 or 3.13, and found Python 3.10.2. Name another:" in child.stderr
+    assert f"make {goal} PYTHON=/path/to/python3.12" in child.stderr
     assert not (tmp_path / ".venv").exists()
