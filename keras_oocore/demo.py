@@ -9,13 +9,15 @@ from rich.console import Console
 
 import keras_oocore as ko
 from keras_oocore import plots
+from keras_oocore.backend import require_backend
 from keras_oocore.files import write_whole
 
+DIRECTORY = "keras_oocore_demo"
 IMAGE_SIZE = (32, 32)
 EPOCHS = 12
 
 
-def run_demo(directory: str | os.PathLike = "keras_oocore_demo", epochs: int = EPOCHS) -> float:
+def run_demo(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS) -> float:
     """Prepare 1,797 photographed digits, train a small network on them from disk, and say where everything lies.
 
     Args:
@@ -28,8 +30,6 @@ def run_demo(directory: str | os.PathLike = "keras_oocore_demo", epochs: int = E
     Raises:
         MissingExtraError: when no backend of Keras is installed.
     """
-    from keras_oocore.backend import require_backend
-
     require_backend()
     import keras
 

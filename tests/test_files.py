@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -223,14 +222,15 @@ def test_one_writer_at_a_time(tmp_path):
 
 
 def test_one_writer_among_threads(tmp_path):
-    refused = []
+    refused, all_tried = [], threading.Barrier(4, timeout=60)
 
     def write():
         try:
             with files.only_writer(tmp_path):
-                time.sleep(0.2)
+                all_tried.wait()
         except DestinationError as error:
             refused.append(error)
+            all_tried.wait()
 
     threads = [threading.Thread(target=write) for _ in range(4)]
     for thread in threads:
