@@ -15,6 +15,7 @@ from keras_oocore.buffer_pool import BufferPool
 from keras_oocore.epoch_order import EpochOrder
 from keras_oocore.errors import OptionError, SampleError
 from keras_oocore.labels import Labels
+from keras_oocore.stopwatch import stage
 
 CONVERTED_BYTES = 2**20  # read and converted at a time: what was read is still in the processor's cache
 BLOCKS_PER_BATCH = 8  # with shuffle="block", so that a batch mixes neighbours from as many places
@@ -182,7 +183,8 @@ class BatchJob:
         return x if y is None else (x, y)
 
     def _transformed(self, x: np.ndarray, y: np.ndarray | None, rng: np.random.Generator) -> tuple:
-        result = self.maker.options.transform(x, y, rng)
+        with stage("transform"):
+            result = self.maker.options.transform(x, y, rng)
         if not isinstance(result, tuple) or len(result) != 2:
             raise OptionError(
                 f"`transform(x, y, rng)` should return a tuple (x, y). Received: {type(result).__name__}"

@@ -1,9 +1,10 @@
-"""The same from a terminal: `keras-oocore demo`."""
+"""The same from a terminal: `keras-oocore demo`, `keras-oocore profile`."""
 
 import argparse
 import os
 import sys
 
+import keras_oocore as ko
 from keras_oocore import demo
 from keras_oocore.backend import prefer_installed
 from keras_oocore.errors import OutOfCoreError
@@ -18,12 +19,25 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument(
         "--epochs", type=int, default=demo.EPOCHS, help="passes over the images (default: %(default)s)"
     )
+    command.set_defaults(run=run_demo)
+    command = commands.add_parser("profile", help="show where the time of a batch goes, and what would help")
+    command.add_argument("directory", help="a folder of class folders of images, or a packed store")
+    command.add_argument(
+        "--image-size",
+        type=int,
+        default=224,
+        help="height and width (default: %(default)s); a packed store has its own",
+    )
+    command.add_argument("--batch-size", type=int, default=32, help="images in a batch (default: %(default)s)")
+    command.add_argument("--workers", type=int, help="loading threads (default: one for each core)")
+    command.add_argument("--num-batches", type=int, default=50, help="batches to time (default: %(default)s)")
+    command.set_defaults(run=run_profile)
     options = parser.parse_args(arguments)
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
-    prefer_installed()  # likewise before Keras, which the demo imports when it runs
+    prefer_installed()  # likewise before Keras, which a command imports when it runs
     try:
-        demo.run_demo(options.directory, options.epochs)
+        options.run(options)
     except OutOfCoreError as error:
         print(f"keras-oocore: {error}", file=sys.stderr)
         return 1
@@ -31,6 +45,26 @@ def main(arguments: list[str] | None = None) -> int:
         print("keras-oocore: stopped. Run the same command again to go on.", file=sys.stderr)
         return 130
     return 0
+
+
+def run_demo(options: argparse.Namespace) -> None:
+    """`keras-oocore demo`"""
+    demo.run_demo(options.directory, options.epochs)
+
+
+def run_profile(options: argparse.Namespace) -> None:
+    """`keras-oocore profile DIR`"""
+    with opened(options) as sequence:
+        sequence.profile(options.num_batches)
+
+
+def opened(options: argparse.Namespace):
+    """The Sequence of what lies in a directory."""
+    if os.path.exists(os.path.join(options.directory, "store.json")):
+        return ko.open_packed(options.directory, batch_size=options.batch_size, workers=options.workers)
+    return ko.ImageFolderSequence(
+        options.directory, image_size=options.image_size, batch_size=options.batch_size, workers=options.workers
+    )
 
 
 if __name__ == "__main__":

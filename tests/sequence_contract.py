@@ -624,6 +624,31 @@ class SequenceContract:
         read_batches(sequence, (2, 1, 0))  # an epoch that was interrupted
         assert self.numbers(same.predict(sequence, verbose=0)) == list(range(NUM_SAMPLES))
 
+    # Profile
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_a_profile_leaves_the_pass_where_it_was(self, make, workers, capsys):
+        sequence, plan = make(transform=add_noise, workers=workers), make(transform=add_noise)
+        given = []
+        for index, batch in enumerate(sequence):
+            given.append(batch)
+            if index == 1:
+                profile = sequence.profile(num_batches=5)
+
+        assert [as_bytes(given), as_bytes(sequence)] == [as_bytes(plan), as_bytes(plan)]
+        assert (profile.num_batches, profile.num_samples) == (5, 2 + 4 + 4 + 2 + 4)  # after two that warm up
+        assert np.isfinite([profile.samples_per_second, *profile.seconds_per_batch.values()]).all()
+        assert min(profile.seconds_per_batch.values()) >= 0
+        assert f"{profile}\n" == capsys.readouterr().out
+
+    def test_a_profile_keeps_to_the_memory_limit(self, make, leases):
+        batch_bytes = make(batch_size=1)._maker.batch_bytes
+        sequence = make(batch_size=1, memory_limit=5 * batch_bytes, workers=2)
+        next(iter(sequence))
+        sequence.profile(num_batches=20)
+
+        assert leases["most"] <= 5
+
 
 class FileContract(SequenceContract):
     """What Sequences promise whose samples are files, each named by `file_paths`."""

@@ -23,6 +23,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from keras_oocore.errors import OptionError, SampleError
 from keras_oocore.readers.jpeg_header import JpegHeader, exif_orientation, parse_jpeg_header
 from keras_oocore.readers.resize import INTERPOLATIONS, centre_crop, fitted_box, resize_into
+from keras_oocore.stopwatch import stage
 
 try:
     import cv2
@@ -108,6 +109,13 @@ class ImageReader:
         self.crop_to_aspect_ratio = bool(crop_to_aspect_ratio)
         self.pad_to_aspect_ratio = bool(pad_to_aspect_ratio)
         self.shape = (*self.image_size, len(PILLOW_MODES[color_mode]))
+        self.options = {
+            "image_size": self.image_size,
+            "color_mode": color_mode,
+            "interpolation": interpolation,
+            "crop_to_aspect_ratio": self.crop_to_aspect_ratio,
+            "pad_to_aspect_ratio": self.pad_to_aspect_ratio,
+        }
         self.dtype = np.dtype("uint8")
 
     def read_into(self, path: str | os.PathLike, out: np.ndarray) -> None:
@@ -125,7 +133,14 @@ class ImageReader:
                 f"`out` should be a C-contiguous uint8 array of shape {self.shape}. "
                 f"Received: shape={out.shape}, dtype={out.dtype}"
             )
-        pixels, height, width = decode(read_bytes(path), self.color_mode, self._fitted_size)
+        data = read_bytes(path)
+        with stage("decoding"):
+            pixels, height, width = decode(data, self.color_mode, self._fitted_size)
+        with stage("resizing"):
+            self._fit(pixels, height, width, out)
+
+    def _fit(self, pixels: np.ndarray, height: int, width: int, out: np.ndarray) -> None:
+        """Write the pixels of an image that is `height` by `width` at full scale, resized, over `out`."""
         if self.crop_to_aspect_ratio:
             pixels = centre_crop(pixels, *self.image_size)
         if self.pad_to_aspect_ratio:
