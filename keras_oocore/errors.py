@@ -22,9 +22,20 @@ class SampleError(DataError):
 
     reason = ""
 
+    @classmethod
+    def of(cls, sample: int, name: str, reason: str) -> "SampleError":
+        """The error of one sample, which `name` says in a person's words."""
+        error = cls(f"Cannot read sample {sample}, {name!r}: {reason}.")
+        error.reason = reason
+        return error
+
 
 class DestinationError(OutOfCoreError, OSError):
     """A file or folder that cannot be written: read-only, full, in use, or holding something else."""
+
+
+class BusyError(DestinationError):
+    """A folder that another process, or another object of this one, is writing."""
 
 
 class MissingExtraError(OutOfCoreError, ImportError):

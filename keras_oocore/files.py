@@ -2,17 +2,19 @@
 
 import contextlib
 import errno
+import math
 import os
 import re
 import secrets
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from keras_oocore.errors import DataError, DestinationError, SampleError
+from keras_oocore.errors import BusyError, DataError, DestinationError, SampleError
 from keras_oocore.memory import format_bytes
 
 try:
@@ -88,7 +90,8 @@ def remove_leftovers(directory: str | os.PathLike) -> int:
     with os.scandir(directory) as entries:
         leftovers = [e.path for e in entries if re.fullmatch(rf"{re.escape(TEMPORARY_PREFIX)}[0-9a-f]{{16}}", e.name)]
     for leftover in leftovers:
-        os.unlink(leftover)
+        with contextlib.suppress(FileNotFoundError):  # not left over: a reader was saving labels
+            os.unlink(leftover)
     return len(leftovers)
 
 
@@ -130,6 +133,51 @@ def save_array(path: str | os.PathLike, array: np.ndarray) -> Path:
     with write_whole(path) as file:
         np.save(file, array, allow_pickle=False)
     return path
+
+
+def reserve_array(path: str | os.PathLike, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Make a `.npy` file of zeros to be filled by `write_at`; the disk gives it room as it fills.
+
+    Raises:
+        DestinationError: when it cannot be written, or exists.
+    """
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    with write_whole(path, overwrite=False) as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        file.truncate(file.tell() + math.prod(shape) * dtype.itemsize)
+
+
+def write_at(file: IO[bytes], data: np.ndarray, offset_bytes: int) -> None:
+    """Write an array's bytes into an open, unbuffered file; threads may do so at once, each at its own place.
+
+    Raises:
+        DestinationError: when the disk is full, or the file as large as it may be.
+    """
+    left = memoryview(np.ascontiguousarray(data).reshape(-1).view(np.uint8))
+    with explained(file.name):
+        while left:
+            num_written = _pwrite(file, left, offset_bytes)
+            left, offset_bytes = left[num_written:], offset_bytes + num_written
+
+
+if hasattr(os, "pwrite"):
+
+    def _pwrite(file: IO[bytes], data: memoryview, offset_bytes: int) -> int:
+        return os.pwrite(file.fileno(), data, offset_bytes)
+
+else:  # Windows
+    _seek_and_write = threading.Lock()
+
+    def _pwrite(file: IO[bytes], data: memoryview, offset_bytes: int) -> int:
+        with _seek_and_write:
+            file.seek(offset_bytes)
+            return file.write(data)
+
+
+def sync_data(file: IO[bytes]) -> None:
+    """Wait until the disk holds what was written to an open file."""
+    with explained(file.name):
+        getattr(os, "fdatasync", os.fsync)(file.fileno())
 
 
 def load_array(path: str | os.PathLike) -> np.ndarray:
@@ -209,7 +257,8 @@ def only_writer(directory: str | os.PathLike) -> Iterator[None]:
     """Hold `directory` as its one writer; the operating system lets go when the process ends, however it ends.
 
     Raises:
-        DestinationError: when another process (or thread) holds it.
+        BusyError: when another process (or thread) holds it.
+        DestinationError: when nothing can be written there.
     """
     directory = Path(directory)
     with contextlib.ExitStack() as stack:
@@ -221,13 +270,21 @@ def only_writer(directory: str | os.PathLike) -> Iterator[None]:
             except OSError as error:
                 if error.errno not in BUSY:  # a network disk without locks
                     raise
-                raise DestinationError(
+                raise BusyError(
                     f"Another process is writing {os.fspath(directory)!r}. "
                     "Wait for it to finish, or choose another destination."
                 ) from error
-        if fcntl:  # a child forked meanwhile shares the lock: closing our handle alone would leave it locked
-            stack.callback(fcntl.flock, file, fcntl.LOCK_UN)
+        stack.callback(_unlock, file, os.getpid())
         yield
+
+
+def _unlock(file: IO[bytes], process: int) -> None:
+    """Let go, in the process that locked: a child forked meanwhile shares the lock, and ends for itself only.
+
+    For the same reason closing our handle would not do: the child's would hold on.
+    """
+    if fcntl and os.getpid() == process:
+        fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _lock(file: IO[bytes]) -> None:

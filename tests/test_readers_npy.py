@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_oocore.errors import DataError, SampleError
-from keras_oocore.readers.npy import LOOP_ROW_BYTES, NpyReader, NpyRows
+from keras_oocore.mapped_rows import LOOP_ROW_BYTES
+from keras_oocore.readers.npy import NpyReader, NpyRows
 
 
 def npy(folder, name, array, **options):
@@ -163,8 +164,8 @@ def test_rows_of_any_layout(tmp_path, array):
 def test_a_file_of_rows_is_mapped_not_loaded_and_never_written(tmp_path):
     rows = NpyRows(npy(tmp_path, "rows.npy", np.zeros((4, 2))))
 
-    assert isinstance(rows.rows.base, np.memmap)
-    assert not rows.rows.flags.writeable
+    assert isinstance(rows.rows.array.base, np.memmap)
+    assert not rows.rows.array.flags.writeable
 
 
 def test_rows_pickle_by_name(tmp_path, monkeypatch):
@@ -180,7 +181,7 @@ def test_rows_pickle_by_name(tmp_path, monkeypatch):
     again.read(np.array([1, 0]), out := np.empty(2, int))
     assert out.tolist() == [6, 5]
     in_memory = pickle.loads(pickle.dumps(NpyRows(np.arange(3), np.array([2]))))
-    assert (len(in_memory), in_memory.rows.tolist()) == (1, [0, 1, 2])
+    assert (len(in_memory), in_memory.rows.array.tolist()) == (1, [0, 1, 2])
 
 
 def test_a_row_has_a_name(tmp_path):

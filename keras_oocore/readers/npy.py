@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_oocore.errors import DataError, SampleError
-
-LOOP_ROW_BYTES = 4096  # rows at least this large are copied one by one, straight into a buffer that is warm
+from keras_oocore.mapped_rows import MappedRows
 
 
 class NpyReader:
@@ -21,6 +20,7 @@ class NpyReader:
         with open(path, "rb") as file:
             self.shape, _, dtype = _header(file)
         self.dtype = dtype.newbyteorder("=")
+        self.options = {}  # shape and dtype say it all
 
     def read_into(self, path: str, out: np.ndarray) -> None:
         """Fill `out`, of shape `self.shape` and dtype `self.dtype`, with the array in the file."""
@@ -64,19 +64,21 @@ class NpyRows:
     def __init__(self, rows: str | os.PathLike | np.ndarray, chosen: np.ndarray | None = None):
         self.chosen = chosen
         self.path = None if isinstance(rows, np.ndarray) else Path(rows).absolute()
-        self.rows = rows if self.path is None else _memory_map(self.path)
-        if self.rows.ndim == 0:
+        array = rows if self.path is None else _memory_map(self.path)
+        if array.ndim == 0:
             raise DataError("The rows of an array are wanted. Received: an array without axes")
-        self.shape = self.rows.shape[1:]
-        self.dtype = self.rows.dtype.newbyteorder("=")
+        self.rows = MappedRows(array)
+        self.shape = array.shape[1:]
+        self.dtype = array.dtype.newbyteorder("=")
 
     def __len__(self) -> int:
-        return len(self.rows if self.chosen is None else self.chosen)
+        return len(self.rows.array if self.chosen is None else self.chosen)
 
     def take(self, samples: np.ndarray) -> "NpyRows":
         """The same rows, of which only these samples count."""
         return NpyRows(
-            self.rows if self.path is None else self.path, samples if self.chosen is None else self.chosen[samples]
+            self.rows.array if self.path is None else self.path,
+            samples if self.chosen is None else self.chosen[samples],
         )
 
     def name(self, sample: int) -> str:
@@ -86,21 +88,16 @@ class NpyRows:
 
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         """Fill `out[i]` with row `samples[i]`; nothing can fail a sample at a time."""
-        numbers = samples if self.chosen is None else self.chosen[samples]
-        if out[:1].nbytes >= LOOP_ROW_BYTES:
-            for row, number in zip(out, numbers.tolist()):
-                row[...] = self.rows[number]
-        else:
-            out[...] = self.rows[numbers]
+        self.rows.copy(samples if self.chosen is None else self.chosen[samples], out)
         return {}
 
     def __reduce__(self):  # by name, so that a process that starts opens its own map
-        return NpyRows, (self.rows if self.path is None else self.path, self.chosen)
+        return NpyRows, (self.rows.array if self.path is None else self.path, self.chosen)
 
 
-def _memory_map(path: Path) -> np.ndarray:
+def _memory_map(path: Path) -> np.memmap:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+        return np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise DataError(f"Cannot read {str(path)!r}: {error.strerror or error}.") from error
     except (ValueError, EOFError) as error:
