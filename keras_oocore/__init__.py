@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from keras_oocore.errors import (
+    BusyError,
     DataError,
     DestinationError,
     MissingExtraError,
@@ -32,11 +33,12 @@ from keras_oocore.prepare import (
 )
 
 if TYPE_CHECKING:
-    from keras_oocore.sequences import ImageFolderSequence, NpyManifestSequence
+    from keras_oocore.sequences import ImageFolderSequence, NpyManifestSequence, PackedSequence, open_packed
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BusyError",
     "DataError",
     "DestinationError",
     "ImageFolderSequence",
@@ -45,9 +47,11 @@ __all__ = [
     "NpyManifestSequence",
     "OptionError",
     "OutOfCoreError",
+    "PackedSequence",
     "SampleError",
     "flatten_images",
     "load_arrays",
+    "open_packed",
     "save_arrays",
     "shuffle_arrays",
     "split_arrays",
@@ -55,12 +59,12 @@ __all__ = [
     "zip_folder",
 ]
 
-_NEEDS_KERAS = {"ImageFolderSequence": "keras_oocore.sequences", "NpyManifestSequence": "keras_oocore.sequences"}
+_NEEDS_KERAS = ("ImageFolderSequence", "NpyManifestSequence", "PackedSequence", "open_packed")
 
 
 def __getattr__(name: str):
     if name in _NEEDS_KERAS:
-        return getattr(importlib.import_module(_NEEDS_KERAS[name]), name)
+        return getattr(importlib.import_module("keras_oocore.sequences"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -1,6 +1,10 @@
 """Samples that are files: find each by its number, read it, and say which one cannot be read."""
 
+import functools
+import inspect
 import os
+import re
+import zlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -8,6 +12,7 @@ import numpy as np
 
 from keras_oocore.errors import SampleError
 from keras_oocore.manifest import Manifest
+from keras_oocore.stopwatch import stage
 
 
 class FileReader(Protocol):
@@ -48,12 +53,28 @@ class FileSamples:
         failed = {}
         for row, sample in enumerate(samples.tolist()):
             try:
-                self.reader.read_into(self.name(sample), out[row, ...])  # a view also of an array without axes
+                with stage("reading"):  # less what the reader itself calls otherwise
+                    self.reader.read_into(self.name(sample), out[row, ...])  # a view also of an array without axes
             except MemoryError:
                 raise  # says nothing about the file
             except Exception as error:
                 failed[row] = self._explained(sample, error)
         return failed
+
+    def take(self, samples: np.ndarray) -> "FileSamples":
+        """The same reader, for these of the files."""
+        return FileSamples(self.manifest.take(samples), self.reader)
+
+    def stamps(self, samples: np.ndarray) -> np.ndarray:
+        """`int64` of shape `(n, 2)`: size in bytes and time of change of each file; -1 for one that is gone."""
+        stamps = []
+        for sample in samples.tolist():
+            try:
+                status = os.stat(self.name(sample))
+                stamps.append((status.st_size, status.st_mtime_ns))
+            except OSError:
+                stamps.append((-1, -1))
+        return np.array(stamps, np.int64).reshape(-1, 2)
 
     def _explained(self, sample: int, error: Exception) -> SampleError:
         if isinstance(error, SampleError):
@@ -63,9 +84,8 @@ class FileSamples:
         else:
             reason = f"{type(error).__name__}: {error}"
         reason = reason.rstrip(".")
-        explained = SampleError(f"Cannot read sample {sample}, {self.name(sample)!r}: {reason}.")
+        explained = SampleError.of(sample, self.name(sample), reason)
         explained.__cause__ = error
-        explained.reason = reason
         return explained
 
 
@@ -84,6 +104,7 @@ class FunctionReader:
         self.function = function
         self.shape = first.shape
         self.dtype = first.dtype
+        self.options = {"reader": described_code(function)}
 
     def read_into(self, path: str, out: np.ndarray) -> None:
         """Fill `out` with what the function returns for `path`."""
@@ -95,3 +116,19 @@ class FunctionReader:
                 f"for the first file it was {self.shape} and {self.dtype}"
             )
         out[...] = array
+
+
+def described_code(function: Callable) -> str:
+    """A function's or class's name and a checksum of its source, so that other code under the same name shows.
+
+    >>> described_code(len)
+    'builtins.len'
+    """
+    if isinstance(function, functools.partial):
+        given = re.sub(r" at 0x[0-9a-f]+", "", f"{function.args}, {function.keywords}")
+        return f"{described_code(function.func)} with {given}"
+    name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+    try:
+        return f"{name} (source {zlib.crc32(inspect.getsource(function).encode()):08x})"
+    except (OSError, TypeError):  # no source to be had
+        return name

@@ -6,5 +6,6 @@ require_backend()  # before any room here imports Keras, so that a missing backe
 
 from keras_oocore.sequences.image_folder import ImageFolderSequence  # noqa: E402
 from keras_oocore.sequences.npy_manifest import NpyManifestSequence  # noqa: E402
+from keras_oocore.sequences.packed import PackedSequence, open_packed  # noqa: E402
 
-__all__ = ["ImageFolderSequence", "NpyManifestSequence"]
+__all__ = ["ImageFolderSequence", "NpyManifestSequence", "PackedSequence", "open_packed"]

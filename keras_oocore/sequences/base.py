@@ -5,17 +5,25 @@ import os
 import warnings
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_oocore import plots
 from keras_oocore.batch_loader import BatchLoader
 from keras_oocore.batch_maker import BatchMaker, BatchOptions, Samples
+from keras_oocore.cache import cached
 from keras_oocore.epoch_pass import EpochPass
 from keras_oocore.errors import DataError, OptionError
 from keras_oocore.labels import Labels
+from keras_oocore.manifest import Manifest
 from keras_oocore.memory import default_limit_bytes, format_bytes, parse_bytes
+from keras_oocore.prepare.pack import fill_store
+from keras_oocore.readers.file_samples import FileSamples
+from keras_oocore.readers.packed import CachedSamples
+from keras_oocore.sequences.profile import Profile, measure
 
 HELD_BATCHES = 2  # one that is being made for the model, one that the model still has
 
@@ -31,9 +39,12 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         self,
         samples: Samples,
         labels: Labels,
+        manifest: Manifest | None,
         options: BatchOptions,
         sample_weight,
         class_weight,
+        cache: Path | None,
+        overwrite_cache: bool,
         memory_limit: int | str | None,
         workers: int | None,
         max_queue_size: int,
@@ -43,7 +54,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=max_queue_size)
         if use_multiprocessing:
             warnings.warn("`use_multiprocessing=True`: threads are used instead, see `workers`.", stacklevel=3)
-        self._maker = BatchMaker(samples, labels, _weights(labels, sample_weight, class_weight, len(samples)), options)
+        self._maker = BatchMaker(samples, labels, _weights(labels, sample_weight, class_weight), options)
         if self._maker.num_batches == 0:
             raise DataError(
                 f"{len(samples)} samples do not fill one batch of {options.batch_size}. "
@@ -59,7 +70,10 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         self._pass = EpochPass(self._maker.num_batches)
         self._loader = BatchLoader(self._maker.job, num_workers, max_ahead)
         self._last_read = -1  # index last read outside an epoch
+        self.manifest = manifest
         self._own_loader()
+        if cache is not None:  # last: an error above leaves no half-open cache in a notebook's traceback
+            self._maker.samples = self._cached(samples, cache, overwrite_cache)
 
     def _own_loader(self) -> None:
         weakref.finalize(self, self._loader.abandon).atexit = False
@@ -103,6 +117,22 @@ class OutOfCoreSequence(keras.utils.PyDataset):
     def samples_of(self, batch_index: int) -> np.ndarray:
         """Numbers of the samples at a position of the current pass, as planned, an `int64` array `(batch,)`."""
         return self._maker.planned(self._pass.number, self._checked(batch_index))
+
+    @property
+    def file_paths(self) -> list[str]:
+        """The path of every sample, in their order; empty for rows of an array."""
+        return [] if self.manifest is None else self.manifest.file_paths
+
+    def filenames(self, batch_index: int) -> list[str]:
+        """The files, or rows, at a position of the current pass, as planned: before `on_error` skips or replaces any.
+
+        In a callback's `on_train_batch_end(batch)`, `filenames(batch)` are the files of that batch. With
+        `steps_per_epoch` the pass goes on over several epochs: add the batches of those before.
+        """
+        samples = self.samples_of(batch_index)
+        if self.manifest is None:
+            return [self._maker.samples.name(sample) for sample in samples.tolist()]
+        return self.manifest.filenames[samples].tolist()
 
     def __len__(self) -> int:
         return self._maker.num_batches
@@ -152,13 +182,98 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         """Called by Keras."""
         self._pass.end()
 
-    def close(self) -> None:
-        """End the loading threads and give their memory back; reading again starts them again.
+    def show_batch(self, batch_index: int = 0, num_images: int = 16, path: str | os.PathLike | None = None):
+        """A picture of a batch, each image under its label: a `matplotlib.figure.Figure`, saved when `path` is given.
 
-        Not needed: threads end by themselves after two seconds without work, and the memory goes with the Sequence.
+        Args:
+            batch_index: which batch of the plan.
+            num_images: how many images of it, at most.
+            path: a `.png` to save it as, or `None`.
+
+        Raises:
+            OptionError: when the samples are no images.
+            MissingExtraError: when matplotlib is not installed (extra `plots`).
+        """
+        if not is_image(self._maker.samples.shape):
+            raise OptionError(
+                "`show_batch` shows images, samples of shape (height, width, 1, 3 or 4). "
+                f"Received: samples of shape {self._maker.samples.shape}"
+            )
+        x, y = self._peek(batch_index)
+        x = x[:num_images]
+        if self._maker.options.data_format == "channels_first":
+            x = np.moveaxis(x, 1, -1)
+        titles = self._maker.labels.texts(y, len(x))
+        return plots.image_grid(x, titles, path)
+
+    def profile(self, num_batches: int = 50) -> Profile:
+        """Where the time of a batch goes, how many samples a second could be delivered, and what would help; printed.
+
+        The batches are made apart from what Keras is given: afterwards the pass goes on where it was. Call it while no
+        model trains, which would share the cores. Files that were read lately come from memory: the first epoch after
+        a start of the machine reads slower.
+
+        Args:
+            num_batches: how many are timed, after two that warm up; they go on into the next pass where one ends.
+
+        Returns:
+            A `Profile`: `seconds_per_batch` of reading, decoding, resizing, `transform` and assembling, summed over
+            the threads, and of waiting; `samples_per_second`; `advice`, a list of sentences.
+
+        Raises:
+            OptionError: when `num_batches` is not a positive integer.
+        """
+        num_batches = _positive(num_batches, "num_batches")
+        self._loader.close()  # what it made ahead would count against `memory_limit`; it is made again when asked for
+        first_ticket = self._pass.number * self._maker.num_batches
+        profile = measure(self._maker, self._loader, self.max_queue_size, _num_workers(None), first_ticket, num_batches)
+        print(profile)
+        return profile
+
+    def pack(self, directory: str | os.PathLike, overwrite: bool = False) -> Path:
+        """Store all samples as rows of a packed store, with a progress bar; a call that was stopped goes on.
+
+        `open_packed(directory)` then trains from it alone, on a machine that never saw the files: labels, class names
+        and file names lie beside the rows. `transform`, `rescale` and `dtype` are not applied.
+
+        Args:
+            directory: a new or empty one, or one with an unfinished store of these files and options.
+            overwrite: whether a store of other rows is made again.
+
+        Returns:
+            The directory.
+
+        Raises:
+            SampleError: when a file cannot be read and `on_error="raise"`; otherwise the store marks it as bad.
+            DataError: when other rows are stored there.
+            DestinationError: when the disk is too small, or another process fills the store.
+        """
+        samples, directory = self._maker.samples, Path(os.path.abspath(directory))
+        if not isinstance(samples, CachedSamples):
+            samples = self._cached(samples, directory, overwrite)
+        elif overwrite or samples.directory != directory:
+            samples = self._cached(samples.source, directory, overwrite)
+        self._maker.bad_samples.update(fill_store(samples, max(1, self.num_workers)))
+        if samples is not self._maker.samples:
+            samples.close()
+        return directory
+
+    def _cached(self, samples: Samples, directory: Path, overwrite: bool) -> CachedSamples:
+        if not isinstance(samples, FileSamples):
+            raise OptionError(
+                "`pack` stores what is read from files. Received: rows, which are as quick to read already"
+            )
+        return cached(samples, directory, self._maker.options.on_error != "raise", overwrite)
+
+    def close(self) -> None:
+        """End the loading threads, close the cache and give memory back; reading again opens all of it again.
+
+        Not needed: threads end by themselves after two seconds without work, and the rest goes with the Sequence.
         """
         self._loader.close()
         self._maker.pool.clear()
+        if isinstance(self._maker.samples, CachedSamples):
+            self._maker.samples.close()
 
     def __enter__(self):
         return self
@@ -207,6 +322,9 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         names = self.class_names
         classes = f", {len(names)} classes" if names else ""
         plural = "batch" if len(self) == 1 else "batches"
+        if isinstance(maker.samples, CachedSamples):
+            num_stored = self.num_samples - len(maker.samples.missing())
+            lines += (f"cache {str(maker.samples.directory)!r} has {num_stored:,} of them",)
         return "\n  ".join(
             [
                 f"<{type(self).__name__}: {self.num_samples:,} samples{classes}",
@@ -219,7 +337,12 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         )
 
 
-def _weights(labels: Labels, sample_weight, class_weight, num_samples: int) -> np.ndarray | None:
+def is_image(shape: tuple[int, ...]) -> bool:
+    """Whether samples of this shape can be shown: `(height, width, channels)`."""
+    return len(shape) == 3 and shape[-1] in (1, 3, 4)
+
+
+def _weights(labels: Labels, sample_weight: np.ndarray | None, class_weight) -> np.ndarray | None:
     if sample_weight is not None and class_weight is not None:
         raise OptionError(
             "`sample_weight` and `class_weight` cannot both be given. Multiply them into `sample_weight`."
@@ -230,18 +353,6 @@ def _weights(labels: Labels, sample_weight, class_weight, num_samples: int) -> n
         return None
     if labels.label_mode is None:
         raise OptionError("`sample_weight` wants labels. Received: no labels")
-    return as_sample_weight(sample_weight, num_samples)
-
-
-def as_sample_weight(sample_weight, num_samples: int) -> np.ndarray | None:
-    """`sample_weight` as a `float32` array `(num_samples,)`, or `None`."""
-    if sample_weight is None:
-        return None
-    sample_weight = np.asarray(sample_weight, np.float32)
-    if sample_weight.shape != (num_samples,):
-        raise OptionError(
-            f"`sample_weight` should have one weight a sample, shape ({num_samples},). Received: {sample_weight.shape}"
-        )
     return sample_weight
 
 

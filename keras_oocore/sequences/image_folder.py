@@ -6,14 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 import keras
 import numpy as np
 
-from keras_oocore import plots
 from keras_oocore.batch_maker import BatchOptions
 from keras_oocore.labels import Labels
 from keras_oocore.manifest import IMAGE_EXTENSIONS, Manifest
 from keras_oocore.readers.file_samples import FileSamples
 from keras_oocore.readers.image import ImageReader
-from keras_oocore.sequences.base import OutOfCoreSequence, as_sample_weight
-from keras_oocore.sequences.user_data import VALIDATION_OF_BOTH, as_manifest, both_subsets, subset_samples
+from keras_oocore.sequences.base import OutOfCoreSequence
+from keras_oocore.sequences.user_data import (
+    VALIDATION_OF_BOTH,
+    as_manifest,
+    both_subsets,
+    cache_directory,
+    subset_of,
+)
 from keras_oocore.splits import as_seed
 
 
@@ -64,6 +69,10 @@ class ImageFolderSequence(OutOfCoreSequence):
         on_error: what a file that cannot be read does. `"raise"`: an error that names it. `"skip"`: the batch is
             shorter. `"replace"`: the plan's next readable sample takes its place. `bad_samples` lists them.
         last_batch: `"keep"` or `"drop"` one that is not full.
+        cache: a directory where the decoded images are stored while the first epoch trains, and read from in every
+            later epoch and run; a run that was stopped goes on where it was. Each set of files and options wants a
+            directory of its own, and `subset` a folder in it. `transform`, `rescale` and `dtype` come after it.
+        overwrite_cache: whether a cache of other options or files is made again; otherwise it is refused.
         memory_limit: of all batches in flight, in bytes or as `"128MB"`; by default the smaller of 512 MB and a tenth
             of this machine's memory. Decoding needs one image a thread on top, and arrays that `transform` makes count
             as its own.
@@ -79,7 +88,8 @@ class ImageFolderSequence(OutOfCoreSequence):
 
     Raises:
         OptionError: when an argument cannot work.
-        DataError: when the directory or the arrays are not what they should be.
+        DataError: when the directory or the arrays are not what they should be, or the cache holds other rows.
+        DestinationError: when the cache cannot be written: its disk is too small, or read-only.
         SampleError: from reading a batch, when a file cannot be read and `on_error="raise"`.
 
     >>> import tempfile
@@ -126,6 +136,8 @@ class ImageFolderSequence(OutOfCoreSequence):
         class_weight: Mapping[int, float] | str | None = None,
         on_error: str = "raise",
         last_batch: str = "keep",
+        cache: str | os.PathLike | None = None,
+        overwrite_cache: bool = False,
         memory_limit: int | str | None = None,
         workers: int | None = None,
         max_queue_size: int = 10,
@@ -145,54 +157,23 @@ class ImageFolderSequence(OutOfCoreSequence):
         reader = ImageReader(image_size, color_mode, interpolation, crop_to_aspect_ratio, pad_to_aspect_ratio)
         raw = label_mode == "raw"
         manifest = as_manifest(data, labels, class_names, directory, IMAGE_EXTENSIONS, follow_links, raw)
-        sample_weight = as_sample_weight(sample_weight, len(manifest))
-        samples = subset_samples(len(manifest), validation_split, subset, seed)
-        if samples is not None:
-            manifest = manifest.take(samples)
-            sample_weight = None if sample_weight is None else sample_weight[samples]
+        samples, labels, sample_weight = subset_of(
+            FileSamples(manifest, reader), manifest.labels, sample_weight, validation_split, subset, seed
+        )
         super().__init__(
-            samples=FileSamples(manifest, reader),
-            labels=Labels(manifest.labels, label_mode, manifest.class_names),
+            samples=samples,
+            labels=Labels(labels, label_mode, manifest.class_names),
+            manifest=samples.manifest,
             options=options,
             sample_weight=sample_weight,
             class_weight=class_weight,
+            cache=cache_directory(cache, subset, overwrite_cache),
+            overwrite_cache=overwrite_cache,
             memory_limit=memory_limit,
             workers=workers,
             max_queue_size=max_queue_size,
             use_multiprocessing=use_multiprocessing,
         )
-        self.manifest = manifest
-
-    @property
-    def file_paths(self) -> list[str]:
-        """The path of every sample, in their order."""
-        return self.manifest.file_paths
-
-    def filenames(self, batch_index: int) -> list[str]:
-        """The files at a position of the current pass, as planned: before `on_error` skips or replaces any.
-
-        In a callback's `on_train_batch_end(batch)`, `filenames(batch)` are the files of that batch. With
-        `steps_per_epoch` the pass goes on over several epochs: add the batches of those before.
-        """
-        return self.manifest.filenames[self.samples_of(batch_index)].tolist()
-
-    def show_batch(self, batch_index: int = 0, num_images: int = 16, path: str | os.PathLike | None = None):
-        """A picture of a batch, each image under its label: a `matplotlib.figure.Figure`, saved when `path` is given.
-
-        Args:
-            batch_index: which batch of the plan.
-            num_images: how many images of it, at most.
-            path: a `.png` to save it as, or `None`.
-
-        Raises:
-            MissingExtraError: when matplotlib is not installed (extra `plots`).
-        """
-        x, y = self._peek(batch_index)
-        x = x[:num_images]
-        if self._maker.options.data_format == "channels_first":
-            x = np.moveaxis(x, 1, -1)
-        titles = self._maker.labels.texts(y, len(x))
-        return plots.image_grid(x, titles, path)
 
     def __repr__(self) -> str:
         return self._described(f"from {str(self.manifest.directory)!r}")

@@ -5,20 +5,21 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from keras_oocore.batch_maker import BatchOptions, Samples
+from keras_oocore.batch_maker import BatchOptions
 from keras_oocore.errors import DataError, OptionError, SampleError
 from keras_oocore.labels import Labels
 from keras_oocore.manifest import Manifest
 from keras_oocore.readers.file_samples import FileReader, FileSamples, FunctionReader
 from keras_oocore.readers.npy import NpyReader
-from keras_oocore.sequences.base import OutOfCoreSequence, as_sample_weight
+from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.sequences.user_data import (
     VALIDATION_OF_BOTH,
     as_manifest,
     as_rows,
     both_subsets,
+    cache_directory,
     row_labels,
-    subset_samples,
+    subset_of,
 )
 from keras_oocore.splits import as_seed
 
@@ -44,7 +45,9 @@ class NpyManifestSequence(OutOfCoreSequence):
         reader: what turns a path into an array of one fixed shape: a function, or an object with `shape`, `dtype` and
             `read_into(path, out)`. Called from several threads. `None` reads `.npy` files.
         shuffle, seed, validation_split, subset, rescale, dtype, transform, sample_weight, class_weight, on_error,
-        last_batch, memory_limit, workers, max_queue_size, use_multiprocessing: as in `ImageFolderSequence`.
+        last_batch, cache, overwrite_cache, memory_limit, workers, max_queue_size, use_multiprocessing: as in
+            `ImageFolderSequence`. A cache of other code under the name of `reader` is refused; functions that it calls
+            are not looked at. Rows of one large `.npy` need no cache.
 
     Raises:
         OptionError: when an argument cannot work.
@@ -83,6 +86,8 @@ class NpyManifestSequence(OutOfCoreSequence):
         class_weight: Mapping[int, float] | str | None = None,
         on_error: str = "raise",
         last_batch: str = "keep",
+        cache: str | os.PathLike | None = None,
+        overwrite_cache: bool = False,
         memory_limit: int | str | None = None,
         workers: int | None = None,
         max_queue_size: int = 10,
@@ -98,46 +103,30 @@ class NpyManifestSequence(OutOfCoreSequence):
             on_error=on_error,
             last_batch=last_batch,
         )
-        rows = as_rows(data)
-        if rows is None:
+        samples = as_rows(data)
+        if samples is None:
             raw = label_mode == "raw"
-            rows_or_files = as_manifest(data, labels, class_names, directory, NPY_EXTENSIONS, raw=raw)
-            labels, class_names = rows_or_files.labels, rows_or_files.class_names
+            manifest = as_manifest(data, labels, class_names, directory, NPY_EXTENSIONS, raw=raw)
+            samples = _file_samples(manifest, reader, on_error)
+            labels, class_names = manifest.labels, manifest.class_names
         else:
-            rows_or_files = rows
-            labels, class_names = row_labels(labels, class_names, len(rows))
-        sample_weight = as_sample_weight(sample_weight, len(rows_or_files))
-        chosen = subset_samples(len(rows_or_files), validation_split, subset, seed)
-        if chosen is not None:
-            rows_or_files = rows_or_files.take(chosen)
-            labels = None if labels is None else labels[chosen]
-            sample_weight = None if sample_weight is None else sample_weight[chosen]
-        self.manifest = rows_or_files if rows is None else None
+            _require_no_reader(reader, cache)
+            labels, class_names = row_labels(labels, class_names, len(samples))
+        samples, labels, sample_weight = subset_of(samples, labels, sample_weight, validation_split, subset, seed)
         super().__init__(
-            samples=_file_samples(rows_or_files, reader, on_error)
-            if rows is None
-            else _row_samples(rows_or_files, reader),
+            samples=samples,
             labels=Labels(labels, label_mode, class_names),
+            manifest=getattr(samples, "manifest", None),
             options=options,
             sample_weight=sample_weight,
             class_weight=class_weight,
+            cache=cache_directory(cache, subset, overwrite_cache),
+            overwrite_cache=overwrite_cache,
             memory_limit=memory_limit,
             workers=workers,
             max_queue_size=max_queue_size,
             use_multiprocessing=use_multiprocessing,
         )
-
-    @property
-    def file_paths(self) -> list[str]:
-        """The path of every sample, in their order; empty for rows."""
-        return [] if self.manifest is None else self.manifest.file_paths
-
-    def filenames(self, batch_index: int) -> list[str]:
-        """The files or rows at a position of the current pass, as planned: before `on_error` changes any."""
-        samples = self.samples_of(batch_index)
-        if self.manifest is None:
-            return [self._maker.samples.name(sample) for sample in samples.tolist()]
-        return self.manifest.filenames[samples].tolist()
 
     def __repr__(self) -> str:
         return self._described(
@@ -145,10 +134,13 @@ class NpyManifestSequence(OutOfCoreSequence):
         )
 
 
-def _row_samples(rows, reader) -> Samples:
+def _require_no_reader(reader, cache) -> None:
     if reader is not None:
         raise OptionError("`reader` reads files. Received: reader=... with rows of an array")
-    return rows
+    if cache is not None:
+        raise OptionError(
+            "`cache` stores what was read from files as rows of one array. Received: cache=... with rows of an array"
+        )
 
 
 def _file_samples(manifest: Manifest, reader, on_error: str) -> FileSamples:

@@ -90,6 +90,44 @@ def row_labels(labels, class_names, num_rows: int) -> tuple[np.ndarray | None, l
     return as_labels(labels, class_names, np.arange(num_rows)) if labels.dtype.kind == "U" else (labels, class_names)
 
 
+def subset_of(
+    samples, labels, sample_weight, validation_split: float | None, subset: str | None, seed: int | None
+) -> tuple:
+    """Samples, labels and weights of a subset; each as it was when there is none."""
+    sample_weight = as_sample_weight(sample_weight, len(samples))
+    chosen = subset_samples(len(samples), validation_split, subset, seed)
+    if chosen is None:
+        return samples, labels, sample_weight
+    return (
+        samples.take(chosen),
+        None if labels is None else labels[chosen],
+        None if sample_weight is None else sample_weight[chosen],
+    )
+
+
+def as_sample_weight(sample_weight, num_samples: int) -> np.ndarray | None:
+    """`sample_weight` as a `float32` array `(num_samples,)`, or `None`."""
+    if sample_weight is None:
+        return None
+    sample_weight = np.asarray(sample_weight, np.float32)
+    if sample_weight.shape != (num_samples,):
+        raise OptionError(
+            f"`sample_weight` should have one weight a sample, shape ({num_samples},). Received: {sample_weight.shape}"
+        )
+    return sample_weight
+
+
+def cache_directory(cache: str | os.PathLike | None, subset: str | None, overwrite_cache: bool) -> Path | None:
+    """Where a Sequence's rows are stored, if at all: each subset has a folder of its own, named as the subset."""
+    if cache is None:
+        if overwrite_cache:
+            raise OptionError("`overwrite_cache=True` goes with `cache`. Received: cache=None")
+        return None
+    if subset is None:
+        return Path(cache)
+    return Path(cache) / ("validation" if subset == VALIDATION_OF_BOTH else subset)
+
+
 def subset_samples(
     num_samples: int, validation_split: float | None, subset: str | None, seed: int | None
 ) -> np.ndarray | None:
@@ -127,10 +165,10 @@ def both_subsets(cls: type, args: tuple, kwargs: dict, scan: Callable[[dict], di
         scan: makes of the arguments those of one manifest, so that both subsets come from the same look at the disk.
     """
     try:
-        arguments = inspect.signature(cls.__init__).bind_partial(None, *args, **kwargs).arguments
+        arguments = inspect.signature(cls.__init__).bind(None, *args, **kwargs).arguments
     except TypeError:  # `__init__` says it better
         return None
-    if arguments.get("subset") != "both" or "data" not in arguments:
+    if arguments.get("subset") != "both":
         return None
     arguments = scan({name: value for name, value in arguments.items() if name != "self"})
     return cls(**{**arguments, "subset": "training"}), cls(**{**arguments, "subset": VALIDATION_OF_BOTH})
