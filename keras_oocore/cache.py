@@ -4,6 +4,7 @@ Beside the rows lies the manifest, so that whoever has the folder alone knows la
 """
 
 import contextlib
+import functools
 import os
 import zlib
 from pathlib import Path
@@ -12,8 +13,9 @@ import numpy as np
 
 from keras_oocore.errors import DataError, DestinationError, OptionError
 from keras_oocore.manifest import Manifest
+from keras_oocore.readers.cached import CachedSamples
 from keras_oocore.readers.file_samples import FileSamples, described_code
-from keras_oocore.readers.packed import CachedSamples, PackedSamples
+from keras_oocore.readers.packed import PackedSamples
 
 NAMES_AT_A_TIME = 65_536
 
@@ -28,10 +30,8 @@ def cached(samples: FileSamples, directory: str | os.PathLike, keep_errors: bool
         overwrite: whether a store of other rows is made again.
     """
     directory = Path(os.path.abspath(directory))
-    through = CachedSamples(samples, directory, fingerprint(samples), keep_errors, overwrite)
-    if through.has_store:
-        keep_manifest(samples.manifest, directory)
-    return through
+    keep_beside = functools.partial(keep_manifest, samples.manifest, directory)
+    return CachedSamples(samples, directory, fingerprint(samples), keep_errors, overwrite, keep_beside)
 
 
 def fingerprint(samples: FileSamples) -> dict:

@@ -19,7 +19,7 @@ from test_image_folder import SIZE, draw, numbers_in  # noqa: E402
 
 import keras_oocore as ko  # noqa: E402
 from keras_oocore.errors import DataError, DestinationError, OptionError, SampleError  # noqa: E402
-from keras_oocore.readers import packed  # noqa: E402
+from keras_oocore.readers import cached  # noqa: E402
 
 
 class TestCachedImages(FileContract):
@@ -69,7 +69,7 @@ def photos(tmp_path):
 @pytest.fixture
 def opened(photos, tmp_path):
     """Opens the photos with a cache; and says which of them were decoded."""
-    read_into = packed.CachedSamples._read_and_store
+    read_into = cached.CachedSamples._read_and_store
     decoded = []
 
     def noted(samples, store, numbers, out):
@@ -82,7 +82,7 @@ def opened(photos, tmp_path):
         return ko.ImageFolderSequence(photos, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packed.CachedSamples, "_read_and_store", noted)
+        patch.setattr(cached.CachedSamples, "_read_and_store", noted)
         open_photos.decoded = decoded
         yield open_photos
 
@@ -280,7 +280,7 @@ def test_a_cell_that_is_run_again_goes_on_with_the_same_cache(opened):
 
 
 def test_a_closed_cache_opens_again(opened, monkeypatch):
-    monkeypatch.setattr(packed, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(cached, "RETRY_SECONDS", 0)
     sequence = opened()
     first, second = opened(), opened()
     with sequence:

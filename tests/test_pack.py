@@ -71,7 +71,7 @@ def test_what_was_stopped_goes_on(photos, tmp_path, monkeypatch, workers):
     sequence._maker.samples.reader = stopping = Stopping()
     with pytest.raises(KeyboardInterrupt):
         sequence.pack(tmp_path / "packed")
-    assert len(read) == 65 if workers == 1 else 65 <= len(read)  # the other threads end the tasks they are at
+    assert len(read) == 65 if workers == 1 else len(read) >= 65  # the other threads end the tasks they are at
     stopping.after = -1
     sequence.pack(tmp_path / "packed")
 

@@ -7,7 +7,7 @@ import numpy as np
 from keras_oocore.errors import BusyError, DataError, SampleError
 from keras_oocore.memory import format_bytes
 from keras_oocore.progress import tqdm
-from keras_oocore.readers.packed import CachedSamples
+from keras_oocore.readers.cached import CachedSamples
 
 TASK_BYTES, TASK_ROWS = 2**22, 64  # most that a thread reads between two steps of the bar
 

@@ -1,0 +1,285 @@
+"""Samples that come from files once, and from a packed store that fills meanwhile from then on."""
+
+import math
+import os
+import threading
+import time
+import warnings
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from keras_oocore.errors import BusyError, DataError, OutOfCoreError, SampleError
+from keras_oocore.packed_format import MISSING, OVERWRITE, UNREADABLE, WHOLE
+from keras_oocore.packed_store import PackedStore
+from keras_oocore.packed_writer import PackedStoreWriter, shared_writer
+from keras_oocore.readers.packed import FIELD, PackedSamples
+from keras_oocore.stopwatch import stage
+
+SOURCE_FIELD = "source"
+RETRY_SECONDS = 2.0  # between two looks whether another process has finished the store
+
+
+class Source(Protocol):
+    """Samples in files: the Samples of `batch_maker`, and what tells that a file changed."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    rows_per_task: int
+
+    def __len__(self) -> int: ...
+
+    def name(self, sample: int) -> str: ...
+
+    def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]: ...
+
+    def stamps(self, samples: np.ndarray) -> np.ndarray:
+        """`int64` of shape `(n, 2)`: size in bytes and time of change of each file; -1 for one that is gone."""
+
+
+class CachedSamples:
+    """Samples that are read from their source once and from then on from a packed store.
+
+    One process fills the store; another reads the source until the first has finished, and goes on where it stopped
+    if it dies. When the store can no longer be written, the source is read instead, with a warning.
+
+    Args:
+        source: the samples.
+        directory: of the store.
+        fingerprint: what shapes the rows, apart from the contents of the files.
+        keep_errors: whether a sample that cannot be read is noted in the store, and not tried again until its file
+            changes.
+        overwrite: whether a store of other rows is made again.
+        keep_beside: called with no argument whenever the store is open, to write what else belongs there.
+
+    Raises:
+        DataError: when the store holds other rows, or files changed since they were stored.
+        DestinationError: when the disk is too small, say.
+    """
+
+    cached = True
+
+    def __init__(
+        self,
+        source: Source,
+        directory: Path,
+        fingerprint: dict,
+        keep_errors: bool = False,
+        overwrite: bool = False,
+        keep_beside: Callable[[], None] | None = None,
+    ):
+        self.source = source
+        self.directory = directory
+        self.fingerprint = fingerprint
+        self.keep_errors = keep_errors
+        self.keep_beside = keep_beside
+        self.shape, self.dtype = source.shape, source.dtype
+        self._renew()
+        self._open(overwrite)
+        if self._store is None:
+            warnings.warn(
+                f"{str(directory)!r} is being filled by another process or Sequence; until that one has finished, "
+                "this one reads the files themselves.",
+                stacklevel=5,
+            )
+
+    def _renew(self) -> None:
+        """No store: a copy in another process, or one that woke up in a forked child."""
+        self._opening = threading.RLock()
+        self._store = None
+        self._looked_seconds = -RETRY_SECONDS
+        self._finishing = None
+        self.failure = None  # why the store is no longer written
+        _alive.add(self)
+
+    def _open(self, overwrite: bool = False) -> None:
+        """Open the store if it is finished, or to fill it if nobody else does."""
+        self._looked_seconds = time.monotonic()
+        fields = {FIELD: (self.shape, self.dtype), SOURCE_FIELD: ((2,), np.dtype(np.int64))}
+        arguments = (self.directory, fields, len(self.source), self.fingerprint)
+        store = None if overwrite else PackedStore.opened_if_finished(*arguments)
+        try:
+            if store is None:
+                store = shared_writer(*arguments, overwrite)
+            stamps = self.source.stamps(np.arange(len(self.source)))  # takes seconds: not while another process fills
+            mended = self._mended(store, stamps)
+            if len(mended):
+                store = shared_writer(*arguments)
+                store.forget(mended)
+        except BusyError:
+            if overwrite:
+                raise
+            return
+        if self.keep_beside is not None:
+            self.keep_beside()
+        self._store = store
+        if isinstance(store, PackedStoreWriter) and store.num_missing == 0:
+            self._finish_behind(store)
+
+    def _mended(self, store: PackedStore | PackedStoreWriter, stamps: np.ndarray) -> np.ndarray:
+        """Rows that could not be read and whose files changed since.
+
+        Raises:
+            DataError: when files of rows that are stored changed.
+        """
+        stored = np.empty_like(stamps)
+        store.read(SOURCE_FIELD, np.arange(len(stamps)), stored)
+        changed = (stored != stamps).any(axis=1) & (stamps[:, 0] >= 0)  # one that is gone is not newer
+        stale = np.flatnonzero(changed & (store.states == WHOLE))
+        if len(stale):
+            names = [self.source.name(sample) for sample in stale[:3].tolist()]
+            raise DataError(
+                f"{len(stale):,} of {len(stamps):,} files changed since {str(self.directory)!r} stored them: "
+                f"{', '.join(map(repr, names))}{', ...' if len(stale) > 3 else ''}. {OVERWRITE}"
+            )
+        return np.flatnonzero(changed & (store.states == UNREADABLE))
+
+    @property
+    def has_store(self) -> bool:
+        """Whether the store is finished or this object fills it; `False` while another process does."""
+        return self._store is not None or self._look_again() is not None
+
+    @property
+    def rows_per_task(self) -> int:
+        """As the source shares a batch out; a whole batch once all rows are stored."""
+        return PackedSamples.rows_per_task if isinstance(self._store, PackedStore) else self.source.rows_per_task
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def name(self, sample: int) -> str:
+        """What the source calls it."""
+        return self.source.name(sample)
+
+    def missing(self) -> np.ndarray:
+        """The samples that are not stored yet; all of them while another process fills the store."""
+        return np.arange(len(self)) if self._store is None else np.flatnonzero(self._store.states == MISSING)
+
+    def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
+        """Fill `out[i]` with sample `samples[i]`; returns why, by row, for those that cannot be read."""
+        store = self._store
+        if store is None or (isinstance(store, PackedStoreWriter) and not store.writable):
+            store = self._look_again()
+        if store is None:
+            return self.source.read(samples, out)
+        states = store.states[samples]
+        if (states == WHOLE).all():
+            store.read(FIELD, samples, out)
+            return self._changed(store, samples)
+        failed = {}
+        for row, state in enumerate(states.tolist()):
+            part = slice(row, row + 1)
+            if state == UNREADABLE:
+                sample = int(samples[row])
+                failed[row] = SampleError.of(sample, self.name(sample), store.unreadable[sample])
+            elif state == WHOLE:
+                store.read(FIELD, samples[part], out[part])
+                failed[row] = self._changed(store, samples[part]).get(0)
+            else:
+                failed[row] = self._read_and_store(store, samples[part], out[part]).get(0)
+        return {row: error for row, error in failed.items() if error is not None}
+
+    def _look_again(self) -> PackedStore | PackedStoreWriter | None:
+        """The store, opened anew when another process, or another Sequence of this one, has finished or given it up."""
+        with self._opening:
+            if time.monotonic() - self._looked_seconds >= RETRY_SECONDS:
+                try:
+                    self._open()
+                except OutOfCoreError as error:
+                    self._looked_seconds = math.inf
+                    warnings.warn(f"The files themselves are read from here on: {error}", stacklevel=2)
+            return self._store
+
+    def _changed(self, store: PackedStore | PackedStoreWriter, samples: np.ndarray) -> dict[int, SampleError]:
+        """Errors for rows whose files are no longer those that were stored."""
+        stamps = self.source.stamps(samples)
+        stored = np.empty_like(stamps)
+        store.read(SOURCE_FIELD, samples, stored)
+        changed = (stamps != stored).any(axis=1) & (stamps[:, 0] >= 0)
+        reason = f"its file changed since {str(self.directory)!r} stored it. {OVERWRITE[:-1]}"
+        return {
+            int(row): SampleError.of(int(samples[row]), self.name(int(samples[row])), reason)
+            for row in np.flatnonzero(changed)
+        }
+
+    def _read_and_store(self, store: PackedStoreWriter, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
+        """Read one sample from its source and store it, or that it cannot be read."""
+        stamps = self.source.stamps(samples)
+        failed = self.source.read(samples, out)
+        if self.failure is not None or not store.writable:
+            return failed
+        try:
+            with stage("storing"):
+                if not failed:
+                    if (self.source.stamps(samples) == stamps).all():  # not changed while it was read
+                        store.write(samples, {FIELD: out, SOURCE_FIELD: stamps})
+                elif self.keep_errors:
+                    store.mark_unreadable(samples, failed[0].reason or str(failed[0]), {SOURCE_FIELD: stamps})
+        except OutOfCoreError as error:
+            if store.writable:
+                self._give_up(error)
+        if store.num_missing == 0:
+            self._finish_behind(store)
+        return failed
+
+    def _give_up(self, error: OutOfCoreError) -> None:
+        with self._opening:
+            if self.failure is None:
+                self.failure = error
+                warnings.warn(f"The cache is no longer filled; the files themselves are read: {error}", stacklevel=2)
+
+    def _finish_behind(self, store: PackedStoreWriter) -> None:
+        """Finish the store beside the training."""
+        with self._opening:
+            if self._finishing is None:
+                self._finishing = threading.Thread(target=self._finish, name="keras_oocore-store", args=(store,))
+                self._finishing.start()
+
+    def _finish(self, store: PackedStoreWriter) -> None:
+        try:
+            finished = store.finish()
+        except OutOfCoreError as error:
+            if store.writable:
+                self._give_up(error)
+            return
+        self._store = finished
+
+    def finish(self) -> None:
+        """Wait until the store is finished.
+
+        Raises:
+            DestinationError: when it could not be written.
+        """
+        if self._finishing is not None:
+            self._finishing.join()
+        if self.failure is not None:
+            raise self.failure
+
+    def close(self) -> None:
+        """Let what is stored count, and let another process go on; reading again opens the store again."""
+        if self._finishing is not None:
+            self._finishing.join()
+        self._renew()  # the last one to hold the writer closes it
+
+    def __getstate__(self):
+        names = ("source", "directory", "fingerprint", "keep_errors", "keep_beside", "shape", "dtype")
+        return {name: getattr(self, name) for name in names}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._renew()
+
+
+_alive = weakref.WeakSet()
+
+
+def _renew_all() -> None:
+    for samples in list(_alive):
+        samples._renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_all)
