@@ -5,6 +5,7 @@ It does not know how many batches are made at a time, nor in which order Keras a
 
 import math
 import numbers
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -145,14 +146,22 @@ class BatchJob:
         self.planned = maker.planned(epoch, position)
         self.num_rows = len(self.planned)
         self.rows_per_task = maker.samples.rows_per_task
-        size_bytes = self.num_rows * math.prod(maker.shape) * maker.dtype.itemsize
-        self.x = maker.pool.lease()[:size_bytes].view(maker.dtype).reshape(self.num_rows, *maker.shape)
+        self.x = None
+        self.leasing = threading.Lock()
         self.failed = {}  # row -> error
 
     def fill(self, start: int, stop: int) -> None:
         """Read rows `start` to `stop`."""
+        with self.leasing:
+            if self.x is None:  # not before: a batch that waits its turn would keep a buffer that is warm
+                self.x = self._leased()
         for row, error in self._read(self.planned[start:stop], self.x[start:stop]).items():
             self.failed[start + row] = error
+
+    def _leased(self) -> np.ndarray:
+        maker = self.maker
+        size_bytes = self.num_rows * math.prod(maker.shape) * maker.dtype.itemsize
+        return maker.pool.lease()[:size_bytes].view(maker.dtype).reshape(self.num_rows, *maker.shape)
 
     def _read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         """Read samples and convert them on the way to `out`."""

@@ -19,13 +19,12 @@ from keras_oocore.epoch_pass import EpochPass
 from keras_oocore.errors import DataError, OptionError
 from keras_oocore.labels import Labels
 from keras_oocore.manifest import Manifest
-from keras_oocore.memory import default_limit_bytes, format_bytes, parse_bytes
+from keras_oocore.memory import format_bytes
 from keras_oocore.prepare.pack import fill_store
+from keras_oocore.readers.cached import CachedSamples
 from keras_oocore.readers.file_samples import FileSamples
-from keras_oocore.readers.packed import CachedSamples
+from keras_oocore.sequences.loading import HELD_BATCHES, batches_ahead, num_threads, positive
 from keras_oocore.sequences.profile import Profile, measure
-
-HELD_BATCHES = 2  # one that is being made for the model, one that the model still has
 
 
 class OutOfCoreSequence(keras.utils.PyDataset):
@@ -62,9 +61,9 @@ class OutOfCoreSequence(keras.utils.PyDataset):
             )
         if self._maker.batch_bytes == 0:
             raise DataError(f"Samples of shape {samples.shape} hold nothing.")
-        num_workers = _num_workers(workers)
+        num_workers = num_threads(workers)
         max_ahead = min(
-            _positive(max_queue_size, "max_queue_size"), _batches_ahead(self._maker, memory_limit, num_workers)
+            positive(max_queue_size, "max_queue_size"), batches_ahead(self._maker, memory_limit, num_workers)
         )
         self._maker.pool.keep = max_ahead + HELD_BATCHES
         self._pass = EpochPass(self._maker.num_batches)
@@ -223,10 +222,10 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         Raises:
             OptionError: when `num_batches` is not a positive integer.
         """
-        num_batches = _positive(num_batches, "num_batches")
+        num_batches = positive(num_batches, "num_batches")
         self._loader.close()  # what it made ahead would count against `memory_limit`; it is made again when asked for
         first_ticket = self._pass.number * self._maker.num_batches
-        profile = measure(self._maker, self._loader, self.max_queue_size, _num_workers(None), first_ticket, num_batches)
+        profile = measure(self._maker, self._loader, self.max_queue_size, num_threads(None), first_ticket, num_batches)
         print(profile)
         return profile
 
@@ -253,9 +252,11 @@ class OutOfCoreSequence(keras.utils.PyDataset):
             samples = self._cached(samples, directory, overwrite)
         elif overwrite or samples.directory != directory:
             samples = self._cached(samples.source, directory, overwrite)
-        self._maker.bad_samples.update(fill_store(samples, max(1, self.num_workers)))
-        if samples is not self._maker.samples:
-            samples.close()
+        try:
+            self._maker.bad_samples.update(fill_store(samples, max(1, self.num_workers)))
+        finally:
+            if samples is not self._maker.samples:
+                samples.close()
         return directory
 
     def _cached(self, samples: Samples, directory: Path, overwrite: bool) -> CachedSamples:
@@ -354,31 +355,3 @@ def _weights(labels: Labels, sample_weight: np.ndarray | None, class_weight) -> 
     if labels.label_mode is None:
         raise OptionError("`sample_weight` wants labels. Received: no labels")
     return sample_weight
-
-
-def _batches_ahead(maker: BatchMaker, memory_limit: int | str | None, num_workers: int) -> int:
-    """How many batches may be made ahead of time within `memory_limit`."""
-    limit_bytes = default_limit_bytes() if memory_limit is None else parse_bytes(memory_limit)
-    scratch_bytes = max(1, num_workers) * maker.scratch_bytes
-    max_ahead = (limit_bytes - scratch_bytes) // maker.batch_bytes - HELD_BATCHES
-    if max_ahead < 0:
-        raise OptionError(
-            f"`memory_limit` of {format_bytes(limit_bytes)} holds less than two batches of "
-            f"{format_bytes(maker.batch_bytes)}. Use a smaller batch_size, or "
-            f"memory_limit={HELD_BATCHES * maker.batch_bytes + scratch_bytes} or more."
-        )
-    return max_ahead
-
-
-def _positive(value: int, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise OptionError(f"`{name}` should be a positive integer. Received: {name}={value!r}")
-    return int(value)
-
-
-def _num_workers(workers: int | None) -> int:
-    if workers is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if isinstance(workers, bool) or not isinstance(workers, int | np.integer) or workers < 0:
-        raise OptionError(f"`workers` should be a number of threads, 0 or more, or None. Received: workers={workers!r}")
-    return int(workers)
