@@ -1,4 +1,4 @@
-"""Run contestants in turn in one process and print the median of each, with its ratio to ours."""
+"""Run contestants in turn in one process and print the median of each, with its ratio to one of them."""
 
 import gc
 import statistics
@@ -11,37 +11,47 @@ from rich.table import Table
 OURS = "keras_oocore"
 
 
-def measure(contestants: dict[str, Callable[[], int]], runs: int, unit: str) -> dict[str, list[float]]:
+def measure(
+    contestants: dict[str, Callable[[], int]],
+    runs: int,
+    unit: str,
+    reference: str = OURS,
+    before: Callable[[], None] | None = None,
+) -> dict[str, list[float]]:
     """Items a second of each contestant in each run, A B C, A B C, ..., after one round that is not counted.
 
     Args:
         contestants: name → function that does the work once and returns how many items it handled.
         runs: counted rounds.
         unit: what an item is, for the table.
+        reference: the contestant that the others are compared with.
+        before: called before each contestant's turn, outside the time that counts.
     """
     rates = {name: [] for name in contestants}
     for run in range(runs + 1):
         for name, work in contestants.items():
             gc.collect()
+            if before:
+                before()
             started = time.perf_counter()
             items = work()
             if run:
                 rates[name].append(items / (time.perf_counter() - started))
-    report(rates, unit)
+    report(rates, unit, reference)
     return rates
 
 
-def report(rates: dict[str, list[float]], unit: str) -> None:
-    """Print medians, their range, and ours divided by each; the ratio is taken round by round."""
+def report(rates: dict[str, list[float]], unit: str, reference: str = OURS) -> None:
+    """Print medians, their range, and the reference divided by each; the ratio is taken round by round."""
     table = Table(title=f"{unit}/s, median of {len(next(iter(rates.values())))} runs in turn")
-    for column in ("", "median", "min to max", "keras_oocore is"):
+    for column in ("", "median", "min to max", f"{reference} is"):
         table.add_column(column, justify="left" if not column else "right")
     for name, values in sorted(rates.items(), key=lambda item: -statistics.median(item[1])):
-        ratio = statistics.median(ours / value for ours, value in zip(rates[OURS], values)) if OURS in rates else 0
+        ratios = [compared / value for compared, value in zip(rates.get(reference, ()), values)]
         table.add_row(
             name,
             f"{statistics.median(values):,.0f}",
             f"{min(values):,.0f} to {max(values):,.0f}",
-            "" if name == OURS else f"{ratio:.2f} x",
+            f"{statistics.median(ratios):.2f} x" if ratios and name != reference else "",
         )
     Console().print(table)
