@@ -14,9 +14,10 @@ import numpy as np
 
 from keras_oocore.buffer_pool import BufferPool
 from keras_oocore.epoch_order import EpochOrder
-from keras_oocore.errors import OptionError, SampleError
+from keras_oocore.errors import ON_ERROR, OptionError, SampleError
 from keras_oocore.labels import Labels
 from keras_oocore.stopwatch import stage
+from keras_oocore.window_order import WindowOrder
 
 CONVERTED_BYTES = 2**20  # read and converted at a time: what was read is still in the processor's cache
 BLOCKS_PER_BATCH = 8  # with shuffle="block", so that a batch mixes neighbours from as many places
@@ -92,15 +93,24 @@ class BatchMaker:
         labels: the label of every sample.
         sample_weight: `(num_samples,)` weights, or `None`.
         options: how samples become batches.
+        order: of the epochs, where `options.shuffle` does not say it.
     """
 
-    def __init__(self, samples: Samples, labels: Labels, sample_weight: np.ndarray | None, options: BatchOptions):
+    def __init__(
+        self,
+        samples: Samples,
+        labels: Labels,
+        sample_weight: np.ndarray | None,
+        options: BatchOptions,
+        order: EpochOrder | WindowOrder | None = None,
+    ):
         self.samples = samples
         self.labels = labels
+        self.recipe = getattr(samples, "recipe", None)  # where rows hold targets too
         self.sample_weight = sample_weight
         self.options = options
         block_size = max(1, options.batch_size // BLOCKS_PER_BATCH)
-        self.order = EpochOrder(len(samples), options.shuffle, options.seed, block_size)
+        self.order = order or EpochOrder(len(samples), options.shuffle, options.seed, block_size)
         whole_batches, ragged = divmod(len(samples), options.batch_size)
         self.num_batches = whole_batches + (ragged > 0 and options.last_batch == "keep")
         self.dtype = options.output_dtype(samples.dtype)
@@ -120,6 +130,12 @@ class BatchMaker:
         """The samples of the batch at `position` of the plan."""
         start = position * self.options.batch_size
         return self.order.samples(epoch, start, min(start + self.options.batch_size, len(self.samples)))
+
+    def parts(self, x: np.ndarray, samples: np.ndarray) -> tuple:
+        """`(x, y, sample_weight)` of the rows of these samples; `None` for what there is not."""
+        if self.recipe is not None:
+            return self.recipe.parts(x)
+        return x, self.labels.take(samples), None if self.sample_weight is None else self.sample_weight[samples]
 
     def convert(self, stored: np.ndarray, out: np.ndarray) -> None:
         """Write rows as they were read over `out`, as the options say."""
@@ -183,12 +199,12 @@ class BatchJob:
         self.x = None  # the batch alone holds the buffer from here on
         if self.failed:
             x, samples = self._without_failed(x, samples)
-        y = maker.labels.take(samples)
+        x, y, weight = maker.parts(x, samples)
         if maker.options.transform is not None:
             key = np.random.SeedSequence(maker.options.seed, spawn_key=(self.epoch, self.position))
             x, y = self._transformed(x, y, np.random.default_rng(key))
-        if maker.sample_weight is not None:
-            return x, y, maker.sample_weight[samples]
+        if weight is not None:
+            return x, y, weight
         return x if y is None else (x, y)
 
     def _transformed(self, x: np.ndarray, y: np.ndarray | None, rng: np.random.Generator) -> tuple:
@@ -206,9 +222,7 @@ class BatchJob:
         on_error = self.maker.options.on_error
         for row, error in sorted(self.failed.items()):
             if on_error == "raise":
-                raise SampleError(
-                    f'{error} Mend or remove it, or pass on_error="skip" or "replace".'
-                ) from error.__cause__
+                raise SampleError(f"{error} {ON_ERROR}") from error.__cause__
             self.maker.bad_samples[int(samples[row])] = error
         if on_error == "replace":
             samples = samples.copy()

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_oocore.errors import DataError, DestinationError, OptionError
+from keras_oocore.errors import DataError, DestinationError
+from keras_oocore.fingerprint import described
 from keras_oocore.manifest import Manifest
+from keras_oocore.packed_format import RECORD
+from keras_oocore.packed_store import PackedStore
 from keras_oocore.readers.cached import CachedSamples
-from keras_oocore.readers.file_samples import FileSamples, described_code
+from keras_oocore.readers.file_samples import FileSamples
 from keras_oocore.readers.packed import PackedSamples
 
 NAMES_AT_A_TIME = 65_536
@@ -27,7 +30,7 @@ def cached(samples: FileSamples, directory: str | os.PathLike, keep_errors: bool
         samples: files and their reader.
         directory: of the store; new, empty, or begun by the same files and options.
         keep_errors: whether a file that cannot be read is noted in the store.
-        overwrite: whether a store of other rows is made again.
+        overwrite: whether a store that is there is made again.
     """
     directory = Path(os.path.abspath(directory))
     keep_beside = functools.partial(keep_manifest, samples.manifest, directory)
@@ -36,28 +39,41 @@ def cached(samples: FileSamples, directory: str | os.PathLike, keep_errors: bool
 
 def fingerprint(samples: FileSamples) -> dict:
     """What shapes the rows, apart from the contents of the files, as plain JSON."""
-    names, checksum = samples.manifest.filenames, 0
-    for start in range(0, len(names), NAMES_AT_A_TIME):
-        checksum = zlib.crc32("\0".join(names[start : start + NAMES_AT_A_TIME].tolist()).encode(), checksum)
     options = getattr(samples.reader, "options", None)
     if options is None:
-        options = {"reader": described_code(type(samples.reader))}
-    return {"files": f"{len(names):,} names with CRC-32 {checksum:08x}", **options}
+        options = {"reader": described(samples.reader)}
+    return {"files": _names(samples.manifest), **options}
+
+
+def _names(manifest: Manifest) -> str:
+    names, checksum = manifest.filenames, 0
+    for start in range(0, len(names), NAMES_AT_A_TIME):
+        checksum = zlib.crc32("\0".join(names[start : start + NAMES_AT_A_TIME].tolist()).encode(), checksum)
+    return f"{len(names):,} names with CRC-32 {checksum:08x}"
 
 
 def keep_manifest(manifest: Manifest, directory: Path) -> None:
     """Save the manifest beside the rows; an earlier one with other labels is replaced."""
     with contextlib.suppress(DataError):
         kept = Manifest.load(directory)
-        if (
+        if manifest.labels is None or (  # labels that are there stay when somebody comes without
             np.array_equal(kept.filenames, manifest.filenames)
             and kept.class_names == manifest.class_names
-            and (kept.labels is None) == (manifest.labels is None)
-            and (kept.labels is None or np.array_equal(kept.labels, manifest.labels))
+            and kept.labels is not None
+            and np.array_equal(kept.labels, manifest.labels)
         ):
             return
     with contextlib.suppress(DestinationError):  # a finished store may be read-only
         manifest.save(directory)
+
+
+def is_packed(directory: str | os.PathLike) -> bool:
+    """Whether a packed store lies there, or one of each subset."""
+    return (Path(directory) / RECORD).exists() or bool(_stores_within(directory))
+
+
+def _stores_within(directory: str | os.PathLike) -> list[str]:
+    return sorted(str(path.parent) for path in Path(directory).glob(f"*/{RECORD}"))
 
 
 def open_samples(directory: str | os.PathLike) -> tuple[PackedSamples, Manifest]:
@@ -66,13 +82,14 @@ def open_samples(directory: str | os.PathLike) -> tuple[PackedSamples, Manifest]
     Raises:
         DataError: when there is none, or it is unfinished or damaged.
     """
-    directory = Path(directory)
-    stores = sorted(str(path.parent) for path in directory.glob("*/store.json"))
-    if stores and not (directory / "store.json").exists():
-        raise OptionError(f"{str(directory)!r} holds several packed stores; open one of them: {', '.join(stores)}")
-    try:
-        manifest = Manifest.load(directory)
-    except DataError:
-        PackedSamples(directory, np.array([]))  # says it better when there is no finished store at all
-        raise
-    return PackedSamples(directory, manifest.filenames), manifest
+    directory = Path(os.path.abspath(directory))
+    if not (directory / RECORD).exists() and (stores := _stores_within(directory)):
+        raise DataError(f"{str(directory)!r} holds a packed store of each subset; open one: {', '.join(stores)}")
+    store, manifest = PackedStore(directory), Manifest.load(directory)
+    files = store.record.fingerprint.get("files")
+    if len(manifest) != store.record.num_rows or files not in (None, _names(manifest)):
+        raise DataError(
+            f"{str(directory)!r}: filenames.npy and labels.npy are not those of its rows; something else was saved "
+            "there. Pack again: the rows stay, the names and labels are written anew."
+        )
+    return PackedSamples(store, manifest.filenames), manifest

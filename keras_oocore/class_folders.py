@@ -109,7 +109,9 @@ def find_files(
                 continue
             visited.add(identity)
         names, subfolders, linked, ours = _list_folder(top, folder, extensions, passed_over, other_extensions)
-        if ours and folder and folder not in (class_names or ()):  # flattened into the folder that it came from
+        if subfolders and not names:  # the caches of subsets
+            ours = ours or all((top / subfolder / LOCK_NAME).exists() for subfolder in subfolders)
+        if ours and folder and folder not in (class_names or ()):  # written into the folder that it came from
             passed_over["folder written by keras_oocore"] += 1
             continue
         subfolders = [subfolder for subfolder in subfolders if subfolder != excluded]

@@ -7,6 +7,7 @@ import sys
 import keras_oocore as ko
 from keras_oocore import demo
 from keras_oocore.backend import prefer_installed
+from keras_oocore.cache import is_packed
 from keras_oocore.errors import OutOfCoreError
 
 
@@ -19,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument(
         "--epochs", type=int, default=demo.EPOCHS, help="passes over the images (default: %(default)s)"
     )
-    command.set_defaults(run=run_demo)
+    command.set_defaults(run=run_demo, after_stop="Run the same command again to go on.")
     command = commands.add_parser("profile", help="show where the time of a batch goes, and what would help")
     command.add_argument("directory", help="a folder of class folders of images, or a packed store")
     command.add_argument(
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("--batch-size", type=int, default=32, help="images in a batch (default: %(default)s)")
     command.add_argument("--workers", type=int, help="loading threads (default: one for each core)")
     command.add_argument("--num-batches", type=int, default=50, help="batches to time (default: %(default)s)")
-    command.set_defaults(run=run_profile)
+    command.set_defaults(run=run_profile, after_stop="")
     options = parser.parse_args(arguments)
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
@@ -42,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"keras-oocore: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("keras-oocore: stopped. Run the same command again to go on.", file=sys.stderr)
+        print(f"keras-oocore: stopped. {options.after_stop}", file=sys.stderr)
         return 130
     return 0
 
@@ -60,7 +61,7 @@ def run_profile(options: argparse.Namespace) -> None:
 
 def opened(options: argparse.Namespace):
     """The Sequence of what lies in a directory."""
-    if os.path.exists(os.path.join(options.directory, "store.json")):
+    if is_packed(options.directory):
         return ko.open_packed(options.directory, batch_size=options.batch_size, workers=options.workers)
     return ko.ImageFolderSequence(
         options.directory, image_size=options.image_size, batch_size=options.batch_size, workers=options.workers

@@ -4,6 +4,8 @@ Each takes one message, so that it crosses a process pool, and each message says
 expected, what was received and what to type next.
 """
 
+ON_ERROR = 'Mend or remove it, or pass on_error="skip" or "replace".'
+
 
 class OutOfCoreError(Exception):
     """Base of every error that keras_oocore raises on purpose."""

@@ -1,4 +1,4 @@
-"""Write whole or not at all; one writer at a time; enough disk first."""
+"""Write whole or not at all, or a row in its place; one writer at a time; enough disk first."""
 
 import contextlib
 import errno

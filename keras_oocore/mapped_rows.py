@@ -1,6 +1,7 @@
 """Rows of an array, copied into a given buffer; those of a memory map at the speed of memory, or of the disk."""
 
 import contextlib
+import mmap
 import os
 import time
 import weakref
@@ -33,7 +34,8 @@ class MappedRows:
     def __init__(self, array: np.ndarray):
         self.array = array.view(np.ndarray)
         self._file = None
-        if isinstance(array, np.memmap) and array.flags.c_contiguous and hasattr(os, "posix_fadvise"):
+        whole_map = isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap) and array.filename
+        if whole_map and array.flags.c_contiguous and hasattr(os, "posix_fadvise"):
             with contextlib.suppress(OSError):  # removed since; only the asking needs it
                 self._file = open(array.filename, "rb", buffering=0)  # noqa: SIM115 - as long as the map
                 weakref.finalize(self, self._file.close)

@@ -17,6 +17,7 @@ RECORD, STATES, CHECKSUMS = "store.json", "rows.npy", "checksums.npy"
 MISSING, WHOLE, UNREADABLE = 0, 1, 2  # the state of a row, a byte of rows.npy
 BLOCK_BYTES = 2**20  # covered by one checksum
 OVERWRITE = "Pass overwrite_cache=True to make it again, or choose another directory."
+OTHER_FILES = "Each set of files, each subset and each seed of a split wants a directory of its own."
 
 
 @dataclasses.dataclass
@@ -29,6 +30,7 @@ class StoreRecord:
         fingerprint: what shaped the rows, as plain JSON; rows of another fingerprint never come beside them.
         complete: whether every row is there and the checksums too.
         unreadable: row → why it could not be read.
+        rows_per_block: rows of one checksum.
         states_crc32: of `rows.npy`, once complete.
     """
 
@@ -37,7 +39,12 @@ class StoreRecord:
     fingerprint: dict
     complete: bool = False
     unreadable: dict[int, str] = dataclasses.field(default_factory=dict)
+    rows_per_block: int = 0  # as many as `BLOCK_BYTES` hold, unless told
     states_crc32: int | None = None
+
+    def __post_init__(self):
+        if not self.rows_per_block:
+            self.rows_per_block = max(1, BLOCK_BYTES // max(1, *(self.row_bytes(name) for name in self.fields)))
 
     def row_bytes(self, name: str) -> int:
         """Bytes of one row of a field."""
@@ -48,11 +55,6 @@ class StoreRecord:
     def size_bytes(self) -> int:
         """Bytes of all rows of all fields."""
         return self.num_rows * sum(self.row_bytes(name) for name in self.fields)
-
-    @property
-    def rows_per_block(self) -> int:
-        """Rows of one checksum."""
-        return max(1, BLOCK_BYTES // max(1, *(self.row_bytes(name) for name in self.fields)))
 
     def save(self, directory: Path) -> None:
         """Write `store.json`, whole or not at all."""
@@ -91,6 +93,7 @@ class StoreRecord:
                     fingerprint=dict(saved["fingerprint"]),
                     complete=saved["state"] == "complete",
                     unreadable={int(row): str(reason) for row, reason in saved["unreadable"].items()},
+                    rows_per_block=int(saved["rows_per_block"]),
                     states_crc32=saved["rows_crc32"],
                 )
         except (FileNotFoundError, NotADirectoryError):
@@ -117,7 +120,8 @@ class StoreRecord:
             if stored.get(key) != wanted.get(key)
         ]
         if differences:
-            raise DataError(f"{os.fspath(directory)!r} stores other rows: {'; '.join(differences)}. {OVERWRITE}")
+            advice = f"{OTHER_FILES} {OVERWRITE}" if stored.get("files") != wanted.get("files") else OVERWRITE
+            raise DataError(f"{os.fspath(directory)!r} stores other rows: {'; '.join(differences)}. {advice}")
 
     def _described(self) -> dict:
         fields = {f"shape of {name}": list(shape) for name, (shape, _) in self.fields.items()}

@@ -44,7 +44,7 @@ class PackedStore:
     """
 
     def __init__(self, directory: str | os.PathLike):
-        self.directory = Path(directory)
+        self.directory = Path(os.path.abspath(directory))
         record = StoreRecord.load(self.directory)
         if record is None:
             raise DataError(f"{os.fspath(directory)!r} holds no packed store: there is no {RECORD}.")

@@ -56,7 +56,7 @@ class PackedStoreWriter:
         fields: name → `(shape of a row, dtype)`.
         num_rows: of every field.
         fingerprint: what shapes the rows, as plain JSON. Rows of another fingerprint never come beside them.
-        overwrite: whether a store of other rows, or a damaged one, is made again.
+        overwrite: whether a store that is there is made again.
 
     Attributes:
         states: `uint8` of shape `(num_rows,)`: 0 for a row that is missing, 1 whole, 2 could not be read.
@@ -204,6 +204,11 @@ class PackedStoreWriter:
                 self._unsaved = True
             self._mark(rows[ours], UNREADABLE)
 
+    def wait(self) -> None:
+        """Until no thread is writing a row."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._num_writing == 0)
+
     def forget(self, rows: np.ndarray) -> None:
         """Let rows that could not be read be missing again; a finished store is then unfinished."""
         if not len(rows):
@@ -303,9 +308,8 @@ class PackedStoreWriter:
         with self._finishing:
             if not self.record.complete:
                 self._require_writable()
-                with self._changed:
-                    self._changed.wait_for(lambda: self._num_writing == 0)  # who comes later finds no row missing
-                    num_missing = int(np.count_nonzero(self.states == MISSING))
+                self.wait()  # who comes later finds no row missing
+                num_missing = int(np.count_nonzero(self.states == MISSING))
                 if num_missing:
                     raise OutOfCoreError(f"{num_missing} rows of {os.fspath(self.directory)!r} are missing.")
                 self.sync()
@@ -341,7 +345,7 @@ class PackedStoreWriter:
         self.close()
 
     def __del__(self):
-        if hasattr(self, "_synced_seconds"):  # the constructor came to its end
+        if not getattr(self, "_closed", True):  # nor when the constructor failed, nor after the interpreter closed it
             with contextlib.suppress(OutOfCoreError):  # rows that cannot be kept are made again
                 self.close()
 
@@ -356,7 +360,7 @@ def shared_writer(
     """The writer of these rows that this process has open already, or a new one; `overwrite` closes the open one."""
     writer = _writers.get(os.path.realpath(directory))
     if writer is not None and writer.writable:
-        if overwrite:
+        if overwrite or not (Path(directory) / RECORD).exists():  # its directory is gone
             writer.close()
         else:
             writer.record.require_same(

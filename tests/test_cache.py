@@ -1,10 +1,13 @@
 """cache=: the first epoch stores, later ones read rows, and no row is served that its file would not give now."""
 
+import copy
 import functools
 import itertools
 import os
 import re
 import shutil
+import subprocess
+import sys
 import warnings
 
 import keras
@@ -19,6 +22,7 @@ from test_image_folder import SIZE, draw, numbers_in  # noqa: E402
 
 import keras_oocore as ko  # noqa: E402
 from keras_oocore.errors import DataError, DestinationError, OptionError, SampleError  # noqa: E402
+from keras_oocore.files import only_writer  # noqa: E402
 from keras_oocore.readers import cached  # noqa: E402
 
 
@@ -320,9 +324,9 @@ def test_a_reader_of_the_same_name_with_other_code_is_refused(tmp_path):
     def number_in(path, factor=2):
         return np.array([float(open(path).read())]) * factor
 
-    with pytest.raises(DataError, match=r"reader was '.*number_in \(source .*\)', is '.*number_in \(source"):
+    with pytest.raises(DataError, match=r"reader was '.*number_in \(CRC-32 .*\)', is '.*number_in \(CRC-32"):
         opened(number_in)
-    with pytest.raises(DataError, match=r"reader was .* with \(\), \{'factor': 3\}"):
+    with pytest.raises(DataError, match=r"reader was .*number_in \(CRC-32"):
         opened(functools.partial(original, factor=3))
 
 
@@ -387,7 +391,10 @@ def test_a_disk_that_fills_up_costs_the_cache_and_not_the_training(opened, monke
         plain = opened(cache=None)
         list(plain)
         assert as_bytes(sequence) == as_bytes(plain)
-    with pytest.raises(DestinationError, match="No space left on device"):
+    with (
+        pytest.raises(DestinationError, match="No space left on device"),
+        pytest.warns(UserWarning, match="no longer filled"),
+    ):
         opened(cache=None).pack(sequence._maker.samples.directory)
     monkeypatch.undo()
     sequence.close()
@@ -424,3 +431,183 @@ def test_one_sample_is_enough(tmp_path):
     filled(sequence)
 
     assert ko.open_packed(tmp_path / "cache")[0][0].max() == 70
+
+
+# --- what a cache must not mistake ----------------------------------------------------------------------------------
+
+
+def scaled_by(factor):
+    def read(path):
+        return np.load(path) * factor
+
+    return read
+
+
+class Scaling:
+    """Reads with a factor, as a callable, a method, or a reader."""
+
+    shape, dtype = (), np.dtype(float)
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, path):
+        return np.load(path) * self.factor
+
+    def read(self, path):
+        return self(path)
+
+    def read_into(self, path, out):
+        out[...] = self(path)
+
+
+def from_text(factor):
+    """A function whose source nobody has."""
+    names = {"np": np}
+    exec(f"def read(path): return np.load(path) * {factor}", names)
+    return names["read"]
+
+
+def with_default(factor):
+    def read(path, factor=0):
+        return np.load(path) * factor
+
+    read.__defaults__ = (factor,)
+    return read
+
+
+@pytest.mark.parametrize(
+    "reader_of",
+    [
+        scaled_by,
+        with_default,
+        from_text,
+        Scaling,
+        lambda factor: Scaling(factor).read,
+        lambda factor: functools.partial(Scaling.__call__, Scaling(factor)),
+        lambda factor: functools.partial(lambda factors, path: np.load(path) * factors[-1], np.full(5000, factor)),
+    ],
+    ids=["closure", "default", "no source", "reader object", "bound method", "partial", "partial of a large array"],
+)
+def test_a_reader_that_holds_other_values_is_refused(tmp_path, reader_of):
+    np.save(tmp_path / "0.npy", np.array(7.0))
+
+    def opened(factor):
+        return ko.NpyManifestSequence(
+            ["0.npy"], labels=None, directory=tmp_path, reader=reader_of(factor), cache=tmp_path / "cache"
+        )
+
+    assert filled(opened(2.0))[0].tolist() == [14.0]
+    assert opened(2.0)[0].tolist() == [14.0]
+    with pytest.raises(DataError, match=r"stores other rows: reader was"):
+        opened(3.0)
+
+
+def test_a_cache_within_the_data_is_no_class_of_it(opened, photos):
+    for _ in range(2):
+        train, val = opened(cache=photos / "cache", validation_split=0.3, subset="both")
+        assert train.class_names == CLASS_NAMES
+        filled(train), filled(val)
+    assert opened(cache=photos / "another").class_names == CLASS_NAMES
+    assert opened(cache=None).class_names == CLASS_NAMES
+
+
+def test_labels_beside_the_rows_stay_when_somebody_comes_without(opened, photos, tmp_path):
+    filled(opened())
+    names = ko.Manifest.load(tmp_path / "cache").filenames
+    ko.ImageFolderSequence(names, labels=None, directory=photos, image_size=SIZE, cache=tmp_path / "cache")
+
+    assert ko.open_packed(tmp_path / "cache").class_names == CLASS_NAMES
+
+
+@pytest.mark.parametrize("overwrite_cache", [True, False])
+def test_a_cache_that_was_deleted_under_a_living_sequence_is_made_again(opened, tmp_path, overwrite_cache):
+    first = opened()
+    first[0]
+    shutil.rmtree(tmp_path / "cache")
+    second = opened(overwrite_cache=overwrite_cache)
+    filled(second)
+
+    ko.open_packed(tmp_path / "cache").verify()
+
+
+def test_a_disk_that_fails_for_a_moment_leaves_no_bad_sample_behind(tmp_path):
+    np.save(tmp_path / "0.npy", np.array(7.0)), np.save(tmp_path / "1.npy", np.array(8.0))
+    failing = []
+
+    def read(path):
+        if failing and path.endswith("1.npy"):
+            raise OSError(failing.pop(), "Too many open files")
+        return np.load(path)
+
+    def opened():
+        return ko.NpyManifestSequence(
+            ["0.npy", "1.npy"], None, directory=tmp_path, reader=read, cache=tmp_path / "cache", on_error="skip",
+            shuffle=False, workers=0,
+        )  # fmt: skip
+
+    sequence = opened()
+    failing.append(24)
+    assert sequence[0].tolist() == [7.0]
+    assert sequence[0].tolist() == [7.0, 8.0]
+
+
+def test_a_manifest_of_other_files_beside_the_rows_is_noticed(opened, tmp_path):
+    filled(opened()).close()
+    ko.Manifest.load(tmp_path / "cache").take([3, 1, 2]).save(tmp_path / "cache")
+
+    with pytest.raises(DataError, match=r"filenames.npy and labels.npy are not those of its rows"):
+        ko.open_packed(tmp_path / "cache")
+    opened().pack(tmp_path / "cache")
+    assert ko.open_packed(tmp_path / "cache").num_samples == NUM_SAMPLES
+
+
+def test_a_refused_cache_is_let_go_though_the_error_is_kept(opened, photos, tmp_path):
+    first = opened(shuffle=False)
+    first[0]
+    first.close()
+    draw(photos / "ant" / "0.png", 20)
+    with pytest.raises(DataError, match="files changed since") as kept:
+        opened()
+    with only_writer(tmp_path / "cache"):
+        assert kept.value is not None
+
+
+def test_packing_its_own_cache_again_heals_a_sequence_whose_files_changed(opened, photos, tmp_path):
+    sequence = filled(opened(shuffle=False))
+    draw(photos / "ant" / "0.png", 20)
+    with pytest.raises(SampleError, match="its file changed since"):
+        sequence[0]
+    sequence.pack(tmp_path / "cache", overwrite_cache=True)
+
+    assert numbers_in(sequence[0][0]) == [20, 1, 2, 3]
+
+
+def test_packing_while_its_threads_read_ahead_leaves_no_row_out(opened, tmp_path, monkeypatch):
+    sequence = opened(workers=2)
+    sequence[0], sequence[1]
+    sequence.pack(tmp_path / "cache")
+
+    ko.open_packed(tmp_path / "cache").verify()
+
+
+def test_a_script_that_ends_with_an_unfinished_cache_says_nothing(photos, tmp_path):
+    script = f"""
+import keras_oocore as ko
+sequence = ko.ImageFolderSequence({str(photos)!r}, image_size=4, batch_size=2, workers=0, cache={str(tmp_path / "c")!r})
+sequence[0]
+"""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "numpy"}
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=60)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_relative_directory_stays_the_same_folder(opened, tmp_path, monkeypatch):
+    filled(opened()).close()
+    monkeypatch.chdir(tmp_path)
+    packed = ko.open_packed("cache", shuffle=False)
+    monkeypatch.chdir("/")
+
+    packed.verify()
+    assert np.array_equal(copy.deepcopy(packed)[0][0], packed[0][0])

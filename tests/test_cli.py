@@ -55,6 +55,16 @@ def test_a_directory_that_does_not_exist_is_one_line_too(tmp_path, capsys):
     assert "nowhere' does not exist" in capsys.readouterr().err
 
 
+def test_the_stores_of_subsets_are_told_apart(folder, tmp_path, capsys):
+    for sequence in ko.ImageFolderSequence(
+        folder, image_size=4, cache=tmp_path / "cache", validation_split=0.5, subset="both", seed=0
+    ):
+        sequence.close()
+
+    assert cli.main(["profile", str(tmp_path / "cache")]) == 1
+    assert "holds a packed store of each subset; open one: " in capsys.readouterr().err
+
+
 def test_a_packed_store_is_profiled_as_it_is(folder, tmp_path, capsys):
     ko.ImageFolderSequence(folder, image_size=4).pack(tmp_path / "packed")
 

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import tempfile
 
 import numpy as np
 import pytest
@@ -136,3 +137,18 @@ def test_no_file_stays_open(tmp_path):
         MappedRows(array)
     gc.collect()
     assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_a_map_without_a_name_and_a_part_of_a_map_are_copied_too(tmp_path):
+    with tempfile.TemporaryFile() as file:
+        nameless = np.memmap(file, np.uint8, "w+", shape=(6, 5000))
+        nameless[:] = np.arange(6)[:, None]
+        out = np.empty((2, 5000), np.uint8)
+        MappedRows(nameless).copy(np.array([4, 1]), out)
+        assert out[:, 0].tolist() == [4, 1]
+    np.save(tmp_path / "x.npy", np.arange(6)[:, None] * np.ones(5000))
+    part = MappedRows(np.load(tmp_path / "x.npy", mmap_mode="r")[2:])
+    assert part._file is None  # its place in the file is not known
+    out = np.empty((2, 5000))
+    part.copy(np.array([0, 3]), out)
+    assert out[:, 0].tolist() == [2, 5]

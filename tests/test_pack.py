@@ -92,6 +92,20 @@ def test_the_first_bad_file_ends_it_and_the_mended_one_goes_on(photos, tmp_path)
     assert numbers_in(ko.open_packed(tmp_path / "packed", shuffle=False, batch_size=NUM_SAMPLES)[0]) == expected()
 
 
+def test_packing_again_still_tells_of_bad_files(photos, tmp_path):
+    (photos / "150.png").write_bytes(b"no picture")
+    for _ in range(2):
+        sequence = opened(photos, on_error="skip")
+        sequence.pack(tmp_path / "packed")
+        assert [path for path, _ in sequence.bad_samples] == [str(photos / "150.png")]
+
+
+def test_a_bad_file_is_reported_with_what_may_be_done(photos, tmp_path):
+    (photos / "150.png").write_bytes(b"no picture")
+    with pytest.raises(SampleError, match=r'150.png.* Mend or remove it, or pass on_error="skip" or "replace"'):
+        opened(photos).pack(tmp_path / "packed")
+
+
 def test_a_sequence_with_a_cache_packs_it(photos, tmp_path):
     sequence = opened(photos, cache=tmp_path / "cache", batch_size=50)
     sequence[0]
@@ -113,17 +127,13 @@ def test_a_sequence_with_a_cache_packs_elsewhere_too(photos, tmp_path):
 
 def test_overwrite_makes_other_rows(photos, tmp_path):
     opened(photos).pack(tmp_path / "packed")
-    opened(photos, color_mode="grayscale").pack(tmp_path / "packed", overwrite=True)
+    opened(photos, color_mode="grayscale").pack(tmp_path / "packed", overwrite_cache=True)
 
     assert ko.open_packed(tmp_path / "packed")[0].shape[1:] == (*SIZE, 1)
 
 
 def test_one_packs_at_a_time(photos, tmp_path):
-    with (
-        only_writer(tmp_path / "packed"),
-        pytest.warns(UserWarning, match="is being filled by another process"),
-        pytest.raises(BusyError, match="Another process is filling"),
-    ):
+    with only_writer(tmp_path / "packed"), pytest.raises(BusyError, match="Another process is filling"):
         opened(photos).pack(tmp_path / "packed")
 
 

@@ -160,7 +160,7 @@ def test_what_is_no_finished_store_is_refused(photos, tmp_path):
     ko.ImageFolderSequence(
         photos, image_size=SIZE, cache=tmp_path / "both", validation_split=0.3, subset="both", seed=0
     )
-    with pytest.raises(OptionError, match=rf"open one of them: {re.escape(str(tmp_path / 'both' / 'training'))}, "):
+    with pytest.raises(DataError, match=rf"open one: {re.escape(str(tmp_path / 'both' / 'training'))}, "):
         ko.open_packed(tmp_path / "both")
 
 

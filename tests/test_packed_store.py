@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_oocore import cache, files, packed_store, packed_writer
+from keras_oocore import cache, files, packed_format, packed_store, packed_writer
 from keras_oocore.errors import BusyError, DataError, DestinationError, OutOfCoreError
 from keras_oocore.manifest import Manifest
 from keras_oocore.packed_store import PackedStore
@@ -575,6 +575,16 @@ def test_a_store_overwritten_between_its_files_serves_no_row_of_either(tmp_path,
         store = PackedStore(tmp_path)
         np.testing.assert_array_equal(read(store, "x", [5, 1]), made()["x"][[5, 1]])
     overwriting[0].close()
+
+
+def test_blocks_of_another_size_are_verified_as_they_were_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(packed_format, "BLOCK_BYTES", 64)
+    finished(tmp_path)
+    monkeypatch.undo()
+    store = PackedStore(tmp_path)
+
+    assert len(np.load(tmp_path / "checksums.npy")) > 1
+    store.verify()
 
 
 # --- rows that cannot be read ---------------------------------------------------------------------------------------

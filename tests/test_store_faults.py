@@ -362,8 +362,7 @@ def impatient(monkeypatch):
 def test_a_second_process_reads_the_files_and_then_the_finished_store(tmp_path, folder, impatient):
     with child(fill_half, folder, tmp_path / "store") as process:
         assert process.stdout.readline() == "half\n"
-        with pytest.warns(UserWarning, match="is being filled by another process"):
-            samples = cache_of(folder, tmp_path / "store")
+        samples = cache_of(folder, tmp_path / "store")
         assert not samples.has_store
         assert read_all(samples) == (list(range(20)), {})
         with pytest.raises(BusyError, match="Another process is filling"):
@@ -383,8 +382,7 @@ def say_go(process):
 def test_a_second_process_takes_over_when_the_first_is_killed(tmp_path, folder, impatient):
     with child(fill_half, folder, tmp_path / "store") as process:
         assert process.stdout.readline() == "half\n"
-        with pytest.warns(UserWarning, match="is being filled by another process"):
-            samples = cache_of(folder, tmp_path / "store")
+        samples = cache_of(folder, tmp_path / "store")
         assert read_all(samples) == (list(range(20)), {})
         process.kill()
     assert samples.has_store
@@ -399,8 +397,7 @@ def test_one_that_waits_does_not_look_at_every_file_each_time(tmp_path, folder, 
         assert process.stdout.readline() == "half\n"
         source, stamped = samples_of(folder), []
         monkeypatch.setattr(source, "stamps", lambda *_: stamped.append(1))
-        with pytest.warns(UserWarning, match="is being filled"):
-            samples = CachedSamples(source, tmp_path / "store", {"reader": "raw", **fingerprint_of(tmp_path)}, True)
+        samples = CachedSamples(source, tmp_path / "store", {"reader": "raw", **fingerprint_of(tmp_path)}, True)
         for _ in range(5):
             assert read_all(samples) == (list(range(20)), {})
         assert stamped == []
@@ -658,7 +655,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_stored(tmp_path, folder):
     samples = cache_of(folder, tmp_path / "store", reader=MeddlingReader())
     assert read_all(samples)[0][3] == 3
     assert samples.missing().tolist() == [3]
-    with pytest.raises(DataError, match=r"1 files changed while they were read, such as '.*3\.raw'. Pack again"):
+    with pytest.raises(DataError, match=r"1 files changed while they were read, or .*, such as '.*3\.raw'. Pack again"):
         fill_store(samples, 2)
     assert fill_store(samples, 2) == {}
     assert read_all(samples)[0][3] == 32

@@ -4,7 +4,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 import numpy as np
 
-from keras_oocore.errors import BusyError, DataError, SampleError
+from keras_oocore.errors import ON_ERROR, BusyError, DataError, SampleError
 from keras_oocore.memory import format_bytes
 from keras_oocore.progress import tqdm
 from keras_oocore.readers.cached import CachedSamples
@@ -64,12 +64,13 @@ def fill_store(samples: CachedSamples, num_workers: int) -> dict[int, SampleErro
     for future in working:
         future.result()
     if failed and not samples.keep_errors:
-        raise failed[min(failed)]
+        error = failed[min(failed)]
+        raise SampleError(f"{error} {ON_ERROR}") from error.__cause__
     samples.finish()
     changed = samples.missing()
     if len(changed):
         raise DataError(
-            f"{len(changed):,} files changed while they were read, such as {samples.name(int(changed[0]))!r}. "
-            "Pack again: the others are stored."
+            f"{len(changed):,} files changed while they were read, or their disk failed, such as "
+            f"{samples.name(int(changed[0]))!r}. Pack again: the others are stored."
         )
-    return failed
+    return samples.bad()

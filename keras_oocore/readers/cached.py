@@ -1,5 +1,6 @@
 """Samples that come from files once, and from a packed store that fills meanwhile from then on."""
 
+import errno
 import math
 import os
 import threading
@@ -52,7 +53,7 @@ class CachedSamples:
         fingerprint: what shapes the rows, apart from the contents of the files.
         keep_errors: whether a sample that cannot be read is noted in the store, and not tried again until its file
             changes.
-        overwrite: whether a store of other rows is made again.
+        overwrite: whether a store that is there is made again.
         keep_beside: called with no argument whenever the store is open, to write what else belongs there.
 
     Raises:
@@ -79,12 +80,6 @@ class CachedSamples:
         self.shape, self.dtype = source.shape, source.dtype
         self._renew()
         self._open(overwrite)
-        if self._store is None:
-            warnings.warn(
-                f"{str(directory)!r} is being filled by another process or Sequence; until that one has finished, "
-                "this one reads the files themselves.",
-                stacklevel=5,
-            )
 
     def _renew(self) -> None:
         """No store: a copy in another process, or one that woke up in a forked child."""
@@ -113,6 +108,10 @@ class CachedSamples:
             if overwrite:
                 raise
             return
+        except BaseException:
+            if isinstance(store, PackedStoreWriter):
+                store.close()  # or whoever keeps the error keeps the directory
+            raise
         if self.keep_beside is not None:
             self.keep_beside()
         self._store = store
@@ -157,6 +156,12 @@ class CachedSamples:
     def missing(self) -> np.ndarray:
         """The samples that are not stored yet; all of them while another process fills the store."""
         return np.arange(len(self)) if self._store is None else np.flatnonzero(self._store.states == MISSING)
+
+    def bad(self) -> dict[int, SampleError]:
+        """The samples that the store notes as bad."""
+        store = self._store
+        bad = [] if store is None else np.flatnonzero(store.states == UNREADABLE).tolist()
+        return {sample: SampleError.of(sample, self.name(sample), store.unreadable[sample]) for sample in bad}
 
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         """Fill `out[i]` with sample `samples[i]`; returns why, by row, for those that cannot be read."""
@@ -216,7 +221,7 @@ class CachedSamples:
                 if not failed:
                     if (self.source.stamps(samples) == stamps).all():  # not changed while it was read
                         store.write(samples, {FIELD: out, SOURCE_FIELD: stamps})
-                elif self.keep_errors:
+                elif self.keep_errors and not _is_passing(failed[0].__cause__):
                     store.mark_unreadable(samples, failed[0].reason or str(failed[0]), {SOURCE_FIELD: stamps})
         except OutOfCoreError as error:
             if store.writable:
@@ -253,6 +258,11 @@ class CachedSamples:
         Raises:
             DestinationError: when it could not be written.
         """
+        store = self._store
+        if isinstance(store, PackedStoreWriter) and store.writable:
+            store.wait()
+            if store.num_missing == 0:
+                self._finish_behind(store)
         if self._finishing is not None:
             self._finishing.join()
         if self.failure is not None:
@@ -271,6 +281,11 @@ class CachedSamples:
     def __setstate__(self, state):
         vars(self).update(state)
         self._renew()
+
+
+def _is_passing(error: BaseException | None) -> bool:
+    """Whether reading the file may succeed the next time: a disk or network failed, and not the file's content."""
+    return isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.ENOTDIR)  # Pillow's have none
 
 
 _alive = weakref.WeakSet()

@@ -1,16 +1,13 @@
 """Samples that are files: find each by its number, read it, and say which one cannot be read."""
 
-import functools
-import inspect
 import os
-import re
-import zlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 
 from keras_oocore.errors import SampleError
+from keras_oocore.fingerprint import described
 from keras_oocore.manifest import Manifest
 from keras_oocore.stopwatch import stage
 
@@ -68,12 +65,13 @@ class FileSamples:
     def stamps(self, samples: np.ndarray) -> np.ndarray:
         """`int64` of shape `(n, 2)`: size in bytes and time of change of each file; -1 for one that is gone."""
         stamps = []
-        for sample in samples.tolist():
-            try:
-                status = os.stat(self.name(sample))
-                stamps.append((status.st_size, status.st_mtime_ns))
-            except OSError:
-                stamps.append((-1, -1))
+        with stage("checking"):
+            for sample in samples.tolist():
+                try:
+                    status = os.stat(self.name(sample))
+                    stamps.append((status.st_size, status.st_mtime_ns))
+                except OSError:
+                    stamps.append((-1, -1))
         return np.array(stamps, np.int64).reshape(-1, 2)
 
     def _explained(self, sample: int, error: Exception) -> SampleError:
@@ -104,7 +102,7 @@ class FunctionReader:
         self.function = function
         self.shape = first.shape
         self.dtype = first.dtype
-        self.options = {"reader": described_code(function)}
+        self.options = {"reader": described(function)}
 
     def read_into(self, path: str, out: np.ndarray) -> None:
         """Fill `out` with what the function returns for `path`."""
@@ -116,19 +114,3 @@ class FunctionReader:
                 f"for the first file it was {self.shape} and {self.dtype}"
             )
         out[...] = array
-
-
-def described_code(function: Callable) -> str:
-    """A function's or class's name and a checksum of its source, so that other code under the same name shows.
-
-    >>> described_code(len)
-    'builtins.len'
-    """
-    if isinstance(function, functools.partial):
-        given = re.sub(r" at 0x[0-9a-f]+", "", f"{function.args}, {function.keywords}")
-        return f"{described_code(function.func)} with {given}"
-    name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
-    try:
-        return f"{name} (source {zlib.crc32(inspect.getsource(function).encode()):08x})"
-    except (OSError, TypeError):  # no source to be had
-        return name

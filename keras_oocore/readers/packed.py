@@ -1,7 +1,5 @@
 """Samples that are the rows of a finished packed store, and nothing else."""
 
-from pathlib import Path
-
 import numpy as np
 
 from keras_oocore.errors import DataError, SampleError
@@ -15,7 +13,7 @@ class PackedSamples:
     """Rows of a finished store; it needs nothing else.
 
     Args:
-        directory: the store.
+        store: that holds them.
         names: what a person calls each row.
         chosen: numbers of the rows that count as samples; all, unless told.
     """
@@ -23,10 +21,10 @@ class PackedSamples:
     cached = True
     rows_per_task = 2**30  # a whole batch: copying rows is too quick to be worth sharing out
 
-    def __init__(self, directory: Path, names: np.ndarray, chosen: np.ndarray | None = None):
-        self.store = PackedStore(directory)
-        if FIELD not in self.store.fields:
-            raise DataError(f"The packed store {str(directory)!r} has no field {FIELD!r}: {list(self.store.fields)}.")
+    def __init__(self, store: PackedStore, names: np.ndarray, chosen: np.ndarray | None = None):
+        self.store = store
+        if FIELD not in store.fields:
+            raise DataError(f"The packed store {str(store.directory)!r} has no field {FIELD!r}: {list(store.fields)}.")
         self.names = names
         self.chosen = np.arange(len(names)) if chosen is None else chosen
         self.shape, self.dtype = self.store.fields[FIELD]
@@ -36,7 +34,7 @@ class PackedSamples:
 
     def take(self, samples: np.ndarray) -> "PackedSamples":
         """The same rows, of which only these count."""
-        return PackedSamples(self.store.directory, self.names, self.chosen[samples])
+        return PackedSamples(self.store, self.names, self.chosen[samples])
 
     def name(self, sample: int) -> str:
         """The name of the file that the row was made from."""

@@ -25,6 +25,7 @@ from keras_oocore.readers.cached import CachedSamples
 from keras_oocore.readers.file_samples import FileSamples
 from keras_oocore.sequences.loading import HELD_BATCHES, batches_ahead, num_threads, positive
 from keras_oocore.sequences.profile import Profile, measure
+from keras_oocore.window_order import WindowOrder
 
 
 class OutOfCoreSequence(keras.utils.PyDataset):
@@ -48,12 +49,13 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         workers: int | None,
         max_queue_size: int,
         use_multiprocessing: bool,
+        order: WindowOrder | None = None,
     ):
         # Keras is told to read in order and by itself: its own queue loses batches (3.15.1, workers=2).
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=max_queue_size)
         if use_multiprocessing:
             warnings.warn("`use_multiprocessing=True`: threads are used instead, see `workers`.", stacklevel=3)
-        self._maker = BatchMaker(samples, labels, _weights(labels, sample_weight, class_weight), options)
+        self._maker = BatchMaker(samples, labels, _weights(labels, sample_weight, class_weight), options, order)
         if self._maker.num_batches == 0:
             raise DataError(
                 f"{len(samples)} samples do not fill one batch of {options.batch_size}. "
@@ -73,6 +75,12 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         self._own_loader()
         if cache is not None:  # last: an error above leaves no half-open cache in a notebook's traceback
             self._maker.samples = self._cached(samples, cache, overwrite_cache)
+            if not self._maker.samples.has_store:
+                warnings.warn(
+                    f"{str(cache)!r} is being filled by another process; until that one has finished, this one reads "
+                    "the files themselves.",
+                    stacklevel=3,
+                )
 
     def _own_loader(self) -> None:
         weakref.finalize(self, self._loader.abandon).atexit = False
@@ -229,7 +237,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         print(profile)
         return profile
 
-    def pack(self, directory: str | os.PathLike, overwrite: bool = False) -> Path:
+    def pack(self, directory: str | os.PathLike, overwrite_cache: bool = False) -> Path:
         """Store all samples as rows of a packed store, with a progress bar; a call that was stopped goes on.
 
         `open_packed(directory)` then trains from it alone, on a machine that never saw the files: labels, class names
@@ -237,7 +245,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
 
         Args:
             directory: a new or empty one, or one with an unfinished store of these files and options.
-            overwrite: whether a store of other rows is made again.
+            overwrite_cache: whether a store that is there is made again.
 
         Returns:
             The directory.
@@ -247,15 +255,17 @@ class OutOfCoreSequence(keras.utils.PyDataset):
             DataError: when other rows are stored there.
             DestinationError: when the disk is too small, or another process fills the store.
         """
+        self._loader.close()  # what it reads ahead would be stored by two at once
         samples, directory = self._maker.samples, Path(os.path.abspath(directory))
-        if not isinstance(samples, CachedSamples):
-            samples = self._cached(samples, directory, overwrite)
-        elif overwrite or samples.directory != directory:
-            samples = self._cached(samples.source, directory, overwrite)
+        is_cache = isinstance(samples, CachedSamples) and samples.directory == directory
+        if overwrite_cache or not is_cache:
+            samples = self._cached(getattr(samples, "source", samples), directory, overwrite_cache)
+            if is_cache:
+                self._maker.samples = samples
         try:
             self._maker.bad_samples.update(fill_store(samples, max(1, self.num_workers)))
         finally:
-            if samples is not self._maker.samples:
+            if not is_cache:
                 samples.close()
         return directory
 

@@ -72,7 +72,7 @@ class ImageFolderSequence(OutOfCoreSequence):
         cache: a directory where the decoded images are stored while the first epoch trains, and read from in every
             later epoch and run; a run that was stopped goes on where it was. Each set of files and options wants a
             directory of its own, and `subset` a folder in it. `transform`, `rescale` and `dtype` come after it.
-        overwrite_cache: whether a cache of other options or files is made again; otherwise it is refused.
+        overwrite_cache: whether the cache is made again, whatever lies there; otherwise other rows are refused.
         memory_limit: of all batches in flight, in bytes or as `"128MB"`; by default the smaller of 512 MB and a tenth
             of this machine's memory. Decoding needs one image a thread on top, and arrays that `transform` makes count
             as its own.

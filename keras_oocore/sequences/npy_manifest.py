@@ -110,7 +110,7 @@ class NpyManifestSequence(OutOfCoreSequence):
             samples = _file_samples(manifest, reader, on_error)
             labels, class_names = manifest.labels, manifest.class_names
         else:
-            _require_no_reader(reader, cache)
+            _require_rows_alone(reader, cache)
             labels, class_names = row_labels(labels, class_names, len(samples))
         samples, labels, sample_weight = subset_of(samples, labels, sample_weight, validation_split, subset, seed)
         super().__init__(
@@ -134,7 +134,7 @@ class NpyManifestSequence(OutOfCoreSequence):
         )
 
 
-def _require_no_reader(reader, cache) -> None:
+def _require_rows_alone(reader, cache) -> None:
     if reader is not None:
         raise OptionError("`reader` reads files. Received: reader=... with rows of an array")
     if cache is not None:

@@ -189,7 +189,7 @@ def _remedies(profile: Profile) -> Iterator[tuple[float, str]]:
         f"Resizing takes {resizing:.0%} of the work. A smaller image_size is resized faster, and "
         'interpolation="bilinear" is the fastest.',
     )
-    from_memory = settings.cached and profile.seconds_per_batch["reading"] * MEMORY_BYTES < settings.batch_bytes
+    from_memory = not shares["decoding"] and profile.seconds_per_batch["reading"] * MEMORY_BYTES < settings.batch_bytes
     if shares["reading"] >= 0.5 and not from_memory:
         yield shares["reading"], _reading_remedy(shares, settings)
     yield (
