@@ -256,8 +256,8 @@ class OutOfCoreSequence(keras.utils.PyDataset):
             DestinationError: when the disk is too small, or another process fills the store.
         """
         self._loader.close()  # what it reads ahead would be stored by two at once
-        samples, directory = self._maker.samples, Path(os.path.abspath(directory))
-        is_cache = isinstance(samples, CachedSamples) and samples.directory == directory
+        samples, directory = self._maker.samples, Path(directory)
+        is_cache = isinstance(samples, CachedSamples) and samples.directory == Path(os.path.abspath(directory))
         if overwrite_cache or not is_cache:
             samples = self._cached(getattr(samples, "source", samples), directory, overwrite_cache)
             if is_cache:
@@ -335,7 +335,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         plural = "batch" if len(self) == 1 else "batches"
         if isinstance(maker.samples, CachedSamples):
             num_stored = self.num_samples - len(maker.samples.missing())
-            lines += (f"cache {str(maker.samples.directory)!r} has {num_stored:,} of them",)
+            lines += (f"cache {shown(maker.samples.directory)!r} has {num_stored:,} of them",)
         return "\n  ".join(
             [
                 f"<{type(self).__name__}: {self.num_samples:,} samples{classes}",
@@ -346,6 +346,11 @@ class OutOfCoreSequence(keras.utils.PyDataset):
                 f"{format_bytes((self._loader.max_ahead + HELD_BATCHES) * maker.batch_bytes)} in flight at most>",
             ]
         )
+
+
+def shown(directory: Path) -> str:
+    """A folder as a person knows it: below the working directory by its relative path."""
+    return str(directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory)
 
 
 def is_image(shape: tuple[int, ...]) -> bool:
