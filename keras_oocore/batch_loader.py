@@ -5,12 +5,13 @@ Batches are numbered by tickets, integers that go up by one. Whoever asks for ti
 
 import atexit
 import heapq
-import os
 import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from typing import Any, Protocol
+
+from keras_oocore.forks import renewed_in_children
 
 IDLE_SECONDS = 2.0  # after which a thread without work ends; starting one again costs a tenth of a millisecond
 URGENT = -1  # goes before every ticket
@@ -51,10 +52,11 @@ class BatchLoader:
         self.make_job = make_job
         self.num_workers = num_workers
         self.max_ahead = max_ahead
-        self._renew()
+        self.renew()
         _loaders.add(self)
+        renewed_in_children(self)
 
-    def _renew(self) -> None:
+    def renew(self) -> None:
         """No threads, no work: a new loader, or one that woke up in a forked child."""
         self._changed = threading.Condition(threading.RLock())  # reentrant: `abandon` may run inside any line
         self._tasks = []  # heap of (ticket, serial, job, future, start, stop)
@@ -189,11 +191,4 @@ def _close_all() -> None:
         thread.join()
 
 
-def _renew_all() -> None:
-    for loader in list(_loaders):
-        loader._renew()
-
-
 atexit.register(_close_all)  # a daemon thread inside C code crashes a dying interpreter
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_all)

@@ -10,9 +10,9 @@ of fit, evaluate or predict reads `num_batches` and then ends the epoch; an epoc
 `steps_per_epoch` below the length one pass goes on over several epochs.
 """
 
-import os
 import threading
-import weakref
+
+from keras_oocore.forks import renewed_in_children
 
 BUILD_BATCHES = 2  # the most that Keras's build step draws: one, and one of look-ahead
 
@@ -35,12 +35,12 @@ class EpochPass:
         self._running = False  # between `begin` and `end`
         self._epoch_ended = False  # in this pass, so that it was more than Keras's build step
         self._length_read = False  # since the last batch
-        self._renew()
+        self.renew()
 
-    def _renew(self) -> None:
+    def renew(self) -> None:
         """A lock that nobody holds: in a new pass, a copy, or a forked child."""
         self._lock = threading.Lock()
-        _passes.add(self)
+        renewed_in_children(self)
 
     def length_read(self) -> None:
         """Keras read the number of batches: a new call, if an epoch's end follows before the next batch."""
@@ -87,16 +87,4 @@ class EpochPass:
 
     def __setstate__(self, state):
         vars(self).update(state)
-        self._renew()
-
-
-_passes = weakref.WeakSet()
-
-
-def _renew_all() -> None:
-    for epoch_pass in list(_passes):
-        epoch_pass._renew()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_all)
+        self.renew()

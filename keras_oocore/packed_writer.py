@@ -29,6 +29,7 @@ from keras_oocore.files import (
     sync_folder,
     write_at,
 )
+from keras_oocore.forks import renewed_in_children
 from keras_oocore.mapped_rows import MappedRows
 from keras_oocore.packed_format import (
     CHECKSUMS,
@@ -104,6 +105,7 @@ class PackedStoreWriter:
         self._syncing, self._finishing = threading.Lock(), threading.RLock()
         self._synced_seconds = time.monotonic()
         _writers[os.path.realpath(directory)] = self
+        renewed_in_children(self)
 
     def _found(self, wanted: StoreRecord, overwrite: bool) -> StoreRecord | None:
         """The record to go on with; `None` to begin. Raises when neither may be done."""
@@ -338,6 +340,10 @@ class PackedStoreWriter:
                 with self._syncing:
                     self._held.close()
 
+    def renew(self) -> None:
+        """In a forked child: close its files, or it would hold the lock of a parent that was killed."""
+        self._held.close()
+
     def __enter__(self):
         return self
 
@@ -378,16 +384,6 @@ def _close_writers() -> None:
     for writer in list(_writers.values()):
         with contextlib.suppress(OutOfCoreError):
             writer.close()
-
-
-def _let_go_in_child() -> None:
-    """Close the files that a forked child got, or it would hold the lock of a parent that was killed."""
-    for writer in list(_writers.values()):
-        writer._held.close()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go_in_child)
 
 
 def _allocated_bytes(path: Path) -> int:

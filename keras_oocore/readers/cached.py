@@ -2,11 +2,9 @@
 
 import errno
 import math
-import os
 import threading
 import time
 import warnings
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from keras_oocore.errors import BusyError, DataError, OutOfCoreError, SampleError
+from keras_oocore.forks import renewed_in_children
 from keras_oocore.packed_format import MISSING, OVERWRITE, UNREADABLE, WHOLE
 from keras_oocore.packed_store import PackedStore
 from keras_oocore.packed_writer import PackedStoreWriter, shared_writer
@@ -78,17 +77,17 @@ class CachedSamples:
         self.keep_errors = keep_errors
         self.keep_beside = keep_beside
         self.shape, self.dtype = source.shape, source.dtype
-        self._renew()
+        self.renew()
         self._open(overwrite)
 
-    def _renew(self) -> None:
+    def renew(self) -> None:
         """No store: a copy in another process, or one that woke up in a forked child."""
         self._opening = threading.RLock()
         self._store = None
         self._looked_seconds = -RETRY_SECONDS
         self._finishing = None
         self.failure = None  # why the store is no longer written
-        _alive.add(self)
+        renewed_in_children(self)
 
     def _open(self, overwrite: bool = False) -> None:
         """Open the store if it is finished, or to fill it if nobody else does."""
@@ -272,7 +271,7 @@ class CachedSamples:
         """Let what is stored count, and let another process go on; reading again opens the store again."""
         if self._finishing is not None:
             self._finishing.join()
-        self._renew()  # the last one to hold the writer closes it
+        self.renew()  # the last one to hold the writer closes it
 
     def __getstate__(self):
         names = ("source", "directory", "fingerprint", "keep_errors", "keep_beside", "shape", "dtype")
@@ -280,21 +279,9 @@ class CachedSamples:
 
     def __setstate__(self, state):
         vars(self).update(state)
-        self._renew()
+        self.renew()
 
 
 def _is_passing(error: BaseException | None) -> bool:
     """Whether reading the file may succeed the next time: a disk or network failed, and not the file's content."""
     return isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.ENOTDIR)  # Pillow's have none
-
-
-_alive = weakref.WeakSet()
-
-
-def _renew_all() -> None:
-    for samples in list(_alive):
-        samples._renew()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_all)
