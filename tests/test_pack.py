@@ -76,7 +76,7 @@ def test_what_was_stopped_goes_on(photos, tmp_path, monkeypatch, workers):
     sequence.pack(tmp_path / "packed")
 
     assert len(set(read)) == NUM_SAMPLES
-    assert len(read) == NUM_SAMPLES + 1  # the one that was interrupted, again
+    assert len(read) <= NUM_SAMPLES + pack.TASK_ROWS  # the task that was interrupted, again
     assert numbers_in(ko.open_packed(tmp_path / "packed", shuffle=False, batch_size=NUM_SAMPLES)[0]) == expected()
 
 

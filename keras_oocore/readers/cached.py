@@ -160,7 +160,7 @@ class CachedSamples:
         """The samples that the store notes as bad."""
         store = self._store
         bad = [] if store is None else np.flatnonzero(store.states == UNREADABLE).tolist()
-        return {sample: SampleError.of(sample, self.name(sample), store.unreadable[sample]) for sample in bad}
+        return {sample: self._bad(store, sample) for sample in bad}
 
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         """Fill `out[i]` with sample `samples[i]`; returns why, by row, for those that cannot be read."""
@@ -174,17 +174,24 @@ class CachedSamples:
             store.read(FIELD, samples, out)
             return self._changed(store, samples)
         failed = {}
-        for row, state in enumerate(states.tolist()):
-            part = slice(row, row + 1)
-            if state == UNREADABLE:
-                sample = int(samples[row])
-                failed[row] = SampleError.of(sample, self.name(sample), store.unreadable[sample])
-            elif state == WHOLE:
-                store.read(FIELD, samples[part], out[part])
-                failed[row] = self._changed(store, samples[part]).get(0)
-            else:
-                failed[row] = self._read_and_store(store, samples[part], out[part]).get(0)
-        return {row: error for row, error in failed.items() if error is not None}
+        ends = [*(np.flatnonzero(np.diff(states)) + 1).tolist(), len(states)]
+        for start, end in zip([0, *ends], ends):  # neighbours of one state at a time
+            errors = self._read_alike(store, states[start], samples[start:end], out[start:end])
+            failed.update({start + row: error for row, error in errors.items()})
+        return failed
+
+    def _read_alike(
+        self, store: PackedStore | PackedStoreWriter, state: int, samples: np.ndarray, out: np.ndarray
+    ) -> dict[int, SampleError]:
+        if state == WHOLE:
+            store.read(FIELD, samples, out)
+            return self._changed(store, samples)
+        if state == UNREADABLE:
+            return {row: self._bad(store, sample) for row, sample in enumerate(samples.tolist())}
+        return self._read_and_store(store, samples, out)
+
+    def _bad(self, store: PackedStore | PackedStoreWriter, sample: int) -> SampleError:
+        return SampleError.of(sample, self.name(sample), store.unreadable[sample])
 
     def _look_again(self) -> PackedStore | PackedStoreWriter | None:
         """The store, opened anew when another process, or another Sequence of this one, has finished or given it up."""
@@ -210,18 +217,24 @@ class CachedSamples:
         }
 
     def _read_and_store(self, store: PackedStoreWriter, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
-        """Read one sample from its source and store it, or that it cannot be read."""
+        """Read samples from their source and store them, or that they cannot be read."""
         stamps = self.source.stamps(samples)
         failed = self.source.read(samples, out)
         if self.failure is not None or not store.writable:
             return failed
+        sound = (self.source.stamps(samples) == stamps).all(axis=1)  # not changed while they were read
+        sound[list(failed)] = False
         try:
             with stage("storing"):
-                if not failed:
-                    if (self.source.stamps(samples) == stamps).all():  # not changed while it was read
-                        store.write(samples, {FIELD: out, SOURCE_FIELD: stamps})
-                elif self.keep_errors and not _is_passing(failed[0].__cause__):
-                    store.mark_unreadable(samples, failed[0].reason or str(failed[0]), {SOURCE_FIELD: stamps})
+                if sound.all():
+                    store.write(samples, {FIELD: out, SOURCE_FIELD: stamps})
+                else:
+                    store.write(samples[sound], {FIELD: out[sound], SOURCE_FIELD: stamps[sound]})
+                for row, error in failed.items() if self.keep_errors else ():
+                    if not _is_passing(error.__cause__):
+                        part = slice(row, row + 1)
+                        reason = error.reason or str(error)
+                        store.mark_unreadable(samples[part], reason, {SOURCE_FIELD: stamps[part]})
         except OutOfCoreError as error:
             if store.writable:
                 self._give_up(error)
