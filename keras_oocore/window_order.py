@@ -12,7 +12,7 @@ import numpy as np
 from keras_oocore.epoch_order import permute
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # hashing the sizes would take longer than the rest
 class WindowOrder:
     """The order of the samples in every epoch.
 
@@ -38,7 +38,7 @@ class WindowOrder:
             _window(self, epoch, window)[max(0, start - starts[window]) : stop - starts[window]]
             for window in range(first, last + 1)
         ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return np.concatenate(parts).astype(np.int64)
 
 
 @functools.lru_cache(maxsize=4)
@@ -56,14 +56,15 @@ def _window_starts(order: WindowOrder, epoch: int) -> np.ndarray:
     return np.append(ends[: -1 : order.window_chunks], ends[-1])
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=2)  # the one in use, and the next where a batch spans both
 def _window(order: WindowOrder, epoch: int, window: int) -> np.ndarray:
     """The samples of one window, mixed."""
     chunks = np.sort(_chunks(order, epoch)[window * order.window_chunks :][: order.window_chunks])
     firsts = np.concatenate([[0], np.cumsum(order.sizes)])
-    samples = np.concatenate([np.arange(firsts[chunk], firsts[chunk + 1]) for chunk in chunks.tolist()])
+    dtype = np.int32 if firsts[-1] < 2**31 else np.int64  # a window may hold millions
+    samples = np.concatenate([np.arange(firsts[chunk], firsts[chunk + 1], dtype=dtype) for chunk in chunks.tolist()])
     # RandomState's stream never changes (NEP 19), and one window at a time it is quicker than `permute`.
     key = np.random.SeedSequence(order.seed, spawn_key=(epoch, window))
-    samples = samples[np.random.RandomState(np.random.MT19937(key)).permutation(len(samples))]
+    np.random.RandomState(np.random.MT19937(key)).shuffle(samples)
     samples.flags.writeable = False
     return samples

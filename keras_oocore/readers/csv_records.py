@@ -1,0 +1,826 @@
+"""Where the records of a CSV file begin and end; knows nothing of columns, types or who parses them.
+
+A newline ends a record where the number of quotes before it is even. That is exact where every quote that opens a
+field follows a delimiter or a newline, and every quote that closes one precedes such; each quote is checked. What
+stands where is kept as one bit a byte, in words of 64, as in simdjson (Langdale and Lemire, arXiv 1902.08318): numpy
+makes and combines such words at several GB/s, so one thread keeps pace with most disks.
+
+A physical line ends with `\\n`, `\\r\\n` or a bare `\\r`, inside quotes too: that is how Python's `csv.reader` counts
+`line_num` over a file that was opened with `newline=""`. NUL is a byte like any other, as it is for `csv.reader`.
+"""
+
+import bisect
+import csv
+import io
+import os
+import re
+import shlex
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple, NoReturn
+
+import numpy as np
+
+from keras_oocore.errors import DataError, OptionError
+from keras_oocore.memory import format_bytes
+from keras_oocore.readers.csv_index import BadRow, Dialect, RecordIndex, cannot_read, file_stamp
+
+__all__ = ["BadRow", "Dialect", "Location", "RecordIndex", "index_records", "locate", "read_chunk"]
+
+CHUNK_BYTES = 4 * 2**20
+BLOCK_BYTES = 2**20  # read and looked at at once; of less, threads would wait for each other more often
+CAREFUL_BYTES = 2**12  # looked at after a bad row, where another may follow
+HEADER_BYTES = 2**24  # no header is longer; a wrong delimiter or a lost quote can make one
+SHOWN_BYTES = 20  # on either side of a quote, in messages
+
+QUOTE, LF, CR = b'"\n\r'
+OUTSIDE, INSIDE, COMMENT = "outside quotes", "inside quotes", "in a comment"
+BOM = b"\xef\xbb\xbf"
+CONVERSIONS = {  # what other files begin with
+    rb"\x1f\x8b": ("compressed with gzip", "gunzip -c {0} > out.csv"),
+    rb"PK\x03\x04": ("a zip archive, as Excel workbooks are", "unzip {0} (or save the workbook as CSV UTF-8)"),
+    rb"\x28\xb5\x2f\xfd": ("compressed with zstd", "zstd -dc {0} > out.csv"),
+    rb"\xfd7zXZ\x00": ("compressed with xz", "xz -dc {0} > out.csv"),
+    rb"BZh[1-9]1AY&SY": ("compressed with bzip2", "bzip2 -dc {0} > out.csv"),
+    rb"\xff\xfe\x00\x00|\x00\x00\xfe\xff": ("in UTF-32", "iconv -f UTF-32 -t UTF-8 {0} > out.csv"),
+    rb"\xff\xfe|\xfe\xff": ("in UTF-16", "iconv -f UTF-16 -t UTF-8 {0} > out.csv"),
+    rb"([^\x00]\x00){8}": ("in UTF-16", "iconv -f UTF-16LE -t UTF-8 {0} > out.csv"),
+    rb"(\x00[^\x00]){8}": ("in UTF-16", "iconv -f UTF-16BE -t UTF-8 {0} > out.csv"),
+}
+DOUBLED = 'A quote inside a field is written twice, and the field between quotes: "12"" pipe".'
+SPACED = "No space may stand between a delimiter and a quote."
+ESCAPED = 'A backslash escapes nothing in CSV: a quote inside a field is written twice, "" and not \\".'
+UNCLOSED = "Close it where its field ends."
+SKIP = 'Mend the file, or leave such rows out: on_bad_row="skip"'
+
+
+class Location(NamedTuple):
+    """Where a row is: its number in the file, the physical line on which it begins, and its bytes."""
+
+    row: int
+    line: int
+    text: bytes
+
+
+class Place(NamedTuple):
+    """A byte of the file: its offset, how many rows came before it, and on which physical line it is."""
+
+    offset: int
+    row: int
+    line: int
+
+
+def index_records(
+    path: str | os.PathLike,
+    dialect: Dialect,
+    chunk_bytes: int = CHUNK_BYTES,
+    num_workers: int = 1,
+    on_bad_row: str = "error",
+    progress: Callable[[int], object] | None = None,
+) -> RecordIndex:
+    """Find where the records of a CSV file begin, in one pass over it and a few MB of memory.
+
+    A row is bad when a quote stands where none may, or is never closed. It is left out from its beginning to the end
+    of the physical line on which the wrong field begins, and the next line begins a row: a lost quote costs its own row
+    and none that follow.
+
+    Args:
+        path: the file.
+        dialect: how it is written.
+        chunk_bytes: what the rows of a chunk may add up to; one row that is longer is a chunk of its own.
+        num_workers: threads that read ahead and look at what they read; with 1, the calling thread does. The result is
+            the same for any number.
+        on_bad_row: `"error"` raises for the first bad row; `"skip"` leaves bad rows out and lists them in `bad`.
+        progress: called with the number of bytes just scanned, from the calling thread.
+
+    Raises:
+        DataError: when the file is empty, compressed or in UTF-16, cannot be read, has a bad row or changes meanwhile.
+        OptionError: for an argument that cannot work.
+    """
+    for name, value in (("chunk_bytes", chunk_bytes), ("num_workers", num_workers)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise OptionError(f"`{name}` should be a positive integer. Received: {name}={value!r}")
+    if on_bad_row not in ("error", "skip"):
+        raise OptionError(f'`on_bad_row` should be "error" or "skip". Received: on_bad_row={on_bad_row!r}')
+    path = os.fspath(path)
+    stamp = file_stamp(path)
+    place = _table_start(path, dialect, stamp[0])
+    header = None
+    if dialect.header:
+        with _Blocks(path, place.offset, stamp[0], dialect) as blocks:
+            header, place = _read_header(blocks, place)
+    with _Blocks(path, place.offset, stamp[0], dialect, num_workers) as blocks:
+        scan = _Scan(blocks, place, chunk_bytes, on_bad_row)
+        scan.run(progress or (lambda _: None))
+    if file_stamp(path) != stamp:
+        raise DataError(f"{path}: the file changed while its rows were counted. Scan it again once it is finished.")
+    if header is None and not scan.chunks and not scan.bad:
+        raise _empty(path, dialect)
+    places = np.array([*scan.chunks, scan.place], np.int64)
+    starts, rows, lines = np.ascontiguousarray(places.T)
+    return RecordIndex(path, *stamp, dialect, header, starts, rows, lines, tuple(scan.bad))
+
+
+def read_chunk(index: RecordIndex, chunk: int) -> bytes:
+    """The rows of one chunk, ready for a strict parser: no header, no comments, no bad rows; blank lines stay.
+
+    Raises:
+        DataError: when the file changed since the scan, or cannot be read.
+        IndexError: when there is no such chunk.
+    """
+    pieces = (piece for _, piece in _good_pieces(index, chunk, _raw_chunk(index, chunk)))
+    return b"".join(_without_comments(piece, index.dialect) for piece in pieces)
+
+
+def locate(index: RecordIndex, chunk: int, row_in_chunk: int) -> Location:
+    """Where a row is that a parser complains of.
+
+    Args:
+        index: of the file.
+        chunk: the chunk's number.
+        row_in_chunk: counted from 0, as a parser counts that was given `read_chunk(index, chunk)`.
+
+    Raises:
+        DataError: when the file changed since the scan, or cannot be read.
+        IndexError: when there is no such chunk, or it has no such row.
+    """
+    raw = _raw_chunk(index, chunk)
+    num_rows = int(index.rows[chunk + 1] - index.rows[chunk])
+    if not 0 <= row_in_chunk < num_rows:
+        raise IndexError(f"{index.path}: chunk {chunk} has no row {row_in_chunk}; its rows are 0 to {num_rows - 1}")
+    row = row_in_chunk
+    for offset, piece in _good_pieces(index, chunk, raw):  # noqa: B007 - the one that holds the row
+        marks = mark(look(_framed(piece, index.dialect), index.dialect))
+        starts = positions(marks.row_starts)
+        if row < len(starts):
+            break
+        row -= len(starts)
+    start = int(starts[row])
+    stop = next_one(marks.record_ends, start)
+    text = piece[start : stop if stop >= 0 else None].rstrip(b"\r\n")
+    num_lines = count(below(_find_lines(_framed(raw, index.dialect))[0], offset + start))
+    return Location(int(index.rows[chunk]) + row_in_chunk, int(index.lines[chunk]) + num_lines, text)
+
+
+# Bits: what stands where, one bit a byte, in words of 64, the first byte in the lowest bit
+
+
+def packed(flags: np.ndarray) -> np.ndarray:
+    """`bool` of shape `(n,)` as words: `uint64` of shape `(ceil(n / 64),)`, zeros after the last.
+
+    >>> packed(np.array([True, False, True]))
+    array([5], dtype=uint64)
+    """
+    octets = np.packbits(flags, bitorder="little")
+    if len(octets) % 8:
+        octets = np.concatenate([octets, np.zeros(-len(octets) % 8, np.uint8)])
+    return octets.view("<u8")
+
+
+def positions(words: np.ndarray) -> np.ndarray:
+    """Where the ones are, in rising order.
+
+    >>> positions(np.array([5, 1], np.uint64))
+    array([ 0,  2, 64])
+    """
+    return np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little"))
+
+
+def count(words: np.ndarray) -> int:
+    """How many ones there are."""
+    if hasattr(np, "bitwise_count"):  # numpy 2; twice as fast
+        return int(np.bitwise_count(words).sum(dtype=np.int64))
+    return np.count_nonzero(np.unpackbits(words.view(np.uint8)))
+
+
+def first(words: np.ndarray) -> int:
+    """Where the first one is; -1 when there is none."""
+    index = int((words != 0).argmax())
+    word = int(words[index])
+    return index * 64 + (word & -word).bit_length() - 1 if word else -1
+
+
+def last(words: np.ndarray) -> int:
+    """Where the last one is; -1 when there is none."""
+    index = len(words) - 1 - int((words != 0)[::-1].argmax())
+    word = int(words[index])
+    return index * 64 + word.bit_length() - 1 if word else -1
+
+
+def has(words: np.ndarray, position: int) -> bool:
+    """Whether there is a one at this place."""
+    return bool(words[position // 64] >> np.uint64(position % 64) & np.uint64(1))
+
+
+def below(words: np.ndarray, stop: int) -> np.ndarray:
+    """The ones before `stop`, the others cleared.
+
+    >>> positions(below(np.array([5, 1], np.uint64), 2))
+    array([0])
+    """
+    kept = words.copy()
+    kept[stop // 64 :] = 0
+    if stop % 64:
+        kept[stop // 64] = words[stop // 64] & np.uint64((1 << stop % 64) - 1)
+    return kept
+
+
+def next_one(words: np.ndarray, start: int) -> int:
+    """Where the first one from `start` on is; -1 when there is none.
+
+    >>> next_one(np.array([5, 1], np.uint64), 0), next_one(np.array([5, 1], np.uint64), 3)
+    (0, 64)
+    """
+    rest = words[start // 64 :].copy()
+    rest[:1] &= ~np.uint64((1 << start % 64) - 1)
+    found = first(rest) if len(rest) else -1
+    return found + start // 64 * 64 if found >= 0 else -1
+
+
+def shifted(words: np.ndarray, carry: bool) -> np.ndarray:
+    """Each bit at the place after its own; `carry` is the first.
+
+    >>> positions(shifted(np.array([1 << 63, 0], np.uint64), True))
+    array([ 0, 64])
+    """
+    moved = words << np.uint64(1)
+    moved[1:] |= words[:-1] >> np.uint64(63)
+    moved[0] |= np.uint64(carry)
+    return moved
+
+
+def parities(words: np.ndarray) -> np.ndarray:
+    """Whether the number of ones up to and with each place is odd.
+
+    >>> positions(parities(packed(np.array([0, 1, 0, 0, 1, 0], bool))))
+    array([1, 2, 3])
+    """
+    odd, moved = words.copy(), np.empty_like(words)
+    for distance in (1, 2, 4, 8, 16, 32):
+        odd ^= np.left_shift(odd, np.uint64(distance), out=moved)
+    through = np.bitwise_xor.accumulate(odd >> np.uint64(63))  # whole words up to and with each
+    odd[1:] ^= np.negative(through[:-1])  # all ones where odd
+    return odd
+
+
+# Marks: what each byte of a stretch of the file is
+
+
+class Look(NamedTuple):
+    r"""What can be said of the bytes of a stretch before it is known how many quotes come before them, in words.
+
+    Attributes:
+        size_bytes: length of the stretch.
+        after_line: whether it begins a line.
+        line_ends: the last byte of each line end.
+        breaks: every `\n` and `\r`.
+        comments: where lines begin as comments do.
+        quotes: every quote, or `None` without any.
+        leading: quotes that follow none.
+        parity: whether the quotes of the stretch up to and with a byte are odd in number.
+        not_opening: quotes that may open no field, nor be the second of a doubled quote.
+        not_closing: quotes that may close no field, nor be the first of a doubled quote.
+    """
+
+    size_bytes: int
+    after_line: bool
+    line_ends: np.ndarray
+    breaks: np.ndarray
+    comments: np.ndarray | None
+    quotes: np.ndarray | None
+    leading: np.ndarray | None
+    parity: np.ndarray | None
+    not_opening: np.ndarray | None
+    not_closing: np.ndarray | None
+
+
+class Marks(NamedTuple):
+    """What the bytes of a stretch are, in words.
+
+    Attributes:
+        row_starts: where a row begins: a record that is neither blank nor a comment.
+        record_ends: the last byte of each line end outside quotes.
+        comments: where a comment begins.
+        inside: whether the quotes up to and with a byte are odd in number.
+        opened: where a quoted field begins.
+        faults: quotes where none may stand.
+        state: where the stretch ends: outside quotes, inside, or in a comment.
+    """
+
+    row_starts: np.ndarray
+    record_ends: np.ndarray
+    comments: np.ndarray
+    inside: np.ndarray
+    opened: np.ndarray
+    faults: np.ndarray
+    state: str
+
+
+def look(data: np.ndarray, dialect: Dialect, scratch: np.ndarray | None = None) -> Look:
+    """What can be said of a stretch without knowing what comes before: the greater part of the work, for any thread.
+
+    Args:
+        data: `uint8` of shape `(n + 2,)`: the stretch, with the byte before and the byte after.
+        dialect: how the file is written.
+        scratch: `bool` of shape `(3, n + 2)` or longer, to work in; fresh memory costs more than the work.
+    """
+    if scratch is None:
+        scratch = np.empty((3, len(data)), bool)
+    is_edge, is_quote, flags = scratch[:, : len(data)]
+    line_ends, breaks = _find_lines(data, is_edge, flags)
+    after_line = bool(data[0] == LF or (data[0] == CR and data[1] != LF))
+    comments = None
+    if dialect.comment is not None:
+        comments = packed(np.equal(data, ord(dialect.comment), out=flags)[1:-1]) & shifted(line_ends, after_line)
+    lines = (len(data) - 2, after_line, line_ends, breaks, comments)
+    if not np.equal(data, QUOTE, out=is_quote)[1:-1].any():
+        return Look(*lines, None, None, None, None, None)
+    quotes = packed(is_quote[1:-1])
+    is_edge |= is_quote
+    is_edge |= np.equal(data, ord(dialect.delimiter), out=flags)
+    not_opening, not_closing = quotes & ~packed(is_edge[:-2]), quotes & ~packed(is_edge[2:])
+    leading = quotes & ~packed(is_quote[:-2])
+    return Look(*lines, quotes, leading, parities(quotes), not_opening, not_closing)
+
+
+def _find_lines(
+    data: np.ndarray, is_break: np.ndarray | None = None, flags: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""The last bytes of line ends, and all `\n` and `\r`, which `is_break` becomes too; `flags` is to work in."""
+    is_break = np.equal(data, LF, out=is_break)
+    is_return = np.equal(data, CR, out=flags)
+    if not is_return.any():
+        line_ends = packed(is_break[1:-1])
+        return line_ends, line_ends
+    line_ends = packed(is_break[1:-1] | (is_return[1:-1] & ~is_break[2:]))
+    is_break |= is_return
+    return line_ends, packed(is_break[1:-1])
+
+
+def mark(seen: Look, state: str = OUTSIDE) -> Marks:
+    r"""What the bytes of a stretch are, from where it begins: outside quotes, inside, or in a comment.
+
+    >>> marks = mark(look(np.frombuffer(b'\na,"\n"\n3,4\n5', np.uint8), Dialect()))
+    >>> positions(marks.row_starts), positions(marks.record_ends), marks.state
+    (array([0, 6]), array([5, 9]), 'outside quotes')
+    """
+    none = np.zeros_like(seen.line_ends)
+    quotes, parity, ends_in_comment = seen.quotes, seen.parity, False
+    if seen.comments is not None:
+        quotes, parity, ends_in_comment = _without_those_of_comments(seen, state)
+    inside = none if parity is None else parity
+    if state == INSIDE:
+        inside = ~inside
+    opened = faults = none
+    if quotes is not None:
+        faults = quotes & ((seen.not_opening & inside) | (seen.not_closing & ~inside))
+        opened = quotes & inside & seen.leading
+    record_ends = seen.line_ends & ~inside
+    row_starts = shifted(record_ends, seen.after_line and state == OUTSIDE) & ~seen.breaks
+    comments = none
+    if seen.comments is not None:
+        comments = seen.comments & ~inside
+        row_starts &= ~comments
+    if seen.size_bytes % 64:  # what begins after the last byte is not of this stretch
+        row_starts[-1] &= np.uint64((1 << seen.size_bytes % 64) - 1)
+    if ends_in_comment:
+        state = COMMENT
+    else:
+        state = INSIDE if has(inside, seen.size_bytes - 1) else OUTSIDE
+    return Marks(row_starts, record_ends, comments, inside, opened, faults, state)
+
+
+def _without_those_of_comments(seen: Look, state: str) -> tuple[np.ndarray | None, np.ndarray | None, bool]:
+    """The quotes and their parity without those of comments, and whether the stretch ends in a comment.
+
+    A line is a comment when the quotes before it are even in number, less those of comments: those that hold quotes
+    are judged one after the other.
+    """
+    starts = positions(seen.comments)
+    if state == COMMENT:
+        starts = np.append(0, starts)
+    if not len(starts):
+        return seen.quotes, seen.parity, False
+    ends = positions(seen.line_ends)
+    stops = np.append(ends, seen.size_bytes)[np.searchsorted(ends, starts)]
+    quotes = positions(seen.quotes) if seen.quotes is not None else np.zeros(0, np.int64)
+    num_before, num_through = np.searchsorted(quotes, starts), np.searchsorted(quotes, stops)
+    kept, num_odd = np.ones(len(quotes), bool), int(state == INSIDE)
+    num_erased = 0
+    for i in np.flatnonzero(num_through > num_before).tolist():
+        if (num_odd + num_before[i] - num_erased) % 2 == 0:
+            kept[num_before[i] : num_through[i]] = False
+            num_erased += num_through[i] - num_before[i]
+    at_end = stops[-1] == seen.size_bytes and (num_odd + np.count_nonzero(kept[: num_before[-1]])) % 2 == 0
+    if not num_erased:
+        return seen.quotes, seen.parity, at_end
+    flags = np.zeros(seen.size_bytes, bool)
+    flags[quotes[kept]] = True
+    words = packed(flags)
+    return words, parities(words), at_end
+
+
+# The pass over the file
+
+
+class _Blocks:
+    """The bytes of a file from `begin` to `stop`, read in blocks, by threads ahead of the one that looks at them."""
+
+    def __init__(self, path: str, begin: int, stop: int, dialect: Dialect, num_workers: int = 1):
+        self.path, self.begin, self.stop, self.dialect = path, begin, stop, dialect
+        self._pool = ThreadPoolExecutor(num_workers, "keras_oocore-csv") if num_workers > 1 else None
+        self._num_ahead = 2 * num_workers if num_workers > 1 else 0
+        self._coming: deque[tuple[int, Future]] = deque()
+        self._spare: list[np.ndarray] = []  # fresh memory costs more than the reading
+        self._own = threading.local()
+        self._number, self._data, self._seen = -1, None, None
+
+    def __enter__(self) -> "_Blocks":
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def window(self, offset: int, size_bytes: int) -> np.ndarray:
+        """`uint8`: at most `size_bytes` from `offset` on, and the bytes before and after them; valid until the next.
+
+        The table begins after a newline and ends before a delimiter, as it were.
+        """
+        start = self._load(offset)
+        return self._data[start : min(start + size_bytes, len(self._data) - 2) + 2]
+
+    def look(self, offset: int, size_bytes: int) -> Look:
+        """What can be said of at most `size_bytes` from `offset` on; of a whole block it has been said ahead."""
+        start = self._load(offset)
+        if start or size_bytes < self._seen.size_bytes:
+            return look(self.window(offset, size_bytes), self.dialect, self._scratch())
+        return self._seen
+
+    def windows(self, start: int, stop: int) -> Iterator[tuple[int, np.ndarray]]:
+        """The bytes from `start` to `stop`: offsets and windows."""
+        while start < stop:
+            data = self.window(start, stop - start)
+            yield start, data
+            start += len(data) - 2
+
+    def text(self, start: int, stop: int) -> bytes:
+        """The bytes from `start` to `stop`, as far as there are any."""
+        windows = self.windows(max(start, self.begin), min(stop, self.stop))
+        return b"".join(data[1:-1].tobytes() for _, data in windows)
+
+    def count_lines(self, start: int, stop: int) -> int:
+        """How many lines end between these offsets."""
+        return sum(count(_find_lines(data)[0]) for _, data in self.windows(start, stop))
+
+    def find_line_end(self, start: int, num_lines: int = 1) -> tuple[int, int]:
+        """Where the `num_lines`-th line from `start` on ends, and how many had an end before the file did."""
+        num_ended, size_bytes = 0, CAREFUL_BYTES
+        while start < self.stop:
+            data = self.window(start, size_bytes)
+            ends = positions(_find_lines(data)[0])
+            if num_ended + len(ends) >= num_lines:
+                return start + int(ends[num_lines - num_ended - 1]) + 1, num_lines
+            num_ended, start, size_bytes = num_ended + len(ends), start + len(data) - 2, BLOCK_BYTES
+        return self.stop, num_ended
+
+    def _load(self, offset: int) -> int:
+        """Have the block of this offset at hand; returns the offset's place in it."""
+        number, start = divmod(offset - self.begin, BLOCK_BYTES)
+        if number == self._number:
+            return start
+        if self._data is not None:
+            self._spare.append(self._data.base)
+            self._data, self._seen, self._number = None, None, -1
+        while self._coming and self._coming[0][0] != number:  # going back to what was read before
+            self._coming.popleft()
+        coming = self._coming.popleft()[1] if self._coming else None
+        self._data, self._seen = coming.result() if coming else self._read(number, self._buffer())
+        self._number = number
+        latest = self._coming[-1][0] if self._coming else number
+        last_block = (self.stop - self.begin - 1) // BLOCK_BYTES
+        for following in range(latest + 1, min(number + self._num_ahead, last_block) + 1):
+            self._coming.append((following, self._pool.submit(self._read, following, self._buffer())))
+        return start
+
+    def _buffer(self) -> np.ndarray:
+        return self._spare.pop() if self._spare else np.empty(BLOCK_BYTES + 2, np.uint8)
+
+    def _scratch(self) -> np.ndarray:
+        """What `look` works in, one a thread."""
+        if not hasattr(self._own, "scratch"):
+            self._own.scratch = np.empty((3, BLOCK_BYTES + 2), bool)
+        return self._own.scratch
+
+    def _read(self, number: int, buffer: np.ndarray) -> tuple[np.ndarray, Look]:
+        start = self.begin + number * BLOCK_BYTES
+        stop = min(start + BLOCK_BYTES, self.stop)
+        data = buffer[: stop - start + 2]
+        data[0], data[-1] = LF, ord(self.dialect.delimiter)
+        has_before, has_after = number > 0, stop < self.stop
+        wanted = memoryview(data)[1 - has_before : len(data) - 1 + has_after]
+        try:
+            with open(self.path, "rb", buffering=0) as file:
+                file.seek(start - has_before)
+                while wanted:
+                    num_read = file.readinto(wanted)
+                    if not num_read:
+                        raise DataError(f"{self.path}: the file became shorter while its rows were counted.")
+                    wanted = wanted[num_read:]
+        except OSError as error:
+            raise cannot_read(self.path, error) from error
+        return data, look(data, self.dialect, self._scratch())
+
+
+class _Scan:
+    """One pass over the rows of a file, window by window: counts rows and lines, cuts chunks, finds bad rows."""
+
+    def __init__(self, blocks: _Blocks, place: Place, chunk_bytes: int, on_bad_row: str):
+        self.blocks = blocks
+        self.chunk_bytes = chunk_bytes
+        self.on_bad_row = on_bad_row
+        self.place, self.state = place, OUTSIDE
+        self.record = place  # where the latest row begins
+        self.opened = -1  # where the latest quoted field begins
+        self.chunks: list[Place] = []
+        self.bad: list[BadRow] = []
+
+    def run(self, progress: Callable[[int], object]) -> None:
+        """Go to the end of the file."""
+        size_bytes, reported = BLOCK_BYTES, self.place.offset
+        while self.place.offset < self.blocks.stop or self.state == INSIDE:
+            if self.place.offset == self.blocks.stop:
+                self._leave_out(-1, self.opened)
+            elif self._step(size_bytes):
+                size_bytes = min(2 * size_bytes, BLOCK_BYTES)
+            else:
+                size_bytes = CAREFUL_BYTES
+            if self.place.offset > reported:  # after a bad row it goes back
+                progress(self.place.offset - reported)
+                reported = self.place.offset
+
+    def _step(self, size_bytes: int) -> bool:
+        """Take one window, or what precedes the first bad row in it; returns whether there was none."""
+        offset = self.place.offset
+        seen = self.blocks.look(offset, size_bytes)
+        marks = mark(seen, self.state)
+        wrong = first(marks.faults)
+        if wrong < 0:
+            self._take(seen, marks.row_starts, seen.size_bytes)
+            self.state = marks.state
+            if (opened := last(marks.opened)) >= 0:  # also where it seems closed: a doubled quote may be cut in two
+                self.opened = offset + opened
+            return True
+        field = _field_of(marks, wrong, offset, self.opened)
+        row_start = last(below(marks.row_starts, wrong + 1))
+        if row_start >= 0:
+            self._take(seen, below(marks.row_starts, row_start), row_start)
+            self.record = self.place
+        self._leave_out(offset + wrong, field)
+        return False
+
+    def _take(self, seen: Look, row_starts: np.ndarray, stop: int) -> None:
+        """Count the rows and lines of a window before `stop`, a place in it, and go on from there."""
+        self._cut(seen, row_starts, stop)
+        num_rows, latest = count(row_starts), last(row_starts)
+        if latest >= 0:
+            self.record = self._at(latest, num_rows - 1, seen)
+        self.place = self._at(stop, num_rows, seen)
+
+    def _at(self, position: int, num_rows: int, seen: Look) -> Place:
+        """A place in the window, with so many rows of the window before it."""
+        offset, row, line = self.place
+        return Place(offset + position, row + num_rows, line + count(below(seen.line_ends, position)))
+
+    def _cut(self, seen: Look, row_starts: np.ndarray, stop: int) -> None:
+        """Begin chunks: each at the last row that keeps the one before within `chunk_bytes`, or else at the next."""
+        begin = self.place.offset
+        if not self.chunks and (found := first(row_starts)) >= 0:
+            self.chunks.append(self._at(found, 0, seen))
+        while self.chunks and self.chunks[-1].offset + self.chunk_bytes < begin + stop:
+            chunk = self.chunks[-1].offset - begin
+            limit = max(0, chunk + self.chunk_bytes + 1)
+            found = last(below(row_starts, limit))
+            if found <= max(chunk, -1):  # none, or the chunk's own first
+                if self.record.offset - begin > chunk:  # a row that begins before the window
+                    self.chunks.append(self.record)
+                    continue
+                found = next_one(row_starts, limit)
+                if found < 0:
+                    break
+            self.chunks.append(self._at(found, count(below(row_starts, found)), seen))
+
+    def _leave_out(self, wrong: int, field: int) -> None:
+        """Leave the latest row out, through the line on which its wrong field begins, or raise.
+
+        Args:
+            wrong: offset of the quote that may not stand there; -1 for one that is missing.
+            field: offset of the field's first quote.
+        """
+        record, blocks = self.record, self.blocks
+        line = record.line + blocks.count_lines(record.offset, field)
+        reason = _explained(blocks, wrong, field, line)
+        if self.on_bad_row == "error":
+            remedy = _remedy(blocks, wrong, field)
+            raise DataError(f"{blocks.path}: row {record.row} (line {line}): {reason}. {remedy} {SKIP}")
+        stop, num_ended = blocks.find_line_end(field)
+        self.bad.append(BadRow(line, reason, record.offset, stop))
+        if self.chunks and self.chunks[-1].offset == record.offset:
+            self.chunks.pop()
+        self.place, self.state = Place(stop, record.row, line + num_ended), OUTSIDE
+        self.record = self.chunks[-1] if self.chunks else self.place
+
+
+def _field_of(marks: Marks, wrong: int, offset: int, opened: int) -> int:
+    """The offset of the first quote of the field in which a quote is wrong.
+
+    Args:
+        marks: of a window.
+        wrong: the quote's place in the window.
+        offset: of the window.
+        opened: offset of the quote that opened the latest field before the window.
+    """
+    if has(marks.inside, wrong):  # it opens a field, or would
+        return offset + wrong
+    latest = last(below(marks.opened, wrong))
+    return offset + latest if latest >= 0 else opened
+
+
+def _explained(blocks: _Blocks, wrong: int, field: int, line: int) -> str:
+    """What is wrong with a quote, at the offset `wrong` or -1 when it is missing; `line` is that of the field."""
+    if wrong < 0:
+        return f"the quoted field that opens in {_shown(blocks, field, 0)} is never closed"
+    reason = f"a quote where none may stand, in {_shown(blocks, wrong)}"
+    num_lines = blocks.count_lines(field, wrong)
+    if num_lines:
+        reason += f" on line {line + num_lines}, in the field that opens in {_shown(blocks, field, 0)}"
+    return reason
+
+
+def _remedy(blocks: _Blocks, wrong: int, field: int) -> str:
+    """What to do about it."""
+    if wrong < 0:
+        return UNCLOSED
+    before, after = blocks.text(wrong - SHOWN_BYTES, wrong), blocks.text(wrong + 1, wrong + SHOWN_BYTES)
+    if before.endswith(b"\\"):
+        return ESCAPED
+    edges = re.escape(blocks.dialect.delimiter.encode()) + rb"\r\n"
+    spaced = (
+        re.search(rb"(^|[" + edges + rb"]) +$", before)
+        if wrong == field
+        else re.match(rb" +($|[" + edges + rb"])", after)
+    )
+    return SPACED if spaced else DOUBLED
+
+
+def _shown(blocks: _Blocks, offset: int, num_before: int = SHOWN_BYTES) -> str:
+    """The text around a byte, as far as its line goes."""
+    before = re.split(rb"[\r\n]", blocks.text(offset - num_before - 1, offset))[-1]
+    after = re.split(rb"[\r\n]", blocks.text(offset, offset + SHOWN_BYTES + 2))[0]
+    text = before[max(0, len(before) - num_before) :] + after[: SHOWN_BYTES + 1]
+    shown = text.decode(blocks.dialect.encoding, "ignore")  # its first or last character may be cut in two
+    more_before, more_after = len(before) > num_before > 0, len(after) > SHOWN_BYTES + 1
+    return repr(f"{'...' * more_before}{shown}{'...' * more_after}")
+
+
+# What comes before the first row
+
+
+def _table_start(path: str, dialect: Dialect, size_bytes: int) -> Place:
+    """Where the header, or the first row, may begin: after the byte order mark and the lines that are left out."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    _require_text(path, head)
+    begin = len(BOM) if head.startswith(BOM) else 0
+    if not dialect.skip_rows:
+        return Place(begin, 0, 1)
+    with _Blocks(path, begin, size_bytes, dialect) as blocks:
+        offset, num_lines = blocks.find_line_end(begin, dialect.skip_rows)
+    return Place(offset, 0, 1 + num_lines)
+
+
+def _require_text(path: str, head: bytes) -> None:
+    """Raise for a file that is compressed, or in another encoding, by the bytes that it begins with."""
+    for magic, (what, command) in CONVERSIONS.items():
+        if re.match(magic, head, re.DOTALL):
+            if path.endswith(".gz"):
+                command = command.replace("gunzip -c {0} > out.csv", "gunzip -k {0}")
+            raise DataError(f"{path} is {what}, not CSV. Convert it first: {command.format(shlex.quote(path))}")
+
+
+def _empty(path: str, dialect: Dialect) -> DataError:
+    skipped = f" after the lines that skip_rows={dialect.skip_rows} leaves out" if dialect.skip_rows else ""
+    return DataError(f"{path} is empty{skipped}. Expected {'a header' if dialect.header else 'a row'}.")
+
+
+def _read_header(blocks: _Blocks, place: Place) -> tuple[tuple[str, ...], Place]:
+    """The names of the columns, and the place after them.
+
+    Raises:
+        DataError: when there is no header, or it cannot be read.
+    """
+    start, stop, state, opened = -1, -1, OUTSIDE, -1
+    for offset, data in blocks.windows(place.offset, blocks.stop):
+        marks = mark(look(data, blocks.dialect), state)
+        if start < 0 and (found := first(marks.row_starts)) >= 0:
+            start = offset + found
+        end = next_one(marks.record_ends, max(0, start - offset)) if start >= 0 else -1
+        wrong = first(marks.faults if end < 0 else below(marks.faults, end))
+        if wrong >= 0:
+            _refuse_header(blocks, place, offset + wrong, _field_of(marks, wrong, offset, opened))
+        if end >= 0:
+            stop = offset + end + 1
+            break
+        if (latest := last(marks.opened)) >= 0:
+            opened = offset + latest
+        state = marks.state
+        if start >= 0 and offset - start > HEADER_BYTES:
+            break
+    if start < 0:
+        raise _empty(blocks.path, blocks.dialect)
+    line = place.line + blocks.count_lines(place.offset, start)
+    if stop < 0:
+        if offset + len(data) - 2 < blocks.stop:
+            raise DataError(
+                f"{blocks.path}: header (line {line}): it does not end within {format_bytes(HEADER_BYTES)}. "
+                "Is it a CSV file, and each quote in its header closed?"
+            )
+        if state == INSIDE:
+            _refuse_header(blocks, place, -1, opened)
+        stop = blocks.stop
+    names = _names(blocks.text(start, stop), blocks, line)
+    return names, Place(stop, 0, line + blocks.count_lines(start, stop))
+
+
+def _refuse_header(blocks: _Blocks, place: Place, wrong: int, field: int) -> NoReturn:
+    line = place.line + blocks.count_lines(place.offset, field)
+    reason = _explained(blocks, wrong, field, line)
+    raise DataError(f"{blocks.path}: header (line {line}): {reason}. {_remedy(blocks, wrong, field)} Mend the file.")
+
+
+def _names(text: bytes, blocks: _Blocks, line: int) -> tuple[str, ...]:
+    encoding, where = blocks.dialect.encoding, f"{blocks.path}: header (line {line})"
+    try:
+        lines = io.StringIO(text.decode(encoding), newline="")
+        return tuple(next(csv.reader(lines, delimiter=blocks.dialect.delimiter, strict=True)))
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{where}: cannot read {text[error.start : error.end]!r} as {encoding}. "
+            "Pass the encoding of the file, such as encoding='latin-1'"
+        ) from error
+    except csv.Error as error:  # a name of more than 128 KiB
+        raise DataError(f"{where}: {error}. Is it a CSV file?") from error
+
+
+# The rows of a chunk
+
+
+def _raw_chunk(index: RecordIndex, chunk: int) -> bytes:
+    if not 0 <= chunk < index.num_chunks:
+        raise IndexError(f"{index.path}: there is no chunk {chunk}; chunks are 0 to {index.num_chunks - 1}")
+    start, stop = index.starts[chunk : chunk + 2].tolist()
+    try:
+        with open(index.path, "rb", buffering=0) as file:
+            file.seek(start)
+            data = file.read(stop - start)
+    except OSError as error:
+        raise cannot_read(index.path, error) from error
+    index.require_unchanged()  # after the reading: nor did it change meanwhile
+    if len(data) != stop - start:
+        raise DataError(
+            f"{index.path}: read {len(data):,} of {stop - start:,} bytes at {start:,}. Is the disk at fault?"
+        )
+    return data
+
+
+def _good_pieces(index: RecordIndex, chunk: int, raw: bytes) -> Iterator[tuple[int, bytes]]:
+    """The parts of a chunk between its bad rows, each with its place in the chunk."""
+    start, stop = index.starts[chunk : chunk + 2].tolist()
+    position = start
+    among = [bisect.bisect_left(index.bad, offset, key=lambda bad: bad.start) for offset in (start, stop)]
+    for bad in index.bad[slice(*among)]:
+        if bad.start > position:
+            yield position - start, raw[position - start : bad.start - start]
+        position = bad.stop
+    if position < stop:
+        yield position - start, raw[position - start :]
+
+
+def _without_comments(piece: bytes, dialect: Dialect) -> bytes:
+    if dialect.comment is None or dialect.comment.encode() not in piece:
+        return piece
+    seen = look(_framed(piece, dialect), dialect)
+    starts, ends = positions(mark(seen).comments), positions(seen.line_ends)
+    stops = np.append(ends + 1, len(piece))[np.searchsorted(ends, starts)]
+    kept = zip([0, *stops.tolist()], [*starts.tolist(), len(piece)])
+    return b"".join(piece[start:stop] for start, stop in kept)
+
+
+def _framed(piece: bytes, dialect: Dialect) -> np.ndarray:
+    """Bytes between records, with what `mark` wants before and after them."""
+    return np.frombuffer(b"\n" + piece + dialect.delimiter.encode(), np.uint8)

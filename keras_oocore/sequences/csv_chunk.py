@@ -1,0 +1,346 @@
+"""Batches of the rows of CSV files of any size."""
+
+import dataclasses
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_oocore.batch_maker import BatchOptions
+from keras_oocore.csv_recipe import Recipe
+from keras_oocore.csv_rows import CSVRows, Part
+from keras_oocore.csv_statistics import summary
+from keras_oocore.csv_store import converted, settled_as_saved
+from keras_oocore.csv_table import CSVTable, listed
+from keras_oocore.epoch_order import EpochOrder
+from keras_oocore.errors import OptionError
+from keras_oocore.labels import Labels
+from keras_oocore.manifest_text import Text
+from keras_oocore.memory import default_limit_bytes, format_bytes, parse_bytes
+from keras_oocore.readers.csv import NULL_VALUES
+from keras_oocore.readers.csv_records import Dialect
+from keras_oocore.sequences.base import OutOfCoreSequence
+from keras_oocore.sequences.loading import HELD_BATCHES, num_threads, positive
+from keras_oocore.sequences.profile import Profile
+from keras_oocore.splits import as_seed
+
+TRAINING, VALIDATION = "training", "validation"  # folders of the cache
+
+
+class CSVChunkSequence(OutOfCoreSequence):
+    """Batches of the rows of CSV files, tens or hundreds of GB of them, on any backend of Keras 3.
+
+    Args:
+        data: a path; a pattern such as `"part-*.csv"`; or a list of paths. All files have the same columns.
+        target: the column to be predicted, or a list of columns. A column of text gives classes, `class_names`.
+        features: columns; a dictionary of lists of columns, for models of several inputs; `None` for all others.
+        batch_size: rows in a batch.
+        sample_weight: a column of weights.
+        dtypes: column → `"float32"`, `"bool"`, `"string"`, or a format of dates such as `"%Y-%m-%d"`, which become
+            seconds since 1970; where it is not to be inferred.
+        categorical: columns whose cells are names, though they look like numbers. Text becomes codes: 0 for a missing
+            cell, 1 for text that training never saw, then by frequency, as `keras.layers.StringLookup` counts.
+        missing: what a missing number does. `"error"`; `"nan"`; `"mean"`: the column's mean takes its place; `"drop"`:
+            its row is left out; `{column: value}`: the value does, and in other columns it is an error.
+        indicator: whether a 1 or 0 for "was missing" follows, for every feature that is a number.
+        null_values: texts that stand for a missing cell; in a column of text only where they are not between quotes.
+        header: whether the first row has the names of the columns.
+        column_names: names to use in place of the header's.
+        delimiter: between cells.
+        encoding: of the files.
+        decimal: `"."` or `","`.
+        skip_rows: lines before the header that are no part of the table.
+        comment: the character that a line begins with that is none.
+        on_bad_row: `"error"`, or `"skip"` for rows that cannot be read.
+        shuffle: `True` for a new order every epoch: a global shuffle with `cache`; without, blocks of the files come in
+            random order and rows are mixed in a window of 64 blocks of 4 MB, or of as many as half of `memory_limit`
+            holds: another limit, another order. `False` for the files' order.
+        seed: of the order and of `transform`; as in `ImageFolderSequence`.
+        transform: as in `ImageFolderSequence`, called with `x` as it is: a matrix or a dictionary.
+        last_batch: `"keep"` or `"drop"` one that is not full.
+        cache: a directory where all rows are stored in one pass before the first batch, which goes on where it was
+            stopped; every epoch and every later run then reads rows at the speed of memory, in a truly random order.
+        overwrite_cache: whether a cache of other options or files is made again.
+        memory_limit: of all parsed rows and batches in flight, in bytes or as `"128MB"`; by default the smaller of
+            512 MB and a tenth of this machine's memory. Each thread takes about 20 MB on top to parse.
+        workers, max_queue_size, use_multiprocessing: as in `ImageFolderSequence`.
+
+    Raises:
+        OptionError: when an argument cannot work.
+        DataError: when a file is not what it should be; the message names file, row, line and column.
+        MissingExtraError: when pyarrow is not installed (extra `csv`).
+
+    >>> import tempfile
+    >>> path = f"{tempfile.mkdtemp()}/houses.csv"
+    >>> with open(path, "w") as file:
+    ...     _ = file.write("sqft,city,price\\n1000,Rome,1\\n2000,Oslo,2\\n1500,Rome,3\\n")
+    >>> rows = CSVChunkSequence(path, target="price", features=["sqft", "city"], batch_size=2, shuffle=False)
+    >>> x, y = rows[0]
+    >>> x.tolist(), y.tolist(), rows.vocabulary("city")
+    ([[1000.0, 2.0], [2000.0, 3.0]], [1.0, 2.0], ['Rome', 'Oslo'])
+    """
+
+    def __init__(
+        self,
+        data: str | os.PathLike | Sequence[str | os.PathLike],
+        target: str | Sequence[str],
+        features: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+        batch_size: int = 100,
+        sample_weight: str | None = None,
+        dtypes: Mapping[str, object] | None = None,
+        categorical: Sequence[str] = (),
+        missing: str | Mapping[str, float] = "error",
+        indicator: bool = False,
+        null_values: Sequence[str] = NULL_VALUES,
+        header: bool = True,
+        column_names: Sequence[str] | None = None,
+        delimiter: str = ",",
+        encoding: str = "utf-8",
+        decimal: str = ".",
+        skip_rows: int = 0,
+        comment: str | None = None,
+        on_bad_row: str = "error",
+        shuffle: bool = True,
+        seed: int | None = None,
+        transform: Callable | None = None,
+        last_batch: str = "keep",
+        cache: str | os.PathLike | None = None,
+        overwrite_cache: bool = False,
+        memory_limit: int | str | None = None,
+        workers: int | None = None,
+        max_queue_size: int = 10,
+        use_multiprocessing: bool = False,
+    ):
+        if shuffle not in (True, False):
+            raise OptionError(f"`shuffle` should be True or False. Received: shuffle={shuffle!r}")
+        options = BatchOptions(
+            batch_size=batch_size, shuffle=shuffle, seed=as_seed(seed), transform=transform, last_batch=last_batch
+        )
+        cache = None if cache is None else Path(os.path.abspath(cache))
+        kept_in = [] if cache is None else [cache, cache / TRAINING]
+        dialect = Dialect(delimiter, encoding, header, skip_rows, comment)
+        threads = num_threads(workers)
+        table = CSVTable(
+            data, dialect, column_names, dtypes, null_values, decimal, on_bad_row, max(1, threads), kept_in
+        )
+        recipe = Recipe(table, target, features, sample_weight, categorical, missing, indicator)
+        limit_bytes = default_limit_bytes() if memory_limit is None else parse_bytes(memory_limit)
+        most_batches = positive(max_queue_size, "max_queue_size") + HELD_BATCHES
+        batches_bytes = min(limit_bytes, most_batches * options.batch_size * 4 * len(recipe.words))
+        rows = CSVRows(table, recipe, None, threads, limit_bytes - batches_bytes)
+        if on_bad_row == "skip" and rows.num_left_out:
+            warnings.warn(f"{rows.num_left_out:,} rows are left out: on_bad_row='skip'.", stacklevel=2)
+        self._serve(
+            rows,
+            options,
+            cache=cache,
+            overwrite_cache=overwrite_cache,
+            memory_limit=batches_bytes,
+            workers=workers,
+            max_queue_size=max_queue_size,
+            use_multiprocessing=use_multiprocessing,
+        )
+
+    def _serve(
+        self, rows: CSVRows, options: BatchOptions, cache: Path | None, overwrite_cache: bool, **loading
+    ) -> None:
+        super().__init__(
+            samples=rows,
+            labels=Labels(None, None),
+            manifest=None,
+            options=options,
+            sample_weight=None,
+            class_weight=None,
+            cache=None,
+            overwrite_cache=False,
+            order=rows.order(options.seed) if options.shuffle else None,
+            **loading,
+        )
+        self._rows, self._loading = rows, loading
+        self._cache, self._overwrite_cache = cache, overwrite_cache
+        self._ready = False
+
+    def _get_ready(self) -> None:
+        """Do what has to be done with all rows before the first batch: find means and codes, fill the cache."""
+        if self._ready:
+            return
+        stored = None if self._cache is None else converted(self._rows, self._cache, self._overwrite_cache)
+        if stored is None:
+            self._rows.settle()
+        else:
+            options = self._maker.options
+            self._maker.samples = stored
+            self._maker.order = EpochOrder(len(stored), options.shuffle, options.seed)
+        self._ready, self._overwrite_cache = True, False
+
+    def _checked(self, index: int) -> int:
+        self._get_ready()  # whoever asks for a batch, or which samples are in it, comes by here first
+        return super()._checked(index)
+
+    def split(self, validation_split: float = 0.2, seed: int = 0) -> tuple["CSVChunkSequence", "CSVChunkSequence"]:
+        """Two Sequences: of most rows, and of the others in the files' order. Nothing of the others is learnt from.
+
+        Means and codes are those of the first; with `cache=DIR` the two are stored in `DIR/training` and
+        `DIR/validation`. This Sequence need not be read, and its rows are then not stored.
+
+        Args:
+            validation_split: fraction of the rows for the second.
+            seed: of the draw.
+
+        Raises:
+            OptionError: when an argument cannot work, or this is a part already.
+            DataError: when one of the two would have no row.
+
+        >>> import tempfile
+        >>> path = f"{tempfile.mkdtemp()}/houses.csv"
+        >>> with open(path, "w") as file:
+        ...     _ = file.write("sqft,price\\n" + "".join(f"{100 * i},{i}\\n" for i in range(10)))
+        >>> train, val = CSVChunkSequence(path, target="price").split(validation_split=0.3, seed=1)
+        >>> train.num_rows, val[0][1].tolist()
+        (7, [4.0, 6.0, 8.0])
+        """
+        if not isinstance(validation_split, float) or not 0 < validation_split < 1:
+            raise OptionError(
+                "`validation_split` should be a fraction between 0 and 1. "
+                f"Received: validation_split={validation_split!r}"
+            )
+        if self._rows.part is not None:
+            raise OptionError("Only a Sequence of all rows can be split. Received: one that `split` returned")
+        part = Part(validation_split, as_seed(seed), validation=False)
+        training = self._rows.taking(part, None, None)
+        others = np.subtract(self._rows.sizes, training.sizes).tolist()
+        validation = self._rows.taking(dataclasses.replace(part, validation=True), training, others)
+        options = self._maker.options
+        return (
+            self._of(training, options, TRAINING),
+            self._of(validation, dataclasses.replace(options, shuffle=False), VALIDATION),
+        )
+
+    def _of(self, rows: CSVRows, options: BatchOptions, folder: str) -> "CSVChunkSequence":
+        """A Sequence of other rows of the same files."""
+        sequence = object.__new__(CSVChunkSequence)
+        cache = None if self._cache is None else self._cache / folder
+        sequence._serve(rows, options, cache, self._overwrite_cache, **self._loading)
+        return sequence
+
+    def profile(self, num_batches: int = 50) -> Profile:
+        """As in `ImageFolderSequence`; means, codes and the cache are made first, and not counted."""
+        self._get_ready()
+        return super().profile(num_batches)
+
+    def pack(self, directory: str | os.PathLike, overwrite: bool = False) -> Path:
+        """Not for CSV files, whose rows are stored by `cache=`.
+
+        Raises:
+            OptionError: always.
+        """
+        raise OptionError(f"The rows of CSV files are stored with cache={os.fspath(directory)!r}, and not with `pack`.")
+
+    def close(self) -> None:
+        """End the loading threads and give memory back; reading again starts them again."""
+        super().close()
+        self._rows.renew()
+
+    def save_index(self) -> None:
+        """Save beside each file where its rows lie, so that the next run need not look for them; a few kB a GB.
+
+        Not needed with a finished `cache`, which has it.
+
+        Raises:
+            DestinationError: when nothing can be written there.
+        """
+        self._rows.table.save_indexes()
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of all columns of the files."""
+        return list(self._rows.table.columns)
+
+    @property
+    def num_rows(self) -> int:
+        """Rows that are served."""
+        return len(self._rows)
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """The classes of a target of text, in the order of their indices."""
+        word = self._rows.recipe.words[self._rows.recipe.first_target]
+        return self.vocabulary(word.column.name) if word.is_code else None
+
+    def vocabulary(self, column: str) -> list[str]:
+        """The texts of a column in the order of their codes; the first has code 2 (of a target: 0).
+
+        Finds them in one pass over the files, unless the cache has them.
+
+        Raises:
+            OptionError: when the column is not one of text.
+        """
+        texts = [word.column.name for word in self._rows.recipe.words if word.is_code]
+        if column not in texts:
+            raise OptionError(f"`column` should be one of text: {listed(dict.fromkeys(texts))}. Received: {column!r}")
+        if self._cache is None or not settled_as_saved(self._rows, self._cache):
+            self._rows.settle()
+        return list(self._rows.recipe.vocabularies[column])
+
+    def normalization(self, name: str | None = None) -> keras.layers.Normalization:
+        """A layer that brings each number of an input to mean 0 and variance 1, fitted to all rows in one pass.
+
+        Codes, and the ones and zeros of `indicator`, stay as they are. Of two parts, both give the training rows'.
+
+        Args:
+            name: of the input, when `features` is a dictionary.
+
+        Raises:
+            OptionError: when there is no such input.
+        """
+        recipe = self._rows.recipe
+        if name not in recipe.inputs:
+            raise OptionError(f"`name` should be one of {list(recipe.inputs)}. Received: name={name!r}")
+        first, end, _ = recipe.inputs[name]
+        found = self._rows.learns_from.statistics()
+        numbers = [
+            None if word.is_code or word.role == "missing" else found[word.column.name]
+            for word in recipe.words[first:end]
+        ]
+        layer = keras.layers.Normalization(
+            mean=np.array([0.0 if n is None else n.mean for n in numbers], np.float32),
+            variance=np.array([1.0 if n is None else n.deviation**2 for n in numbers], np.float32),
+        )
+        layer.build((None, len(numbers)))  # in a first step of `fit` on JAX, tracers would leak (Keras 3.15.1)
+        return layer
+
+    def summary(self, max_columns: int = 100) -> Text:
+        """Of every column that is used: mean, deviation, smallest, largest, missing and different values; to print.
+
+        Finds them in one pass over the files, the first time.
+
+        Args:
+            max_columns: that are shown.
+        """
+        rows = self._rows
+        left_out = f", {rows.num_left_out:,} left out" if rows.num_left_out else ""
+        headline = f"{self.num_rows:,} rows{left_out}, {len(self.columns):,} columns, from {listed(rows.table.paths)}"
+        return summary(headline, rows.statistics().values(), max_columns)
+
+    def __repr__(self) -> str:
+        recipe, options, loader = self._rows.recipe, self._maker.options, self._loader
+        inputs = [
+            f"{name or 'x'} {np.dtype(dtype)} {(self.batch_size, end - first)}"
+            for name, (first, end, dtype) in recipe.inputs.items()
+        ]
+        size_bytes = (loader.max_ahead + HELD_BATCHES) * self._maker.batch_bytes
+        rows = f"{self.num_rows:,} row{'s' * (self.num_rows != 1)}"
+        batches = f"{len(self):,} batch{'es' * (len(self) != 1)}"
+        return "\n  ".join(
+            [
+                f"<{type(self).__name__}: {rows} from {listed(self._rows.table.paths)}",
+                f"{batches} of {self.batch_size}, {'shuffled' if options.shuffle else 'in order'}, seed={self.seed}",
+                f"{', '.join(inputs)}, target {listed(recipe.targets)}",
+                *([] if self._cache is None else [f"cache {str(self._cache)!r}"]),
+                f"{self.num_workers} threads, {loader.max_ahead} batches ahead, "
+                f"{format_bytes(size_bytes)} in flight at most>",
+            ]
+        )
