@@ -56,12 +56,13 @@ def keep_manifest(manifest: Manifest, directory: Path) -> None:
     """Save the manifest beside the rows; an earlier one with other labels is replaced."""
     with contextlib.suppress(DataError):
         kept = Manifest.load(directory)
-        if manifest.labels is None or (  # labels that are there stay when somebody comes without
-            np.array_equal(kept.filenames, manifest.filenames)
+        same_labels = (
+            kept.labels is not None
             and kept.class_names == manifest.class_names
-            and kept.labels is not None
             and np.array_equal(kept.labels, manifest.labels)
-        ):
+        )
+        # Labels that are there stay when somebody comes without.
+        if np.array_equal(kept.filenames, manifest.filenames) and (manifest.labels is None or same_labels):
             return
     with contextlib.suppress(DestinationError):  # a finished store may be read-only
         manifest.save(directory)

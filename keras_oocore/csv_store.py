@@ -73,9 +73,7 @@ def converted(rows: CSVRows, directory: Path, overwrite: bool) -> StoredRows | N
     store = None if overwrite else PackedStore.opened_if_finished(*arguments)
     if store is None or not settled_as_saved(rows, directory):
         try:
-            with shared_writer(
-                *arguments, overwrite
-            ) as writer:  # closed also by an error or Ctrl-C: what is there counts
+            with shared_writer(*arguments, overwrite) as writer:  # after an error or Ctrl-C, what is there counts
                 store = _filled(rows, directory, writer)
         except BusyError:
             warnings.warn(

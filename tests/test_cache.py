@@ -520,6 +520,19 @@ def test_labels_beside_the_rows_stay_when_somebody_comes_without(opened, photos,
     assert ko.open_packed(tmp_path / "cache").class_names == CLASS_NAMES
 
 
+def test_other_files_without_labels_bring_their_own_names(opened, photos, tmp_path):
+    filled(opened()).close()
+    others = ["cat/9.png", "bee/5.png"]
+    filled(
+        ko.ImageFolderSequence(
+            others, labels=None, directory=photos, image_size=SIZE, cache=tmp_path / "cache", overwrite_cache=True
+        )
+    ).close()
+
+    packed = ko.open_packed(tmp_path / "cache", shuffle=False)
+    assert (packed.filenames(0), packed.labels, numbers_in(packed[0])) == (others, None, [9, 5])
+
+
 @pytest.mark.parametrize("overwrite_cache", [True, False])
 def test_a_cache_that_was_deleted_under_a_living_sequence_is_made_again(opened, tmp_path, overwrite_cache):
     first = opened()

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 
 import numpy as np
 import pytest
@@ -172,7 +171,8 @@ def run(script, *arguments):
 def test_killed_in_the_midst_the_next_run_finishes(make, tmp_path, monkeypatch):
     store = tmp_path / "store"
     process = run(SCRIPT, tmp_path / "houses.csv", store)
-    time.sleep(0.2)
+    while not np.load(store / "rows.npy").any():  # until the disk has the first states
+        pass
     process.kill()
     process.communicate(timeout=30)
     assert json.loads((store / "store.json").read_text())["state"] == "filling"
