@@ -33,12 +33,19 @@ from keras_oocore.prepare import (
 )
 
 if TYPE_CHECKING:
-    from keras_oocore.sequences import ImageFolderSequence, NpyManifestSequence, PackedSequence, open_packed
+    from keras_oocore.sequences import (
+        CSVChunkSequence,
+        ImageFolderSequence,
+        NpyManifestSequence,
+        PackedSequence,
+        open_packed,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BusyError",
+    "CSVChunkSequence",
     "DataError",
     "DestinationError",
     "ImageFolderSequence",
@@ -59,7 +66,7 @@ __all__ = [
     "zip_folder",
 ]
 
-_NEEDS_KERAS = ("ImageFolderSequence", "NpyManifestSequence", "PackedSequence", "open_packed")
+_NEEDS_KERAS = ("CSVChunkSequence", "ImageFolderSequence", "NpyManifestSequence", "PackedSequence", "open_packed")
 
 
 def __getattr__(name: str):
