@@ -3,6 +3,7 @@
 It does not know how many batches are made at a time, nor in which order Keras asks for them.
 """
 
+import functools
 import math
 import numbers
 import threading
@@ -126,10 +127,19 @@ class BatchMaker:
         self.pool = BufferPool(self.batch_bytes, keep=0)
         self.bad_samples = {}  # number of the sample -> its error
 
+    def places(self, position: int) -> tuple[int, int]:
+        """Where in the order of the samples the batch at `position` of the plan begins and ends."""
+        start = position * self.options.batch_size
+        return start, min(start + self.options.batch_size, len(self.samples))
+
     def planned(self, epoch: int, position: int) -> np.ndarray:
         """The samples of the batch at `position` of the plan."""
-        start = position * self.options.batch_size
-        return self.order.samples(epoch, start, min(start + self.options.batch_size, len(self.samples)))
+        return self.order.samples(epoch, *self.places(position))
+
+    def read_ahead(self, epoch: int, position: int) -> None:
+        """Where samples are read in chunks, read those that come after this batch."""
+        if isinstance(self.order, WindowOrder):
+            self.samples.prepare(self.order.coming(epoch, *self.places(position)))
 
     def parts(self, x: np.ndarray, samples: np.ndarray) -> tuple:
         """`(x, y, sample_weight)` of the rows of these samples; `None` for what there is not."""
@@ -159,15 +169,22 @@ class BatchJob:
         self.maker = maker
         self.epoch = epoch
         self.position = position
-        self.planned = maker.planned(epoch, position)
-        self.num_rows = len(self.planned)
+        start, stop = maker.places(position)
+        self.num_rows = stop - start
         self.rows_per_task = maker.samples.rows_per_task
         self.x = None
         self.leasing = threading.Lock()
         self.failed = {}  # row -> error
 
+    @functools.cached_property
+    def planned(self) -> np.ndarray:
+        """Its samples; worked out by a thread that fills it, and not by the one that asks for it."""
+        return self.maker.planned(self.epoch, self.position)
+
     def fill(self, start: int, stop: int) -> None:
         """Read rows `start` to `stop`."""
+        if start == 0:
+            self.maker.read_ahead(self.epoch, self.position)
         with self.leasing:
             if self.x is None:  # not before: a batch that waits its turn would keep a buffer that is warm
                 self.x = self._leased()

@@ -99,9 +99,8 @@ class CSVRows:
         self.starts = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
         if not len(self):
             raise DataError(self._why_empty())
-        self.slot_rows = max(self.sizes)
         row_bytes = 4 * len(recipe.words) + ORDER_BYTES
-        self.kept_chunks = max(2, int(limit_bytes // (row_bytes * self.slot_rows)))
+        self.kept_chunks = max(2, int(limit_bytes // (row_bytes * max(self.sizes))))
         self.renew()
         renewed_in_children(self)
 
@@ -123,7 +122,7 @@ class CSVRows:
     def renew(self) -> None:
         """Forget what was parsed, and give its memory back: a copy, a forked child, a Sequence that was closed."""
         num_slots = min(self.kept_chunks, 2 * MOST_WINDOW_CHUNKS, max(1, len(self.sizes)))
-        self._memory = ChunkMemory(self.rows, len(self.sizes), num_slots, self.slot_rows, self.shape, self.dtype)
+        self._memory = ChunkMemory(self.rows, self.sizes, num_slots, self.shape, self.dtype)
 
     @property
     def num_left_out(self) -> int:
@@ -139,16 +138,21 @@ class CSVRows:
         chunk = int(np.searchsorted(self.starts, sample, side="right")) - 1
         return self.table.where(chunk, int(self._cells(chunk).rows[sample - self.starts[chunk]]))
 
-    def order(self, seed: int) -> WindowOrder:
+    def order(self, shuffle: bool, seed: int) -> WindowOrder:
         """A new order every epoch: as many chunks are mixed as may be kept twice, those in use and those to come."""
-        return WindowOrder(tuple(self.sizes), max(1, min(MOST_WINDOW_CHUNKS, self.kept_chunks // 2)), seed)
+        most = MOST_WINDOW_CHUNKS if shuffle else self.num_threads
+        return WindowOrder(tuple(self.sizes), max(1, min(most, self.kept_chunks // 2)), seed, shuffle)
 
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         """Fill `out[i]` with row `samples[i]`."""
-        chunks = np.searchsorted(self.starts, samples, side="right") - 1
         with stage("reading"):
-            self._memory.read(chunks, samples - self.starts[chunks], out)
+            self._memory.read(samples, out)
         return {}
+
+    def prepare(self, chunks: Sequence[int]) -> None:
+        """Parse chunks whose rows will be read soon."""
+        with stage("reading"):
+            self._memory.prepare(chunks)
 
     def rows(self, chunk: int) -> np.ndarray:
         """The rows of a chunk that count, `float32` of shape `(n, words)`."""

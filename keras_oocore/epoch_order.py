@@ -102,16 +102,22 @@ def split_order(num_samples: int, seed: int) -> np.ndarray:
 def _feistel(values: np.ndarray, half_bits: np.uint64, keys: np.ndarray) -> np.ndarray:
     mask = (np.uint64(1) << half_bits) - np.uint64(1)
     left, right = values >> half_bits, values & mask
+    mixed, scratch = np.empty_like(left), np.empty_like(left)  # fresh memory for each step would cost more than it
     for key in keys:
-        left, right = right, left ^ (_mix(right ^ key) & mask)
+        np.bitwise_xor(right, key, out=mixed)
+        _mix(mixed, scratch)
+        mixed &= mask
+        mixed ^= left
+        left, right, mixed = right, mixed, left
     return (left << half_bits) | right
 
 
-def _mix(values: np.ndarray) -> np.ndarray:
+def _mix(values: np.ndarray, scratch: np.ndarray) -> None:
     """The finaliser of splitmix64 (Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators, 2014)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        values ^= np.right_shift(values, np.uint64(shift), out=scratch)
+        values *= np.uint64(factor)
+    values ^= np.right_shift(values, np.uint64(31), out=scratch)
 
 
 def shuffle_blocks(positions: np.ndarray, num_samples: int, block_size: int, seed: int, epoch: int) -> np.ndarray:

@@ -4,15 +4,19 @@ For data that is read a chunk at a time: a window of chunks is in memory, its ro
 window's. Every epoch draws other windows (blocks, then a buffer: Xu and others, CorgiPile, SIGMOD 2022).
 """
 
+import bisect
 import functools
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
 
 import numpy as np
 
 from keras_oocore.epoch_order import permute
 
+KEPT_WINDOWS = 2  # the one in use, and the next
 
-@dataclass(frozen=True, eq=False)  # hashing the sizes would take longer than the rest
+
 class WindowOrder:
     """The order of the samples in every epoch.
 
@@ -20,51 +24,98 @@ class WindowOrder:
         sizes: samples of each chunk.
         window_chunks: chunks whose rows are mixed.
         seed: non-negative integer.
+        shuffle: `False` for chunks and samples as they stand, still a window at a time.
 
     >>> order = WindowOrder(sizes=(3, 2, 4), window_chunks=2, seed=1)
     >>> sorted(order.samples(epoch=0, start=0, stop=9).tolist())
     [0, 1, 2, 3, 4, 5, 6, 7, 8]
     """
 
-    sizes: tuple[int, ...]
-    window_chunks: int
-    seed: int
+    def __init__(self, sizes: tuple[int, ...], window_chunks: int, seed: int, shuffle: bool = True):
+        self.sizes, self.window_chunks, self.seed, self.shuffle = sizes, window_chunks, seed, shuffle
+        self._firsts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        self._mixed = {}  # (epoch, window) -> Future of its samples, the latest last
+        self._lock = threading.Lock()
+        self._windows = functools.lru_cache(maxsize=2)(self._windows_of)
 
     def samples(self, epoch: int, start: int, stop: int) -> np.ndarray:
         """The samples at positions `start` to `stop` of an epoch, as an `int64` array."""
-        starts = _window_starts(self, epoch)
-        first, last = np.searchsorted(starts, [start, max(start, stop - 1)], side="right") - 1
+        if not self.shuffle:
+            return np.arange(start, stop)
         parts = [
-            _window(self, epoch, window)[max(0, start - starts[window]) : stop - starts[window]]
-            for window in range(first, last + 1)
+            self._samples_of(epoch, window)[max(start, first) - first : stop - first]
+            for window, first, _ in self._windows_in(epoch, start, stop)
         ]
-        return np.concatenate(parts).astype(np.int64)
+        return np.concatenate(parts, dtype=np.int64) if parts else np.zeros(0, np.int64)
 
+    def coming(self, epoch: int, start: int, stop: int) -> list[int]:
+        """The chunks to read ahead while the samples at positions `start` to `stop` are in use.
 
-@functools.lru_cache(maxsize=4)
-def _chunks(order: WindowOrder, epoch: int) -> np.ndarray:
-    """The chunks in the order in which they come."""
-    num_chunks = len(order.sizes)
-    return permute(np.arange(num_chunks), num_chunks, order.seed, epoch)
+        That is a share of the next window's chunks, so that all of them are there when this window ends; at the start
+        of an epoch, those of the first window too. The next window is mixed ahead as well, half a window before.
+        """
+        chunks = self._chunks_of(epoch, 0) if start == 0 else []
+        for window, first, end in self._windows_in(epoch, start, stop):
+            num_coming = min(self.window_chunks, len(self.sizes) - (window + 1) * self.window_chunks)
+            if num_coming <= 0:
+                continue
+            if start <= (first + end) // 2 < stop and self.shuffle:
+                self._samples_of(epoch, window + 1)
+            due = [-(-num_coming * (min(max(place, first), end) - first) // (end - first)) for place in (start, stop)]
+            if due[0] < due[1]:
+                chunks = chunks + self._chunks_of(epoch, window + 1)[slice(*due)]
+        return chunks
 
+    def _windows_in(self, epoch: int, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """The windows that positions `start` to `stop` lie in: number, first position, end."""
+        _, starts = self._windows(epoch)
+        while start < min(stop, starts[-1]):
+            window = bisect.bisect_right(starts, start) - 1
+            yield window, starts[window], starts[window + 1]
+            start = starts[window + 1]
 
-@functools.lru_cache(maxsize=4)
-def _window_starts(order: WindowOrder, epoch: int) -> np.ndarray:
-    """The position at which each window begins; last, where all end."""
-    sizes = np.array(order.sizes, np.int64)[_chunks(order, epoch)]
-    ends = np.concatenate([[0], np.cumsum(sizes)])
-    return np.append(ends[: -1 : order.window_chunks], ends[-1])
+    def _windows_of(self, epoch: int) -> tuple[np.ndarray, list[int]]:
+        """The chunks in the order in which they come; the position at which each window begins, and where all end."""
+        num_chunks = len(self.sizes)
+        chunks = np.arange(num_chunks)
+        if self.shuffle:
+            chunks = permute(chunks, num_chunks, self.seed, epoch)
+        ends = np.concatenate([[0], np.cumsum(np.array(self.sizes, np.int64)[chunks])])
+        return chunks, [*ends[: -1 : self.window_chunks].tolist(), int(ends[-1])]
 
+    def _chunks_of(self, epoch: int, window: int) -> list[int]:
+        """The chunks of a window, in the order of the files; none of one that does not exist."""
+        chunks, _ = self._windows(epoch)
+        return np.sort(chunks[window * self.window_chunks :][: self.window_chunks]).tolist()
 
-@functools.lru_cache(maxsize=2)  # the one in use, and the next where a batch spans both
-def _window(order: WindowOrder, epoch: int, window: int) -> np.ndarray:
-    """The samples of one window, mixed."""
-    chunks = np.sort(_chunks(order, epoch)[window * order.window_chunks :][: order.window_chunks])
-    firsts = np.concatenate([[0], np.cumsum(order.sizes)])
-    dtype = np.int32 if firsts[-1] < 2**31 else np.int64  # a window may hold millions
-    samples = np.concatenate([np.arange(firsts[chunk], firsts[chunk + 1], dtype=dtype) for chunk in chunks.tolist()])
-    # RandomState's stream never changes (NEP 19), and one window at a time it is quicker than `permute`.
-    key = np.random.SeedSequence(order.seed, spawn_key=(epoch, window))
-    np.random.RandomState(np.random.MT19937(key)).shuffle(samples)
-    samples.flags.writeable = False
-    return samples
+    def _samples_of(self, epoch: int, window: int) -> np.ndarray:
+        """The samples of a window, mixed by the first thread that wants them."""
+        key = (epoch, window)
+        with self._lock:
+            mixed = self._mixed.pop(key, None)
+            is_mine = mixed is None
+            if is_mine:
+                mixed = Future()
+            self._mixed[key] = mixed
+            for oldest in list(self._mixed)[:-KEPT_WINDOWS]:
+                del self._mixed[oldest]
+        if is_mine:
+            try:
+                mixed.set_result(self._mix(epoch, window))
+            except BaseException as error:
+                with self._lock:
+                    self._mixed.pop(key, None)
+                mixed.set_exception(error)
+        return mixed.result()
+
+    def _mix(self, epoch: int, window: int) -> np.ndarray:
+        dtype = np.int32 if self._firsts[-1] < 2**31 else np.int64  # a window may hold millions
+        chunks = self._chunks_of(epoch, window)
+        samples = np.concatenate([np.arange(*self._firsts[chunk : chunk + 2], dtype=dtype) for chunk in chunks])
+        # RandomState's stream never changes (NEP 19), and one window at a time it is quicker than `permute`.
+        key = np.random.SeedSequence(self.seed, spawn_key=(epoch, window))
+        np.random.RandomState(np.random.MT19937(key)).shuffle(samples)
+        return samples
+
+    def __reduce__(self):
+        return WindowOrder, (self.sizes, self.window_chunks, self.seed, self.shuffle)

@@ -31,8 +31,8 @@ class Source:
         return (chunk + np.arange(ROWS)[:, np.newaxis] / 10).astype(np.float32)
 
 
-def memory_of(source, num_slots, num_chunks=20):
-    return ChunkMemory(source, num_chunks, num_slots, ROWS, (1,), np.dtype(np.float32))
+def memory_of(source, num_slots, sizes=(ROWS,) * 20):
+    return ChunkMemory(source, sizes, num_slots, (1,), np.dtype(np.float32))
 
 
 def read(memory, *chunks):
@@ -40,7 +40,7 @@ def read(memory, *chunks):
     chunks = np.array(chunks)
     rows = (chunks * 7) % ROWS
     out = np.empty((len(chunks), 1), np.float32)
-    memory.read(chunks, rows, out)
+    memory.read(chunks * ROWS + rows, out)
     assert out[:, 0].tolist() == (chunks + rows / 10).astype(np.float32).tolist()
 
 
@@ -58,7 +58,7 @@ def test_a_batch_of_more_chunks_than_slots():
     for _ in range(3):
         read(memory, *range(10), *range(10))
     assert len(source.parsed) == 10 + 2 * 8  # two stay
-    assert len(memory._slots) == 2
+    assert np.count_nonzero(memory._slot_of >= 0) == 2
 
 
 def test_threads_that_want_the_same_chunks_parse_each_once():
@@ -88,8 +88,8 @@ def test_many_threads_and_few_slots(num_slots):
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(work, range(8)))
-    assert all(slot.num_users == 0 for slot in memory._slots.values())
-    assert len(memory._slots) + len(memory._free) == num_slots
+    assert not memory._num_users.any()
+    assert not memory._parsing
 
 
 def test_a_parse_that_fails_is_tried_again_and_its_slot_comes_back():
@@ -122,7 +122,8 @@ def test_a_parse_that_fails_fails_for_all_who_wait_and_leaves_no_slot_taken():
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(work, range(6)))
     assert len(failed) == 6
-    assert sorted(memory._free) == [0, 1]
+    assert not memory._num_users.any()
+    assert not memory._parsing
     source.failing = set()
     read(memory, 3, 4)
 
@@ -136,18 +137,57 @@ def test_an_interrupt_while_parsing_leaves_the_memory_usable():
     interrupts, out = [KeyboardInterrupt()], np.empty((1, 1), np.float32)
     memory = memory_of(parse, num_slots=1)
     with pytest.raises(KeyboardInterrupt):
-        memory.read(np.array([2]), np.array([0]), out)
-    memory.read(np.array([2]), np.array([0]), out)
+        memory.read(np.array([2 * ROWS]), out)
+    memory.read(np.array([2 * ROWS]), out)
     assert out.tolist() == [[2]]
 
 
 def test_chunks_of_fewer_rows_and_of_none():
-    memory = memory_of(lambda chunk: np.full((chunk % 3, 1), chunk, np.float32), num_slots=4)
-    out = np.empty((3, 1), np.float32)
-    memory.read(np.array([4, 5, 5]), np.array([0, 0, 1]), out)
-    assert out.tolist() == [[4], [5], [5]]
+    sizes = [1, 0, 0, 3, 2, 0, 1]
+    memory = memory_of(lambda chunk: np.full((sizes[chunk], 1), chunk, np.float32), num_slots=4, sizes=sizes)
+    out = np.empty((7, 1), np.float32)
+    memory.read(np.array([0, 1, 2, 3, 4, 5, 6]), out)
+    assert out[:, 0].tolist() == [0, 3, 3, 3, 4, 4, 6]
 
 
 def test_slots_that_nobody_writes_take_no_memory():
-    memory = ChunkMemory(Source(), 1000, 1000, 1_000_000, (1,), np.dtype(np.float32))  # 4 GB
+    memory = ChunkMemory(Source(), [ROWS] * 9 + [100_000_000], 10, (1,), np.dtype(np.float32))  # 4 GB
     read(memory, 5)
+
+
+def test_what_was_prepared_is_there():
+    source = Source()
+    memory = memory_of(source, num_slots=3)
+    memory.prepare([4, 5])
+    memory.prepare([5])
+    assert source.parsed == [4, 5]
+    read(memory, 4, 5)
+    assert source.parsed == [4, 5]
+
+
+def test_what_cannot_be_prepared_is_an_error_to_those_who_read_it():
+    source = Source()
+    source.failing = {4}
+    memory = memory_of(source, num_slots=3)
+    memory.prepare([4, 5])
+    read(memory, 5)
+    with pytest.raises(ValueError, match="chunk 4"):
+        read(memory, 4)
+    assert not memory._num_users.any()
+
+
+def test_preparing_waits_for_nobody():
+    parsing, go_on = threading.Event(), threading.Event()
+
+    def parse(chunk):
+        parsing.set()
+        assert go_on.wait(10)
+        return np.full((ROWS, 1), chunk, np.float32)
+
+    memory = memory_of(parse, num_slots=1)
+    with ThreadPoolExecutor(1) as threads:
+        reading = threads.submit(memory.prepare, [3])
+        assert parsing.wait(10)
+        memory.prepare([3, 4])  # another thread is at 3, and there is no slot for 4
+        go_on.set()
+        reading.result()

@@ -55,7 +55,7 @@ def test_any_row_in_any_order(make, chunk_bytes, limit_bytes):
     assert len(rows) == NUM_ROWS
     assert read(rows, samples) == samples.tolist()
     assert [value for sample in samples[:20] for value in read(rows, [sample])] == samples[:20].tolist()
-    assert rows._memory.memory.nbytes <= max(limit_bytes, 2 * rows.slot_rows * 8)
+    assert rows._memory.memory.nbytes <= max(limit_bytes, 2 * max(rows.sizes) * 8)
 
 
 def test_names_are_file_row_and_line(make):
@@ -136,17 +136,17 @@ def test_statistics_are_of_the_rows_that_count_and_found_once(make, monkeypatch)
 
 def test_the_order_mixes_as_much_as_memory_holds(make):
     rows = make(chunk_bytes=40)
-    assert rows.order(0).window_chunks == 64 or rows.order(0).window_chunks * 2 <= rows.kept_chunks
+    assert rows.order(True, 0).window_chunks == 64 or rows.order(True, 0).window_chunks * 2 <= rows.kept_chunks
     small = make(chunk_bytes=40, limit_bytes=1)
-    assert (small.kept_chunks, small.order(0).window_chunks) == (2, 1)
+    assert (small.kept_chunks, small.order(True, 0).window_chunks) == (2, 1)
 
 
 def test_a_pass_in_windows_parses_each_chunk_once(make):
     rows = make(chunk_bytes=40, limit_bytes=6 * 16 * 8)
-    assert rows.order(0).window_chunks < len(rows.sizes) / 2
+    assert rows.order(True, 0).window_chunks < len(rows.sizes) / 2
     parsed, parse = [], rows._memory.parse
     rows._memory.parse = lambda chunk: parsed.append(chunk) or parse(chunk)
-    order = rows.order(5)
+    order = rows.order(True, 5)
     for start in range(0, NUM_ROWS, 10):
         read(rows, order.samples(0, start, start + 10))
     assert sorted(parsed) == list(range(len(rows.sizes)))

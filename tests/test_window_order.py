@@ -1,13 +1,14 @@
 """The order of chunks and of rows in windows of them."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_oocore.window_order import WindowOrder, _chunks
+from keras_oocore.window_order import WindowOrder
 
 sizes = st.lists(st.integers(0, 6), min_size=1, max_size=8).map(tuple).filter(any)
 
@@ -41,6 +42,50 @@ def test_a_window_holds_the_rows_of_its_chunks():
     assert len({str(windows_of_epoch) for windows_of_epoch in windows}) == 5
 
 
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=8), st.integers(1, 9), st.booleans(), st.integers(1, 7))
+def test_chunks_come_before_their_window_does(sizes, window_chunks, shuffle, batch_size):
+    order, total, come = WindowOrder(sizes, window_chunks, 3, shuffle), sum(sizes), []
+    firsts = np.cumsum([0, *sizes])
+    for start in range(0, total, batch_size):
+        stop = min(start + batch_size, total)
+        come += order.coming(1, start, stop)
+        wanted = set(np.searchsorted(firsts, order.samples(1, start, stop), side="right") - 1)
+        ahead = order.coming(1, 0, 1) if start == 0 else come
+        if stop - start == 1:  # others may lie in two windows
+            assert wanted <= set(ahead)
+    assert len(come) == len(set(come))
+
+
+def test_chunks_come_one_after_the_other():
+    order = WindowOrder((100,) * 12, window_chunks=4, seed=2)
+    come = [len(order.coming(0, start, start + 10)) for start in range(0, 1200, 10)]
+    assert come[0] == 4 + 1  # the first window, and the first chunk of the next
+    assert set(come[1:]) == {0, 1}
+    assert sum(come) == 12
+    assert not any(come[80:])  # the last window has none after it
+
+
+def test_in_order_the_next_chunks_come_at_once():
+    order = WindowOrder((100,) * 6, window_chunks=2, seed=2, shuffle=False)
+    assert order.coming(0, 0, 10) == [0, 1, 2]
+    assert order.coming(0, 100, 110) == [3]
+    assert order.samples(5, 98, 103).tolist() == [98, 99, 100, 101, 102]
+
+
+def test_threads_mix_a_window_once(monkeypatch):
+    order, mixed, mix = WindowOrder((1000,) * 4, window_chunks=4, seed=2), [], WindowOrder._mix
+
+    def counted(self, epoch, window):
+        mixed.append((epoch, window))
+        return mix(self, epoch, window)
+
+    monkeypatch.setattr(WindowOrder, "_mix", counted)
+    with ThreadPoolExecutor(8) as threads:
+        parts = list(threads.map(lambda start: order.samples(7, start, start + 10), range(0, 4000, 10)))
+    assert mixed == [(7, 0)]
+    assert sorted(np.concatenate(parts).tolist()) == list(range(4000))
+
+
 def test_epochs_and_seeds_differ():
     orders = [tuple(WindowOrder((50, 50), 2, seed).samples(epoch, 0, 100)) for seed in (0, 1) for epoch in (0, 1)]
     assert len(set(orders)) == 4
@@ -62,8 +107,6 @@ def test_what_was_handed_out_may_be_changed_and_changes_nothing():
 
 def test_orders_of_more_samples_than_an_int32_counts():
     order = WindowOrder((2**31, 5, 4, 3), window_chunks=1, seed=0)
-    last = [
-        order.samples(0, stop - 3, stop) for stop in np.cumsum(np.array(order.sizes)[_chunks(order, 0)]).tolist()[:1]
-    ]
-    assert _chunks(order, 0)[0] > 0  # a small chunk comes first
-    assert last[0].min() >= 2**31
+    (first,) = order.coming(0, 0, 1)[:1]
+    assert first > 0  # a small chunk comes first
+    assert order.samples(0, 0, 3).min() >= 2**31

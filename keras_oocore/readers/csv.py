@@ -9,12 +9,22 @@ import contextlib
 import dataclasses
 import datetime
 import re
+import threading
 from collections.abc import Sequence
 
 import numpy as np
 
 from keras_oocore.errors import DataError, MissingExtraError, OptionError
-from keras_oocore.readers.csv_records import Dialect, RecordIndex, locate, look, mark, positions, read_chunk
+from keras_oocore.readers.csv_records import (
+    CHUNK_BYTES,
+    Dialect,
+    RecordIndex,
+    locate,
+    look,
+    mark,
+    positions,
+    read_chunk,
+)
 
 try:
     import pyarrow as pa
@@ -116,6 +126,7 @@ class CSVReader:
         self.null_values = tuple(null_values)
         self.decimal = decimal
         self.on_bad_row = on_bad_row
+        self._own = threading.local()
 
     def read(self, index: RecordIndex, chunk: int) -> Cells:
         """The cells of one chunk.
@@ -124,8 +135,10 @@ class CSVReader:
             DataError: for a row of another length or a cell that cannot be read, when `on_bad_row="error"`; when the
                 file changed.
         """
-        table, ragged = self._parsed(read_chunk(index, chunk), index.dialect)
-        rows = np.delete(np.arange(index.rows[chunk + 1] - index.rows[chunk]), [row for row, _ in ragged])
+        table, ragged = self._parsed(read_chunk(index, chunk, self._memory()), index.dialect)
+        rows = np.arange(index.rows[chunk + 1] - index.rows[chunk])
+        if ragged:
+            rows = np.delete(rows, [row for row, _ in ragged])
         if len(rows) != len(table[self.columns[0].name]):
             raise DataError(
                 f"{index.path}: {len(rows)} rows were counted after row {index.rows[chunk]} (line "
@@ -150,7 +163,7 @@ class CSVReader:
 
         Rows of another length and wrong bytes are left to those who read all of the chunk.
         """
-        data = read_chunk(index, chunk)
+        data = read_chunk(index, chunk, self._memory())
         if num_pieces == 1:
             data = _head(data, index.dialect)
         elif len(data) > num_pieces * SAMPLED_BYTES:
@@ -158,7 +171,16 @@ class CSVReader:
         table, _ = self._parsed(data, index.dialect)
         return {column.name: self._converted(column, table[column.name])[0] for column in self.columns}
 
-    def _parsed(self, data: bytes, dialect: Dialect) -> tuple[dict, list[tuple[int, int]]]:
+    def __reduce__(self):
+        return CSVReader, (self.num_columns, self.columns, self.null_values, self.decimal, self.on_bad_row)
+
+    def _memory(self) -> np.ndarray:
+        """What this thread reads chunks into."""
+        if not hasattr(self._own, "memory"):
+            self._own.memory = np.empty(CHUNK_BYTES, np.uint8)
+        return self._own.memory
+
+    def _parsed(self, data: bytes | memoryview, dialect: Dialect) -> tuple[dict, list[tuple[int, int]]]:
         """The wanted columns, and `(row, number of cells)` of each row that has too few or too many.
 
         Numbers come as such where all of a chunk can be read as numbers; otherwise all columns come as text, or as
@@ -176,7 +198,7 @@ class CSVReader:
                     return {column.name: array for column, array in zip(self.columns, arrays)}, ragged
         raise refused
 
-    def _parsed_as(self, types: list, data: bytes, delimiter: str) -> tuple[list, list[tuple[int, int]]]:
+    def _parsed_as(self, types: list, data: bytes | memoryview, delimiter: str) -> tuple[list, list[tuple[int, int]]]:
         ragged = []
 
         def skip(row):
@@ -205,10 +227,12 @@ class CSVReader:
 
     def _converted(self, column: Column, cells) -> tuple:
         """The cells as `double` or text, and the places of those that cannot be read."""
+        if pa.types.is_floating(cells.type) or (column.kind == "string" and pa.types.is_string(cells.type)):
+            return cells, np.zeros(0, np.int64)
         missing = pc.is_null(cells)
         if pa.types.is_binary(cells.type):
             cells = pa.array([_as_text(cell) for cell in cells.to_pylist()], pa.string())
-        if column.kind == "string" or pa.types.is_floating(cells.type):
+        if column.kind == "string":
             values = cells
         else:
             texts = pc.utf8_trim_whitespace(cells)
@@ -325,11 +349,11 @@ def require_pyarrow() -> None:
         raise MissingExtraError("CSV files want pyarrow: pip install 'keras_oocore[csv]'")
 
 
-def _as_utf8(data: bytes, encoding: str) -> bytes:
+def _as_utf8(data: bytes | memoryview, encoding: str) -> bytes | memoryview:
     """The same text in UTF-8; bytes that are none in `encoding` stay as they are, which is none in UTF-8 either."""
     if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii"):
         return data
-    return data.decode(encoding, "surrogateescape").encode("utf-8", "surrogateescape")
+    return str(data, encoding, "surrogateescape").encode("utf-8", "surrogateescape")
 
 
 def _head(data: bytes, dialect: Dialect) -> bytes:

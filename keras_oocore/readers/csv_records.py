@@ -123,15 +123,21 @@ def index_records(
     return RecordIndex(path, *stamp, dialect, header, starts, rows, lines, tuple(scan.bad))
 
 
-def read_chunk(index: RecordIndex, chunk: int) -> bytes:
+def read_chunk(index: RecordIndex, chunk: int, memory: np.ndarray | None = None) -> bytes | memoryview:
     """The rows of one chunk, ready for a strict parser: no header, no comments, no bad rows; blank lines stay.
+
+    Args:
+        index: of the file.
+        chunk: the chunk's number.
+        memory: `uint8` to read into, where the chunk fits, because fresh memory costs more than the reading. What is
+            returned may view it.
 
     Raises:
         DataError: when the file changed since the scan, or cannot be read.
         IndexError: when there is no such chunk.
     """
-    pieces = (piece for _, piece in _good_pieces(index, chunk, _raw_chunk(index, chunk)))
-    return b"".join(_without_comments(piece, index.dialect) for piece in pieces)
+    pieces = [_without_comments(piece, index.dialect) for _, piece in _good_pieces(index, chunk, memory)]
+    return pieces[0] if memory is not None and len(pieces) == 1 else b"".join(pieces)
 
 
 def locate(index: RecordIndex, chunk: int, row_in_chunk: int) -> Location:
@@ -146,12 +152,11 @@ def locate(index: RecordIndex, chunk: int, row_in_chunk: int) -> Location:
         DataError: when the file changed since the scan, or cannot be read.
         IndexError: when there is no such chunk, or it has no such row.
     """
-    raw = _raw_chunk(index, chunk)
     num_rows = int(index.rows[chunk + 1] - index.rows[chunk])
     if not 0 <= row_in_chunk < num_rows:
         raise IndexError(f"{index.path}: chunk {chunk} has no row {row_in_chunk}; its rows are 0 to {num_rows - 1}")
     row = row_in_chunk
-    for offset, piece in _good_pieces(index, chunk, raw):  # noqa: B007 - the one that holds the row
+    for offset, piece in _good_pieces(index, chunk):  # noqa: B007 - the one that holds the row
         marks = mark(look(_framed(piece, index.dialect), index.dialect))
         starts = positions(marks.row_starts)
         if row < len(starts):
@@ -159,8 +164,9 @@ def locate(index: RecordIndex, chunk: int, row_in_chunk: int) -> Location:
         row -= len(starts)
     start = int(starts[row])
     stop = next_one(marks.record_ends, start)
-    text = piece[start : stop if stop >= 0 else None].rstrip(b"\r\n")
-    num_lines = count(below(_find_lines(_framed(raw, index.dialect))[0], offset + start))
+    text = bytes(piece[start : stop if stop >= 0 else None]).rstrip(b"\r\n")
+    before = _framed(_raw_chunk(index, chunk)[: offset + start], index.dialect)
+    num_lines = count(_find_lines(before)[0])
     return Location(int(index.rows[chunk]) + row_in_chunk, int(index.lines[chunk]) + num_lines, text)
 
 
@@ -780,26 +786,29 @@ def _names(text: bytes, blocks: _Blocks, line: int) -> tuple[str, ...]:
 # The rows of a chunk
 
 
-def _raw_chunk(index: RecordIndex, chunk: int) -> bytes:
+def _raw_chunk(index: RecordIndex, chunk: int, memory: np.ndarray | None = None) -> memoryview:
     if not 0 <= chunk < index.num_chunks:
         raise IndexError(f"{index.path}: there is no chunk {chunk}; chunks are 0 to {index.num_chunks - 1}")
     start, stop = index.starts[chunk : chunk + 2].tolist()
     try:
         with open(index.path, "rb", buffering=0) as file:
             file.seek(start)
-            data = file.read(stop - start)
+            fits = memory is not None and stop - start <= len(memory)
+            data = memoryview(memory if fits else bytearray(stop - start))[: stop - start]
+            num_read = file.readinto(data)
     except OSError as error:
         raise cannot_read(index.path, error) from error
     index.require_unchanged()  # after the reading: nor did it change meanwhile
-    if len(data) != stop - start:
+    if num_read != stop - start:
         raise DataError(
-            f"{index.path}: read {len(data):,} of {stop - start:,} bytes at {start:,}. Is the disk at fault?"
+            f"{index.path}: read {num_read:,} of {stop - start:,} bytes at {start:,}. Is the disk at fault?"
         )
     return data
 
 
-def _good_pieces(index: RecordIndex, chunk: int, raw: bytes) -> Iterator[tuple[int, bytes]]:
+def _good_pieces(index: RecordIndex, chunk: int, memory: np.ndarray | None = None) -> Iterator[tuple[int, memoryview]]:
     """The parts of a chunk between its bad rows, each with its place in the chunk."""
+    raw = _raw_chunk(index, chunk, memory)
     start, stop = index.starts[chunk : chunk + 2].tolist()
     position = start
     among = [bisect.bisect_left(index.bad, offset, key=lambda bad: bad.start) for offset in (start, stop)]
@@ -811,8 +820,8 @@ def _good_pieces(index: RecordIndex, chunk: int, raw: bytes) -> Iterator[tuple[i
         yield position - start, raw[position - start :]
 
 
-def _without_comments(piece: bytes, dialect: Dialect) -> bytes:
-    if dialect.comment is None or dialect.comment.encode() not in piece:
+def _without_comments(piece: memoryview, dialect: Dialect) -> bytes | memoryview:
+    if dialect.comment is None:
         return piece
     seen = look(_framed(piece, dialect), dialect)
     starts, ends = positions(mark(seen).comments), positions(seen.line_ends)
@@ -821,6 +830,6 @@ def _without_comments(piece: bytes, dialect: Dialect) -> bytes:
     return b"".join(piece[start:stop] for start, stop in kept)
 
 
-def _framed(piece: bytes, dialect: Dialect) -> np.ndarray:
+def _framed(piece: bytes | memoryview, dialect: Dialect) -> np.ndarray:
     """Bytes between records, with what `mark` wants before and after them."""
     return np.frombuffer(b"\n" + piece + dialect.delimiter.encode(), np.uint8)

@@ -156,7 +156,7 @@ class CSVChunkSequence(OutOfCoreSequence):
             class_weight=None,
             cache=None,
             overwrite_cache=False,
-            order=rows.order(options.seed) if options.shuffle else None,
+            order=rows.order(options.shuffle, options.seed),
             **loading,
         )
         self._rows, self._loading = rows, loading
