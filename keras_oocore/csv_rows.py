@@ -11,10 +11,10 @@ import numpy as np
 from keras_oocore.chunk_memory import ChunkMemory
 from keras_oocore.csv_recipe import Recipe
 from keras_oocore.csv_statistics import ColumnStatistics
-from keras_oocore.csv_table import QUIET_SECONDS, CSVTable, listed
+from keras_oocore.csv_table import CSVTable, listed
 from keras_oocore.errors import DataError, SampleError
 from keras_oocore.forks import renewed_in_children
-from keras_oocore.progress import tqdm
+from keras_oocore.progress import QUIET_SECONDS, tqdm
 from keras_oocore.readers.csv import Cells
 from keras_oocore.stopwatch import stage
 from keras_oocore.window_order import WindowOrder

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from keras_oocore.class_folders import did_you_mean
+from keras_oocore.csv_gzip import gunzipped, is_gzip
 from keras_oocore.errors import DataError, OptionError
-from keras_oocore.progress import tqdm
+from keras_oocore.progress import QUIET_SECONDS, tqdm
 from keras_oocore.readers.csv import NULL_VALUES, Cells, Column, CSVReader, looks_like, require_pyarrow
 from keras_oocore.readers.csv_records import CHUNK_BYTES, Dialect, RecordIndex, index_records, locate
 
 SAMPLED_PLACES = 8  # of the table, to tell what kind its columns are
-QUIET_SECONDS = 1.0  # before a bar shows
 INDEX_SUFFIX = ".keras_oocore-index.json"
 OTHER_DELIMITERS = (",", ";", "\t", "|")
 ALIKE = "All files of a table have the same columns in the same order."
@@ -40,10 +40,11 @@ class CSVTable:
         decimal: `"."` or `","`.
         on_bad_row: `"error"` or `"skip"`.
         num_workers: threads that look for the ends of rows.
+        cache: the directory of a cache, where gzip files are unpacked.
         kept_in: directories where `save_indexes` may have left where the rows lie; beside each file is looked too.
 
     Attributes:
-        paths: of the files, in order.
+        paths: of the files, in order, as they were given.
         columns: all of them, in the files' order: name → `Column`.
         losses: column → what it loses as `float32`, in words, as far as was seen.
         rows: `int64` of shape `(num_chunks + 1,)`: how many rows come before each chunk, over all files.
@@ -73,6 +74,7 @@ class CSVTable:
         decimal: str = ".",
         on_bad_row: str = "error",
         num_workers: int = 1,
+        cache: Path | None = None,
         kept_in: Sequence[Path] = (),
     ):
         require_pyarrow()
@@ -81,6 +83,8 @@ class CSVTable:
         CSVReader(0, [], null_values, decimal, on_bad_row)  # refuses options before the files are gone through
         self.indexes = []
         for number, path in enumerate(self.paths):
+            if cache is not None and is_gzip(path):
+                path = gunzipped(path, cache, number)
             kept = [path + INDEX_SUFFIX, *(folder / _index_name(number) for folder in kept_in)]
             self.indexes.append(
                 _kept_index(path, dialect, on_bad_row, kept) or _index(path, dialect, on_bad_row, num_workers)
@@ -133,7 +137,7 @@ class CSVTable:
         """A row as messages name it: file, row and line."""
         file, chunk_of_file = self._chunks[chunk]
         place = locate(self.indexes[file], chunk_of_file, row_in_chunk)
-        return f"{self.paths[file]}: row {place.row} (line {place.line})"
+        return f"{self.indexes[file].path}: row {place.row} (line {place.line})"
 
     def save_indexes(self, directory: Path | None = None) -> None:
         """Save where the rows lie, so that the next run need not look for them: beside each file, or in a directory.

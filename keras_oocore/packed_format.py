@@ -14,6 +14,7 @@ from keras_oocore.files import TEMPORARY_PREFIX, write_whole
 
 FORMAT_VERSION = 1
 RECORD, STATES, CHECKSUMS = "store.json", "rows.npy", "checksums.npy"
+GUNZIPPED = "gunzipped"  # a folder of what a store will be made of
 MISSING, WHOLE, UNREADABLE = 0, 1, 2  # the state of a row, a byte of rows.npy
 BLOCK_BYTES = 2**20  # covered by one checksum
 OVERWRITE = "Pass overwrite_cache=True to make it again, or choose another directory."
@@ -156,7 +157,9 @@ def require_own_folder(directory: Path) -> None:
         DestinationError: which names some of them.
     """
     try:
-        others = sorted(entry for entry in os.listdir(directory) if not entry.startswith(TEMPORARY_PREFIX))
+        others = sorted(
+            entry for entry in os.listdir(directory) if not entry.startswith(TEMPORARY_PREFIX) and entry != GUNZIPPED
+        )
     except FileNotFoundError:
         return
     except OSError as error:

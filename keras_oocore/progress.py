@@ -8,4 +8,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", TqdmWarning)  # text is good enough where ipywidgets are not installed
     from tqdm.auto import tqdm
 
-__all__ = ["tqdm"]
+__all__ = ["QUIET_SECONDS", "tqdm"]
+
+QUIET_SECONDS = 1.0  # before a bar shows: what is quicker wants none

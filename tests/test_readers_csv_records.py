@@ -487,12 +487,18 @@ def test_a_header_is_never_skipped(write):
 
 # What is no CSV, or cannot be read
 
+UNPACKED = ' (or pass cache="DIR", where it is unpacked once)'
+
 
 @pytest.mark.parametrize(
     ("content", "name", "expected"),
     [
-        (b"\x1f\x8b\x08", "a.csv.gz", "compressed with gzip, not CSV. Convert it first: gunzip -k {path}"),
-        (b"\x1f\x8b\x08", "a.csv", "compressed with gzip, not CSV. Convert it first: gunzip -c {path} > out.csv"),
+        (b"\x1f\x8b\x08", "a.csv.gz", "compressed with gzip, not CSV. Convert it first: gunzip -k {path}" + UNPACKED),
+        (
+            b"\x1f\x8b\x08",
+            "a.csv",
+            "compressed with gzip, not CSV. Convert it first: gunzip -c {path} > out.csv" + UNPACKED,
+        ),
         (
             b"PK\x03\x04",
             "a.csv",

@@ -39,7 +39,10 @@ QUOTE, LF, CR = b'"\n\r'
 OUTSIDE, INSIDE, COMMENT = "outside quotes", "inside quotes", "in a comment"
 BOM = b"\xef\xbb\xbf"
 CONVERSIONS = {  # what other files begin with
-    rb"\x1f\x8b": ("compressed with gzip", "gunzip -c {0} > out.csv"),
+    rb"\x1f\x8b": (
+        "compressed with gzip",
+        'gunzip -c {0} > out.csv (or pass cache="DIR", where it is unpacked once)',
+    ),
     rb"PK\x03\x04": ("a zip archive, as Excel workbooks are", "unzip {0} (or save the workbook as CSV UTF-8)"),
     rb"\x28\xb5\x2f\xfd": ("compressed with zstd", "zstd -dc {0} > out.csv"),
     rb"\xfd7zXZ\x00": ("compressed with xz", "xz -dc {0} > out.csv"),

@@ -22,7 +22,7 @@ from keras_oocore.manifest_text import Text
 from keras_oocore.memory import default_limit_bytes, format_bytes, parse_bytes
 from keras_oocore.readers.csv import NULL_VALUES
 from keras_oocore.readers.csv_records import Dialect
-from keras_oocore.sequences.base import OutOfCoreSequence
+from keras_oocore.sequences.base import OutOfCoreSequence, shown
 from keras_oocore.sequences.loading import HELD_BATCHES, num_threads, positive
 from keras_oocore.sequences.profile import Profile
 from keras_oocore.splits import as_seed
@@ -34,7 +34,8 @@ class CSVChunkSequence(OutOfCoreSequence):
     """Batches of the rows of CSV files, tens or hundreds of GB of them, on any backend of Keras 3.
 
     Args:
-        data: a path; a pattern such as `"part-*.csv"`; or a list of paths. All files have the same columns.
+        data: a path; a pattern such as `"part-*.csv"`; or a list of paths. All files have the same columns. Files
+            that are compressed with gzip want a `cache`, where their text is unpacked once, and stays.
         target: the column to be predicted, or a list of columns. A column of text gives classes, `class_names`.
         features: columns; a dictionary of lists of columns, for models of several inputs; `None` for all others.
         batch_size: rows in a batch.
@@ -124,7 +125,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         dialect = Dialect(delimiter, encoding, header, skip_rows, comment)
         threads = num_threads(workers)
         table = CSVTable(
-            data, dialect, column_names, dtypes, null_values, decimal, on_bad_row, max(1, threads), kept_in
+            data, dialect, column_names, dtypes, null_values, decimal, on_bad_row, max(1, threads), cache, kept_in
         )
         recipe = Recipe(table, target, features, sample_weight, categorical, missing, indicator)
         limit_bytes = default_limit_bytes() if memory_limit is None else parse_bytes(memory_limit)
@@ -339,7 +340,7 @@ class CSVChunkSequence(OutOfCoreSequence):
                 f"<{type(self).__name__}: {rows} from {listed(self._rows.table.paths)}",
                 f"{batches} of {self.batch_size}, {'shuffled' if options.shuffle else 'in order'}, seed={self.seed}",
                 f"{', '.join(inputs)}, target {listed(recipe.targets)}",
-                *([] if self._cache is None else [f"cache {str(self._cache)!r}"]),
+                *([] if self._cache is None else [f"cache {shown(self._cache)!r}"]),
                 f"{self.num_workers} threads, {loader.max_ahead} batches ahead, "
                 f"{format_bytes(size_bytes)} in flight at most>",
             ]
