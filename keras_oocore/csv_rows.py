@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import itertools
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -68,6 +69,7 @@ class CSVRows:
         sizes: how many rows of each chunk count, where that is known.
 
     Attributes:
+        known_statistics: what `statistics` gives, once somebody knows.
         shape, dtype: of a row: `(words,)` of `float32`, some of which hold the bits of an `int32`.
         sizes: how many rows of each chunk count.
         starts: `int64` of shape `(num_chunks + 1,)`: how many come before each chunk.
@@ -92,7 +94,7 @@ class CSVRows:
         self.table, self.recipe, self.part = table, recipe, part
         self.num_threads, self.limit_bytes = max(1, num_threads), limit_bytes
         self.learns_from = learns_from or self
-        self._statistics = None
+        self.known_statistics = None
         self.shape, self.dtype = (len(recipe.words),), np.dtype(np.float32)
         self._reader = table.reader(recipe.columns)
         self.sizes = self._counted_sizes() if sizes is None else list(sizes)
@@ -122,6 +124,7 @@ class CSVRows:
     def renew(self) -> None:
         """Forget what was parsed, and give its memory back: a copy, a forked child, a Sequence that was closed."""
         num_slots = min(self.kept_chunks, 2 * MOST_WINDOW_CHUNKS, max(1, len(self.sizes)))
+        self.settling = threading.RLock()  # held by a thread that does what must precede all reading
         self._memory = ChunkMemory(self.rows, self.sizes, num_slots, self.shape, self.dtype)
 
     @property
@@ -177,16 +180,11 @@ class CSVRows:
             return [end - first for first, end in itertools.pairwise(ends)]
         return [self.part.num_rows(first, end) for first, end in itertools.pairwise(ends)]
 
-    def settle(self) -> None:
-        """Find the means and codes that the recipe waits for, in one pass over the rows they are learnt from."""
-        if self.recipe.waits_for_statistics:
-            self.recipe.learn(self.learns_from.statistics())
-
     def statistics(self) -> dict[str, ColumnStatistics]:
         """Of every column that is used, over the rows that count; found in one pass, and kept."""
-        if self._statistics is None:
-            self._statistics = self._counted()
-        return self._statistics
+        if self.known_statistics is None:
+            self.known_statistics = self._counted()
+        return self.known_statistics
 
     def _counted(self) -> dict[str, ColumnStatistics]:
         columns = self.recipe.columns
@@ -223,7 +221,7 @@ class CSVRows:
                     future.cancel()
 
     def __getstate__(self):
-        return {name: value for name, value in vars(self).items() if name != "_memory"}
+        return {name: value for name, value in vars(self).items() if name not in ("_memory", "settling")}
 
     def __setstate__(self, state):
         vars(self).update(state)

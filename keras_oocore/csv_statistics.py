@@ -17,6 +17,15 @@ from keras_oocore.manifest_text import Text
 from keras_oocore.readers.csv import Column, counted, distinct, is_missing
 
 MOST_DISTINCT = 100_000  # numbers that are told apart; beyond, there are only "more than"
+FIGURES = {
+    "count": int,
+    "missing": int,
+    "mean": float,
+    "squares": float,
+    "smallest": float,
+    "largest": float,
+    "counts": collections.Counter,
+}  # plain values, and the type of each
 
 
 @dataclasses.dataclass
@@ -80,6 +89,23 @@ class ColumnStatistics:
             found.smallest, found.largest = float(values.min()), float(values.max())
             found._add_numbers(distinct(cells))
         return found
+
+    def as_json(self) -> dict:
+        """All figures as plain JSON, exactly."""
+        values = {name: getattr(self, name) for name in FIGURES}
+        return {**values, "numbers": None if self.numbers is None else self.numbers.tolist()}
+
+    @classmethod
+    def from_json(cls, column: Column, record: dict) -> "ColumnStatistics":
+        """Those that `as_json` gave.
+
+        >>> found = ColumnStatistics(Column("a", 0, "float32"), count=2, mean=1.0, squares=2.0)
+        >>> ColumnStatistics.from_json(found.column, found.as_json()).deviation
+        1.0
+        """
+        values = {name: kind(record[name]) for name, kind in FIGURES.items()}
+        numbers = None if record["numbers"] is None else np.array(record["numbers"], np.float64)
+        return cls(column, **values, numbers=numbers)
 
     def join(self, other: "ColumnStatistics") -> None:
         """Add the figures of the next part."""

@@ -1,5 +1,6 @@
 """A table's rows in a packed store: converted in one pass that may be stopped, then read in any order."""
 
+import contextlib
 import json
 import os
 import warnings
@@ -8,14 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from keras_oocore.csv_rows import CSVRows
-from keras_oocore.errors import BusyError, SampleError
+from keras_oocore.csv_statistics import ColumnStatistics
+from keras_oocore.errors import BusyError, DestinationError, SampleError
 from keras_oocore.files import write_whole
-from keras_oocore.packed_format import MISSING
+from keras_oocore.packed_format import MISSING, RECORD
 from keras_oocore.packed_store import PackedStore
 from keras_oocore.packed_writer import PackedStoreWriter, shared_writer
 
 FIELD = "x"
-SETTLED = "settled.json"  # means and codes, which took a pass to find
+STATISTICS = {None: "statistics.json", False: "statistics-training.json", True: "statistics-validation.json"}
 
 
 class StoredRows:
@@ -71,26 +73,20 @@ def converted(rows: CSVRows, directory: Path, overwrite: bool) -> StoredRows | N
     """
     arguments = (directory, {FIELD: (rows.shape, rows.dtype)}, len(rows), fingerprint(rows))
     store = None if overwrite else PackedStore.opened_if_finished(*arguments)
-    if store is None or not settled_as_saved(rows, directory):
+    if store is None:
         try:
             with shared_writer(*arguments, overwrite) as writer:  # after an error or Ctrl-C, what is there counts
-                store = _filled(rows, directory, writer)
+                settle(rows, directory)
+                rows.table.save_indexes(directory)
+                _fill(rows, writer)
+                store = writer.finish()
         except BusyError:
             warnings.warn(
                 f"{os.fspath(directory)!r} is being filled by another process; this one reads the files.", stacklevel=3
             )
             return None
+    settle(rows, directory)
     return StoredRows(rows, store)
-
-
-def _filled(rows: CSVRows, directory: Path, writer: PackedStoreWriter) -> PackedStore:
-    """The store, once all rows that are missing are in it."""
-    if not settled_as_saved(rows, directory):
-        rows.settle()
-        _save_settled(rows, directory)
-    rows.table.save_indexes(directory)
-    _fill(rows, writer)
-    return writer.finish()
 
 
 def _fill(rows: CSVRows, writer: PackedStoreWriter) -> None:
@@ -105,21 +101,37 @@ def _fill(rows: CSVRows, writer: PackedStoreWriter) -> None:
         pass
 
 
-def _save_settled(rows: CSVRows, directory: Path) -> None:
-    recipe = rows.recipe
-    record = {"of": fingerprint(rows), "means": recipe.means, "vocabularies": recipe.vocabularies}
-    with write_whole(directory / SETTLED) as file:
-        file.write(json.dumps(record).encode())
+def settle(rows: CSVRows, directory: Path | None) -> None:
+    """Find the means and codes that the recipe waits for."""
+    if rows.recipe.waits_for_statistics:
+        rows.recipe.learn(statistics(rows.learns_from, directory))
 
 
-def settled_as_saved(rows: CSVRows, directory: Path) -> bool:
-    """Settle the recipe as it was when the store in `directory` was begun; whether it is of these rows."""
+def statistics(rows: CSVRows, directory: Path | None) -> dict[str, ColumnStatistics]:
+    """Of every column that is used: as they are known, as the cache keeps them, or found in one pass over the files.
+
+    Args:
+        rows: whose.
+        directory: of a cache, where they are kept once its store was begun; `None` without one.
+    """
+    path = None if directory is None else directory / STATISTICS[None if rows.part is None else rows.part.validation]
+    kept = None if path is None else _kept_statistics(rows, path)
+    if rows.known_statistics is None:
+        rows.known_statistics = kept
+    found = rows.statistics()
+    if path is not None and kept is None and (path.parent / RECORD).exists():
+        columns = {name: of_column.as_json() for name, of_column in found.items()}
+        with contextlib.suppress(DestinationError), write_whole(path) as file:  # a finished store may be read-only
+            file.write(json.dumps({"of": fingerprint(rows), "columns": columns}).encode())
+    return found
+
+
+def _kept_statistics(rows: CSVRows, path: Path) -> dict[str, ColumnStatistics] | None:
     try:
-        saved = json.loads((directory / SETTLED).read_bytes())
-        if saved["of"] != json.loads(json.dumps(fingerprint(rows))):
-            return False
-        if rows.recipe.waits_for_statistics:
-            rows.recipe.settle(saved["means"], saved["vocabularies"])
+        kept = json.loads(path.read_bytes())
+        if kept["of"] != json.loads(json.dumps(fingerprint(rows))):
+            return None
+        columns = rows.recipe.columns
+        return {column.name: ColumnStatistics.from_json(column, kept["columns"][column.name]) for column in columns}
     except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return True
+        return None

@@ -7,6 +7,7 @@ import os
 import pickle
 import random
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import cloudpickle
 import keras
@@ -25,10 +26,11 @@ from sequence_contract import (  # noqa: E402
     spawned_process,
 )
 
-from keras_oocore import csv_store, csv_table  # noqa: E402
+from keras_oocore import csv_table  # noqa: E402
 from keras_oocore.csv_rows import CSVRows  # noqa: E402
-from keras_oocore.errors import DataError, DestinationError, MissingExtraError, OptionError  # noqa: E402
+from keras_oocore.errors import DataError, MissingExtraError, OptionError  # noqa: E402
 from keras_oocore.readers import csv  # noqa: E402
+from keras_oocore.sequences import csv_chunk  # noqa: E402
 from keras_oocore.sequences.csv_chunk import CSVChunkSequence  # noqa: E402
 
 NUM_ROWS = 118
@@ -72,12 +74,6 @@ def numbers(sequence):
 
 def flat(batches):
     return [number for batch in batches for number in batch]
-
-
-def error_of(*arguments, error=DataError, **options):
-    with pytest.raises(error) as caught:
-        list(CSVChunkSequence(*arguments, **{"target": "y", **options}))
-    return str(caught.value)
 
 
 # What a pass is
@@ -150,11 +146,6 @@ def test_the_last_batch_is_dropped(make):
     assert [len(x) for x, _ in sequence] == [4] * 29
     with pytest.raises(DataError, match=r"118 samples do not fill one batch of 200. Use a smaller batch_size"):
         make(batch_size=200, last_batch="drop")
-
-
-def test_fewer_rows_than_a_batch(make):
-    [(x, y)] = make(batch_size=1000)
-    assert len(x) == len(y) == NUM_ROWS
 
 
 def test_a_loop_that_is_left_early_is_followed_by_a_whole_pass(make):
@@ -468,6 +459,31 @@ def test_a_second_run_reads_no_cell(make, monkeypatch):
     assert as_bytes(make(cached=True, features=["x", "city"])) == first
 
 
+def test_a_second_run_knows_the_statistics(make, monkeypatch):
+    def said(train, val):
+        means = [np.array(part.normalization().mean).tolist() for part in (train, val)]
+        return [means, train.vocabulary("city"), val.vocabulary("city"), str(train.summary()), str(val.summary())]
+
+    def parts():
+        return make(cached=True, features=["x", "city"]).split(0.25)
+
+    train, val = parts()
+    list(train), list(val)
+    found = said(train, val)
+    monkeypatch.setattr(CSVRows, "over_chunks", None)
+    assert said(*parts()) == found
+
+
+def test_two_threads_that_want_the_first_batch_get_ready_once(make, monkeypatch):
+    ready, convert = [], csv_chunk.converted
+    monkeypatch.setattr(csv_chunk, "converted", lambda *arguments: ready.append(1) or convert(*arguments))
+    sequence = make(cached=True)
+    with ThreadPoolExecutor(4) as threads:
+        batches = list(threads.map(lambda index: sequence[index], range(len(sequence))))
+    assert len(ready) == 1
+    assert sum(len(batch[0]) for batch in batches) == sequence.num_rows
+
+
 def test_a_cache_of_a_changed_file_or_of_other_options(make, write):
     list(make(cached=True))
     with pytest.raises(DataError, match=r"stores other rows: .*columns was"):
@@ -478,33 +494,6 @@ def test_a_cache_of_a_changed_file_or_of_other_options(make, write):
     sequence = make(cached=True, overwrite_cache=True)
     assert numbers(sequence) == numbers(sequence) == [[1]]
     assert numbers(make(cached=True)) == [[1]]
-
-
-def test_a_file_that_changes_while_it_is_read(make, write):
-    sequence = make(batch_size=1, workers=0)
-    sequence[0]
-    write("x,city,y\n" + "1,Rome,2\n" * 2000)
-    with pytest.raises(DataError, match=r"houses.csv: the file changed since its rows were counted"):
-        [sequence[index] for index in range(NUM_ROWS)]
-
-
-def test_another_process_fills_the_cache(make, monkeypatch):
-    from keras_oocore.errors import BusyError
-
-    def busy(*_):
-        raise BusyError("Another process is writing")
-
-    monkeypatch.setattr(csv_store, "shared_writer", busy)
-    sequence = make(cached=True)
-    with pytest.warns(UserWarning, match="is being filled by another process; this one reads the files") as caught:
-        assert sorted(flat(numbers(sequence))) == list(range(NUM_ROWS))
-    assert len(caught) == 1
-
-
-def test_a_cache_that_cannot_be_written(make, tmp_path):
-    (tmp_path / "cache").touch()
-    with pytest.raises(DestinationError):
-        list(make(cached=True))
 
 
 # Memory
@@ -551,69 +540,6 @@ def test_without_pyarrow(make, monkeypatch):
     monkeypatch.setattr(csv, "pa", None)
     with pytest.raises(MissingExtraError, match=r"CSV files want pyarrow: pip install 'keras_oocore\[csv\]'"):
         make()
-
-
-# Hostile files: the outcome of each, as a user meets it
-
-
-def test_files_without_rows(write):
-    for content, message in (
-        (b"", "houses.csv is empty. Expected a header."),
-        (b"\xef\xbb\xbf", "houses.csv is empty. Expected a header."),
-        (b"x,y", "There are no rows in 'houses.csv'."),
-        (b"x,y\n", "There are no rows in 'houses.csv'."),
-    ):
-        write(content)
-        assert error_of("houses.csv") == message
-    assert error_of("no.csv") == "Cannot read 'no.csv': No such file or directory."
-    assert error_of(".").startswith("Cannot read '.': it is not an ordinary file")
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("x,y\n1,2\n3\n", "row 1 (line 3): 1 cell and not 2, in '3'. Fix: mend the row, or on_bad_row='skip'."),
-        ("x,y\n1,2,\n", "row 0 (line 2): 3 cells and not 2, in '1,2,'. Fix: mend the row, or on_bad_row='skip'."),
-        ('x,y\n1,"2\n', "row 0 (line 2): the quoted field that opens in '\"2' is never closed."),
-        ("x,y\n" + "1,2\n" * 99 + "1,2 ft\n" + "1,2\n" * 99, "row 99 (line 101), column 'y' (#1): cannot read '2 ft'"),
-        ("x,y\n" + "1,2\n" * 99 + "x,y\n" + "1,2\n" * 99, "row 99 (line 101), column 'x' (#0): cannot read 'x'"),
-        ("x,y\n" + ",2\n" * 99 + "a,2\n" + ",2\n" * 99, "row 99 (line 101), column 'x' (#0): cannot read 'a'"),
-    ],
-)  # fmt: skip
-def test_bad_rows_are_named(write, monkeypatch, content, message):
-    monkeypatch.setattr(csv, "SAMPLED_BYTES", 8)
-    write(content)
-    assert message in error_of("houses.csv", missing={"x": 0})
-
-
-def test_a_table_of_ten_thousand_columns(write):
-    header = ",".join([*(f"c{i}" for i in range(9_999)), "y"])
-    write(header + "\n" + "\n".join(",".join(str(row + i) for i in range(10_000)) for row in range(5)))
-    sequence = CSVChunkSequence("houses.csv", "y", shuffle=False)
-    x, y = sequence[0]
-    assert x.shape == (5, 9_999)
-    assert (x == np.arange(5)[:, np.newaxis] + np.arange(9_999)).all()
-    assert y.tolist() == [9_999 + row for row in range(5)]
-
-
-def test_several_files_decimal_commas_and_latin_1(write):
-    for k in (1, 2):
-        content = "Größe;Ort;y\n" + "".join(f"{k},{i};Köln;{i}\n" for i in range(5))
-        write(content.encode("latin-1"), f"part-{k}.csv")
-    rows = CSVChunkSequence(
-        "part-*.csv", "y", ["Größe", "Ort"], delimiter=";", decimal=",", encoding="latin-1", shuffle=False
-    )
-    x, _ = rows[0]
-    np.testing.assert_allclose(x[:, 0], [k + i / 10 for k in (1, 2) for i in range(5)], rtol=1e-6)
-    assert rows.vocabulary("Ort") == ["Köln"]
-
-
-def test_a_million_categories(write):
-    write("x,y\n" + "".join(f"id{i},1\n" for i in range(1_000_000)))
-    rows = CSVChunkSequence("houses.csv", "y", categorical=["x"], batch_size=500_000, shuffle=False)
-    second = rows[1][0]
-    assert len(rows.vocabulary("x")) == 1_000_000
-    assert len(np.unique(second)) == 500_000
 
 
 # Quality

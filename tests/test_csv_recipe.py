@@ -8,6 +8,7 @@ import pytest
 
 from keras_oocore.csv_recipe import Recipe
 from keras_oocore.csv_rows import CSVRows
+from keras_oocore.csv_store import settle
 from keras_oocore.csv_table import CSVTable
 from keras_oocore.errors import DataError, OptionError
 from keras_oocore.readers.csv_records import Dialect
@@ -34,7 +35,7 @@ def make(tmp_path):
         )
         recipe = Recipe(table, **{**chosen, **options})
         rows = CSVRows(table, recipe, None, num_threads=2, limit_bytes=2**20)
-        rows.settle()
+        settle(rows, None)
         return rows
 
     return make

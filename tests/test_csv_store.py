@@ -14,7 +14,7 @@ import pytest
 from keras_oocore import csv_table, files, packed_writer
 from keras_oocore.csv_recipe import Recipe
 from keras_oocore.csv_rows import CSVRows, Part
-from keras_oocore.csv_store import SETTLED, converted
+from keras_oocore.csv_store import converted, settle, statistics
 from keras_oocore.csv_table import CSVTable
 from keras_oocore.errors import DataError, DestinationError
 from keras_oocore.packed_store import PackedStore
@@ -49,6 +49,9 @@ SCRIPT = """
 """
 
 
+KEPT = "statistics.json"
+
+
 @pytest.fixture
 def make(tmp_path, monkeypatch):
     """Rows of the file `houses.csv`, in small chunks; a mean and codes are wanted."""
@@ -71,7 +74,7 @@ def everything(rows):
 
 
 def expected(rows):
-    rows.settle()
+    settle(rows, None)
     return everything(rows)
 
 
@@ -131,21 +134,44 @@ def test_codes_of_another_file_are_never_taken(make, tmp_path):
     """A store that was begun anew, and stopped before its means and codes were saved."""
     store = tmp_path / "store"
     converted(make(), store, False)
-    kept = (store / SETTLED).read_bytes()
+    kept = (store / KEPT).read_bytes()
     path = tmp_path / "houses.csv"
     path.write_text(path.read_text().replace("Oslo", "Bonn"))
     converted(make(), store, True)
-    (store / SETTLED).write_bytes(kept)
+    (store / KEPT).write_bytes(kept)
     assert converted(make(), store, False).recipe.vocabularies == {"city": ["Rome", "Bonn"]}
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"of": {}}'])
 def test_damaged_means_and_codes_are_found_again(make, tmp_path, damage):
     stored = converted(make(), tmp_path / "store", False)
-    (tmp_path / "store" / SETTLED).write_bytes(damage)
+    (tmp_path / "store" / KEPT).write_bytes(damage)
     again = converted(make(), tmp_path / "store", False)
     assert np.array_equal(everything(again), everything(stored))
-    assert json.loads((tmp_path / "store" / SETTLED).read_bytes())["vocabularies"] == {"city": ["Rome", "Oslo"]}
+    kept = json.loads((tmp_path / "store" / KEPT).read_bytes())
+    assert kept["columns"]["city"]["counts"] == {"Rome": 150, "Oslo": 75}
+
+
+def test_statistics_are_kept_exactly(make, tmp_path, monkeypatch):
+    store = tmp_path / "store"
+    found = statistics(make(), store)  # before the store: nothing is written
+    assert not store.exists()
+    converted(make(), store, False)
+    monkeypatch.setattr(CSVRows, "over_chunks", None)
+    kept = statistics(make(), store)
+    for name in ("a", "b", "city"):
+        assert str(vars(kept[name])) == str(vars(found[name]))
+
+
+def test_statistics_of_a_part_are_not_those_of_another(make, tmp_path):
+    store = tmp_path / "store"
+    training, validation = (make(part=Part(0.25, 0, is_validation)) for is_validation in (False, True))
+    converted(training, store, False)
+    found = [statistics(rows, store)["a"].count for rows in (training, validation)]
+    again = [statistics(make(part=rows.part), store)["a"].count for rows in (training, validation)]
+    assert again == found
+    names = sorted(path.name for path in store.glob("stat*"))
+    assert names == ["statistics-training.json", "statistics-validation.json"]
 
 
 def test_a_cell_that_cannot_be_read_ends_the_conversion_and_what_is_there_counts(make, tmp_path):

@@ -13,7 +13,7 @@ from keras_oocore.batch_maker import BatchOptions
 from keras_oocore.csv_recipe import Recipe
 from keras_oocore.csv_rows import CSVRows, Part
 from keras_oocore.csv_statistics import summary
-from keras_oocore.csv_store import converted, settled_as_saved
+from keras_oocore.csv_store import converted, settle, statistics
 from keras_oocore.csv_table import CSVTable, listed
 from keras_oocore.epoch_order import EpochOrder
 from keras_oocore.errors import OptionError
@@ -168,14 +168,17 @@ class CSVChunkSequence(OutOfCoreSequence):
         """Do what has to be done with all rows before the first batch: find means and codes, fill the cache."""
         if self._ready:
             return
-        stored = None if self._cache is None else converted(self._rows, self._cache, self._overwrite_cache)
-        if stored is None:
-            self._rows.settle()
-        else:
-            options = self._maker.options
-            self._maker.samples = stored
-            self._maker.order = EpochOrder(len(stored), options.shuffle, options.seed)
-        self._ready, self._overwrite_cache = True, False
+        with self._rows.settling:
+            if self._ready:  # another thread was quicker
+                return
+            stored = None if self._cache is None else converted(self._rows, self._cache, self._overwrite_cache)
+            if stored is None:
+                settle(self._rows, self._cache)
+            else:
+                options = self._maker.options
+                self._maker.samples = stored
+                self._maker.order = EpochOrder(len(stored), options.shuffle, options.seed)
+            self._ready, self._overwrite_cache = True, False
 
     def _checked(self, index: int) -> int:
         self._get_ready()  # whoever asks for a batch, or which samples are in it, comes by here first
@@ -282,8 +285,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         texts = [word.column.name for word in self._rows.recipe.words if word.is_code]
         if column not in texts:
             raise OptionError(f"`column` should be one of text: {listed(dict.fromkeys(texts))}. Received: {column!r}")
-        if self._cache is None or not settled_as_saved(self._rows, self._cache):
-            self._rows.settle()
+        settle(self._rows, self._cache)
         return list(self._rows.recipe.vocabularies[column])
 
     def normalization(self, name: str | None = None) -> keras.layers.Normalization:
@@ -301,7 +303,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         if name not in recipe.inputs:
             raise OptionError(f"`name` should be one of {list(recipe.inputs)}. Received: name={name!r}")
         first, end, _ = recipe.inputs[name]
-        found = self._rows.learns_from.statistics()
+        found = statistics(self._rows.learns_from, self._cache)
         numbers = [
             None if word.is_code or word.role == "missing" else found[word.column.name]
             for word in recipe.words[first:end]
@@ -316,7 +318,7 @@ class CSVChunkSequence(OutOfCoreSequence):
     def summary(self, max_columns: int = 100) -> Text:
         """Of every column that is used: mean, deviation, smallest, largest, missing and different values; to print.
 
-        Finds them in one pass over the files, the first time.
+        Finds them in one pass over the files, unless the cache has them.
 
         Args:
             max_columns: that are shown.
@@ -324,7 +326,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         rows = self._rows
         left_out = f", {rows.num_left_out:,} left out" if rows.num_left_out else ""
         headline = f"{self.num_rows:,} rows{left_out}, {len(self.columns):,} columns, from {listed(rows.table.paths)}"
-        return summary(headline, rows.statistics().values(), max_columns)
+        return summary(headline, statistics(rows, self._cache).values(), max_columns)
 
     def __repr__(self) -> str:
         recipe, options, loader = self._rows.recipe, self._maker.options, self._loader
