@@ -35,7 +35,7 @@ clean:
 
 $(VENV)/demo.installed: setup.cfg pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing keras_oocore and TensorFlow into $(VENV); the first time takes a few minutes."
-	$(PIP) --editable ".[tensorflow,fast,plots]"
+	$(PIP) --editable ".[tensorflow,fast,plots,csv]"
 	@touch $@
 
 $(VENV)/test.installed: setup.cfg pyproject.toml constraints.txt | $(BIN)/python

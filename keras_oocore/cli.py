@@ -1,11 +1,11 @@
-"""The same from a terminal: `keras-oocore demo`, `keras-oocore profile`."""
+"""The same from a terminal: `keras-oocore demo`, `keras-oocore demo --csv`, `keras-oocore profile`."""
 
 import argparse
 import os
 import sys
 
 import keras_oocore as ko
-from keras_oocore import demo
+from keras_oocore import demo, demo_csv
 from keras_oocore.backend import prefer_installed
 from keras_oocore.cache import is_packed
 from keras_oocore.errors import OutOfCoreError
@@ -15,10 +15,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     parser = argparse.ArgumentParser("keras-oocore", description="Train Keras models on data larger than memory.")
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("demo", help="prepare a folder of digits and train on it, end to end")
+    command = commands.add_parser("demo", help="prepare a folder of digits, or a CSV file, and train on it, end to end")
+    command.add_argument("--csv", action="store_true", help="a table of patients in place of the images of digits")
     command.add_argument("--directory", default=demo.DIRECTORY, help="where all files go (default: %(default)s)")
     command.add_argument(
-        "--epochs", type=int, default=demo.EPOCHS, help="passes over the images (default: %(default)s)"
+        "--epochs",
+        type=int,
+        help=f"passes over the images or rows (default: {demo.EPOCHS}; with --csv {demo_csv.EPOCHS})",
     )
     command.set_defaults(run=run_demo, after_stop="Run the same command again to go on.")
     command = commands.add_parser("profile", help="show where the time of a batch goes, and what would help")
@@ -50,7 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run_demo(options: argparse.Namespace) -> None:
     """`keras-oocore demo`"""
-    demo.run_demo(options.directory, options.epochs)
+    run = demo_csv.run_demo_csv if options.csv else demo.run_demo
+    chosen = {} if options.epochs is None else {"epochs": options.epochs}
+    run(options.directory, **chosen)
 
 
 def run_profile(options: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """The main job end to end, on real images that ship with scikit-learn: prepare a folder, train from it, show it."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -63,15 +64,23 @@ def run_demo(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS) -> 
 
     console.rule("Done")
     console.print(f"[bold green]val_accuracy: {accuracy:.4f}[/]")
-    for what, path in (
-        ("class folders", folder / "digits"),
-        ("all images", folder / "all_images"),
-        ("filenames.npy, labels.npy", f"{folder / 'train'} and {folder / 'val'}"),
-        ("a batch with its labels", picture),
-        ("the trained model", folder / "model.keras"),
-    ):
-        console.print(f"  {what:<26} {path}", markup=False, soft_wrap=True)
+    show_paths(
+        console,
+        [
+            ("class folders", folder / "digits"),
+            ("all images", folder / "all_images"),
+            ("filenames.npy, labels.npy", f"{folder / 'train'} and {folder / 'val'}"),
+            ("a batch with its labels", picture),
+            ("the trained model", folder / "model.keras"),
+        ],
+    )
     return accuracy
+
+
+def show_paths(console: Console, paths: Iterable[tuple[str, str | os.PathLike]]) -> None:
+    """Print what lies where, one line each."""
+    for what, path in paths:
+        console.print(f"  {what:<26} {path}", markup=False, soft_wrap=True)
 
 
 def write_digits(directory: Path) -> None:

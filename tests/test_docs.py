@@ -1,6 +1,7 @@
 """The documentation: its code runs, what it says of other libraries is so, and the API pages build."""
 
 import ast
+import inspect
 import os
 import re
 import subprocess
@@ -25,15 +26,26 @@ CLASSES = ("Charlock", "Maize", "Sugar_beet")
 class AnyModel:
     """The `model` of the pages: whatever batches it is given first, it is a network for those."""
 
+    network = None
+
+    def build(self, x, y):
+        x, y = np.asarray(x), np.asarray(y)
+        assert x.max() > 1 / 255, "images are nearly black"
+        classes = y.ndim == 1 and y.dtype.kind in "iu"
+        outputs = keras.layers.Dense(5 if classes else 1 if y.ndim == 1 else y.shape[1])
+        self.network = keras.Sequential([keras.Input(x.shape[1:]), keras.layers.Flatten(), outputs])
+        self.network.compile("adam", keras.losses.SparseCategoricalCrossentropy(True) if classes else "mse")
+
     def fit(self, x, validation_data=None, epochs=1, **options):
-        batch = next(iter(x))
-        images, labels = np.asarray(batch[0]), np.asarray(batch[1])
-        assert images.max() > 1 / 255, "images are nearly black"
-        classes = labels.ndim == 1 and labels.dtype.kind in "iu"
-        outputs = keras.layers.Dense(5 if classes else labels.shape[1])
-        self.network = keras.Sequential([keras.Input(images.shape[1:]), keras.layers.Flatten(), outputs])
-        self.network.compile("sgd", keras.losses.SparseCategoricalCrossentropy(True) if classes else "mse")
-        return self.network.fit(x, validation_data=validation_data, epochs=1, verbose=0, **options)
+        self.build(*next(iter(x))[:2])
+        history = self.network.fit(x, validation_data=validation_data, epochs=1, verbose=0, **options)
+        assert np.isfinite(history.history["loss"]).all()
+        return history
+
+    def train_on_batch(self, x, y):
+        if self.network is None or self.network.input_shape[1:] != x.shape[1:]:
+            self.build(x, y)
+        assert np.isfinite(self.network.train_on_batch(x, y))
 
     def predict(self, x):
         return self.network.predict(x, verbose=0)
@@ -59,7 +71,23 @@ def folder(tmp_path, monkeypatch):
     for part, samples in (("train", slice(0, 30)), ("val", slice(30, 36))):
         np.save(f"X_{part}_filenames.npy", names[samples])
         np.save(f"y_{part}.npy", one_hot[samples])
+    write_houses("houses.csv", rng)
     return tmp_path
+
+
+def write_houses(path, rng, num_rows=300):
+    """A table such as the pages have: prices are worth learning, some bedrooms are missing."""
+    sqft_living = rng.integers(50, 400, num_rows) * 10
+    houses = pd.DataFrame(
+        {
+            "price": np.round(200.0 * sqft_living + rng.normal(0, 10_000, num_rows), 1),
+            "sqft_living": sqft_living,
+            "bedrooms": np.where(rng.random(num_rows) < 0.1, None, rng.integers(1, 6, num_rows)),
+            "yr_built": rng.integers(1900, 2015, num_rows),
+            "city": rng.choice(["Seattle", "Renton", "Kent"], num_rows),
+        }
+    )
+    houses.to_csv(path, index=False)
 
 
 @pytest.fixture
@@ -118,6 +146,16 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(page, folder, request):
     for line, tree in sorted(runnable, key=lambda block: (not only_defines(block[1]), block[0])):  # helpers may follow
         print(f"{page.name}, line {line}")  # shown when it fails
         exec(compile(tree, str(page), "exec"), namespace)
+
+
+def test_the_error_that_the_readme_shows_is_the_one_that_comes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with open("houses.csv", "w") as file:
+        file.write("price,sqft_living\n" + "221900.0,1180\n" * 1203 + '538000.0,"2,570"\n')
+    with pytest.raises(ko.errors.DataError) as caught:
+        list(ko.CSVChunkSequence("houses.csv", target="price"))
+    (shown,) = re.findall(r"^```\nDataError: (.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert " ".join(shown.split()) == str(caught.value)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -192,6 +230,59 @@ class TestWhatThePageSaysOfOthers:
         np.testing.assert_array_equal(y, our_y)
         assert dataset.file_paths == batches.file_paths
         assert dataset.class_names == batches.class_names
+
+    def test_chunks_of_pandas_have_types_and_codes_of_their_own(self, tmp_path):
+        path = tmp_path / "rooms.csv"
+        path.write_text("rooms,city\n1,Rome\n2,Oslo\n,Rome\n3,Bern\nmany,Rome\n4,Oslo\n")
+        chunks = list(pd.read_csv(path, chunksize=2))
+        assert [chunk["rooms"].dtype.kind for chunk in chunks[:2]] == ["i", "f"]
+        assert not pd.api.types.is_numeric_dtype(chunks[2]["rooms"])
+        assert [list(pd.get_dummies(chunk["city"])) for chunk in chunks[:2]] == [["Oslo", "Rome"], ["Bern", "Rome"]]
+        codes = [dict(zip(chunk["city"], chunk["city"].astype("category").cat.codes)) for chunk in chunks]
+        assert codes[0]["Oslo"] == codes[1]["Bern"]
+
+    def test_pandas_skips_only_lines_that_are_too_long(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        Path("t.csv").write_text("a,b\n" + "1,2\n" * 30 + "3\n4,5,6\n7,x\n")
+        table = pd.read_csv("t.csv", on_bad_lines="skip")
+        assert len(table) == 32
+        assert table["b"].isna().sum() == 1
+        assert not pd.api.types.is_numeric_dtype(table["b"])
+        with pytest.warns(UserWarning, match="3 rows are left out"):
+            assert ko.CSVChunkSequence("t.csv", target="b", on_bad_row="skip").num_rows == 30
+
+    @pytest.fixture
+    def make_csv_dataset(self, tmp_path, monkeypatch):
+        tf = pytest.importorskip("tensorflow")
+        monkeypatch.chdir(tmp_path)
+
+        def make(later_rows, **options):
+            Path("t.csv").write_text("a,b\n" + "1,2\n" * 150 + later_rows)
+            options = {"label_name": "b", "num_epochs": 1, "shuffle": False, **options}
+            return tf.data.experimental.make_csv_dataset("t.csv", 1000, **options)
+
+        return make
+
+    def test_a_missing_number_is_0_in_make_csv_dataset(self, make_csv_dataset):
+        x, _ = next(iter(make_csv_dataset(",3\n")))
+        assert x["a"].shape == (151,)
+        assert x["a"].numpy()[-1] == 0
+        with pytest.raises(ko.errors.DataError, match="the cell is missing"):
+            list(ko.CSVChunkSequence("t.csv", target="b"))
+
+    def test_make_csv_dataset_takes_types_from_the_first_rows(self, make_csv_dataset):
+        with pytest.raises(Exception, match=r"is not a valid int32: 1\.5"):
+            next(iter(make_csv_dataset("1.5,3\n")))
+        (batch,) = ko.CSVChunkSequence("t.csv", target="b", batch_size=200, shuffle=False)
+        assert batch[0][-1] == 1.5
+
+    def test_make_csv_dataset_never_ends_and_mixes_10_000_rows(self, make_csv_dataset):
+        assert len(list(make_csv_dataset("", num_epochs=None).take(5))) == 5
+        import tensorflow as tf
+
+        defaults = inspect.signature(tf.data.experimental.make_csv_dataset).parameters
+        values = [defaults[name].default for name in ("num_epochs", "shuffle_buffer_size", "num_rows_for_inference")]
+        assert values == [None, 10_000, 100]
 
     def test_split_arrays_is_train_test_split(self):
         from sklearn.model_selection import train_test_split
