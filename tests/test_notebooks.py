@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom, on the real photos and on the digits, and what is saved is fit to be read."""
+"""The notebooks run from top to bottom, on real data and where there is none, and what is saved is fit to be read."""
 
 import base64
 import importlib.util
@@ -20,7 +20,9 @@ DATA = Path(os.environ.get("KERAS_OOCORE_DATA", ROOT.parent / "shared" / "data")
 LARGEST_BYTES = 1_500_000
 MACHINE_PATH = re.compile(r"(?<![\w.~])/(?:home|root|tmp|work|usr|var|opt|mnt|Users)/|[A-Z]:\\\\|site-packages")
 NUM_TRAIN = {"photos": "960", "digits": "1,437"}
+NUM_HOUSES = {"houses": 21_608, "generated": 6_000}
 FIRST = ROOT / "notebooks" / "1_images_larger_than_memory.ipynb"
+SECOND = ROOT / "notebooks" / "2_csv_larger_than_memory.ipynb"
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,15 @@ def data(request, monkeypatch, tmp_path):
     if request.param == "photos" and not (DATA / "plant_seedlings").is_dir():
         pytest.skip(f"the photos are not at {DATA}; KERAS_OOCORE_DATA can name another folder")
     monkeypatch.setenv("KERAS_OOCORE_DATA", str(DATA if request.param == "photos" else tmp_path / "nothing"))
+    return request.param
+
+
+@pytest.fixture(params=["houses", "generated"])
+def table(request, monkeypatch, tmp_path):
+    """Which houses notebook 2 finds: those that were sold, or none, so that it makes some up."""
+    if request.param == "houses" and not (DATA / "kc_house_data.csv").is_file():
+        pytest.skip(f"kc_house_data.csv is not at {DATA}; KERAS_OOCORE_DATA can name another folder")
+    monkeypatch.setenv("KERAS_OOCORE_DATA", str(DATA if request.param == "houses" else tmp_path / "nothing"))
     return request.param
 
 
@@ -68,6 +79,24 @@ def accuracy(notebook):
     return float(re.search(r"([\d.]+)% of \d+ photos are right", shown_text(notebook))[1]) / 100
 
 
+def numbers(pattern, notebook):
+    """The numbers in what the outputs say, where the pattern has `#`."""
+    regex = re.escape(pattern).replace(r"\#", r" *(-?[\d,]+(?:\.\d+)?)")
+    return [float(number.replace(",", "")) for number in re.search(regex, shown_text(notebook)).groups()]
+
+
+def slope_error(notebook):
+    """By which fraction the slope found batch by batch differs from that of least squares."""
+    return numbers("the slope differs by #%", notebook)[0] / 100
+
+
+def dollars_wrong(notebook):
+    """Mean absolute error on the houses put aside: the line's, the network's."""
+    return [
+        numbers(f"{name} is wrong by # dollars on average", notebook)[0] for name in ("the line    ", "the network ")
+    ]
+
+
 class TestNotebook1:
     def test_it_runs_from_top_to_bottom(self, data, run, tmp_path):
         notebook = run.executed(FIRST, tmp_path, injected="epochs = 1")
@@ -84,6 +113,42 @@ class TestNotebook1:
         saved = nbformat.read(FIRST, as_version=4)
         assert "960 photos, the same bytes in every batch: True" in shown_text(saved)
         assert 0.7 < accuracy(saved) < 0.85  # "a little below 0.8"
+
+
+class TestNotebook2:
+    def test_it_runs_from_top_to_bottom(self, table, run, tmp_path):
+        small = "line_epochs, network_epochs, large_megabytes, num_generated = 3, 2, 20, 6_000"
+        notebook = run.executed(SECOND, tmp_path, injected=small)
+        said = shown_text(notebook)
+
+        assert numbers("# rows, # batches", notebook) == [NUM_HOUSES[table], -(-NUM_HOUSES[table] // 100)]
+        assert sum(numbers("# houses to train on, # put aside", notebook)) == NUM_HOUSES[table]
+        assert "notebook_2_data/five_houses.csv: row 2 (line 4), column 'sqft_living' (#1): the cell is missing" in said
+        assert "notebook_2_data/typo.csv: row 4 (line 6), column 'sqft_living' (#1): cannot read '168O'" in said
+        assert numbers("added in the first fifth, # MB after it", notebook)[0] < 10  # of a file of 20
+        assert len(pictures(notebook)) == 4
+        assert [path.name for path in tmp_path.iterdir()] == ["notebook_2_data"]
+
+    @pytest.mark.soak
+    def test_it_learns_what_it_says_and_memory_stays_flat(self, table, run, tmp_path):
+        notebook = run.executed(SECOND, tmp_path)
+        line, network = dollars_wrong(notebook)
+        at_first, later = numbers("# MB of memory were added in the first fifth, # MB after it", notebook)
+
+        assert slope_error(notebook) < 0.02
+        assert network < 0.5 * line
+        assert at_first < 100
+        assert later < 15
+
+    def test_what_is_saved_was_trained_on_the_houses(self):
+        saved = nbformat.read(SECOND, as_version=4)
+        line, network = dollars_wrong(saved)
+
+        assert "21,608 rows, 217 batches" in shown_text(saved)
+        assert "../../shared/data/kc_house_data.csv: " in shown_text(saved)
+        assert slope_error(saved) < 0.01
+        assert network < 0.45 * line
+        assert numbers("added in the first fifth, # MB after it", saved)[0] < 15
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
