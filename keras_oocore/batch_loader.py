@@ -29,6 +29,9 @@ class Job(Protocol):
     def finish(self) -> Any:
         """The batch; called once, after the last row."""
 
+    def afterwards(self) -> None:
+        """What the thread may do once the batch is handed over, for those to come; nobody waits for it."""
+
 
 class BatchLoader:
     """Makes batches ahead of time.
@@ -43,6 +46,7 @@ class BatchLoader:
     ...     def __init__(self, ticket): self.rows = [ticket] * 4
     ...     def fill(self, start, stop): self.rows[start:stop] = [row**2 for row in self.rows[start:stop]]
     ...     def finish(self): return self.rows
+    ...     def afterwards(self): pass
     >>> with BatchLoader(Squares, num_workers=2, max_ahead=3) as loader:
     ...     [loader.get(ticket) for ticket in range(3)]
     [[0, 0, 0, 0], [1, 1, 1, 1], [4, 4, 4, 4]]
@@ -130,6 +134,7 @@ class BatchLoader:
                     complete = job.num_tasks_left == 0
                 if complete and future.set_running_or_notify_cancel():
                     future.set_result(job.finish())
+                    job.afterwards()
             except BaseException as error:  # whatever it is, it must reach the one who waits
                 with self._changed:
                     job.num_tasks_left = -1  # never complete

@@ -124,22 +124,23 @@ class BatchMaker:
         stored_bytes = max(1, math.prod(shape) * samples.dtype.itemsize)
         self.rows_converted = max(1, CONVERTED_BYTES // stored_bytes)
         self.scratch_bytes = min(self.rows_converted, options.batch_size) * stored_bytes * self.converts
-        self.pool = BufferPool(self.batch_bytes, keep=0)
+        self.make_together(1)
         self.bad_samples = {}  # number of the sample -> its error
 
-    def places(self, position: int) -> tuple[int, int]:
-        """Where in the order of the samples the batch at `position` of the plan begins and ends."""
+    def make_together(self, num_batches: int) -> None:
+        """Make so many batches in one job."""
+        self.batches_per_job = num_batches
+        self.num_jobs = -(-self.num_batches // num_batches)  # of an epoch
+        self.pool = BufferPool(num_batches * self.batch_bytes, keep=0)
+
+    def planned(self, epoch: int, position: int, num_batches: int = 1) -> np.ndarray:
+        """The samples of batches from `position` of the plan on."""
+        return self.order.samples(epoch, *self.places(position, num_batches))
+
+    def places(self, position: int, num_batches: int = 1) -> tuple[int, int]:
+        """Where in the order of the samples batches from `position` of the plan on begin and end."""
         start = position * self.options.batch_size
-        return start, min(start + self.options.batch_size, len(self.samples))
-
-    def planned(self, epoch: int, position: int) -> np.ndarray:
-        """The samples of the batch at `position` of the plan."""
-        return self.order.samples(epoch, *self.places(position))
-
-    def read_ahead(self, epoch: int, position: int) -> None:
-        """Where samples are read in chunks, read those that come after this batch."""
-        if isinstance(self.order, WindowOrder):
-            self.samples.prepare(self.order.coming(epoch, *self.places(position)))
+        return start, min(start + num_batches * self.options.batch_size, len(self.samples))
 
     def parts(self, x: np.ndarray, samples: np.ndarray) -> tuple:
         """`(x, y, sample_weight)` of the rows of these samples; `None` for what there is not."""
@@ -157,19 +158,22 @@ class BatchMaker:
             factor = np.result_type(np.float32, self.dtype).type(self.options.rescale)
             np.multiply(stored, factor, out=out, casting="unsafe")
 
-    def job(self, ticket: int) -> "BatchJob":
-        """The batch of a ticket, which counts on from epoch to epoch."""
-        return BatchJob(self, *divmod(ticket, self.num_batches))
+    def job(self, number: int) -> "BatchJob":
+        """The batches of a job; their numbers count on from epoch to epoch."""
+        epoch, job = divmod(number, self.num_jobs)
+        position = job * self.batches_per_job
+        return BatchJob(self, epoch, position, min(self.batches_per_job, self.num_batches - position))
 
 
 class BatchJob:
-    """One batch in the making: `fill` all rows in any order, then `finish`."""
+    """Batches in the making, mostly one: `fill` all rows in any order, then `finish`."""
 
-    def __init__(self, maker: BatchMaker, epoch: int, position: int):
+    def __init__(self, maker: BatchMaker, epoch: int, position: int, num_batches: int):
         self.maker = maker
         self.epoch = epoch
-        self.position = position
-        start, stop = maker.places(position)
+        self.position = position  # of the first
+        self.num_batches = num_batches
+        start, stop = maker.places(position, num_batches)
         self.num_rows = stop - start
         self.rows_per_task = maker.samples.rows_per_task
         self.x = None
@@ -178,18 +182,28 @@ class BatchJob:
 
     @functools.cached_property
     def planned(self) -> np.ndarray:
-        """Its samples; worked out by a thread that fills it, and not by the one that asks for it."""
-        return self.maker.planned(self.epoch, self.position)
+        """Their samples; worked out by a thread that fills them, and not by the one that asks for them."""
+        return self.maker.planned(self.epoch, self.position, self.num_batches)
 
     def fill(self, start: int, stop: int) -> None:
         """Read rows `start` to `stop`."""
         if start == 0:
-            self.maker.read_ahead(self.epoch, self.position)
+            self._prepare(WindowOrder.beginning)
         with self.leasing:
-            if self.x is None:  # not before: a batch that waits its turn would keep a buffer that is warm
+            if self.x is None:  # not before: a job that waits its turn would keep a buffer that is warm
                 self.x = self._leased()
         for row, error in self._read(self.planned[start:stop], self.x[start:stop]).items():
             self.failed[start + row] = error
+
+    def afterwards(self) -> None:
+        """Read ahead what comes after these batches."""
+        self._prepare(WindowOrder.coming)
+
+    def _prepare(self, chunks: Callable[..., list[int]]) -> None:
+        """Where samples are read in chunks, read some that are due."""
+        maker = self.maker
+        if isinstance(maker.order, WindowOrder):
+            maker.samples.prepare(chunks(maker.order, self.epoch, *maker.places(self.position, self.num_batches)))
 
     def _leased(self) -> np.ndarray:
         maker = self.maker
@@ -210,15 +224,21 @@ class BatchJob:
             maker.convert(stored, out[part])
         return failed
 
-    def finish(self) -> Any:
-        """`x`, `(x, y)`, or `(x, y, sample_weight)` as Keras takes them."""
-        maker, x, samples = self.maker, self.x, self.planned
-        self.x = None  # the batch alone holds the buffer from here on
+    def finish(self) -> list:
+        """The batches, each `x`, `(x, y)`, or `(x, y, sample_weight)` as Keras takes them."""
+        x, self.x = self.x, None  # the batches alone hold the buffer from here on
+        size = self.maker.options.batch_size
+        return [self._finished(x[start : start + size], start) for start in range(0, self.num_rows, size)]
+
+    def _finished(self, x: np.ndarray, start: int) -> Any:
+        """The batch of the rows `x` that begin at row `start`."""
+        maker, samples = self.maker, self.planned[start : start + len(x)]
         if self.failed:
-            x, samples = self._without_failed(x, samples)
+            x, samples = self._without_failed(x, samples, start)
         x, y, weight = maker.parts(x, samples)
         if maker.options.transform is not None:
-            key = np.random.SeedSequence(maker.options.seed, spawn_key=(self.epoch, self.position))
+            position = self.position + start // maker.options.batch_size
+            key = np.random.SeedSequence(maker.options.seed, spawn_key=(self.epoch, position))
             x, y = self._transformed(x, y, np.random.default_rng(key))
         if weight is not None:
             return x, y, weight
@@ -234,23 +254,22 @@ class BatchJob:
             )
         return result
 
-    def _without_failed(self, x: np.ndarray, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and samples once those that cannot be read are skipped or replaced."""
+    def _without_failed(self, x: np.ndarray, samples: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and samples of a batch once those that cannot be read are skipped or replaced."""
         on_error = self.maker.options.on_error
-        for row, error in sorted(self.failed.items()):
+        failed = {row - start: error for row, error in self.failed.items() if start <= row < start + len(x)}
+        for row, error in sorted(failed.items()):
             if on_error == "raise":
                 raise SampleError(f"{error} {ON_ERROR}") from error.__cause__
             self.maker.bad_samples[int(samples[row])] = error
         if on_error == "replace":
             samples = samples.copy()
-            for row in sorted(self.failed):
-                samples[row] = self._replace(row, x[row : row + 1])
+            for row in sorted(failed):
+                samples[row] = self._replace(start + row, x[row : row + 1])
             return x, samples
-        kept = np.delete(np.arange(self.num_rows), list(self.failed))
+        kept = np.delete(np.arange(len(x)), list(failed))
         if not len(kept):
-            raise SampleError(
-                f"None of the {self.num_rows} samples of a batch can be read. First: {self.failed[min(self.failed)]}"
-            )
+            raise SampleError(f"None of the {len(x)} samples of a batch can be read. First: {failed[min(failed)]}")
         return x[kept], samples[kept]
 
     def _replace(self, row: int, out: np.ndarray) -> int:

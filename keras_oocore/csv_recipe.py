@@ -6,6 +6,7 @@ columns; `parts` takes a batch of them apart again.
 
 import copy
 import dataclasses
+import numbers
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 
@@ -14,9 +15,10 @@ import numpy as np
 from keras_oocore.csv_statistics import ColumnStatistics
 from keras_oocore.csv_table import CSVTable, listed
 from keras_oocore.errors import DataError, OptionError
-from keras_oocore.readers.csv import Cells, Column, as_codes, is_missing, rounded_by_float32
+from keras_oocore.readers.csv import LARGEST_FLOAT32, Cells, Column, as_codes, is_missing, rounded_by_float32
 
 MISSING_CODE, UNKNOWN_CODE, FIRST_CODE = 0, 1, 2  # as keras.layers.StringLookup counts with a mask token
+DAY_STEP = 128  # seconds: the largest power of two of which a day is a multiple
 POLICIES = ("error", "nan", "mean", "drop")
 
 
@@ -84,9 +86,11 @@ class Recipe:
         missing: str | Mapping[str, float],
         indicator: bool,
     ):
-        self._kinds = {table.column(name, "categorical").name: "string" for name in _as_names(categorical)}
+        self._kinds = {
+            table.column(name, "categorical").name: "string" for name in _as_names(categorical, "categorical")
+        }
         self._table = table
-        self.targets = _as_names(target)
+        self.targets = _as_names(target, "target")
         self.one_target = isinstance(target, str)
         self.missing = self._checked_missing(missing)
         used = {self._column(name, "target").name for name in self.targets}
@@ -100,7 +104,8 @@ class Recipe:
             raise OptionError("`features` should name at least one input. Received: an empty dictionary")
         self.words, self.inputs = [], {}
         for name, columns in inputs.items():
-            self.inputs[name] = self._add_input(_as_names(columns), indicator)
+            self.inputs[name] = self._add_input(_as_names(columns, "features"), indicator)
+        self._warn_of_leak()
         self.first_target = len(self.words)
         self.words += [Word(self._column(name, "target"), "target") for name in self.targets]
         self._require_targets_of_one_kind()
@@ -110,7 +115,7 @@ class Recipe:
         self.columns = list({word.column.name: word.column for word in self.words}.values())
         self.means, self.vocabularies = {}, {}
         self._rounded = set()  # columns with integers that float32 rounds, of which was warned
-        self._warn_of_losses()
+        self._warn_of_notes()
 
     @property
     def waits_for_statistics(self) -> bool:
@@ -134,7 +139,11 @@ class Recipe:
         features = {word.column.name for word in self.words if word.role == "feature" and not word.is_code}
         empty = [name for name in features if not found[name].count]
         if self.missing == "mean" and empty:
-            raise DataError(f"Columns have no cell that a mean could be taken of: {listed(sorted(empty))}.")
+            first, *others = self._table.paths
+            raise DataError(
+                f"{first}{f' and {len(others)} more' * bool(others)}: columns have no number that a mean could be "
+                f"taken of: {listed(sorted(empty))}. Fix: features=[...] without them, or missing='nan'."
+            )
         self.settle(
             {name: found[name].mean for name in sorted(features)} if self.missing == "mean" else {},
             {word.column.name: found[word.column.name].by_frequency for word in self.words if word.is_code},
@@ -145,7 +154,7 @@ class Recipe:
         self.means = dict(means)
         roles = {word.column.name: word.role for word in self.words if word.is_code}
         self.vocabularies = {
-            name: sorted(vocabularies[name]) if role == "target" else list(vocabularies[name])
+            name: _sorted_classes(vocabularies[name]) if role == "target" else list(vocabularies[name])
             for name, role in roles.items()
         }
 
@@ -218,6 +227,13 @@ class Recipe:
         column = self._table.column(name, argument)
         return dataclasses.replace(column, kind=self._kinds.get(name, column.kind))
 
+    def _warn_of_leak(self) -> None:
+        """Say that the answer is among the questions, unless it is all of them, as an autoencoder has it."""
+        features = [word.column.name for word in self.words if word.role == "feature"]
+        leaked = [name for name in features if name in self.targets]
+        if leaked and set(features) != set(self.targets):
+            warnings.warn(f"`features` names the target, {listed(leaked)}: the model is told the answer.", stacklevel=4)
+
     def _require_targets_of_one_kind(self) -> None:
         texts = [word.is_code for word in self.words[self.first_target :]]
         if not texts:
@@ -242,7 +258,14 @@ class Recipe:
 
     def _checked_missing(self, missing) -> str | dict:
         if isinstance(missing, Mapping):
-            return {self._table.column(name, "missing").name: float(value) for name, value in missing.items()}
+            for name, value in missing.items():
+                is_number = isinstance(value, numbers.Real) and (not abs(value) > LARGEST_FLOAT32 or np.isinf(value))
+                if not is_number or self._column(name, "missing").kind == "string":
+                    raise OptionError(
+                        "`missing` should give numbers that float32 holds, for columns that are not text. "
+                        f"Received: missing={{{name!r}: {value!r}}}"
+                    )
+            return {name: float(value) for name, value in missing.items()}
         if missing not in POLICIES:
             raise OptionError(
                 f"`missing` should be one of {POLICIES}, or {{column: value}}. Received: missing={missing!r}"
@@ -269,7 +292,8 @@ class Recipe:
             text = cells.columns[column.name][unknown].as_py()
             raise DataError(
                 f"{where(int(cells.rows[unknown]))}, column {column.name!r} (#{column.position}): {text!r} is none of "
-                f"the {len(self.vocabularies[column.name])} classes that the training rows have."
+                f"the {len(self.vocabularies[column.name])} classes that the training rows have. "
+                "Fix: split with another seed, so that training sees it, or leave out its rows."
             )
         return codes
 
@@ -280,9 +304,11 @@ class Recipe:
             return
         self._rounded.add(column.name)
         if column.kind == "date":
+            step = int(np.spacing(np.float32(abs(rounded))))
+            what, exact = ("times of day", " Days stay exact.") if step <= DAY_STEP else ("dates", "")
             warnings.warn(
-                f"Column {column.name!r} has times of day, which float32 rounds: seconds since 1970 come in steps of "
-                "128. Days stay exact.",
+                f"Column {column.name!r} has {what}, which float32 rounds: seconds since 1970 come in steps of "
+                f"{step}.{exact}",
                 stacklevel=2,
             )
         else:
@@ -305,17 +331,36 @@ class Recipe:
             f"the cell is missing. Missing in this part of the file: {counts}. Fix: {remedies}."
         )
 
-    def _warn_of_losses(self) -> None:
+    def _warn_of_notes(self) -> None:
         for column in {word.column.name: word.column for word in self.words}.values():
-            for loss in self._table.losses.get(column.name, ()) if column.kind == "float32" else ():
-                _warn_of_loss(column.name, loss)
-                if "2^24" in loss:
-                    self._rounded.add(column.name)
+            for note in self._table.notes.get(column.name, ()):
+                if column.kind == "float32":
+                    _warn_of_loss(column.name, note)
+                    if "2^24" in note:
+                        self._rounded.add(column.name)
+                elif column.name not in self._kinds:
+                    warnings.warn(f"Column {column.name!r} is {note}, or categorical=[{column.name!r}].", stacklevel=4)
+
+
+def _sorted_classes(texts: Sequence[str]) -> list[str]:
+    """Classes in the order of their indices: by number where all are numbers, else by the alphabet.
+
+    >>> _sorted_classes(["10", "9"]), _sorted_classes(["10", "9", "b"])
+    (['9', '10'], ['10', '9', 'b'])
+    """
+    try:
+        return sorted(texts, key=lambda text: (float(text), text))
+    except ValueError:
+        return sorted(texts)
 
 
 def _warn_of_loss(name: str, loss: str) -> None:
     warnings.warn(f"Column {name!r} has {loss}. If they are names and no amounts: categorical=[{name!r}]", stacklevel=5)
 
 
-def _as_names(names: str | Sequence[str]) -> list[str]:
-    return [names] if isinstance(names, str) else list(names)
+def _as_names(names: str | Sequence[str], argument: str) -> list[str]:
+    if isinstance(names, str):
+        return [names]
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise OptionError(f"`{argument}` should be the name of a column, or a list of names. Received: {names!r}")
+    return list(names)

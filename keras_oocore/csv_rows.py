@@ -128,6 +128,11 @@ class CSVRows:
         self._memory = ChunkMemory(self.rows, self.sizes, num_slots, self.shape, self.dtype)
 
     @property
+    def most_bytes(self) -> int:
+        """What the parsed rows may take."""
+        return self._memory.memory.nbytes
+
+    @property
     def num_left_out(self) -> int:
         """Rows of the files that do not count, because they cannot be read or miss a cell; 0 for a part of them."""
         num_bad = sum(len(index.bad) for index in self.table.indexes)
@@ -148,18 +153,16 @@ class CSVRows:
 
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         """Fill `out[i]` with row `samples[i]`."""
-        with stage("reading"):
-            self._memory.read(samples, out)
+        self._memory.read(samples, out)
         return {}
 
     def prepare(self, chunks: Sequence[int]) -> None:
         """Parse chunks whose rows will be read soon."""
-        with stage("reading"):
-            self._memory.prepare(chunks)
+        self._memory.prepare(chunks)
 
     def rows(self, chunk: int) -> np.ndarray:
         """The rows of a chunk that count, `float32` of shape `(n, words)`."""
-        with stage("decoding"):
+        with stage("parsing"):
             return self.recipe.encode(self._cells(chunk), lambda row: self.table.where(chunk, row))
 
     def _cells(self, chunk: int) -> Cells:

@@ -34,9 +34,9 @@ class ColumnStatistics:
 
     Attributes:
         column: which.
-        count: cells that are there.
+        count: cells that are there, and not infinite.
         missing: cells that are not.
-        mean, deviation: of the numbers; the deviation is the population's, as `keras.layers.Normalization` takes it.
+        mean, deviation: of those numbers; the deviation is the population's, as `keras.layers.Normalization` takes it.
         smallest, largest: of the numbers.
         counts: how often each text comes.
         numbers: the different ones, `float64`, while they are no more than `MOST_DISTINCT`, and `None` from then on.
@@ -83,10 +83,13 @@ class ColumnStatistics:
             found.counts.update(counted(cells))
         elif found.count:
             values = cells.drop_null().to_numpy(zero_copy_only=False)
-            with np.errstate(invalid="ignore"):  # infinities, where the file has such
+            found.smallest, found.largest = float(values.min()), float(values.max())
+            if np.isinf(found.smallest) or np.isinf(found.largest):
+                values = values[np.isfinite(values)]
+                found.count = len(values)
+            if found.count:
                 found.mean = float(values.mean())
                 found.squares = float(np.square(values - found.mean).sum())
-            found.smallest, found.largest = float(values.min()), float(values.max())
             found._add_numbers(distinct(cells))
         return found
 

@@ -1,6 +1,7 @@
 """A table's rows in a packed store: converted in one pass that may be stopped, then read in any order."""
 
 import contextlib
+import datetime
 import json
 import os
 import warnings
@@ -15,6 +16,7 @@ from keras_oocore.files import write_whole
 from keras_oocore.packed_format import MISSING, RECORD
 from keras_oocore.packed_store import PackedStore
 from keras_oocore.packed_writer import PackedStoreWriter, shared_writer
+from keras_oocore.readers.csv_index import RecordIndex
 
 FIELD = "x"
 STATISTICS = {None: "statistics.json", False: "statistics-training.json", True: "statistics-validation.json"}
@@ -52,7 +54,7 @@ def fingerprint(rows: CSVRows) -> dict:
     """What shapes the rows, as plain JSON: files, how they are read, and what of them is taken."""
     table, recipe = rows.table, rows.recipe
     return {
-        "files": [[os.path.basename(i.path), i.size_bytes, i.changed_ns] for i in table.indexes],
+        "files": [_described(index) for index in table.indexes],
         "dialect": vars(table.dialect),
         "null_values": list(table.null_values),
         "decimal": table.decimal,
@@ -62,6 +64,13 @@ def fingerprint(rows: CSVRows) -> dict:
         "missing": recipe.missing,
         "part": None if rows.part is None else vars(rows.part),
     }
+
+
+def _described(index: RecordIndex) -> str:
+    """A file as it is now, so that a person sees what changed."""
+    seconds, nanoseconds = divmod(index.changed_ns, 10**9)
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return f"{os.path.basename(index.path)}, {index.size_bytes:,} bytes, of {moment}.{nanoseconds:09d} UTC"
 
 
 def converted(rows: CSVRows, directory: Path, overwrite: bool) -> StoredRows | None:

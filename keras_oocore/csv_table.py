@@ -4,7 +4,6 @@ Nothing is guessed while a model trains: kinds are settled here, from cells spre
 """
 
 import contextlib
-import csv
 import glob
 import os
 from collections import Counter
@@ -17,7 +16,7 @@ from keras_oocore.class_folders import did_you_mean
 from keras_oocore.csv_gzip import gunzipped, is_gzip
 from keras_oocore.errors import DataError, OptionError
 from keras_oocore.progress import QUIET_SECONDS, tqdm
-from keras_oocore.readers.csv import NULL_VALUES, Cells, Column, CSVReader, looks_like, require_pyarrow
+from keras_oocore.readers.csv import NULL_VALUES, Cells, Column, CSVReader, looks_like, num_cells, require_pyarrow
 from keras_oocore.readers.csv_records import CHUNK_BYTES, Dialect, RecordIndex, index_records, locate
 
 SAMPLED_PLACES = 8  # of the table, to tell what kind its columns are
@@ -46,7 +45,7 @@ class CSVTable:
     Attributes:
         paths: of the files, in order, as they were given.
         columns: all of them, in the files' order: name → `Column`.
-        losses: column → what it loses as `float32`, in words, as far as was seen.
+        notes: column → what is odd about its cells, in words, as far as was seen.
         rows: `int64` of shape `(num_chunks + 1,)`: how many rows come before each chunk, over all files.
 
     Raises:
@@ -93,7 +92,7 @@ class CSVTable:
         sizes = [np.diff(index.rows) for index in self.indexes]
         self.rows = np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)
         names = _names(self.indexes, column_names)
-        self.columns, self.losses = self._with_kinds(names, _given_kinds(dtypes or {}, names))
+        self.columns, self.notes = self._with_kinds(names, _given_kinds(dtypes or {}, names))
 
     @property
     def num_rows(self) -> int:
@@ -121,6 +120,8 @@ class CSVTable:
     def _delimiter_hint(self) -> str:
         """What to say of a file whose only column is probably several."""
         only = next(iter(self.columns))
+        if only.lower().startswith("sep="):  # as Excel writes it
+            return f". Is the first line no header? Fix: skip_rows=1, delimiter={only[4:5] or ','!r}"
         found = [delimiter for delimiter in OTHER_DELIMITERS if delimiter in only and len(self.columns) == 1]
         return f". Is it delimiter={found[0]!r}?" if found else ""
 
@@ -146,10 +147,10 @@ class CSVTable:
             DestinationError: when nothing can be written there.
         """
         for number, index in enumerate(self.indexes):
-            index.save(index.path + INDEX_SUFFIX if directory is None else directory / _index_name(number))
+            index.save(index.absolute_path + INDEX_SUFFIX if directory is None else directory / _index_name(number))
 
     def _with_kinds(self, names: list[str], given: Mapping[str, tuple]) -> tuple[dict[str, Column], dict]:
-        """The columns, each of the kind that is given or that its cells look like; and what those of numbers lose."""
+        """The columns, each of the kind that is given or that its cells look like; and what is odd about these."""
         texts = [Column(name, position, "string") for position, name in enumerate(names)]
         reader = CSVReader(len(names), texts, self.null_values, self.decimal, "skip")
         places = np.linspace(0, self.num_chunks - 1, SAMPLED_PLACES).round() if self.num_chunks else []
@@ -157,15 +158,15 @@ class CSVTable:
         for chunk, num_pieces in sorted(Counter(map(int, places)).items()):
             file, chunk_of_file = self._chunks[chunk]
             samples.append(reader.sample(self.indexes[file], chunk_of_file, num_pieces))
-        columns, losses = {}, {}
+        columns, notes = {}, {}
         for column in texts:
             name, form = column.name, None
             if name in given:
                 kind, form = given[name]
             else:
-                kind, losses[name] = looks_like([sample[name] for sample in samples], self.decimal, self.null_values)
+                kind, notes[name] = looks_like([sample[name] for sample in samples], self.decimal, self.null_values)
             columns[name] = Column(name, column.position, kind, form)
-        return columns, losses
+        return columns, notes
 
 
 def listed(names: Iterable[str]) -> str:
@@ -180,17 +181,24 @@ def listed(names: Iterable[str]) -> str:
 
 
 def _paths(data) -> list[str]:
-    if not isinstance(data, str | os.PathLike):
-        paths = [os.fspath(path) for path in data]
-        if not paths:
-            raise OptionError("`data` should be a path, a pattern or a list of paths. Received: an empty list")
-        return paths
-    path = os.fspath(data)
-    if os.path.exists(path) or not glob.has_magic(path):
-        return [path]
-    paths = [path for path in sorted(glob.glob(path, recursive=True)) if not path.endswith(INDEX_SUFFIX)]
+    several = [data] if isinstance(data, str | os.PathLike) else data
+    try:
+        paths = [path for pattern in several for path in _matching(os.fspath(pattern))]
+    except TypeError:
+        raise OptionError(f"`data` should be a path, a pattern or a list of them. Received: {data!r}") from None
     if not paths:
-        raise DataError(f"No file matches {path!r}.")
+        raise OptionError("`data` should be a path, a pattern or a list of them. Received: an empty list")
+    return paths
+
+
+def _matching(pattern: str) -> list[str]:
+    """The files that a pattern stands for; a path stands for itself."""
+    if os.path.exists(pattern) or not glob.has_magic(pattern):
+        return [pattern]
+    found = [path for path in sorted(glob.glob(pattern, recursive=True)) if not os.path.isdir(path)]
+    paths = [path for path in found if not path.endswith(INDEX_SUFFIX)]
+    if not paths:
+        raise DataError(f"No file matches {pattern!r}.")
     return paths
 
 
@@ -220,17 +228,19 @@ def _names(indexes: list[RecordIndex], column_names: Sequence[str] | None) -> li
     """The names of the columns, the same for all files."""
     first = indexes[0]
     for index in indexes[1:]:
-        if index.header != first.header:
-            raise DataError(f"{index.path}: {_difference(index.header, first.header)} in {first.path}. {ALIKE}")
+        if _stripped(index) != _stripped(first):
+            raise DataError(f"{index.path}: {_difference(_stripped(index), _stripped(first))} in {first.path}. {ALIKE}")
     num_columns = _width(indexes) if first.header is None else len(first.header)
     if column_names is not None:
+        if isinstance(column_names, str) or not all(isinstance(name, str) for name in column_names):
+            raise OptionError(f"`column_names` should be a list of texts. Received: column_names={column_names!r}")
         if len(column_names) != num_columns:
             raise OptionError(f"`column_names` should name {num_columns} columns. Received: {len(column_names)} names")
         names = list(column_names)
     elif first.header is None:
         names = [f"column_{position}" for position in range(num_columns)]
     else:
-        names = [name.strip() or f"Unnamed: {position}" for position, name in enumerate(first.header)]
+        names = [name or f"Unnamed: {position}" for position, name in enumerate(_stripped(first))]
     name, times = Counter(names).most_common(1)[0]
     if times > 1:
         where = "`column_names` has" if column_names is not None else f"{first.path}: the header has"
@@ -238,7 +248,12 @@ def _names(indexes: list[RecordIndex], column_names: Sequence[str] | None) -> li
     return names
 
 
-def _difference(header: tuple[str, ...], first: tuple[str, ...]) -> str:
+def _stripped(index: RecordIndex) -> list[str]:
+    """The names in a file's header without the spaces around them."""
+    return [name.strip() for name in index.header or ()]
+
+
+def _difference(header: list[str], first: list[str]) -> str:
     """What differs between two headers, in words that end before the first file's name."""
     missing, added = Counter(first) - Counter(header), Counter(header) - Counter(first)
     if missing:
@@ -250,12 +265,15 @@ def _difference(header: tuple[str, ...], first: tuple[str, ...]) -> str:
 
 def _width(indexes: list[RecordIndex]) -> int:
     """Cells in the first row of the first file; of files without a header."""
-    index = next(index for index in indexes if index.num_chunks)
-    record = locate(index, 0, 0).text.decode(index.dialect.encoding, "replace")
-    return len(next(csv.reader([record], delimiter=index.dialect.delimiter)))
+    for index in indexes:
+        if index.num_chunks:
+            return num_cells(locate(index, 0, 0).text, index.dialect)
+    raise DataError(f"There are no rows in {listed(index.path for index in indexes)}.")
 
 
 def _given_kinds(dtypes: Mapping[str, object], names: list[str]) -> dict[str, tuple[str, str | None]]:
+    if not isinstance(dtypes, Mapping):
+        raise OptionError(f"`dtypes` should be a dictionary, column → type. Received: dtypes={dtypes!r}")
     kinds = {}
     for name, dtype in dtypes.items():
         if name not in names:

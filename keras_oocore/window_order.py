@@ -48,13 +48,18 @@ class WindowOrder:
         ]
         return np.concatenate(parts, dtype=np.int64) if parts else np.zeros(0, np.int64)
 
-    def coming(self, epoch: int, start: int, stop: int) -> list[int]:
-        """The chunks to read ahead while the samples at positions `start` to `stop` are in use.
+    def beginning(self, epoch: int, start: int, stop: int) -> list[int]:
+        """The chunks of the windows that begin at positions `start` to `stop`."""
+        windows = [window for window, first, _ in self._windows_in(epoch, start, stop) if first >= start]
+        return [chunk for window in windows for chunk in self._chunks_of(epoch, window)]
 
-        That is a share of the next window's chunks, so that all of them are there when this window ends; at the start
-        of an epoch, those of the first window too. The next window is mixed ahead as well, half a window before.
+    def coming(self, epoch: int, start: int, stop: int) -> list[int]:
+        """The chunks to read ahead once the samples at positions `start` to `stop` are read.
+
+        That is a share of the next window's chunks, so that all of them are there when this window ends. The next
+        window is mixed ahead as well, half a window before.
         """
-        chunks = self._chunks_of(epoch, 0) if start == 0 else []
+        chunks = []
         for window, first, end in self._windows_in(epoch, start, stop):
             num_coming = min(self.window_chunks, len(self.sizes) - (window + 1) * self.window_chunks)
             if num_coming <= 0:

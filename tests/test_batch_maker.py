@@ -54,7 +54,8 @@ def make(maker, ticket=0):
     middle = job.num_rows // 2
     job.fill(middle, job.num_rows)
     job.fill(0, middle)
-    return job.finish()
+    (batch,) = job.finish()
+    return batch
 
 
 def numbers(x):
@@ -245,7 +246,7 @@ def test_the_same_bytes_for_any_number_of_workers(on_error):
     def batches(num_workers):
         made = maker(num_samples=30, bad=[3, 4, 17], on_error=on_error, shuffle=True, rescale=0.1, transform=noisy)
         with BatchLoader(made.job, num_workers, max_ahead=4) as loader:
-            return [[part.tobytes() for part in loader.get(ticket)] for ticket in range(20)]
+            return [[part.tobytes() for part in loader.get(ticket)[0]] for ticket in range(20)]
 
     assert batches(0) == batches(1) == batches(4)
 
@@ -304,7 +305,7 @@ def test_a_job_that_is_finished_or_skips_keeps_no_buffer():
     made.pool.keep = 5
     job = made.job(0)
     job.fill(0, 4)
-    x, _ = job.finish()
+    ((x, _),) = job.finish()
 
     assert made.pool.num_idle == 1
     assert numbers(x) == [0, 2, 3]

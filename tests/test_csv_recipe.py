@@ -120,7 +120,8 @@ def test_a_target_of_text_is_the_index_of_a_class(make):
     with pytest.raises(DataError) as caught:
         parts(rows)
     assert str(caught.value).endswith(
-        "houses.csv: row 1 (line 3), column 'grade' (#2): 'b' is none of the 1 classes that the training rows have."
+        "houses.csv: row 1 (line 3), column 'grade' (#2): 'b' is none of the 1 classes that the training rows have. "
+        "Fix: split with another seed, so that training sees it, or leave out its rows."
     )
 
 
@@ -186,7 +187,8 @@ def test_indicators_end_their_input(make):
 
 def test_a_mean_of_nothing_is_no_zero(make):
     assert error_of(make, "a,b,price\n1,,2\n", missing="mean") == (
-        "Columns have no cell that a mean could be taken of: 'b'."
+        "houses.csv: columns have no number that a mean could be taken of: 'b'. "
+        "Fix: features=[...] without them, or missing='nan'."
     )
 
 

@@ -76,7 +76,7 @@ def test_files_that_do_not_belong_together(write):
     assert error_of(["p1.csv", "no.csv"]) == "Cannot read 'no.csv': No such file or directory."
     assert error_of("no-*.csv") == "No file matches 'no-*.csv'."
     assert error_of([], error=OptionError) == (
-        "`data` should be a path, a pattern or a list of paths. Received: an empty list"
+        "`data` should be a path, a pattern or a list of them. Received: an empty list"
     )
 
 
@@ -143,8 +143,8 @@ def test_kinds_that_are_given(write):
 
 def test_what_float32_would_lose_is_known(write):
     write(a="id,zip,big\n1,00501,1\n2,10001,16777217\n")
-    losses = CSVTable("a.csv", Dialect(), dtypes={"id": "float32"}).losses
-    assert losses == {
+    notes = CSVTable("a.csv", Dialect(), dtypes={"id": "float32"}).notes
+    assert notes == {
         "zip": ["numbers with leading zeros, which are lost, such as '00501'"],
         "big": ["integers beyond 2^24, which float32 rounds, such as 16777217"],
     }

@@ -174,6 +174,7 @@ def profile_of(seconds, **settings):
         shuffle=True,
         converts=False,
         cached=False,
+        is_table=False,
         has_opencv=True,
     )
     per_batch = {**dict.fromkeys(STAGES, 0.01), **seconds, "waiting": 0.02}

@@ -50,7 +50,7 @@ def test_infinity_is_what_says_so_itself_and_nothing_else(read):
     assert read("a\ninf\n-Infinity\nInf\n", a="float32")["a"] == [np.inf, -np.inf, np.inf]
 
 
-@pytest.mark.parametrize("text", ["1e400", "3.5e38", "0x10", "1_000", "NAN", "1e", ".", "-", "TRUE", "٣", '"1,234"'])
+@pytest.mark.parametrize("text", ["1e400", "3.5e38", "0x10", "1_000", "NAN", "1e", ".", "-", "٣", '"1,234"'])
 def test_what_is_no_number_is_named_and_never_a_nan_nor_an_infinity(read, text):
     written = text.strip('"')
     expected = (
@@ -59,6 +59,13 @@ def test_what_is_no_number_is_named_and_never_a_nan_nor_an_infinity(read, text):
     )
     assert error_of(read, f"a,b\n1,x\n{text},y\n", a="float32") == expected
     assert error_of(read, f"a,b\n1,x\n{text},y\n1,z\n", a="float32", b="string") == expected
+
+
+def test_of_a_truth_value_among_numbers_the_fix_is_bool(read):
+    assert error_of(read, "a\n1\nTRUE\n", a="float32") == (
+        "houses.csv: row 1 (line 3), column 'a' (#0): cannot read 'TRUE' as float32. "
+        "Fix: dtypes={'a': 'bool'}, or on_bad_row='skip'."
+    )
 
 
 def test_the_words_of_the_issue(read):
@@ -324,14 +331,19 @@ def test_kinds():
     assert kind("1", "2.5", None) == ("float32", [])
     assert kind(None, None) == ("float32", [])
     assert kind(*"123456789x") == ("float32", [])
-    assert kind(*"12345678", "x") == ("string", [])
+    many = "taken for text, though many of its cells are numbers, because of 'x'. Fix: null_values=[..., 'x']"
+    assert kind(*"12345678", "x") == ("string", [many])
+    assert kind("1", *"abcd") == ("string", [])
     assert kind("1", "", " NA ") == ("float32", [])
     assert kind("True", "0", "yes") == ("bool", [])
     assert kind("0", "1") == ("float32", [])
-    assert kind("1", "x") == ("string", [])
+    assert kind("1", "x", "y", "z", "z") == ("string", [])
     assert kind("20141013T000000") == ("string", [])
     assert kind("1,5", decimal=",") == ("float32", [])
-    assert kind("1,5") == ("string", [])
+    looks = "taken for text, though its cells look like numbers, such as"
+    assert kind("1,5", "2") == ("string", [f"{looks} '1,5'. Fix: decimal=','"])
+    assert kind("1.5", "2", decimal=",") == ("string", [f"{looks} '1.5'. Fix: decimal='.'"])
+    assert kind("1,500", "2") == ("string", [f"{looks} '1,500'. Fix: write them without the ',' between thousands"])
     assert kind("9223372036854775808")[1] == ["integers beyond 2^24, which float32 rounds, such as 9223372036854775808"]
     assert kind("1e300") == ("string", [])  # no float32
     assert kind("16777216", "1e30")[1] == []
@@ -383,5 +395,5 @@ def test_a_changed_file_is_refused(tmp_path):
     path.write_text("a\n1\n")
     index = index_records(path, Dialect())
     path.write_text("a\n1\n2\n")
-    with pytest.raises(DataError, match=r"the file changed since its rows were counted .*Scan it again"):
+    with pytest.raises(DataError, match=r"the file changed since its rows were counted .*Open it again"):
         CSVReader(1, [Column("a", 0, "float32")]).read(index, 0)

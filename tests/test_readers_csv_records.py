@@ -522,7 +522,7 @@ def test_a_word_that_begins_as_bzip2_does_is_no_bzip2(write):
 
 def test_unreadable_paths(tmp_path):
     assert refusal(tmp_path / "gone.csv") == f"Cannot read '{tmp_path}/gone.csv': No such file or directory."
-    assert refusal(tmp_path) == f"Cannot read '{tmp_path}': it is not an ordinary file."
+    assert refusal(tmp_path) == f"Cannot read '{tmp_path}': it is a folder. Its files are '{tmp_path}/*.csv'."
 
 
 def test_a_file_that_changes_while_it_is_scanned(write):
@@ -536,7 +536,7 @@ def test_a_file_that_changes_while_it_is_scanned(write):
         os.truncate(path, 100)
 
     assert refusal(path, progress=grow) == (
-        f"{path}: the file changed while its rows were counted. Scan it again once it is finished."
+        f"{path}: the file changed while its rows were counted. Open it again once it is finished."
     )
     with small_blocks(200):
         assert refusal(path, progress=shrink) == f"{path}: the file became shorter while its rows were counted."
@@ -586,7 +586,7 @@ def test_a_file_that_changed_since_the_scan_is_not_read(write, tmp_path):
     path = write(b"id\n1\n2\n")
     index = index_records(path, Dialect())
     saved = index.save(tmp_path / "index.json")
-    shorter = f"{path}: the file changed since its rows were counted (7 bytes then, 5 now). Scan it again."
+    shorter = f"{path}: the file changed since its rows were counted (7 bytes then, 5 now). Open it again."
 
     path.write_bytes(b"id\n1\n")
     for use in (lambda: read_chunk(index, 0), lambda: locate(index, 0, 0), lambda: RecordIndex.load(saved, path)):
@@ -597,7 +597,7 @@ def test_a_file_that_changed_since_the_scan_is_not_read(write, tmp_path):
     os.utime(path, ns=(0, index.changed_ns + 1))
     with pytest.raises(DataError) as caught:
         read_chunk(index, 0)
-    assert str(caught.value) == f"{path}: the file changed since its rows were counted. Scan it again."
+    assert str(caught.value) == f"{path}: the file changed since its rows were counted. Open it again."
     os.utime(path, ns=(0, index.changed_ns))
     assert read_chunk(index, 0) == b"3\n4\n"
     path.unlink()

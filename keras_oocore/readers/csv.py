@@ -41,6 +41,7 @@ LARGEST_EXACT = 2**24  # integer that float32 and all before it hold
 SAMPLED_BYTES = 2**16  # in one place, to tell what kind columns are
 PLAIN_DATE, PLAIN_TIME = {"%Y", "%m", "%d"}, {"%H", "%M", "%S"}  # what pyarrow reads as Python does
 SHOWN_CHARACTERS = 40
+MOST_OTHERS = 0.75  # cells of text beside which numbers are still worth a word
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +120,7 @@ class CSVReader:
             raise OptionError(f"`decimal` should be '.' or ','. Received: decimal={decimal!r}")
         if on_bad_row not in ("error", "skip"):
             raise OptionError(f'`on_bad_row` should be "error" or "skip". Received: on_bad_row={on_bad_row!r}')
-        if isinstance(null_values, str):
+        if not _are_texts(null_values):
             raise OptionError(f"`null_values` should be a list of texts. Received: null_values={null_values!r}")
         self.num_columns = num_columns
         self.columns = tuple(columns)
@@ -273,7 +274,9 @@ class CSVReader:
 
 
 def looks_like(texts: Sequence, decimal: str, null_values: Sequence[str] = NULL_VALUES) -> tuple[str, list[str]]:
-    """The kind of a column, from some of its cells as text; and what it would lose as `float32`, in words.
+    """The kind of a column, from some of its cells as text; and what is odd about it, in words.
+
+    Of numbers, that is what they would lose as `float32`; of text, why it may be meant as numbers.
 
     A column whose cells are all missing is one of numbers, and so is one of which nine in ten are: the others are named
     when they are read, where a target of text would silently become classes.
@@ -292,7 +295,7 @@ def looks_like(texts: Sequence, decimal: str, null_values: Sequence[str] = NULL_
         if pc.all(_is_one_of(texts, TRUE_VALUES + FALSE_VALUES)).as_py():
             return "bool", []
         if 10 * values.null_count > len(values):
-            return "string", []
+            return "string", _may_be_numbers(texts, values, decimal)
     with_zeros = texts.filter(pc.match_substring_regex(texts, r"^[+-]?0\d"))
     if len(with_zeros):
         losses.append(f"numbers with leading zeros, which are lost, such as {with_zeros[0].as_py()!r}")
@@ -300,6 +303,38 @@ def looks_like(texts: Sequence, decimal: str, null_values: Sequence[str] = NULL_
     if rounded is not None:
         losses.append(f"integers beyond 2^24, which float32 rounds, such as {rounded:.0f}")
     return "float32", losses
+
+
+def _may_be_numbers(texts, values, decimal: str) -> list[str]:
+    """Why a column of text may be one of numbers, and what would make it one; nothing where it is not so.
+
+    Args:
+        texts: its cells.
+        values: the same as numbers, null where one is none.
+        decimal: `"."` or `","`.
+    """
+    others = texts.filter(pc.is_null(values))
+    other = "," if decimal == "." else "."
+    example = _shortened(others[0].as_py())
+    looks = f"taken for text, though its cells look like numbers, such as {example!r}. Fix: "
+    thousands = rf"^[+-]?\d{{1,3}}({re.escape(other)}\d{{3}})+({re.escape(decimal)}\d*)?$"
+    if pc.all(pc.match_substring_regex(others, thousands)).as_py():
+        return [f"{looks}write them without the {other!r} between thousands"]
+    if not _as_numbers(texts, other).null_count:
+        return [f"{looks}decimal={other!r}"]
+    if len(others) <= MOST_OTHERS * len(texts):
+        many = "taken for text, though many of its cells are numbers, because of"
+        return [f"{many} {example!r}. Fix: null_values=[..., {example!r}]"]
+    return []
+
+
+def num_cells(record: bytes, dialect: Dialect) -> int:
+    """How many cells a record has."""
+    options = pa_csv.ReadOptions(
+        autogenerate_column_names=True, block_size=len(record) + 2, encoding="latin-1", use_threads=False
+    )
+    parsing = pa_csv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True)
+    return pa_csv.read_csv(pa.py_buffer(record + b"\n"), options, parsing).num_columns
 
 
 def rounded_by_float32(values: np.ndarray) -> float | None:
@@ -337,6 +372,12 @@ def counted(cells) -> dict:
 def distinct(cells) -> np.ndarray:
     """The different numbers, `float64`, missing cells left out; in no particular order."""
     return pc.unique(cells.drop_null()).to_numpy(zero_copy_only=False)
+
+
+def give_memory_back() -> None:
+    """Give what pyarrow keeps for later back to the system."""
+    if pa is not None:
+        pa.default_memory_pool().release_unused()
 
 
 def require_pyarrow() -> None:
@@ -380,6 +421,13 @@ def _row_starts(data: bytes, dialect: Dialect) -> np.ndarray:
     """Where the rows of a chunk begin."""
     framed = np.frombuffer(b"\n" + data + dialect.delimiter.encode(), np.uint8)
     return positions(mark(look(framed, dialect)).row_starts)
+
+
+def _are_texts(values) -> bool:
+    """Whether it is a list of texts."""
+    return (
+        isinstance(values, Sequence) and not isinstance(values, str) and all(isinstance(text, str) for text in values)
+    )
 
 
 def _is_one_of(texts, values: Sequence[str]):
@@ -454,7 +502,11 @@ def _described(column: Column) -> str:
 def _fix(column: Column, text: str | bytes) -> str:
     if isinstance(text, bytes):
         return "the encoding of the file, such as encoding='latin-1'"
-    return f"dtypes={{{column.name!r}: 'string'}}, null_values=[..., {_shortened(text)!r}]"
+    if column.kind == "float32" and text in TRUE_VALUES + FALSE_VALUES:
+        return f"dtypes={{{column.name!r}: 'bool'}}"
+    if text != _shortened(text):
+        return f"dtypes={{{column.name!r}: 'string'}}"
+    return f"dtypes={{{column.name!r}: 'string'}}, null_values=[..., {text!r}]"
 
 
 def _shortened(text: str | bytes) -> str | bytes:

@@ -58,11 +58,13 @@ class Dialect:
             raise OptionError(f"`header` should be True or False. Received: header={self.header!r}")
         if not isinstance(self.skip_rows, int) or isinstance(self.skip_rows, bool) or self.skip_rows < 0:
             raise OptionError(f"`skip_rows` should be a non-negative integer. Received: skip_rows={self.skip_rows!r}")
-        if not isinstance(self.encoding, str) or not _keeps_ascii(self.encoding):
+        if not isinstance(self.encoding, str):
+            raise OptionError(f"`encoding` should be a name such as 'utf-8'. Received: encoding={self.encoding!r}")
+        if not _keeps_ascii(self.encoding):
             raise OptionError(
                 "`encoding` should be one in which every byte below 0x80 is an ASCII character, such as 'utf-8' or "
                 f"'latin-1'. Received: encoding={self.encoding!r}. If that is the file's encoding, convert it: "
-                f"iconv -f {str(self.encoding).upper().replace('_', '-')} -t UTF-8 in.csv > out.csv"
+                f"iconv -f {self.encoding.upper().replace('_', '-')} -t UTF-8 in.csv > out.csv"
             )
 
 
@@ -84,7 +86,8 @@ class RecordIndex:
     header; rows are counted from 0.
 
     Attributes:
-        path: the CSV file.
+        path: the CSV file, as messages name it.
+        absolute_path: where it lies, also after `os.chdir`.
         size_bytes: its size when it was scanned.
         changed_ns: when it had last changed then, in nanoseconds (`st_mtime_ns`).
         dialect: how it was read.
@@ -106,6 +109,10 @@ class RecordIndex:
     rows: np.ndarray
     lines: np.ndarray
     bad: tuple[BadRow, ...] = ()
+    absolute_path: str = dataclasses.field(init=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "absolute_path", os.path.abspath(self.path))
 
     @property
     def num_rows(self) -> int:
@@ -133,7 +140,7 @@ class RecordIndex:
         Raises:
             DataError: when its size or time of change differ, or it is gone.
         """
-        size_bytes, changed_ns = file_stamp(self.path)
+        size_bytes, changed_ns = file_stamp(self.absolute_path)
         if (size_bytes, changed_ns) != (self.size_bytes, self.changed_ns):
             raise DataError(_changed(self.path, self.size_bytes, size_bytes))
 
@@ -184,6 +191,8 @@ def file_stamp(path: str | os.PathLike) -> tuple[int, int]:
         status = os.stat(path)
     except OSError as error:
         raise cannot_read(path, error) from error
+    if stat.S_ISDIR(status.st_mode):
+        raise DataError(f"Cannot read {os.fspath(path)!r}: it is a folder. Its files are '{os.fspath(path)}/*.csv'.")
     if not stat.S_ISREG(status.st_mode):
         raise DataError(f"Cannot read {os.fspath(path)!r}: it is not an ordinary file.")
     return status.st_size, status.st_mtime_ns
@@ -196,7 +205,7 @@ def cannot_read(path: str | os.PathLike, error: OSError) -> DataError:
 
 def _changed(path: str, size_bytes: int, size_bytes_now: int) -> str:
     sizes = f" ({size_bytes:,} bytes then, {size_bytes_now:,} now)" if size_bytes != size_bytes_now else ""
-    return f"{path}: the file changed since its rows were counted{sizes}. Scan it again."
+    return f"{path}: the file changed since its rows were counted{sizes}. Open it again."
 
 
 def _read(path: Path, csv_path: str) -> RecordIndex:
@@ -238,7 +247,7 @@ def _require_consistent(index: RecordIndex) -> None:
 
 
 def _can_stand_for_itself(character: str) -> bool:
-    return isinstance(character, str) and len(character) == 1 and character.isascii() and character not in '"\r\n'
+    return isinstance(character, str) and len(character) == 1 and character.isascii() and character not in '"\r\n\0'
 
 
 @functools.cache

@@ -30,7 +30,7 @@ from keras_oocore.readers.csv_index import BadRow, Dialect, RecordIndex, cannot_
 __all__ = ["BadRow", "Dialect", "Location", "RecordIndex", "index_records", "locate", "read_chunk"]
 
 CHUNK_BYTES = 4 * 2**20
-BLOCK_BYTES = 2**20  # read and looked at at once; of less, threads would wait for each other more often
+BLOCK_BYTES = 2**21  # read and looked at at once; of less, threads would wait for each other more often
 CAREFUL_BYTES = 2**12  # looked at after a bad row, where another may follow
 HEADER_BYTES = 2**24  # no header is longer; a wrong delimiter or a lost quote can make one
 SHOWN_BYTES = 20  # on either side of a quote, in messages
@@ -93,8 +93,8 @@ def index_records(
         path: the file.
         dialect: how it is written.
         chunk_bytes: what the rows of a chunk may add up to; one row that is longer is a chunk of its own.
-        num_workers: threads that read ahead and look at what they read; with 1, the calling thread does. The result is
-            the same for any number.
+        num_workers: threads: all but the calling one read ahead and look at what they read. The result is the same for
+            any number.
         on_bad_row: `"error"` raises for the first bad row; `"skip"` leaves bad rows out and lists them in `bad`.
         progress: called with the number of bytes just scanned, from the calling thread.
 
@@ -118,7 +118,7 @@ def index_records(
         scan = _Scan(blocks, place, chunk_bytes, on_bad_row)
         scan.run(progress or (lambda _: None))
     if file_stamp(path) != stamp:
-        raise DataError(f"{path}: the file changed while its rows were counted. Scan it again once it is finished.")
+        raise DataError(f"{path}: the file changed while its rows were counted. Open it again once it is finished.")
     if header is None and not scan.chunks and not scan.bad:
         raise _empty(path, dialect)
     places = np.array([*scan.chunks, scan.place], np.int64)
@@ -260,6 +260,18 @@ def shifted(words: np.ndarray, carry: bool) -> np.ndarray:
     return moved
 
 
+def _shifted_back(words: np.ndarray, last: bool, size: int) -> np.ndarray:
+    """Each of `size` bits at the place before its own; `last` is the last.
+
+    >>> positions(_shifted_back(np.array([1, 1], np.uint64), True, 65))
+    array([63, 64])
+    """
+    moved = words >> np.uint64(1)
+    moved[:-1] |= words[1:] << np.uint64(63)
+    moved[(size - 1) // 64] |= np.uint64(int(last) << (size - 1) % 64)
+    return moved
+
+
 def parities(words: np.ndarray) -> np.ndarray:
     """Whether the number of ones up to and with each place is odd.
 
@@ -333,39 +345,39 @@ def look(data: np.ndarray, dialect: Dialect, scratch: np.ndarray | None = None) 
     Args:
         data: `uint8` of shape `(n + 2,)`: the stretch, with the byte before and the byte after.
         dialect: how the file is written.
-        scratch: `bool` of shape `(3, n + 2)` or longer, to work in; fresh memory costs more than the work.
+        scratch: `bool` of shape `(n,)` or longer, to work in; fresh memory costs more than the work.
     """
-    if scratch is None:
-        scratch = np.empty((3, len(data)), bool)
-    is_edge, is_quote, flags = scratch[:, : len(data)]
-    line_ends, breaks = _find_lines(data, is_edge, flags)
+    flags = np.empty(len(data) - 2, bool) if scratch is None else scratch[: len(data) - 2]
+    line_ends, breaks = _find_lines(data, flags)
     after_line = bool(data[0] == LF or (data[0] == CR and data[1] != LF))
     comments = None
     if dialect.comment is not None:
-        comments = packed(np.equal(data, ord(dialect.comment), out=flags)[1:-1]) & shifted(line_ends, after_line)
+        comments = _found(ord(dialect.comment), data, flags) & shifted(line_ends, after_line)
     lines = (len(data) - 2, after_line, line_ends, breaks, comments)
-    if not np.equal(data, QUOTE, out=is_quote)[1:-1].any():
+    quotes = _found(QUOTE, data, flags)
+    if not quotes.any():
         return Look(*lines, None, None, None, None, None)
-    quotes = packed(is_quote[1:-1])
-    is_edge |= is_quote
-    is_edge |= np.equal(data, ord(dialect.delimiter), out=flags)
-    not_opening, not_closing = quotes & ~packed(is_edge[:-2]), quotes & ~packed(is_edge[2:])
-    leading = quotes & ~packed(is_quote[:-2])
+    delimiter = ord(dialect.delimiter)
+    edges = breaks | quotes | _found(delimiter, data, flags)
+    before, after = (int(data[i]) in (LF, CR, QUOTE, delimiter) for i in (0, -1))
+    not_opening, not_closing = quotes & ~shifted(edges, before), quotes & ~_shifted_back(edges, after, len(data) - 2)
+    leading = quotes & ~shifted(quotes, bool(data[0] == QUOTE))
     return Look(*lines, quotes, leading, parities(quotes), not_opening, not_closing)
 
 
-def _find_lines(
-    data: np.ndarray, is_break: np.ndarray | None = None, flags: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    r"""The last bytes of line ends, and all `\n` and `\r`, which `is_break` becomes too; `flags` is to work in."""
-    is_break = np.equal(data, LF, out=is_break)
-    is_return = np.equal(data, CR, out=flags)
-    if not is_return.any():
-        line_ends = packed(is_break[1:-1])
-        return line_ends, line_ends
-    line_ends = packed(is_break[1:-1] | (is_return[1:-1] & ~is_break[2:]))
-    is_break |= is_return
-    return line_ends, packed(is_break[1:-1])
+def _found(byte: int, data: np.ndarray, flags: np.ndarray) -> np.ndarray:
+    """Where a byte stands in a stretch; `flags` is to work in."""
+    return packed(np.equal(data[1:-1], byte, out=flags))
+
+
+def _find_lines(data: np.ndarray, flags: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    r"""The last bytes of line ends, and all `\n` and `\r`; `flags` is to work in."""
+    flags = np.empty(len(data) - 2, bool) if flags is None else flags
+    feeds = _found(LF, data, flags)
+    if not np.equal(data[1:-1], CR, out=flags).any():
+        return feeds, feeds
+    returns = packed(flags)
+    return feeds | (returns & ~_shifted_back(feeds, bool(data[-1] == LF), len(data) - 2)), feeds | returns
 
 
 def mark(seen: Look, state: str = OUTSIDE) -> Marks:
@@ -439,8 +451,9 @@ class _Blocks:
 
     def __init__(self, path: str, begin: int, stop: int, dialect: Dialect, num_workers: int = 1):
         self.path, self.begin, self.stop, self.dialect = path, begin, stop, dialect
-        self._pool = ThreadPoolExecutor(num_workers, "keras_oocore-csv") if num_workers > 1 else None
-        self._num_ahead = 2 * num_workers if num_workers > 1 else 0
+        num_helpers = num_workers - 1  # besides the thread that uses the blocks
+        self._pool = ThreadPoolExecutor(num_helpers, "keras_oocore-csv") if num_helpers else None
+        self._num_ahead = 2 * num_helpers
         self._coming: deque[tuple[int, Future]] = deque()
         self._spare: list[np.ndarray] = []  # fresh memory costs more than the reading
         self._own = threading.local()
@@ -520,7 +533,7 @@ class _Blocks:
     def _scratch(self) -> np.ndarray:
         """What `look` works in, one a thread."""
         if not hasattr(self._own, "scratch"):
-            self._own.scratch = np.empty((3, BLOCK_BYTES + 2), bool)
+            self._own.scratch = np.empty(BLOCK_BYTES, bool)
         return self._own.scratch
 
     def _read(self, number: int, buffer: np.ndarray) -> tuple[np.ndarray, Look]:
@@ -794,7 +807,7 @@ def _raw_chunk(index: RecordIndex, chunk: int, memory: np.ndarray | None = None)
         raise IndexError(f"{index.path}: there is no chunk {chunk}; chunks are 0 to {index.num_chunks - 1}")
     start, stop = index.starts[chunk : chunk + 2].tolist()
     try:
-        with open(index.path, "rb", buffering=0) as file:
+        with open(index.absolute_path, "rb", buffering=0) as file:
             file.seek(start)
             fits = memory is not None and stop - start <= len(memory)
             data = memoryview(memory if fits else bytearray(stop - start))[: stop - start]

@@ -23,6 +23,7 @@ from keras_oocore.memory import format_bytes
 from keras_oocore.prepare.pack import fill_store
 from keras_oocore.readers.cached import CachedSamples
 from keras_oocore.readers.file_samples import FileSamples
+from keras_oocore.sequences.batches import Batches
 from keras_oocore.sequences.loading import HELD_BATCHES, batches_ahead, num_threads, positive
 from keras_oocore.sequences.profile import Profile, measure
 from keras_oocore.window_order import WindowOrder
@@ -67,9 +68,8 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         max_ahead = min(
             positive(max_queue_size, "max_queue_size"), batches_ahead(self._maker, memory_limit, num_workers)
         )
-        self._maker.pool.keep = max_ahead + HELD_BATCHES
         self._pass = EpochPass(self._maker.num_batches)
-        self._loader = BatchLoader(self._maker.job, num_workers, max_ahead)
+        self._batches = Batches(self._maker, num_workers, max_ahead)
         self._last_read = -1  # index last read outside an epoch
         self.manifest = manifest
         self._own_loader()
@@ -84,6 +84,10 @@ class OutOfCoreSequence(keras.utils.PyDataset):
 
     def _own_loader(self) -> None:
         weakref.finalize(self, self._loader.abandon).atexit = False
+
+    @property
+    def _loader(self) -> BatchLoader:
+        return self._batches.loader
 
     @property
     def seed(self) -> int:
@@ -153,16 +157,14 @@ class OutOfCoreSequence(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> Any:
         """The batch that `index` stands for: within an epoch the plan's next one, outside it batch `index`."""
         number, position, within_epoch = self._pass.bind(self._checked(index))
-        ticket = number * self._maker.num_batches + position
         if within_epoch:
-            return self._loader.get(ticket)
+            return self._batches.get(number, position)
         in_order, self._last_read = position == self._last_read + 1, position
-        return self._loader.get(ticket) if in_order and position else self._loader.load(ticket)
+        return self._batches.get(number, position) if in_order and position else self._batches.load(number, position)
 
     def _peek(self, batch_index: int) -> tuple[np.ndarray, np.ndarray | None]:
         """`(x, y)` at a position of the current pass, made apart from what Keras is given."""
-        ticket = self._pass.number * self._maker.num_batches + self._checked(batch_index)
-        batch = self._loader.load(ticket)
+        batch = self._batches.load(self._pass.number, self._checked(batch_index))
         return batch[:2] if isinstance(batch, tuple) else (batch, None)
 
     def _checked(self, index: int) -> int:
@@ -232,8 +234,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         """
         num_batches = positive(num_batches, "num_batches")
         self._loader.close()  # what it made ahead would count against `memory_limit`; it is made again when asked for
-        first_ticket = self._pass.number * self._maker.num_batches
-        profile = measure(self._maker, self._loader, self.max_queue_size, num_threads(None), first_ticket, num_batches)
+        profile = measure(self._batches, self.max_queue_size, num_threads(None), self._pass.number, num_batches)
         print(profile)
         return profile
 
@@ -281,8 +282,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
 
         Not needed: threads end by themselves after two seconds without work, and the rest goes with the Sequence.
         """
-        self._loader.close()
-        self._maker.pool.clear()
+        self._batches.close()
         if isinstance(self._maker.samples, CachedSamples):
             self._maker.samples.close()
 
@@ -294,7 +294,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
 
     def __setstate__(self, state):
         vars(self).update(state)
-        self._pass, self._loader = copy.copy(self._pass), copy.copy(self._loader)  # a copy has its own
+        self._pass, self._batches = copy.copy(self._pass), copy.copy(self._batches)  # a copy has its own
         self._own_loader()
 
     @property
@@ -342,8 +342,8 @@ class OutOfCoreSequence(keras.utils.PyDataset):
                 f"{len(self):,} {plural} of {self.batch_size}, {order}, seed={self.seed}",
                 f"x {maker.dtype} {(self.batch_size, *maker.shape)}, labels {maker.labels.label_mode}",
                 *lines,
-                f"{self.num_workers} threads, {self._loader.max_ahead} batches ahead, "
-                f"{format_bytes((self._loader.max_ahead + HELD_BATCHES) * maker.batch_bytes)} in flight at most>",
+                f"{self.num_workers} threads, {self._batches.max_ahead} batches ahead, "
+                f"{format_bytes((self._batches.max_ahead + HELD_BATCHES) * maker.batch_bytes)} in flight at most>",
             ]
         )
 

@@ -20,7 +20,7 @@ from keras_oocore.errors import OptionError
 from keras_oocore.labels import Labels
 from keras_oocore.manifest_text import Text
 from keras_oocore.memory import default_limit_bytes, format_bytes, parse_bytes
-from keras_oocore.readers.csv import NULL_VALUES
+from keras_oocore.readers.csv import NULL_VALUES, give_memory_back
 from keras_oocore.readers.csv_records import Dialect
 from keras_oocore.sequences.base import OutOfCoreSequence, shown
 from keras_oocore.sequences.loading import HELD_BATCHES, num_threads, positive
@@ -133,7 +133,9 @@ class CSVChunkSequence(OutOfCoreSequence):
         batches_bytes = min(limit_bytes, most_batches * options.batch_size * 4 * len(recipe.words))
         rows = CSVRows(table, recipe, None, threads, limit_bytes - batches_bytes)
         if on_bad_row == "skip" and rows.num_left_out:
-            warnings.warn(f"{rows.num_left_out:,} rows are left out: on_bad_row='skip'.", stacklevel=2)
+            number = rows.num_left_out
+            what = "1 row is" if number == 1 else f"{number:,} rows are"
+            warnings.warn(f"{what} left out: on_bad_row='skip'.", stacklevel=2)
         self._serve(
             rows,
             options,
@@ -247,6 +249,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         """End the loading threads and give memory back; reading again starts them again."""
         super().close()
         self._rows.renew()
+        give_memory_back()
 
     def save_index(self) -> None:
         """Save beside each file where its rows lie, so that the next run need not look for them; a few kB a GB.
@@ -329,12 +332,14 @@ class CSVChunkSequence(OutOfCoreSequence):
         return summary(headline, statistics(rows, self._cache).values(), max_columns)
 
     def __repr__(self) -> str:
-        recipe, options, loader = self._rows.recipe, self._maker.options, self._loader
+        recipe, options, max_ahead = self._rows.recipe, self._maker.options, self._batches.max_ahead
         inputs = [
             f"{name or 'x'} {np.dtype(dtype)} {(self.batch_size, end - first)}"
             for name, (first, end, dtype) in recipe.inputs.items()
         ]
-        size_bytes = (loader.max_ahead + HELD_BATCHES) * self._maker.batch_bytes
+        size_bytes = (max_ahead + HELD_BATCHES) * self._maker.batch_bytes
+        parsed_bytes = self._rows.most_bytes
+        parsed = "" if self._ready and self._cache is not None else f", {format_bytes(parsed_bytes)} of parsed rows"
         rows = f"{self.num_rows:,} row{'s' * (self.num_rows != 1)}"
         batches = f"{len(self):,} batch{'es' * (len(self) != 1)}"
         return "\n  ".join(
@@ -343,7 +348,7 @@ class CSVChunkSequence(OutOfCoreSequence):
                 f"{batches} of {self.batch_size}, {'shuffled' if options.shuffle else 'in order'}, seed={self.seed}",
                 f"{', '.join(inputs)}, target {listed(recipe.targets)}",
                 *([] if self._cache is None else [f"cache {shown(self._cache)!r}"]),
-                f"{self.num_workers} threads, {loader.max_ahead} batches ahead, "
-                f"{format_bytes(size_bytes)} in flight at most>",
+                f"{self.num_workers} threads, {max_ahead} batches ahead, "
+                f"{format_bytes(size_bytes)} in flight{parsed} at most>",
             ]
         )

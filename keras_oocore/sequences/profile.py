@@ -9,6 +9,7 @@ from keras_oocore.batch_loader import BatchLoader
 from keras_oocore.batch_maker import BatchMaker
 from keras_oocore.memory import format_bytes
 from keras_oocore.readers import image
+from keras_oocore.sequences.batches import Batches
 from keras_oocore.stopwatch import Stopwatch
 
 STAGES = ("reading", "decoding", "resizing", "transform", "assembling")  # of all work; "assembling" is the rest of it
@@ -17,6 +18,7 @@ ENOUGH_AHEAD = 4  # batches that even out quick and slow ones
 STANDS_OUT = 0.2  # of the time of a batch, that advice may save
 MOST_ADVICE = 2
 MEMORY_BYTES = 5e8  # a second; rows that a thread reads quicker than this lie in memory, whatever the disk
+ROW_BYTES = 64  # as much as it takes to find a row in memory
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Settings:
     shuffle: bool | str
     converts: bool  # `rescale`, `dtype` or `data_format` change what was read
     cached: bool
+    is_table: bool
     has_opencv: bool
 
     def __str__(self) -> str:
@@ -108,64 +111,70 @@ class Profile:
         )
 
 
-def measure(
-    maker: BatchMaker, loader: BatchLoader, max_queue_size: int, num_cores: int, first_ticket: int, num_batches: int
-) -> Profile:
-    """Make batches as `loader` would, apart from it, as fast as they come.
+def measure(batches: Batches, max_queue_size: int, num_cores: int, epoch: int, num_batches: int) -> Profile:
+    """Make batches as `batches` would, apart from it, as fast as they come.
 
     Args:
-        maker: whose batches are made.
-        loader: whose number of threads, and of batches ahead, is used.
+        batches: whose maker, number of threads, and of batches ahead, are used.
         max_queue_size: that the Sequence was given.
         num_cores: of this machine.
-        first_ticket: of the first batch; the first few warm up and are not counted.
-        num_batches: how many are counted.
+        epoch: of the first batch; the first few warm up and are not counted.
+        num_batches: how many are counted; a few more where several are made at a time.
     """
+    maker, loader = batches.maker, batches.loader
     settings = Settings(
         batch_size=maker.options.batch_size,
         num_workers=loader.num_workers,
         num_cores=num_cores,
-        batches_ahead=loader.max_ahead if loader.num_workers else 0,
+        batches_ahead=batches.max_ahead if loader.num_workers else 0,
         max_queue_size=max_queue_size,
         batch_bytes=maker.batch_bytes,
-        memory_bytes=maker.pool.keep * maker.batch_bytes + max(1, loader.num_workers) * maker.scratch_bytes,
+        memory_bytes=maker.pool.keep * maker.pool.buffer_bytes + max(1, loader.num_workers) * maker.scratch_bytes,
         shuffle=maker.options.shuffle,
         converts=maker.converts,
         cached=getattr(maker.samples, "cached", False),
+        is_table=maker.recipe is not None,
         has_opencv=image.cv2 is not None,
     )
     stopwatch = Stopwatch()
-    counted = range(first_ticket + WARM_UP_BATCHES, first_ticket + WARM_UP_BATCHES + num_batches)
+    first = epoch * maker.num_jobs
+    warm_up, num_jobs = (-(-number // maker.batches_per_job) for number in (WARM_UP_BATCHES, num_batches))
+    counted = range(first + warm_up, first + warm_up + num_jobs)
 
-    def make_job(ticket: int):
-        return TimedJob(maker, ticket, stopwatch) if ticket in counted else maker.job(ticket)
+    def make_job(number: int):
+        return TimedJob(maker, number, stopwatch) if number in counted else maker.job(number)
 
     with BatchLoader(make_job, loader.num_workers, loader.max_ahead) as apart:
-        for ticket in range(first_ticket, counted.start):
-            apart.load(ticket)  # starts none ahead: the clock begins with nothing made
+        for number in range(first, counted.start):
+            apart.load(number)  # starts none ahead: the clock begins with nothing made
         started = perf_counter()
-        for ticket in counted:
-            apart.get(ticket)
+        for number in counted:
+            apart.get(number)
         seconds = perf_counter() - started
+    jobs = [maker.job(number) for number in counted]
+    num_batches, num_samples = sum(job.num_batches for job in jobs), sum(job.num_rows for job in jobs)
     stages = [*STAGES, *sorted(set(stopwatch.seconds) - set(STAGES))]
     per_batch = {stage: stopwatch.seconds[stage] / num_batches for stage in stages}
-    num_samples = sum(len(maker.planned(*divmod(ticket, maker.num_batches))) for ticket in counted)
     return Profile(num_batches, num_samples, seconds, {**per_batch, "waiting": seconds / num_batches}, settings)
 
 
 class TimedJob:
-    """A batch in the making beside which a stopwatch runs."""
+    """A job beside which a stopwatch runs."""
 
-    def __init__(self, maker: BatchMaker, ticket: int, stopwatch: Stopwatch):
+    def __init__(self, maker: BatchMaker, number: int, stopwatch: Stopwatch):
         self.stopwatch = stopwatch
         with stopwatch.running("assembling"):
-            self.job = maker.job(ticket)
+            self.job = maker.job(number)
         self.num_rows = self.job.num_rows
         self.rows_per_task = self.job.rows_per_task
 
     def fill(self, start: int, stop: int) -> None:
         with self.stopwatch.running("assembling"):
             self.job.fill(start, stop)
+
+    def afterwards(self) -> None:
+        with self.stopwatch.running("assembling"):
+            self.job.afterwards()
 
     def finish(self) -> Any:
         with self.stopwatch.running("assembling"):
@@ -182,6 +191,8 @@ def _remedies(profile: Profile) -> Iterator[tuple[float, str]]:
         yield decoding + resizing, f"{pixels} The cache has no rows of these yet: profile again after an epoch."
     else:
         yield decoding + resizing, f'{pixels} cache="DIR" does both once; later epochs read rows.'
+    parsing = shares.get("parsing", 0.0)
+    yield parsing, f'Parsing takes {parsing:.0%} of the work. cache="DIR" does it once; later epochs read rows.'
     if not settings.has_opencv:
         yield decoding / 2, "OpenCV, which decodes faster than Pillow, is missing: pip install 'keras_oocore[fast]'"
     yield (
@@ -189,7 +200,8 @@ def _remedies(profile: Profile) -> Iterator[tuple[float, str]]:
         f"Resizing takes {resizing:.0%} of the work. A smaller image_size is resized faster, and "
         'interpolation="bilinear" is the fastest.',
     )
-    from_memory = not shares["decoding"] and profile.seconds_per_batch["reading"] * MEMORY_BYTES < settings.batch_bytes
+    memory_seconds = (settings.batch_bytes + settings.batch_size * ROW_BYTES) / MEMORY_BYTES
+    from_memory = not shares["decoding"] and profile.seconds_per_batch["reading"] < memory_seconds
     if shares["reading"] >= 0.5 and not from_memory:
         yield shares["reading"], _reading_remedy(shares, settings)
     yield (
@@ -229,7 +241,7 @@ def _reading_remedy(shares: dict[str, float], settings: Settings) -> str:
     remedies = ["a faster disk"]
     if shares["decoding"] and not settings.cached:
         remedies.append('a cache="DIR" on one')
-    if settings.shuffle is True:
+    if settings.shuffle is True and not settings.is_table:
         remedies.append('shuffle="block" on a disk that seeks slowly')
     return (
         f"Reading takes {shares['reading']:.0%} of the work: the disk is the limit, or a `reader` of your own. "
