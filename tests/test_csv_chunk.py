@@ -384,7 +384,7 @@ def test_columns_rows_and_the_repr(make):
         "<CSVChunkSequence: 118 rows from 'houses.csv'\n"
         "  30 batches of 4, shuffled, seed=7\n"
         "  a float32 (4, 2), b int32 (4, 1), target 'y'\n"
-        "  2 threads, 10 batches ahead, 768 B in flight, 2.4 kB of parsed rows at most>"
+        "  2 threads, 256 batches ahead, 16.5 kB in flight, 2.4 kB of parsed rows at most>"
     )
 
 

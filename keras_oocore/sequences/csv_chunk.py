@@ -28,6 +28,7 @@ from keras_oocore.sequences.profile import Profile
 from keras_oocore.splits import as_seed
 
 TRAINING, VALIDATION = "training", "validation"  # folders of the cache
+FEWEST_AHEAD, MOST_AHEAD, AHEAD_BYTES = 10, 256, 4 * 2**20  # batches: as many as in Keras, more of small ones
 
 
 class CSVChunkSequence(OutOfCoreSequence):
@@ -67,7 +68,8 @@ class CSVChunkSequence(OutOfCoreSequence):
         overwrite_cache: whether a cache of other options or files is made again.
         memory_limit: of all parsed rows and batches in flight, in bytes or as `"128MB"`; by default the smaller of
             512 MB and a tenth of this machine's memory. Each thread takes about 20 MB on top to parse.
-        workers, max_queue_size, use_multiprocessing: as in `ImageFolderSequence`.
+        workers, use_multiprocessing: as in `ImageFolderSequence`.
+        max_queue_size: batches made ahead of time; `None` for 10, or of small ones up to 256, in 4 MB.
 
     Raises:
         OptionError: when an argument cannot work.
@@ -112,7 +114,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         overwrite_cache: bool = False,
         memory_limit: int | str | None = None,
         workers: int | None = None,
-        max_queue_size: int = 10,
+        max_queue_size: int | None = None,
         use_multiprocessing: bool = False,
     ):
         if shuffle not in (True, False):
@@ -129,8 +131,10 @@ class CSVChunkSequence(OutOfCoreSequence):
         )
         recipe = Recipe(table, target, features, sample_weight, categorical, missing, indicator)
         limit_bytes = default_limit_bytes() if memory_limit is None else parse_bytes(memory_limit)
-        most_batches = positive(max_queue_size, "max_queue_size") + HELD_BATCHES
-        batches_bytes = min(limit_bytes, most_batches * options.batch_size * 4 * len(recipe.words))
+        batch_bytes = options.batch_size * 4 * len(recipe.words)
+        if max_queue_size is None:
+            max_queue_size = min(max(FEWEST_AHEAD, AHEAD_BYTES // batch_bytes), MOST_AHEAD)
+        batches_bytes = min(limit_bytes, (positive(max_queue_size, "max_queue_size") + HELD_BATCHES) * batch_bytes)
         rows = CSVRows(table, recipe, None, threads, limit_bytes - batches_bytes)
         if on_bad_row == "skip" and rows.num_left_out:
             number = rows.num_left_out

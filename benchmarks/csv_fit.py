@@ -1,0 +1,50 @@
+"""A linear model through `model.fit`: rows of a CSV file from its cache against the same arrays in memory.
+
+    KERAS_BACKEND=jax python benchmarks/csv_fit.py kc_house_data.csv
+
+A step of so small a model is the shortest there is, so that every microsecond a batch costs shows.
+"""
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+from in_turn import OURS, measure
+from large_csv import BATCH_SIZE, FEATURES, TARGET, repeated
+
+import keras_oocore as ko
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("csv", help="kc_house_data.csv")
+    parser.add_argument("--megabytes", type=int, default=100)
+    parser.add_argument("--runs", type=int, default=7)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = repeated(options.csv, options.megabytes, Path(folder) / "large.csv")
+        rows = ko.CSVChunkSequence(path, TARGET, FEATURES, BATCH_SIZE, seed=0, cache=Path(folder) / "cache")
+        x, y = (np.concatenate(parts) for parts in zip(*rows))
+
+        def fit(*data, batch_size=None):
+            model = keras.Sequential([keras.Input((len(FEATURES),)), rows.normalization(), keras.layers.Dense(1)])
+            model.compile("adam", "mse")
+
+            def work():
+                model.fit(*data, batch_size=batch_size, verbose=0)
+                return len(x)
+
+            return work
+
+        contestants = {OURS: fit(rows), "arrays in memory": fit(x, y, batch_size=BATCH_SIZE)}
+        print(f"model.fit on {keras.backend.backend()}, {len(x):,} rows in batches of {BATCH_SIZE}")
+        measure(contestants, options.runs, "rows", before=rows.close)
+
+
+if __name__ == "__main__":
+    main()
