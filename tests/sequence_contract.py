@@ -59,6 +59,25 @@ def spawned_process():
 
 
 @pytest.mark.timeout(120)
+def counted_leases(monkeypatch):
+    """How many buffers of batches are lent from now on, and the most there ever were."""
+    count, lock, lease = {"now": 0, "most": 0}, threading.RLock(), BufferPool.lease
+
+    def change(step):
+        with lock:
+            count["now"] += step
+            count["most"] = max(count["most"], count["now"])
+
+    def counted(pool):
+        lent = lease(pool)
+        change(1)
+        weakref.finalize(lent, change, -1).atexit = False
+        return lent
+
+    monkeypatch.setattr(BufferPool, "lease", counted)
+    return count
+
+
 class SequenceContract:
     """Ten samples in batches of four; sample i has its number i written into it and the label `LABELS[i]`.
 
@@ -86,21 +105,7 @@ class SequenceContract:
     @pytest.fixture
     def leases(self, monkeypatch):
         """How many batch buffers are lent, and the most there ever were."""
-        count, lock, lease = {"now": 0, "most": 0}, threading.RLock(), BufferPool.lease
-
-        def change(step):
-            with lock:
-                count["now"] += step
-                count["most"] = max(count["most"], count["now"])
-
-        def counted(pool):
-            lent = lease(pool)
-            change(1)
-            weakref.finalize(lent, change, -1).atexit = False
-            return lent
-
-        monkeypatch.setattr(BufferPool, "lease", counted)
-        return count
+        return counted_leases(monkeypatch)
 
     def pass_of(self, sequence):
         """The samples of a pass, by batch, from what was read; their labels are checked."""

@@ -20,6 +20,7 @@ from recording import planned, recorder  # noqa: E402
 from sequence_contract import (  # noqa: E402
     add_noise,
     as_bytes,
+    counted_leases,
     loader_threads,
     read_batches,
     read_into_pipe,
@@ -153,6 +154,58 @@ def test_a_loop_that_is_left_early_is_followed_by_a_whole_pass(make):
     for _ in sequence:
         break
     assert sorted(flat(numbers(sequence))) == list(range(NUM_ROWS))
+
+
+# Small batches are made several at a time
+
+
+@cached
+@pytest.mark.parametrize("workers", [0, 1, 3])
+@pytest.mark.parametrize("max_queue_size", [1, 4, 10, 29, 400])
+def test_however_many_batches_are_made_at_a_time(make, cached, workers, max_queue_size):
+    sequence = make(cached=cached, workers=workers, max_queue_size=max_queue_size, transform=add_noise)
+    expected = make(cached=cached, workers=0, max_queue_size=1, transform=add_noise)
+    assert [as_bytes(sequence) for _ in range(2)] == [as_bytes(expected) for _ in range(2)]
+
+
+@pytest.mark.parametrize("max_queue_size", [4, 10, 400])
+def test_any_batch_in_any_order_and_twice(make, max_queue_size):
+    sequence, expected = make(max_queue_size=max_queue_size), as_bytes(make())
+    order = [0, 7, 8, 8, 3, 29, 0, 1, 2, 3, 2, 28]
+    assert as_bytes(read_batches(sequence, order)) == [expected[index] for index in order]
+
+    sequence.on_epoch_begin()
+    asked = [5, 0, 5, 1, 29, 29, 2, 0]  # bound in the order in which they come
+    assert as_bytes(read_batches(sequence, asked)) == [expected[place] for place in (0, 1, 0, 2, 3, 3, 4, 1)]
+
+
+@pytest.mark.parametrize(("max_queue_size", "workers"), [(10, 2), (29, 1), (8, 3), (400, 2)])
+def test_batches_made_at_a_time_count_as_batches_in_flight(make, monkeypatch, max_queue_size, workers):
+    leases = counted_leases(monkeypatch)
+    sequence = make(batch_size=1, max_queue_size=max_queue_size, workers=workers)
+    for _ in range(3):
+        for batch in sequence:  # the model still has one batch when it asks for the next
+            previous = batch
+    assert len(previous) == 2
+    assert leases["most"] * sequence._maker.batches_per_job <= max_queue_size + 2
+    assert sequence._maker.batches_per_job > 1
+
+
+def test_a_transform_that_fails_fails_its_batches_and_no_others(make):
+    def fail_at_50(x, y, rng):
+        if 50 in x:
+            raise ValueError("no fifties")
+        return x, y
+
+    sequence = make(shuffle=False, transform=fail_at_50, max_queue_size=10)
+    together = sequence._maker.batches_per_job
+    failed = []
+    for index in range(len(sequence)):
+        try:
+            assert sequence[index][0][0, 0] == 4 * index
+        except ValueError:
+            failed.append(index)
+    assert failed == [index for index in range(len(sequence)) if index // together == 12 // together]
 
 
 def test_rows_that_are_kept_stay_as_they_were(make):
@@ -399,6 +452,7 @@ def test_vocabulary_and_classes(make):
         make(features=["city", "x"]).vocabulary("x")
 
 
+@pytest.mark.filterwarnings("ignore:`features` names the target")
 def test_normalization_brings_numbers_to_mean_0_and_leaves_codes(make):
     sequence = make(features=["x", "city", "y"], batch_size=200, missing="nan", indicator=True)
     x, _ = sequence[0]
@@ -412,6 +466,7 @@ def test_normalization_brings_numbers_to_mean_0_and_leaves_codes(make):
         inputs.normalization()
 
 
+@pytest.mark.filterwarnings("ignore:`features` names the target")
 def test_normalization_begins_a_model_that_is_not_built(make):
     sequence = make(features=["x", "y"])
     model = keras.Sequential([sequence.normalization(), keras.layers.Dense(1)])
