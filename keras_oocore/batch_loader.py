@@ -4,6 +4,7 @@ Batches are numbered by tickets, integers that go up by one. Whoever asks for ti
 """
 
 import atexit
+import contextlib
 import heapq
 import threading
 import weakref
@@ -78,30 +79,34 @@ class BatchLoader:
             self._forget([other for other in self._ahead if not ticket <= other <= last])
             for other in range(ticket, last + 1):
                 if other not in self._ahead:
-                    self._ahead[other] = self._start(other, other)
+                    self._ahead[other] = self._start(self.make_job(other), other)
             future = self._ahead.pop(ticket)
         return self._result(future, self.get, ticket)
 
     def load(self, ticket: int) -> Any:
         """The batch of `ticket`, made now and before all others, whatever was started."""
+        return self.run(self.make_job, ticket)
+
+    def run(self, make_job: Callable[..., Job], *arguments) -> Any:
+        """What `make_job(*arguments)` makes, now and before all others."""
         if self.num_workers == 0:
-            job = self.make_job(ticket)
+            job = make_job(*arguments)
             job.fill(0, job.num_rows)
             return job.finish()
         with self._changed:
-            future = self._start(ticket, URGENT)
-        return self._result(future, self.load, ticket)
+            future = self._start(make_job(*arguments), URGENT)
+        return self._result(future, self.run, make_job, *arguments)
 
-    def _result(self, future: Future, again: Callable[[int], Any], ticket: int) -> Any:
+    def _result(self, future: Future, again: Callable[..., Any], *arguments) -> Any:
         try:
             return future.result()
         except CancelledError:
             if not future.cancelled():  # the job itself raised it
                 raise
-            return again(ticket)  # another thread called `close`
+            return again(*arguments)  # another thread called `close`
 
-    def _start(self, ticket: int, priority: int) -> Future:
-        job, future = self.make_job(ticket), Future()
+    def _start(self, job: Job, priority: int) -> Future:
+        future = Future()
         job.num_tasks_left = -(-job.num_rows // job.rows_per_task)
         for start in range(0, job.num_rows, job.rows_per_task):
             self._serial += 1
@@ -125,22 +130,30 @@ class BatchLoader:
 
     def _work(self) -> None:
         while task := self._next_task():
-            _, _, job, future, start, stop = task
-            try:
-                if not future.cancelled():
-                    job.fill(start, stop)
-                with self._changed:
-                    job.num_tasks_left -= 1
-                    complete = job.num_tasks_left == 0
-                if complete and future.set_running_or_notify_cancel():
-                    future.set_result(job.finish())
-                    job.afterwards()
-            except BaseException as error:  # whatever it is, it must reach the one who waits
-                with self._changed:
-                    job.num_tasks_left = -1  # never complete
-                    if not future.done():
-                        future.set_exception(error)
-            del task, job, future  # or an idle thread would keep a batch alive
+            finished = self._do(*task[2:])
+            del task  # or a thread that is idle, or reads ahead, would keep a batch alive
+            if finished is not None:
+                with contextlib.suppress(Exception):  # nobody waits for it
+                    finished.afterwards()
+            del finished
+
+    def _do(self, job: Job, future: Future, start: int, stop: int) -> Job | None:
+        """Do a task; returns its job when that is finished by it."""
+        try:
+            if not future.cancelled():
+                job.fill(start, stop)
+            with self._changed:
+                job.num_tasks_left -= 1
+                complete = job.num_tasks_left == 0
+            if complete and future.set_running_or_notify_cancel():
+                future.set_result(job.finish())
+                return job
+        except BaseException as error:  # whatever it is, it must reach the one who waits
+            with self._changed:
+                job.num_tasks_left = -1  # never complete
+                if not future.done():
+                    future.set_exception(error)
+        return None
 
     def _next_task(self) -> tuple | None:
         """The task to do next, or `None` when this thread should end."""

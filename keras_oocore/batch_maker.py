@@ -3,13 +3,12 @@
 It does not know how many batches are made at a time, nor in which order Keras asks for them.
 """
 
-import functools
 import math
 import numbers
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -164,6 +163,16 @@ class BatchMaker:
         position = job * self.batches_per_job
         return BatchJob(self, epoch, position, min(self.batches_per_job, self.num_batches - position))
 
+    def single(self, epoch: int, position: int) -> "BatchJob":
+        """A job of one batch."""
+        return BatchJob(self, epoch, position, 1)
+
+
+class Failure(NamedTuple):
+    """In place of a batch: why it could not be made."""
+
+    error: Exception
+
 
 class BatchJob:
     """Batches in the making, mostly one: `fill` all rows in any order, then `finish`."""
@@ -177,13 +186,17 @@ class BatchJob:
         self.num_rows = stop - start
         self.rows_per_task = maker.samples.rows_per_task
         self.x = None
+        self._planned = None
         self.leasing = threading.Lock()
         self.failed = {}  # row -> error
 
-    @functools.cached_property
+    @property
     def planned(self) -> np.ndarray:
         """Their samples; worked out by a thread that fills them, and not by the one that asks for them."""
-        return self.maker.planned(self.epoch, self.position, self.num_batches)
+        with self.leasing:
+            if self._planned is None:
+                self._planned = self.maker.planned(self.epoch, self.position, self.num_batches)
+            return self._planned
 
     def fill(self, start: int, stop: int) -> None:
         """Read rows `start` to `stop`."""
@@ -225,10 +238,23 @@ class BatchJob:
         return failed
 
     def finish(self) -> list:
-        """The batches, each `x`, `(x, y)`, or `(x, y, sample_weight)` as Keras takes them."""
+        """The batches, each `x`, `(x, y)`, or `(x, y, sample_weight)` as Keras takes them, and independent of others.
+
+        Several have a copy each, so that one that is kept does not keep the others' memory; of several, one that
+        cannot be made is a `Failure`.
+        """
         x, self.x = self.x, None  # the batches alone hold the buffer from here on
+        if self.num_batches == 1:
+            return [self._finished(x, 0)]
         size = self.maker.options.batch_size
-        return [self._finished(x[start : start + size], start) for start in range(0, self.num_rows, size)]
+        return [self._outcome(x[start : start + size].copy(), start) for start in range(0, self.num_rows, size)]
+
+    def _outcome(self, x: np.ndarray, start: int) -> Any:
+        """One of several batches, or why there is none: the others are there all the same."""
+        try:
+            return self._finished(x, start)
+        except Exception as error:
+            return Failure(error)
 
     def _finished(self, x: np.ndarray, start: int) -> Any:
         """The batch of the rows `x` that begin at row `start`."""

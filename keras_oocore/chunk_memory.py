@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 
@@ -9,6 +10,22 @@ import numpy as np
 
 NONE = -1  # no slot, no chunk
 CELLS_PER_CHUNK = 16  # of the table that tells which chunk a row is of; most cells lie within one chunk
+
+
+class _Holder:
+    """Who reads; the slots it reads from are not given away. That ends with it, however it ends."""
+
+    def __init__(self):
+        self.slots = []
+        self.awaited = []
+
+
+class _Making:
+    """A chunk that somebody is parsing, and where its rows will lie."""
+
+    def __init__(self, slot: int):
+        self.slot = slot
+        self.done = Future()
 
 
 class ChunkMemory:
@@ -44,12 +61,12 @@ class ChunkMemory:
         self._shift = max(0, int(self._starts[-1]).bit_length() - (CELLS_PER_CHUNK * len(sizes)).bit_length())
         cells = np.arange(0, self._starts[-1], 1 << self._shift)
         self._chunk_of_cell = np.searchsorted(self._starts, cells, side="right") - 1  # of the first row of a cell
-        self._slot_of = np.full(len(sizes), NONE)
+        self._slot_of = np.full(len(sizes), NONE)  # of a chunk whose rows are there
         self._chunk_in = np.full(num_slots, NONE)
-        self._num_users = np.zeros(num_slots, np.int64)  # a slot with users is not given away
         self._last_use = np.zeros(num_slots, np.int64)
         self._clock = itertools.count(1)
-        self._parsing = {}  # slot -> Future, until its rows are there; of one that failed, until nobody waits for it
+        self._making = {}  # chunk -> _Making
+        self._holders = weakref.WeakSet()
         self._lock = threading.Lock()
 
     def read(self, rows: np.ndarray, out: np.ndarray) -> None:
@@ -59,37 +76,37 @@ class ChunkMemory:
         """
         chunks = self._chunks_of(rows)
         wanted = np.flatnonzero(np.bincount(chunks, minlength=len(self._slot_of)))
-        held = []
+        holder = _Holder()
         try:
-            for chunk in self._hold_those_there(wanted, held):
-                self._hold(chunk, held)
-            for slot in held if self._parsing else ():
-                self._wait_for(slot)
+            for chunk in self._hold_those_there(wanted, holder):
+                self._hold(chunk, holder)
+            for making in holder.awaited:
+                making.done.result()
             rows_in_chunks = rows - self._starts[chunks]
-            if len(held) == len(wanted):
+            if len(holder.slots) == len(wanted):
                 places = self._slot_of[chunks] * self.slot_rows + rows_in_chunks
                 np.take(self.memory, places, axis=0, out=out, mode="clip")  # other modes copy twice
                 return
             for chunk in wanted.tolist():
                 of_chunk = chunks == chunk
                 slot = self._slot_of[chunk]
-                there = slot in held
+                there = slot in holder.slots
                 parsed = self.memory[slot * self.slot_rows :] if there else self.parse(chunk)  # no slot is free
                 out[of_chunk] = parsed[rows_in_chunks[of_chunk]]
         finally:
-            self._let_go(held)
+            holder.slots.clear()  # an error's traceback may keep the holder
 
     def prepare(self, chunks: Iterable[int]) -> None:
         """Have the rows of chunks that will be wanted soon; those that another thread is parsing are left to it."""
         for chunk in chunks:
-            held = []
+            holder = _Holder()
             try:
                 if self._slot_of[chunk] == NONE:
-                    self._hold(chunk, held)
+                    self._hold(chunk, holder)
             except Exception:
                 pass
             finally:
-                self._let_go(held)
+                holder.slots.clear()
 
     def _chunks_of(self, rows: np.ndarray) -> np.ndarray:
         """The chunk that each row is of; five times as quick as a binary search."""
@@ -98,67 +115,70 @@ class ChunkMemory:
             chunks += behind
         return chunks
 
-    def _hold_those_there(self, chunks: np.ndarray, held: list[int]) -> list[int]:
-        """Add the slots of chunks to `held`; returns the chunks that have none.
+    def _hold_those_there(self, chunks: np.ndarray, holder: _Holder) -> list[int]:
+        """Let `holder` hold the slots of chunks; returns the chunks that have none.
 
         All that are there first: taking slots for others could give them away.
         """
         with self._lock:
+            self._holders.add(holder)
             slots = self._slot_of[chunks]
             there = slots[slots != NONE]
-            self._num_users[there] += 1
             self._last_use[there] = next(self._clock)
-            held += there.tolist()
+            holder.slots += there.tolist()
         return chunks[slots == NONE].tolist()
 
-    def _hold(self, chunk: int, held: list[int]) -> None:
-        """Add the chunk's slot to `held`, and parse its rows if nobody does; nothing when no slot is free."""
-        with self._lock:
-            slot = int(self._slot_of[chunk])
-            is_mine = slot == NONE
-            if is_mine:
-                slot = self._new_slot(chunk)
-                if slot == NONE:
-                    return
-            self._num_users[slot] += 1
-            self._last_use[slot] = next(self._clock)
-            held.append(slot)
-        if is_mine:
-            self._parse_into(slot, chunk)
+    def _hold(self, chunk: int, holder: _Holder) -> None:
+        """Let `holder` hold the chunk's slot, and parse its rows if nobody does; nothing when no slot is free.
 
-    def _new_slot(self, chunk: int) -> int:
-        """A slot for the chunk, of those that nobody uses the one used longest ago; `NONE` without any."""
-        idle = np.flatnonzero(self._num_users == 0)
+        Ctrl-C may come between any two lines: nobody may wait for what nobody makes, and a chunk has a slot only while
+        its rows are there.
+        """
+        own = None
+        try:
+            with self._lock:
+                self._holders.add(holder)
+                slot, making = int(self._slot_of[chunk]), self._making.get(chunk)
+                if slot == NONE and making is None:
+                    slot = self._free_slot()
+                    if slot == NONE:
+                        return
+                    own = _Making(slot)
+                    self._making[chunk] = own
+                elif making is not None:
+                    slot = making.slot
+                    holder.awaited.append(making)
+                holder.slots.append(slot)
+                self._last_use[slot] = next(self._clock)
+            if own is not None:
+                self._parse_into(own, chunk)
+        except BaseException as error:
+            if own is not None:
+                self._making.pop(chunk, None)  # who comes next tries again
+                if not own.done.done():
+                    own.done.set_exception(error)
+            raise
+
+    def _parse_into(self, making: _Making, chunk: int) -> None:
+        rows = self.parse(chunk)
+        self.memory[making.slot * self.slot_rows :][: len(rows)] = rows
+        with self._lock:
+            self._chunk_in[making.slot] = chunk  # first: what has a slot must be found when that is given away
+            self._slot_of[chunk] = making.slot
+            del self._making[chunk]
+        making.done.set_result(None)
+
+    def _free_slot(self) -> int:
+        """Of the slots that nobody holds the one used longest ago, empty; `NONE` without any."""
+        idle = np.ones(len(self._chunk_in), bool)
+        for holder in self._holders:
+            idle[holder.slots] = False
+        idle = np.flatnonzero(idle)
         if not len(idle):
             return NONE
         slot = int(idle[self._last_use[idle].argmin()])
-        if self._chunk_in[slot] != NONE:
-            self._slot_of[self._chunk_in[slot]] = NONE
-        self._slot_of[chunk], self._chunk_in[slot] = slot, chunk
-        self._parsing[slot] = Future()
+        chunk = self._chunk_in[slot]
+        if chunk != NONE and self._slot_of[chunk] == slot:  # after an interrupt it may lie elsewhere
+            self._slot_of[chunk] = NONE
+        self._chunk_in[slot] = NONE
         return slot
-
-    def _parse_into(self, slot: int, chunk: int) -> None:
-        parsing = self._parsing[slot]
-        try:
-            rows = self.parse(chunk)
-            self.memory[slot * self.slot_rows :][: len(rows)] = rows
-        except BaseException as error:
-            with self._lock:
-                self._slot_of[chunk] = self._chunk_in[slot] = NONE  # who comes next tries again
-            parsing.set_exception(error)
-            raise
-        with self._lock:
-            del self._parsing[slot]
-        parsing.set_result(None)
-
-    def _wait_for(self, slot: int) -> None:
-        parsing = self._parsing.get(slot)
-        if parsing is not None:
-            parsing.result()
-
-    def _let_go(self, held: list[int]) -> None:
-        with self._lock:
-            self._num_users[held] -= 1
-            for slot in [slot for slot in self._parsing if self._num_users[slot] == 0]:  # its parsing failed
-                del self._parsing[slot]

@@ -48,6 +48,8 @@ def gunzipped(path: str, cache: Path, number: int) -> str:
     if not (cache / RECORD).exists():
         require_own_folder(cache)
     with only_writer(folder):
+        if _is_of(stamp, plain):  # another process was quicker
+            return str(plain)
         remove_leftovers(folder)
         with write_whole(plain) as file:
             _unpack(path, file)
@@ -56,19 +58,19 @@ def gunzipped(path: str, cache: Path, number: int) -> str:
             _note_of(plain).unlink(missing_ok=True)
         os.utime(plain, ns=(stamp[1], stamp[1]))  # unpacked again it is the same file to a store that was made of it
         with write_whole(_note_of(plain)) as file:
-            file.write(json.dumps(stamp).encode())
+            file.write(json.dumps([stamp, file_stamp(plain)]).encode())
     return str(plain)
 
 
 def _note_of(plain: Path) -> Path:
-    """Where it is noted which gzip file the text is of."""
+    """Where it is noted which gzip file the text is of, and when it was last as it was written."""
     return plain.with_name(f"{plain.name}.gz.json")
 
 
 def _is_of(stamp: tuple[int, int], plain: Path) -> bool:
     try:
-        return plain.exists() and tuple(json.loads(_note_of(plain).read_bytes())) == stamp
-    except (OSError, ValueError, TypeError):
+        return json.loads(_note_of(plain).read_bytes()) == [list(stamp), list(file_stamp(plain))]
+    except (OSError, ValueError, DataError):
         return False
 
 

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import itertools
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -93,7 +94,7 @@ class CSVRows:
     ):
         self.table, self.recipe, self.part = table, recipe, part
         self.num_threads, self.limit_bytes = max(1, num_threads), limit_bytes
-        self.learns_from = learns_from or self
+        self._learns_from = learns_from
         self.known_statistics = None
         self.shape, self.dtype = (len(recipe.words),), np.dtype(np.float32)
         self._reader = table.reader(recipe.columns)
@@ -122,10 +123,20 @@ class CSVRows:
         return CSVRows(self.table, recipe, part, self.num_threads, self.limit_bytes, learns_from, sizes)
 
     def renew(self) -> None:
-        """Forget what was parsed, and give its memory back: a copy, a forked child, a Sequence that was closed."""
-        num_slots = min(self.kept_chunks, 2 * MOST_WINDOW_CHUNKS, max(1, len(self.sizes)))
+        """Locks that nobody holds, and nothing parsed: new rows, a copy, a forked child."""
         self.settling = threading.RLock()  # held by a thread that does what must precede all reading
-        self._memory = ChunkMemory(self.rows, self.sizes, num_slots, self.shape, self.dtype)
+        self.forget()
+
+    def forget(self) -> None:
+        """Give the memory of what was parsed back."""
+        num_slots = min(self.kept_chunks, 2 * MOST_WINDOW_CHUNKS, max(1, len(self.sizes)))
+        parse = _parser(weakref.ref(self))  # no cycle: dropped rows leave their memory at once
+        self._memory = ChunkMemory(parse, self.sizes, num_slots, self.shape, self.dtype)
+
+    @property
+    def learns_from(self) -> "CSVRows":
+        """The rows whose means and codes these have."""
+        return self._learns_from or self
 
     @property
     def most_bytes(self) -> int:
@@ -230,3 +241,7 @@ class CSVRows:
         vars(self).update(state)
         self.renew()
         renewed_in_children(self)
+
+
+def _parser(rows: weakref.ref) -> Callable[[int], np.ndarray]:
+    return lambda chunk: rows().rows(chunk)

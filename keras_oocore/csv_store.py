@@ -11,9 +11,9 @@ import numpy as np
 
 from keras_oocore.csv_rows import CSVRows
 from keras_oocore.csv_statistics import ColumnStatistics
-from keras_oocore.errors import BusyError, DestinationError, SampleError
+from keras_oocore.errors import BusyError, DataError, DestinationError, SampleError
 from keras_oocore.files import write_whole
-from keras_oocore.packed_format import MISSING, RECORD
+from keras_oocore.packed_format import MISSING, StoreRecord
 from keras_oocore.packed_store import PackedStore
 from keras_oocore.packed_writer import PackedStoreWriter, shared_writer
 from keras_oocore.readers.csv_index import RecordIndex
@@ -59,7 +59,7 @@ def fingerprint(rows: CSVRows) -> dict:
         "null_values": list(table.null_values),
         "decimal": table.decimal,
         "on_bad_row": table.on_bad_row,
-        "columns": [[word.column.name, word.column.kind, word.column.format, word.role] for word in recipe.words],
+        "columns": [[*vars(word.column).values(), word.role] for word in recipe.words],
         "inputs": [[name, first, end] for name, (first, end, _) in recipe.inputs.items()],
         "missing": recipe.missing,
         "part": None if rows.part is None else vars(rows.part),
@@ -85,13 +85,17 @@ def converted(rows: CSVRows, directory: Path, overwrite: bool) -> StoredRows | N
     if store is None:
         try:
             with shared_writer(*arguments, overwrite) as writer:  # after an error or Ctrl-C, what is there counts
+                if overwrite:
+                    for name in STATISTICS.values():
+                        (directory / name).unlink(missing_ok=True)
                 settle(rows, directory)
                 rows.table.save_indexes(directory)
                 _fill(rows, writer)
                 store = writer.finish()
         except BusyError:
             warnings.warn(
-                f"{os.fspath(directory)!r} is being filled by another process; this one reads the files.", stacklevel=3
+                f"{os.fspath(directory)!r} is being filled by another process or thread; this one reads the files.",
+                stacklevel=3,
             )
             return None
     settle(rows, directory)
@@ -113,32 +117,49 @@ def _fill(rows: CSVRows, writer: PackedStoreWriter) -> None:
 def settle(rows: CSVRows, directory: Path | None) -> None:
     """Find the means and codes that the recipe waits for."""
     if rows.recipe.waits_for_statistics:
-        rows.recipe.learn(statistics(rows.learns_from, directory))
+        rows.recipe.learn(statistics(rows.learns_from, rows, directory))
 
 
-def statistics(rows: CSVRows, directory: Path | None) -> dict[str, ColumnStatistics]:
+def statistics(of: CSVRows, rows: CSVRows, directory: Path | None) -> dict[str, ColumnStatistics]:
     """Of every column that is used: as they are known, as the cache keeps them, or found in one pass over the files.
 
     Args:
-        rows: whose.
-        directory: of a cache, where they are kept once its store was begun; `None` without one.
+        of: whose.
+        rows: whose cache it is; the same, or those that learn from them.
+        directory: of the cache, where they are kept once its store was begun; `None` without one.
     """
-    path = None if directory is None else directory / STATISTICS[None if rows.part is None else rows.part.validation]
-    kept = None if path is None else _kept_statistics(rows, path)
-    if rows.known_statistics is None:
-        rows.known_statistics = kept
-    found = rows.statistics()
-    if path is not None and kept is None and (path.parent / RECORD).exists():
+    if directory is None:
+        return of.statistics()
+    path = directory / STATISTICS[None if of.part is None else of.part.validation]
+    if of.known_statistics is None:
+        of.known_statistics = _kept_statistics(of, path)
+    elif path.exists():
+        return of.known_statistics
+    is_kept, found = of.known_statistics is not None and path.exists(), of.statistics()
+    if not is_kept and _stores(rows, directory):
         columns = {name: of_column.as_json() for name, of_column in found.items()}
         with contextlib.suppress(DestinationError), write_whole(path) as file:  # a finished store may be read-only
-            file.write(json.dumps({"of": fingerprint(rows), "columns": columns}).encode())
+            file.write(json.dumps({"of": _as_json(fingerprint(of)), "columns": columns}).encode())
     return found
+
+
+def _stores(rows: CSVRows, directory: Path) -> bool:
+    """Whether the store in `directory` was begun, and is of these rows."""
+    try:
+        record = StoreRecord.load(directory)
+    except DataError:
+        return False
+    return record is not None and _as_json(record.fingerprint) == _as_json(fingerprint(rows))
+
+
+def _as_json(value: dict) -> dict:
+    return json.loads(json.dumps(value))
 
 
 def _kept_statistics(rows: CSVRows, path: Path) -> dict[str, ColumnStatistics] | None:
     try:
         kept = json.loads(path.read_bytes())
-        if kept["of"] != json.loads(json.dumps(fingerprint(rows))):
+        if kept["of"] != _as_json(fingerprint(rows)):
             return None
         columns = rows.recipe.columns
         return {column.name: ColumnStatistics.from_json(column, kept["columns"][column.name]) for column in columns}

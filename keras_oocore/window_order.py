@@ -5,7 +5,6 @@ window's. Every epoch draws other windows (blocks, then a buffer: Xu and others,
 """
 
 import bisect
-import functools
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -13,6 +12,7 @@ from concurrent.futures import Future
 import numpy as np
 
 from keras_oocore.epoch_order import permute
+from keras_oocore.forks import renewed_in_children
 
 KEPT_WINDOWS = 2  # the one in use, and the next
 
@@ -34,9 +34,14 @@ class WindowOrder:
     def __init__(self, sizes: tuple[int, ...], window_chunks: int, seed: int, shuffle: bool = True):
         self.sizes, self.window_chunks, self.seed, self.shuffle = sizes, window_chunks, seed, shuffle
         self._firsts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        self._plans = {}  # epoch -> its windows
+        self.renew()
+        renewed_in_children(self)
+
+    def renew(self) -> None:
+        """Nothing is being mixed: a new order, or one in a forked child, where nobody would finish it."""
         self._mixed = {}  # (epoch, window) -> Future of its samples, the latest last
         self._lock = threading.Lock()
-        self._windows = functools.lru_cache(maxsize=2)(self._windows_of)
 
     def samples(self, epoch: int, start: int, stop: int) -> np.ndarray:
         """The samples at positions `start` to `stop` of an epoch, as an `int64` array."""
@@ -79,8 +84,15 @@ class WindowOrder:
             yield window, starts[window], starts[window + 1]
             start = starts[window + 1]
 
-    def _windows_of(self, epoch: int) -> tuple[np.ndarray, list[int]]:
+    def _windows(self, epoch: int) -> tuple[np.ndarray, list[int]]:
         """The chunks in the order in which they come; the position at which each window begins, and where all end."""
+        plan = self._plans.get(epoch)
+        if plan is None:
+            plan = self._planned(epoch)
+            self._plans = {**dict(list(self._plans.items())[-1:]), epoch: plan}
+        return plan
+
+    def _planned(self, epoch: int) -> tuple[np.ndarray, list[int]]:
         num_chunks = len(self.sizes)
         chunks = np.arange(num_chunks)
         if self.shuffle:
@@ -95,22 +107,22 @@ class WindowOrder:
 
     def _samples_of(self, epoch: int, window: int) -> np.ndarray:
         """The samples of a window, mixed by the first thread that wants them."""
-        key = (epoch, window)
-        with self._lock:
-            mixed = self._mixed.pop(key, None)
-            is_mine = mixed is None
-            if is_mine:
-                mixed = Future()
-            self._mixed[key] = mixed
-            for oldest in list(self._mixed)[:-KEPT_WINDOWS]:
-                del self._mixed[oldest]
-        if is_mine:
-            try:
-                mixed.set_result(self._mix(epoch, window))
-            except BaseException as error:
-                with self._lock:
-                    self._mixed.pop(key, None)
-                mixed.set_exception(error)
+        key, own = (epoch, window), None
+        try:
+            with self._lock:
+                mixed = self._mixed.pop(key, None)
+                if mixed is None:
+                    mixed = own = Future()
+                self._mixed[key] = mixed
+                for oldest in list(self._mixed)[:-KEPT_WINDOWS]:
+                    del self._mixed[oldest]
+            if own is not None:
+                own.set_result(self._mix(epoch, window))
+        except BaseException as error:  # Ctrl-C too: nobody may wait for what nobody mixes
+            if own is not None and not own.done():
+                self._mixed.pop(key, None)
+                own.set_exception(error)
+            raise
         return mixed.result()
 
     def _mix(self, epoch: int, window: int) -> np.ndarray:

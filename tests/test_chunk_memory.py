@@ -1,11 +1,15 @@
 """Slots of parsed chunks: shared, bounded, given back."""
 
+import gc
+import linecache
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+from keras_oocore import chunk_memory
 from keras_oocore.chunk_memory import ChunkMemory
 
 ROWS = 5
@@ -88,8 +92,8 @@ def test_many_threads_and_few_slots(num_slots):
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(work, range(8)))
-    assert not memory._num_users.any()
-    assert not memory._parsing
+    assert not any(holder.slots for holder in memory._holders)
+    assert not memory._making
 
 
 def test_a_parse_that_fails_is_tried_again_and_its_slot_comes_back():
@@ -122,8 +126,8 @@ def test_a_parse_that_fails_fails_for_all_who_wait_and_leaves_no_slot_taken():
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(work, range(6)))
     assert len(failed) == 6
-    assert not memory._num_users.any()
-    assert not memory._parsing
+    assert not any(holder.slots for holder in memory._holders)
+    assert not memory._making
     source.failing = set()
     read(memory, 3, 4)
 
@@ -140,6 +144,47 @@ def test_an_interrupt_while_parsing_leaves_the_memory_usable():
         memory.read(np.array([2 * ROWS]), out)
     memory.read(np.array([2 * ROWS]), out)
     assert out.tolist() == [[2]]
+
+
+def interrupting(line):
+    """Traces: Ctrl-C comes at so many lines of chunk_memory.py after now.
+
+    Not where a `with` block ends: a lock is let go in the same instruction, and no signal comes in between.
+    """
+    left = [line]
+
+    def trace(frame, event, _):
+        if frame.f_code.co_filename != chunk_memory.__file__:
+            return None
+        if event == "line" and "with self._lock" not in linecache.getline(chunk_memory.__file__, frame.f_lineno):
+            left[0] -= 1
+            if left[0] == 0:
+                raise KeyboardInterrupt
+        return trace
+
+    return trace
+
+
+@pytest.mark.parametrize("num_slots", [1, 2, 4])
+def test_an_interrupt_at_any_line_leaves_the_rows_right_and_nobody_waiting(num_slots):
+    line = interrupted = 0
+    while line == interrupted:
+        line += 1
+        memory = memory_of(Source(), num_slots)
+        read(memory, 0, 1, 2)
+        sys.settrace(interrupting(line))
+        try:
+            memory.read(np.array([ROWS * 3, ROWS * 4 + 1, ROWS + 2]), np.empty((3, 1), np.float32))
+            memory.prepare([7])
+        except KeyboardInterrupt:
+            interrupted += 1
+        finally:
+            sys.settrace(None)
+        gc.collect()
+        for chunks in ((3, 4), (1, 2), (7,), (4, 3, 7)):
+            read(memory, *chunks)
+        assert not memory._making
+    assert line > 40
 
 
 def test_chunks_of_fewer_rows_and_of_none():
@@ -173,7 +218,7 @@ def test_what_cannot_be_prepared_is_an_error_to_those_who_read_it():
     read(memory, 5)
     with pytest.raises(ValueError, match="chunk 4"):
         read(memory, 4)
-    assert not memory._num_users.any()
+    assert not any(holder.slots for holder in memory._holders)
 
 
 def test_preparing_waits_for_nobody():

@@ -83,7 +83,7 @@ def flat(batches):
 @cached
 @pytest.mark.parametrize("chunk_bytes", [1, 100, 10_000])
 @pytest.mark.parametrize("batch_size", [1, 4, 50, 1000])
-@pytest.mark.parametrize("memory_limit", [None, 20_000])
+@pytest.mark.parametrize("memory_limit", [None, 48_000])
 def test_every_row_once_a_pass(make, cached, chunk_bytes, batch_size, memory_limit):
     sequence = make(chunk_bytes, cached, batch_size=batch_size, memory_limit=memory_limit)
     passes = [numbers(sequence) for _ in range(3)]
@@ -179,7 +179,7 @@ def test_any_batch_in_any_order_and_twice(make, max_queue_size):
     assert as_bytes(read_batches(sequence, asked)) == [expected[place] for place in (0, 1, 0, 2, 3, 3, 4, 1)]
 
 
-@pytest.mark.parametrize(("max_queue_size", "workers"), [(10, 2), (29, 1), (8, 3), (400, 2)])
+@pytest.mark.parametrize(("max_queue_size", "workers"), [(10, 2), (29, 1), (10, 3), (400, 2)])
 def test_batches_made_at_a_time_count_as_batches_in_flight(make, monkeypatch, max_queue_size, workers):
     leases = counted_leases(monkeypatch)
     sequence = make(batch_size=1, max_queue_size=max_queue_size, workers=workers)
@@ -191,21 +191,37 @@ def test_batches_made_at_a_time_count_as_batches_in_flight(make, monkeypatch, ma
     assert sequence._maker.batches_per_job > 1
 
 
-def test_a_transform_that_fails_fails_its_batches_and_no_others(make):
+def test_a_transform_that_fails_fails_its_batch_and_no_others(make):
     def fail_at_50(x, y, rng):
         if 50 in x:
             raise ValueError("no fifties")
         return x, y
 
     sequence = make(shuffle=False, transform=fail_at_50, max_queue_size=10)
-    together = sequence._maker.batches_per_job
+    assert sequence._maker.batches_per_job > 1
     failed = []
     for index in range(len(sequence)):
         try:
             assert sequence[index][0][0, 0] == 4 * index
         except ValueError:
             failed.append(index)
-    assert failed == [index for index in range(len(sequence)) if index // together == 12 // together]
+    assert failed == [12]
+    sequence.on_epoch_begin()
+    for index in range(12):
+        assert sequence[index][0][0, 0] == 4 * index
+    with pytest.raises(ValueError, match="no fifties"):
+        sequence[12]
+    assert sequence[13][0][0, 0] == 4 * 13
+
+
+def test_a_batch_that_is_kept_keeps_no_other(make):
+    kept = [batch for batch in make(batch_size=1)][::50]
+    assert all(len(np.frombuffer(x.base, np.uint8)) <= 8 for x, _ in kept)
+
+
+def test_an_order_that_does_not_depend_on_the_queue(make):
+    orders = [numbers(make(memory_limit=3000, max_queue_size=size)) for size in (1, 10, 100)]
+    assert orders[0] == orders[1] == orders[2]
 
 
 def test_rows_that_are_kept_stay_as_they_were(make):
@@ -556,10 +572,10 @@ def test_a_cache_of_a_changed_file_or_of_other_options(make, write):
 
 def test_memory_limit_bounds_rows_and_batches(make):
     with pytest.raises(
-        OptionError, match=r"`memory_limit` of 63 B holds less than two batches of 32 B. .*memory_limit=64 or"
+        OptionError, match=r"`memory_limit` of 191 B is too small: .*two take 64 B. .*memory_limit=192 or"
     ):
-        make(memory_limit=63)
-    assert make(memory_limit=64)._loader.max_ahead == 0
+        make(memory_limit=191)
+    assert make(memory_limit=192)._loader.max_ahead == 0
     sequence = make(memory_limit=5000, chunk_bytes=100)
     kept = sequence._rows._memory.memory.nbytes + 8 * len(sequence._rows._memory.memory)
     assert kept + (sequence._loader.max_ahead + 2) * sequence._maker.batch_bytes <= 5000

@@ -703,7 +703,7 @@ def test_two_processes_convert_at_once_and_the_first_is_killed(monkeypatch):
     )
     try:
         assert child.stdout.readline() == "half\n", child.stderr.read()
-        there = f"{os.path.abspath('cache')!r} is being filled by another process; this one reads the files."
+        there = f"{os.path.abspath('cache')!r} is being filled by another process or thread; this one reads the files."
         assert outcome_of(cache="cache", **options) == expected._replace(warnings=(there,))
         deadline = time.monotonic() + 20
         while not np.load("cache/rows.npy").any():  # until the disk has the first states

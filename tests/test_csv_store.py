@@ -67,6 +67,10 @@ def make(tmp_path, monkeypatch):
     return make
 
 
+def statistics_of(rows, directory):
+    return statistics(rows, rows, directory)
+
+
 def everything(rows):
     out = np.empty((len(rows), *rows.shape), rows.dtype)
     rows.read(np.arange(len(rows)), out)
@@ -154,11 +158,11 @@ def test_damaged_means_and_codes_are_found_again(make, tmp_path, damage):
 
 def test_statistics_are_kept_exactly(make, tmp_path, monkeypatch):
     store = tmp_path / "store"
-    found = statistics(make(), store)  # before the store: nothing is written
+    found = statistics_of(make(), store)  # before the store: nothing is written
     assert not store.exists()
     converted(make(), store, False)
     monkeypatch.setattr(CSVRows, "over_chunks", None)
-    kept = statistics(make(), store)
+    kept = statistics_of(make(), store)
     for name in ("a", "b", "city"):
         assert str(vars(kept[name])) == str(vars(found[name]))
 
@@ -167,11 +171,29 @@ def test_statistics_of_a_part_are_not_those_of_another(make, tmp_path):
     store = tmp_path / "store"
     training, validation = (make(part=Part(0.25, 0, is_validation)) for is_validation in (False, True))
     converted(training, store, False)
-    found = [statistics(rows, store)["a"].count for rows in (training, validation)]
-    again = [statistics(make(part=rows.part), store)["a"].count for rows in (training, validation)]
+    found = [statistics(of, training, store)["a"].count for of in (training, validation)]
+    again = [statistics(make(part=of.part), training, store)["a"].count for of in (training, validation)]
     assert again == found
     names = sorted(path.name for path in store.glob("stat*"))
     assert names == ["statistics-training.json", "statistics-validation.json"]
+
+
+def test_statistics_of_other_options_do_not_take_the_place_of_a_stores_own(make, tmp_path):
+    store = tmp_path / "store"
+    converted(make(), store, False)
+    kept = (store / KEPT).read_bytes()
+    statistics_of(make(missing="drop"), store)
+    assert (store / KEPT).read_bytes() == kept
+    path = tmp_path / "houses.csv"
+    path.write_text(path.read_text().replace("Rome", "Bonn"))
+    converted(make(), store, True)
+    assert b"Bonn" in (store / KEPT).read_bytes()
+
+
+def test_columns_in_another_order_are_other_rows(make, tmp_path):
+    converted(make(missing="nan"), tmp_path / "store", False)
+    with pytest.raises(DataError, match="stores other rows: columns was"):
+        converted(make(missing="nan", column_names=["b", "city", "a"]), tmp_path / "store", False)
 
 
 def test_a_cell_that_cannot_be_read_ends_the_conversion_and_what_is_there_counts(make, tmp_path):
@@ -230,7 +252,10 @@ def test_two_at_once_the_second_reads_the_files(make, tmp_path):
     try:
         with pytest.warns(UserWarning, match="is being filled") as caught:
             assert converted(make(), store, False) is None
-        assert str(caught[0].message) == f"{str(store)!r} is being filled by another process; this one reads the files."
+        assert (
+            str(caught[0].message)
+            == f"{str(store)!r} is being filled by another process or thread; this one reads the files."
+        )
     finally:
         process.kill()
         process.communicate(timeout=30)

@@ -4,7 +4,7 @@ import threading
 from typing import Any
 
 from keras_oocore.batch_loader import BatchLoader
-from keras_oocore.batch_maker import BatchMaker
+from keras_oocore.batch_maker import BatchMaker, Failure
 from keras_oocore.forks import renewed_in_children
 from keras_oocore.sequences.loading import HELD_BATCHES
 
@@ -22,48 +22,48 @@ class Batches:
 
     def __init__(self, maker: BatchMaker, num_workers: int, max_ahead: int):
         in_flight = max_ahead + HELD_BATCHES
-        if maker.recipe is not None:  # rows of a table
-            together = min(in_flight // (num_workers + HELD_BATCHES), MOST_TOGETHER_BYTES // maker.batch_bytes)
+        if maker.recipe is not None and num_workers:  # rows of a table
+            together = min(in_flight // (num_workers + HELD_BATCHES + 1), MOST_TOGETHER_BYTES // maker.batch_bytes)
             maker.make_together(max(1, together))
-        runs_in_flight = in_flight // maker.batches_per_job
-        maker.pool.keep = runs_in_flight
+        jobs_in_flight = in_flight // maker.batches_per_job
+        maker.pool.keep = jobs_in_flight
         self.maker, self.max_ahead = maker, max_ahead
-        self.loader = BatchLoader(maker.job, num_workers, runs_in_flight - HELD_BATCHES)
+        self.loader = BatchLoader(maker.job, num_workers, jobs_in_flight - HELD_BATCHES)
         self.renew()
         renewed_in_children(self)
 
     def renew(self) -> None:
         """A lock that nobody holds: in a copy, or a forked child."""
         self._lock = threading.Lock()
-        self._job, self._made = None, []  # number of the job made last, and its batches that nobody asked for yet
+        self._made = (None, [])  # number of the job made last, and its batches that nobody asked for yet
 
     def get(self, epoch: int, position: int) -> Any:
         """The batch at a position of an epoch's plan; the ones after it are started, those before it forgotten."""
-        job, place = self._place(epoch, position)
+        job_of_epoch, place = divmod(position, self.maker.batches_per_job)
+        number = epoch * self.maker.num_jobs + job_of_epoch
         if self.maker.batches_per_job == 1:
-            return self.loader.get(job)[0]
+            return self.loader.get(number)[0]
         with self._lock:
-            if self._job != job:
-                self._job, self._made = None, []
-                self._made = self.loader.get(job)
-                self._job = job
-            batch, self._made[place] = self._made[place], None
-        return self.load(epoch, position) if batch is None else batch  # asked for a second time
+            made_number, batches = self._made
+            if made_number != number:
+                self._made = (None, [])
+                batches = self.loader.get(number)
+                self._made = (number, batches)
+            batch, batches[place] = batches[place], None
+        if batch is None:  # asked for a second time
+            return self.load(epoch, position)
+        if isinstance(batch, Failure):
+            raise batch.error
+        return batch
 
     def load(self, epoch: int, position: int) -> Any:
         """The batch at a position of an epoch's plan, made now and before all others."""
-        job, place = self._place(epoch, position)
-        return self.loader.load(job)[place]
-
-    def _place(self, epoch: int, position: int) -> tuple[int, int]:
-        """The number of the job that makes the batch, and its place there."""
-        job_of_epoch, place = divmod(position, self.maker.batches_per_job)
-        return epoch * self.maker.num_jobs + job_of_epoch, place
+        return self.loader.run(self.maker.single, epoch, position)[0]
 
     def close(self) -> None:
         """End the threads and forget what was made. The next `get` starts anew."""
         self.loader.close()
-        self._job, self._made = None, []
+        self._made = (None, [])
         self.maker.pool.clear()
 
     def __reduce__(self):

@@ -23,7 +23,7 @@ from keras_oocore.memory import default_limit_bytes, format_bytes, parse_bytes
 from keras_oocore.readers.csv import NULL_VALUES, give_memory_back
 from keras_oocore.readers.csv_records import Dialect
 from keras_oocore.sequences.base import OutOfCoreSequence, shown
-from keras_oocore.sequences.loading import HELD_BATCHES, num_threads, positive
+from keras_oocore.sequences.loading import HELD_BATCHES, num_threads
 from keras_oocore.sequences.profile import Profile
 from keras_oocore.splits import as_seed
 
@@ -58,8 +58,8 @@ class CSVChunkSequence(OutOfCoreSequence):
         comment: the character that a line begins with that is none.
         on_bad_row: `"error"`, or `"skip"` for rows that cannot be read.
         shuffle: `True` for a new order every epoch: a global shuffle with `cache`; without, blocks of the files come in
-            random order and rows are mixed in a window of 64 blocks of 4 MB, or of as many as half of `memory_limit`
-            holds: another limit, another order. `False` for the files' order.
+            random order and rows are mixed in a window of 64 blocks of 4 MB, or of as many as a third of
+            `memory_limit` holds: another limit, another order. `False` for the files' order.
         seed: of the order and of `transform`; as in `ImageFolderSequence`.
         transform: as in `ImageFolderSequence`, called with `x` as it is: a matrix or a dictionary.
         last_batch: `"keep"` or `"drop"` one that is not full.
@@ -67,7 +67,8 @@ class CSVChunkSequence(OutOfCoreSequence):
             stopped; every epoch and every later run then reads rows at the speed of memory, in a truly random order.
         overwrite_cache: whether a cache of other options or files is made again.
         memory_limit: of all parsed rows and batches in flight, in bytes or as `"128MB"`; by default the smaller of
-            512 MB and a tenth of this machine's memory. Each thread takes about 20 MB on top to parse.
+            512 MB and a tenth of this machine's memory. Two blocks are kept whatever they take, and each thread takes
+            about 20 MB on top to parse.
         workers, use_multiprocessing: as in `ImageFolderSequence`.
         max_queue_size: batches made ahead of time; `None` for 10, or of small ones up to 256, in 4 MB.
 
@@ -134,7 +135,13 @@ class CSVChunkSequence(OutOfCoreSequence):
         batch_bytes = options.batch_size * 4 * len(recipe.words)
         if max_queue_size is None:
             max_queue_size = min(max(FEWEST_AHEAD, AHEAD_BYTES // batch_bytes), MOST_AHEAD)
-        batches_bytes = min(limit_bytes, (positive(max_queue_size, "max_queue_size") + HELD_BATCHES) * batch_bytes)
+        batches_bytes = limit_bytes // 3  # always: how many rows are mixed is not to depend on the queue
+        if batches_bytes < HELD_BATCHES * batch_bytes:
+            raise OptionError(
+                f"`memory_limit` of {format_bytes(limit_bytes)} is too small: a third of it is for batches, and two "
+                f"take {format_bytes(HELD_BATCHES * batch_bytes)}. Use a smaller batch_size, or "
+                f"memory_limit={3 * HELD_BATCHES * batch_bytes} or more."
+            )
         rows = CSVRows(table, recipe, None, threads, limit_bytes - batches_bytes)
         if on_bad_row == "skip" and rows.num_left_out:
             number = rows.num_left_out
@@ -252,7 +259,7 @@ class CSVChunkSequence(OutOfCoreSequence):
     def close(self) -> None:
         """End the loading threads and give memory back; reading again starts them again."""
         super().close()
-        self._rows.renew()
+        self._rows.forget()
         give_memory_back()
 
     def save_index(self) -> None:
@@ -310,7 +317,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         if name not in recipe.inputs:
             raise OptionError(f"`name` should be one of {list(recipe.inputs)}. Received: name={name!r}")
         first, end, _ = recipe.inputs[name]
-        found = statistics(self._rows.learns_from, self._cache)
+        found = statistics(self._rows.learns_from, self._rows, self._cache)
         numbers = [
             None if word.is_code or word.role == "missing" else found[word.column.name]
             for word in recipe.words[first:end]
@@ -333,7 +340,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         rows = self._rows
         left_out = f", {rows.num_left_out:,} left out" if rows.num_left_out else ""
         headline = f"{self.num_rows:,} rows{left_out}, {len(self.columns):,} columns, from {listed(rows.table.paths)}"
-        return summary(headline, statistics(rows, self._cache).values(), max_columns)
+        return summary(headline, statistics(rows, rows, self._cache).values(), max_columns)
 
     def __repr__(self) -> str:
         recipe, options, max_ahead = self._rows.recipe, self._maker.options, self._batches.max_ahead
