@@ -32,7 +32,7 @@ def cached(samples: FileSamples, directory: str | os.PathLike, keep_errors: bool
         keep_errors: whether a file that cannot be read is noted in the store.
         overwrite: whether a store that is there is made again.
     """
-    directory = Path(os.path.abspath(directory))
+    directory = Path(os.path.abspath(os.path.expanduser(directory)))
     keep_beside = functools.partial(keep_manifest, samples.manifest, directory)
     return CachedSamples(samples, directory, fingerprint(samples), keep_errors, overwrite, keep_beside)
 
@@ -83,7 +83,7 @@ def open_samples(directory: str | os.PathLike) -> tuple[PackedSamples, Manifest]
     Raises:
         DataError: when there is none, or it is unfinished or damaged.
     """
-    directory = Path(os.path.abspath(directory))
+    directory = Path(os.path.abspath(os.path.expanduser(directory)))
     if not (directory / RECORD).exists() and (stores := _stores_within(directory)):
         raise DataError(f"{str(directory)!r} holds a packed store of each subset; open one: {', '.join(stores)}")
     store, manifest = PackedStore(directory), Manifest.load(directory)

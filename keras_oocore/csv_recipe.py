@@ -8,7 +8,7 @@ import copy
 import dataclasses
 import numbers
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class Recipe:
 
     Args:
         table: whose columns these are.
-        target: name or names.
+        target: name or names; `None` for rows without an answer.
         features: names; a dictionary of lists of names, for models of several inputs; `None` for all other columns.
         sample_weight: name of a column, or `None`.
         categorical: columns whose cells are names, also when they look like numbers.
@@ -79,7 +79,7 @@ class Recipe:
     def __init__(
         self,
         table: CSVTable,
-        target: str | Sequence[str],
+        target: str | Sequence[str] | None,
         features: Sequence[str] | Mapping[str, Sequence[str]] | None,
         sample_weight: str | None,
         categorical: Sequence[str],
@@ -90,7 +90,11 @@ class Recipe:
             table.column(name, "categorical").name: "string" for name in _as_names(categorical, "categorical")
         }
         self._table = table
-        self.targets = _as_names(target, "target")
+        if not isinstance(indicator, bool):
+            raise OptionError(
+                f"`indicator` should be True or False, for all numbers. Received: indicator={indicator!r}"
+            )
+        self.targets = [] if target is None else _as_names(target, "target")
         self.one_target = isinstance(target, str)
         self.missing = self._checked_missing(missing)
         used = {self._column(name, "target").name for name in self.targets}
@@ -108,7 +112,10 @@ class Recipe:
         self._warn_of_leak()
         self.first_target = len(self.words)
         self.words += [Word(self._column(name, "target"), "target") for name in self.targets]
-        self._require_targets_of_one_kind()
+        if target is not None:
+            self._require_targets_of_one_kind()
+        elif sample_weight is not None:
+            raise OptionError("`sample_weight` wants a `target`. Received: target=None")
         self.has_weight = sample_weight is not None
         if self.has_weight:
             self.words.append(Word(self._numbers(sample_weight, "sample_weight"), "weight"))
@@ -193,7 +200,7 @@ class Recipe:
         return rows
 
     def parts(self, rows: np.ndarray) -> tuple:
-        """`(x, y, sample_weight)` of rows: views of them. Weights are `None` without a column of them.
+        """`(x, y, sample_weight)` of rows: views of them. Targets and weights are `None` where there are none.
 
         `x` is `float32` `(batch, features)`, or a dictionary of such, `int32` where all of an input are codes. `y` is
         `float32`, or the `int32` index of a class, of shape `(batch,)` for one target and `(batch, targets)` otherwise.
@@ -201,6 +208,8 @@ class Recipe:
         inputs = {name: rows[:, first:end].view(dtype) for name, (first, end, dtype) in self.inputs.items()}
         x = inputs.get(None, inputs)
         end = self.first_target + len(self.targets)
+        if not self.targets:
+            return x, None, None
         y = rows[:, self.first_target : end]
         if self.words[self.first_target].is_code:
             y = y.view(np.int32)
@@ -243,6 +252,8 @@ class Recipe:
             raise OptionError(f"Several targets should all be text, or all numbers. Received: {kinds}")
 
     def _numbers(self, name: str, argument: str) -> Column:
+        if not isinstance(name, str):
+            raise OptionError(f"`{argument}` should be the name of a column. Received: {name!r}")
         column = self._column(name, argument)
         if column.kind == "string":
             raise OptionError(f"`{argument}` should be a column of numbers. Received: {name!r}, which holds text")
@@ -361,6 +372,7 @@ def _warn_of_loss(name: str, loss: str) -> None:
 def _as_names(names: str | Sequence[str], argument: str) -> list[str]:
     if isinstance(names, str):
         return [names]
-    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+    several = list(names) if isinstance(names, Iterable) else [names]  # a DataFrame's `columns` too
+    if not all(isinstance(name, str) for name in several):
         raise OptionError(f"`{argument}` should be the name of a column, or a list of names. Received: {names!r}")
-    return list(names)
+    return several

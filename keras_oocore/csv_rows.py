@@ -155,7 +155,24 @@ class CSVRows:
     def name(self, sample: int) -> str:
         """File, row and line."""
         chunk = int(np.searchsorted(self.starts, sample, side="right")) - 1
-        return self.table.where(chunk, int(self._cells(chunk).rows[sample - self.starts[chunk]]))
+        return self.table.where(chunk, int(self._rows_in(chunk)[sample - self.starts[chunk]]))
+
+    def row_numbers(self) -> np.ndarray:
+        """Which of the table's rows these are, `int64` of shape `(len(self),)`; gone through where some may lack."""
+        chunks = list(range(self.table.num_chunks))
+        parts = self.over_chunks(self._rows_in, "counting rows") if self._may_lack_rows else map(self._rows_in, chunks)
+        return np.concatenate([self.table.rows[chunk] + part for chunk, part in zip(chunks, parts)]).astype(np.int64)
+
+    @property
+    def _may_lack_rows(self) -> bool:
+        return self.table.on_bad_row == "skip" or self.recipe.missing == "drop"
+
+    def _rows_in(self, chunk: int) -> np.ndarray:
+        """Which rows of a chunk count."""
+        if self._may_lack_rows:
+            return self._cells(chunk).rows
+        first, end = self.table.rows[chunk : chunk + 2].tolist()
+        return np.arange(end - first) if self.part is None else np.flatnonzero(self.part.mask(chunk, first, end))
 
     def order(self, shuffle: bool, seed: int) -> WindowOrder:
         """A new order every epoch: as many chunks are mixed as may be kept twice, those in use and those to come."""
@@ -187,7 +204,7 @@ class CSVRows:
 
     def _counted_sizes(self) -> list[int]:
         """How many rows of each chunk count; known without reading them, unless some may be left out."""
-        if self.table.on_bad_row == "skip" or self.recipe.missing == "drop":
+        if self._may_lack_rows:
             return list(self.over_chunks(lambda chunk: len(self._cells(chunk).rows), "counting rows"))
         ends = self.table.rows.tolist()
         if self.part is None:

@@ -6,6 +6,7 @@ Nothing is guessed while a model trains: kinds are settled here, from cells spre
 import contextlib
 import glob
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,16 @@ from keras_oocore.class_folders import did_you_mean
 from keras_oocore.csv_gzip import gunzipped, is_gzip
 from keras_oocore.errors import DataError, OptionError
 from keras_oocore.progress import QUIET_SECONDS, tqdm
-from keras_oocore.readers.csv import NULL_VALUES, Cells, Column, CSVReader, looks_like, num_cells, require_pyarrow
+from keras_oocore.readers.csv import (
+    NULL_VALUES,
+    Cells,
+    Column,
+    CSVReader,
+    looks_like,
+    null_texts,
+    num_cells,
+    require_pyarrow,
+)
 from keras_oocore.readers.csv_records import CHUNK_BYTES, Dialect, RecordIndex, index_records, locate
 
 SAMPLED_PLACES = 8  # of the table, to tell what kind its columns are
@@ -78,8 +88,13 @@ class CSVTable:
     ):
         require_pyarrow()
         self.paths = _paths(data)
-        self.dialect, self.null_values, self.decimal, self.on_bad_row = dialect, null_values, decimal, on_bad_row
-        CSVReader(0, [], null_values, decimal, on_bad_row)  # refuses options before the files are gone through
+        self.dialect, self.null_values, self.decimal, self.on_bad_row = (
+            dialect,
+            null_texts(null_values),
+            decimal,
+            on_bad_row,
+        )
+        CSVReader(0, [], self.null_values, decimal, on_bad_row)  # refuses options before the files are gone through
         self.indexes = []
         for number, path in enumerate(self.paths):
             if cache is not None and is_gzip(path):
@@ -183,7 +198,9 @@ def listed(names: Iterable[str]) -> str:
 def _paths(data) -> list[str]:
     several = [data] if isinstance(data, str | os.PathLike) else data
     try:
-        paths = [path for pattern in several for path in _matching(os.fspath(pattern))]
+        if hasattr(data, "columns") or hasattr(data, "read"):  # a table in memory, an open file
+            raise TypeError
+        paths = [path for pattern in several for path in _matching(os.path.expanduser(pattern))]
     except TypeError:
         raise OptionError(f"`data` should be a path, a pattern or a list of them. Received: {data!r}") from None
     if not paths:
@@ -241,11 +258,23 @@ def _names(indexes: list[RecordIndex], column_names: Sequence[str] | None) -> li
         names = [f"column_{position}" for position in range(num_columns)]
     else:
         names = [name or f"Unnamed: {position}" for position, name in enumerate(_stripped(first))]
+    if first.header is not None and all(map(_is_number, names if column_names is None else _stripped(first))):
+        warnings.warn(
+            f"{first.path}: the header holds numbers only, and is no row. If it is one: header=False", stacklevel=5
+        )
     name, times = Counter(names).most_common(1)[0]
     if times > 1:
         where = "`column_names` has" if column_names is not None else f"{first.path}: the header has"
         raise DataError(f"{where} {name!r} {times} times. Pass column_names=[...] with a name of its own for each.")
     return names
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _stripped(index: RecordIndex) -> list[str]:
@@ -287,6 +316,9 @@ def _given_kinds(dtypes: Mapping[str, object], names: list[str]) -> dict[str, tu
                 kind = "" if dtype is None else np.dtype(dtype).kind
             except TypeError:
                 kind = ""
+            if kind in ("U", "S", "O"):
+                kinds[name] = ("string", None)
+                continue
             if kind not in "biuf" or not kind:
                 raise OptionError(
                     "`dtypes` should give a type of numbers, 'bool', 'string', or a format of dates: '%Y-%m-%d'. "

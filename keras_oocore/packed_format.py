@@ -151,15 +151,14 @@ def checked_fields(fields: Mapping[str, tuple]) -> dict[str, tuple[tuple[int, ..
 
 
 def require_own_folder(directory: Path) -> None:
-    """Raise when a new store in `directory` would lie among somebody else's files.
+    """Raise when a new store in `directory` would lie among somebody else's files; beside other stores it may.
 
     Raises:
         DestinationError: which names some of them.
     """
     try:
-        others = sorted(
-            entry for entry in os.listdir(directory) if not entry.startswith(TEMPORARY_PREFIX) and entry != GUNZIPPED
-        )
+        entries = [entry for entry in os.listdir(directory) if not entry.startswith(TEMPORARY_PREFIX)]
+        others = sorted(entry for entry in entries if entry != GUNZIPPED and not (directory / entry / RECORD).exists())
     except FileNotFoundError:
         return
     except OSError as error:

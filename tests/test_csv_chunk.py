@@ -457,6 +457,59 @@ def test_columns_rows_and_the_repr(make):
     )
 
 
+def test_rows_without_an_answer(make):
+    sequence = make(target=None, features={"n": ["x"], "c": ["city"]}, shuffle=False, batch_size=50)
+    batches = list(sequence)
+    assert [set(batch) for batch in batches] == [{"n", "c"}] * 3
+    assert np.concatenate([batch["n"] for batch in batches])[:, 0].tolist() == list(range(NUM_ROWS))
+    assert sequence.class_names is None
+    assert "no target" in repr(sequence)
+    inputs = keras.Input((1,))
+    model = keras.Model(inputs, keras.layers.Rescaling(2.0)(inputs))
+    rows = make(target=None, shuffle=False, batch_size=50)
+    assert model.predict(rows, verbose=0)[:, 0].tolist() == [2.0 * i for i in range(NUM_ROWS)]
+    with pytest.raises(OptionError, match="`sample_weight` wants a `target`"):
+        make(target=None, sample_weight="y")
+
+
+@cached
+@pytest.mark.parametrize("missing", ["error", "drop"])
+def test_row_numbers_are_those_of_the_files(make, write, cached, missing):
+    for part in range(3):
+        lines = [f"{i if i % 7 or missing == 'error' else ''},{2 * i}\n" for i in range(40 * part, 40 * part + 40)]
+        write("x,y\n" + "".join(lines), f"part-{part}.csv")
+    whole = make(data="part-*.csv", cached=cached, missing=missing)
+    for rows in (whole, *whole.split(0.25)):
+        numbers = {
+            sample: int(y) // 2
+            for index in range(len(rows))
+            for sample, y in zip(rows.samples_of(index).tolist(), rows[index][1])
+        }
+        assert rows.row_numbers.tolist() == [numbers[sample] for sample in range(len(numbers))]
+        assert rows.row_numbers.dtype == np.int64
+
+
+def test_a_home_folder(make, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    list(make(data="~/houses.csv", cache="~/kept"))
+    assert (tmp_path / "kept" / "store.json").exists()
+
+
+def test_the_whole_is_stored_beside_its_parts(make, tmp_path):
+    whole = make(cached=True)
+    train, _ = whole.split(0.25)
+    list(train)
+    assert sorted(flat(numbers(whole))) == list(range(NUM_ROWS))
+
+
+def test_profile_counts_the_parsing(make, capsys):
+    profile = make(batch_size=10, workers=1).profile()
+    assert profile.seconds_per_batch["parsing"] > 0
+    assert profile.num_samples == NUM_ROWS
+    assert "Parsing takes" in str(profile)
+    assert "parsing" not in make(batch_size=10, cached=True).profile(5).seconds_per_batch
+
+
 def test_vocabulary_and_classes(make):
     assert make(features=["city"]).vocabulary("city") == ["Rome", "Oslo"]
     assert make(target="city").class_names == ["Oslo", "Rome"]

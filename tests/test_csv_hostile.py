@@ -167,7 +167,16 @@ CASES = [
     ("duplicate names, given others", "x,x,y\n1,3,2\n", dict(column_names=["x", "z", "y"]), Rows([[1, 3]], [2])),
     ("empty name", ",y\n1,2\n", dict(features=["Unnamed: 0"]), ONE_ROW),
     ("padded names", " x ,\ty\n1,2\n", dict(features=["x"]), ONE_ROW),
-    ("names that are numbers", "1,2\n1,2\n", dict(target="2"), ONE_ROW),
+    ("names that are numbers", "1,2\n1,2\n", dict(target="2"),
+     Rows([1], [2], ("houses.csv: the header holds numbers only, and is no row. If it is one: header=False",))),
+    ("1,180 with a sign", "x,y\n$1180,2\n", TEXT,
+     Rows(["$1180"], [2], ("Column 'x' is taken for text, though its cells look like numbers, such as '$1180'. "
+                           "Fix: write them without signs, or categorical=['x'].",))),
+    ("a date as a name", "x,y\n2014-10-13,2\n", TEXT,
+     Rows(["2014-10-13"], [2], ("Column 'x' is taken for text, though its cells look like dates, such as '2014-10-13'. "
+                                "Fix: in dtypes the format, such as '%Y-%m-%d', or categorical=['x'].",))),
+    ("null values and the usual ones", "x,y\nN/K,2\n,2\n", dict(null_values=[..., "N/K"], missing="nan"),
+     Rows([None, None], [2, 2])),
     ("newline in a name", '"a\nb",y\n1,2\n', dict(features=["a\nb"]), ONE_ROW),
     ("newline in a name, and an error", '"a\nb",y\n' + "1,2\n" * 9 + "k,2\n", {},
      Fails("houses.csv: row 9 (line 12), column 'a\\nb' (#0): cannot read 'k' as float32. "

@@ -136,7 +136,9 @@ def test_kinds_that_are_given(write):
     assert error_of("a.csv", dtypes={"A": "string"}, error=OptionError) == (
         "`dtypes` names a column that does not exist: 'A'. Did you mean 'a'?"
     )
-    for dtype in ("date", "datetime64[s]", "object", None, "U3"):
+    for text in ("string", "str", str, "object", "U3"):
+        assert kinds(CSVTable("a.csv", Dialect(), dtypes={"a": text}))["a"] == "string"
+    for dtype in ("date", "datetime64[s]", None):
         message = error_of("a.csv", dtypes={"a": dtype}, error=OptionError)
         assert message.endswith(f"Received: dtypes={{'a': {dtype!r}}}")
 

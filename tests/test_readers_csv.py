@@ -338,7 +338,8 @@ def test_kinds():
     assert kind("True", "0", "yes") == ("bool", [])
     assert kind("0", "1") == ("float32", [])
     assert kind("1", "x", "y", "z", "z") == ("string", [])
-    assert kind("20141013T000000") == ("string", [])
+    dates = "taken for text, though its cells look like dates, such as '20141013T000000'"
+    assert kind("20141013T000000") == ("string", [f"{dates}. Fix: in dtypes the format, such as '%Y-%m-%d'"])
     assert kind("1,5", decimal=",") == ("float32", [])
     looks = "taken for text, though its cells look like numbers, such as"
     assert kind("1,5", "2") == ("string", [f"{looks} '1,5'. Fix: decimal=','"])

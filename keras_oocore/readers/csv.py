@@ -41,6 +41,7 @@ LARGEST_EXACT = 2**24  # integer that float32 and all before it hold
 SAMPLED_BYTES = 2**16  # in one place, to tell what kind columns are
 PLAIN_DATE, PLAIN_TIME = {"%Y", "%m", "%d"}, {"%H", "%M", "%S"}  # what pyarrow reads as Python does
 SHOWN_CHARACTERS = 40
+DATE = r"^(\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{4}|\d{8}T\d{6}$)"  # as many write them
 MOST_OTHERS = 0.75  # cells of text beside which numbers are still worth a word
 
 
@@ -317,6 +318,12 @@ def _may_be_numbers(texts, values, decimal: str) -> list[str]:
     other = "," if decimal == "." else "."
     example = _shortened(others[0].as_py())
     looks = f"taken for text, though its cells look like numbers, such as {example!r}. Fix: "
+    signs = pc.replace_substring_regex(others, r"[$€£%\s]", "")
+    if not _as_numbers(signs, decimal).null_count:
+        return [f"{looks}write them without signs"]
+    if pc.all(pc.match_substring_regex(others, DATE)).as_py():
+        dates = f"taken for text, though its cells look like dates, such as {example!r}"
+        return [f"{dates}. Fix: in dtypes the format, such as '%Y-%m-%d'"]
     thousands = rf"^[+-]?\d{{1,3}}({re.escape(other)}\d{{3}})+({re.escape(decimal)}\d*)?$"
     if pc.all(pc.match_substring_regex(others, thousands)).as_py():
         return [f"{looks}write them without the {other!r} between thousands"]
@@ -372,6 +379,17 @@ def counted(cells) -> dict:
 def distinct(cells) -> np.ndarray:
     """The different numbers, `float64`, missing cells left out; in no particular order."""
     return pc.unique(cells.drop_null()).to_numpy(zero_copy_only=False)
+
+
+def null_texts(null_values: Sequence) -> Sequence[str]:
+    """The same texts, with the usual ones in place of `...`.
+
+    >>> null_texts([..., "-"])[-2:], null_texts(["-"])
+    (['None', '-'], ['-'])
+    """
+    if not isinstance(null_values, list | tuple) or ... not in null_values:
+        return null_values
+    return [text for value in null_values for text in (NULL_VALUES if value is ... else [value])]
 
 
 def give_memory_back() -> None:

@@ -25,7 +25,7 @@ from keras_oocore.readers.cached import CachedSamples
 from keras_oocore.readers.file_samples import FileSamples
 from keras_oocore.sequences.batches import Batches
 from keras_oocore.sequences.loading import HELD_BATCHES, batches_ahead, num_threads, positive
-from keras_oocore.sequences.profile import Profile, measure
+from keras_oocore.sequences.profile import WARM_UP_BATCHES, Profile, measure
 from keras_oocore.window_order import WindowOrder
 
 
@@ -232,9 +232,13 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         Raises:
             OptionError: when `num_batches` is not a positive integer.
         """
+        return self._profiled(num_batches, WARM_UP_BATCHES)
+
+    def _profiled(self, num_batches: int, warm_up: int) -> Profile:
         num_batches = positive(num_batches, "num_batches")
         self._loader.close()  # what it made ahead would count against `memory_limit`; it is made again when asked for
-        profile = measure(self._batches, self.max_queue_size, num_threads(None), self._pass.number, num_batches)
+        epoch, num_cores = self._pass.number, num_threads(None)
+        profile = measure(self._batches, self.max_queue_size, num_cores, epoch, num_batches, warm_up)
         print(profile)
         return profile
 

@@ -1,6 +1,7 @@
 """Batches of the rows of CSV files of any size."""
 
 import dataclasses
+import math
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ from keras_oocore.sequences.base import OutOfCoreSequence, shown
 from keras_oocore.sequences.loading import HELD_BATCHES, num_threads
 from keras_oocore.sequences.profile import Profile
 from keras_oocore.splits import as_seed
+from keras_oocore.window_order import WindowOrder
 
 TRAINING, VALIDATION = "training", "validation"  # folders of the cache
 FEWEST_AHEAD, MOST_AHEAD, AHEAD_BYTES = 10, 256, 4 * 2**20  # batches: as many as in Keras, more of small ones
@@ -37,7 +39,9 @@ class CSVChunkSequence(OutOfCoreSequence):
     Args:
         data: a path; a pattern such as `"part-*.csv"`; or a list of paths. All files have the same columns. Files
             that are compressed with gzip want a `cache`, where their text is unpacked once, and stays.
-        target: the column to be predicted, or a list of columns. A column of text gives classes, `class_names`.
+        target: the column to be predicted, and `y` has shape `(batch,)`; or a list of columns, and it has shape
+            `(batch, columns)`; `None` for rows to predict, and batches are `x` alone. Of text, `y` is the index of a
+            class, `class_names`.
         features: columns; a dictionary of lists of columns, for models of several inputs; `None` for all others.
         batch_size: rows in a batch.
         sample_weight: a column of weights.
@@ -49,6 +53,7 @@ class CSVChunkSequence(OutOfCoreSequence):
             its row is left out; `{column: value}`: the value does, and in other columns it is an error.
         indicator: whether a 1 or 0 for "was missing" follows, for every feature that is a number.
         null_values: texts that stand for a missing cell; in a column of text only where they are not between quotes.
+            `...` among them stands for the usual ones.
         header: whether the first row has the names of the columns.
         column_names: names to use in place of the header's.
         delimiter: between cells.
@@ -90,7 +95,7 @@ class CSVChunkSequence(OutOfCoreSequence):
     def __init__(
         self,
         data: str | os.PathLike | Sequence[str | os.PathLike],
-        target: str | Sequence[str],
+        target: str | Sequence[str] | None,
         features: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
         batch_size: int = 100,
         sample_weight: str | None = None,
@@ -123,7 +128,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         options = BatchOptions(
             batch_size=batch_size, shuffle=shuffle, seed=as_seed(seed), transform=transform, last_batch=last_batch
         )
-        cache = None if cache is None else Path(os.path.abspath(cache))
+        cache = None if cache is None else Path(os.path.abspath(os.path.expanduser(cache)))
         kept_in = [] if cache is None else [cache, cache / TRAINING]
         dialect = Dialect(delimiter, encoding, header, skip_rows, comment)
         threads = num_threads(workers)
@@ -243,10 +248,20 @@ class CSVChunkSequence(OutOfCoreSequence):
         sequence._serve(rows, options, cache, self._overwrite_cache, **self._loading)
         return sequence
 
-    def profile(self, num_batches: int = 50) -> Profile:
-        """As in `ImageFolderSequence`; means, codes and the cache are made first, and not counted."""
+    def profile(self, num_batches: int | None = None) -> Profile:
+        """As in `ImageFolderSequence`; means, codes and the cache are made first, and not counted.
+
+        Args:
+            num_batches: `None` for 50 from a cache, and without one for as many as a window of blocks holds: all of it
+                is parsed for the first of them.
+        """
         self._get_ready()
-        return super().profile(num_batches)
+        if not isinstance(self._maker.order, WindowOrder):
+            return super().profile(50 if num_batches is None else num_batches)
+        self.close()  # what was parsed is parsed again
+        rows = sum(self._rows.sizes) * self._maker.order.window_chunks / max(1, len(self._rows.sizes))
+        wanted = min(len(self), math.ceil(rows / self.batch_size)) if num_batches is None else num_batches
+        return self._profiled(wanted, warm_up=0)
 
     def pack(self, directory: str | os.PathLike, overwrite: bool = False) -> Path:
         """Not for CSV files, whose rows are stored by `cache=`.
@@ -283,8 +298,27 @@ class CSVChunkSequence(OutOfCoreSequence):
         return len(self._rows)
 
     @property
+    def row_numbers(self) -> np.ndarray:
+        """Which rows of the files these are, `int64` `(num_rows,)`: counted from 0, over all files, without headers.
+
+        In the order of the samples: with `shuffle=False`, as the second part of `split` has it, row i of `predict`
+        belongs to row `row_numbers[i]`. Rows that a quote spoils are no rows.
+
+        >>> import tempfile
+        >>> path = f"{tempfile.mkdtemp()}/houses.csv"
+        >>> with open(path, "w") as file:
+        ...     _ = file.write("sqft,price\n" + "".join(f"{100 * i},{i}\n" for i in range(10)))
+        >>> _, val = CSVChunkSequence(path, target="price").split(validation_split=0.3, seed=1)
+        >>> val.row_numbers
+        array([4, 6, 8])
+        """
+        return self._rows.row_numbers()
+
+    @property
     def class_names(self) -> list[str] | None:
-        """The classes of a target of text, in the order of their indices."""
+        """The classes of a target of text, in the order of their indices; of several targets, the first one's."""
+        if not self._rows.recipe.targets:
+            return None
         word = self._rows.recipe.words[self._rows.recipe.first_target]
         return self.vocabulary(word.column.name) if word.is_code else None
 
@@ -357,7 +391,7 @@ class CSVChunkSequence(OutOfCoreSequence):
             [
                 f"<{type(self).__name__}: {rows} from {listed(self._rows.table.paths)}",
                 f"{batches} of {self.batch_size}, {'shuffled' if options.shuffle else 'in order'}, seed={self.seed}",
-                f"{', '.join(inputs)}, target {listed(recipe.targets)}",
+                f"{', '.join(inputs)}, {f'target {listed(recipe.targets)}' if recipe.targets else 'no target'}",
                 *([] if self._cache is None else [f"cache {shown(self._cache)!r}"]),
                 f"{self.num_workers} threads, {max_ahead} batches ahead, "
                 f"{format_bytes(size_bytes)} in flight{parsed} at most>",

@@ -111,15 +111,18 @@ class Profile:
         )
 
 
-def measure(batches: Batches, max_queue_size: int, num_cores: int, epoch: int, num_batches: int) -> Profile:
+def measure(
+    batches: Batches, max_queue_size: int, num_cores: int, epoch: int, num_batches: int, warm_up: int
+) -> Profile:
     """Make batches as `batches` would, apart from it, as fast as they come.
 
     Args:
         batches: whose maker, number of threads, and of batches ahead, are used.
         max_queue_size: that the Sequence was given.
         num_cores: of this machine.
-        epoch: of the first batch; the first few warm up and are not counted.
+        epoch: of the first batch.
         num_batches: how many are counted; a few more where several are made at a time.
+        warm_up: how many come first and are not counted.
     """
     maker, loader = batches.maker, batches.loader
     settings = Settings(
@@ -138,7 +141,7 @@ def measure(batches: Batches, max_queue_size: int, num_cores: int, epoch: int, n
     )
     stopwatch = Stopwatch()
     first = epoch * maker.num_jobs
-    warm_up, num_jobs = (-(-number // maker.batches_per_job) for number in (WARM_UP_BATCHES, num_batches))
+    warm_up, num_jobs = (-(-number // maker.batches_per_job) for number in (warm_up, num_batches))
     counted = range(first + warm_up, first + warm_up + num_jobs)
 
     def make_job(number: int):
