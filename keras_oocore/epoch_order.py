@@ -15,6 +15,7 @@ ROUNDS = 8
 SPLIT_EPOCH = 2**63  # one that no training reaches
 MIN_HALF_BITS = 3  # with 2, orders of five or six samples were not equally likely (chi-square over 20,000 epochs)
 BLOCK_POSITIONS = 2**15  # computed at once, so that numpy's cost a call is spread over many batches
+MANY_POSITIONS = 2**12  # at once: worked out for themselves, so that threads share no work and wait for none
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class EpochOrder:
         """The samples at positions `start` to `stop` of an epoch, as an `int64` array."""
         if not self.shuffle:
             return np.arange(start, stop)
+        if stop - start >= MANY_POSITIONS:
+            return _drawn(self, epoch, np.arange(start, stop))
         parts = []
         for block in range(start // BLOCK_POSITIONS, -(-stop // BLOCK_POSITIONS)):
             first = block * BLOCK_POSITIONS
@@ -60,12 +63,15 @@ class EpochOrder:
 @functools.lru_cache(maxsize=16)
 def _shuffled(order: EpochOrder, epoch: int, block: int) -> np.ndarray:
     positions = np.arange(block * BLOCK_POSITIONS, min((block + 1) * BLOCK_POSITIONS, order.num_samples))
-    if order.shuffle == "block":
-        samples = shuffle_blocks(positions, order.num_samples, order.block_size, order.seed, epoch)
-    else:
-        samples = permute(positions, order.num_samples, order.seed, epoch)
+    samples = _drawn(order, epoch, positions)
     samples.flags.writeable = False
     return samples
+
+
+def _drawn(order: EpochOrder, epoch: int, positions: np.ndarray) -> np.ndarray:
+    if order.shuffle == "block":
+        return shuffle_blocks(positions, order.num_samples, order.block_size, order.seed, epoch)
+    return permute(positions, order.num_samples, order.seed, epoch)
 
 
 def permute(positions: np.ndarray, num_samples: int, seed: int, epoch: int) -> np.ndarray:

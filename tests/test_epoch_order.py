@@ -212,3 +212,11 @@ def test_a_bad_seed_is_refused(seed):
 def test_a_bad_shuffle_is_refused(shuffle):
     with pytest.raises(OptionError, match=r'`shuffle` should be True, False or "block". Received: shuffle='):
         EpochOrder(10, shuffle, 0)
+
+
+@pytest.mark.parametrize("shuffle", [True, "block"])
+def test_many_positions_at_once_are_those_of_few(shuffle):
+    order = EpochOrder(100_003, shuffle, seed=3, block_size=7)
+    for start, stop in ((0, 100_003), (30_000, 70_000), (95_000, 100_003)):
+        few = np.concatenate([order.samples(2, i, min(i + 1000, stop)) for i in range(start, stop, 1000)])
+        assert np.array_equal(order.samples(2, start, stop), few)
