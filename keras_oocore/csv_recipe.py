@@ -15,7 +15,8 @@ import numpy as np
 from keras_oocore.csv_statistics import ColumnStatistics
 from keras_oocore.csv_table import CSVTable, listed
 from keras_oocore.errors import DataError, OptionError
-from keras_oocore.readers.csv import LARGEST_FLOAT32, Cells, Column, as_codes, is_missing, rounded_by_float32
+from keras_oocore.readers.csv import Cells, Column, as_codes, is_missing
+from keras_oocore.readers.csv_values import LARGEST_FLOAT32, rounded_by_float32
 
 MISSING_CODE, UNKNOWN_CODE, FIRST_CODE = 0, 1, 2  # as keras.layers.StringLookup counts with a mask token
 DAY_STEP = 128  # seconds: the largest power of two of which a day is a multiple

@@ -17,17 +17,9 @@ from keras_oocore.class_folders import did_you_mean
 from keras_oocore.csv_gzip import gunzipped, is_gzip
 from keras_oocore.errors import DataError, OptionError
 from keras_oocore.progress import QUIET_SECONDS, tqdm
-from keras_oocore.readers.csv import (
-    NULL_VALUES,
-    Cells,
-    Column,
-    CSVReader,
-    looks_like,
-    null_texts,
-    num_cells,
-    require_pyarrow,
-)
+from keras_oocore.readers.csv import Cells, Column, CSVReader, null_texts, num_cells, require_pyarrow
 from keras_oocore.readers.csv_records import CHUNK_BYTES, Dialect, RecordIndex, index_records, locate
+from keras_oocore.readers.csv_values import NULL_VALUES, looks_like
 
 SAMPLED_PLACES = 8  # of the table, to tell what kind its columns are
 INDEX_SUFFIX = ".keras_oocore-index.json"

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_oocore.errors import DataError, MissingExtraError, OptionError
-from keras_oocore.readers import csv
-from keras_oocore.readers.csv import NULL_VALUES, Column, CSVReader, looks_like
+from keras_oocore.readers import csv, csv_values
+from keras_oocore.readers.csv import Column, CSVReader
 from keras_oocore.readers.csv_records import Dialect, index_records
+from keras_oocore.readers.csv_values import NULL_VALUES, looks_like
 
 
 @pytest.fixture
@@ -174,7 +175,7 @@ def test_dates_read_by_both_ways_are_the_same(read):
     content = "a,b\n" + "".join(f"{day},1\n" for day in days)
     expected = days.astype("datetime64[s]").astype(float).tolist()
     assert read(content, a=("date", "%Y-%m-%d"))["a"] == expected
-    assert [csv._python_seconds(str(day), "%Y-%m-%d") for day in days] == expected
+    assert [csv_values._python_seconds(str(day), "%Y-%m-%d") for day in days] == expected
 
 
 # Rows of another length, wrong bytes

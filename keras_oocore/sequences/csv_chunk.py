@@ -21,8 +21,9 @@ from keras_oocore.errors import OptionError
 from keras_oocore.labels import Labels
 from keras_oocore.manifest_text import Text
 from keras_oocore.memory import default_limit_bytes, format_bytes, parse_bytes
-from keras_oocore.readers.csv import NULL_VALUES, give_memory_back
+from keras_oocore.readers.csv import give_memory_back
 from keras_oocore.readers.csv_records import Dialect
+from keras_oocore.readers.csv_values import NULL_VALUES
 from keras_oocore.sequences.base import OutOfCoreSequence, shown
 from keras_oocore.sequences.loading import HELD_BATCHES, num_threads
 from keras_oocore.sequences.profile import Profile
@@ -307,7 +308,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         >>> import tempfile
         >>> path = f"{tempfile.mkdtemp()}/houses.csv"
         >>> with open(path, "w") as file:
-        ...     _ = file.write("sqft,price\n" + "".join(f"{100 * i},{i}\n" for i in range(10)))
+        ...     _ = file.write("sqft,price\\n" + "".join(f"{100 * i},{i}\\n" for i in range(10)))
         >>> _, val = CSVChunkSequence(path, target="price").split(validation_split=0.3, seed=1)
         >>> val.row_numbers
         array([4, 6, 8])
