@@ -38,6 +38,9 @@ class Rows:
         assert self.written == [1] * self.num_rows
         return self.ticket
 
+    def afterwards(self):
+        pass
+
 
 class Gate:
     """Makes jobs that wait at a gate, and says when one stands there."""
@@ -198,6 +201,32 @@ def test_after_a_seek_what_was_started_is_forgotten():
     far.join(30)
     assert (first, second) == ([0], [100])
     assert gate.filled[:2] == [0, 100]
+
+
+def test_what_comes_afterwards_keeps_no_batch_alive_and_nobody_waiting():
+    class Batch:
+        pass
+
+    class Slow(Rows):
+        num_rows = rows_per_task = 1
+
+        def finish(self):
+            return Batch()
+
+        def afterwards(self):
+            begun.set()
+            assert go_on.wait(20)
+            raise ValueError("nobody hears it")
+
+    begun, go_on = threading.Event(), threading.Event()
+    with BatchLoader(Slow, num_workers=1, max_ahead=0) as loader:
+        batch = loader.get(0)
+        assert begun.wait(20)
+        gone = weakref.ref(batch)
+        del batch
+        assert gone() is None
+        go_on.set()
+        assert isinstance(loader.get(1), Batch)
 
 
 def test_an_urgent_batch_goes_before_all_that_were_started():

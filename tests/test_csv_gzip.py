@@ -164,6 +164,14 @@ def test_text_that_somebody_removed_is_unpacked_again(plain):
     assert np.array_equal(rows_of(opened()), plain)
 
 
+@pytest.mark.parametrize("change", [lambda path: os.truncate(path, 2000), lambda path: os.utime(path, ns=(1, 1))])
+def test_text_that_somebody_changed_is_unpacked_again(plain, change):
+    write("houses.csv.gz")
+    rows_of(opened())
+    change("cache/gunzipped/0-houses.csv")
+    assert np.array_equal(rows_of(opened()), plain)
+
+
 def test_a_folder_of_other_files_is_no_cache(folder):
     write("houses.csv.gz")
     assert "holds other files (houses.csv.gz) and no packed store" in error_of(

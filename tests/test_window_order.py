@@ -1,6 +1,9 @@
 """The order of chunks and of rows in windows of them."""
 
+import os
 import pickle
+import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -113,3 +116,40 @@ def test_orders_of_more_samples_than_an_int32_counts():
     (first,) = order.beginning(0, 0, 1)
     assert first > 0  # a small chunk comes first
     assert order.samples(0, 0, 3).min() >= 2**31
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_that_is_forked_while_a_thread_mixes_mixes_for_itself(monkeypatch):
+    order, mixing, go_on, mix = WindowOrder((10, 10), 2, 0), threading.Event(), threading.Event(), WindowOrder._mix
+
+    def slowly(self, epoch, window):
+        if threading.current_thread() is not threading.main_thread():
+            mixing.set()
+            assert go_on.wait(20)
+        return mix(self, epoch, window)
+
+    monkeypatch.setattr(WindowOrder, "_mix", slowly)
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(order.samples, 0, 0, 20)
+        assert mixing.wait(20)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(10)
+            os._exit(0 if sorted(order.samples(0, 0, 20).tolist()) == list(range(20)) else 1)
+        go_on.set()
+        assert os.waitpid(child, 0)[1] == 0
+        assert sorted(first.result().tolist()) == list(range(20))
+
+
+def test_an_interrupt_while_mixing_leaves_nobody_waiting(monkeypatch):
+    order, mix, interrupts = WindowOrder((10, 10), 2, 0), WindowOrder._mix, [KeyboardInterrupt()]
+
+    def interrupted(self, epoch, window):
+        if interrupts:
+            raise interrupts.pop()
+        return mix(self, epoch, window)
+
+    monkeypatch.setattr(WindowOrder, "_mix", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        order.samples(0, 0, 20)
+    assert sorted(order.samples(0, 0, 20).tolist()) == list(range(20))
