@@ -1,6 +1,5 @@
 """Slots of parsed chunks: shared, bounded, given back."""
 
-import gc
 import linecache
 import sys
 import threading
@@ -180,7 +179,6 @@ def test_an_interrupt_at_any_line_leaves_the_rows_right_and_nobody_waiting(num_s
             interrupted += 1
         finally:
             sys.settrace(None)
-        gc.collect()
         for chunks in ((3, 4), (1, 2), (7,), (4, 3, 7)):
             read(memory, *chunks)
         assert not memory._making
