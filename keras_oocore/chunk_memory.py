@@ -109,7 +109,7 @@ class ChunkMemory:
                 holder.slots.clear()
 
     def _chunks_of(self, rows: np.ndarray) -> np.ndarray:
-        """The chunk that each row is of; five times as quick as a binary search."""
+        """The chunk that each row is of; a table of cells is quicker than a binary search."""
         chunks = self._chunk_of_cell[rows >> self._shift]
         while (behind := rows >= self._starts[chunks + 1]).any():
             chunks += behind

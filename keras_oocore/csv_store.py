@@ -131,11 +131,11 @@ def statistics(of: CSVRows, rows: CSVRows, directory: Path | None) -> dict[str, 
     if directory is None:
         return of.statistics()
     path = directory / STATISTICS[None if of.part is None else of.part.validation]
+    is_kept = path.exists()
     if of.known_statistics is None:
         of.known_statistics = _kept_statistics(of, path)
-    elif path.exists():
-        return of.known_statistics
-    is_kept, found = of.known_statistics is not None and path.exists(), of.statistics()
+        is_kept = of.known_statistics is not None
+    found = of.statistics()
     if not is_kept and _stores(rows, directory):
         columns = {name: of_column.as_json() for name, of_column in found.items()}
         with contextlib.suppress(DestinationError), write_whole(path) as file:  # a finished store may be read-only

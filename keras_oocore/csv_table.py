@@ -80,12 +80,8 @@ class CSVTable:
     ):
         require_pyarrow()
         self.paths = _paths(data)
-        self.dialect, self.null_values, self.decimal, self.on_bad_row = (
-            dialect,
-            null_texts(null_values),
-            decimal,
-            on_bad_row,
-        )
+        self.dialect, self.null_values = dialect, null_texts(null_values)
+        self.decimal, self.on_bad_row = decimal, on_bad_row
         CSVReader(0, [], self.null_values, decimal, on_bad_row)  # refuses options before the files are gone through
         self.indexes = []
         for number, path in enumerate(self.paths):
