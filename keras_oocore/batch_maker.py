@@ -7,7 +7,7 @@ import math
 import numbers
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -32,6 +32,9 @@ class Samples(Protocol):
 
     def __len__(self) -> int: ...
 
+    def which(self) -> dict:
+        """Which samples these are, as plain JSON: the same in the next run, another for other samples."""
+
     def name(self, sample: int) -> str:
         """What a person calls the sample."""
 
@@ -52,6 +55,7 @@ class BatchOptions:
     transform: Callable | None = None
     on_error: str = "raise"
     last_batch: str = "keep"
+    seed_is_drawn: bool = False  # nobody asked for this seed, so that another may take its place
 
     def __post_init__(self):
         if (
@@ -93,7 +97,7 @@ class BatchMaker:
         labels: the label of every sample.
         sample_weight: `(num_samples,)` weights, or `None`.
         options: how samples become batches.
-        order: of the epochs, where `options.shuffle` does not say it.
+        order: of the epochs, where `options.shuffle` does not say it; of a part of the samples, only that is served.
     """
 
     def __init__(
@@ -111,7 +115,7 @@ class BatchMaker:
         self.options = options
         block_size = max(1, options.batch_size // BLOCKS_PER_BATCH)
         self.order = order or EpochOrder(len(samples), options.shuffle, options.seed, block_size)
-        whole_batches, ragged = divmod(len(samples), options.batch_size)
+        whole_batches, ragged = divmod(self.order.size, options.batch_size)
         self.num_batches = whole_batches + (ragged > 0 and options.last_batch == "keep")
         self.dtype = options.output_dtype(samples.dtype)
         self.converts = (
@@ -126,6 +130,19 @@ class BatchMaker:
         self.make_together(1)
         self.bad_samples = {}  # number of the sample -> its error
 
+    def of_order(self, order: EpochOrder | WindowOrder) -> "BatchMaker":
+        """Makes batches of the same samples in another order, with memory and bad samples of its own."""
+        return BatchMaker(self.samples, self.labels, self.sample_weight, self.options, order)
+
+    def reseed(self, seed: int) -> None:
+        """Another order, and other draws for `transform`, from the next batch on; nothing may be in the making.
+
+        Raises:
+            OptionError: when it is no seed; then nothing has changed.
+        """
+        self.order = self.order.reseeded(seed)
+        self.options = replace(self.options, seed=seed)
+
     def make_together(self, num_batches: int) -> None:
         """Make so many batches in one job."""
         self.batches_per_job = num_batches
@@ -139,7 +156,7 @@ class BatchMaker:
     def places(self, position: int, num_batches: int = 1) -> tuple[int, int]:
         """Where in the order of the samples batches from `position` of the plan on begin and end."""
         start = position * self.options.batch_size
-        return start, min(start + num_batches * self.options.batch_size, len(self.samples))
+        return start, min(start + num_batches * self.options.batch_size, self.order.size)
 
     def parts(self, x: np.ndarray, samples: np.ndarray) -> tuple:
         """`(x, y, sample_weight)` of the rows of these samples; `None` for what there is not."""
@@ -263,7 +280,8 @@ class BatchJob:
             x, samples = self._without_failed(x, samples, start)
         x, y, weight = maker.parts(x, samples)
         if maker.options.transform is not None:
-            position = self.position + start // maker.options.batch_size
+            # Counted on from part to part of an order, so that no two parts draw the same.
+            position = self.position + (maker.order.first + start) // maker.options.batch_size
             key = np.random.SeedSequence(maker.options.seed, spawn_key=(self.epoch, position))
             x, y = self._transformed(x, y, np.random.default_rng(key))
         if weight is not None:
@@ -302,8 +320,8 @@ class BatchJob:
         """Fill `out` with the plan's next readable sample after `row`, and return its number."""
         maker = self.maker
         first = self.position * maker.options.batch_size + row
-        for position in range(first + 1, first + len(maker.samples)):
-            position %= len(maker.samples)
+        for position in range(first + 1, first + maker.order.size):
+            position %= maker.order.size
             samples = maker.order.samples(self.epoch, position, position + 1)
             failed = self._read(samples, out)
             if not failed:

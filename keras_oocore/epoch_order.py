@@ -5,7 +5,8 @@ integers exists, so an epoch of 10^10 samples costs as little as one of ten.
 """
 
 import functools
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from keras_oocore.errors import OptionError
 
 ROUNDS = 8
 SPLIT_EPOCH = 2**63  # one that no training reaches
+PARTITION_EPOCH = 2**63 + 1  # another
 MIN_HALF_BITS = 3  # with 2, orders of five or six samples were not equally likely (chi-square over 20,000 epochs)
 BLOCK_POSITIONS = 2**15  # computed at once, so that numpy's cost a call is spread over many batches
 MANY_POSITIONS = 2**12  # at once: worked out for themselves, so that threads share no work and wait for none
@@ -22,24 +24,34 @@ MANY_POSITIONS = 2**12  # at once: worked out for themselves, so that threads sh
 class EpochOrder:
     """The order of the samples in every epoch.
 
+    A part of it serves the samples that lie between two places of one fixed random order of them all, in an order of
+    its own every epoch. Parts that join one another hold every sample once.
+
     Args:
         num_samples: how many samples there are.
         shuffle: `False` for the order on disk, `True` for a global shuffle, `"block"` for runs of `block_size`
             neighbours in random order (for disks that seek slowly).
         seed: non-negative integer.
         block_size: neighbours in a run, for `shuffle="block"`.
+        first: of a part, its first place in the fixed order: that on disk with `shuffle=False`.
+        stop: the place after its last, or `None` for the end.
 
     >>> order = EpochOrder(num_samples=10, shuffle=True, seed=7)
     >>> order.samples(epoch=0, start=0, stop=10)
     array([3, 0, 2, 5, 1, 7, 9, 6, 8, 4])
     >>> order.samples(epoch=1, start=8, stop=10)
     array([6, 5])
+    >>> halves = [order.part(0, 5), order.part(5, 10)]
+    >>> [half.samples(epoch=0, start=0, stop=5).tolist() for half in halves]
+    [[7, 4, 0, 8, 9], [1, 2, 6, 3, 5]]
     """
 
     num_samples: int
     shuffle: bool | str
     seed: int
     block_size: int = 1
+    first: int = 0
+    stop: int | None = None
 
     def __post_init__(self):
         if self.shuffle not in (True, False, "block"):
@@ -47,10 +59,40 @@ class EpochOrder:
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise OptionError(f"`seed` should be a non-negative integer or None. Received: seed={self.seed!r}")
 
+    @property
+    def size(self) -> int:
+        """How many samples an epoch has."""
+        return (self.num_samples if self.stop is None else self.stop) - self.first
+
+    def part(self, first: int, stop: int) -> "EpochOrder":
+        """The order of the samples from place `first` to `stop` of the fixed order.
+
+        Raises:
+            OptionError: when this is a part already.
+        """
+        if self.size < self.num_samples:
+            raise OptionError("Only a whole order has parts. Received: one that is a part")
+        return replace(self, first=first, stop=stop)
+
+    def reseeded(self, seed: int) -> "EpochOrder":
+        """The order that another seed gives; a part then has other samples, so that all parts want the same seed."""
+        return replace(self, seed=seed)
+
+    def which(self) -> dict:
+        """What shapes the order, apart from the seed, as plain JSON."""
+        return {"shuffle": self.shuffle}
+
+    def members(self) -> np.ndarray:
+        """The samples of every epoch, ascending, as an `int64` array of shape `(size,)`."""
+        places = np.arange(self.first, self.first + self.size, dtype=np.int64)
+        if not self.shuffle or self.size == self.num_samples:
+            return places
+        return np.sort(_permuted(self, places, self.num_samples, PARTITION_EPOCH))
+
     def samples(self, epoch: int, start: int, stop: int) -> np.ndarray:
         """The samples at positions `start` to `stop` of an epoch, as an `int64` array."""
         if not self.shuffle:
-            return np.arange(start, stop)
+            return np.arange(self.first + start, self.first + stop)
         if stop - start >= MANY_POSITIONS:
             return _drawn(self, epoch, np.arange(start, stop))
         parts = []
@@ -62,16 +104,51 @@ class EpochOrder:
 
 @functools.lru_cache(maxsize=16)
 def _shuffled(order: EpochOrder, epoch: int, block: int) -> np.ndarray:
-    positions = np.arange(block * BLOCK_POSITIONS, min((block + 1) * BLOCK_POSITIONS, order.num_samples))
+    positions = np.arange(block * BLOCK_POSITIONS, min((block + 1) * BLOCK_POSITIONS, order.size))
     samples = _drawn(order, epoch, positions)
     samples.flags.writeable = False
     return samples
 
 
 def _drawn(order: EpochOrder, epoch: int, positions: np.ndarray) -> np.ndarray:
+    places = _permuted(order, positions, order.size, epoch)
+    if order.size == order.num_samples:
+        return places
+    return _permuted(order, order.first + places, order.num_samples, PARTITION_EPOCH)
+
+
+def _permuted(order: EpochOrder, positions: np.ndarray, size: int, epoch: int) -> np.ndarray:
     if order.shuffle == "block":
-        return shuffle_blocks(positions, order.num_samples, order.block_size, order.seed, epoch)
-    return permute(positions, order.num_samples, order.seed, epoch)
+        return shuffle_blocks(positions, size, order.block_size, order.seed, epoch)
+    return permute(positions, size, order.seed, epoch)
+
+
+def partition(num_samples: int, batch_size: int, num_parts: int) -> list[tuple[int, int]]:
+    """Where each part of an order begins and ends: whole batches, dealt out evenly, the bigger parts first.
+
+    Args:
+        num_samples: how many samples there are.
+        batch_size: of all batches but the last, which may be shorter.
+        num_parts: how many parts.
+
+    Returns:
+        `(first, stop)` of each part. They join one another; the last one ends with the last sample.
+
+    Raises:
+        OptionError: when `num_parts`, which a user knows as `n`, is no number of parts that have a batch each.
+
+    >>> partition(num_samples=50, batch_size=10, num_parts=3)
+    [(0, 20), (20, 40), (40, 50)]
+    """
+    num_batches = -(-num_samples // batch_size)
+    if isinstance(num_parts, bool) or not isinstance(num_parts, int | np.integer) or not 1 <= num_parts <= num_batches:
+        raise OptionError(
+            f"`n` should be a number of partitions from 1 to {num_batches}, the number of batches. "
+            f"Received: n={num_parts!r}"
+        )
+    each, bigger = divmod(num_batches, int(num_parts))
+    bounds = [(each * part + min(part, bigger)) * int(batch_size) for part in range(num_parts)] + [num_samples]
+    return list(itertools.pairwise(bounds))
 
 
 def permute(positions: np.ndarray, num_samples: int, seed: int, epoch: int) -> np.ndarray:

@@ -6,37 +6,125 @@ window's. Every epoch draws other windows (blocks, then a buffer: Xu and others,
 
 import bisect
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
+from typing import NamedTuple
 
 import numpy as np
 
-from keras_oocore.epoch_order import permute
+from keras_oocore.epoch_order import PARTITION_EPOCH, permute
+from keras_oocore.errors import OptionError
 from keras_oocore.forks import renewed_in_children
 
 KEPT_WINDOWS = 2  # the one in use, and the next
 
 
+class Pieces(NamedTuple):
+    """Runs of neighbours in chunks, in the order of the files; three arrays of a length."""
+
+    chunks: np.ndarray  # which chunk each lies in
+    firsts: np.ndarray  # number of its first sample
+    sizes: np.ndarray
+
+
+def pieces_between(first: int, stop: int, chunks: np.ndarray, sizes: np.ndarray) -> Pieces:
+    """What lies from place `first` to `stop` when the samples of chunks are laid end to end.
+
+    That is whole chunks, and at most two that are cut.
+
+    Args:
+        first: a place.
+        stop: the place after the last.
+        chunks: all of them, in the order in which they are laid.
+        sizes: samples of each chunk, in the order of the files.
+
+    >>> pieces = pieces_between(3, 7, chunks=np.array([2, 0, 1]), sizes=np.array([3, 2, 4]))
+    >>> pieces.chunks.tolist(), pieces.firsts.tolist(), pieces.sizes.tolist()  # all of chunk 0, and the end of chunk 2
+    ([0, 2], [0, 8], [3, 1])
+    """
+    before = np.empty_like(sizes)
+    before[chunks] = np.cumsum(sizes[chunks]) - sizes[chunks]
+    left_out, end = np.clip(first - before, 0, sizes), np.clip(stop - before, 0, sizes)
+    cut = np.flatnonzero(left_out < end)
+    return Pieces(cut, (np.cumsum(sizes) - sizes + left_out)[cut], (end - left_out)[cut])
+
+
 class WindowOrder:
     """The order of the samples in every epoch.
+
+    A part of it serves the samples that lie between two places of a fixed order of them all: that of the files, or with
+    `shuffle` one whose chunks come in random order.
 
     Args:
         sizes: samples of each chunk.
         window_chunks: chunks whose rows are mixed.
         seed: non-negative integer.
         shuffle: `False` for chunks and samples as they stand, still a window at a time.
+        first: of a part, its first place in the fixed order.
+        stop: the place after its last, or `None` for the end.
+
+    Attributes:
+        num_samples: of all chunks.
+        size: how many samples an epoch has.
 
     >>> order = WindowOrder(sizes=(3, 2, 4), window_chunks=2, seed=1)
     >>> sorted(order.samples(epoch=0, start=0, stop=9).tolist())
     [0, 1, 2, 3, 4, 5, 6, 7, 8]
+    >>> thirds = [WindowOrder((3, 2, 4), 2, seed=3).part(*places) for places in ((0, 3), (3, 6), (6, 9))]
+    >>> [third.members().tolist() for third in thirds]
+    [[0, 1, 2], [5, 6, 7], [3, 4, 8]]
     """
 
-    def __init__(self, sizes: tuple[int, ...], window_chunks: int, seed: int, shuffle: bool = True):
+    def __init__(
+        self,
+        sizes: tuple[int, ...],
+        window_chunks: int,
+        seed: int,
+        shuffle: bool = True,
+        first: int = 0,
+        stop: int | None = None,
+    ):
         self.sizes, self.window_chunks, self.seed, self.shuffle = sizes, window_chunks, seed, shuffle
-        self._firsts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        self.first, self.stop = first, stop
+        self.num_samples = int(sum(sizes))
+        self.size = (self.num_samples if stop is None else stop) - first
+        self._pieces = self._cut()
         self._plans = {}  # epoch -> its windows
         self.renew()
         renewed_in_children(self)
+
+    def _cut(self) -> Pieces:
+        """The chunks of which samples are served, and what of each."""
+        sizes, chunks = np.array(self.sizes, np.int64), np.arange(len(self.sizes))
+        if self.size == self.num_samples:  # all, those without samples too: windows count them
+            return Pieces(chunks, np.cumsum(sizes) - sizes, sizes)
+        if self.shuffle:
+            chunks = permute(chunks, len(chunks), self.seed, PARTITION_EPOCH)
+        return pieces_between(self.first, self.first + self.size, chunks, sizes)
+
+    def part(self, first: int, stop: int) -> "WindowOrder":
+        """The order of the samples from place `first` to `stop` of the fixed order.
+
+        Raises:
+            OptionError: when this is a part already.
+        """
+        if self.size < self.num_samples:
+            raise OptionError("Only a whole order has parts. Received: one that is a part")
+        return WindowOrder(self.sizes, self.window_chunks, self.seed, self.shuffle, first, stop)
+
+    def reseeded(self, seed: int) -> "WindowOrder":
+        """The order that another seed gives; a part then has other samples, so that all parts want the same seed."""
+        return WindowOrder(self.sizes, self.window_chunks, seed, self.shuffle, self.first, self.stop)
+
+    def which(self) -> dict:
+        """What shapes the order, apart from the seed, as plain JSON."""
+        return {"shuffle": self.shuffle, "blocks": len(self.sizes), "blocks mixed": self.window_chunks}
+
+    def members(self) -> np.ndarray:
+        """The samples of every epoch, ascending, as an `int64` array of shape `(size,)`."""
+        if not self.size:
+            return np.zeros(0, np.int64)
+        return self._samples_in(range(len(self._pieces.chunks)), np.int64)
 
     def renew(self) -> None:
         """Nothing is being mixed: a new order, or one in a forked child, where nobody would finish it."""
@@ -46,7 +134,7 @@ class WindowOrder:
     def samples(self, epoch: int, start: int, stop: int) -> np.ndarray:
         """The samples at positions `start` to `stop` of an epoch, as an `int64` array."""
         if not self.shuffle:
-            return np.arange(start, stop)
+            return np.arange(self.first + start, self.first + stop)
         parts = [
             self._samples_of(epoch, window)[max(start, first) - first : stop - first]
             for window, first, _ in self._windows_in(epoch, start, stop)
@@ -66,7 +154,7 @@ class WindowOrder:
         """
         chunks = []
         for window, first, end in self._windows_in(epoch, start, stop):
-            num_coming = min(self.window_chunks, len(self.sizes) - (window + 1) * self.window_chunks)
+            num_coming = min(self.window_chunks, len(self._pieces.chunks) - (window + 1) * self.window_chunks)
             if num_coming <= 0:
                 continue
             if start <= (first + end) // 2 < stop and self.shuffle:
@@ -85,7 +173,7 @@ class WindowOrder:
             start = starts[window + 1]
 
     def _windows(self, epoch: int) -> tuple[np.ndarray, list[int]]:
-        """The chunks in the order in which they come; the position at which each window begins, and where all end."""
+        """The pieces in the order in which they come; the position at which each window begins, and where all end."""
         plan = self._plans.get(epoch)
         if plan is None:
             plan = self._planned(epoch)
@@ -93,17 +181,20 @@ class WindowOrder:
         return plan
 
     def _planned(self, epoch: int) -> tuple[np.ndarray, list[int]]:
-        num_chunks = len(self.sizes)
-        chunks = np.arange(num_chunks)
+        num_pieces = len(self._pieces.chunks)
+        pieces = np.arange(num_pieces)
         if self.shuffle:
-            chunks = permute(chunks, num_chunks, self.seed, epoch)
-        ends = np.concatenate([[0], np.cumsum(np.array(self.sizes, np.int64)[chunks])])
-        return chunks, [*ends[: -1 : self.window_chunks].tolist(), int(ends[-1])]
+            pieces = permute(pieces, num_pieces, self.seed, epoch)
+        ends = np.concatenate([[0], np.cumsum(self._pieces.sizes[pieces])])
+        return pieces, [*ends[: -1 : self.window_chunks].tolist(), int(ends[-1])]
+
+    def _pieces_of(self, epoch: int, window: int) -> np.ndarray:
+        """The pieces of a window, in the order of the files; none of one that does not exist."""
+        pieces, _ = self._windows(epoch)
+        return np.sort(pieces[window * self.window_chunks :][: self.window_chunks])
 
     def _chunks_of(self, epoch: int, window: int) -> list[int]:
-        """The chunks of a window, in the order of the files; none of one that does not exist."""
-        chunks, _ = self._windows(epoch)
-        return np.sort(chunks[window * self.window_chunks :][: self.window_chunks]).tolist()
+        return self._pieces.chunks[self._pieces_of(epoch, window)].tolist()
 
     def _samples_of(self, epoch: int, window: int) -> np.ndarray:
         """The samples of a window, mixed by the first thread that wants them."""
@@ -126,13 +217,16 @@ class WindowOrder:
         return mixed.result()
 
     def _mix(self, epoch: int, window: int) -> np.ndarray:
-        dtype = np.int32 if self._firsts[-1] < 2**31 else np.int64  # a window may hold millions
-        chunks = self._chunks_of(epoch, window)
-        samples = np.concatenate([np.arange(*self._firsts[chunk : chunk + 2], dtype=dtype) for chunk in chunks])
+        dtype = np.int32 if self.num_samples < 2**31 else np.int64  # a window may hold millions
+        samples = self._samples_in(self._pieces_of(epoch, window), dtype)
         # RandomState's stream never changes (NEP 19), and one window at a time it is quicker than `permute`.
         key = np.random.SeedSequence(self.seed, spawn_key=(epoch, window))
         np.random.RandomState(np.random.MT19937(key)).shuffle(samples)
         return samples
 
+    def _samples_in(self, pieces: Iterable[int], dtype: type) -> np.ndarray:
+        _, firsts, sizes = self._pieces
+        return np.concatenate([np.arange(firsts[i], firsts[i] + sizes[i], dtype=dtype) for i in pieces])
+
     def __reduce__(self):
-        return WindowOrder, (self.sizes, self.window_chunks, self.seed, self.shuffle)
+        return WindowOrder, (self.sizes, self.window_chunks, self.seed, self.shuffle, self.first, self.stop)

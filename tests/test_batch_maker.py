@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from keras_oocore.batch_loader import BatchLoader
 from keras_oocore.batch_maker import BatchMaker, BatchOptions
+from keras_oocore.epoch_order import EpochOrder, partition
 from keras_oocore.errors import OptionError, SampleError
 from keras_oocore.labels import Labels
+from keras_oocore.window_order import WindowOrder
 
 
 class Numbered:
@@ -319,6 +321,153 @@ def test_a_maker_pickles_and_makes_the_same_batches():
 
     assert [part.tobytes() for part in make(again, 5)] == [part.tobytes() for part in make(made, 5)]
     assert again.pool.keep == 3
+
+
+def parts(whole, num_parts):
+    """Makers of disjoint parts of the samples."""
+    bounds = partition(whole.order.num_samples, whole.options.batch_size, num_parts)
+    return [whole.of_order(whole.order.part(*places)) for places in bounds]
+
+
+def test_makers_of_parts_serve_every_sample_once_with_its_label_and_weight():
+    whole = maker(num_samples=42, shuffle=True, seed=3, sample_weight=np.arange(42, dtype="float32"))
+    made = parts(whole, 3)
+
+    assert [part.num_batches for part in made] == [4, 4, 3]
+    for epoch in range(2):
+        served = []
+        for part in made:
+            for position in range(part.num_batches):
+                x, y, weight = make(part, epoch * part.num_batches + position)
+                assert numbers(x) == y.tolist() == weight.tolist() == part.planned(epoch, position).tolist()
+                served += y.tolist()
+        assert sorted(served) == list(range(42))
+
+
+def test_the_last_batch_of_a_part_is_dropped_when_told():
+    whole = maker(num_samples=42, last_batch="drop")
+
+    assert [part.num_batches for part in parts(whole, 3)] == [4, 4, 2]
+    assert whole.of_order(whole.order.part(40, 42)).num_batches == 0
+
+
+def test_several_batches_of_a_part_in_one_job_end_with_the_part():
+    part = parts(maker(num_samples=42), 3)[1]
+    part.make_together(3)
+    jobs = [part.job(number) for number in range(4)]
+    for job in jobs:
+        job.fill(0, job.num_rows)
+    served = [[y.tolist() for _, y in job.finish()] for job in jobs]
+
+    first, last = [[16, 17, 18, 19], [20, 21, 22, 23], [24, 25, 26, 27]], [[28, 29, 30, 31]]
+    assert served == [first, last, first, last]
+
+
+def test_a_maker_of_another_order_shares_what_is_read_and_nothing_that_changes():
+    whole = maker(bad=[0, 9], on_error="skip")
+    whole.pool.keep = 3
+    part = whole.of_order(whole.order.part(4, 10))
+
+    assert [part.samples, part.labels, part.options] == [whole.samples, whole.labels, whole.options]
+    assert part.pool is not whole.pool
+    make(part, 1)
+    assert (list(part.bad_samples), list(whole.bad_samples)) == ([9], [])
+
+
+def test_replace_stays_within_the_part():
+    part = maker(bad=[7, 6], on_error="replace").of_order(EpochOrder(10, False, 0).part(4, 8))
+
+    assert numbers(make(part)[0]) == [4, 5, 4, 4]
+    only_bad = maker(bad=[4, 5], on_error="replace").of_order(EpochOrder(10, False, 0).part(4, 6))
+    with pytest.raises(SampleError, match=r"No sample can be read. First: Cannot read sample 4: too bad"):
+        make(only_bad)
+
+
+@given(bad=st.sets(st.integers(0, 19), max_size=8), seed=st.integers(0, 50))
+@settings(max_examples=40, deadline=None)
+def test_replace_never_takes_another_parts_sample(bad, seed):
+    for part in parts(maker(num_samples=20, bad=bad, on_error="replace", shuffle=True, seed=seed), 2):
+        members = set(part.order.members().tolist())
+        for ticket in range(part.num_batches if members - bad else 0):
+            x, y = make(part, ticket)
+            assert numbers(x) == y.tolist()
+            assert set(y.tolist()) <= members - bad
+
+
+def test_no_two_parts_draw_the_same_for_transform_and_a_part_of_all_draws_what_the_whole_does():
+    drawn = []
+    whole = maker(num_samples=42, seed=1, transform=lambda x, y, rng: (drawn.append(rng.random()), (x, y))[1])
+
+    for made in (whole, *parts(whole, 3), *parts(whole, 1)):
+        for ticket in range(made.num_batches):
+            make(made, ticket)
+
+    assert drawn[:11] == drawn[11:22] == drawn[22:]
+    assert len(set(drawn)) == 11
+
+
+class Chunked(Numbered):
+    """Samples that lie in chunks, and can be read once their chunk was prepared."""
+
+    def __init__(self, sizes):
+        super().__init__(sum(sizes))
+        self.prepared, self.starts = [], np.cumsum(sizes)
+
+    def prepare(self, chunks):
+        self.prepared += chunks
+
+    def read(self, samples, out):
+        assert set(np.searchsorted(self.starts, samples, side="right").tolist()) <= set(self.prepared)
+        return super().read(samples, out)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_a_part_of_chunks_prepares_its_own_chunks_before_they_are_read(shuffle):
+    sizes = (5, 0, 7, 4, 6, 3)
+    order, served = WindowOrder(sizes, 2, 1, shuffle), []
+    for places in partition(25, 4, 3):
+        samples = Chunked(sizes)
+        part = BatchMaker(samples, Labels(np.arange(25), "raw"), None, BatchOptions(batch_size=4), order.part(*places))
+        for ticket in range(part.num_batches):
+            job = part.job(ticket)
+            job.fill(0, job.num_rows)
+            ((x, y),) = job.finish()
+            job.afterwards()
+            assert numbers(x) == y.tolist()
+            served += y.tolist()
+        chunks = np.searchsorted(samples.starts, part.order.members(), side="right")
+        assert set(samples.prepared) == set(chunks.tolist())
+    assert sorted(served) == list(range(25))
+
+
+@pytest.mark.parametrize(
+    "order", [EpochOrder(10, True, 1), WindowOrder((4, 6), 1, 1), EpochOrder(10, True, 1).part(4, 8)]
+)
+def test_a_maker_that_is_reseeded_is_one_that_was_made_with_that_seed(order):
+    def noisy(x, y, rng):
+        return x + rng.random(x.shape), y
+
+    made = maker(seed=1, transform=noisy, seed_is_drawn=True).of_order(order)
+    other = maker(seed=2, transform=noisy).of_order(order.reseeded(2))
+    made.samples.prepare = other.samples.prepare = lambda chunks: None
+    before = make(made)
+
+    made.reseed(2)
+
+    assert (made.options.seed, made.options.seed_is_drawn, made.order.seed) == (2, True, 2)
+    assert [part.tobytes() for part in make(made)] == [part.tobytes() for part in make(other)]
+    assert [part.tobytes() for part in make(made)] != [part.tobytes() for part in before]
+
+
+def test_a_bad_seed_changes_nothing():
+    made = maker(shuffle=True, seed=1)
+    with pytest.raises(OptionError, match="`seed` should be a non-negative integer"):
+        made.reseed(-1)
+    assert (made.options.seed, made.order.seed) == (1, 1)
+
+
+def test_somebody_asked_for_the_seed_unless_it_is_said():
+    assert not BatchOptions(seed=3).seed_is_drawn
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The order of an epoch: every sample once, from seed and epoch alone, in no memory to speak of."""
 
 import itertools
+import pickle
 import random
 import tracemalloc
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_oocore.epoch_order import BLOCK_POSITIONS, EpochOrder, permute, shuffle_blocks, split_order
+from keras_oocore.epoch_order import BLOCK_POSITIONS, EpochOrder, partition, permute, shuffle_blocks, split_order
 from keras_oocore.errors import OptionError
 
 SEEDS = st.integers(0, 2**70)
@@ -18,7 +19,11 @@ AROUND_POWERS = sorted({1, 2, 3} | {2**power + step for power in range(1, 13) fo
 
 
 def whole(order, epoch=0):
-    return order.samples(epoch, 0, order.num_samples)
+    return order.samples(epoch, 0, order.size)
+
+
+def parts(order, batch_size, num_parts):
+    return [order.part(first, stop) for first, stop in partition(order.num_samples, batch_size, num_parts)]
 
 
 @pytest.mark.parametrize("num_samples", AROUND_POWERS)
@@ -220,3 +225,198 @@ def test_many_positions_at_once_are_those_of_few(shuffle):
     for start, stop in ((0, 100_003), (30_000, 70_000), (95_000, 100_003)):
         few = np.concatenate([order.samples(2, i, min(i + 1000, stop)) for i in range(start, stop, 1000)])
         assert np.array_equal(order.samples(2, start, stop), few)
+
+
+@given(num_samples=st.integers(1, 10**6), batch_size=st.integers(1, 5000), data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_whole_batches_are_dealt_out_evenly(num_samples, batch_size, data):
+    num_batches = -(-num_samples // batch_size)
+    num_parts = data.draw(st.integers(1, min(num_batches, 300)))
+
+    bounds = partition(num_samples, batch_size, num_parts)
+
+    assert len(bounds) == num_parts
+    assert [0, *(stop for _, stop in bounds)] == [*(first for first, _ in bounds), num_samples]
+    assert all(first % batch_size == 0 for first, _ in bounds)
+    batches = [-(-(stop - first) // batch_size) for first, stop in bounds]
+    assert sum(batches) == num_batches
+    assert batches == sorted(batches, reverse=True)
+    assert 1 <= batches[-1] <= batches[0] <= batches[-1] + 1
+
+
+def test_a_deal_is_pinned():
+    assert partition(num_samples=47, batch_size=10, num_parts=3) == [(0, 20), (20, 40), (40, 47)]
+    assert partition(num_samples=np.int64(41), batch_size=np.int64(4), num_parts=np.int64(1)) == [(0, 41)]
+
+
+@pytest.mark.parametrize("num_parts", [0, -1, 6, True, False, 2.0, "2", None])
+def test_a_bad_number_of_parts_is_refused(num_parts):
+    message = r"`n` should be a number of partitions from 1 to 5, the number of batches\. Received: n="
+    with pytest.raises(OptionError, match=message) as e:
+        partition(41, 10, num_parts)
+    assert str(e.value).endswith(f"n={num_parts!r}")
+
+
+@given(
+    num_samples=st.integers(1, 400),
+    batch_size=st.integers(1, 60),
+    shuffle=st.sampled_from([True, False, "block"]),
+    block_size=st.integers(1, 50),
+    seed=SEEDS,
+    data=st.data(),
+)
+@settings(max_examples=150, deadline=None)
+def test_parts_are_disjoint_and_together_complete_and_each_epoch_of_one_has_all_its_members(
+    num_samples, batch_size, shuffle, block_size, seed, data
+):
+    num_parts = data.draw(st.integers(1, min(-(-num_samples // batch_size), 12)))
+    made = parts(EpochOrder(num_samples, shuffle, seed, block_size), batch_size, num_parts)
+
+    assert sorted(np.concatenate([part.members() for part in made])) == list(range(num_samples))
+    for part in made:
+        assert part.members().dtype == np.int64
+        assert len(part.members()) == part.size
+        for epoch in (0, 1, 2**40):
+            assert np.sort(whole(part, epoch)).tolist() == part.members().tolist()
+
+
+@given(
+    bounds=st.tuples(st.integers(0, 300), st.integers(1, 300)),
+    past=st.integers(0, 100),
+    slice_size=st.integers(1, 90),
+    shuffle=st.sampled_from([True, False, "block"]),
+    seed=SEEDS,
+)
+@settings(max_examples=60, deadline=None)
+def test_slices_of_a_part_are_those_of_one_order(bounds, past, slice_size, shuffle, seed):
+    first, size = bounds
+    part = EpochOrder(first + size + past, shuffle, seed, block_size=7).part(first, first + size)
+
+    slices = [part.samples(3, start, min(start + slice_size, size)) for start in range(0, size, slice_size)]
+
+    assert np.concatenate(slices).tolist() == whole(part, 3).tolist()
+    assert pickle.loads(pickle.dumps(part)) == part
+
+
+def test_the_parts_of_one_order_are_pinned():
+    """A change of these numbers would give a run that goes on other samples than before."""
+    order = EpochOrder(num_samples=20, shuffle=True, seed=0)
+    assert [part.members().tolist() for part in parts(order, 4, 3)] == MEMBERS
+    assert [whole(part, epoch).tolist() for part in parts(order, 4, 3) for epoch in (0, 1)] == ORDERS
+
+    blocks = EpochOrder(num_samples=20, shuffle="block", seed=0, block_size=3)
+    assert [whole(part).tolist() for part in parts(blocks, 4, 3)] == BLOCKS
+
+    huge = EpochOrder(num_samples=10**10, shuffle=True, seed=0).part(7 * 10**9, 9 * 10**9)
+    assert huge.samples(0, 10**9, 10**9 + 3).tolist() == HUGE
+
+
+MEMBERS = [[3, 4, 7, 10, 13, 14, 15, 16], [1, 2, 5, 6, 9, 11, 12, 19], [0, 8, 17, 18]]
+ORDERS = [
+    [3, 10, 16, 4, 14, 7, 13, 15],
+    [10, 7, 13, 4, 3, 14, 16, 15],
+    [2, 1, 6, 19, 5, 12, 9, 11],
+    [1, 12, 9, 19, 2, 5, 6, 11],
+    [0, 17, 8, 18],
+    [17, 18, 0, 8],
+]
+BLOCKS = [[15, 16, 17, 9, 10, 6, 7, 8], [5, 0, 1, 2, 12, 11, 3, 4], [19, 13, 14, 18]]
+HUGE = [8974538298, 4588152684, 7604603697]
+
+
+@pytest.mark.parametrize("shuffle", [True, False, "block"])
+def test_a_part_of_all_places_is_the_whole_order(shuffle):
+    order = EpochOrder(60, shuffle, 4, block_size=7)
+
+    assert whole(order.part(0, 60), 3).tolist() == whole(order, 3).tolist()
+    assert order.members().tolist() == order.part(0, 60).members().tolist() == list(range(60))
+    assert (order.size, order.part(20, 50).size) == (60, 30)
+
+
+def test_unshuffled_parts_one_after_the_other_are_the_order_on_disk():
+    made = parts(EpochOrder(50, False, seed=3), 4, 5)
+
+    assert np.concatenate([whole(part, epoch) for epoch, part in enumerate(made)]).tolist() == list(range(50))
+
+
+@pytest.mark.parametrize("shuffle", [True, "block"])
+def test_the_epochs_of_a_part_differ(shuffle):
+    part = EpochOrder(300, shuffle, 1, block_size=5).part(100, 200)
+
+    assert len({tuple(whole(part, epoch)) for epoch in range(30)}) == 30
+
+
+def test_every_member_is_equally_likely_at_every_position_of_a_part():
+    part, counts = EpochOrder(60, True, seed=3).part(20, 45), np.zeros((25, 25))
+    for epoch in range(1000):
+        counts[np.arange(25), np.searchsorted(part.members(), whole(part, epoch))] += 1
+
+    assert chi_square(counts) < 690  # one in a thousand for 24 * 24 degrees of freedom
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_of_samples_sorted_by_class_every_part_has_its_share_of_each_class(seed):
+    labels = np.repeat(np.arange(10), 1000)
+    for part in parts(EpochOrder(10_000, True, seed), 10, 4):
+        shares = np.bincount(labels[part.members()], minlength=10)
+        assert (abs(shares - part.size / 10) < 0.25 * part.size / 10).all()
+
+
+@given(num_samples=st.integers(1, 500), block_size=st.integers(1, 60), seed=SEEDS, num_parts=st.integers(1, 9))
+@settings(max_examples=60, deadline=None)
+def test_a_block_of_neighbours_is_cut_only_where_two_parts_meet(num_samples, block_size, seed, num_parts):
+    num_parts = min(num_parts, num_samples)
+    made = parts(EpochOrder(num_samples, "block", seed, block_size), 1, num_parts)
+
+    blocks_of_parts = [set((part.members() // block_size).tolist()) for part in made]
+
+    num_blocks = -(-num_samples // block_size)
+    assert sum(map(len, blocks_of_parts)) <= num_blocks + num_parts - 1
+
+
+def test_neighbours_stay_together_in_the_epochs_of_a_part_too():
+    part = EpochOrder(1000, "block", seed=1, block_size=10).part(250, 500)
+
+    for epoch in range(5):
+        assert (np.diff(whole(part, epoch)) == 1).sum() >= 225 - 25  # 25 runs of ten, some cut once more
+
+
+@pytest.mark.parametrize("shuffle", [True, False, "block"])
+def test_a_part_of_ten_thousand_million_samples_costs_a_few_megabytes(shuffle):
+    part = EpochOrder(10**10, shuffle, seed=11, block_size=4).part(3 * 10**9, 6 * 10**9)
+    tracemalloc.start()
+    try:
+        for start in (0, part.size // 2, part.size - 64):
+            batch = part.samples(0, start, start + 64)
+            assert len(np.unique(batch)) == 64
+            assert 0 <= batch.min() <= batch.max() < 10**10
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak_bytes < 5_000_000
+
+
+@pytest.mark.parametrize("shuffle", [True, "block"])
+def test_many_positions_of_a_part_at_once_are_those_of_few(shuffle):
+    part = EpochOrder(100_003, shuffle, seed=3, block_size=7).part(10_000, 100_003)
+    for start, stop in ((0, 90_003), (30_000, 70_000), (85_000, 90_003)):
+        few = np.concatenate([part.samples(2, i, min(i + 1000, stop)) for i in range(start, stop, 1000)])
+        assert np.array_equal(part.samples(2, start, stop), few)
+
+
+@pytest.mark.parametrize("shuffle", [True, "block"])
+def test_another_seed_gives_other_parts_that_are_disjoint_again(shuffle):
+    order = EpochOrder(60, shuffle, 1, block_size=3)
+    made = [part.reseeded(2) for part in parts(order, 10, 3)]
+
+    assert made == parts(order.reseeded(2), 10, 3)
+    assert sorted(np.concatenate([part.members() for part in made])) == list(range(60))
+    assert made[0].members().tolist() != parts(order, 10, 3)[0].members().tolist()
+    with pytest.raises(OptionError, match="`seed` should be"):
+        order.reseeded(-1)
+
+
+def test_a_part_has_no_parts():
+    with pytest.raises(OptionError, match="Only a whole order has parts"):
+        EpochOrder(60, True, 1).part(0, 59).part(0, 10)

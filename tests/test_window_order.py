@@ -8,12 +8,36 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from keras_oocore.epoch_order import partition
+from keras_oocore.errors import OptionError
 from keras_oocore.window_order import WindowOrder
 
 sizes = st.lists(st.integers(0, 6), min_size=1, max_size=8).map(tuple).filter(any)
+
+
+def whole(order, epoch=0):
+    return order.samples(epoch, 0, order.size)
+
+
+def parts(order, batch_size, num_parts):
+    return [order.part(first, stop) for first, stop in partition(order.num_samples, batch_size, num_parts)]
+
+
+def chunks_of(order, samples):
+    """The chunk that each sample lies in."""
+    return np.searchsorted(np.cumsum(order.sizes), samples, side="right")
+
+
+@st.composite
+def partitions(draw):
+    """All parts of an order, and the size of their batches."""
+    order = WindowOrder(draw(sizes), draw(st.integers(1, 9)), draw(st.integers(0, 2**40)), draw(st.booleans()))
+    batch_size = draw(st.integers(1, 9))
+    num_parts = draw(st.integers(1, -(-order.num_samples // batch_size)))
+    return parts(order, batch_size, num_parts), batch_size
 
 
 @given(sizes, st.integers(1, 9), st.integers(0, 5), st.integers(0, 3), st.integers(1, 7))
@@ -35,6 +59,14 @@ def test_one_order_is_pinned():
 
 
 PINNED = [[3, 4, 9, 6, 8, 7, 1, 2, 0, 5], [4, 8, 7, 3, 6, 5, 2, 0, 9, 1]]
+
+
+def test_one_order_of_chunks_without_samples_is_pinned():
+    order = WindowOrder((3, 0, 2, 0, 4, 1), window_chunks=2, seed=1)
+    assert order.samples(0, 0, 10).tolist() == [6, 8, 7, 1, 2, 0, 5, 4, 9, 3]
+    assert order.samples(1, 0, 10).tolist() == [4, 3, 0, 2, 1, 5, 6, 9, 7, 8]
+    assert [order.beginning(epoch, 0, 10) for epoch in (0, 1)] == [[0, 4, 2, 5], [1, 2, 0, 3, 4, 5]]
+    assert [order.coming(epoch, 0, 10) for epoch in (0, 1)] == [[2, 5], [0, 3, 4, 5]]
 
 
 def test_a_window_holds_the_rows_of_its_chunks():
@@ -153,3 +185,132 @@ def test_an_interrupt_while_mixing_leaves_nobody_waiting(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         order.samples(0, 0, 20)
     assert sorted(order.samples(0, 0, 20).tolist()) == list(range(20))
+
+
+@given(partitions())
+@settings(max_examples=150, deadline=None)
+def test_parts_are_disjoint_and_together_complete_and_each_epoch_of_one_has_all_its_members(partitions):
+    made, _ = partitions
+
+    members = np.concatenate([part.members() for part in made])
+    assert sorted(members.tolist()) == list(range(made[0].num_samples))
+    assert members.dtype == np.int64
+    for part in made:
+        assert len(part.members()) == part.size
+        for epoch in (0, 1, 2**40):
+            assert np.sort(whole(part, epoch)).tolist() == part.members().tolist()
+
+
+@given(partitions(), st.integers(1, 9), st.integers(0, 3))
+@settings(max_examples=100, deadline=None)
+def test_slices_of_a_part_are_those_of_one_order_and_a_copy_has_the_same(partitions, slice_size, epoch):
+    for part in partitions[0]:
+        copy = pickle.loads(pickle.dumps(part))
+        slices = [copy.samples(epoch, i, min(i + slice_size, part.size)) for i in range(0, part.size, slice_size)]
+        assert np.concatenate(slices).tolist() == whole(part, epoch).tolist()
+        assert (copy.size, copy.members().tolist()) == (part.size, part.members().tolist())
+        assert copy.beginning(epoch, 0, part.size) == part.beginning(epoch, 0, part.size)
+
+
+@given(partitions())
+@settings(max_examples=100, deadline=None)
+def test_a_part_is_whole_chunks_and_at_most_two_that_are_cut(partitions):
+    for part in partitions[0]:
+        chunks, counts = np.unique(chunks_of(part, part.members()), return_counts=True)
+        cut = counts < np.array(part.sizes)[chunks]
+        assert cut.sum() <= 2
+        for chunk in chunks[cut]:  # what is there of it are neighbours
+            rows = part.members()[chunks_of(part, part.members()) == chunk]
+            assert (np.diff(rows) == 1).all()
+
+
+@given(partitions())
+@settings(max_examples=150, deadline=None)
+def test_chunks_of_a_part_come_before_their_window_does_and_no_others(partitions):
+    made, batch_size = partitions
+    assume(len(made) > 1)  # a part of all has chunks without samples too
+    for part in made:
+        begun, come = [], part.beginning(1, 0, 1)
+        for start in range(0, part.size, batch_size):
+            stop = min(start + batch_size, part.size)
+            wanted = set(chunks_of(part, part.samples(1, start, stop)))
+            begun += part.beginning(1, start, stop)
+            assert wanted <= set(begun)
+            if batch_size == 1:  # others may lie in two windows, of which the second has not quite come
+                assert wanted <= set(come)
+            come += part.coming(1, start, stop)
+        assert sorted(begun) == sorted(come) == np.unique(chunks_of(part, part.members())).tolist()
+
+
+def test_the_parts_of_one_order_are_pinned():
+    """A change of these numbers would give a run that goes on other samples than before."""
+    made = parts(WindowOrder((3, 2, 4, 1), window_chunks=2, seed=1), 2, 3)
+    assert [part.members().tolist() for part in made] == MEMBERS
+    assert [whole(part, epoch).tolist() for part in made for epoch in (0, 1)] == ORDERS
+
+
+MEMBERS = [[0, 1, 2, 9], [5, 6, 7, 8], [3, 4]]
+ORDERS = [[0, 1, 2, 9], [1, 9, 0, 2], [5, 6, 7, 8], [6, 8, 5, 7], [3, 4], [4, 3]]
+
+
+@given(sizes, st.integers(1, 9), st.integers(0, 5), st.booleans())
+def test_a_part_of_all_places_is_the_whole_order(sizes, window_chunks, seed, shuffle):
+    order = WindowOrder(sizes, window_chunks, seed, shuffle)
+    part = order.part(0, order.size)
+
+    assert whole(part, 2).tolist() == whole(order, 2).tolist()
+    assert part.beginning(2, 0, order.size) == order.beginning(2, 0, order.size)
+    assert part.coming(2, 0, order.size) == order.coming(2, 0, order.size)
+    assert order.members().tolist() == list(range(sum(sizes)))
+
+
+def test_unshuffled_parts_one_after_the_other_are_the_files_order():
+    made = parts(WindowOrder((3, 0, 2, 4, 1), 2, seed=1, shuffle=False), 3, 3)
+
+    assert [whole(part, 5).tolist() for part in made] == [[0, 1, 2, 3, 4, 5], [6, 7, 8], [9]]
+    assert [part.beginning(0, 0, part.size) for part in made] == [[0, 2, 3], [3], [4]]
+
+
+def test_a_part_may_lie_inside_one_chunk():
+    part = WindowOrder((100,), 4, seed=1).part(30, 60)
+
+    assert part.members().tolist() == list(range(30, 60))
+    assert part.beginning(0, 0, 10) == [0]
+    assert part.beginning(0, 10, 30) == part.coming(0, 0, 30) == []
+    assert sorted(whole(part).tolist()) == list(range(30, 60)) != whole(part).tolist()
+
+
+def test_the_chunks_of_a_part_come_from_all_over_the_files():
+    labels = np.repeat(np.arange(10), 10_000)
+    for part in parts(WindowOrder((100,) * 1000, 64, seed=5), 100, 4):
+        shares = np.bincount(labels[part.members()], minlength=10)
+        assert (abs(shares - 2500) < 1250).all()  # 25 chunks of each class, give or take
+
+
+def test_the_epochs_of_a_part_differ_in_windows_and_in_rows():
+    part = WindowOrder((10,) * 24, window_chunks=3, seed=2).part(60, 150)
+
+    assert len({tuple(whole(part, epoch)) for epoch in range(20)}) == 20
+    assert len({tuple(part.beginning(epoch, 0, 1)) for epoch in range(20)}) > 10
+
+
+def test_another_seed_gives_other_parts_that_are_disjoint_again():
+    order = WindowOrder((10,) * 12, 3, seed=1)
+    made = [part.reseeded(2) for part in parts(order, 10, 3)]
+
+    assert [whole(part).tolist() for part in made] == [whole(part).tolist() for part in parts(order.reseeded(2), 10, 3)]
+    assert sorted(np.concatenate([part.members() for part in made]).tolist()) == list(range(120))
+    assert made[0].members().tolist() != order.part(0, 40).members().tolist()
+    assert made[0].seed == 2
+
+
+def test_a_part_has_no_parts():
+    with pytest.raises(OptionError, match="Only a whole order has parts"):
+        WindowOrder((3, 3), 2, 0).part(1, 4).part(0, 1)
+
+
+def test_a_part_of_more_samples_than_an_int32_counts():
+    part = WindowOrder((2**31, 5, 4, 3), 1, seed=0, shuffle=True).part(2**31 + 8, 2**31 + 12)
+
+    assert part.members().tolist() == sorted(whole(part).tolist())
+    assert part.members().dtype == np.int64
