@@ -86,12 +86,15 @@ def temporary_name(path: str | os.PathLike) -> Path:
 
 
 def remove_leftovers(directory: str | os.PathLike) -> int:
-    """How many temporary files of killed runs were removed from `directory`; call it as its one writer."""
+    """How many temporary files and folders of killed runs were removed from `directory`; call it as its one writer."""
     with os.scandir(directory) as entries:
-        leftovers = [e.path for e in entries if re.fullmatch(rf"{re.escape(TEMPORARY_PREFIX)}[0-9a-f]{{16}}", e.name)]
+        leftovers = [e for e in entries if re.fullmatch(rf"{re.escape(TEMPORARY_PREFIX)}[0-9a-f]{{16}}", e.name)]
     for leftover in leftovers:
+        if leftover.is_dir(follow_symlinks=False):
+            shutil.rmtree(leftover.path, ignore_errors=True)  # of one that is in use the rest goes, and it next time
+            continue
         with contextlib.suppress(FileNotFoundError):  # not left over: a reader was saving labels
-            os.unlink(leftover)
+            os.unlink(leftover.path)
     return len(leftovers)
 
 

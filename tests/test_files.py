@@ -143,6 +143,40 @@ def test_kill_leaves_the_old_file_and_its_leftovers_can_be_removed(tmp_path):
     assert names(tmp_path) == [".keras_oocore-lock", "file.bin"]
 
 
+def test_leftover_folders_go_with_all_that_is_in_them(tmp_path):
+    folder, link, kept = (tmp_path / f"{files.TEMPORARY_PREFIX}{name}" for name in ("0" * 16, "1" * 16, "0" * 15))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file.bin").touch()
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "file.bin").touch()
+    kept.mkdir()
+    try:
+        link.symlink_to(tmp_path / "mine", target_is_directory=True)
+    except OSError:  # Windows asks for a privilege
+        link.touch()
+    assert files.remove_leftovers(tmp_path) == 2
+    assert names(tmp_path) == [kept.name, "mine"]
+    assert names(tmp_path / "mine") == ["file.bin"]
+
+
+def test_a_leftover_folder_that_cannot_be_removed_keeps_no_other(tmp_path, monkeypatch):
+    for number in range(3):
+        folder = tmp_path / f"{files.TEMPORARY_PREFIX}{number:016x}"
+        folder.mkdir()
+        (folder / f"{number}").touch()
+    really_unlink = os.unlink
+
+    def unlink(path, **options):
+        if os.path.basename(path) == "1":
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        really_unlink(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", unlink)
+        files.remove_leftovers(tmp_path)
+    assert names(tmp_path) == [f"{files.TEMPORARY_PREFIX}{1:016x}"]
+
+
 def test_arrays_come_back(tmp_path):
     array = np.array(["a.png", "ünï 1.png", "\U0001f98a\n.png", "b\udcff.png"])
     path = files.save_array(tmp_path / "names.npy", array)
