@@ -6,21 +6,18 @@ Beside the rows lies the manifest, so that whoever has the folder alone knows la
 import contextlib
 import functools
 import os
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from keras_oocore.errors import DataError, DestinationError
-from keras_oocore.fingerprint import described
+from keras_oocore.fingerprint import described, of_names
 from keras_oocore.manifest import Manifest
 from keras_oocore.packed_format import RECORD
 from keras_oocore.packed_store import PackedStore
 from keras_oocore.readers.cached import CachedSamples
 from keras_oocore.readers.file_samples import FileSamples
 from keras_oocore.readers.packed import PackedSamples
-
-NAMES_AT_A_TIME = 65_536
 
 
 def cached(samples: FileSamples, directory: str | os.PathLike, keep_errors: bool, overwrite: bool) -> CachedSamples:
@@ -42,14 +39,7 @@ def fingerprint(samples: FileSamples) -> dict:
     options = getattr(samples.reader, "options", None)
     if options is None:
         options = {"reader": described(samples.reader)}
-    return {"files": _names(samples.manifest), **options}
-
-
-def _names(manifest: Manifest) -> str:
-    names, checksum = manifest.filenames, 0
-    for start in range(0, len(names), NAMES_AT_A_TIME):
-        checksum = zlib.crc32("\0".join(names[start : start + NAMES_AT_A_TIME].tolist()).encode(), checksum)
-    return f"{len(names):,} names with CRC-32 {checksum:08x}"
+    return {"files": of_names(samples.manifest.filenames), **options}
 
 
 def keep_manifest(manifest: Manifest, directory: Path) -> None:
@@ -88,7 +78,7 @@ def open_samples(directory: str | os.PathLike) -> tuple[PackedSamples, Manifest]
         raise DataError(f"{str(directory)!r} holds a packed store of each subset; open one: {', '.join(stores)}")
     store, manifest = PackedStore(directory), Manifest.load(directory)
     files = store.record.fingerprint.get("files")
-    if len(manifest) != store.record.num_rows or files not in (None, _names(manifest)):
+    if len(manifest) != store.record.num_rows or files not in (None, of_names(manifest.filenames)):
         raise DataError(
             f"{str(directory)!r}: filenames.npy and labels.npy are not those of its rows; something else was saved "
             "there. Pack again: the rows stay, the names and labels are written anew."

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import itertools
+import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -151,6 +152,15 @@ class CSVRows:
 
     def __len__(self) -> int:
         return int(self.starts[-1])
+
+    def which(self) -> dict:
+        """Which samples these are, as plain JSON; the files by names and sizes, so that they may be copied."""
+        return {
+            "files": [f"{os.path.basename(index.path)}, {index.size_bytes:,} bytes" for index in self.table.indexes],
+            "part": None if self.part is None else vars(self.part),
+            "missing": self.recipe.missing,
+            "on_bad_row": self.table.on_bad_row,
+        }
 
     def name(self, sample: int) -> str:
         """File, row and line."""

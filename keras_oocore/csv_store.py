@@ -40,6 +40,10 @@ class StoredRows:
     def __len__(self) -> int:
         return len(self.source)
 
+    def which(self) -> dict:
+        """Which samples these are, as plain JSON."""
+        return self.source.which()
+
     def name(self, sample: int) -> str:
         """File, row and line."""
         return self.source.name(sample)

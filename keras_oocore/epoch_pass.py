@@ -30,9 +30,12 @@ class EpochPass:
     def __init__(self, num_batches: int):
         self.num_batches = num_batches
         self.number = 0
+        self.delivered = None  # batches that the model was given, where somebody counts; Keras may ask ahead of it
+        self._start = 0  # batches of this pass that were handed out by an earlier run
         self._position = {}  # index that Keras asked for -> position in the plan
         self._bound = False  # indices are bound in the order they come; otherwise index i is position i
         self._running = False  # between `begin` and `end`
+        self._building = False  # within Keras's build step, so far as the calls tell
         self._epoch_ended = False  # in this pass, so that it was more than Keras's build step
         self._length_read = False  # since the last batch
         self.renew()
@@ -41,6 +44,24 @@ class EpochPass:
         """A lock that nobody holds: in a new pass, a copy, or a forked child."""
         self._lock = threading.Lock()
         renewed_in_children(self)
+
+    @property
+    def remaining(self) -> int:
+        """Batches that Keras is to get: at the begin of an epoch that goes on from an earlier run, what is left of it."""
+        return self.num_batches - self._start if self._running and not self._position else self.num_batches
+
+    def seek(self, number: int, start: int) -> None:
+        """Go to a batch of a pass: the next epoch begins there."""
+        with self._lock:
+            self.number, self._start = (number, start) if start < self.num_batches else (number + 1, 0)
+            self._position, self.delivered = {}, None
+            self._bound = self._running = self._building = self._epoch_ended = self._length_read = False
+
+    def place(self) -> tuple[int, int]:
+        """The pass's number, and how many of its batches were delivered, or handed out where nobody counts."""
+        with self._lock:
+            start = self._start + len(self._position) if self.delivered is None else self.delivered
+            return (self.number, start) if start < self.num_batches else (self.number + 1, 0)
 
     def length_read(self) -> None:
         """Keras read the number of batches: a new call, if an epoch's end follows before the next batch."""
@@ -51,6 +72,7 @@ class EpochPass:
         with self._lock:
             if self._running:  # the one before was abandoned
                 self._close()
+            self._building = self._length_read  # no `reset()` came between: it is not an epoch yet
             self._running = self._bound = True
             self._length_read = False
 
@@ -59,9 +81,19 @@ class EpochPass:
         with self._lock:
             if self._running and self._position and not self._length_read:
                 self._epoch_ended = True
-            if self._length_read or len(self._position) == self.num_batches:
+            if self._length_read or self._complete:
                 self._close()
             self._running = self._length_read = False
+
+    def enter(self) -> None:
+        """A loop over the batches begins."""
+        self._length_read = False
+        self.begin()
+
+    def leave(self) -> None:
+        """A loop over the batches ends, and its pass with it, complete or not."""
+        self._length_read = not self._complete
+        self.end()
 
     def bind(self, index: int) -> tuple[int, int, bool]:
         """The pass's number, the position in its plan that `index` stands for, and whether a pass is open.
@@ -72,14 +104,18 @@ class EpochPass:
             self._length_read = False
             if not self._bound:
                 return self.number, index, False
-            return self.number, self._position.setdefault(index, len(self._position)), True
+            return self.number, self._position.setdefault(index, self._start + len(self._position)), True
+
+    @property
+    def _complete(self) -> bool:
+        return self._start + len(self._position) == self.num_batches
 
     def _close(self) -> None:
-        few = len(self._position) <= BUILD_BATCHES and len(self._position) < self.num_batches
-        built_only = few and not self._epoch_ended
+        few = len(self._position) <= BUILD_BATCHES
+        built_only = few and (self._building if self._start else not (self._complete or self._epoch_ended))
         if self._position and not built_only:
-            self.number += 1
-        self._position = {}
+            self.number, self._start = self.number + 1, 0
+        self._position, self.delivered = {}, None
         self._bound = self._epoch_ended = False
 
     def __getstate__(self):

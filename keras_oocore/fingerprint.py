@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+NAMES_AT_A_TIME = 65_536
 MOST_DEEP = 8  # an object within an object, that often; what lies deeper is not looked at
 
 
@@ -33,6 +34,28 @@ def described(value) -> str:
     for piece in _pieces(value, 0):
         checksum = zlib.crc32(piece, checksum)
     return f"{named.__module__}.{named.__qualname__} (CRC-32 {checksum:08x})"
+
+
+def of_names(names: np.ndarray) -> str:
+    """How many names there are, and a checksum of them in their order.
+
+    >>> of_names(np.array(["1.png", "2.png"]))
+    '2 names with CRC-32 4f71fc0d'
+    """
+    checksum = 0
+    for start in range(0, len(names), NAMES_AT_A_TIME):
+        checksum = zlib.crc32("\0".join(names[start : start + NAMES_AT_A_TIME].tolist()).encode(), checksum)
+    return f"{len(names):,} names with CRC-32 {checksum:08x}"
+
+
+def of_array(array: np.ndarray) -> str:
+    """Shape, dtype and a checksum of an array's bytes.
+
+    >>> of_array(np.zeros(2, "int32"))
+    '(2,) int32 with CRC-32 6522df69'
+    """
+    checksum = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    return f"{array.shape} {array.dtype} with CRC-32 {checksum:08x}"
 
 
 def _pieces(value, depth: int) -> Iterator[bytes]:

@@ -32,6 +32,8 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
+    def which(self) -> dict: ...
+
     def name(self, sample: int) -> str: ...
 
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]: ...
@@ -147,6 +149,10 @@ class CachedSamples:
 
     def __len__(self) -> int:
         return len(self.source)
+
+    def which(self) -> dict:
+        """Which samples these are, as plain JSON."""
+        return self.source.which()
 
     def name(self, sample: int) -> str:
         """What the source calls it."""

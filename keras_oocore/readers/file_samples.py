@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from keras_oocore.errors import SampleError
-from keras_oocore.fingerprint import described
+from keras_oocore.fingerprint import described, of_names
 from keras_oocore.manifest import Manifest
 from keras_oocore.stopwatch import stage
 
@@ -40,6 +40,10 @@ class FileSamples:
 
     def __len__(self) -> int:
         return len(self.manifest)
+
+    def which(self) -> dict:
+        """Which samples these are, as plain JSON."""
+        return {"files": of_names(self.manifest.filenames)}
 
     def name(self, sample: int) -> str:
         """The path of this sample's file."""

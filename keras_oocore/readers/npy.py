@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_oocore.errors import DataError, SampleError
+from keras_oocore.fingerprint import of_array
 from keras_oocore.mapped_rows import MappedRows
 
 
@@ -80,6 +81,14 @@ class NpyRows:
             self.rows.array if self.path is None else self.path,
             samples if self.chosen is None else self.chosen[samples],
         )
+
+    def which(self) -> dict:
+        """Which samples these are, as plain JSON; of their values, the first and the last row's."""
+        return {
+            "rows": f"{len(self.rows.array):,} of shape {self.shape} and dtype {self.dtype}",
+            "first and last row": of_array(self.rows.array[[0, -1]] if len(self.rows.array) else self.rows.array),
+            "rows taken": "all" if self.chosen is None else of_array(self.chosen),
+        }
 
     def name(self, sample: int) -> str:
         """What a person would call this sample."""

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_oocore.errors import DataError, SampleError
+from keras_oocore.fingerprint import of_names
 from keras_oocore.packed_format import UNREADABLE
 from keras_oocore.packed_store import PackedStore
 
@@ -35,6 +36,10 @@ class PackedSamples:
     def take(self, samples: np.ndarray) -> "PackedSamples":
         """The same rows, of which only these count."""
         return PackedSamples(self.store, self.names, self.chosen[samples])
+
+    def which(self) -> dict:
+        """Which samples these are, as plain JSON: the same as of the files that they were made from."""
+        return {"files": of_names(self.names[self.chosen])}
 
     def name(self, sample: int) -> str:
         """The name of the file that the row was made from."""

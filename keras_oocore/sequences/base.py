@@ -15,6 +15,7 @@ from keras_oocore import plots
 from keras_oocore.batch_loader import BatchLoader
 from keras_oocore.batch_maker import BatchMaker, BatchOptions, Samples
 from keras_oocore.cache import cached
+from keras_oocore.epoch_order import partition
 from keras_oocore.epoch_pass import EpochPass
 from keras_oocore.errors import DataError, OptionError
 from keras_oocore.labels import Labels
@@ -25,6 +26,7 @@ from keras_oocore.readers.cached import CachedSamples
 from keras_oocore.readers.file_samples import FileSamples
 from keras_oocore.sequences.batches import Batches
 from keras_oocore.sequences.loading import HELD_BATCHES, batches_ahead, num_threads, positive
+from keras_oocore.sequences.place import checked_state, fingerprint
 from keras_oocore.sequences.profile import WARM_UP_BATCHES, Profile, measure
 from keras_oocore.window_order import WindowOrder
 
@@ -71,6 +73,8 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         self._pass = EpochPass(self._maker.num_batches)
         self._batches = Batches(self._maker, num_workers, max_ahead)
         self._last_read = -1  # index last read outside an epoch
+        self._fingerprint = None  # of the data, once somebody wanted it
+        self._partition = None  # which of how many, where this is one
         self.manifest = manifest
         self._own_loader()
         if cache is not None:  # last: an error above leaves no half-open cache in a notebook's traceback
@@ -102,12 +106,13 @@ class OutOfCoreSequence(keras.utils.PyDataset):
     @property
     def num_samples(self) -> int:
         """Samples in a pass; with `last_batch="drop"` some of them are left out of each."""
-        return len(self._maker.samples)
+        return self._maker.order.size
 
     @property
     def labels(self) -> np.ndarray | None:
         """Class indices `(num_samples,)`, or the raw targets, in the order of the samples; not one-hot."""
-        return self._maker.labels.values
+        labels = self._maker.labels.values
+        return labels if labels is None or self._partition is None else labels[self._maker.order.members()]
 
     @property
     def class_names(self) -> list[str] | None:
@@ -132,7 +137,11 @@ class OutOfCoreSequence(keras.utils.PyDataset):
     @property
     def file_paths(self) -> list[str]:
         """The path of every sample, in their order; empty for rows of an array."""
-        return [] if self.manifest is None else self.manifest.file_paths
+        if self.manifest is None:
+            return []
+        if self._partition is None:
+            return self.manifest.file_paths
+        return [self.manifest.path(sample) for sample in self._maker.order.members().tolist()]
 
     def filenames(self, batch_index: int) -> list[str]:
         """The files, or rows, at a position of the current pass, as planned: before `on_error` skips or replaces any.
@@ -150,9 +159,12 @@ class OutOfCoreSequence(keras.utils.PyDataset):
 
     @property
     def num_batches(self) -> int:
-        """Batches in a pass. Keras reads it when a call of `fit`, `evaluate` or `predict` begins."""
+        """Batches in a pass; within an epoch that a state began in the middle, those that it still has.
+
+        Keras reads it when a call of `fit`, `evaluate` or `predict` begins, and when an epoch does.
+        """
         self._pass.length_read()
-        return self._maker.num_batches
+        return self._pass.remaining
 
     def __getitem__(self, index: int) -> Any:
         """The batch that `index` stands for: within an epoch the plan's next one, outside it batch `index`."""
@@ -175,13 +187,121 @@ class OutOfCoreSequence(keras.utils.PyDataset):
 
     def __iter__(self) -> Iterator[Any]:
         """One pass in the plan's order, for a loop of your own; the next loop is the next pass."""
-        self.on_epoch_begin()
+        self._pass.enter()
         try:
-            for index in range(self._maker.num_batches):
+            for index in range(self._pass.remaining):
                 yield self[index]
         finally:
-            self._pass.length_read()  # a loop that is left early ends its pass too
-            self.on_epoch_end()
+            self._pass.leave()
+
+    def state_dict(self, batches: int | None = None) -> dict[str, Any]:
+        """The place in the data, as a small JSON: a Sequence that loads it goes on with the very next batch.
+
+        In a loop of your own, call it within the loop. In a callback of a plain `fit`, say how many batches of the
+        pass the model was given, because TensorFlow and JAX ask for some ahead: `state_dict(batches=batch + 1)` in
+        `on_train_batch_end(batch)`. `ko.fit_resumable` does all of it for you.
+
+        Args:
+            batches: of the current pass, that were used; `None` for those handed out.
+
+        Returns:
+            `{"seed", "epoch", "batches", "num_samples", "fingerprint"}`, of plain numbers and texts.
+
+        >>> import keras_oocore as ko
+        >>> sequence = ko.NpyManifestSequence(np.arange(8.0), labels=None, batch_size=2, seed=1)
+        >>> for position, x in enumerate(sequence):
+        ...     if position == 1:
+        ...         state = sequence.state_dict()
+        >>> state["epoch"], state["batches"], state["num_samples"]
+        (0, 2, 8)
+        >>> again = ko.NpyManifestSequence(np.arange(8.0), labels=None, batch_size=2)
+        >>> again.load_state_dict(state)
+        >>> len(list(again)), again.seed
+        (2, 1)
+        """
+        epoch, handed_out = self._pass.place()
+        if batches is not None:
+            epoch, handed_out = self._pass.number, positive(batches, "batches")
+        return {"seed": self.seed, "epoch": epoch, "batches": handed_out, **self._described_data()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go to the place of a `state_dict()`: what comes next is the batch after it, then whole passes as ever.
+
+        A Sequence made with `seed=None` takes the state's seed over. `len()` stays the batches of a whole pass. A plain
+        `fit` trains on what is left of the epoch first, and Keras warns that this epoch ran out of data; weights,
+        history and callbacks it does not bring back: see `ko.fit_resumable`.
+
+        Args:
+            state: from `state_dict()`, in this process or another.
+
+        Raises:
+            OptionError: when it is no state, or has another seed than the one given.
+            DataError: when it belongs to other data; it says what differs.
+        """
+        described = self._described_data()
+        here = {"num_samples": described["num_samples"], **described["fingerprint"]}
+        seed, epoch, batches = checked_state(state, len(self), here)
+        if seed != self.seed and not self._maker.options.seed_is_drawn:
+            raise OptionError(
+                f"The state has seed={seed}, this Sequence was made with seed={self.seed}. Make it with seed={seed}, or "
+                "with seed=None, which takes the state's."
+            )
+        self._take_seed(seed)
+        self._seek(epoch, batches)
+
+    def _take_seed(self, seed: int) -> None:
+        """Take a seed over, unless one was asked for."""
+        if seed != self.seed and self._maker.options.seed_is_drawn:
+            self._batches.close()
+            self._maker.reseed(seed)
+
+    def _seek(self, epoch: int, batches: int) -> None:
+        """Go to a place, without a look at whose it is."""
+        self._pass.seek(epoch, batches)
+
+    def _described_data(self) -> dict[str, Any]:
+        """What `state_dict` says of the data."""
+        if self._fingerprint is None:
+            self._fingerprint = fingerprint(self._maker)
+        which = {} if self._partition is None else {"partition": self._partition}
+        return {"num_samples": self.num_samples, "fingerprint": {**self._fingerprint, **which}}
+
+    def partition(self, n: int) -> list["OutOfCoreSequence"]:
+        """`n` Sequences of the same samples: disjoint, together complete, and equal within one batch.
+
+        Which samples are whose is drawn once by `seed` and stays; with `shuffle=False` each has neighbours. They share
+        what was opened, cache included, and hold no list of their samples, so that each costs next to nothing.
+        `manifest` stays the whole's.
+
+        Args:
+            n: how many; at most the number of batches.
+
+        Raises:
+            OptionError: when there are fewer batches, or this is a partition already.
+
+        >>> import keras_oocore as ko
+        >>> parts = ko.NpyManifestSequence(np.arange(10.0), labels=None, batch_size=2, seed=1).partition(2)
+        >>> [part.num_samples for part in parts]
+        [6, 4]
+        >>> sorted(float(x) for part in parts for batch in part for x in batch)
+        [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]
+        """
+        if self._partition is not None:
+            raise OptionError("Only a whole Sequence can be partitioned. Received: one that `partition` returned")
+        bounds = partition(min(self.num_samples, len(self) * self.batch_size), self.batch_size, n)
+        bounds[-1] = (bounds[-1][0], self.num_samples)  # with what last_batch="drop" leaves out of each pass
+        return [self._part(number, *bound, len(bounds)) for number, bound in enumerate(bounds)]
+
+    def _part(self, number: int, first: int, stop: int, num_parts: int) -> "OutOfCoreSequence":
+        part = object.__new__(type(self))
+        vars(part).update(vars(self))
+        part._maker = self._maker.of_order(self._maker.order.part(first, stop))
+        part._pass = EpochPass(part._maker.num_batches)
+        part._batches = Batches(part._maker, self.num_workers, self._batches.max_ahead)
+        part._last_read, part._fingerprint = -1, None
+        part._partition = f"{number} of {num_parts}"
+        part._own_loader()
+        return part
 
     def on_epoch_begin(self) -> None:
         """Called by Keras."""
@@ -287,7 +407,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         Not needed: threads end by themselves after two seconds without work, and the rest goes with the Sequence.
         """
         self._batches.close()
-        if isinstance(self._maker.samples, CachedSamples):
+        if isinstance(self._maker.samples, CachedSamples) and self._partition is None:
             self._maker.samples.close()
 
     def __enter__(self):
@@ -330,6 +450,10 @@ class OutOfCoreSequence(keras.utils.PyDataset):
             f"`max_queue_size` is set in the constructor only: {type(self).__name__}(..., max_queue_size={value!r})"
         )
 
+    @property
+    def _partition_shown(self) -> str:
+        return f", partition {self._partition}" if self._partition else ""
+
     def _described(self, *lines: str) -> str:
         """The `repr`: what it holds, then `lines` of the kind of samples."""
         options, maker = self._maker.options, self._maker
@@ -338,11 +462,11 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         classes = f", {len(names)} classes" if names else ""
         plural = "batch" if len(self) == 1 else "batches"
         if isinstance(maker.samples, CachedSamples):
-            num_stored = self.num_samples - len(maker.samples.missing())
+            num_stored = len(maker.samples) - len(maker.samples.missing())
             lines += (f"cache {shown(maker.samples.directory)!r} has {num_stored:,} of them",)
         return "\n  ".join(
             [
-                f"<{type(self).__name__}: {self.num_samples:,} samples{classes}",
+                f"<{type(self).__name__}: {self.num_samples:,} samples{classes}{self._partition_shown}",
                 f"{len(self):,} {plural} of {self.batch_size}, {order}, seed={self.seed}",
                 f"x {maker.dtype} {(self.batch_size, *maker.shape)}, labels {maker.labels.label_mode}",
                 *lines,

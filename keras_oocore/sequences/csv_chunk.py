@@ -127,7 +127,12 @@ class CSVChunkSequence(OutOfCoreSequence):
         if shuffle not in (True, False):
             raise OptionError(f"`shuffle` should be True or False. Received: shuffle={shuffle!r}")
         options = BatchOptions(
-            batch_size=batch_size, shuffle=shuffle, seed=as_seed(seed), transform=transform, last_batch=last_batch
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=as_seed(seed),
+            seed_is_drawn=seed is None,
+            transform=transform,
+            last_batch=last_batch,
         )
         cache = None if cache is None else Path(os.path.abspath(os.path.expanduser(cache)))
         kept_in = [] if cache is None else [cache, cache / TRAINING]
@@ -199,6 +204,10 @@ class CSVChunkSequence(OutOfCoreSequence):
                 self._maker.order = EpochOrder(len(stored), options.shuffle, options.seed)
             self._ready, self._overwrite_cache = True, False
 
+    def _described_data(self) -> dict:
+        self._get_ready()  # with a cache, the order is another
+        return super()._described_data()
+
     def _checked(self, index: int) -> int:
         self._get_ready()  # whoever asks for a batch, or which samples are in it, comes by here first
         return super()._checked(index)
@@ -230,8 +239,8 @@ class CSVChunkSequence(OutOfCoreSequence):
                 "`validation_split` should be a fraction between 0 and 1. "
                 f"Received: validation_split={validation_split!r}"
             )
-        if self._rows.part is not None:
-            raise OptionError("Only a Sequence of all rows can be split. Received: one that `split` returned")
+        if self._rows.part is not None or self._partition is not None:
+            raise OptionError("Only a Sequence of all rows can be split. Received: a part of them")
         part = Part(validation_split, as_seed(seed), validation=False)
         training = self._rows.taking(part, None, None)
         others = np.subtract(self._rows.sizes, training.sizes).tolist()
@@ -248,6 +257,14 @@ class CSVChunkSequence(OutOfCoreSequence):
         cache = None if self._cache is None else self._cache / folder
         sequence._serve(rows, options, cache, self._overwrite_cache, **self._loading)
         return sequence
+
+    def partition(self, n: int) -> list["CSVChunkSequence"]:
+        """As in `ImageFolderSequence`; means, codes and the cache, which the parts share, are made first.
+
+        Without a cache, a part holds blocks of neighbouring rows from all over the files, and reads those alone.
+        """
+        self._get_ready()
+        return super().partition(n)
 
     def profile(self, num_batches: int | None = None) -> Profile:
         """As in `ImageFolderSequence`; means, codes and the cache are made first, and not counted.
@@ -296,7 +313,7 @@ class CSVChunkSequence(OutOfCoreSequence):
     @property
     def num_rows(self) -> int:
         """Rows that are served."""
-        return len(self._rows)
+        return self.num_samples
 
     @property
     def row_numbers(self) -> np.ndarray:
@@ -313,7 +330,8 @@ class CSVChunkSequence(OutOfCoreSequence):
         >>> val.row_numbers
         array([4, 6, 8])
         """
-        return self._rows.row_numbers()
+        numbers = self._rows.row_numbers()
+        return numbers if self._partition is None else numbers[self._maker.order.members()]
 
     @property
     def class_names(self) -> list[str] | None:
@@ -390,7 +408,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         batches = f"{len(self):,} batch{'es' * (len(self) != 1)}"
         return "\n  ".join(
             [
-                f"<{type(self).__name__}: {rows} from {listed(self._rows.table.paths)}",
+                f"<{type(self).__name__}: {rows} from {listed(self._rows.table.paths)}{self._partition_shown}",
                 f"{batches} of {self.batch_size}, {'shuffled' if options.shuffle else 'in order'}, seed={self.seed}",
                 f"{', '.join(inputs)}, {f'target {listed(recipe.targets)}' if recipe.targets else 'no target'}",
                 *([] if self._cache is None else [f"cache {shown(self._cache)!r}"]),

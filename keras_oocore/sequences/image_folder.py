@@ -147,6 +147,7 @@ class ImageFolderSequence(OutOfCoreSequence):
             batch_size=batch_size,
             shuffle=False if subset == VALIDATION_OF_BOTH else shuffle,
             seed=as_seed(seed),
+            seed_is_drawn=seed is None,
             rescale=rescale,
             dtype=dtype,
             data_format=data_format or keras.config.image_data_format(),

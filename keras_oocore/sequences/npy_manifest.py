@@ -97,6 +97,7 @@ class NpyManifestSequence(OutOfCoreSequence):
             batch_size=batch_size,
             shuffle=False if subset == VALIDATION_OF_BOTH else shuffle,
             seed=as_seed(seed),
+            seed_is_drawn=seed is None,
             rescale=rescale,
             dtype=dtype,
             transform=transform,
