@@ -22,6 +22,7 @@ from keras_oocore.errors import (
     SampleError,
 )
 from keras_oocore.manifest import Manifest
+from keras_oocore.plots import plot_history
 from keras_oocore.prepare import (
     flatten_images,
     load_arrays,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         PackedSequence,
         open_packed,
     )
+    from keras_oocore.training import Phase, fit_partitions, fit_phases, fit_resumable
 
 __version__ = "0.1.0"
 
@@ -55,10 +57,15 @@ __all__ = [
     "OptionError",
     "OutOfCoreError",
     "PackedSequence",
+    "Phase",
     "SampleError",
+    "fit_partitions",
+    "fit_phases",
+    "fit_resumable",
     "flatten_images",
     "load_arrays",
     "open_packed",
+    "plot_history",
     "save_arrays",
     "shuffle_arrays",
     "split_arrays",
@@ -66,14 +73,24 @@ __all__ = [
     "zip_folder",
 ]
 
-_NEEDS_KERAS = ("CSVChunkSequence", "ImageFolderSequence", "NpyManifestSequence", "PackedSequence", "open_packed")
+_NEEDS_KERAS = {
+    "keras_oocore.sequences": (
+        "CSVChunkSequence",
+        "ImageFolderSequence",
+        "NpyManifestSequence",
+        "PackedSequence",
+        "open_packed",
+    ),
+    "keras_oocore.training": ("Phase", "fit_partitions", "fit_phases", "fit_resumable"),
+}
 
 
 def __getattr__(name: str):
-    if name in _NEEDS_KERAS:
-        return getattr(importlib.import_module("keras_oocore.sequences"), name)
+    for module, names in _NEEDS_KERAS.items():
+        if name in names:
+            return getattr(importlib.import_module(module), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_NEEDS_KERAS])
+    return sorted([*globals(), *(name for names in _NEEDS_KERAS.values() for name in names)])

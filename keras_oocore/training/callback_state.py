@@ -1,0 +1,168 @@
+"""What callbacks remember, as plain values and back; a CSVLogger's file is cut back to the rows of then.
+
+Keras's callbacks have no state to save: they begin anew in `on_train_begin`. So what is kept is every attribute that
+changed since then; what was given to the constructor and did not change stays as it is given now.
+"""
+
+import contextlib
+import os
+import pathlib
+import threading
+import types
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_oocore.plain_values import NotPlainError, from_plain, to_plain
+
+LOG_BYTES = "bytes of the log"  # no attribute can be called so
+OWN_STATE = "own state"
+OF_KERAS = ("_model", "params", "validation_data")
+OF_A_FILE = ("csv_file", "writer", "append", "append_header")  # of a CSVLogger, which opens its file anew
+OF_A_MONITOR = ("min_delta",)  # whose sign Keras turns when it finds out the metric's direction, as it will again
+SETTINGS = (  # given to a callback, or made by it, and no state
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodType,
+    types.ModuleType,
+    type,
+    np.ufunc,
+    os.PathLike,
+    pathlib.PurePath,
+    type(threading.Lock()),
+    keras.Layer,
+    keras.optimizers.Optimizer,
+    keras.optimizers.schedules.LearningRateSchedule,
+    keras.losses.Loss,
+    keras.metrics.Metric,
+    keras.utils.PyDataset,
+)
+WITHOUT_STATE = (keras.callbacks.History, keras.callbacks.ProgbarLogger)  # the history is kept apart
+
+
+class CallbackStates:
+    """The states of a training's callbacks.
+
+    Args:
+        callbacks: in their order.
+    """
+
+    def __init__(self, callbacks: list[keras.callbacks.Callback]):
+        self.callbacks = dict(_named(callbacks))
+        self._begun = {}  # name -> attribute -> its plain value when the training began
+        self._warned = set()
+
+    def begun(self) -> None:
+        """Note how things stand once `on_train_begin` has been called."""
+        self._begun = {
+            name: {
+                key: (plain, {place: array.copy() for place, array in arrays.items()})
+                for key, (plain, arrays) in self._attributes(callback, name).items()
+            }
+            for name, callback in self.callbacks.items()
+        }
+
+    def captured(self, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+        """The states as plain JSON, and the arrays in them beside it; warns once of what cannot be saved."""
+        states = {}
+        for name, callback in self.callbacks.items():
+            if _keeps_own_state(callback):
+                states[name] = {OWN_STATE: to_plain(callback.state_dict(), arrays, f"callbacks.{name}")}
+                continue
+            begun, now = self._begun[name], self._attributes(callback, name, warn=True)
+            changed = {key: value for key, value in now.items() if key not in begun or not _same(begun[key], value)}
+            states[name] = {key: plain for key, (plain, _) in changed.items()}
+            for _, beside in changed.values():
+                arrays.update(beside)
+            if isinstance(callback, keras.callbacks.CSVLogger):
+                states[name][LOG_BYTES] = os.path.getsize(callback.filename)
+        return states
+
+    @contextlib.contextmanager
+    def logs_cut_back(self, states: dict[str, Any]) -> Iterator[None]:
+        """Around `on_train_begin`: logs are opened to go on in them, after the rows that were there then."""
+        loggers = [
+            (callback, callback.append, states[name][LOG_BYTES])
+            for name, callback in self.callbacks.items()
+            if LOG_BYTES in states.get(name, {})
+        ]
+        for logger, _, size_bytes in loggers:
+            logger.append = True
+            _cut_back(logger.filename, size_bytes)
+        yield
+        for logger, append, _ in loggers:
+            logger.append = append
+
+    def restore(self, states: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        """Give the callbacks what they remembered, once `on_train_begin` has been called."""
+        for name, callback in self.callbacks.items():
+            state = states.get(name, {})
+            if OWN_STATE in state and _keeps_own_state(callback):
+                callback.load_state_dict(from_plain(state[OWN_STATE], arrays))
+                continue
+            for key, plain in state.items():
+                if key not in (LOG_BYTES, OWN_STATE):
+                    setattr(callback, key, from_plain(plain, arrays))
+
+    def _attributes(self, callback, name: str, warn: bool = False) -> dict[str, tuple[Any, dict]]:
+        """Attribute → its value as plain JSON, and the arrays in it."""
+        skipped = OF_KERAS + (OF_A_FILE if isinstance(callback, keras.callbacks.CSVLogger) else ())
+        skipped += OF_A_MONITOR if hasattr(callback, "monitor_op") else ()
+        attributes = {}
+        for key, value in vars(callback).items():
+            if key in skipped or _keeps_own_state(callback):
+                continue
+            arrays = {}
+            try:
+                attributes[key] = (to_plain(value, arrays, f"callbacks.{name}.{key}"), arrays)
+            except NotPlainError as error:
+                if warn and not isinstance(value, SETTINGS) and name not in self._warned:
+                    self._warned.add(name)
+                    warnings.warn(
+                        f"The state of the callback {name} cannot be saved: {error} When the training goes on after a "
+                        "kill, that begins anew. Give the callback state_dict() and load_state_dict(state).",
+                        stacklevel=2,
+                    )
+        return attributes
+
+
+def _named(callbacks: list) -> Iterator[tuple[str, keras.callbacks.Callback]]:
+    """Each callback that may have a state, by its class and, of several, its number: the same in the next run."""
+    seen = Counter()
+    for callback in callbacks:
+        if not isinstance(callback, WITHOUT_STATE):
+            name = type(callback).__name__
+            seen[name] += 1
+            yield (name if seen[name] == 1 else f"{name} {seen[name]}"), callback
+
+
+def _keeps_own_state(callback) -> bool:
+    return callable(getattr(callback, "state_dict", None)) and callable(getattr(callback, "load_state_dict", None))
+
+
+def _same(one: tuple[Any, dict], other: tuple[Any, dict]) -> bool:
+    """Whether two plain values, with their arrays, are the same to the last bit."""
+    (plain, arrays), (other_plain, other_arrays) = one, other
+    return repr(plain) == repr(other_plain) and all(
+        key in other_arrays
+        and array.dtype == other_arrays[key].dtype
+        and array.tobytes() == other_arrays[key].tobytes()
+        for key, array in arrays.items()
+    )
+
+
+def _cut_back(path: str, size_bytes: int) -> None:
+    """Remove the rows that were written after the checkpoint; they will be written again."""
+    there = os.path.getsize(path) if os.path.exists(path) else 0
+    if there < size_bytes:
+        warnings.warn(
+            f"{path!r} had {size_bytes:,} bytes when the checkpoint was written, and now has {there:,}: "
+            "rows of earlier epochs are missing.",
+            stacklevel=2,
+        )
+    elif there > size_bytes:
+        os.truncate(path, size_bytes)

@@ -1,0 +1,315 @@
+"""A compiled model with another learning rate or other layers to train; it knows neither phases nor which layers.
+
+Keras keeps the parts private that this needs; each use below says where, in Keras 3.15.1, and what happens without it.
+"""
+
+import inspect
+import math
+from collections import Counter
+from numbers import Real
+
+import keras
+
+from keras_oocore.errors import OptionError
+
+Schedule = keras.optimizers.schedules.LearningRateSchedule
+NOT_STATE = ("_variables", "_trainable_variables", "_learning_rate")  # attributes of an optimizer
+EMA = "_model_variables_moving_average"
+
+
+def recompile(
+    model: keras.Model,
+    learning_rate: float | Schedule | None = None,
+    keep_optimizer_state: bool = True,
+    trainable_changed: bool = False,
+) -> str:
+    """Give a compiled model another learning rate, and let its optimizer follow the layers that train now.
+
+    Loss, metrics and everything else given to `compile` stay. State that is kept is the count of steps and what the
+    optimizer holds of each weight that trained before and trains now (momentum, velocity, ...). What it holds of a
+    weight that begins to train is as new; its first steps with Adam are up to three times as long as usual, since the
+    count of steps goes on.
+
+    Args:
+        model: a compiled model, also a built one unless only a float rate changes.
+        learning_rate: a float, a `LearningRateSchedule`, or None for the rate as it is now.
+        keep_optimizer_state: False to begin with a new optimizer of the same settings.
+        trainable_changed: whether layers were frozen or unfrozen since `compile`.
+
+    Returns:
+        What happened, in words.
+
+    Raises:
+        OptionError: when the rate is no rate, or the model cannot be compiled again.
+
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="head")])
+    >>> model.compile("adam", "mse"); model.optimizer.build(model.trainable_variables)
+    >>> recompile(model, 1e-5)
+    'learning rate 1e-05; the optimizer keeps its state'
+    >>> model.get_layer("head").trainable = False
+    >>> recompile(model, trainable_changed=True)
+    'learning rate 1e-05 as before; the optimizer keeps its state'
+    >>> model.get_layer("head").trainable = True
+    >>> recompile(model, keep_optimizer_state=False, trainable_changed=True)
+    'learning rate 1e-05 as before; the optimizer begins anew'
+    """
+    _check_rate(learning_rate)
+    old = _optimizer_of(model)
+    if _only_rate(old, learning_rate) and keep_optimizer_state and not trainable_changed:
+        if learning_rate is not None:
+            old.learning_rate = learning_rate
+        _unshare_averages(old)
+        return f"{_rate_in_words(old, learning_rate)}; the optimizer keeps its state"
+    if not model.built:
+        raise OptionError(
+            "The model has no weights yet, so its optimizer cannot be made for them. Build it first: call it once on a "
+            f"batch, or begin it with keras.Input(shape). Received: the model {model.name!r}, not built"
+        )
+    _compile_again(model, _renewed(old, learning_rate))
+    new = model.optimizer
+    if not new.built:
+        new.build(model.trainable_variables)
+    rate = _rate_in_words(new, learning_rate)
+    if not (keep_optimizer_state and old.built):
+        return f"{rate}; the optimizer begins anew"
+    num_kept, num_new = _copy_state(old, new, model.trainable_variables)
+    if not num_new:
+        return f"{rate}; the optimizer keeps its state"
+    begin = "begins" if num_new == 1 else "begin"
+    kept = f"{num_kept:,} variable" + ("" if num_kept == 1 else "s")
+    return f"{rate}; the optimizer keeps its state of {kept}, {num_new:,} {begin} anew"
+
+
+# The learning rate
+
+
+def _check_rate(rate) -> None:
+    number = isinstance(rate, Real) and not isinstance(rate, bool) and math.isfinite(rate) and rate >= 0
+    if not (rate is None or number or isinstance(rate, Schedule)):
+        raise OptionError(
+            "`learning_rate` should be a number of 0 or more, a keras.optimizers.schedules.LearningRateSchedule, or "
+            f"None to leave it as it is. Received: {rate!r}"
+        )
+
+
+def _has_plain_rate(optimizer: keras.optimizers.Optimizer) -> bool:
+    return isinstance(optimizer.learning_rate, keras.Variable)
+
+
+def _only_rate(optimizer: keras.optimizers.Optimizer, rate) -> bool:
+    """Whether a rate can be set on an optimizer as it is; no rate can."""
+    return rate is None or (_has_plain_rate(optimizer) and not isinstance(rate, Schedule))
+
+
+def _rate_in_words(optimizer: keras.optimizers.Optimizer, given) -> str:
+    as_before = " as before" if given is None else ""
+    if _has_plain_rate(optimizer):
+        value = float(keras.ops.convert_to_numpy(optimizer.learning_rate)) if given is None else given
+        return f"learning rate {float(value):g}{as_before}"
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    # Private: `learning_rate` of an optimizer with a schedule is its value at this step (base_optimizer.py).
+    schedule = getattr(optimizer, "_learning_rate", None) if given is None else given
+    return f"learning rate {'schedule' if schedule is None else type(schedule).__name__}{as_before}"
+
+
+# The optimizer
+
+
+def _optimizer_of(model: keras.Model) -> keras.optimizers.Optimizer:
+    optimizer = getattr(model, "optimizer", None)
+    if not getattr(model, "compiled", False) or not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise OptionError(
+            "The model should be compiled, with an optimizer of Keras: model.compile(optimizer, loss). "
+            f"Received: the model {model.name!r} with optimizer={optimizer!r}"
+        )
+    if getattr(optimizer, "learning_rate", None) is None:  # MultiOptimizer refuses to say it
+        raise OptionError(
+            "An optimizer without a learning rate of its own cannot be changed here: compile the model yourself, and "
+            f"call fit for each phase. Received: {type(optimizer).__name__}"
+        )
+    return optimizer
+
+
+def _renewed(optimizer: keras.optimizers.Optimizer, rate) -> keras.optimizers.Optimizer:
+    """A new optimizer of the same settings, with another rate unless that is None."""
+    inner = getattr(optimizer, "inner_optimizer", None)
+    try:
+        if inner is not None:  # LossScaleOptimizer of mixed precision: its config holds the inner one as text
+            names = ("initial_scale", "dynamic_growth_steps", "name")
+            return type(optimizer)(_renewed(inner, rate), **{name: getattr(optimizer, name) for name in names})
+        config = _config(optimizer)
+        if rate is not None:
+            config["learning_rate"] = rate if isinstance(rate, Schedule) else float(rate)
+        new = type(optimizer).from_config(config)
+    except (AttributeError, KeyError, NotImplementedError, TypeError, ValueError) as error:
+        raise OptionError(
+            f"The optimizer cannot be made again from its settings ({error}). Give it a `get_config` that returns "
+            f"every argument of its `__init__`. Received: {type(optimizer).__name__}"
+        ) from error
+    _copy_exclusions(optimizer, new)
+    return new
+
+
+def _config(optimizer: keras.optimizers.Optimizer) -> dict:
+    """The settings of an optimizer; a schedule is in them as it is, not as text.
+
+    Private: the schedule is in `_learning_rate` (base_optimizer.py), and `get_config` fails on one that has no
+    `get_config` of its own. Without that attribute the schedule goes through text.
+    """
+    schedule = getattr(optimizer, "_learning_rate", None)
+    if _has_plain_rate(optimizer) or schedule is None:
+        return optimizer.get_config()
+    optimizer._learning_rate = 0.5
+    try:
+        config = optimizer.get_config()
+    finally:
+        optimizer._learning_rate = schedule
+    return {**config, "learning_rate": schedule}
+
+
+def _copy_exclusions(old: keras.optimizers.Optimizer, new: keras.optimizers.Optimizer) -> None:
+    """Carry over `exclude_from_weight_decay`, which no config holds (private: base_optimizer.py)."""
+    variables = getattr(old, "_exclude_from_weight_decay", None)
+    pattern = getattr(old, "_exclude_from_weight_decay_pattern", None)
+    if variables or pattern:
+        new._exclude_from_weight_decay = set(variables or ())
+        new._exclude_from_weight_decay_pattern = pattern
+
+
+# The optimizer's state
+
+
+def _copy_state(old, new, trained: list[keras.Variable]) -> tuple[int, int]:
+    """Copy what two optimizers have in common; how many of the model's variables it was of, and of how many not."""
+    before, now = _state(old), _state(new)
+    weights = {id(weight): weight for weight in trained}
+    kept, begun = set(), set()
+    for key, variable in now.items():
+        (*_, role), weight = key
+        if key in before and before[key].shape == variable.shape:
+            variable.assign(keras.ops.copy(before[key]))  # a copy: JAX gives the memory of a state back in each step
+            kept.add(weight)
+        else:
+            begun.add(weight)
+            # An average that begins at zero once steps are counted would be written over the weight at the end of
+            # `fit` (base_optimizer.py, `finalize_variable_values`).
+            if role == EMA and weight in weights:
+                variable.assign(keras.ops.copy(weights[weight]))
+    return len(kept - begun - {None}), len(begun - {None})
+
+
+def _unshare_averages(optimizer: keras.optimizers.Optimizer) -> None:
+    """Let moving averages have memory of their own.
+
+    `fit` ends by giving weights their averages; on JAX both are then one array, which the next `fit` of Keras 3.15.1
+    gives back twice and fails ("Attempt to donate the same buffer twice").
+    """
+    for ((*_, role), _weight), variable in _state(optimizer).items():
+        if role == EMA:
+            variable.assign(keras.ops.copy(variable))
+
+
+def _state(optimizer: keras.optimizers.Optimizer, within: tuple[str, ...] = ()) -> dict[tuple, keras.Variable]:
+    """The variables of an optimizer by their role and the id of the model's variable that they belong to, or None.
+
+    A role is the name of the attribute: a variable (`_iterations`), or a list with an item for each variable of the
+    model (`_momentums`). Private: `_trainable_variables` (base_optimizer.py) is the list that these follow. What is in
+    no such attribute goes by its name, which holds the path of the model's variable, where no two share it.
+    """
+    own = {id(variable): variable for variable in optimizer.variables}
+    own.pop(id(getattr(optimizer, "_learning_rate", None)), None)
+    weights = list(getattr(optimizer, "_trainable_variables", ()))
+    state = {}
+    for name, value in vars(optimizer).items():
+        role = (*within, name)
+        if name in NOT_STATE:
+            continue
+        if isinstance(value, keras.optimizers.Optimizer):
+            state |= _state(value, role)
+            for variable in value.variables:
+                own.pop(id(variable), None)
+        elif isinstance(value, keras.Variable) and id(value) in own:
+            state[role, None] = own.pop(id(value))
+        elif isinstance(value, list) and len(value) == len(weights):
+            for weight, variable in zip(weights, value):
+                if isinstance(variable, keras.Variable) and id(variable) in own:
+                    state[role, id(weight)] = own.pop(id(variable))
+    names = Counter(variable.name for variable in own.values())
+    named = [variable for variable in own.values() if names[variable.name] == 1]
+    return state | {((*within, "by name", variable.name), None): variable for variable in named}
+
+
+# Compiling again
+
+
+def _compile_again(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
+    """Compile a model with another optimizer and all else as it was.
+
+    Private: `_compile_config.config` (trainers/trainer.py) holds the very objects that were given to `compile`, so that
+    a loss that is a closure survives. Without it, or where a class has arguments of its own and says how it is compiled
+    again, the public `get_compile_config` and `compile_from_config` are used.
+    """
+    given = getattr(getattr(model, "_compile_config", None), "config", None)
+    if given is None or (_own_arguments(model) and _overrides(model, "compile_from_config")):
+        _compile_from_config(model, optimizer)
+        return
+    run_eagerly = model.run_eagerly  # may have been set since
+    # `auto_scale_loss` is not kept; an optimizer that was wrapped for mixed precision is so already.
+    options = {**given, "optimizer": optimizer, "run_eagerly": run_eagerly, "auto_scale_loss": False}
+    options["jit_compile"] = given.get("jit_compile", "auto") if not run_eagerly else False
+    if _overrides(model, "compile"):
+        _compile_by_class(model, options)
+    # Again where the class has its own: that may wrap a loss which is wrapped already, as Keras got it.
+    keras.Model.compile(model, **options)
+
+
+STARRED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+KERAS_ARGUMENTS = tuple(inspect.signature(keras.Model.compile).parameters)  # `self` among them
+
+
+def _overrides(model: keras.Model, method: str) -> bool:
+    return getattr(type(model), method) is not getattr(keras.Model, method)
+
+
+def _own_arguments(model: keras.Model) -> list[str]:
+    """Arguments of the `compile` of a model's class that Keras's does not have."""
+    own = inspect.signature(type(model).compile).parameters.values()
+    return [p.name for p in own if p.kind not in STARRED and p.name not in KERAS_ARGUMENTS]
+
+
+def _compile_by_class(model: keras.Model, options: dict) -> None:
+    """Call the `compile` of a model's class, if it asks for nothing that Keras's does not."""
+    remedy = (
+        "Give the class a `get_compile_config` and a `compile_from_config`, or compile the model yourself and call fit "
+        f"for each phase. Received: {type(model).__name__}"
+    )
+    if own := _own_arguments(model):
+        names = ", ".join(f"`{name}`" for name in own)
+        raise OptionError(f"The model's `compile` takes {names}, which Keras does not keep. {remedy}")
+    parameters = inspect.signature(model.compile).parameters
+    anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    try:
+        model.compile(**{name: value for name, value in options.items() if anything or name in parameters})
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"The model's `compile` cannot be called again ({error}). {remedy}") from error
+
+
+def _compile_from_config(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
+    """Compile through text, as a saved model is when it is loaded."""
+    old = model.optimizer
+    config = dict(model.get_compile_config() or {})
+    places = [name for name, value in config.items() if value is old] or ["optimizer"]
+    config.update(dict.fromkeys(places, optimizer))
+    serialize = keras.saving.serialize_keras_object
+    try:
+        model.compile_from_config({name: serialize(value) for name, value in config.items()})
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise OptionError(
+            f"The model cannot be compiled again from its `get_compile_config` ({error}). Register its functions and "
+            f"classes with @keras.saving.register_keras_serializable(). Received: {type(model).__name__}"
+        ) from error
+    if model.optimizer is old or type(model.optimizer) is not type(old):
+        raise OptionError(
+            "`compile_from_config` of the model did not give it a new optimizer. Let `get_compile_config` return the "
+            f"optimizer and `compile_from_config` compile with it. Received: {type(model).__name__}"
+        )
