@@ -1,5 +1,6 @@
 """Build the pages of the API from the docstrings: `python docs/build.py [folder]`, by default into docs/api."""
 
+import dataclasses
 import sys
 import warnings
 from pathlib import Path
@@ -29,7 +30,8 @@ def build(folder: Path) -> Path:
     keras_oocore.__all__ = in_reading_order([*keras_oocore.__all__, "OutOfCoreSequence"])
     for name in keras_oocore.__all__:
         thing = getattr(keras_oocore, name)
-        thing.__module__ = "keras_oocore"  # where users find it; pdoc then links to it
+        if not dataclasses.is_dataclass(thing):  # whose fields pdoc finds in its source alone
+            thing.__module__ = "keras_oocore"  # where users find it; pdoc then links to it
         setattr(keras_oocore, name, thing)  # pdoc looks no further than the module's dict
     pdoc.render.configure(docformat="google", footer_text=f"keras_oocore {keras_oocore.__version__}", show_source=False)
     with warnings.catch_warnings():

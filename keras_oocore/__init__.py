@@ -21,8 +21,8 @@ from keras_oocore.errors import (
     OutOfCoreError,
     SampleError,
 )
+from keras_oocore.history_plot import plot_history
 from keras_oocore.manifest import Manifest
-from keras_oocore.plots import plot_history
 from keras_oocore.prepare import (
     flatten_images,
     load_arrays,

@@ -47,7 +47,7 @@ class EpochPass:
 
     @property
     def remaining(self) -> int:
-        """Batches that Keras is to get: at the begin of an epoch that goes on from an earlier run, what is left of it."""
+        """Batches that Keras is to get; as an epoch begins that goes on from an earlier run, what is left of it."""
         return self.num_batches - self._start if self._running and not self._position else self.num_batches
 
     def seek(self, number: int, start: int) -> None:
@@ -57,10 +57,16 @@ class EpochPass:
             self._position, self.delivered = {}, None
             self._bound = self._running = self._building = self._epoch_ended = self._length_read = False
 
-    def place(self) -> tuple[int, int]:
-        """The pass's number, and how many of its batches were delivered, or handed out where nobody counts."""
+    def place(self, batches: int | None = None) -> tuple[int, int]:
+        """The pass's number, and how many of its batches were delivered, or handed out where nobody counts.
+
+        With `batches`, the caller counted them since the pass began, or went on here from an earlier run.
+        """
         with self._lock:
-            start = self._start + len(self._position) if self.delivered is None else self.delivered
+            if batches is not None:
+                start = batches + (self._start if self.delivered is None else 0)
+            else:
+                start = self._start + len(self._position) if self.delivered is None else self.delivered
             return (self.number, start) if start < self.num_batches else (self.number + 1, 0)
 
     def length_read(self) -> None:

@@ -58,7 +58,7 @@ def folder(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     rows = []
     for label, name in enumerate(CLASSES):
-        for number in range(12):
+        for number in range(40):
             pixels = rng.integers(0, 256, (20, 20, 3), np.uint8)
             flat_name = f"{label}_{number}.png"
             for path in (Path("plant_seedlings", name, f"{number:03d}.png"), Path("all_images", flat_name)):
@@ -68,7 +68,7 @@ def folder(tmp_path, monkeypatch):
     table = pd.DataFrame(rows, columns=["filename", "class", "label", "length", "width", "weight"])
     table.drop(columns="label").to_csv("train.csv", index=False)
     names, one_hot = table["filename"].to_numpy(dtype=str), np.eye(3, dtype="float32")[table["label"]]
-    for part, samples in (("train", slice(0, 30)), ("val", slice(30, 36))):
+    for part, samples in (("train", slice(0, 100)), ("val", slice(100, 120))):
         np.save(f"X_{part}_filenames.npy", names[samples])
         np.save(f"y_{part}.npy", one_hot[samples])
     write_houses("houses.csv", rng)

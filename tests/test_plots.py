@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from keras_oocore.errors import MissingExtraError, OptionError, OutOfCoreError
-from keras_oocore.plots import image_grid, plot_history
+from keras_oocore.history_plot import plot_history
+from keras_oocore.plots import image_grid
 
 pytest.importorskip("matplotlib", reason="the extra `plots` is not installed")
 

@@ -202,7 +202,8 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         `on_train_batch_end(batch)`. `ko.fit_resumable` does all of it for you.
 
         Args:
-            batches: of the current pass, that were used; `None` for those handed out.
+            batches: of the current pass, that were used, counted from where a state began it; `None` for those
+                handed out.
 
         Returns:
             `{"seed", "epoch", "batches", "num_samples", "fingerprint"}`, of plain numbers and texts.
@@ -219,9 +220,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         >>> len(list(again)), again.seed
         (2, 1)
         """
-        epoch, handed_out = self._pass.place()
-        if batches is not None:
-            epoch, handed_out = self._pass.number, positive(batches, "batches")
+        epoch, handed_out = self._pass.place(None if batches is None else positive(batches, "batches"))
         return {"seed": self.seed, "epoch": epoch, "batches": handed_out, **self._described_data()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -243,8 +242,8 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         seed, epoch, batches = checked_state(state, len(self), here)
         if seed != self.seed and not self._maker.options.seed_is_drawn:
             raise OptionError(
-                f"The state has seed={seed}, this Sequence was made with seed={self.seed}. Make it with seed={seed}, or "
-                "with seed=None, which takes the state's."
+                f"The state has seed={seed}, this Sequence was made with seed={self.seed}. Make it with seed={seed}, "
+                "or with seed=None, which takes the state's."
             )
         self._take_seed(seed)
         self._seek(epoch, batches)

@@ -24,7 +24,7 @@ def fingerprint(maker: BatchMaker) -> dict[str, Any]:
 
 
 def checked_state(state: Any, num_batches: int, here: dict[str, Any]) -> tuple[int, int, int]:
-    """Seed, epoch and batches of a state, when it belongs to the data that `here` describes: `num_samples`, fingerprint.
+    """Seed, epoch and batches of a state, when it belongs to the data that `here` describes.
 
     Raises:
         OptionError: when it is no state.

@@ -98,15 +98,18 @@ class CallbackStates:
             logger.append = append
 
     def restore(self, states: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        """Give the callbacks what they remembered, once `on_train_begin` has been called."""
+        """Give the callbacks what they remembered, once `on_train_begin` has been called.
+
+        Attributes that had not changed get back what they had then; `on_epoch_begin` may have changed them since.
+        """
         for name, callback in self.callbacks.items():
             state = states.get(name, {})
             if OWN_STATE in state and _keeps_own_state(callback):
                 callback.load_state_dict(from_plain(state[OWN_STATE], arrays))
                 continue
-            for key, plain in state.items():
-                if key not in (LOG_BYTES, OWN_STATE):
-                    setattr(callback, key, from_plain(plain, arrays))
+            then = {key: (plain, arrays) for key, plain in state.items() if key not in (LOG_BYTES, OWN_STATE)}
+            for key, (plain, beside) in {**self._begun[name], **then}.items():
+                _set(callback, key, from_plain(plain, beside))
 
     def _attributes(self, callback, name: str, warn: bool = False) -> dict[str, tuple[Any, dict]]:
         """Attribute → its value as plain JSON, and the arrays in it."""
@@ -128,6 +131,18 @@ class CallbackStates:
                         stacklevel=2,
                     )
         return attributes
+
+
+def _set(callback, key: str, value: Any) -> None:
+    """Set an attribute; a list or dictionary in place, because whoever gave it to the callback may look at it too."""
+    now = getattr(callback, key, None)
+    if type(now) is type(value) is list:
+        now[:] = value
+    elif type(now) is type(value) is dict:
+        now.clear()
+        now.update(value)
+    else:
+        setattr(callback, key, value)
 
 
 def _named(callbacks: list) -> Iterator[tuple[str, keras.callbacks.Callback]]:

@@ -1,0 +1,80 @@
+"""Whether a checkpoint belongs to the training that is to go on from it, and what it says of it to a person."""
+
+import warnings
+from typing import Any
+
+import keras
+
+from keras_oocore import __version__
+from keras_oocore.checkpoints import Checkpoint
+from keras_oocore.errors import DataError, OptionError
+from keras_oocore.sequences.base import shown
+from keras_oocore.training.stages import Place
+
+
+def versions() -> dict[str, str]:
+    """What a training must share with its checkpoint to be the same to the last bit."""
+    return {"keras_oocore": __version__, "keras": keras.__version__, "backend": keras.backend.backend()}
+
+
+def require_same_training(found: Checkpoint, kind: str, end_epochs: list[int]) -> None:
+    """Raise when the checkpoint is of a training that is cut into stages in another way, or has come further.
+
+    Args:
+        found: the checkpoint.
+        kind: the function that trains.
+        end_epochs: of each stage.
+
+    Raises:
+        DataError: when another function wrote it.
+        OptionError: when it stands where this training does not come by.
+    """
+    state, directory = found.state, shown(found.path.parent)
+    if state["kind"] != kind:
+        raise DataError(
+            f"{directory!r} holds a training by `{state['kind']}`, and this is one by `{kind}`. "
+            "Choose another directory."
+        )
+    place = Place(**state["place"])
+    if place.epoch > end_epochs[-1]:
+        raise OptionError(
+            f"{place.epoch} epochs of the training in {directory!r} are done already. Ask for {place.epoch} or more, "
+            f"or choose another directory. Received: {end_epochs[-1]} epochs"
+        )
+    begins = [0, *end_epochs]
+    if place.stage >= len(end_epochs) or not begins[place.stage] <= place.epoch <= end_epochs[place.stage]:
+        raise OptionError(
+            f"The training in {directory!r} is in its part {place.stage + 1}, and {place.epoch} epochs are done; that "
+            "part lies elsewhere now. Leave the parts that are done as they were, or choose another directory."
+        )
+
+
+def warn_of_other_versions(found: Checkpoint) -> None:
+    """Warn when the training cannot go on to the last bit, because other versions or another backend wrote this."""
+    there = found.state["versions"]
+    others = [f"{name} {there.get(name)}, now {now}" for name, now in versions().items() if there.get(name) != now]
+    if others:
+        warnings.warn(
+            f"The checkpoint {shown(found.path)!r} was written with {'; '.join(others)}. Weights, optimizer, history "
+            "and the place in the data go on from it, but not bit-identically: dropout draws differently, for one.",
+            stacklevel=6,
+        )
+
+
+def where(place: Place, end_epoch: int) -> str:
+    """How far a training has come, in words; epochs and batches count from 1, as Keras prints them.
+
+    >>> where(Place(epoch=2, step=7), end_epoch=5)
+    'epoch 3 of 5, batch 8'
+    """
+    if place.stopped:
+        return f"a callback stopped it after epoch {place.epoch} of {end_epoch}; to go on anyway, ask for more epochs"
+    if place.epoch >= end_epoch:
+        return f"all {end_epoch} epochs are done"
+    return f"epoch {place.epoch + 1} of {end_epoch}" + (f", batch {place.step + 1}" if place.step else "")
+
+
+def next_call(data: Any) -> dict[str, Any]:
+    """The state of a Sequence at the place where the next call of `evaluate` begins."""
+    state = data.state_dict()
+    return {**state, "epoch": state["epoch"] + (state["batches"] > 0), "batches": 0}
