@@ -124,7 +124,9 @@ def _permuted(order: EpochOrder, positions: np.ndarray, size: int, epoch: int) -
 
 
 def partition(num_samples: int, batch_size: int, num_parts: int) -> list[tuple[int, int]]:
-    """Where each part of an order begins and ends: whole batches, dealt out evenly, the bigger parts first.
+    """Where each part of an order begins and ends: whole batches, dealt out evenly.
+
+    The bigger parts come last, where the batch is that may be shorter: no part has a batch more than another.
 
     Args:
         num_samples: how many samples there are.
@@ -138,7 +140,7 @@ def partition(num_samples: int, batch_size: int, num_parts: int) -> list[tuple[i
         OptionError: when `num_parts`, which a user knows as `n`, is no number of parts that have a batch each.
 
     >>> partition(num_samples=50, batch_size=10, num_parts=3)
-    [(0, 20), (20, 40), (40, 50)]
+    [(0, 10), (10, 30), (30, 50)]
     """
     num_batches = -(-num_samples // batch_size)
     if isinstance(num_parts, bool) or not isinstance(num_parts, int | np.integer) or not 1 <= num_parts <= num_batches:
@@ -146,8 +148,9 @@ def partition(num_samples: int, batch_size: int, num_parts: int) -> list[tuple[i
             f"`n` should be a number of partitions from 1 to {num_batches}, the number of batches. "
             f"Received: n={num_parts!r}"
         )
-    each, bigger = divmod(num_batches, int(num_parts))
-    bounds = [(each * part + min(part, bigger)) * int(batch_size) for part in range(num_parts)] + [num_samples]
+    each, num_bigger = divmod(num_batches, int(num_parts))
+    num_smaller = int(num_parts) - num_bigger
+    bounds = [(each * part + max(0, part - num_smaller)) * int(batch_size) for part in range(num_parts)] + [num_samples]
     return list(itertools.pairwise(bounds))
 
 

@@ -6,8 +6,8 @@ whatever Keras does, so that every batch is served exactly once a pass, in plan 
 
 Behaviour of Keras 3.15.1 that this follows (`keras/src/trainers/epoch_iterator.py`, `backend/*/trainer.py`):
 `fit` opens with a build step that begins an epoch, draws a batch or two and throws them away; `reset()` of a new call
-of fit, evaluate or predict reads `num_batches` and then ends the epoch; an epoch stopped inside is never ended; with
-`steps_per_epoch` below the length one pass goes on over several epochs.
+of fit or evaluate reads `num_batches` and then ends the epoch, and predict mostly begins without it; an epoch stopped
+inside is never ended; with `steps_per_epoch` below the length one pass goes on over several epochs.
 """
 
 import threading
@@ -118,7 +118,8 @@ class EpochPass:
 
     def _close(self) -> None:
         few = len(self._position) <= BUILD_BATCHES
-        built_only = few and (self._building if self._start else not (self._complete or self._epoch_ended))
+        going_on = self._building if self._start else not self._complete
+        built_only = few and going_on and not self._epoch_ended
         if self._position and not built_only:
             self.number, self._start = self.number + 1, 0
         self._position, self.delivered = {}, None

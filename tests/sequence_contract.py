@@ -4,6 +4,8 @@ import concurrent.futures
 import copy
 import functools
 import gc
+import itertools
+import json
 import multiprocessing
 import pickle
 import random
@@ -35,6 +37,20 @@ def read_into_pipe(sequence, indices, pipe):
     pipe.send(read_batches(sequence, indices))
 
 
+def read_in_a_fork(sequence, indices):
+    """The batches as a forked child reads them."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=read_into_pipe, args=(sequence, indices, sender), daemon=True)
+    child.start()
+    sender.close()
+    assert receiver.poll(60), "the forked child hangs"
+    there = receiver.recv()
+    child.join(30)
+    assert child.exitcode == 0
+    return there
+
+
 def add_noise(x, y, rng):
     """A transform that pickles."""
     return x + rng.random(x.shape).astype("float32"), y
@@ -42,6 +58,60 @@ def add_noise(x, y, rng):
 
 def as_bytes(batches):
     return [[part.tobytes() for part in batch] for batch in batches]
+
+
+def saved(sequence, **given):
+    """The place in the data as it comes back from a file: small, and of plain values."""
+    state = sequence.state_dict(**given)
+    text = json.dumps(state)
+    assert len(text) < 2000
+    assert json.loads(text) == state
+    return json.loads(text)
+
+
+def given_and_states(sequence, num_passes):
+    """The bytes of each batch of these passes, and the place before the first and after each of them."""
+    given, states = [], [saved(sequence)]
+    for _ in range(num_passes):
+        for batch in sequence:
+            given += as_bytes([batch])
+            states.append(saved(sequence))
+    return given, states
+
+
+def resumed(make, state, num_batches):
+    """The bytes of the batches that a new Sequence gives after this place, in whole loops, and the Sequence."""
+    sequence = make(seed=None)
+    num_batches_of_a_pass = len(sequence)
+    sequence.load_state_dict(state)
+    given = []
+    while len(given) < num_batches:
+        given += as_bytes(sequence)
+    assert sequence.seed == state["seed"]
+    assert len(sequence) == num_batches_of_a_pass
+    return given, sequence
+
+
+def assert_every_tail_is_resumed(make):
+    """From each batch of two passes on, a new Sequence gives the very bytes that the first one went on with."""
+    first = make()
+    given, states = given_and_states(first, 2)
+    given += as_bytes(first)
+    assert [(state["epoch"], state["batches"]) for state in states] == [
+        divmod(used, len(first)) for used in range(2 * len(first) + 1)
+    ]
+    for used, state in enumerate(states):
+        tail, again = resumed(make, state, len(given) - used)
+        assert tail == given[used:]
+        assert saved(again) == saved(first)
+
+
+def assert_refused(sequence, state, error, message):
+    """A state that does not fit is refused, and the Sequence stays where it is."""
+    before = sequence.state_dict()
+    with pytest.raises(error, match=message):
+        sequence.load_state_dict(state)
+    assert sequence.state_dict() == before
 
 
 def loader_threads():
@@ -349,17 +419,8 @@ class SequenceContract:
     def test_a_forked_process_reads_the_same_batches(self, make):
         sequence = make(transform=add_noise, workers=2, batch_size=1)
         read_batches(sequence, (0, 1, 2))  # threads are at work ahead
-        context = multiprocessing.get_context("fork")
-        receiver, sender = context.Pipe(duplex=False)
-        child = context.Process(target=read_into_pipe, args=(sequence, (3, 4, 9, 0), sender), daemon=True)
-        child.start()
-        sender.close()
-        assert receiver.poll(60), "the forked child hangs"
-        there = receiver.recv()
-        child.join(30)
 
-        assert child.exitcode == 0
-        assert as_bytes(there) == as_bytes(read_batches(sequence, (3, 4, 9, 0)))
+        assert as_bytes(read_in_a_fork(sequence, (3, 4, 9, 0))) == as_bytes(read_batches(sequence, (3, 4, 9, 0)))
 
     def test_a_context_manager_ends_the_threads_and_reading_starts_them_again(self, make):
         with make(workers=2) as sequence:
@@ -373,7 +434,11 @@ class SequenceContract:
         sequence.close()
         sequence.close()
 
-    @pytest.mark.parametrize("copied", [lambda sequence: sequence, copy.deepcopy], ids=["made", "copied"])
+    @pytest.mark.parametrize(
+        "copied",
+        [lambda sequence: sequence, copy.deepcopy, lambda sequence: sequence.partition(2)[0]],
+        ids=["made", "copied", "partition"],
+    )
     def test_a_sequence_that_is_gone_leaves_no_thread(self, make, monkeypatch, copied):
         monkeypatch.setattr(batch_loader, "IDLE_SECONDS", 600)
         sequence = copied(make(workers=2, batch_size=1))
@@ -628,6 +693,297 @@ class SequenceContract:
         sequence.on_epoch_begin()
         read_batches(sequence, (2, 1, 0))  # an epoch that was interrupted
         assert self.numbers(same.predict(sequence, verbose=0)) == list(range(NUM_SAMPLES))
+
+    # The place in the data
+
+    @pytest.mark.parametrize(
+        ("shuffle", "batch_size", "workers"), [(True, 3, 0), (True, 4, 2), (False, 3, 2), ("block", 4, 0)]
+    )
+    def test_a_small_json_resumes_with_the_very_next_batch(self, make, shuffle, batch_size, workers):
+        options = dict(shuffle=shuffle, batch_size=batch_size, workers=workers, transform=add_noise)
+
+        assert_every_tail_is_resumed(functools.partial(make, **options))
+
+    def test_a_state_outside_of_a_loop_is_the_begin_of_a_pass(self, make):
+        sequence = make(batch_size=2)
+        places = [saved(sequence)]
+        sequence[3]  # no place in a pass
+        places.append(saved(sequence))
+        list(sequence)
+        places.append(saved(sequence))
+        for index, _ in enumerate(sequence):
+            if index == 2:
+                break
+        places.append(saved(sequence))
+
+        assert [(place["epoch"], place["batches"]) for place in places] == [(0, 0), (0, 0), (1, 0), (2, 0)]
+        for place in places:
+            reference = make(batch_size=2)
+            for _ in range(place["epoch"]):
+                list(reference)
+            assert resumed(functools.partial(make, batch_size=2), place, 5)[0] == as_bytes(reference)
+
+    def test_a_state_says_what_was_used_where_more_was_handed_out(self, make):
+        sequence = make(batch_size=2)
+        given = as_bytes(make(batch_size=2))
+        stream = iter(sequence)
+        for _ in range(4):
+            next(stream)
+        state = saved(sequence, batches=2)
+
+        assert (state["epoch"], state["batches"]) == (0, 2)
+        tail, again = resumed(functools.partial(make, batch_size=2), state, 3)
+        assert tail == given[2:]
+        again.load_state_dict(state)
+        stream = iter(again)
+        next(stream)
+        assert saved(again, batches=1)["batches"] == 3  # of a pass that a state began with the third
+        for wrong in (0, -1, 1.5, True):
+            with pytest.raises(OptionError, match=f"`batches` should be a positive integer. Received: batches={wrong}"):
+                sequence.state_dict(batches=wrong)
+
+    def test_a_state_of_another_seed_is_refused_unless_none_was_asked_for(self, make):
+        state, other = saved(make(seed=7)), make(seed=8)
+
+        assert_refused(
+            other, state, OptionError, "The state has seed=7, this Sequence was made with seed=8. .*seed=None"
+        )
+        assert as_bytes(other) == as_bytes(make(seed=8))
+        assert resumed(make, state, 3)[0] == as_bytes(make(seed=7))
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (dict(batch_size=5), "batch_size was 4, is 5"),
+            (dict(shuffle=False), "shuffle was True, is False"),
+            (dict(shuffle="block"), "shuffle was True, is 'block'"),
+            (dict(last_batch="drop"), "last_batch was 'keep', is 'drop'"),
+            (
+                dict(labels=LABELS[::-1]),
+                r"labels was '\(10,\) int\d+ with CRC-32 (\w+)', is '\(10,\) int\d+ with CRC-32 (?!\1)",
+            ),
+            (dict(labels=None), "labels was '.*', is None"),
+            (
+                dict(validation_split=0.3, subset="training", seed=7),
+                "num_samples was 10, is 7; (files|rows taken) was ",
+            ),
+        ],
+    )
+    def test_a_state_of_other_data_is_refused_and_says_what_differs(self, make, options, message):
+        state = saved(make())
+
+        assert_refused(make(**{"seed": None, **options}), state, DataError, f"belongs to other data: .*{message}")
+
+    def test_a_state_of_the_other_half_is_refused(self, make):
+        halves = [make(validation_split=0.5, subset=subset) for subset in ("training", "validation")]
+
+        for here, there in (halves, halves[::-1]):
+            assert_refused(here, saved(there), DataError, "(files|rows taken) was '(.*)', is '(?!\\2')")
+            here.load_state_dict(saved(here))
+
+    def test_what_is_no_state_is_refused(self, make):
+        sequence, state = make(), saved(make())
+
+        for wrong in (None, {}, [], "0", [state], {**state, "fingerprint": None}):
+            assert_refused(
+                sequence, wrong, OptionError, "`state` should be what `state_dict\\(\\)` returned. Received: "
+            )
+        for key in state:
+            lacking = {name: value for name, value in state.items() if name != key}
+            assert_refused(sequence, lacking, OptionError, "should be what `state_dict")
+        for key, value in (
+            ("seed", -1),
+            ("epoch", -1),
+            ("batches", -1),
+            ("batches", 4),
+            ("epoch", 0.5),
+            ("seed", None),
+        ):
+            wrong = {**state, key: value}
+            message = f"of 3 batches at most. Received: .*'{key}': {value}"
+            assert_refused(sequence, wrong, OptionError, message)
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_the_state_that_was_loaded_last_counts_whatever_was_made_ahead(self, make, workers):
+        options = dict(batch_size=2, transform=add_noise)
+        given, states = given_and_states(make(**options), 3)
+        sequence = make(**options, workers=workers, seed=None)
+        for used in (1, 8, 8, 3, 0):
+            stream = iter(sequence)
+            next(stream)
+            ahead = [future.result() for future in list(sequence._loader._ahead.values())]  # of another place or seed
+            assert bool(ahead) == bool(workers)
+            stream.close()
+            sequence.load_state_dict(states[used])
+            assert as_bytes(sequence) + as_bytes(sequence) == given[used:][: 10 - used % 5]
+
+    @pytest.mark.parametrize("pickler", [pickle, cloudpickle], ids=["pickle", "cloudpickle"])
+    def test_a_copy_made_in_the_middle_of_a_pass_loads_a_state(self, make, pickler):
+        given, states = given_and_states(make(transform=add_noise), 2)
+        sequence = make(transform=add_noise, seed=None, workers=2)
+        stream = iter(sequence)
+        next(stream)
+        again = pickle.loads(pickler.dumps(sequence))
+        again.load_state_dict(states[4])
+
+        assert as_bytes(again) == given[4:]
+        assert (again.seed, saved(again)["epoch"]) == (7, 2)
+        assert len(list(stream)) == 2  # the one that it was copied from goes on
+
+    # Partitions
+
+    @pytest.mark.parametrize("shuffle", [True, False, "block"])
+    @pytest.mark.parametrize("last_batch", ["keep", "drop"])
+    @pytest.mark.parametrize("n", [1, 2, 3])
+    def test_partitions_are_disjoint_complete_and_of_a_size(self, make, shuffle, last_batch, n):
+        parts = make(batch_size=3, shuffle=shuffle, last_batch=last_batch).partition(n)
+        lengths = [len(part) for part in parts]
+        members = [sorted(part._maker.order.members().tolist()) for part in parts]
+
+        assert len(parts) == n
+        assert [len(mine) for mine in members] == [part.num_samples for part in parts]
+        assert max(lengths) - min(lengths) <= 1
+        assert sum(lengths) == (4 if last_batch == "keep" else 3)
+        assert sorted(itertools.chain(*members)) == list(range(NUM_SAMPLES))
+        for part, mine in zip(parts, members):
+            epochs = [[number for batch in self.pass_of(part) for number in batch] for _ in range(3)]
+            for served in epochs:
+                assert len(set(served)) == len(served) == min(len(part) * 3, part.num_samples)
+                assert set(served) <= set(mine)
+                assert last_batch == "drop" or sorted(served) == mine
+                assert shuffle or served == mine[: len(served)]
+            if part.num_samples > 2:
+                assert (len(set(map(tuple, epochs))) > 1) == bool(shuffle)
+
+    def test_as_many_partitions_as_batches_and_no_more(self, make):
+        sequence = make(batch_size=3)
+        parts = sequence.partition(np.int64(4))
+
+        assert [(len(part), part.num_samples) for part in parts] == [(1, 3)] * 3 + [(1, 1)]
+        assert sorted(number for part in parts for batch in self.pass_of(part) for number in batch) == [*range(10)]
+        for wrong in (5, 0, -1, True, 2.5, "2", None):
+            message = "`n` should be a number of partitions from 1 to 4, the number of batches. Received: n="
+            with pytest.raises(OptionError, match=f"{message}{wrong!r}"):
+                sequence.partition(wrong)
+        for whole in (parts, make().partition(1)):
+            with pytest.raises(OptionError, match=r"Only a whole Sequence can be partitioned\. Received: one that"):
+                whole[0].partition(1)
+
+    def test_who_is_in_a_partition_is_drawn_by_the_seed_and_the_whole_stays_as_it_was(self, make):
+        def members(seed):
+            return [part._maker.order.members().tolist() for part in make(seed=seed).partition(2)]
+
+        assert members(7) == members(7)
+        assert len({str(members(seed)) for seed in range(5)}) > 1
+        whole = make()
+        list(whole.partition(2)[0])
+        assert as_bytes(whole) == as_bytes(make())
+        assert ", partition " not in repr(whole)
+        assert [f", partition {k} of 3\n" in repr(part) for k, part in enumerate(make().partition(3))] == [True] * 3
+
+    @pytest.mark.parametrize("shuffle", [True, False])
+    def test_what_a_partition_says_is_what_it_serves(self, make, shuffle):
+        whole = make(shuffle=False, batch_size=NUM_SAMPLES)
+        names, paths = whole.filenames(0), whole.file_paths or None
+        same = keras.Sequential([keras.Input(whole._maker.shape), keras.layers.Rescaling(1.0)])
+        for part in make(shuffle=shuffle, batch_size=2).partition(2):
+            for _ in range(2):
+                for index in range(len(part)):
+                    numbers = self.numbers(part[index][0])
+                    assert part.samples_of(index).tolist() == numbers
+                    assert part.filenames(index) == [names[number] for number in numbers]
+                list(part)
+            numbers = self.numbers(same.predict(part, verbose=0))
+            if shuffle:
+                numbers.sort()
+            assert part.num_samples == len(numbers)
+            assert part.labels.tolist() == [LABELS[number] for number in numbers]
+            assert part.file_paths == ([paths[number] for number in numbers] if paths else [])
+            assert part.class_names == whole.class_names
+        assert all(part.labels is None for part in make(label_mode=None, labels=None).partition(2))
+
+    def test_weights_follow_their_samples_into_a_partition(self, make):
+        for part in make(sample_weight=[number / 4 for number in range(10)], batch_size=2).partition(3):
+            for x, _, weight in part:
+                assert (weight * 4).tolist() == self.numbers(x)
+        by_label = {0: 10 / 12, 1: 10 / 9, 2: 10 / 9}  # of the whole
+        for part in make(class_weight="balanced", batch_size=2).partition(3):
+            for _, y, weight in part:
+                np.testing.assert_allclose(weight, [by_label[label] for label in y.tolist()], rtol=1e-6)
+
+    def test_a_partition_of_a_subset(self, make):
+        training, validation = make(validation_split=0.3, subset="both", batch_size=2)
+        served = [
+            sorted(number for part in subset.partition(2) for batch in self.pass_of(part) for number in batch)
+            for subset in (training, validation)
+        ]
+
+        assert [len(numbers) for numbers in served] == [7, 3]
+        assert sorted(served[0] + served[1]) == list(range(NUM_SAMPLES))
+
+    def test_no_two_partitions_draw_the_same_for_transform(self, make):
+        parts = make(transform=lambda x, y, rng: (x, rng.random(2)), batch_size=2).partition(2)
+
+        assert len({tuple(y) for part in parts for _ in range(2) for _, y in part}) == 10
+
+    def test_each_partition_is_resumed_and_takes_no_state_of_another(self, make):
+        def part_of(number, n=2, **options):
+            return make(**{"batch_size": 2, "transform": add_noise, **options}).partition(n)[number]
+
+        for number in (0, 1):
+            assert_every_tail_is_resumed(functools.partial(part_of, number))
+        first, second, whole = saved(part_of(0)), part_of(1, shuffle=False), saved(make(batch_size=2))
+        assert_refused(part_of(1), first, DataError, "partition was '0 of 2', is '1 of 2'")
+        assert_refused(part_of(0, n=3), first, DataError, "partition was '0 of 2', is '0 of 3'")
+        assert_refused(part_of(0), whole, DataError, "num_samples was 10, is 6; partition was None, is '0 of 2'")
+        assert_refused(make(batch_size=2), first, DataError, "partition was '0 of 2', is None")
+        assert_refused(second, first, DataError, "shuffle was True, is False; partition was '0 of 2', is '1 of 2'")
+
+    def test_a_partition_is_closed_without_the_others(self, make):
+        whole = make(workers=2, batch_size=1)
+        first, second = whole.partition(2)
+        expected = as_bytes(make(workers=0, batch_size=1).partition(2)[1])
+        read_batches(first, (0, 1))
+        stream = iter(second)
+        given = as_bytes([next(stream)])
+        threads, others = set(first._loader._threads), set(second._loader._threads)
+        first.close()
+
+        assert threads
+        assert not threads & others
+        assert not any(thread.is_alive() for thread in threads)
+        assert given + as_bytes(stream) == expected
+        assert len(list(first)) == len(list(whole)) // 2
+
+    @pytest.mark.parametrize("pickler", [pickle, cloudpickle], ids=["pickle", "cloudpickle"])
+    def test_a_pickled_partition_gives_the_same_batches(self, make, pickler):
+        part = make(transform=add_noise, batch_size=2, workers=2).partition(2)[1]
+        stream = iter(part)
+        given = as_bytes([next(stream)])
+        again = pickle.loads(pickler.dumps(part))
+
+        assert saved(again) == saved(part)
+        assert repr(again).split("\n")[0] == repr(part).split("\n")[0]
+        assert as_bytes(read_batches(again, (0,))) == given
+        given += as_bytes(stream)
+        again.on_epoch_begin()
+        again.on_epoch_end()
+        again.load_state_dict({**saved(part), "epoch": 0})
+        assert as_bytes(again) == given
+
+    def test_a_spawned_process_reads_a_partition(self, make):
+        part = make(transform=add_noise, batch_size=2).partition(2)[1]
+        here = as_bytes(read_batches(part, (1, 0)))
+
+        assert as_bytes(spawned_process().submit(read_batches, part, (1, 0)).result(timeout=60)) == here
+
+    @pytest.mark.filterwarnings("ignore:.*fork:RuntimeWarning", "ignore:.*fork:DeprecationWarning")
+    @pytest.mark.skipif(not hasattr(sys.modules["os"], "fork"), reason="this system has no fork")
+    def test_a_forked_process_reads_a_partition(self, make):
+        part = make(transform=add_noise, workers=2, batch_size=1).partition(2)[1]
+        read_batches(part, (0, 1))  # threads are at work ahead
+
+        assert as_bytes(read_in_a_fork(part, (3, 4, 0))) == as_bytes(read_batches(part, (3, 4, 0)))
 
     # Profile
 

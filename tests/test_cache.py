@@ -17,7 +17,16 @@ from PIL import Image
 
 pytest.register_assert_rewrite("sequence_contract")
 
-from sequence_contract import CLASS_NAMES, LABELS, NUM_SAMPLES, FileContract  # noqa: E402
+from sequence_contract import (  # noqa: E402
+    CLASS_NAMES,
+    LABELS,
+    NUM_SAMPLES,
+    FileContract,
+    add_noise,
+    given_and_states,
+    resumed,
+    saved,
+)
 from test_image_folder import SIZE, draw, numbers_in  # noqa: E402
 
 import keras_oocore as ko  # noqa: E402
@@ -293,6 +302,36 @@ def test_a_closed_cache_opens_again(opened, monkeypatch):
         list(other)
 
     assert sorted(opened.decoded) == list(range(NUM_SAMPLES))
+
+
+def test_partitions_fill_one_cache_and_all_of_them_read_it(opened):
+    parts = opened().partition(2)
+    first = [as_bytes(part) for part in parts]
+
+    assert sorted(opened.decoded) == list(range(NUM_SAMPLES))
+    parts[0].close()
+    assert [as_bytes(part) for part in opened(cache=None).partition(2)] == first
+    for part in parts:
+        assert sorted(numbers_in(np.concatenate([x for x, _ in part]))) == part._maker.order.members().tolist()
+    assert sorted(opened.decoded[:NUM_SAMPLES]) == list(range(NUM_SAMPLES))
+    assert len(opened.decoded) == NUM_SAMPLES  # none of them again, in the second pass, though one was closed
+    assert parts[0]._maker.samples is parts[1]._maker.samples
+
+
+def test_a_run_resumes_while_its_cache_is_half_full(opened, tmp_path):
+    given, states = given_and_states(opened(cache=None, transform=add_noise), 2)
+    stopped = opened(transform=add_noise)
+    stream = iter(stopped)
+    next(stream)
+    state = saved(stopped)
+    stream.close()
+    stopped.close()
+    tail, again = resumed(lambda seed: opened(seed=seed, transform=add_noise), state, 5)
+
+    assert state == states[1]
+    assert tail == given[1:]
+    assert sorted(opened.decoded) == list(range(NUM_SAMPLES))  # the files of the first batch not again
+    assert saved(again) == saved(opened(cache=None)) | {"epoch": 2}
 
 
 def test_labels_come_from_the_arguments_and_beside_the_rows_lie_the_latest(opened, tmp_path):

@@ -1,8 +1,9 @@
 """CSVChunkSequence: every row once a pass, the same bytes whatever the workers, parts that learn from no other."""
 
 import copy
+import functools
 import gc
-import multiprocessing
+import itertools
 import os
 import pickle
 import random
@@ -20,10 +21,14 @@ from recording import planned, recorder  # noqa: E402
 from sequence_contract import (  # noqa: E402
     add_noise,
     as_bytes,
+    assert_every_tail_is_resumed,
+    assert_refused,
     counted_leases,
     loader_threads,
     read_batches,
-    read_into_pipe,
+    read_in_a_fork,
+    resumed,
+    saved,
     spawned_process,
 )
 
@@ -314,15 +319,7 @@ def test_a_spawned_process_reads_the_same_batches(make, cached):
 def test_a_forked_process_reads_the_same_batches(make, cached):
     sequence = make(cached=cached, workers=2, batch_size=1, memory_limit=1500)
     read_batches(sequence, (0, 1, 2))  # threads are at work ahead
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=read_into_pipe, args=(sequence, (3, 4, 90, 0), sender), daemon=True)
-    child.start()
-    sender.close()
-    assert receiver.poll(60), "the forked child hangs"
-    there = receiver.recv()
-    child.join(30)
-    assert as_bytes(there) == as_bytes(read_batches(sequence, (3, 4, 90, 0)))
+    assert as_bytes(read_in_a_fork(sequence, (3, 4, 90, 0))) == as_bytes(read_batches(sequence, (3, 4, 90, 0)))
 
 
 def test_closing_gives_threads_and_memory_back(make):
@@ -441,6 +438,182 @@ def test_parts_of_rows_some_of_which_are_left_out(write, missing):
     kept = [2 * i for i in range(100) if i % 4 or missing == "nan"]
     assert str(caught[0].message).startswith("10 " if missing == "nan" else "35 ")
     assert sorted([*train[0][1].tolist(), *val[0][1].tolist()]) == kept
+
+
+# The place in the data
+
+
+@cached
+@pytest.mark.parametrize(
+    "options",
+    [dict(memory_limit=3000), dict(shuffle=False), dict(workers=2, max_queue_size=8), dict(last_batch="drop")],
+)
+def test_from_every_batch_on_a_state_resumes_the_very_tail(make, cached, options):
+    opened = functools.partial(make, cached=cached, batch_size=17, transform=add_noise)
+
+    assert_every_tail_is_resumed(functools.partial(opened, **options))
+
+
+@cached
+def test_parts_are_resumed_and_take_no_state_of_one_another(make, cached):
+    def part_of(number, seed=7):
+        return make(cached=cached, batch_size=17, seed=seed).split(0.4, seed=1)[number]
+
+    for number in (0, 1):
+        assert_every_tail_is_resumed(functools.partial(part_of, number))
+    states = [saved(part_of(number)) for number in (0, 1)]
+    for number in (0, 1):
+        assert_refused(part_of(number), states[1 - number], DataError, "part was .*'validation': (True|False).*, is ")
+        assert_refused(make(), states[number], DataError, "num_samples was .*; part was .*, is None")
+
+
+def test_a_state_belongs_to_the_order_of_a_cache_or_to_that_of_the_files(make):
+    with_cache, without = saved(make(cached=True)), saved(make())
+
+    assert_refused(
+        make(), with_cache, DataError, r"belongs to other data: blocks was None, is 15; blocks mixed was None"
+    )
+    assert_refused(make(cached=True), without, DataError, r"blocks was 15, is None; blocks mixed was \d+, is None")
+
+
+def test_a_state_in_the_files_order_is_good_with_a_cache_and_for_any_number_of_workers(make):
+    states = [saved(make(shuffle=False, workers=workers)) for workers in (0, 1, 4)]
+
+    assert states[0] == states[1] == states[2] == saved(make(shuffle=False, cached=True))
+
+
+def test_a_state_of_other_rows_is_refused_and_says_what_differs(make, write):
+    state = saved(make())
+    for options, message in (
+        (dict(batch_size=5), "batch_size was 4, is 5"),
+        (dict(shuffle=False), "shuffle was True, is False"),
+        (dict(last_batch="drop"), "last_batch was 'keep', is 'drop'"),
+        (dict(memory_limit=3000), r"blocks mixed was \d+, is \d"),
+        (dict(missing="nan"), "missing was 'error', is 'nan'"),
+    ):
+        assert_refused(make(**options), state, DataError, message)
+    assert_refused(make(seed=8), state, OptionError, "has seed=7, this Sequence was made with seed=8")
+    write("x,city,y\n" + "1,Rome,2\n" * NUM_ROWS)
+    assert_refused(make(), state, DataError, r"files was \['houses.csv, .* bytes'\], is \['houses.csv, ")
+
+
+def test_a_state_is_of_the_files_wherever_they_lie(make, write, tmp_path):
+    expected, state = as_bytes(make())[:1], saved(make())
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "houses.csv").rename(tmp_path / "elsewhere" / "houses.csv")
+
+    assert resumed(functools.partial(make, data="elsewhere/houses.csv"), state, 1)[0][:1] == expected
+
+
+# Partitions
+
+
+@cached
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("n", [1, 3, 8])
+def test_partitions_are_disjoint_complete_and_of_a_size(make, cached, shuffle, n):
+    parts = make(cached=cached, shuffle=shuffle, batch_size=15, memory_limit=3000).partition(n)
+    served = [[flat(numbers(part)) for _ in range(2)] for part in parts]
+
+    assert sorted(itertools.chain(*(first for first, _ in served))) == list(range(NUM_ROWS))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    for part, (first, second) in zip(parts, served):
+        assert part.num_rows == part.num_samples == len(first)
+        assert sorted(first) == sorted(second) == part.row_numbers.tolist()
+        assert (first == second) == (not shuffle)
+        assert shuffle or first == sorted(first)
+        assert part.filenames(0)[0].startswith(f"houses.csv: row {part.samples_of(0)[0]} (line ")
+    with pytest.raises(OptionError, match=r"from 1 to 8, the number of batches\. Received: n=9"):
+        make(cached=cached, batch_size=15).partition(9)
+    with pytest.raises(OptionError, match="Only a whole Sequence can be partitioned"):
+        parts[0].partition(1)
+    with pytest.raises(OptionError, match="Only a Sequence of all rows can be split"):
+        parts[0].split(0.5)
+
+
+@cached
+def test_partitions_of_a_part(make, cached):
+    training, validation = make(cached=cached).split(0.3, seed=1)
+    expected = [sorted(flat(numbers(part))) for part in (training, validation)]
+    served = [sorted(n for part in whole.partition(3) for n in flat(numbers(part))) for whole in (training, validation)]
+    named = [
+        np.sort(np.concatenate([part.row_numbers for part in whole.partition(3)])) for whole in (training, validation)
+    ]
+
+    assert served == expected == [rows.tolist() for rows in named]
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_without_a_cache_a_partition_parses_about_its_share(make, monkeypatch, shuffle):
+    parsed, rows = [], CSVRows.rows
+    monkeypatch.setattr(CSVRows, "rows", lambda self, chunk: parsed.append(chunk) or rows(self, chunk))
+    parts = make(shuffle=shuffle, batch_size=10, workers=0).partition(4)
+    assert parsed == []  # to make them costs nothing
+    parsed_by_part = []
+    for part in parts:
+        part.close()  # what others parsed is forgotten
+        parsed.clear()
+        list(part)
+        parsed_by_part.append(list(parsed))
+
+    assert all(len(set(chunks)) == len(chunks) <= 15 // 4 + 2 for chunks in parsed_by_part)
+    assert set(itertools.chain(*parsed_by_part)) == set(range(15))
+
+
+@cached
+def test_a_partition_pickles_and_is_closed_without_the_others(make, cached):
+    options = dict(cached=cached, batch_size=10, workers=2, transform=add_noise)
+    first, second = make(**options).partition(2)
+    expected = [as_bytes(part) for part in make(**options).partition(2)]
+    stream = iter(second)
+    given = as_bytes([next(stream)])
+    first.close()
+    again = pickle.loads(pickle.dumps(second))
+
+    assert given + as_bytes(stream) == expected[1]
+    assert as_bytes(read_batches(again, range(1, len(again)))) == expected[1][1:]
+    assert as_bytes(first) == expected[0]
+    assert ", partition 1 of 2\n" in repr(again)
+
+
+@cached
+@pytest.mark.filterwarnings("ignore:.*fork:RuntimeWarning", "ignore:.*fork:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_reads_a_partition(make, cached):
+    part = make(cached=cached, workers=2, batch_size=1).partition(2)[1]
+    read_batches(part, (0, 1))  # threads are at work ahead
+    assert as_bytes(read_in_a_fork(part, (3, 40, 0))) == as_bytes(read_batches(part, (3, 40, 0)))
+
+
+@cached
+def test_each_partition_is_resumed_and_takes_no_state_of_another(make, cached):
+    def part_of(number, seed=7):
+        return make(cached=cached, batch_size=17, seed=seed, memory_limit=3000, transform=add_noise).partition(2)[
+            number
+        ]
+
+    for number in (0, 1):
+        assert_every_tail_is_resumed(functools.partial(part_of, number))
+    assert_refused(part_of(1), saved(part_of(0)), DataError, "partition was '0 of 2', is '1 of 2'")
+
+
+def test_partitions_share_the_cache_which_is_filled_once(make, monkeypatch):
+    converted, convert = [], csv_chunk.converted
+    monkeypatch.setattr(csv_chunk, "converted", lambda *arguments: converted.append(1) or convert(*arguments))
+    parts = make(cached=True).partition(3)
+    parsed = []
+    monkeypatch.setattr(CSVRows, "rows", lambda self, chunk: parsed.append(chunk))
+    assert sorted(n for part in parts for n in flat(numbers(part))) == list(range(NUM_ROWS))
+    assert (converted, parsed) == ([1], [])
+    assert len({id(part._maker.samples) for part in parts}) == 1
+
+
+@cached
+def test_fits_on_partitions_see_every_row_once_an_epoch(make, cached):
+    model = recorder()
+    for part in make(cached=cached, batch_size=10).partition(3):
+        model.fit(part, epochs=2, verbose=0)
+    assert sorted(model.given) == sorted([*range(NUM_ROWS)] * 2)
 
 
 # What a person asks for

@@ -240,12 +240,14 @@ def test_whole_batches_are_dealt_out_evenly(num_samples, batch_size, data):
     assert all(first % batch_size == 0 for first, _ in bounds)
     batches = [-(-(stop - first) // batch_size) for first, stop in bounds]
     assert sum(batches) == num_batches
-    assert batches == sorted(batches, reverse=True)
-    assert 1 <= batches[-1] <= batches[0] <= batches[-1] + 1
+    assert batches == sorted(batches)
+    assert 1 <= batches[0] <= batches[-1] <= batches[0] + 1
+    sizes = [stop - first for first, stop in bounds]
+    assert max(sizes) - min(sizes) <= batch_size
 
 
 def test_a_deal_is_pinned():
-    assert partition(num_samples=47, batch_size=10, num_parts=3) == [(0, 20), (20, 40), (40, 47)]
+    assert partition(num_samples=47, batch_size=10, num_parts=3) == [(0, 10), (10, 30), (30, 47)]
     assert partition(num_samples=np.int64(41), batch_size=np.int64(4), num_parts=np.int64(1)) == [(0, 41)]
 
 
@@ -300,12 +302,12 @@ def test_slices_of_a_part_are_those_of_one_order(bounds, past, slice_size, shuff
 
 def test_the_parts_of_one_order_are_pinned():
     """A change of these numbers would give a run that goes on other samples than before."""
-    order = EpochOrder(num_samples=20, shuffle=True, seed=0)
-    assert [part.members().tolist() for part in parts(order, 4, 3)] == MEMBERS
-    assert [whole(part, epoch).tolist() for part in parts(order, 4, 3) for epoch in (0, 1)] == ORDERS
+    order, bounds = EpochOrder(num_samples=20, shuffle=True, seed=0), [(0, 8), (8, 16), (16, 20)]
+    assert [order.part(*bound).members().tolist() for bound in bounds] == MEMBERS
+    assert [whole(order.part(*bound), epoch).tolist() for bound in bounds for epoch in (0, 1)] == ORDERS
 
     blocks = EpochOrder(num_samples=20, shuffle="block", seed=0, block_size=3)
-    assert [whole(part).tolist() for part in parts(blocks, 4, 3)] == BLOCKS
+    assert [whole(blocks.part(*bound)).tolist() for bound in bounds] == BLOCKS
 
     huge = EpochOrder(num_samples=10**10, shuffle=True, seed=0).part(7 * 10**9, 9 * 10**9)
     assert huge.samples(0, 10**9, 10**9 + 3).tolist() == HUGE

@@ -34,7 +34,7 @@ class FakeKeras:
 
     def num_batches(self):
         self.epochs.length_read()
-        return self.epochs.num_batches
+        return self.epochs.remaining
 
     def generator(self, shuffle):
         """`PyDatasetAdapter._finite_generator`, with the look-ahead of what stands between it and the model."""
@@ -62,16 +62,19 @@ class FakeKeras:
         self.num_batches()
         self.epochs.end()
 
+    def build(self, shuffle):
+        if self.build_draws and not self.built:
+            self.built = True
+            self.epochs.begin()
+            iterator = self.iterator(shuffle)
+            for _ in range(self.build_draws):
+                next(iterator, None)
+
     def fit(self, num_epochs=1, steps_per_epoch=None, stop_after=None, between=lambda epoch: None):
         """The `(pass, position)` of each batch that the model is given, a list an epoch."""
         num_batches = self.num_batches()
         self.read_spec()
-        if self.build_draws and not self.built:
-            self.built = True
-            self.epochs.begin()
-            build = self.iterator(self.shuffle)
-            for _ in range(min(self.build_draws, num_batches)):
-                next(build)
+        self.build(self.shuffle)
         self.reset()
         given_by_epoch, iterator, steps_seen = [], None, 0
         for epoch in range(num_epochs):
@@ -83,20 +86,34 @@ class FakeKeras:
                 if steps_seen >= num_batches:
                     break  # "Your input ran out of data"
                 steps_seen += 1
-                given_by_epoch[-1].append(next(iterator))
+                given = next(iterator, None)
+                if given is None:  # "Your input ran out of data": `catch_stop_iteration` ends the epoch
+                    iterator = None
+                    break
+                given_by_epoch[-1].append(given)
                 if stop_after == (epoch, step):
                     return given_by_epoch  # `stop_training`, an exception or Ctrl-C: no `on_epoch_end`
-            if steps_seen >= num_batches:
+            if iterator is not None and steps_seen >= num_batches:
                 iterator, steps_seen = self.iterator(self.shuffle), 0
             self.epochs.end()
             between(epoch)
         return given_by_epoch
 
-    def predict(self):
-        """The batches of one call of `predict` or `evaluate`, which ask in order."""
+    def evaluate(self):
+        """The batches of one call of `evaluate`, which asks in order."""
         self.num_batches()
         self.read_spec()
+        self.build(shuffle=False)
         self.reset()
+        return self.whole_pass()
+
+    def predict(self):
+        """The batches of one call of `predict`, which resets nothing."""
+        self.num_batches()
+        self.read_spec()
+        return self.whole_pass()
+
+    def whole_pass(self):
         self.epochs.begin()
         given = list(self.iterator(shuffle=False))
         self.epochs.end()
@@ -182,7 +199,7 @@ def test_predict_asks_in_order_and_gets_the_plan_in_order_also_after_an_interrup
 def test_validation_by_another_sequence_is_a_whole_pass_after_each_epoch(backend):
     training, validation = FakeKeras(EpochPass(4), **backend), FakeKeras(EpochPass(3), **backend)
     validated = []
-    trained = training.fit(num_epochs=3, between=lambda epoch: validated.extend(validation.predict()))
+    trained = training.fit(num_epochs=3, between=lambda epoch: validated.extend(validation.evaluate()))
 
     assert flat(trained) == planned(4, 0, 1, 2)
     assert validated == planned(3, 0, 1, 2)
@@ -309,6 +326,89 @@ def test_complete_passes_count_up_by_one(num_batches, num_passes, seed):
         shuffler.shuffle(indices)
         assert [epochs.bind(index)[:2] for index in indices] == planned(num_batches, number)
         epochs.end()
+
+
+# From a place on
+
+
+def passes_from(num_batches, number, start, num_passes):
+    """What these passes hold from a place on; the end of a pass is the begin of the next."""
+    if start == num_batches:
+        number, start = number + 1, 0
+    return planned(num_batches, *range(number, number + num_passes))[start:]
+
+
+@given(data=st.data(), name=st.sampled_from([*BACKENDS]), num_batches=st.integers(2, 12), number=st.integers(0, 3))
+@settings(deadline=None, max_examples=150)
+def test_whatever_keras_does_every_batch_from_a_place_on_comes_once_and_in_order(data, name, num_batches, number):
+    """Calls of fit, predict and evaluate with a model that was built before or is not yet."""
+    start = data.draw(st.integers(0, num_batches))
+    epochs, backend = EpochPass(num_batches), BACKENDS[name]
+    keras = FakeKeras(epochs, **backend)
+    if num_batches == 2 or data.draw(st.booleans()):  # of two, a build step cannot be told from a whole pass
+        keras.fit(num_epochs=2, stop_after=(1, data.draw(st.integers(0, num_batches - 1))))
+    epochs.seek(number, start)
+    assert epochs.place() == passes_from(num_batches, number, start, 1)[0]
+
+    given, num_passes = [], 0
+    for call in data.draw(st.lists(st.sampled_from(["predict", "evaluate", 1, 2, 3]), min_size=1, max_size=4)):
+        given += getattr(keras, call)() if isinstance(call, str) else flat(keras.fit(call))
+        num_passes += 1 if isinstance(call, str) else call
+
+    assert given == passes_from(num_batches, number, start, num_passes)
+    assert epochs.place() == (given[-1][0] + 1, 0)
+
+
+@given(
+    data=st.data(),
+    name=st.sampled_from([*BACKENDS]),
+    num_batches=st.integers(3, 12),
+    steps_per_epoch=st.integers(1, 14),
+)
+@settings(deadline=None, max_examples=100)
+def test_steps_per_epoch_from_a_place_on_lose_and_repeat_nothing(data, name, num_batches, steps_per_epoch):
+    start = data.draw(st.integers(0, num_batches - 1))
+    epochs = EpochPass(num_batches)
+    keras = FakeKeras(epochs, **BACKENDS[name])
+    epochs.seek(2, start)
+    given = flat(keras.fit(num_epochs=9, steps_per_epoch=steps_per_epoch))
+
+    assert given == passes_from(num_batches, 2, start, 9)[: len(given)]
+    assert len(given) >= min(num_batches - start, 9 * steps_per_epoch)
+
+
+@given(num_batches=st.integers(1, 9), start=st.integers(0, 9), used=st.integers(0, 9))
+def test_a_place_within_a_loop_counts_on_from_where_it_began(num_batches, start, used):
+    epochs = EpochPass(num_batches)
+    epochs.seek(4, min(start, num_batches))
+    expected = passes_from(num_batches, 4, min(start, num_batches), 1)
+    used = min(used, len(expected))
+    epochs.enter()
+    assert epochs.remaining == len(expected)
+    assert [epochs.bind(index)[:2] for index in range(used)] == expected[:used]
+    place = (*expected, (expected[-1][0] + 1, 0))[used]
+
+    assert epochs.place() == place
+    if used:
+        assert epochs.place(used) == place
+    epochs.leave()
+    assert epochs.remaining == num_batches
+
+
+def test_a_place_is_what_was_delivered_where_somebody_counts():
+    epochs = EpochPass(5)
+    epochs.seek(1, 2)
+    epochs.begin()
+    for index in range(3):  # Keras looks ahead to the end
+        epochs.bind(index)
+    assert epochs.place() == (2, 0)
+    assert epochs.place(1) == (1, 3)  # the first batch since the place
+    epochs.delivered = 4
+    assert epochs.place() == (1, 4)
+    epochs.delivered = 5
+    assert epochs.place() == (2, 0)
+    epochs.seek(0, 1)
+    assert epochs.place() == (0, 1)
 
 
 @pytest.mark.timeout(60)

@@ -281,7 +281,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         >>> import keras_oocore as ko
         >>> parts = ko.NpyManifestSequence(np.arange(10.0), labels=None, batch_size=2, seed=1).partition(2)
         >>> [part.num_samples for part in parts]
-        [6, 4]
+        [4, 6]
         >>> sorted(float(x) for part in parts for batch in part for x in batch)
         [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]
         """

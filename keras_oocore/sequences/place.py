@@ -13,12 +13,14 @@ KEYS = ("seed", "epoch", "batches", "num_samples", "fingerprint")
 def fingerprint(maker: BatchMaker) -> dict[str, Any]:
     """Which samples lie in which batches, apart from the seed, as plain JSON; the same in the next run."""
     labels = maker.labels.values
+    # In order there is one order alone, whatever blocks are read at a time: they depend on the number of threads.
+    order = maker.order.which() if maker.options.shuffle else {"shuffle": False}
     described = {
         **maker.samples.which(),
         "labels": None if labels is None else of_array(labels),
         "batch_size": int(maker.options.batch_size),
         "last_batch": maker.options.last_batch,
-        **maker.order.which(),
+        **order,
     }
     return json.loads(json.dumps(described))  # tuples come back as lists
 

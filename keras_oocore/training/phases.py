@@ -125,6 +125,8 @@ def _enter(phase: Phase, name: str, model: keras.Model) -> str:
     """Freeze, unfreeze, compile; returns what became of the model."""
     before = trainable_flags(model)
     set_trainable(model, phase.freeze or (), phase.unfreeze or ())
+    if not model.trainable_variables:
+        raise OptionError(f"{name}: every layer is frozen, so that there is nothing to train. Unfreeze some.")
     changed = trainable_flags(model) != before
     said = recompile(model, phase.learning_rate, not phase.reset_optimizer, changed)
     return f"{name}: {described(model)}; {said}."
