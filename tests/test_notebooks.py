@@ -23,6 +23,8 @@ NUM_TRAIN = {"photos": "960", "digits": "1,437"}
 NUM_HOUSES = {"houses": 21_608, "generated": 6_000}
 FIRST = ROOT / "notebooks" / "1_images_larger_than_memory.ipynb"
 SECOND = ROOT / "notebooks" / "2_csv_larger_than_memory.ipynb"
+THIRD = ROOT / "notebooks" / "3_many_fits_one_training.ipynb"
+PHASES = ("head alone", "all of it")
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,22 @@ def table(request, monkeypatch, tmp_path):
         pytest.skip(f"kc_house_data.csv is not at {DATA}; KERAS_OOCORE_DATA can name another folder")
     monkeypatch.setenv("KERAS_OOCORE_DATA", str(DATA if request.param == "houses" else tmp_path / "nothing"))
     return request.param
+
+
+@pytest.fixture(scope="module")
+def many_fits_folder(tmp_path_factory):
+    """Where notebook 3 runs, once for all its tests."""
+    return tmp_path_factory.mktemp("many_fits")
+
+
+@pytest.fixture(scope="module")
+def many_fits(run, many_fits_folder, tmp_path_factory):
+    """Notebook 3, run in full: it is small. JAX compiles what is the same once; torch's threads do not spin."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
+        environment.setenv("JAX_PERSISTENT_COMPILATION_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        environment.setenv("OMP_NUM_THREADS", "1")
+        return run.executed(THIRD, many_fits_folder)
 
 
 def code_cells(notebook):
@@ -95,6 +113,11 @@ def dollars_wrong(notebook):
     return [
         numbers(f"{name} is wrong by # dollars on average", notebook)[0] for name in ("the line    ", "the network ")
     ]
+
+
+def fractions_right(notebook):
+    """Of the digits put aside, how many are right at the end of each phase."""
+    return [numbers(f"{phase}: #% of 180 images put aside are right", notebook)[0] / 100 for phase in PHASES]
 
 
 class TestNotebook1:
@@ -149,6 +172,54 @@ class TestNotebook2:
         assert slope_error(saved) < 0.01
         assert network < 0.45 * line
         assert numbers("added in the first fifth, # MB after it", saved)[0] < 15
+
+
+class TestManyFitsOneTraining:
+    def test_everything_that_it_writes_is_in_its_folder(self, many_fits, many_fits_folder):
+        assert [path.name for path in many_fits_folder.iterdir()] == ["notebook_3_data"]
+        assert len(pictures(many_fits)) == 4
+
+    def test_epochs_begin_anew_with_plain_fit_and_count_on_with_ours(self, many_fits):
+        said = shown_text(many_fits)
+        assert " first fit: epochs [0, 1], loss" in said
+        assert "second fit: epochs [0, 1], loss" in said
+        assert "\nepochs [0, 1] val_accuracy" in said
+        assert "\nepochs [0, 1, 2, 3, 4, 5] val_accuracy" in said
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows ends a process with another code")
+    def test_the_program_was_killed_in_the_middle_of_an_epoch_and_went_on_there(self, many_fits):
+        said = shown_text(many_fits)
+        assert "exit code -9\n" in said
+        assert re.search(r"Going on from 'notebook_3_data/killed/checkpoint-\d{8}': epoch 3 of 6, batch \d+\.", said)
+
+    def test_killed_or_not_it_is_the_same_training(self, many_fits):
+        said = shown_text(many_fits)
+        assert "the same weights, to the last bit: True" in said
+        assert "the same history: True" in said
+        assert "the same loss after each of 270 batches: True" in said
+
+    def test_partitions_are_one_training(self, many_fits):
+        (num_epochs,) = numbers("# of at most 12 epochs, on partitions [0, 1, 2, 3, 0", many_fits)
+        assert 5 <= num_epochs <= 12
+        assert numbers("val_accuracy #% at best", many_fits)[0] > 85
+
+    def test_phases_are_said_and_the_second_finds_what_the_first_cannot(self, many_fits):
+        said = shown_text(many_fits)
+        head_alone, all_of_it = fractions_right(many_fits)
+
+        assert "head alone: 1 of 7 layers train, 650 of 24,282 weights; learning rate 0.01" in said
+        assert "all of it: 7 of 7 layers train, 24,058 of 24,282 weights; learning rate 0.001" in said
+        assert "\nEpoch 10/10\n" in said
+        assert 0.7 < head_alone < all_of_it
+        assert all_of_it > 0.95
+
+    def test_what_is_saved_is_as_it_tells(self):
+        saved = nbformat.read(THIRD, as_version=4)
+        head_alone, all_of_it = fractions_right(saved)
+
+        assert "the same weights, to the last bit: True" in shown_text(saved)
+        assert 0.85 < head_alone < 0.93  # "about nine of ten"
+        assert all_of_it > 0.98  # "about 99 of 100"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

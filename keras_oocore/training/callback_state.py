@@ -5,6 +5,7 @@ changed since then; what was given to the constructor and did not change stays a
 """
 
 import contextlib
+import enum
 import os
 import pathlib
 import threading
@@ -31,6 +32,7 @@ SETTINGS = (  # given to a callback, or made by it, and no state
     types.ModuleType,
     type,
     np.ufunc,
+    enum.Enum,
     os.PathLike,
     pathlib.PurePath,
     type(threading.Lock()),

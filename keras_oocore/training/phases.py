@@ -66,8 +66,8 @@ def fit_phases(
     """Train in phases, as one training: layers are frozen and unfrozen and the learning rate changed between them.
 
     Epochs count on from phase to phase; callbacks see one training, so that one that stops it ends all phases. The
-    model is compiled again where Keras needs that, and what becomes of the optimizer's state is printed. The history
-    has a column `phase`, which `ko.plot_history` marks.
+    model is compiled again where Keras needs that; what trains in a phase, and what becomes of the optimizer's state,
+    is printed, unless `verbose=0`. The history has a column `phase`, which `ko.plot_history` marks.
 
     Args:
         model: as in `fit_resumable`.
