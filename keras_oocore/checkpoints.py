@@ -128,8 +128,8 @@ class Checkpoints:
                 damaged.append((path, error))
                 continue
             self._good.add(number)
-            for path, why in damaged:
-                warnings.warn(f"{str(path)!r} is damaged ({why}); the one before it is used.", stacklevel=2)
+            for other, why in damaged:
+                warnings.warn(f"{str(other)!r} is damaged ({why}); the one before it is used.", stacklevel=2)
             return checkpoint
         if damaged:
             path, why = damaged[0]

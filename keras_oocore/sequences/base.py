@@ -176,8 +176,12 @@ class OutOfCoreSequence(keras.utils.PyDataset):
 
     def _peek(self, batch_index: int) -> tuple[np.ndarray, np.ndarray | None]:
         """`(x, y)` at a position of the current pass, made apart from what Keras is given."""
-        batch = self._batches.load(self._pass.number, self._checked(batch_index))
+        batch = self._batch_apart(batch_index)
         return batch[:2] if isinstance(batch, tuple) else (batch, None)
+
+    def _batch_apart(self, batch_index: int) -> Any:
+        """The batch at a position of the current pass, which counts for nothing."""
+        return self._batches.load(self._pass.number, self._checked(batch_index))
 
     def _checked(self, index: int) -> int:
         num_batches = self._maker.num_batches

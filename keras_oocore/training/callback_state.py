@@ -36,11 +36,8 @@ SETTINGS = (  # given to a callback, or made by it, and no state
     os.PathLike,
     pathlib.PurePath,
     type(threading.Lock()),
-    keras.Layer,
-    keras.optimizers.Optimizer,
     keras.optimizers.schedules.LearningRateSchedule,
     keras.losses.Loss,
-    keras.metrics.Metric,
     keras.utils.PyDataset,
 )
 WITHOUT_STATE = (keras.callbacks.History, keras.callbacks.ProgbarLogger)  # the history is kept apart
@@ -73,7 +70,10 @@ class CallbackStates:
         states = {}
         for name, callback in self.callbacks.items():
             if _keeps_own_state(callback):
-                states[name] = {OWN_STATE: to_plain(callback.state_dict(), arrays, f"callbacks.{name}")}
+                try:
+                    states[name] = {OWN_STATE: to_plain(callback.state_dict(), arrays, f"callbacks.{name}")}
+                except NotPlainError as error:
+                    self._warn(name, error)
                 continue
             begun, now = self._begun[name], self._attributes(callback, name, warn=True)
             changed = {key: value for key, value in now.items() if key not in begun or not _same(begun[key], value)}
@@ -81,7 +81,8 @@ class CallbackStates:
             for _, beside in changed.values():
                 arrays.update(beside)
             if isinstance(callback, keras.callbacks.CSVLogger):
-                states[name][LOG_BYTES] = os.path.getsize(callback.filename)
+                with contextlib.suppress(OSError):  # moved away by somebody
+                    states[name][LOG_BYTES] = os.path.getsize(callback.filename)
         return states
 
     @contextlib.contextmanager
@@ -107,11 +108,11 @@ class CallbackStates:
         for name, callback in self.callbacks.items():
             state = states.get(name, {})
             if OWN_STATE in state and _keeps_own_state(callback):
-                callback.load_state_dict(from_plain(state[OWN_STATE], arrays))
+                callback.load_state_dict(from_plain(state[OWN_STATE], _copied(arrays, f"callbacks.{name}")))
                 continue
             then = {key: (plain, arrays) for key, plain in state.items() if key not in (LOG_BYTES, OWN_STATE)}
             for key, (plain, beside) in {**self._begun[name], **then}.items():
-                _set(callback, key, from_plain(plain, beside))
+                _set(callback, key, from_plain(plain, _copied(beside, f"callbacks.{name}.{key}")))
 
     def _attributes(self, callback, name: str, warn: bool = False) -> dict[str, tuple[Any, dict]]:
         """Attribute → its value as plain JSON, and the arrays in it."""
@@ -125,14 +126,30 @@ class CallbackStates:
             try:
                 attributes[key] = (to_plain(value, arrays, f"callbacks.{name}.{key}"), arrays)
             except NotPlainError as error:
-                if warn and not isinstance(value, SETTINGS) and name not in self._warned:
-                    self._warned.add(name)
-                    warnings.warn(
-                        f"The state of the callback {name} cannot be saved: {error} When the training goes on after a "
-                        "kill, that begins anew. Give the callback state_dict() and load_state_dict(state).",
-                        stacklevel=2,
-                    )
+                if warn and not isinstance(value, SETTINGS) and not _is_of_model(value, callback._model):
+                    self._warn(name, error)
         return attributes
+
+    def _warn(self, name: str, error: NotPlainError) -> None:
+        """Name a callback whose state cannot be saved, once."""
+        if name not in self._warned:
+            self._warned.add(name)
+            warnings.warn(
+                f"The state of the callback {name} cannot be saved: {error} When the training goes on after a kill, "
+                "that begins anew. Give the callback state_dict() and load_state_dict(state).",
+                stacklevel=2,
+            )
+
+
+def _copied(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """Arrays of their own for a callback, which may change them in place."""
+    return {name: array.copy() for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _is_of_model(value: Any, model: keras.Model) -> bool:
+    """Whether this is the model that is trained, or a part of it, which is saved with it."""
+    layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else [model, *model.layers]
+    return any(value is part for part in (model.optimizer, *model.metrics, *layers))
 
 
 def _set(callback, key: str, value: Any) -> None:
@@ -151,7 +168,7 @@ def _named(callbacks: list) -> Iterator[tuple[str, keras.callbacks.Callback]]:
     """Each callback that may have a state, by its class and, of several, its number: the same in the next run."""
     seen = Counter()
     for callback in callbacks:
-        if not isinstance(callback, WITHOUT_STATE):
+        if type(callback) not in WITHOUT_STATE:
             name = type(callback).__name__
             seen[name] += 1
             yield (name if seen[name] == 1 else f"{name} {seen[name]}"), callback

@@ -127,6 +127,19 @@ def _meant(model: keras.Model, chosen, argument: str) -> tuple[set[int], bool]:
     return {id(layer) for layer in layers + below}, any(isinstance(one, str) and one == "all" for one in chosen)
 
 
+def flags(model: keras.Model) -> list[bool]:
+    """Whether each layer trains, in the order of the model's."""
+    return [bool(layer.trainable) for layer in _every(model)]
+
+
+def set_flags(model: keras.Model, flags_then: list[bool]) -> bool:
+    """Give each layer the flag that `flags` had of it; whether any had another."""
+    pairs = [pair for pair in zip(_every(model), flags_then) if not _inner(pair[0])]
+    other = {id(layer): flag for layer, flag in pairs if bool(layer.trainable) != flag}
+    _apply(model, other)
+    return bool(other)
+
+
 def _matches(model: keras.Model, one: Chosen, argument: str) -> list[keras.layers.Layer]:
     layers = _every(model)
     if isinstance(one, str):

@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_oocore.errors import DataError, OptionError
 
+FURTHER = "optimizer "  # begins the groups of optimizers that are attributes of the model
 AUTO_NUMBER = re.compile(r"_\d+(?=[/_]|$)")
 
 
@@ -32,29 +33,61 @@ def require_compiled(model: Any) -> None:
 
 
 def ensure_built(model: keras.Model, batch: Callable[[], Any]) -> None:
-    """Make the variables of a model and its optimizer, where the model has not seen a batch yet."""
-    if not model.built:
+    """Make the variables of a model and its optimizer, where the model has not seen a batch yet.
+
+    Raises:
+        OptionError: when the model cannot be called on a batch.
+    """
+    layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else [model]  # as Keras's own build step asks
+    if not all(layer.built for layer in layers):
         x, _, _ = keras.utils.unpack_x_y_sample_weight(batch())
-        model(keras.tree.map_structure(keras.ops.convert_to_tensor, x))
+        try:
+            model(keras.tree.map_structure(keras.ops.convert_to_tensor, x))
+        except NotImplementedError as error:
+            raise OptionError(
+                f"The model {model.name!r} has no `call`, so that its weights cannot be made here. Build it first: "
+                "call its layers once, and set model.built = True."
+            ) from error
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
 
 
-def ensure_metrics(model: keras.Model, num_variables: int, batch: Callable[[], Any]) -> None:
-    """Make the variables of the metrics, which TensorFlow does in the first step: by one, which `restore` undoes.
+def ensure_stepped(model: keras.Model, paths: dict[str, list[str]], batch: Callable[[], Any]) -> None:
+    """Make the variables that only a first step makes: by one, which `restore` undoes.
 
-    JAX and torch make them before the first step of `fit` (Keras 3.15.1, `Trainer._symbolic_build`).
+    Those are of further optimizers, as a GAN has them, and on TensorFlow of metrics. JAX and torch make metrics before
+    the first step of `fit` (Keras 3.15.1, `Trainer._symbolic_build`).
+
+    Args:
+        model: that is built.
+        paths: the variables that are wanted, by group.
+        batch: makes one.
     """
-    if keras.backend.backend() == "tensorflow" and len(model.metrics_variables) < num_variables:
+    groups = _groups(model)
+    later = [group for group in groups if group.startswith(FURTHER)]
+    if keras.backend.backend() == "tensorflow":
+        later.append("metrics")
+    if any(len(groups[group]) < len(paths.get(group, ())) for group in later):
         model.train_on_batch(*keras.utils.unpack_x_y_sample_weight(batch()))
 
 
 def _groups(model: keras.Model) -> dict[str, list]:
-    return {
+    """The variables of a model by what they are of."""
+    groups = {
         "model": model.variables,  # those of seed generators, as dropout has them, are among them
         "optimizer": model.optimizer.variables,
         "metrics": model.metrics_variables,
     }
+    inner = getattr(model.optimizer, "inner_optimizer", None)
+    for name, value in vars(model).items():
+        if isinstance(value, keras.optimizers.Optimizer) and value is not model.optimizer and value is not inner:
+            groups[f"{FURTHER}{name}"] = value.variables
+    return groups
+
+
+def _buffers(model: keras.Model) -> dict[str, Any]:
+    """What modules of torch within the model remember beside Keras's variables."""
+    return dict(model.named_buffers()) if hasattr(model, "named_buffers") else {}
 
 
 def captured(model: keras.Model, with_metrics: bool) -> tuple[dict[str, list[str]], dict[str, np.ndarray]]:
@@ -68,6 +101,8 @@ def captured(model: keras.Model, with_metrics: bool) -> tuple[dict[str, list[str
         paths[group] = [variable.path for variable in variables]
         for number, variable in enumerate(variables):
             arrays[f"{group}/{number}"] = np.array(keras.ops.convert_to_numpy(variable))
+    for name, buffer in _buffers(model).items():
+        arrays[f"buffers/{name}"] = np.array(keras.ops.convert_to_numpy(buffer))
     return paths, arrays
 
 
@@ -77,14 +112,15 @@ def restore(model: keras.Model, group: str, paths: list[str], arrays: dict[str, 
     Raises:
         DataError: when they are not those of this model; it names the first that differs, and `whose` values they are.
     """
-    variables = _groups(model)[group]
+    variables = _groups(model).get(group, [])
     values = [arrays[f"{group}/{number}"] for number in range(len(paths))]
     there = [(path, value.shape) for path, value in zip(paths, values)]
     here = [(variable.path, tuple(variable.shape)) for variable in variables]
+    by_role = group.startswith("optimizer")
     for number in range(max(len(there), len(here))):
         was, now = (described[number] if number < len(described) else None for described in (there, here))
-        if was is None or now is None or was[1] != now[1] or _named(was[0]) != _named(now[0]):
-            kind = {"model": "model", "optimizer": "optimizer", "metrics": "set of metrics"}[group]
+        if was is None or now is None or was[1] != now[1] or _named(was[0], by_role) != _named(now[0], by_role):
+            kind = {"model": "model", "metrics": "set of metrics"}.get(group, "optimizer")
             raise DataError(
                 f"{whose} is of another {kind}: its variable {number} was {_shown(was)}, and is {_shown(now)}. "
                 f"Build and compile the same model as then, or choose another directory."
@@ -93,8 +129,21 @@ def restore(model: keras.Model, group: str, paths: list[str], arrays: dict[str, 
         variable.assign(value.astype(keras.backend.standardize_dtype(variable.dtype)))
 
 
-def _named(path: str) -> str:
-    return AUTO_NUMBER.sub("", path)
+def restore_buffers(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:
+    """Give modules of torch what they remembered, where the model has them."""
+    for name, buffer in _buffers(model).items():
+        if f"buffers/{name}" in arrays:
+            buffer.copy_(keras.ops.convert_to_tensor(arrays[f"buffers/{name}"]))
+
+
+def _named(path: str, of_optimizer: bool = False) -> tuple[str, str]:
+    """What of a path says which variable it is: not the models around it, which differ once a model was loaded.
+
+    >>> _named("sequential_4/backbone/dense_5/kernel"), _named("adam_1/backbone_dense_5_kernel_momentum", True)
+    (('dense', 'kernel'), ('adam', 'momentum'))
+    """
+    *_, owner, name = ["", *AUTO_NUMBER.sub("", path).split("/")]
+    return owner, name.rsplit("_", 1)[-1] if of_optimizer else name
 
 
 def _shown(described: tuple[str, tuple[int, ...]] | None) -> str:

@@ -13,15 +13,18 @@ import numpy as np
 
 from keras_oocore.checkpoints import Checkpoint, Checkpoints, held
 from keras_oocore.errors import DestinationError, OptionError
-from keras_oocore.plain_values import from_plain, to_plain
+from keras_oocore.plain_values import NotPlainError, from_plain, to_plain
 from keras_oocore.sequences.base import OutOfCoreSequence, shown
 from keras_oocore.sequences.loading import positive
-from keras_oocore.training import model_state, random_state
+from keras_oocore.training import layers, model_state, random_state
 from keras_oocore.training.callback_state import CallbackStates
+from keras_oocore.training.recompile import recompile
 from keras_oocore.training.rest import Rest
 from keras_oocore.training.saved_training import (
+    load_states,
     next_call,
     require_same_training,
+    state_at,
     versions,
     warn_of_other_versions,
     where,
@@ -79,7 +82,7 @@ def train(
     if save_every_batches is not None:
         save_every_batches = positive(save_every_batches, "save_every_batches")
     if fit_options.get("steps_per_epoch") is not None:
-        positive(fit_options["steps_per_epoch"], "steps_per_epoch")
+        fit_options["steps_per_epoch"] = positive(fit_options["steps_per_epoch"], "steps_per_epoch")
     callbacks = _listed(callbacks)
     with contextlib.ExitStack() as stack:
         checkpoints = None if checkpoint is None else stack.enter_context(held(checkpoint, keep))
@@ -121,6 +124,15 @@ def _listed(callbacks) -> list[keras.callbacks.Callback]:
     return callbacks
 
 
+def _first_of_each(data: list) -> dict[str, OutOfCoreSequence]:
+    """Each Sequence once, by the number of its first place in the list; other data left out."""
+    first = {}
+    for number, one in enumerate(data):
+        if isinstance(one, OutOfCoreSequence):
+            first.setdefault(id(one), (str(number), one))
+    return dict(first.values())
+
+
 class OneTraining:
     """See `train`, and `SpanningCallbacks`, whose `Listener` it is."""
 
@@ -145,6 +157,8 @@ class OneTraining:
         self.stop = StopSignal()
         self.place = Place()
         self._places = {id(stage.data): stage.data._pass.place() for stage in stages}  # of data that stages may share
+        self._left_out = set()  # of the history that is saved
+        self._trainable = []  # flags of the layers before the first stage
         self._found: Checkpoint | None = None
         self._is_saved = False  # at this place
         self._random = None  # states to go back to at the next epoch's begin, and again at its first batch
@@ -165,60 +179,67 @@ class OneTraining:
         """Make the model's variables, and enter the first stage."""
         self._go_to_data()
         model_state.ensure_built(self.model, self._first_batch)
-        self._enter()
+        self._trainable = layers.flags(self.model)
+        self._say(self.stage.enter(self.model))
 
     def go_on(self, found: Checkpoint) -> None:
         """Bring model, data and history to where a checkpoint has them."""
-        require_same_training(found, self.kind, [stage.end_epoch for stage in self.stages])
-        warn_of_other_versions(found)
         state, reached = found.state, Place(**found.state["place"])
-        for self.place.stage in range(reached.stage + 1):
-            model_state.ensure_built(self.model, self._first_batch)
-            self.stage.enter(self.model)
-        self._found, self.place = found, reached
-        if reached.step:
-            model_state.ensure_metrics(self.model, len(state["variables"]["metrics"]), self._first_batch)
-        self._restore_variables("model", "optimizer")
-        for stage, seed, place in zip(self.stages, state["seeds"], state["places"]):
+        require_same_training(found, self.kind, [stage.end_epoch for stage in self.stages], self.steps_per_epoch)
+        warn_of_other_versions(found)
+        for stage, seed in zip(self.stages, state["seeds"]):
             stage.data._take_seed(seed)  # partitions to come are to be those of then
-            self._places[id(stage.data)] = tuple(place)
-        self.stage.data.load_state_dict(state["x"])
-        for number, validation in self._validations().items():
-            if number in state["validations"]:
-                validation.load_state_dict(state["validations"][number])
+        self.place.stage = reached.stage
+        load_states(self._data(), state["data"], "The data")
+        load_states(self._validations(), state["validations"], "`validation_data`")
+        self._places = {id(stage.data): stage.data._pass.place() for stage in self.stages}
+        said = self._enter_again(reached.stage, state["trainable"])
+        self._found, self.place = found, reached
+        paths = state["variables"] if reached.step else {**state["variables"], "metrics": []}
+        model_state.ensure_stepped(self.model, paths, self._first_batch)
+        self._restore_variables()
         self._random = from_plain(state["random"], found.arrays)
-        self.callbacks.history.history = from_plain(state["history"], found.arrays)
+        history = self.callbacks.history.history = from_plain(state["history"], found.arrays)
+        self.callbacks.logs = {name: values[-1] for name, values in history.items() if values}
         if reached.stopped and self.end_epoch > state["epochs"]:
             reached.stopped = False  # who asks for more epochs wants to go on
         self._say(f"Going on from {shown(found.path)!r}: {where(reached, self.end_epoch)}.")
+        self._say(said)
+
+    def _enter_again(self, last: int, trainable: list[bool]) -> str | None:
+        """Bring the model to how it was made for a stage; it may have been trained in this process before."""
+        for self.place.stage in range(last + 1):
+            model_state.ensure_built(self.model, self._first_batch)
+            if self.place.stage == 0 and layers.set_flags(self.model, trainable):
+                recompile(self.model, trainable_changed=True)
+            said = self.stage.enter(self.model)
+        self._trainable = trainable
+        return said
+
+    def _data(self) -> dict[str, OutOfCoreSequence]:
+        """The data of the stages that were begun, by the number of the first stage that has each."""
+        return _first_of_each([stage.data for stage in self.stages[: self.place.stage + 1]])
 
     def _validations(self) -> dict[str, OutOfCoreSequence]:
-        """The Sequences for validation, by the number of the first stage that has each."""
-        first = {}
-        for number, stage in enumerate(self.stages):
-            if isinstance(stage.validation_data, OutOfCoreSequence):
-                first.setdefault(id(stage.validation_data), (str(number), stage.validation_data))
-        return dict(first.values())
+        """The Sequences for validation, likewise."""
+        return _first_of_each([stage.validation_data for stage in self.stages[: self.place.stage + 1]])
 
     def _first_batch(self) -> Any:
-        return self.stage.data._batches.load(self.place.pass_number, 0)
+        return self.stage.data._batch_apart(0)
 
     def _go_to_data(self) -> None:
         """The stage begins where its data are: at the beginning, or where an earlier stage has left them."""
         self.place.pass_number, self.place.pass_batches = self._places[id(self.stage.data)]
 
-    def _enter(self) -> None:
-        said = self.stage.enter(self.model)
-        if said:
-            self._say(said)
+    def _restore_variables(self, with_metrics: bool = False) -> None:
+        whose = f"The checkpoint {shown(self._found.path)!r}"
+        for group, paths in self._found.state["variables"].items():
+            if group != "metrics" or with_metrics:  # those are not made yet, or belong to the epoch before
+                model_state.restore(self.model, group, paths, self._found.arrays, whose)
+        model_state.restore_buffers(self.model, self._found.arrays)
 
-    def _restore_variables(self, *groups: str) -> None:
-        for group in groups:
-            paths, whose = self._found.state["variables"][group], f"The checkpoint {shown(self._found.path)!r}"
-            model_state.restore(self.model, group, paths, self._found.arrays, whose)
-
-    def _say(self, text: str) -> None:
-        if self.verbose != 0:
+    def _say(self, text: str | None) -> None:
+        if text and self.verbose != 0:
             print(text, flush=True)
 
     # The training itself
@@ -230,7 +251,7 @@ class OneTraining:
             self._places[id(self.stage.data)] = (self.place.pass_number, self.place.pass_batches)
             self.place.stage += 1
             self._go_to_data()
-            self._enter()
+            self._say(self.stage.enter(self.model))
             self._run_stage()
         if not self.callbacks.begun:  # nothing was left to do
             self.callbacks.on_train_begin()
@@ -260,6 +281,11 @@ class OneTraining:
             finally:
                 data._pass.delivered = None
                 data._batches.close()  # or what it made ahead would stay in memory while other data are used
+            if self.place.epoch < call.end_epoch and not self.place.stopped:
+                raise OptionError(
+                    f"Keras ended `fit` after epoch {self.place.epoch} of {call.end_epoch}, and no callback stopped "
+                    "it. Is there a `keras.config.set_max_epochs`?"
+                )
             if self.place.epoch < self.end_epoch and not self.place.stopped:
                 self._averaged.put_back()
 
@@ -279,9 +305,12 @@ class OneTraining:
             self._save(must=True)  # from here on a kill loses nothing, and a disk that is full shows now
 
     def before_epoch(self, epoch: int) -> int:
-        """Bring the data to their place at the first epoch of a `fit`: whatever Keras drew before does not count."""
+        """Bring the data to their place: what Keras drew before, or a callback, does not count.
+
+        With `steps_per_epoch` one iterator goes on over epochs, and must not be disturbed.
+        """
         place, data = self.place, self.stage.data
-        if self._call_begins:
+        if self._call_begins or self.steps_per_epoch is None:
             self._call_begins = False
             data._seek(place.pass_number, place.pass_batches)
         data._pass.delivered = place.pass_batches
@@ -304,7 +333,7 @@ class OneTraining:
         if self._random is None:
             return
         if self.place.step:
-            self._restore_variables("model", "optimizer", "metrics")
+            self._restore_variables(with_metrics=True)
             self.states.restore(self._found.state["callbacks"], self._found.arrays)
         random_state.restore(self._random)
         self._random = self._found = None
@@ -368,16 +397,30 @@ class OneTraining:
             "versions": versions(),
             "epochs": self.end_epoch,
             "place": dataclasses.asdict(place),
-            "x": {**stage.data.state_dict(), "epoch": place.pass_number, "batches": place.pass_batches},
+            "steps_per_epoch": self.steps_per_epoch,
+            "data": {number: state_at(data, *self._places[id(data)]) for number, data in self._data().items()},
             "validations": {number: next_call(data) for number, data in self._validations().items()},
-            "places": [self._places[id(stage.data)] for stage in self.stages],
             "seeds": [stage.data.seed for stage in self.stages],
+            "trainable": self._trainable,
             "variables": paths,
-            "history": to_plain(self.callbacks.history.history, arrays, "history"),
+            "history": to_plain(self._plain_history(), arrays, "history"),
             "callbacks": self.states.captured(arrays),
             "random": to_plain(random_state.captured(), arrays, "random"),
         }
         return state, arrays
+
+    def _plain_history(self) -> dict[str, list]:
+        """The history, without what a callback added to the logs and cannot be saved; it is named once."""
+        plain = {}
+        for name, values in self.callbacks.history.history.items():
+            try:
+                to_plain(values, {}, name)
+                plain[name] = values
+            except NotPlainError as error:
+                if name not in self._left_out:
+                    self._left_out.add(name)
+                    warnings.warn(f"{name!r} of the history cannot be saved: {error}", stacklevel=2)
+        return plain
 
     def _stop_if_asked(self) -> None:
         if self.stop.received:

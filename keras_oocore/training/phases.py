@@ -107,7 +107,7 @@ def fit_phases(
         raise OptionError("`x` is wanted for the phases without data of their own. Received: x=None")
     stages, end_epoch = [], 0
     for number, phase in enumerate(phases, 1):
-        end_epoch += phase.epochs
+        end_epoch += int(phase.epochs)
         name = phase.name or f"phase {number}"
         stages.append(
             Stage(

@@ -43,9 +43,10 @@ def fit_resumable(
         save_every_batches: save after so many batches, and at the end of each epoch, whatever that costs.
         keep: how many checkpoints stay; the newest is used, an older one should that be damaged.
         validation_data: as `fit` has it.
-        callbacks: as `fit` has them. What cannot be saved of their state is named in a warning; one with `state_dict()`
-            and `load_state_dict(state)`, of plain values and arrays, saves itself.
-        verbose: as `fit` has it; 0 prints nothing.
+        callbacks: as `fit` has them. What their attributes hold is saved where it is numbers, texts, arrays and lists
+            of these; what is not is named in a warning, and what a function closes over is not seen. One with
+            `state_dict()` and `load_state_dict(state)` saves itself.
+        verbose: as `fit` has it; 0 prints nothing but that a signal came.
         **fit_options: others of `fit`: `steps_per_epoch`, `class_weight`, `validation_freq` and so on.
 
     Returns:

@@ -8,7 +8,7 @@ import keras
 from keras_oocore import __version__
 from keras_oocore.checkpoints import Checkpoint
 from keras_oocore.errors import DataError, OptionError
-from keras_oocore.sequences.base import shown
+from keras_oocore.sequences.base import OutOfCoreSequence, shown
 from keras_oocore.training.stages import Place
 
 
@@ -17,13 +17,14 @@ def versions() -> dict[str, str]:
     return {"keras_oocore": __version__, "keras": keras.__version__, "backend": keras.backend.backend()}
 
 
-def require_same_training(found: Checkpoint, kind: str, end_epochs: list[int]) -> None:
+def require_same_training(found: Checkpoint, kind: str, end_epochs: list[int], steps_per_epoch: int | None) -> None:
     """Raise when the checkpoint is of a training that is cut into stages in another way, or has come further.
 
     Args:
         found: the checkpoint.
         kind: the function that trains.
         end_epochs: of each stage.
+        steps_per_epoch: as `fit` has it.
 
     Raises:
         DataError: when another function wrote it.
@@ -46,6 +47,12 @@ def require_same_training(found: Checkpoint, kind: str, end_epochs: list[int]) -
         raise OptionError(
             f"The training in {directory!r} is in its part {place.stage + 1}, and {place.epoch} epochs are done; that "
             "part lies elsewhere now. Leave the parts that are done as they were, or choose another directory."
+        )
+    was = state["steps_per_epoch"]
+    if was != steps_per_epoch and (place.step or place.pass_batches):
+        raise OptionError(
+            f"The training in {directory!r} stands within a pass over its data, with steps_per_epoch={was}. Pass the "
+            f"same. Received: steps_per_epoch={steps_per_epoch}"
         )
 
 
@@ -74,7 +81,32 @@ def where(place: Place, end_epoch: int) -> str:
     return f"epoch {place.epoch + 1} of {end_epoch}" + (f", batch {place.step + 1}" if place.step else "")
 
 
-def next_call(data: Any) -> dict[str, Any]:
+def state_at(data: OutOfCoreSequence, epoch: int, batches: int) -> dict[str, Any]:
+    """The state of a Sequence at a place that the training knows better, because Keras asks for batches ahead."""
+    return {**data.state_dict(), "epoch": epoch, "batches": batches}
+
+
+def load_states(data: dict[str, OutOfCoreSequence], states: dict[str, dict], whose: str) -> None:
+    """Bring Sequences to their places.
+
+    Args:
+        data: by number of the stage.
+        states: likewise.
+        whose: what a user calls the data.
+
+    Raises:
+        DataError, OptionError: when one is not that of then.
+    """
+    for number, sequence in data.items():
+        if number in states:
+            try:
+                sequence.load_state_dict(states[number])
+            except (DataError, OptionError) as error:
+                part = f" of part {int(number) + 1}" if len(data) > 1 else ""
+                raise type(error)(f"{whose}{part} and the checkpoint do not go together. {error}") from error
+
+
+def next_call(data: OutOfCoreSequence) -> dict[str, Any]:
     """The state of a Sequence at the place where the next call of `evaluate` begins."""
     state = data.state_dict()
     return {**state, "epoch": state["epoch"] + (state["batches"] > 0), "batches": 0}

@@ -50,12 +50,12 @@ class SpanningCallbacks(keras.callbacks.CallbackList):
         self._listener = listener
         self.begun = False  # the training, whose callbacks are told once
         self._steps_before = 0  # of this epoch, in an earlier call of `fit`
-        self._logs = None  # of the last epoch
+        self.logs = None  # of the last epoch
 
     @property
     def history(self) -> keras.callbacks.History:
         """The history of the whole training."""
-        return next(callback for callback in self.callbacks if isinstance(callback, keras.callbacks.History))
+        return [callback for callback in self.callbacks if isinstance(callback, keras.callbacks.History)][-1]
 
     def on_train_begin(self, logs=None):
         if not self.begun:
@@ -68,7 +68,7 @@ class SpanningCallbacks(keras.callbacks.CallbackList):
 
     def finish(self) -> None:
         """The training ends."""
-        super().on_train_end(self._logs)
+        super().on_train_end(self.logs)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._steps_before = self._listener.before_epoch(epoch)
@@ -85,7 +85,7 @@ class SpanningCallbacks(keras.callbacks.CallbackList):
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
-        self._logs = logs
+        self.logs = logs
         self._listener.after_epoch(epoch)
 
     def wait(self) -> None:
