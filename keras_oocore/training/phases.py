@@ -12,8 +12,9 @@ from keras_oocore.errors import OptionError
 from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.sequences.loading import positive
 from keras_oocore.training.layers import described, set_trainable, trainable_flags
-from keras_oocore.training.one_training import Stage, train
+from keras_oocore.training.one_training import Stage
 from keras_oocore.training.recompile import recompile
+from keras_oocore.training.train import train
 
 Layers = str | Callable[[keras.Layer], bool] | Sequence[str | Callable[[keras.Layer], bool]]
 

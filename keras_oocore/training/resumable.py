@@ -8,7 +8,8 @@ import keras
 
 from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.sequences.loading import positive
-from keras_oocore.training.one_training import Stage, train
+from keras_oocore.training.one_training import Stage
+from keras_oocore.training.train import train
 
 
 def fit_resumable(

@@ -1,0 +1,86 @@
+"""What a user passes, checked; then one training, from the lock of its directory to its history."""
+
+import contextlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from keras_oocore.checkpoints import held
+from keras_oocore.errors import OptionError
+from keras_oocore.sequences.base import OutOfCoreSequence
+from keras_oocore.sequences.loading import positive
+from keras_oocore.training.model_state import require_compiled
+from keras_oocore.training.one_training import OneTraining, Stage
+from keras_oocore.training.signals import noted
+
+DECIDED = ("x", "y", "initial_epoch", "batch_size", "validation_split", "sample_weight", "shuffle")
+
+
+def train(
+    kind: str,
+    model: keras.Model | Callable[[], keras.Model],
+    stages: list[Stage],
+    checkpoint: str | os.PathLike | None,
+    save_every_batches: int | None,
+    keep: int,
+    callbacks: list | None,
+    verbose,
+    fit_options: dict[str, Any],
+) -> keras.callbacks.History:
+    """Train through all stages and return the history of the whole.
+
+    Args:
+        kind: name of the function that a user called.
+        model, checkpoint, save_every_batches, keep, callbacks, verbose, fit_options: as in `fit_resumable`.
+        stages: of the training.
+    """
+    for name in DECIDED:
+        if name in fit_options:
+            raise OptionError(f"`{name}` is decided by the Sequence and the checkpoint. Received: {name}=...")
+    for stage in stages:
+        require_data(stage.data, stage.validation_data)
+    if save_every_batches is not None:
+        save_every_batches = positive(save_every_batches, "save_every_batches")
+    if fit_options.get("steps_per_epoch") is not None:
+        fit_options["steps_per_epoch"] = positive(fit_options["steps_per_epoch"], "steps_per_epoch")
+    callbacks = _listed(callbacks)
+    with contextlib.ExitStack() as stack:
+        checkpoints = None if checkpoint is None else stack.enter_context(held(checkpoint, keep))
+        if not isinstance(model, keras.Model) and callable(model):
+            model = model()
+        require_compiled(model)
+        training = OneTraining(kind, model, stages, checkpoints, save_every_batches, callbacks, verbose, fit_options)
+        found = None if checkpoints is None else checkpoints.latest()
+        if found is None:
+            training.begin()
+        else:
+            training.go_on(found)
+        if checkpoints is not None:
+            training.stop = stack.enter_context(noted())
+        return training.run()
+
+
+def require_data(x: Any, validation_data: Any) -> None:
+    """Raise when these are not data whose place can be saved.
+
+    Raises:
+        OptionError: which says what to pass.
+    """
+    if not isinstance(x, OutOfCoreSequence):
+        raise OptionError(
+            "`x` should be a Sequence of keras_oocore, whose place can be saved. For arrays, "
+            f"ko.NpyManifestSequence(x, y). Received: {type(x).__name__}"
+        )
+    if x is validation_data:
+        raise OptionError("Use one Sequence for training and another for validation. Received: the same for both")
+
+
+def _listed(callbacks) -> list[keras.callbacks.Callback]:
+    if callbacks is None:
+        return []
+    callbacks = keras.tree.flatten(getattr(callbacks, "callbacks", callbacks))
+    if any(isinstance(callback, keras.callbacks.BackupAndRestore) for callback in callbacks):
+        raise OptionError("Leave `BackupAndRestore` out: `checkpoint` saves the training, and the two would disagree.")
+    return callbacks
