@@ -15,7 +15,7 @@ demo: $(VENV)/demo.installed
 test: $(VENV)/test.installed
 	@for backend in $(BACKENDS); do \
 		echo "== all tests on $$backend"; \
-		KERAS_BACKEND=$$backend TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -q -m "not soak" $(PYTEST) || exit 1; \
+		KERAS_BACKEND=$$backend TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -q -m "not soak" -n 2 --dist loadfile $(PYTEST) || exit 1; \
 	done
 
 soak: $(VENV)/test.installed

@@ -91,6 +91,24 @@ def held(directory: str | os.PathLike, keep: int = 2) -> Iterator["Checkpoints"]
         yield Checkpoints(directory, int(keep))
 
 
+def require_own_directory(directory: str | os.PathLike) -> None:
+    """Raise when checkpoints in `directory` would lie among somebody else's files, such as the images of a class.
+
+    Raises:
+        DestinationError: which names some of them.
+    """
+    try:
+        entries = sorted(os.listdir(os.path.expanduser(directory)))
+    except OSError:  # there is none yet, or `held` will say why
+        return
+    others = [entry for entry in entries if not entry.startswith(".")]
+    if others and not any(NAME.fullmatch(entry) for entry in others):
+        raise DestinationError(
+            f"{os.fspath(directory)!r} holds other files ({', '.join(others[:3])}{', ...' if len(others) > 3 else ''}) "
+            "and no checkpoint. Choose an empty or a new directory."
+        )
+
+
 def _try_to_write(directory: Path) -> None:
     """Fail now, not at the end of the first epoch; the lock may be an old file, which tells nothing."""
     temporary = temporary_name(directory / RECORD)

@@ -935,7 +935,7 @@ class SequenceContract:
         first, second, whole = saved(part_of(0)), part_of(1, shuffle=False), saved(make(batch_size=2))
         assert_refused(part_of(1), first, DataError, "partition was '0 of 2', is '1 of 2'")
         assert_refused(part_of(0, n=3), first, DataError, "partition was '0 of 2', is '0 of 3'")
-        assert_refused(part_of(0), whole, DataError, "num_samples was 10, is 6; partition was None, is '0 of 2'")
+        assert_refused(part_of(0), whole, DataError, "num_samples was 10, is 4; partition was None, is '0 of 2'")
         assert_refused(make(batch_size=2), first, DataError, "partition was '0 of 2', is None")
         assert_refused(second, first, DataError, "shuffle was True, is False; partition was '0 of 2', is '1 of 2'")
 

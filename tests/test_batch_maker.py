@@ -333,7 +333,7 @@ def test_makers_of_parts_serve_every_sample_once_with_its_label_and_weight():
     whole = maker(num_samples=42, shuffle=True, seed=3, sample_weight=np.arange(42, dtype="float32"))
     made = parts(whole, 3)
 
-    assert [part.num_batches for part in made] == [4, 4, 3]
+    assert [part.num_batches for part in made] == [3, 4, 4]
     for epoch in range(2):
         served = []
         for part in made:
@@ -347,7 +347,7 @@ def test_makers_of_parts_serve_every_sample_once_with_its_label_and_weight():
 def test_the_last_batch_of_a_part_is_dropped_when_told():
     whole = maker(num_samples=42, last_batch="drop")
 
-    assert [part.num_batches for part in parts(whole, 3)] == [4, 4, 2]
+    assert [part.num_batches for part in parts(whole, 3)] == [3, 4, 3]
     assert whole.of_order(whole.order.part(40, 42)).num_batches == 0
 
 
@@ -359,7 +359,7 @@ def test_several_batches_of_a_part_in_one_job_end_with_the_part():
         job.fill(0, job.num_rows)
     served = [[y.tolist() for _, y in job.finish()] for job in jobs]
 
-    first, last = [[16, 17, 18, 19], [20, 21, 22, 23], [24, 25, 26, 27]], [[28, 29, 30, 31]]
+    first, last = [[12, 13, 14, 15], [16, 17, 18, 19], [20, 21, 22, 23]], [[24, 25, 26, 27]]
     assert served == [first, last, first, last]
 
 

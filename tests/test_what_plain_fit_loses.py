@@ -107,7 +107,7 @@ class Bettered(keras.callbacks.Callback):
 # Two calls of `fit`, in one process
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", [pytest.param("sgd", marks=pytest.mark.soak), "adam"])
 def test_two_fits_keep_weights_and_the_state_of_the_optimizer(optimizer):
     once, twice = tiny_model(optimizer), tiny_model(optimizer)
     fitted(once, epochs=3)
@@ -339,7 +339,7 @@ def saved_and_loaded(model, folder):
     return keras.models.load_model(folder / "x.keras")
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", [pytest.param("sgd", marks=pytest.mark.soak), "adam"])
 def test_a_keras_file_keeps_weights_optimizer_and_learning_rate(optimizer, tmp_path):
     straight, stopped = tiny_model(optimizer), tiny_model(optimizer)
     half = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2 if epoch == 0 else rate)

@@ -49,6 +49,6 @@ def checked_state(state: Any, num_batches: int, here: dict[str, Any]) -> tuple[i
     if differences:
         raise DataError(
             f"The state belongs to other data: {'; '.join(differences)}. "
-            "Make the Sequence of the same samples and batches as then, or begin anew without the state."
+            "Make the Sequence of the same samples and batches as then, or begin anew."
         )
     return tuple(numbers)

@@ -38,11 +38,10 @@ def ensure_built(model: keras.Model, batch: Callable[[], Any]) -> None:
     Raises:
         OptionError: when the model cannot be called on a batch.
     """
-    layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else [model]  # as Keras's own build step asks
-    if not all(layer.built for layer in layers):
+    if not all(layer.built for layer in _layers(model)):
         x, _, _ = keras.utils.unpack_x_y_sample_weight(batch())
         try:
-            model(keras.tree.map_structure(keras.ops.convert_to_tensor, x))
+            model(keras.tree.map_structure(keras.ops.convert_to_tensor, x), training=False)
         except NotImplementedError as error:
             raise OptionError(
                 f"The model {model.name!r} has no `call`, so that its weights cannot be made here. Build it first: "
@@ -68,7 +67,7 @@ def ensure_stepped(model: keras.Model, paths: dict[str, list[str]], batch: Calla
     if keras.backend.backend() == "tensorflow":
         later.append("metrics")
     if any(len(groups[group]) < len(paths.get(group, ())) for group in later):
-        model.train_on_batch(*keras.utils.unpack_x_y_sample_weight(batch()))
+        model.fit(_OneBatch(batch()), verbose=0)  # and not `train_on_batch`, whose batch always has three parts
 
 
 def _groups(model: keras.Model) -> dict[str, list]:
@@ -85,9 +84,33 @@ def _groups(model: keras.Model) -> dict[str, list]:
     return groups
 
 
+class _OneBatch(keras.utils.PyDataset):
+    """A dataset of one batch."""
+
+    def __init__(self, batch: Any):
+        super().__init__()
+        self._batch = batch
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> Any:
+        return self._batch
+
+
+def _layers(model: keras.Model) -> list[keras.Layer]:
+    """The model and all layers within, as Keras's own build step looks at them (private: `Layer._flatten_layers`)."""
+    return list(model._flatten_layers()) if hasattr(model, "_flatten_layers") else [model, *model.layers]
+
+
 def _buffers(model: keras.Model) -> dict[str, Any]:
     """What modules of torch within the model remember beside Keras's variables."""
-    return dict(model.named_buffers()) if hasattr(model, "named_buffers") else {}
+    return {
+        f"{number}/{name}": buffer
+        for number, layer in enumerate(_layers(model))
+        if hasattr(layer, "named_buffers")
+        for name, buffer in layer.named_buffers()
+    }
 
 
 def captured(model: keras.Model, with_metrics: bool) -> tuple[dict[str, list[str]], dict[str, np.ndarray]]:
@@ -106,16 +129,21 @@ def captured(model: keras.Model, with_metrics: bool) -> tuple[dict[str, list[str
     return paths, arrays
 
 
-def restore(model: keras.Model, group: str, paths: list[str], arrays: dict[str, np.ndarray], whose: str) -> None:
-    """Give the variables of a group the values that `captured` took.
+def require_same_variables(
+    model: keras.Model, paths: dict[str, list[str]], arrays: dict[str, np.ndarray], whose: str
+) -> None:
+    """Raise when the variables that `captured` took are not those of this model.
 
     Raises:
-        DataError: when they are not those of this model; it names the first that differs, and `whose` values they are.
+        DataError: which names the first that differs, and `whose` values they are.
     """
-    variables = _groups(model).get(group, [])
-    values = [arrays[f"{group}/{number}"] for number in range(len(paths))]
-    there = [(path, value.shape) for path, value in zip(paths, values)]
-    here = [(variable.path, tuple(variable.shape)) for variable in variables]
+    for group in paths:
+        there = [(path, arrays[f"{group}/{number}"].shape) for number, path in enumerate(paths[group])]
+        here = [(variable.path, tuple(variable.shape)) for variable in _groups(model).get(group, [])]
+        _require_same(group, there, here, whose)
+
+
+def _require_same(group: str, there: list[tuple], here: list[tuple], whose: str) -> None:
     by_role = group.startswith("optimizer")
     for number in range(max(len(there), len(here))):
         was, now = (described[number] if number < len(described) else None for described in (there, here))
@@ -125,14 +153,20 @@ def restore(model: keras.Model, group: str, paths: list[str], arrays: dict[str, 
                 f"{whose} is of another {kind}: its variable {number} was {_shown(was)}, and is {_shown(now)}. "
                 f"Build and compile the same model as then, or choose another directory."
             )
-    for variable, value in zip(variables, values):
-        variable.assign(value.astype(keras.backend.standardize_dtype(variable.dtype)))
+
+
+def restore(model: keras.Model, paths: dict[str, list[str]], arrays: dict[str, np.ndarray]) -> None:
+    """Give the variables the values that `captured` took, once `require_same_variables` has found them to fit."""
+    groups = _groups(model)
+    for group in paths:
+        for number, variable in enumerate(groups[group]):
+            variable.assign(arrays[f"{group}/{number}"].astype(keras.backend.standardize_dtype(variable.dtype)))
 
 
 def restore_buffers(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:
     """Give modules of torch what they remembered, where the model has them."""
     for name, buffer in _buffers(model).items():
-        if f"buffers/{name}" in arrays:
+        if arrays.get(f"buffers/{name}", np.empty(0)).shape == tuple(buffer.shape):
             buffer.copy_(keras.ops.convert_to_tensor(arrays[f"buffers/{name}"]))
 
 

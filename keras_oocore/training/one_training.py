@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -41,6 +42,7 @@ class Stage:
         data: the Sequence.
         end_epoch: of the whole training, at which the next stage begins.
         validation_data: as `fit` has it.
+        check: called with the model before the training; raises when `enter` would. It may change the layers' flags.
         enter: called with the model when the stage begins; returns what to print, if anything.
         note: name of a column of the history, and what stands there for each epoch of this stage.
     """
@@ -48,8 +50,24 @@ class Stage:
     data: OutOfCoreSequence
     end_epoch: int
     validation_data: Any = None
+    check: Callable[[keras.Model], None] = lambda model: None
     enter: Callable[[keras.Model], str | None] = lambda model: None
     note: tuple[str, Any] | None = None
+
+
+def _fill(history: dict[str, list], num_epochs: int, now: set[str]) -> None:
+    """Give all columns one value an epoch: NaN for epochs without, as before validation or a metric came.
+
+    >>> history = {"loss": [3.0, 2.0], "mae": [1.0], "val_loss": [2.5]}
+    >>> _fill(history, 2, {"loss", "val_loss"}); history
+    {'loss': [3.0, 2.0], 'mae': [1.0, nan], 'val_loss': [nan, 2.5]}
+    """
+    for name, values in history.items():
+        missing = [math.nan] * (num_epochs - len(values))
+        if name in now:
+            values[:0] = missing
+        else:
+            values.extend(missing)
 
 
 def _first_of_each(data: list) -> dict[str, OutOfCoreSequence]:
@@ -108,7 +126,17 @@ class OneTraining:
         self._go_to_data()
         model_state.ensure_built(self.model, self._first_batch)
         self._trainable = layers.flags(self.model)
+        self._check_stages()
         self._say(self.stage.enter(self.model))
+
+    def _check_stages(self) -> None:
+        """Find now what would stop a stage that begins in hours."""
+        flags = layers.flags(self.model)
+        try:
+            for stage in self.stages:
+                stage.check(self.model)
+        finally:
+            layers.set_flags(self.model, flags)
 
     def go_on(self, found: Checkpoint) -> None:
         """Bring model, data and history to where a checkpoint has them."""
@@ -121,28 +149,29 @@ class OneTraining:
         load_states(self._data(), state["data"], "The data")
         load_states(self._validations(), state["validations"], "`validation_data`")
         self._places = {id(stage.data): stage.data._pass.place() for stage in self.stages}
-        said = self._enter_again(reached.stage, state["trainable"])
+        self._enter_again(reached.stage, state["trainable"])
         self._found, self.place = found, reached
         paths = state["variables"] if reached.step else {**state["variables"], "metrics": []}
         model_state.ensure_stepped(self.model, paths, self._first_batch)
         self._restore_variables()
         self._random = from_plain(state["random"], found.arrays)
         history = self.callbacks.history.history = from_plain(state["history"], found.arrays)
-        self.callbacks.logs = {name: values[-1] for name, values in history.items() if values}
+        notes = [stage.note[0] for stage in self.stages if stage.note]
+        self.callbacks.logs = {name: values[-1] for name, values in history.items() if values and name not in notes}
         if reached.stopped and self.end_epoch > state["epochs"]:
             reached.stopped = False  # who asks for more epochs wants to go on
         self._say(f"Going on from {shown(found.path)!r}: {where(reached, self.end_epoch)}.")
-        self._say(said)
 
-    def _enter_again(self, last: int, trainable: list[bool]) -> str | None:
+    def _enter_again(self, last: int, trainable: list[bool]) -> None:
         """Bring the model to how it was made for a stage; it may have been trained in this process before."""
         for self.place.stage in range(last + 1):
             model_state.ensure_built(self.model, self._first_batch)
-            if self.place.stage == 0 and layers.set_flags(self.model, trainable):
-                recompile(self.model, trainable_changed=True)
-            said = self.stage.enter(self.model)
+            if self.place.stage == 0:
+                if layers.set_flags(self.model, trainable):
+                    recompile(self.model, trainable_changed=True)
+                self._check_stages()
+            self.stage.enter(self.model)
         self._trainable = trainable
-        return said
 
     def _data(self) -> dict[str, OutOfCoreSequence]:
         """The data of the stages that were begun, by the number of the first stage that has each."""
@@ -161,9 +190,13 @@ class OneTraining:
 
     def _restore_variables(self, with_metrics: bool = False) -> None:
         whose = f"The checkpoint {shown(self._found.path)!r}"
-        for group, paths in self._found.state["variables"].items():
-            if group != "metrics" or with_metrics:  # those are not made yet, or belong to the epoch before
-                model_state.restore(self.model, group, paths, self._found.arrays, whose)
+        paths = {  # without metrics, which are not made yet, or belong to the epoch before
+            group: paths
+            for group, paths in self._found.state["variables"].items()
+            if group != "metrics" or with_metrics
+        }
+        model_state.require_same_variables(self.model, paths, self._found.arrays, whose)
+        model_state.restore(self.model, paths, self._found.arrays)
         model_state.restore_buffers(self.model, self._found.arrays)
 
     def _say(self, text: str | None) -> None:
@@ -282,7 +315,7 @@ class OneTraining:
             self._save()
         self._stop_if_asked()
 
-    def after_epoch(self, epoch: int) -> None:
+    def after_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
         """Count, and save likewise, after validation and what the callbacks made of it."""
         place = self.place
         place.end_epoch(len(self.stage.data), self.steps_per_epoch)
@@ -290,6 +323,8 @@ class OneTraining:
         if self.stage.note is not None:
             name, value = self.stage.note
             self.callbacks.history.history.setdefault(name, []).append(value)
+        if "validation_freq" not in self.fit_options:  # with it, Keras's columns are shorter
+            _fill(self.callbacks.history.history, place.epoch, {*logs, *(self.stage.note or ())[:1]})
         if place.epoch == self._call.end_epoch:
             self._averaged, self._random = model_state.AveragedWeights(self.model), random_state.captured()
         last = place.stopped or place.epoch == self.end_epoch
@@ -328,6 +363,7 @@ class OneTraining:
             "steps_per_epoch": self.steps_per_epoch,
             "data": {number: state_at(data, *self._places[id(data)]) for number, data in self._data().items()},
             "validations": {number: next_call(data) for number, data in self._validations().items()},
+            "ends": [stage.end_epoch for stage in self.stages[: place.stage]],
             "seeds": [stage.data.seed for stage in self.stages],
             "trainable": self._trainable,
             "variables": paths,

@@ -13,7 +13,7 @@ from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.sequences.loading import positive
 from keras_oocore.training.layers import described, set_trainable, trainable_flags
 from keras_oocore.training.one_training import Stage
-from keras_oocore.training.recompile import recompile
+from keras_oocore.training.recompile import check_rate, recompile
 from keras_oocore.training.train import train
 
 Layers = str | Callable[[keras.Layer], bool] | Sequence[str | Callable[[keras.Layer], bool]]
@@ -27,7 +27,9 @@ class Phase:
         epochs: how many.
         learning_rate: a number, or a `keras.optimizers.schedules.LearningRateSchedule`; `None` leaves it.
         freeze: layers that are not trained from here on: names, beginnings of names (where no layer has that name),
-            functions of a layer, or a list of these; `"all"` for all. Layers that no phase names stay as they are.
+            functions of a layer, or a list of these; `"all"` for all. The name of a model within the model means all
+            of its layers; `freeze="all", unfreeze="head"` means all but the head. Layers that no phase names stay as
+            they are.
         unfreeze: layers that are trained again, likewise.
         reset_optimizer: whether the optimizer forgets its state (momentum, averages, iterations); otherwise it is kept
             for the weights that stay trained, and weights that join begin without.
@@ -50,6 +52,7 @@ class Phase:
 
     def __post_init__(self):
         positive(self.epochs, "epochs")
+        check_rate(self.learning_rate)
 
 
 def fit_phases(
@@ -101,7 +104,7 @@ def fit_phases(
     >>> history.epoch, history.history["phase"]
     ([0, 1, 2], ['phase 1', 'phase 2', 'phase 2'])
     """
-    phases = list(phases)
+    phases = [phases] if isinstance(phases, Phase) else list(phases)
     if not phases or not all(isinstance(phase, Phase) for phase in phases):
         raise OptionError(f"`phases` should be a list of ko.Phase. Received: {phases!r:.200}")
     if x is None and any(phase.data is None for phase in phases):
@@ -115,6 +118,7 @@ def fit_phases(
                 x if phase.data is None else phase.data,
                 end_epoch,
                 validation_data=validation_data if phase.validation_data is None else phase.validation_data,
+                check=functools.partial(_freeze, phase, name),
                 enter=functools.partial(_enter, phase, name),
                 note=("phase", name),
             )
@@ -122,12 +126,16 @@ def fit_phases(
     return train("fit_phases", model, stages, checkpoint, save_every_batches, keep, callbacks, verbose, fit_options)
 
 
-def _enter(phase: Phase, name: str, model: keras.Model) -> str:
-    """Freeze, unfreeze, compile; returns what became of the model."""
-    before = trainable_flags(model)
+def _freeze(phase: Phase, name: str, model: keras.Model) -> None:
     set_trainable(model, phase.freeze or (), phase.unfreeze or ())
     if not model.trainable_variables:
         raise OptionError(f"{name}: every layer is frozen, so that there is nothing to train. Unfreeze some.")
+
+
+def _enter(phase: Phase, name: str, model: keras.Model) -> str:
+    """Freeze, unfreeze, compile; returns what became of the model."""
+    before = trainable_flags(model)
+    _freeze(phase, name, model)
     changed = trainable_flags(model) != before
     said = recompile(model, phase.learning_rate, not phase.reset_optimizer, changed)
     return f"{name}: {described(model)}; {said}."

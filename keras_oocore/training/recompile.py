@@ -51,7 +51,7 @@ def recompile(
     >>> recompile(model, keep_optimizer_state=False, trainable_changed=True)
     'learning rate 1e-05 as before; the optimizer begins anew'
     """
-    _check_rate(learning_rate)
+    check_rate(learning_rate)
     old = _optimizer_of(model)
     if _only_rate(old, learning_rate) and keep_optimizer_state and not trainable_changed:
         if learning_rate is not None:
@@ -81,7 +81,12 @@ def recompile(
 # The learning rate
 
 
-def _check_rate(rate) -> None:
+def check_rate(rate) -> None:
+    """Raise when this is no learning rate, nor `None`.
+
+    Raises:
+        OptionError: which says what it may be.
+    """
     number = isinstance(rate, Real) and not isinstance(rate, bool) and math.isfinite(rate) and rate >= 0
     if not (rate is None or number or isinstance(rate, Schedule)):
         raise OptionError(

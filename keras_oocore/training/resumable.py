@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_oocore.errors import OptionError
 from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.sequences.loading import positive
 from keras_oocore.training.one_training import Stage
@@ -31,9 +32,10 @@ def fit_resumable(
     generators. On CPU, with the same versions and as many threads, the training is then the same to the last bit as one
     that was never killed.
 
-    It saves at the end of each epoch and, in a long one, every minute, but less often where that would cost more than
-    a twentieth of the time. SIGTERM, as a preempted machine gets it, and Ctrl-C stop the training after the batch, save
-    it and end.
+    It saves at the end of each epoch and, in a long one, every minute, but never more often than costs a twentieth of
+    the time: of epochs of a second, not each has a checkpoint. SIGTERM, as a preempted machine gets it, and Ctrl-C stop
+    the training after the batch, save it and end. The learning rate is the checkpoint's too; to change it, use a
+    callback, or `ko.fit_phases`.
 
     Args:
         model: a compiled model, new or loaded; or a function without arguments that returns one: the model is then
@@ -71,5 +73,7 @@ def fit_resumable(
     >>> history.epoch, len(history.history["loss"])
     ([0, 1, 2], 3)
     """
+    if checkpoint is None:
+        raise OptionError("`checkpoint` should be a directory, where the training is saved. Received: checkpoint=None")
     stages = [Stage(x, positive(epochs, "epochs"), validation_data=validation_data)]
     return train("fit_resumable", model, stages, checkpoint, save_every_batches, keep, callbacks, verbose, fit_options)

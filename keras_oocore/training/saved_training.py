@@ -43,7 +43,9 @@ def require_same_training(found: Checkpoint, kind: str, end_epochs: list[int], s
             f"or choose another directory. Received: {end_epochs[-1]} epochs"
         )
     begins = [0, *end_epochs]
-    if place.stage >= len(end_epochs) or not begins[place.stage] <= place.epoch <= end_epochs[place.stage]:
+    done_as_then = state["ends"] == end_epochs[: place.stage]
+    within = place.stage < len(end_epochs) and begins[place.stage] <= place.epoch <= end_epochs[place.stage]
+    if not (done_as_then and within):
         raise OptionError(
             f"The training in {directory!r} is in its part {place.stage + 1}, and {place.epoch} epochs are done; that "
             "part lies elsewhere now. Leave the parts that are done as they were, or choose another directory."
@@ -75,7 +77,7 @@ def where(place: Place, end_epoch: int) -> str:
     'epoch 3 of 5, batch 8'
     """
     if place.stopped:
-        return f"a callback stopped it after epoch {place.epoch} of {end_epoch}; to go on anyway, ask for more epochs"
+        return f"a callback stopped it after epoch {place.epoch} of {end_epoch}; to go on anyway, make it longer"
     if place.epoch >= end_epoch:
         return f"all {end_epoch} epochs are done"
     return f"epoch {place.epoch + 1} of {end_epoch}" + (f", batch {place.step + 1}" if place.step else "")

@@ -1,13 +1,15 @@
 """What a user passes, checked; then one training, from the lock of its directory to its history."""
 
 import contextlib
+import inspect
 import os
 from collections.abc import Callable
 from typing import Any
 
 import keras
 
-from keras_oocore.checkpoints import held
+from keras_oocore.checkpoints import held, require_own_directory
+from keras_oocore.class_folders import did_you_mean
 from keras_oocore.errors import OptionError
 from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.sequences.loading import positive
@@ -15,7 +17,7 @@ from keras_oocore.training.model_state import require_compiled
 from keras_oocore.training.one_training import OneTraining, Stage
 from keras_oocore.training.signals import noted
 
-DECIDED = ("x", "y", "initial_epoch", "batch_size", "validation_split", "sample_weight", "shuffle")
+DECIDED = ("x", "y", "initial_epoch", "batch_size", "validation_split", "sample_weight", "shuffle", "epochs")
 
 
 def train(
@@ -36,9 +38,7 @@ def train(
         model, checkpoint, save_every_batches, keep, callbacks, verbose, fit_options: as in `fit_resumable`.
         stages: of the training.
     """
-    for name in DECIDED:
-        if name in fit_options:
-            raise OptionError(f"`{name}` is decided by the Sequence and the checkpoint. Received: {name}=...")
+    _check_options(fit_options)
     for stage in stages:
         require_data(stage.data, stage.validation_data)
     if save_every_batches is not None:
@@ -46,6 +46,8 @@ def train(
     if fit_options.get("steps_per_epoch") is not None:
         fit_options["steps_per_epoch"] = positive(fit_options["steps_per_epoch"], "steps_per_epoch")
     callbacks = _listed(callbacks)
+    if checkpoint is not None:
+        require_own_directory(checkpoint)
     with contextlib.ExitStack() as stack:
         checkpoints = None if checkpoint is None else stack.enter_context(held(checkpoint, keep))
         if not isinstance(model, keras.Model) and callable(model):
@@ -77,10 +79,31 @@ def require_data(x: Any, validation_data: Any) -> None:
         raise OptionError("Use one Sequence for training and another for validation. Received: the same for both")
 
 
+def _check_options(fit_options: dict[str, Any]) -> None:
+    known = inspect.signature(keras.Model.fit).parameters
+    for name, value in fit_options.items():
+        if name in DECIDED:
+            raise OptionError(
+                f"`{name}` is decided by the Sequence, the checkpoint and the other arguments. Received: {name}=..."
+            )
+        if name not in known:
+            raise OptionError(
+                f"`fit` has no argument `{name}`.{did_you_mean(name, [*known])} Received: {name}={value!r}"
+            )
+    if isinstance(fit_options.get("class_weight"), str):
+        raise OptionError(
+            "`class_weight` of `fit` is a dictionary; the Sequence takes class_weight='balanced'. "
+            f"Received: class_weight={fit_options['class_weight']!r}"
+        )
+
+
 def _listed(callbacks) -> list[keras.callbacks.Callback]:
     if callbacks is None:
         return []
     callbacks = keras.tree.flatten(getattr(callbacks, "callbacks", callbacks))
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise OptionError(f"`callbacks` should be objects of keras.callbacks. Received: {callback!r}")
     if any(isinstance(callback, keras.callbacks.BackupAndRestore) for callback in callbacks):
         raise OptionError("Leave `BackupAndRestore` out: `checkpoint` saves the training, and the two would disagree.")
     return callbacks
