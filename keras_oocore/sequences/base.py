@@ -73,7 +73,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         self._pass = EpochPass(self._maker.num_batches)
         self._batches = Batches(self._maker, num_workers, max_ahead)
         self._last_read = -1  # index last read outside an epoch
-        self._fingerprint = None  # of the data, once somebody wanted it
+        self._fingerprint = {}  # of the data, once somebody wanted it; partitions share it
         self._partition = None  # which of how many, where this is one
         self.manifest = manifest
         self._own_loader()
@@ -264,8 +264,8 @@ class OutOfCoreSequence(keras.utils.PyDataset):
 
     def _described_data(self) -> dict[str, Any]:
         """What `state_dict` says of the data."""
-        if self._fingerprint is None:
-            self._fingerprint = fingerprint(self._maker)
+        if not self._fingerprint:
+            self._fingerprint.update(fingerprint(self._maker))
         which = {} if self._partition is None else {"partition": self._partition}
         return {"num_samples": self.num_samples, "fingerprint": {**self._fingerprint, **which}}
 
@@ -301,7 +301,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         part._maker = self._maker.of_order(self._maker.order.part(first, stop))
         part._pass = EpochPass(part._maker.num_batches)
         part._batches = Batches(part._maker, self.num_workers, self._batches.max_ahead)
-        part._last_read, part._fingerprint = -1, None
+        part._last_read = -1
         part._partition = f"{number} of {num_parts}"
         part._own_loader()
         return part

@@ -55,16 +55,21 @@ class Stage:
     note: tuple[str, Any] | None = None
 
 
-def _fill(history: dict[str, list], num_epochs: int, now: set[str]) -> None:
+def _fill(history: dict[str, list], num_epochs: int, lengths: dict[str, int]) -> None:
     """Give all columns one value an epoch: NaN for epochs without, as before validation or a metric came.
 
+    Args:
+        history: column → values.
+        num_epochs: that are done.
+        lengths: of the columns before the last epoch.
+
     >>> history = {"loss": [3.0, 2.0], "mae": [1.0], "val_loss": [2.5]}
-    >>> _fill(history, 2, {"loss", "val_loss"}); history
+    >>> _fill(history, 2, {"loss": 1, "mae": 1}); history
     {'loss': [3.0, 2.0], 'mae': [1.0, nan], 'val_loss': [nan, 2.5]}
     """
     for name, values in history.items():
         missing = [math.nan] * (num_epochs - len(values))
-        if name in now:
+        if len(values) > lengths.get(name, 0):
             values[:0] = missing
         else:
             values.extend(missing)
@@ -113,6 +118,7 @@ class OneTraining:
         self._call_begins = False  # so that the data are to be brought to their place
         self._at_begin = Place()  # of the epoch, in this call of `fit`
         self._steps_of_epoch = 0
+        self._lengths = {}  # of the history's columns when the epoch began
 
     @property
     def stage(self) -> Stage:
@@ -285,9 +291,13 @@ class OneTraining:
         return place.step
 
     def epoch_begun(self) -> None:
-        """Note the random states: an iterator of torch's draws from them, and Keras may have made it long before."""
+        """Note the random states: an iterator of torch's draws from them, and Keras may have made it long before.
+
+        And how long the history's columns are, to see which of them get a value.
+        """
         if not self.place.step:
             self._random = random_state.captured()
+        self._lengths = {name: len(values) for name, values in self.callbacks.history.history.items()}
 
     def before_batch(self) -> None:
         """At an epoch's first batch, undo what Keras drew; within one that goes on, all that beginning it changed."""
@@ -315,7 +325,7 @@ class OneTraining:
             self._save()
         self._stop_if_asked()
 
-    def after_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
+    def after_epoch(self, epoch: int) -> None:
         """Count, and save likewise, after validation and what the callbacks made of it."""
         place = self.place
         place.end_epoch(len(self.stage.data), self.steps_per_epoch)
@@ -324,7 +334,7 @@ class OneTraining:
             name, value = self.stage.note
             self.callbacks.history.history.setdefault(name, []).append(value)
         if "validation_freq" not in self.fit_options:  # with it, Keras's columns are shorter
-            _fill(self.callbacks.history.history, place.epoch, {*logs, *(self.stage.note or ())[:1]})
+            _fill(self.callbacks.history.history, place.epoch, self._lengths)
         if place.epoch == self._call.end_epoch:
             self._averaged, self._random = model_state.AveragedWeights(self.model), random_state.captured()
         last = place.stopped or place.epoch == self.end_epoch

@@ -1,7 +1,7 @@
 """Callbacks that see one training where there are several calls of `fit`: it begins once, ends once, steps count on."""
 
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Protocol
 
 import keras
 
@@ -23,7 +23,7 @@ class Listener(Protocol):
     def after_batch(self, step: int) -> None:
         """The model was given so many batches of the epoch."""
 
-    def after_epoch(self, epoch: int, logs: dict[str, Any]) -> None: ...
+    def after_epoch(self, epoch: int) -> None: ...
 
 
 class SpanningCallbacks(keras.callbacks.CallbackList):
@@ -86,7 +86,7 @@ class SpanningCallbacks(keras.callbacks.CallbackList):
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
         self.logs = logs
-        self._listener.after_epoch(epoch, logs or {})
+        self._listener.after_epoch(epoch)
 
     def wait(self) -> None:
         """Until every callback has been called, also those that Keras calls in a thread."""
