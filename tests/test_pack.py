@@ -141,4 +141,4 @@ def test_no_thread_outlives_it(photos, tmp_path):
     before = set(threading.enumerate())
     opened(photos).pack(tmp_path / "packed")
 
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before  # those of other tests may end meanwhile
