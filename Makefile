@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 BACKENDS := tensorflow jax torch
+# Two test processes share the cores; more threads of each wait for one another.
+ONE_THREAD := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .PHONY: demo test soak lint docs clean
@@ -15,7 +17,8 @@ demo: $(VENV)/demo.installed
 test: $(VENV)/test.installed
 	@for backend in $(BACKENDS); do \
 		echo "== all tests on $$backend"; \
-		KERAS_BACKEND=$$backend TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -q -m "not soak" -n 2 --dist loadfile $(PYTEST) || exit 1; \
+		KERAS_BACKEND=$$backend TF_CPP_MIN_LOG_LEVEL=3 $(ONE_THREAD) $(BIN)/python -m pytest -q -m "not soak" \
+			-n 2 --dist loadfile $(PYTEST) || exit 1; \
 	done
 
 soak: $(VENV)/test.installed

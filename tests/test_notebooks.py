@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 
+import keras
 import nbformat
 import numpy as np
 import pytest
@@ -174,6 +175,11 @@ class TestNotebook2:
         assert numbers("added in the first fifth, # MB after it", saved)[0] < 15
 
 
+# It starts three processes that train: a minute on each backend. `make soak` runs it on the others too.
+on_one_backend = pytest.mark.soak if keras.backend.backend() != "tensorflow" else pytest.mark.timeout(300)
+
+
+@on_one_backend
 class TestManyFitsOneTraining:
     def test_everything_that_it_writes_is_in_its_folder(self, many_fits, many_fits_folder):
         assert [path.name for path in many_fits_folder.iterdir()] == ["notebook_3_data"]
