@@ -19,6 +19,7 @@ import keras
 import numpy as np
 
 from keras_oocore.plain_values import NotPlainError, from_plain, to_plain
+from keras_oocore.training.model_state import every_layer
 
 LOG_BYTES = "bytes of the log"  # no attribute can be called so
 OWN_STATE = "own state"
@@ -148,8 +149,7 @@ def _copied(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]
 
 def _is_of_model(value: Any, model: keras.Model) -> bool:
     """Whether this is the model that is trained, or a part of it, which is saved with it."""
-    layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else [model, *model.layers]
-    return any(value is part for part in (model.optimizer, *model.metrics, *layers))
+    return any(value is part for part in (model.optimizer, *model.metrics, *every_layer(model)))
 
 
 def _set(callback, key: str, value: Any) -> None:

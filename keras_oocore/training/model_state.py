@@ -38,7 +38,7 @@ def ensure_built(model: keras.Model, batch: Callable[[], Any]) -> None:
     Raises:
         OptionError: when the model cannot be called on a batch.
     """
-    if not all(layer.built for layer in _layers(model)):
+    if not all(layer.built for layer in every_layer(model)):
         x, _, _ = keras.utils.unpack_x_y_sample_weight(batch())
         try:
             model(keras.tree.map_structure(keras.ops.convert_to_tensor, x), training=False)
@@ -98,7 +98,7 @@ class _OneBatch(keras.utils.PyDataset):
         return self._batch
 
 
-def _layers(model: keras.Model) -> list[keras.Layer]:
+def every_layer(model: keras.Model) -> list[keras.Layer]:
     """The model and all layers within, as Keras's own build step looks at them (private: `Layer._flatten_layers`)."""
     return list(model._flatten_layers()) if hasattr(model, "_flatten_layers") else [model, *model.layers]
 
@@ -107,7 +107,7 @@ def _buffers(model: keras.Model) -> dict[str, Any]:
     """What modules of torch within the model remember beside Keras's variables."""
     return {
         f"{number}/{name}": buffer
-        for number, layer in enumerate(_layers(model))
+        for number, layer in enumerate(every_layer(model))
         if hasattr(layer, "named_buffers")
         for name, buffer in layer.named_buffers()
     }

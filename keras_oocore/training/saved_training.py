@@ -66,7 +66,7 @@ def warn_of_other_versions(found: Checkpoint) -> None:
         warnings.warn(
             f"The checkpoint {shown(found.path)!r} was written with {'; '.join(others)}. Weights, optimizer, history "
             "and the place in the data go on from it, but not bit-identically: dropout draws differently, for one.",
-            stacklevel=6,
+            stacklevel=5,  # the line that called a function of ours
         )
 
 
