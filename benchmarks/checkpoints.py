@@ -18,8 +18,8 @@ import numpy as np
 from in_turn import OURS, measure
 
 import keras_oocore as ko
-from keras_oocore.checkpoints import Checkpoints
-from keras_oocore.memory import format_bytes
+from keras_oocore.core.sizes import format_bytes
+from keras_oocore.training.state.checkpoints import Checkpoints
 
 NUM_FEATURES, BATCH_SIZE = 256, 128
 

@@ -18,7 +18,7 @@ import pyarrow.csv  # noqa: F401
 from large_csv import BATCH_SIZE, FEATURES, TARGET, repeated
 
 import keras_oocore as ko
-from keras_oocore.memory import format_bytes
+from keras_oocore.core.sizes import format_bytes
 
 
 def resident_bytes(name):

@@ -10,8 +10,8 @@ import resource
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras_oocore as ko
-from keras_oocore.buffer_pool import BufferPool
-from keras_oocore.memory import format_bytes, parse_bytes
+from keras_oocore.batches.pool import BufferPool
+from keras_oocore.core.sizes import format_bytes, parse_bytes
 
 
 def peak_bytes():

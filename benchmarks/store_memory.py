@@ -20,7 +20,7 @@ import keras  # noqa: F401 - before the start: what it takes is not ours
 from stored_rows import ROW_BYTES, packed_rows
 
 import keras_oocore as ko
-from keras_oocore.memory import format_bytes, parse_bytes
+from keras_oocore.core.sizes import format_bytes, parse_bytes
 
 
 def resident_bytes():

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_oocore import Manifest
-from keras_oocore.packed_writer import PackedStoreWriter
+from keras_oocore.store.writer import PackedStoreWriter
 
 ROW_SHAPE = (224, 224, 3)
 ROW_BYTES = math.prod(ROW_SHAPE)

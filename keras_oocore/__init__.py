@@ -12,7 +12,7 @@ Preparation needs no backend: Keras is imported when a Sequence is first asked f
 import importlib
 from typing import TYPE_CHECKING
 
-from keras_oocore.errors import (
+from keras_oocore.core.errors import (
     BusyError,
     DataError,
     DestinationError,
@@ -21,8 +21,9 @@ from keras_oocore.errors import (
     OutOfCoreError,
     SampleError,
 )
-from keras_oocore.history_plot import plot_history
-from keras_oocore.manifest import Manifest
+from keras_oocore.core.version import __version__  # noqa: F401
+from keras_oocore.manifest.manifest import Manifest
+from keras_oocore.plots.history import plot_history
 from keras_oocore.prepare import (
     flatten_images,
     load_arrays,
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
         open_packed,
     )
     from keras_oocore.training import Phase, fit_partitions, fit_phases, fit_resumable
-
-__version__ = "0.1.0"
 
 __all__ = [
     "BusyError",

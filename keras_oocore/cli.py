@@ -5,10 +5,11 @@ import os
 import sys
 
 import keras_oocore as ko
-from keras_oocore import demo, demo_csv
-from keras_oocore.backend import prefer_installed
-from keras_oocore.cache import is_packed
-from keras_oocore.errors import OutOfCoreError
+from keras_oocore.core.backend import prefer_installed
+from keras_oocore.core.errors import OutOfCoreError
+from keras_oocore.demo import images as demo
+from keras_oocore.demo import table as demo_csv
+from keras_oocore.sources.cache import is_packed
 
 
 def main(arguments: list[str] | None = None) -> int:

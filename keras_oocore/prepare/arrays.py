@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_oocore import splits
-from keras_oocore.errors import DataError
-from keras_oocore.files import load_array
-from keras_oocore.records import as_filenames, as_label_array, require_same_length, save_pair
+from keras_oocore.core.errors import DataError
+from keras_oocore.core.files import load_array
+from keras_oocore.manifest import splits
+from keras_oocore.manifest.inputs import as_filenames, as_label_array, require_same_length, save_pair
 
 
 def shuffle_arrays(

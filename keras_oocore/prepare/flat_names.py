@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from keras_oocore.errors import DataError
+from keras_oocore.core.errors import DataError
 
 SEPARATOR = "__"
 MAX_BYTES = 255  # of a name, on every common file system

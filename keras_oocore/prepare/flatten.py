@@ -9,7 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_oocore.class_folders import (
+from keras_oocore.core.errors import DataError, DestinationError, OptionError, SampleError
+from keras_oocore.core.files import (
+    TEMPORARY_PREFIX,
+    publish,
+    read_chunks,
+    remove_leftovers,
+    require_disk,
+    write_whole,
+)
+from keras_oocore.core.locks import only_writer
+from keras_oocore.core.progress import tqdm
+from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
+from keras_oocore.manifest.scan import (
     Found,
     as_class_names,
     as_extensions,
@@ -17,19 +29,7 @@ from keras_oocore.class_folders import (
     require_files,
     warn_of_empty_classes,
 )
-from keras_oocore.errors import DataError, DestinationError, OptionError, SampleError
-from keras_oocore.files import (
-    TEMPORARY_PREFIX,
-    only_writer,
-    publish,
-    read_chunks,
-    remove_leftovers,
-    require_disk,
-    write_whole,
-)
-from keras_oocore.manifest import IMAGE_EXTENSIONS, Manifest
 from keras_oocore.prepare.flat_names import flat_names
-from keras_oocore.progress import tqdm
 
 BLOCK_BYTES = 4096  # what a file takes on disk is a multiple of this
 

@@ -6,9 +6,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from keras_oocore.class_folders import existing_directory
-from keras_oocore.errors import DataError, DestinationError, OptionError, SampleError
-from keras_oocore.files import (
+from keras_oocore.core.errors import DataError, DestinationError, OptionError, SampleError
+from keras_oocore.core.files import (
     CHUNK_BYTES,
     TEMPORARY_PREFIX,
     explained,
@@ -17,7 +16,8 @@ from keras_oocore.files import (
     require_disk,
     write_whole,
 )
-from keras_oocore.progress import tqdm
+from keras_oocore.core.progress import tqdm
+from keras_oocore.manifest.scan import existing_directory
 
 ENTRY_BYTES = 200  # headers of one file in a zip, beside its name twice
 

@@ -1,6 +1,6 @@
 """The Sequences that a user passes to `model.fit`."""
 
-from keras_oocore.backend import require_backend
+from keras_oocore.core.backend import require_backend
 
 require_backend()  # before any room here imports Keras, so that a missing backend is a message and not a traceback
 

@@ -11,24 +11,26 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_oocore import plots
-from keras_oocore.batch_loader import BatchLoader
-from keras_oocore.batch_maker import BatchMaker, BatchOptions, Samples
-from keras_oocore.cache import cached
-from keras_oocore.epoch_order import partition
-from keras_oocore.epoch_pass import EpochPass
-from keras_oocore.errors import DataError, OptionError
-from keras_oocore.labels import Labels
-from keras_oocore.manifest import Manifest
-from keras_oocore.memory import format_bytes
-from keras_oocore.prepare.pack import fill_store
-from keras_oocore.readers.cached import CachedSamples
-from keras_oocore.readers.file_samples import FileSamples
-from keras_oocore.sequences.batches import Batches
-from keras_oocore.sequences.loading import HELD_BATCHES, batches_ahead, num_threads, positive
-from keras_oocore.sequences.place import checked_state, fingerprint
-from keras_oocore.sequences.profile import WARM_UP_BATCHES, Profile, measure
-from keras_oocore.window_order import WindowOrder
+from keras_oocore.batches.budget import HELD_BATCHES, batches_ahead, num_threads
+from keras_oocore.batches.loader import BatchLoader
+from keras_oocore.batches.maker import BatchMaker, BatchOptions, Samples
+from keras_oocore.batches.pipeline import Batches
+from keras_oocore.batches.profile import WARM_UP_BATCHES, Profile, measure
+from keras_oocore.core.checks import positive
+from keras_oocore.core.errors import DataError, OptionError
+from keras_oocore.core.sizes import format_bytes
+from keras_oocore.core.text import display_path
+from keras_oocore.manifest.labels import Labels
+from keras_oocore.manifest.manifest import Manifest
+from keras_oocore.ordering.epoch_order import partition
+from keras_oocore.ordering.epoch_pass import EpochPass
+from keras_oocore.ordering.window_order import WindowOrder
+from keras_oocore.plots import images as plots
+from keras_oocore.sequences.position import checked_state, fingerprint
+from keras_oocore.sources.cache import cached
+from keras_oocore.sources.cached import CachedSamples
+from keras_oocore.sources.files import FileSamples
+from keras_oocore.sources.fill import fill_store
 
 
 class OutOfCoreSequence(keras.utils.PyDataset):
@@ -466,7 +468,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         plural = "batch" if len(self) == 1 else "batches"
         if isinstance(maker.samples, CachedSamples):
             num_stored = len(maker.samples) - len(maker.samples.missing())
-            lines += (f"cache {shown(maker.samples.directory)!r} has {num_stored:,} of them",)
+            lines += (f"cache {display_path(maker.samples.directory)!r} has {num_stored:,} of them",)
         return "\n  ".join(
             [
                 f"<{type(self).__name__}: {self.num_samples:,} samples{classes}{self._partition_shown}",
@@ -477,11 +479,6 @@ class OutOfCoreSequence(keras.utils.PyDataset):
                 f"{format_bytes((self._batches.max_ahead + HELD_BATCHES) * maker.batch_bytes)} in flight at most>",
             ]
         )
-
-
-def shown(directory: Path) -> str:
-    """A folder as a person knows it: below the working directory by its relative path."""
-    return str(directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory)
 
 
 def is_image(shape: tuple[int, ...]) -> bool:

@@ -10,25 +10,25 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_oocore.batch_maker import BatchOptions
-from keras_oocore.csv_recipe import Recipe
-from keras_oocore.csv_rows import CSVRows, Part
-from keras_oocore.csv_statistics import summary
-from keras_oocore.csv_store import converted, settle, statistics
-from keras_oocore.csv_table import CSVTable, listed
-from keras_oocore.epoch_order import EpochOrder
-from keras_oocore.errors import OptionError
-from keras_oocore.labels import Labels
-from keras_oocore.manifest_text import Text
-from keras_oocore.memory import default_limit_bytes, format_bytes, parse_bytes
-from keras_oocore.readers.csv import give_memory_back
-from keras_oocore.readers.csv_records import Dialect
-from keras_oocore.readers.csv_values import NULL_VALUES
-from keras_oocore.sequences.base import OutOfCoreSequence, shown
-from keras_oocore.sequences.loading import HELD_BATCHES, num_threads
-from keras_oocore.sequences.profile import Profile
-from keras_oocore.splits import as_seed
-from keras_oocore.window_order import WindowOrder
+from keras_oocore.batches.budget import HELD_BATCHES, num_threads
+from keras_oocore.batches.maker import BatchOptions
+from keras_oocore.batches.profile import Profile
+from keras_oocore.core.errors import OptionError
+from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
+from keras_oocore.core.text import Text, display_path, listed
+from keras_oocore.manifest.labels import Labels
+from keras_oocore.manifest.splits import as_seed
+from keras_oocore.ordering.epoch_order import EpochOrder
+from keras_oocore.ordering.window_order import WindowOrder
+from keras_oocore.sequences.base import OutOfCoreSequence
+from keras_oocore.tables.csv.reader import give_memory_back
+from keras_oocore.tables.csv.scan import Dialect
+from keras_oocore.tables.csv.table import CSVTable
+from keras_oocore.tables.csv.values import NULL_VALUES
+from keras_oocore.tables.features import FeatureSpec
+from keras_oocore.tables.rows import CSVRows, Part
+from keras_oocore.tables.statistics import summary
+from keras_oocore.tables.stored import converted, settle, statistics
 
 TRAINING, VALIDATION = "training", "validation"  # folders of the cache
 FEWEST_AHEAD, MOST_AHEAD, AHEAD_BYTES = 10, 256, 4 * 2**20  # batches: as many as in Keras, more of small ones
@@ -141,7 +141,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         table = CSVTable(
             data, dialect, column_names, dtypes, null_values, decimal, on_bad_row, max(1, threads), cache, kept_in
         )
-        recipe = Recipe(table, target, features, sample_weight, categorical, missing, indicator)
+        recipe = FeatureSpec(table, target, features, sample_weight, categorical, missing, indicator)
         limit_bytes = default_limit_bytes() if memory_limit is None else parse_bytes(memory_limit)
         batch_bytes = options.batch_size * 4 * len(recipe.words)
         if max_queue_size is None:
@@ -411,7 +411,7 @@ class CSVChunkSequence(OutOfCoreSequence):
                 f"<{type(self).__name__}: {rows} from {listed(self._rows.table.paths)}{self._partition_shown}",
                 f"{batches} of {self.batch_size}, {'shuffled' if options.shuffle else 'in order'}, seed={self.seed}",
                 f"{', '.join(inputs)}, {f'target {listed(recipe.targets)}' if recipe.targets else 'no target'}",
-                *([] if self._cache is None else [f"cache {shown(self._cache)!r}"]),
+                *([] if self._cache is None else [f"cache {display_path(self._cache)!r}"]),
                 f"{self.num_workers} threads, {max_ahead} batches ahead, "
                 f"{format_bytes(size_bytes)} in flight{parsed} at most>",
             ]

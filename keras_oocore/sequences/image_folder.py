@@ -6,20 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 import keras
 import numpy as np
 
-from keras_oocore.batch_maker import BatchOptions
-from keras_oocore.labels import Labels
-from keras_oocore.manifest import IMAGE_EXTENSIONS, Manifest
-from keras_oocore.readers.file_samples import FileSamples
-from keras_oocore.readers.image import ImageReader
+from keras_oocore.batches.maker import BatchOptions
+from keras_oocore.images.reader import ImageReader
+from keras_oocore.manifest.labels import Labels
+from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
+from keras_oocore.manifest.splits import as_seed
 from keras_oocore.sequences.base import OutOfCoreSequence
-from keras_oocore.sequences.user_data import (
-    VALIDATION_OF_BOTH,
-    as_manifest,
-    both_subsets,
-    cache_directory,
-    subset_of,
-)
-from keras_oocore.splits import as_seed
+from keras_oocore.sequences.inputs import VALIDATION_OF_BOTH, as_manifest, both_subsets, cache_directory, subset_of
+from keras_oocore.sources.files import FileSamples
 
 
 class ImageFolderSequence(OutOfCoreSequence):

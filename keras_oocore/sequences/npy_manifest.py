@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from keras_oocore.batch_maker import BatchOptions
-from keras_oocore.errors import DataError, OptionError, SampleError
-from keras_oocore.labels import Labels
-from keras_oocore.manifest import Manifest
-from keras_oocore.readers.file_samples import FileReader, FileSamples, FunctionReader
-from keras_oocore.readers.npy import NpyReader
+from keras_oocore.batches.maker import BatchOptions
+from keras_oocore.core.errors import DataError, OptionError, SampleError
+from keras_oocore.manifest.labels import Labels
+from keras_oocore.manifest.manifest import Manifest
+from keras_oocore.manifest.splits import as_seed
 from keras_oocore.sequences.base import OutOfCoreSequence
-from keras_oocore.sequences.user_data import (
+from keras_oocore.sequences.inputs import (
     VALIDATION_OF_BOTH,
     as_manifest,
     as_rows,
@@ -21,7 +20,8 @@ from keras_oocore.sequences.user_data import (
     row_labels,
     subset_of,
 )
-from keras_oocore.splits import as_seed
+from keras_oocore.sources.files import FileReader, FileSamples, FunctionReader
+from keras_oocore.sources.npy import NpyReader
 
 NPY_EXTENSIONS = (".npy",)
 

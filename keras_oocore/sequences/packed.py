@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 import keras
 import numpy as np
 
-from keras_oocore.batch_maker import BatchOptions
-from keras_oocore.cache import open_samples
-from keras_oocore.labels import Labels
-from keras_oocore.sequences.base import OutOfCoreSequence, is_image, shown
-from keras_oocore.sequences.user_data import VALIDATION_OF_BOTH, both_subsets, subset_of
-from keras_oocore.splits import as_seed
+from keras_oocore.batches.maker import BatchOptions
+from keras_oocore.core.text import display_path
+from keras_oocore.manifest.labels import Labels
+from keras_oocore.manifest.splits import as_seed
+from keras_oocore.sequences.base import OutOfCoreSequence, is_image
+from keras_oocore.sequences.inputs import VALIDATION_OF_BOTH, both_subsets, subset_of
+from keras_oocore.sources.cache import open_samples
 
 AS_PACKED = "as packed"
 
@@ -118,7 +119,7 @@ class PackedSequence(OutOfCoreSequence):
         self._maker.samples.store.verify()
 
     def __repr__(self) -> str:
-        return self._described(f"packed in {shown(self._maker.samples.store.directory)!r}")
+        return self._described(f"packed in {display_path(self._maker.samples.store.directory)!r}")
 
 
 open_packed = PackedSequence

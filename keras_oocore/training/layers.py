@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 import keras
 
-from keras_oocore.class_folders import did_you_mean
-from keras_oocore.errors import OptionError
+from keras_oocore.core.errors import OptionError
+from keras_oocore.core.text import did_you_mean
 
 MAX_NAMES = 50  # that an error message lists
 Chosen = str | Callable[[keras.layers.Layer], bool]

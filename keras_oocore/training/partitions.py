@@ -6,10 +6,10 @@ from typing import Any
 
 import keras
 
+from keras_oocore.core.checks import positive
 from keras_oocore.sequences.base import OutOfCoreSequence
-from keras_oocore.sequences.loading import positive
-from keras_oocore.training.one_training import Stage
-from keras_oocore.training.train import require_data, train
+from keras_oocore.training.run import Stage
+from keras_oocore.training.start import require_data, train
 
 
 def fit_partitions(

@@ -8,13 +8,13 @@ from typing import Any
 
 import keras
 
-from keras_oocore.errors import OptionError
+from keras_oocore.core.checks import positive
+from keras_oocore.core.errors import OptionError
 from keras_oocore.sequences.base import OutOfCoreSequence
-from keras_oocore.sequences.loading import positive
 from keras_oocore.training.layers import described, set_trainable, trainable_flags
-from keras_oocore.training.one_training import Stage
 from keras_oocore.training.recompile import check_rate, recompile
-from keras_oocore.training.train import train
+from keras_oocore.training.run import Stage
+from keras_oocore.training.start import train
 
 Layers = str | Callable[[keras.Layer], bool] | Sequence[str | Callable[[keras.Layer], bool]]
 

@@ -9,8 +9,8 @@ from numbers import Real
 
 import keras
 
-from keras_oocore.errors import OptionError
-from keras_oocore.training.optimizer_state import copy_state, unshare_averages
+from keras_oocore.core.errors import OptionError
+from keras_oocore.training.state.optimizer import copy_state, unshare_averages
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 

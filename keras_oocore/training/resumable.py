@@ -6,11 +6,11 @@ from typing import Any
 
 import keras
 
-from keras_oocore.errors import OptionError
+from keras_oocore.core.checks import positive
+from keras_oocore.core.errors import OptionError
 from keras_oocore.sequences.base import OutOfCoreSequence
-from keras_oocore.sequences.loading import positive
-from keras_oocore.training.one_training import Stage
-from keras_oocore.training.train import train
+from keras_oocore.training.run import Stage
+from keras_oocore.training.start import train
 
 
 def fit_resumable(

@@ -1,0 +1,1 @@
+"""What every room stands on: errors, files, locks, sizes and text. It knows no data."""

@@ -1,0 +1,142 @@
+"""The CSV path end to end, on measurements of patients that ship with scikit-learn: a file, a line, a network."""
+
+import csv
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+import keras_oocore as ko
+from keras_oocore.core.backend import require_backend
+from keras_oocore.core.files import write_whole
+from keras_oocore.demo.images import DIRECTORY, show_paths
+from keras_oocore.tables.csv.reader import require_pyarrow
+
+FOLDER = "csv"  # in the demo's directory, beside the images
+COLUMNS = ("age", "sex", "bmi", "blood_pressure", "cholesterol", "ldl", "hdl", "tch", "ltg", "glucose", "progression")
+TARGET, ONE_FEATURE = "progression", "bmi"
+LINE_EPOCHS = 20
+EPOCHS = 20
+
+
+def run_demo_csv(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS) -> float:
+    """Write a CSV file of 442 patients, train a line and a small network on it, and say where everything lies.
+
+    Args:
+        directory: all files go into its folder `csv`; made when missing, used again when there.
+        epochs: passes of the network over the training rows.
+
+    Returns:
+        Mean absolute error of the network on the validation rows.
+
+    Raises:
+        MissingExtraError: when pyarrow, or any backend of Keras, is not installed.
+    """
+    require_pyarrow()
+    require_backend()
+    import keras
+
+    console, folder = Console(highlight=False), Path(directory) / FOLDER
+    keras.utils.set_random_seed(0)
+
+    console.rule("1  A CSV file: a row for each of 442 patients")
+    path = folder / "patients.csv"
+    is_new = write_patients(path)
+    rows = ko.CSVChunkSequence(
+        path, target=TARGET, batch_size=32, seed=0, cache=folder / "cache", overwrite_cache=is_new
+    )
+    console.print(rows.summary(), markup=False, soft_wrap=True)
+
+    console.rule(f"2  A line: {TARGET} from {ONE_FEATURE}, in batches of 100")
+    one_feature = ko.CSVChunkSequence(path, target=TARGET, features=[ONE_FEATURE], batch_size=100, seed=0)
+    train, val = one_feature.split(validation_split=0.2, seed=0)
+    line = straight_line(keras, train.normalization())
+    for _ in range(LINE_EPOCHS):
+        for x, y in train:
+            line.train_on_batch(x, y)
+    at_0, at_1 = line.predict(np.array([[0.0], [1.0]], "float32"), verbose=0)[:, 0]
+    x, y = (np.concatenate(parts) for parts in zip(*train))
+    slope, intercept = np.polyfit(x[:, 0], y, deg=1)
+    console.print(f"  batch by batch   {TARGET} = {at_1 - at_0:.2f} {ONE_FEATURE} {at_0:+.1f}")
+    console.print(f"  least squares    {TARGET} = {slope:.2f} {ONE_FEATURE} {intercept:+.1f}")
+
+    console.rule(f"3  A network: all {len(COLUMNS) - 1} measurements, model.fit on {keras.backend.backend()}")
+    train_rows, val_rows = rows.split(validation_split=0.2, seed=0)  # the same seed, the same patients
+    console.print(repr(train_rows), markup=False, soft_wrap=True)
+    model = small_network(keras, train_rows.normalization())
+    model.fit(train_rows, validation_data=val_rows, epochs=epochs, verbose=2)
+    model.save(folder / "model.keras")
+
+    console.rule("Done")
+    predicted = model.predict(val_rows, verbose=0)[:, 0]
+    real = np.concatenate([batch for _, batch in val_rows])
+    error = float(np.abs(predicted - real).mean())
+    console.print(f"[bold green]mean absolute error: {error:.1f}[/] on {val_rows.num_rows} patients it never saw")
+    console.print(f"  {np.abs(line.predict(val, verbose=0)[:, 0] - real).mean():.1f} with the line")
+    console.print(f"  {np.abs(y.mean() - real).mean():.1f} with the mean for everybody")
+    paths = [("the CSV file", path), ("its rows, as stored", folder / "cache")]
+    if draw(real, predicted, folder / "predicted.png"):
+        paths.append(("predicted against real", folder / "predicted.png"))
+    show_paths(console, [*paths, ("the trained model", folder / "model.keras")])
+    return error
+
+
+def write_patients(path: Path) -> bool:
+    """Write scikit-learn's diabetes data (Efron and others, Least Angle Regression, 2004), unless it is there already.
+
+    Returns:
+        Whether it was written.
+    """
+    from sklearn.datasets import load_diabetes
+
+    if path.exists():
+        return False
+    patients = load_diabetes(scaled=False)
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(COLUMNS)
+    table.writerows(np.column_stack([patients.data, patients.target]).tolist())
+    with write_whole(path) as file:
+        file.write(text.getvalue().encode())
+    return True
+
+
+def straight_line(keras, normalization):
+    """A linear model of one feature; steps that become smaller bring it to the least squares."""
+    model = keras.Sequential([keras.Input((1,)), normalization, keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(keras.optimizers.schedules.InverseTimeDecay(0.3, 4, 1.0)), "mse")
+    return model
+
+
+def small_network(keras, normalization):
+    """A network that learns the patients in seconds on a processor."""
+    model = keras.Sequential(
+        [
+            keras.Input((len(COLUMNS) - 1,)),
+            normalization,
+            keras.layers.Dense(32, activation="relu"),
+            keras.layers.Dense(1),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(0.03), "mean_absolute_error")
+    return model
+
+
+def draw(real: np.ndarray, predicted: np.ndarray, path: Path) -> bool:
+    """Save a picture of predicted against real values; whether matplotlib is there to do it."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return False
+    figure = Figure(figsize=(5, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.axline((0, 0), slope=1, color="lightgrey", zorder=0)
+    axes.scatter(real, predicted, s=14)
+    limits = (0, 1.05 * max(real.max(), predicted.max()))
+    axes.set(xlabel=f"real {TARGET}", ylabel="predicted", xlim=limits, ylim=limits, aspect="equal")
+    axes.set_title(f"{len(real)} patients that the network never saw", fontsize=10)
+    with write_whole(path) as file:
+        figure.savefig(file, format="png", dpi=120)
+    return True

@@ -1,0 +1,1 @@
+"""One image, from its file into an array."""

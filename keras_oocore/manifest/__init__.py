@@ -1,0 +1,1 @@
+"""Which samples exist: filenames, labels and classes as one record."""

@@ -1,0 +1,74 @@
+"""A manifest as a person reads it: in one line, and as a summary."""
+
+import io
+import os
+from collections import Counter
+
+import numpy as np
+
+from keras_oocore.core.sizes import format_bytes
+from keras_oocore.core.text import Text
+
+NAMED_CLASSES = 8  # in one line
+
+
+def one_line(manifest) -> str:
+    """How many samples of how many classes, and where."""
+    names = [_printable(name) for name in (manifest.class_names or [])[:NAMED_CLASSES]]
+    more = ", …" if len(manifest.class_names or []) > NAMED_CLASSES else ""
+    return f"Manifest({_headline(manifest)}{': ' if names else ''}{', '.join(names)}{more})"
+
+
+def _headline(manifest) -> str:
+    count = f"{len(manifest):,} sample{'' if len(manifest) == 1 else 's'}"
+    where = "" if manifest.directory is None else f" in {str(manifest.directory)!r}"
+    if manifest.labels is None:
+        return f"{count} without labels{where}"
+    if manifest.class_names is None:
+        shape = f" of shape {manifest.labels.shape[1:]}" if manifest.labels.ndim > 1 else ""
+        return f"{count} with {manifest.labels.dtype} labels{shape}{where}"
+    return f"{count} of {len(manifest.class_names):,} class{'' if len(manifest.class_names) == 1 else 'es'}{where}"
+
+
+def summary(manifest, max_classes: int) -> Text:
+    """Counts a class, total size and formats; asks the disk for the size of every file."""
+    sizes, missing, formats = [], [], Counter()
+    for path in manifest.file_paths:
+        formats[os.path.splitext(path)[1].lower() or "no extension"] += 1
+        try:
+            sizes.append(os.stat(path).st_size)
+        except OSError:
+            missing.append(path)
+    lines = [f"Manifest: {_headline(manifest)}"]
+    if manifest.class_names and manifest.labels is not None and manifest.labels.ndim == 1:
+        lines.append(_class_table(manifest, max_classes))
+    if sizes:
+        lines.append(f"size: {format_bytes(sum(sizes))}, {format_bytes(sum(sizes) // len(sizes))} a file")
+    lines.append("formats: " + ", ".join(f"{count:,} {suffix}" for suffix, count in formats.most_common()))
+    if missing:
+        lines.append(f"missing: {len(missing):,} file{'s' * (len(missing) > 1)}, the first {missing[0]!r}")
+    if manifest.passed_over:
+        lines.append("passed over: " + ", ".join(f"{n:,} {reason}" for reason, n in manifest.passed_over.items()))
+    return Text("\n".join(lines))
+
+
+def _class_table(manifest, max_classes: int) -> str:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    counts = np.bincount(manifest.labels, minlength=len(manifest.class_names))
+    table = Table("class", box=None, pad_edge=True)
+    table.add_column("samples", justify="right")
+    table.add_column("share", justify="right")
+    for name, count in list(zip(manifest.class_names, counts))[:max_classes]:
+        table.add_row(escape(_printable(name)), f"{count:,}", f"{count / max(len(manifest), 1):.1%}")
+    if len(counts) > max_classes:
+        table.add_row(f"… and {len(counts) - max_classes:,} more", f"{counts[max_classes:].sum():,}", "")
+    console = Console(file=io.StringIO(), width=100, color_system=None, force_jupyter=False)
+    console.print(table)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+
+
+def _printable(name: str) -> str:
+    return name if name.isprintable() else repr(name)[1:-1]

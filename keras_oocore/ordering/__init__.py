@@ -1,0 +1,1 @@
+"""Which sample comes k-th in epoch e: integers only, no Keras."""

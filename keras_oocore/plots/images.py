@@ -1,0 +1,100 @@
+"""Pictures for notebooks, with matplotlib (the extra `plots`)."""
+
+import functools
+import io
+import math
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from keras_oocore.core.errors import MissingExtraError
+from keras_oocore.core.files import write_whole
+
+COLUMNS = 8
+CELL_INCHES = 1.5
+CELL_PIXELS = 120
+
+
+def image_grid(images: np.ndarray, titles: Sequence[str], path: str | os.PathLike | None = None):
+    """A figure of images in rows of eight, each under its title.
+
+    Args:
+        images: `(num_images, height, width, channels)`: `uint8`, or floats from 0 to 1 or to 255.
+        titles: one text an image.
+        path: a `.png` to save the figure as, or `None`.
+
+    Returns:
+        A `matplotlib.figure.Figure`, which a notebook shows.
+
+    Raises:
+        MissingExtraError: when matplotlib is not installed.
+    """
+    columns = min(COLUMNS, len(images))
+    rows = math.ceil(len(images) / columns)
+    figure = empty_figure(columns * CELL_INCHES, rows * (CELL_INCHES + 0.25))
+    axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, image, title in zip(axes, _displayable(images), titles):
+        axis.imshow(image, cmap="gray", vmin=0, vmax=255 if image.dtype == np.uint8 else 1)
+        axis.set_title(title, fontsize=8)
+    return finished(figure, path)
+
+
+def empty_figure(width_inches: float, height_inches: float):
+    """An empty figure, which no window and no global list knows.
+
+    Raises:
+        MissingExtraError: when matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure  # without pyplot
+    except ImportError as error:
+        raise MissingExtraError('Pictures want matplotlib: pip install "keras_oocore[plots]"') from error
+    return Figure(figsize=(width_inches, height_inches), layout="constrained")
+
+
+def finished(figure, path: str | os.PathLike | None):
+    """The figure, saved where there is a `path`, and able to show itself in a notebook."""
+    if path is not None:
+        with write_whole(path) as file:
+            figure.savefig(file, format="png", dpi=120)
+    # Jupyter shows a Figure by itself only once pyplot was imported; this attribute is what it asks every object for.
+    figure._repr_png_ = functools.partial(_as_png, figure)
+    return figure
+
+
+def _as_png(figure) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
+
+
+def contact_sheet(images: np.ndarray, titles: Sequence[str], path: str | os.PathLike) -> None:
+    """Save the same as a plain picture, drawn by Pillow alone.
+
+    Args:
+        images: `(num_images, height, width, channels)`, `uint8` or floats as in `image_grid`.
+        titles: one text an image.
+        path: a `.png` to save it as.
+    """
+    columns = min(COLUMNS, len(images))
+    sheet = Image.new("RGB", (columns * CELL_PIXELS, math.ceil(len(images) / columns) * (CELL_PIXELS + 16)), "white")
+    for number, (image, title) in enumerate(zip(_displayable(images), titles)):
+        row, column = divmod(number, columns)
+        left, top = column * CELL_PIXELS, row * (CELL_PIXELS + 16)
+        levels = image if image.dtype == np.uint8 else np.uint8(image * 255)
+        sheet.paste(Image.fromarray(levels).resize((CELL_PIXELS - 8, CELL_PIXELS - 8)), (left + 4, top + 16))
+        ImageDraw.Draw(sheet).text((left + 4, top + 2), title, fill="black")
+    with write_whole(path) as file:
+        sheet.save(file, format="PNG")
+
+
+def _displayable(images: np.ndarray) -> np.ndarray:
+    """`uint8`, or `float32` from 0 to 1; without the axis of a single channel."""
+    if images.dtype != np.uint8:
+        images = np.asarray(images, np.float32)
+        images = np.clip(images / 255 if images.max(initial=0) > 1 else images, 0, 1)
+    return images[..., 0] if images.shape[-1] == 1 else images

@@ -1,0 +1,76 @@
+"""Fill a packed store from its files before training, with a progress bar."""
+
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+
+import numpy as np
+
+from keras_oocore.core.errors import ON_ERROR, BusyError, DataError, SampleError
+from keras_oocore.core.progress import tqdm
+from keras_oocore.core.sizes import format_bytes
+from keras_oocore.sources.cached import CachedSamples
+
+TASK_BYTES, TASK_ROWS = 2**22, 64  # most that a thread reads between two steps of the bar
+
+
+def fill_store(samples: CachedSamples, num_workers: int) -> dict[int, SampleError]:
+    """Read and store every sample that is missing, in their order on disk, and finish the store.
+
+    Args:
+        samples: whose store is filled.
+        num_workers: threads, 1 or more.
+
+    Returns:
+        Sample → why it cannot be read, of those that the store notes as bad.
+
+    Raises:
+        DataError: when files changed while they were read.
+        SampleError: for the first sample that cannot be read, when the store does not note them.
+        BusyError: when another process fills the store.
+        DestinationError: when it cannot be written.
+    """
+    if not samples.has_store:
+        raise BusyError(
+            f"Another process is filling {str(samples.directory)!r}. "
+            "Wait for it to finish, or choose another directory."
+        )
+    missing, failed = samples.missing(), {}
+    row_bytes = np.prod(samples.shape, dtype=int) * samples.dtype.itemsize
+    step = int(max(1, min(TASK_ROWS, TASK_BYTES // row_bytes)))
+    starts = iter(range(0, len(missing), step))  # shared by the threads: its `next` is atomic
+    bar = tqdm(
+        total=len(samples),
+        initial=len(samples) - len(missing),
+        unit=" samples",
+        desc=f"packing {format_bytes(len(samples) * row_bytes)}",
+    )
+
+    def work() -> None:
+        out = np.empty((step, *samples.shape), samples.dtype)
+        for start in starts:
+            part = missing[start : start + step]
+            errors = samples.read(part, out[: len(part)])
+            failed.update({int(part[row]): error for row, error in errors.items()})
+            bar.update(len(part))
+            if (failed and not samples.keep_errors) or samples.failure is not None:
+                break
+
+    with bar, ThreadPoolExecutor(num_workers) as threads:
+        working = [threads.submit(work) for _ in range(num_workers)]
+        try:
+            wait(working, return_when=FIRST_EXCEPTION)
+        finally:
+            for _ in starts:  # after Ctrl-C or an error, the threads find nothing more to do
+                pass
+    for future in working:
+        future.result()
+    if failed and not samples.keep_errors:
+        error = failed[min(failed)]
+        raise SampleError(f"{error} {ON_ERROR}") from error.__cause__
+    samples.finish()
+    changed = samples.missing()
+    if len(changed):
+        raise DataError(
+            f"{len(changed):,} files changed while they were read, or their disk failed, such as "
+            f"{samples.name(int(changed[0]))!r}. Pack again: the others are stored."
+        )
+    return samples.bad()

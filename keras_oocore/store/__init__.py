@@ -1,0 +1,1 @@
+"""Rows of arrays on disk: the packed store."""

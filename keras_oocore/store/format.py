@@ -1,0 +1,170 @@
+"""`store.json`: what a packed store holds, where its rows come from, and whether its writing has ended."""
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from keras_oocore.core.errors import DataError, DestinationError
+from keras_oocore.core.files import TEMPORARY_PREFIX, write_whole
+
+FORMAT_VERSION = 1
+RECORD, STATES, CHECKSUMS = "store.json", "rows.npy", "checksums.npy"
+GUNZIPPED = "gunzipped"  # a folder of what a store will be made of
+MISSING, WHOLE, UNREADABLE = 0, 1, 2  # the state of a row, a byte of rows.npy
+BLOCK_BYTES = 2**20  # covered by one checksum
+OVERWRITE = "Pass overwrite_cache=True to make it again, or choose another directory."
+OTHER_FILES = "Each set of files, each subset and each seed of a split wants a directory of its own."
+
+
+@dataclasses.dataclass
+class StoreRecord:
+    """What `store.json` says.
+
+    Attributes:
+        num_rows: rows of every field.
+        fields: name → `(shape of a row, dtype)`.
+        fingerprint: what shaped the rows, as plain JSON; rows of another fingerprint never come beside them.
+        complete: whether every row is there and the checksums too.
+        unreadable: row → why it could not be read.
+        rows_per_block: rows of one checksum.
+        states_crc32: of `rows.npy`, once complete.
+    """
+
+    num_rows: int
+    fields: dict[str, tuple[tuple[int, ...], np.dtype]]
+    fingerprint: dict
+    complete: bool = False
+    unreadable: dict[int, str] = dataclasses.field(default_factory=dict)
+    rows_per_block: int = 0  # as many as `BLOCK_BYTES` hold, unless told
+    states_crc32: int | None = None
+
+    def __post_init__(self):
+        if not self.rows_per_block:
+            self.rows_per_block = max(1, BLOCK_BYTES // max(1, *(self.row_bytes(name) for name in self.fields)))
+
+    def row_bytes(self, name: str) -> int:
+        """Bytes of one row of a field."""
+        shape, dtype = self.fields[name]
+        return math.prod(shape) * dtype.itemsize
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all rows of all fields."""
+        return self.num_rows * sum(self.row_bytes(name) for name in self.fields)
+
+    def save(self, directory: Path) -> None:
+        """Write `store.json`, whole or not at all."""
+        record = {
+            "format": FORMAT_VERSION,
+            "state": "complete" if self.complete else "filling",
+            "num_rows": self.num_rows,
+            "fields": {
+                name: {"shape": shape, "dtype": np.lib.format.dtype_to_descr(dtype)}
+                for name, (shape, dtype) in self.fields.items()
+            },
+            "fingerprint": self.fingerprint,
+            "unreadable": self.unreadable,
+            "rows_per_block": self.rows_per_block,
+            "rows_crc32": self.states_crc32,
+        }
+        with write_whole(directory / RECORD) as file:
+            file.write(json.dumps(record, indent=1).encode())
+
+    @classmethod
+    def load(cls, directory: Path) -> "StoreRecord | None":
+        """The record of a store; `None` where there is none.
+
+        Raises:
+            DataError: when it is damaged, or of a newer version.
+        """
+        path = directory / RECORD
+        try:
+            saved = json.loads(path.read_bytes())
+            if saved["format"] == FORMAT_VERSION:
+                return cls(
+                    num_rows=int(saved["num_rows"]),
+                    fields=checked_fields(
+                        {name: (field["shape"], field["dtype"]) for name, field in saved["fields"].items()}
+                    ),
+                    fingerprint=dict(saved["fingerprint"]),
+                    complete=saved["state"] == "complete",
+                    unreadable={int(row): str(reason) for row, reason in saved["unreadable"].items()},
+                    rows_per_block=int(saved["rows_per_block"]),
+                    states_crc32=saved["rows_crc32"],
+                )
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise DataError(f"Cannot read {os.fspath(path)!r}: {error.strerror or error}.") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{os.fspath(path)!r} is damaged ({error!r}). {OVERWRITE}") from error
+        raise DataError(
+            f"{os.fspath(path)!r} has format {saved['format']!r}, but this version of keras_oocore reads format "
+            f"{FORMAT_VERSION}. Upgrade: pip install -U keras_oocore"
+        )
+
+    def require_same(self, other: "StoreRecord", directory: Path) -> None:
+        """Raise when the rows of `other`, now wanted, are not the rows that are stored.
+
+        Raises:
+            DataError: which says what differs.
+        """
+        stored, wanted = self._described(), other._described()
+        differences = [
+            f"{key} was {stored.get(key)!r}, is {wanted.get(key)!r}"
+            for key in {**stored, **wanted}
+            if stored.get(key) != wanted.get(key)
+        ]
+        if differences:
+            advice = f"{OTHER_FILES} {OVERWRITE}" if stored.get("files") != wanted.get("files") else OVERWRITE
+            raise DataError(f"{os.fspath(directory)!r} stores other rows: {'; '.join(differences)}. {advice}")
+
+    def _described(self) -> dict:
+        fields = {f"shape of {name}": list(shape) for name, (shape, _) in self.fields.items()}
+        dtypes = {f"dtype of {name}": str(dtype) for name, (_, dtype) in self.fields.items()}
+        fingerprint = json.loads(json.dumps(self.fingerprint))  # tuples come back as lists
+        return {**fingerprint, "number of rows": self.num_rows, **fields, **dtypes}
+
+
+def checked_fields(fields: Mapping[str, tuple]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    """Name → `(shape, dtype)` of fields that a store can hold.
+
+    >>> checked_fields({"x": ([2, 3], "uint8")})
+    {'x': ((2, 3), dtype('uint8'))}
+    """
+    checked = {}
+    for name, (shape, dtype) in fields.items():
+        dtype = np.dtype(dtype)
+        if not name.isidentifier() or f"{name}.npy" in (STATES, CHECKSUMS, "filenames.npy", "labels.npy"):
+            raise DataError(f"A field cannot be called {name!r}.")
+        if dtype.hasobject or dtype.kind == "V":
+            raise DataError(f"A field should hold numbers or text of one width. Received: {name!r} of dtype {dtype}")
+        checked[name] = (tuple(int(axis) for axis in shape), dtype)
+    if not checked:
+        raise DataError("A store wants at least one field.")
+    return checked
+
+
+def require_own_folder(directory: Path) -> None:
+    """Raise when a new store in `directory` would lie among somebody else's files; beside other stores it may.
+
+    Raises:
+        DestinationError: which names some of them.
+    """
+    try:
+        entries = [entry for entry in os.listdir(directory) if not entry.startswith(TEMPORARY_PREFIX)]
+        others = sorted(entry for entry in entries if entry != GUNZIPPED and not (directory / entry / RECORD).exists())
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise DestinationError(f"Cannot use {os.fspath(directory)!r}: {error.strerror or error}.") from error
+    if others:
+        raise DestinationError(
+            f"{os.fspath(directory)!r} holds other files ({', '.join(others[:3])}{', ...' if len(others) > 3 else ''}) "
+            "and no packed store. Choose an empty or a new directory."
+        )

@@ -1,0 +1,65 @@
+"""Rows of an array, copied into a given buffer; those of a memory map at the speed of memory, or of the disk."""
+
+import contextlib
+import mmap
+import os
+import time
+import weakref
+
+import numpy as np
+
+from keras_oocore.core.stopwatch import stage
+
+# A copy slower than this waited for the disk. From memory, rows came at 2 to 20 GB/s, small ones in 0.1 microseconds.
+WARM_BYTES_PER_SECOND = 1.5e9
+WARM_SECONDS_PER_ROW = 1e-6
+
+
+class MappedRows:
+    """Copies rows of an array. Any number of threads may share it.
+
+    While rows come from the disk, all that a batch needs are asked for before the first is copied: a page fault at a
+    time brought 460 MB/s of random rows of 150 kB where this brought 1,660. From memory, asking would cost a third.
+
+    Args:
+        array: `(num_rows, ...)`, an `np.memmap` or any other array.
+
+    >>> rows, out = MappedRows(np.arange(6).reshape(3, 2)), np.empty((2, 2), int)
+    >>> rows.copy(np.array([2, 0]), out)
+    >>> out.tolist()
+    [[4, 5], [0, 1]]
+    """
+
+    def __init__(self, array: np.ndarray):
+        self.array = array.view(np.ndarray)
+        # `np.take` would first copy any other array as a whole.
+        self._is_plain = array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative
+        self._file = None
+        whole_map = isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap) and array.filename
+        if whole_map and array.flags.c_contiguous and hasattr(os, "posix_fadvise"):
+            with contextlib.suppress(OSError):  # removed since; only the asking needs it
+                self._file = open(array.filename, "rb", buffering=0)  # noqa: SIM115 - as long as the map
+                weakref.finalize(self, self._file.close)
+            self._offset_bytes = array.offset
+            self._row_bytes = array[:1].nbytes
+        self._from_disk = False
+
+    def copy(self, numbers: np.ndarray, out: np.ndarray) -> None:
+        """Fill `out[i]` with row `numbers[i]`, all of them in `range(num_rows)`."""
+        with stage("reading"):
+            self._copy(numbers, out)
+
+    def _copy(self, numbers: np.ndarray, out: np.ndarray) -> None:
+        if self._from_disk:
+            for number in numbers.tolist():
+                start = self._offset_bytes + number * self._row_bytes
+                os.posix_fadvise(self._file.fileno(), start, self._row_bytes, os.POSIX_FADV_WILLNEED)
+        started = time.perf_counter()
+        if self._is_plain and out.dtype == self.array.dtype:
+            # Other modes go through a buffer of their own: "clip" took a third of the time of `array[numbers]` for rows
+            # of 28 bytes, and as long for rows of 150 kB.
+            np.take(self.array, numbers, axis=0, out=out, mode="clip")
+        else:
+            out[...] = self.array[numbers]
+        warm_seconds = out.nbytes / WARM_BYTES_PER_SECOND + len(numbers) * WARM_SECONDS_PER_ROW
+        self._from_disk = self._file is not None and time.perf_counter() - started > warm_seconds

@@ -1,0 +1,144 @@
+"""Fixed-shape arrays on disk: any row of a finished store, and whether its bytes are still those that were written.
+
+The writing is `packed_writer`'s, what `store.json` says `packed_format`'s.
+"""
+
+import os
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from keras_oocore.core.errors import DataError
+from keras_oocore.core.files import load_array
+from keras_oocore.store.format import CHECKSUMS, OVERWRITE, RECORD, STATES, UNREADABLE, StoreRecord, checked_fields
+from keras_oocore.store.mapped_rows import MappedRows
+
+
+class PackedStore:
+    """A finished store, opened for reading. Any number of threads and processes may share one directory.
+
+    Args:
+        directory: where a `PackedStoreWriter` made it.
+
+    Attributes:
+        fields: name → `(shape of a row, dtype)`.
+        states: `uint8` of shape `(num_rows,)`: 1 for a row that is there, 2 for one that could not be read.
+        unreadable: row → why it could not be read.
+
+    Raises:
+        DataError: when there is none, or it is unfinished, truncated, damaged, or of a newer version.
+
+    >>> import tempfile
+    >>> from keras_oocore.store.writer import PackedStoreWriter
+    >>> directory = tempfile.mkdtemp()
+    >>> writer = PackedStoreWriter(directory, {"x": ((2,), "uint8"), "y": ((), "int32")}, num_rows=3, fingerprint={})
+    >>> writer.write(np.array([2, 0, 1]), {"x": np.uint8([[20, 21], [0, 1], [10, 11]]), "y": np.int32([2, 0, 1])})
+    >>> store, out = writer.finish(), np.empty((2, 2), "uint8")
+    >>> store.read("x", np.array([2, 1]), out)
+    >>> out.tolist()
+    [[20, 21], [10, 11]]
+    >>> np.load(f"{directory}/y.npy", mmap_mode="r").tolist()
+    [0, 1, 2]
+    """
+
+    def __init__(self, directory: str | os.PathLike):
+        self.directory = Path(os.path.abspath(directory))
+        record = StoreRecord.load(self.directory)
+        if record is None:
+            raise DataError(f"{os.fspath(directory)!r} holds no packed store: there is no {RECORD}.")
+        if not record.complete:
+            raise DataError(
+                f"The packed store {os.fspath(directory)!r} is unfinished. Finish it where its files are: with "
+                "sequence.pack(...), or by training with cache=..."
+            )
+        self.record = record
+        self.fields, self.unreadable = record.fields, record.unreadable
+        self._rows = {name: MappedRows(array) for name, array in map_fields(self.directory, record).items()}
+        self.states = load_states(self.directory, record)  # after the fields: an overwrite removes the states first
+        if zlib.crc32(self.states) != record.states_crc32:
+            raise DataError(f"{os.fspath(self.directory / STATES)!r} is damaged. {OVERWRITE}")
+
+    @classmethod
+    def opened_if_finished(
+        cls, directory: str | os.PathLike, fields: Mapping[str, tuple], num_rows: int, fingerprint: Mapping
+    ) -> "PackedStore | None":
+        """The store of these rows, or `None` while there is none or its writing has not ended.
+
+        Raises:
+            DataError: when other rows are stored there (the message says what differs), or the store is damaged.
+        """
+        record = StoreRecord.load(Path(directory))
+        if record is None:
+            return None
+        record.require_same(StoreRecord(num_rows, checked_fields(fields), dict(fingerprint)), Path(directory))
+        return cls(directory) if record.complete else None
+
+    def read(self, name: str, rows: np.ndarray, out: np.ndarray) -> None:
+        """Fill `out`, of shape `(len(rows), ...)`, with these rows of a field, in this order."""
+        self._rows[name].copy(rows, out)
+
+    def verify(self) -> None:
+        """Read every byte and compare it with the checksums.
+
+        Raises:
+            DataError: which names the files and the rows that are not what was written.
+        """
+        wanted, found = _load_own(self.directory / CHECKSUMS), block_checksums(self.directory, self.record)
+        if wanted.shape != found.shape:
+            raise DataError(f"{os.fspath(self.directory / CHECKSUMS)!r} is damaged. {OVERWRITE}")
+        step, last_row = self.record.rows_per_block, self.record.num_rows - 1
+        damaged = [
+            f"rows {block * step} to {min(block * step + step - 1, last_row)} of {name}.npy"
+            for column, name in enumerate(self.fields)
+            for block in np.flatnonzero(wanted[:, column] != found[:, column]).tolist()
+        ]
+        if damaged:
+            listed = ", ".join(damaged[:5]) + (f" and {len(damaged) - 5} more" if len(damaged) > 5 else "")
+            raise DataError(f"{os.fspath(self.directory)!r} changed since it was written: {listed}. {OVERWRITE}")
+
+    def __reduce__(self):  # by name, so that a process that starts opens its own maps
+        return PackedStore, (self.directory,)
+
+
+def load_states(directory: Path, record: StoreRecord) -> np.ndarray:
+    """The state of each row, `uint8` of shape `(num_rows,)`, as the disk has it."""
+    states = _load_own(directory / STATES)
+    if states.shape != (record.num_rows,) or states.dtype != np.uint8 or states.max(initial=0) > UNREADABLE:
+        raise DataError(f"{os.fspath(directory / STATES)!r} is damaged. {OVERWRITE}")
+    return states
+
+
+def _load_own(path: Path) -> np.ndarray:
+    try:
+        return load_array(path)
+    except DataError as error:
+        raise DataError(f"{os.fspath(path)!r} is missing, truncated or damaged. {OVERWRITE}") from error
+
+
+def map_fields(directory: Path, record: StoreRecord) -> dict[str, np.memmap]:
+    """Every field as a memory map `(num_rows, ...)`, once its file is what the record describes."""
+    arrays = {}
+    for name, (shape, dtype) in record.fields.items():
+        path = directory / f"{name}.npy"
+        try:
+            arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(f"{os.fspath(path)!r} is missing, truncated or damaged ({error}). {OVERWRITE}") from error
+        if arrays[name].shape != (record.num_rows, *shape) or arrays[name].dtype != dtype:
+            raise DataError(f"{os.fspath(path)!r} is not the array that {RECORD} describes. {OVERWRITE}")
+    return arrays
+
+
+def block_checksums(directory: Path, record: StoreRecord) -> np.ndarray:
+    """CRC-32 of each block of rows (a row) in each field (a column), read from the disk: `uint32`."""
+    num_blocks = -(-record.num_rows // record.rows_per_block)
+    checksums = np.zeros((num_blocks, len(record.fields)), np.uint32)
+    for column, (name, array) in enumerate(map_fields(directory, record).items()):
+        with open(directory / f"{name}.npy", "rb") as file:
+            file.seek(array.offset)
+            for block in range(num_blocks):
+                num_rows = min(record.rows_per_block, record.num_rows - block * record.rows_per_block)
+                checksums[block, column] = zlib.crc32(file.read(num_rows * record.row_bytes(name)))
+    return checksums

@@ -1,0 +1,1 @@
+"""Tables, whatever file they are in: features, statistics and rows."""

@@ -1,0 +1,165 @@
+"""What one pass over a table tells of its columns: how many, mean and deviation, extremes, how often each text comes.
+
+The figures of two parts are joined by the formula of Chan, Golub and LeVeque (Updating formulae and a pairwise
+algorithm for computing sample variances, 1979), in the order of the parts: the same bits for any number of threads.
+"""
+
+import collections
+import dataclasses
+import datetime
+import io
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from keras_oocore.core.text import Text
+from keras_oocore.tables.csv.reader import Column, counted, distinct, is_missing
+
+MOST_DISTINCT = 100_000  # numbers that are told apart; beyond, there are only "more than"
+FIGURES = {
+    "count": int,
+    "missing": int,
+    "mean": float,
+    "squares": float,
+    "smallest": float,
+    "largest": float,
+    "counts": collections.Counter,
+}  # plain values, and the type of each
+
+
+@dataclasses.dataclass
+class ColumnStatistics:
+    """Of one column.
+
+    Attributes:
+        column: which.
+        count: cells that are there, and not infinite.
+        missing: cells that are not.
+        mean, deviation: of those numbers; the deviation is the population's, as `keras.layers.Normalization` takes it.
+        smallest, largest: of the numbers.
+        counts: how often each text comes.
+        numbers: the different ones, `float64`, while they are no more than `MOST_DISTINCT`, and `None` from then on.
+
+    >>> part = ColumnStatistics(Column("a", 0, "float32"), count=2, mean=1.0, squares=2.0)
+    >>> part.join(ColumnStatistics(Column("a", 0, "float32"), count=1, mean=4.0))
+    >>> part.count, part.mean, part.squares
+    (3, 2.0, 8.0)
+    """
+
+    column: Column
+    count: int = 0
+    missing: int = 0
+    mean: float = 0.0
+    squares: float = 0.0  # sum of squared differences from the mean
+    smallest: float = math.inf
+    largest: float = -math.inf
+    counts: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    numbers: np.ndarray | None = dataclasses.field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation; NaN where nothing was counted."""
+        return math.sqrt(self.squares / self.count) if self.count else math.nan
+
+    @property
+    def distinct(self) -> int | None:
+        """How many values there are; `None` where there are more than are counted."""
+        if self.column.kind == "string":
+            return len(self.counts)
+        return None if self.numbers is None else len(self.numbers)
+
+    @property
+    def by_frequency(self) -> list[str]:
+        """The texts, most frequent first; of those equally frequent, in alphabetical order."""
+        return [text for text, _ in sorted(self.counts.items(), key=lambda pair: (-pair[1], pair[0]))]
+
+    @classmethod
+    def of(cls, column: Column, cells) -> "ColumnStatistics":
+        """Of the cells of one part."""
+        missing = int(is_missing(cells).sum())
+        found = cls(column, count=len(cells) - missing, missing=missing)
+        if column.kind == "string":
+            found.counts.update(counted(cells))
+        elif found.count:
+            values = cells.drop_null().to_numpy(zero_copy_only=False)
+            found.smallest, found.largest = float(values.min()), float(values.max())
+            if np.isinf(found.smallest) or np.isinf(found.largest):
+                values = values[np.isfinite(values)]
+                found.count = len(values)
+            if found.count:
+                found.mean = float(values.mean())
+                found.squares = float(np.square(values - found.mean).sum())
+            found._add_numbers(distinct(cells))
+        return found
+
+    def as_json(self) -> dict:
+        """All figures as plain JSON, exactly."""
+        values = {name: getattr(self, name) for name in FIGURES}
+        return {**values, "numbers": None if self.numbers is None else self.numbers.tolist()}
+
+    @classmethod
+    def from_json(cls, column: Column, record: dict) -> "ColumnStatistics":
+        """Those that `as_json` gave.
+
+        >>> found = ColumnStatistics(Column("a", 0, "float32"), count=2, mean=1.0, squares=2.0)
+        >>> ColumnStatistics.from_json(found.column, found.as_json()).deviation
+        1.0
+        """
+        values = {name: kind(record[name]) for name, kind in FIGURES.items()}
+        numbers = None if record["numbers"] is None else np.array(record["numbers"], np.float64)
+        return cls(column, **values, numbers=numbers)
+
+    def join(self, other: "ColumnStatistics") -> None:
+        """Add the figures of the next part."""
+        count = self.count + other.count
+        if count:
+            difference = other.mean - self.mean
+            self.squares += other.squares + difference**2 * self.count * other.count / count
+            self.mean += difference * other.count / count
+        self.count, self.missing = count, self.missing + other.missing
+        self.smallest, self.largest = min(self.smallest, other.smallest), max(self.largest, other.largest)
+        self.counts.update(other.counts)
+        self._add_numbers(other.numbers)
+
+    def _add_numbers(self, numbers: np.ndarray | None) -> None:
+        if self.numbers is not None:
+            self.numbers = None if numbers is None else np.union1d(self.numbers, numbers)
+            if self.numbers is not None and len(self.numbers) > MOST_DISTINCT:
+                self.numbers = None
+
+
+def summary(headline: str, columns: Iterable[ColumnStatistics], max_columns: int) -> Text:
+    """A table of columns as a person reads it, after a line that says what they are of."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    columns = list(columns)
+    table = Table("column", "kind", box=None, pad_edge=True)
+    for title in ("mean", "deviation", "min", "max", "missing", "distinct"):
+        table.add_column(title, justify="right")
+    for found in columns[:max_columns]:
+        table.add_row(escape(repr(found.column.name)[1:-1]), found.column.kind, *_figures(found))
+    if len(columns) > max_columns:
+        table.add_row(f"… and {len(columns) - max_columns:,} more")
+    console = Console(file=io.StringIO(), width=140, color_system=None, force_jupyter=False)
+    console.print(table)
+    return Text("\n".join([headline, *(line.rstrip() for line in console.file.getvalue().splitlines())]))
+
+
+def _figures(found: ColumnStatistics) -> list[str]:
+    """Mean, deviation, min, max, missing and distinct, as text."""
+    several = f"more than {MOST_DISTINCT:,}" if found.distinct is None else f"{found.distinct:,}"
+    if found.column.kind == "string" or not found.count:
+        return ["", "", "", "", f"{found.missing:,}", several]
+    if found.column.kind == "date":
+        moments = [_moment(seconds) for seconds in (found.mean, found.smallest, found.largest)]
+        return [moments[0], f"{found.deviation / 86400:,.6g} days", *moments[1:], f"{found.missing:,}", several]
+    numbers = [f"{value:,.6g}" for value in (found.mean, found.deviation, found.smallest, found.largest)]
+    return [*numbers, f"{found.missing:,}", several]
+
+
+def _moment(seconds: float) -> str:
+    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=round(seconds))
+    return moment.isoformat(" ").removesuffix(" 00:00:00")

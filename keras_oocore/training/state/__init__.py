@@ -1,0 +1,1 @@
+"""What a checkpoint holds: variables, optimizer, callbacks and random states."""

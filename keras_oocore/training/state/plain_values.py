@@ -1,0 +1,290 @@
+"""Python values as JSON, with the numpy arrays among them beside it; it does not know what they mean or who keeps them.
+
+None, truth values, whole and finite numbers, text and lists stand in the JSON as themselves. Everything else is an
+object with one key, which says what it is, so that a dictionary of the user's can look like anything:
+
+    {"float": "7ff8000000000000"}   infinities and what is not a number, as the 8 bytes of a double
+    {"int": "0x..."}                whole numbers of more than 64 bits
+    {"str": "..."}, {"bytes": ..}   text with lone surrogates (base64 of its UTF-8), bytes (base64)
+    {"tuple": [..]}, {"set": [..]}, {"frozenset": [..]}
+    {"dict": {..}}                  keys are text
+    {"items": [[key, value], ..]}   keys are anything
+    {"array": name}                 an array, which lies beside
+    {"scalar": [dtype, hex]}, {"np.str": ..}, {"np.bytes": ..}      a scalar of numpy's
+"""
+
+import base64
+import dataclasses
+import itertools
+import math
+import reprlib
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from keras_oocore.core.errors import DataError, MissingExtraError, OutOfCoreError
+
+MAX_DEPTH = 32
+COLLECTIONS = {"tuple": tuple, "set": set, "frozenset": frozenset}
+PLAIN = (
+    "None, bool, int, float, str, bytes, list, tuple, set, frozenset, dict, and arrays and scalars of numpy, "
+    f"at most {MAX_DEPTH} deep in each other and no subclasses of them"
+)
+
+
+class NotPlainError(OutOfCoreError, TypeError):
+    """A value that cannot be saved as JSON and arrays; the message says where it is, and its type."""
+
+
+def to_plain(value: Any, arrays: dict[str, np.ndarray], name: str) -> Any:
+    """A value as JSON; the arrays in it are added to `arrays`.
+
+    Every type comes back exactly, and every bit. The arrays are not copied. A list that stands in two places comes
+    back as two lists.
+
+    Args:
+        value: `None`, truth values, numbers, text, bytes, collections of them, arrays and scalars of numpy.
+        arrays: gets each array, under names that begin with `name`; stays as it is when an error is raised.
+        name: what to call the value, in the names of its arrays and in errors.
+
+    Raises:
+        NotPlainError: for anything else, a subclass of these types too.
+
+    >>> arrays = {}
+    >>> to_plain({"rate": 0.5, "shape": (2, 3), "mean": np.float32([1, 2])}, arrays, "scaler")
+    {'dict': {'rate': 0.5, 'shape': {'tuple': [2, 3]}, 'mean': {'array': 'scaler.0'}}}
+    >>> arrays
+    {'scaler.0': array([1., 2.], dtype=float32)}
+    >>> to_plain({"log": [print]}, arrays, "scaler")
+    Traceback (most recent call last):
+    keras_oocore.plain_values.NotPlainError: `scaler['log'][0]` is a builtin_function_or_method. Expected: None, ...
+    """
+    found, numbers = {}, itertools.count()
+
+    def keep(array: np.ndarray) -> str:
+        free = next(key for number in numbers if (key := f"{name}.{number}") not in arrays)
+        found[free] = array
+        return free
+
+    plain = _plain(value, keep, _Place(name))
+    arrays.update(found)
+    return plain
+
+
+def from_plain(plain: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    """The value that `to_plain` saved.
+
+    Args:
+        plain: what it returned, perhaps after a journey through JSON.
+        arrays: the arrays that it added; they are not copied.
+
+    Raises:
+        DataError: when that is not what it returned, or an array is missing.
+        MissingExtraError: when a dtype needs ml_dtypes, which is not installed.
+
+    >>> from_plain({"tuple": [1, {"array": "a.0"}]}, {"a.0": np.zeros(2)})
+    (1, array([0., 0.]))
+    """
+    try:
+        return _value(plain, arrays, 0)
+    except DataError:
+        raise
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError, struct.error) as error:
+        raise DataError(f"This is no value saved by keras_oocore ({error!r}): {reprlib.repr(plain)}") from error
+
+
+def dtype_name(dtype: np.dtype) -> str | None:
+    """The dtype as text, exact to the byte order; `None` for objects, records and others that are no plain numbers.
+
+    >>> dtype_name(np.dtype("float32")), dtype_name(np.dtype(object))
+    ('<f4', None)
+    """
+    if dtype.type.__module__ == "ml_dtypes":
+        return dtype.name
+    if dtype.kind not in "biufcSUMm" or not dtype.itemsize:
+        return None
+    if np.dtype(dtype.str).type is not dtype.type:
+        return dtype.str[0] + dtype.char  # longlong, which is not int64 though both have 8 bytes
+    return dtype.str
+
+
+def named_dtype(name: str) -> np.dtype:
+    """The dtype of that `dtype_name`.
+
+    Raises:
+        DataError: when there is none.
+        MissingExtraError: when it is one of ml_dtypes, which is not installed.
+
+    >>> named_dtype(">f4"), named_dtype("bfloat16")
+    (dtype('>f4'), dtype(bfloat16))
+    """
+    try:
+        dtype = np.dtype(getattr(_ml_dtypes(name), name) if name.isidentifier() else name)
+    except (TypeError, ValueError, AttributeError, SyntaxError) as error:
+        raise DataError(f"There is no dtype {name!r}.") from error
+    if dtype_name(dtype) != name:
+        raise DataError(f"There is no plain dtype {name!r}.")
+    return dtype
+
+
+def _ml_dtypes(name: str):
+    try:
+        import ml_dtypes
+    except ImportError as error:
+        raise MissingExtraError(f"The dtype {name} needs ml_dtypes. Install it: pip install ml_dtypes") from error
+    return ml_dtypes
+
+
+# --- to JSON --------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a value is: in which container, at which step (an index, a key, or `...` for a key or member itself)."""
+
+    name: str
+    parent: "_Place | None" = None
+    container: Any = None
+    step: Any = None
+
+    def within(self, container: Any, step: Any) -> "_Place":
+        return _Place(self.name, self, container, step)
+
+    def containers(self) -> list:
+        """All that the value is in, the nearest first."""
+        return [self.container, *self.parent.containers()] if self.parent else []
+
+    def __str__(self):
+        step = "..." if self.step is ... else reprlib.repr(self.step)
+        return f"{self.parent}[{step}]" if self.parent else self.name
+
+    def refused(self, what: str) -> NotPlainError:
+        article = "an" if what[:1] in "aeiouAEIOU" else "a"
+        return NotPlainError(f"`{self}` is {article} {what}. Expected: {PLAIN}.")
+
+
+def _plain(value: Any, keep: Callable[[np.ndarray], str], at: _Place) -> Any:
+    kind = type(value)
+    if value is None or kind is bool:
+        return value
+    if kind is int:
+        return value if -(2**63) <= value < 2**64 else {"int": hex(value)}  # Python reads back 4300 digits, no more
+    if kind is float:
+        return value if math.isfinite(value) else {"float": struct.pack(">d", value).hex()}
+    if kind is str:
+        return _plain_text(value)
+    if kind is bytes:
+        return {"bytes": base64.b64encode(value).decode()}
+    if kind is np.ndarray:
+        if dtype_name(value.dtype) is None:
+            raise at.refused(f"numpy array of dtype {value.dtype}")
+        return {"array": keep(value)}
+    if isinstance(value, np.generic):
+        return _plain_scalar(value, at)
+    if kind is list or kind is dict or kind in COLLECTIONS.values():
+        return _plain_container(value, keep, at)
+    raise at.refused(kind.__name__)
+
+
+def _plain_text(text: str) -> Any:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # JSON would make one character of two surrogates
+        return {"str": base64.b64encode(text.encode("utf-8", "surrogatepass")).decode()}
+    return text
+
+
+def _plain_scalar(value: np.generic, at: _Place) -> dict:
+    kind = type(value)
+    if kind is np.str_:  # these two have bytes at their end that a dtype does not
+        return {"np.str": _plain_text(str.__str__(value))}
+    if kind is np.bytes_:
+        return {"np.bytes": base64.b64encode(value).decode()}
+    name = dtype_name(value.dtype) if kind is value.dtype.type else None
+    if name is None:
+        raise at.refused(kind.__name__)
+    return {"scalar": [name, value.tobytes().hex()]}
+
+
+def _plain_container(value: Any, keep: Callable[[np.ndarray], str], at: _Place) -> Any:
+    kind, around = type(value), at.containers()
+    if any(container is value for container in around):
+        raise at.refused(f"{kind.__name__} that holds itself")
+    if len(around) >= MAX_DEPTH:
+        raise at.refused(f"{kind.__name__} nested deeper than {MAX_DEPTH}")
+    if kind is dict:
+        keys = [_plain(key, keep, at.within(value, ...)) for key in value]
+        values = [_plain(item, keep, at.within(value, key)) for key, item in value.items()]
+        if all(type(key) is str for key in keys):
+            return {"dict": dict(zip(keys, values))}
+        return {"items": [list(pair) for pair in zip(keys, values)]}
+    ordered = kind in (list, tuple)
+    plain = [_plain(item, keep, at.within(value, i if ordered else ...)) for i, item in enumerate(value)]
+    return plain if kind is list else {kind.__name__: plain}
+
+
+# --- from JSON ------------------------------------------------------------------------------------------------------
+
+
+def _value(plain: Any, arrays: Mapping[str, np.ndarray], depth: int) -> Any:
+    if plain is None or type(plain) in (bool, int, float, str):
+        return plain
+    if depth > MAX_DEPTH:
+        raise ValueError("too deep")
+    if type(plain) is list:
+        return [_value(item, arrays, depth + 1) for item in plain]
+    ((tag, content),) = plain.items()
+    if tag == "array":
+        if content not in arrays:
+            raise DataError(f"The array {content!r} is missing.")
+        return arrays[content]
+    if tag in COLLECTIONS:
+        return _collected(COLLECTIONS[tag], [_value(item, arrays, depth + 1) for item in _list(content)])
+    if tag == "dict":
+        return {key: _value(item, arrays, depth + 1) for key, item in content.items()}
+    if tag == "items":
+        return _collected(dict, [[_value(item, arrays, depth + 1) for item in _list(pair)] for pair in _list(content)])
+    if tag in READERS:
+        return READERS[tag](content)
+    raise ValueError(f"unknown kind {tag!r}")
+
+
+def _collected(kind: type, items: list) -> Any:
+    """A collection of all these items, none of which stands there twice."""
+    collection = kind(items)
+    if len(collection) != len(items):
+        raise ValueError(f"a {kind.__name__} that holds something twice")
+    return collection
+
+
+def _list(content: Any) -> list:
+    if type(content) is not list:
+        raise ValueError(f"{content!r} instead of a list")
+    return content
+
+
+def _bytes(content: str) -> bytes:
+    return base64.b64decode(content, validate=True)
+
+
+def _text(content: Any) -> str:
+    return content if type(content) is str else _bytes(content["str"]).decode("utf-8", "surrogatepass")
+
+
+def _scalar(content: list) -> np.generic:
+    name, hexadecimal = content
+    (scalar,) = np.frombuffer(bytes.fromhex(hexadecimal), np.uint8).view(named_dtype(name))
+    return scalar
+
+
+READERS = {
+    "int": lambda content: int(content, 16),
+    "float": lambda content: struct.unpack(">d", bytes.fromhex(content))[0],
+    "str": lambda content: _bytes(content).decode("utf-8", "surrogatepass"),
+    "bytes": _bytes,
+    "np.str": lambda content: np.str_(_text(content)),
+    "np.bytes": lambda content: np.bytes_(_bytes(content)),
+    "scalar": _scalar,
+}

@@ -1,0 +1,354 @@
+"""A profile: what it counts, what it leaves alone, and what it advises when."""
+
+import itertools
+import threading
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from recording import numbered, planned, recorder
+
+from keras_oocore.batches.profile import STAGES, Profile, Settings
+from keras_oocore.core import stopwatch
+from keras_oocore.core.errors import OptionError, SampleError
+from keras_oocore.images import reader as image
+from keras_oocore.sequences import ImageFolderSequence, NpyManifestSequence
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Eight images of two classes."""
+    for number in range(8):
+        path = tmp_path / "photos" / "ab"[number // 4] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (6, 6), (number, 0, 0)).save(path)
+    return tmp_path / "photos"
+
+
+def opened(folder, **options):
+    return ImageFolderSequence(folder, **{"image_size": 4, "batch_size": 4, "seed": 0, **options})
+
+
+def loader_threads():
+    return {thread for thread in threading.enumerate() if thread.name == "keras_oocore-loader"}
+
+
+class Ticks(threading.local):
+    """A clock for each thread that moves by one second whenever it is read."""
+
+    now = 0
+
+    def __call__(self):
+        self.now += 1
+        return self.now
+
+
+# What is counted
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_every_stage_of_every_counted_batch_is_timed_and_of_no_other(folder, workers, monkeypatch):
+    monkeypatch.setattr(stopwatch, "perf_counter", Ticks())
+    sequence = opened(folder, workers=workers, transform=lambda x, y, rng: (x, y))
+    seconds = sequence.profile(num_batches=3).seconds_per_batch
+
+    assert list(seconds) == ["reading", "decoding", "resizing", "transform", "assembling", "waiting"]
+    assert (seconds["decoding"], seconds["resizing"], seconds["transform"]) == (4, 4, 1)
+    assert seconds["reading"] == 3 * 4  # before, between and after the two within it
+    assert seconds["assembling"] > 0
+
+
+def test_the_function_of_a_user_counts_as_reading(tmp_path, monkeypatch):
+    monkeypatch.setattr(stopwatch, "perf_counter", Ticks())
+    for number in range(4):
+        np.save(tmp_path / f"{number}.npy", np.full(3, number))
+    names = [f"{number}.npy" for number in range(4)]
+    for reader in (None, np.load):
+        sequence = NpyManifestSequence(names, labels=None, directory=tmp_path, reader=reader, batch_size=2, workers=0)
+
+        assert sequence.profile(num_batches=2).seconds_per_batch["reading"] == 2
+
+
+def test_a_stage_that_only_some_samples_have_is_shown_too(folder, monkeypatch):
+    monkeypatch.setattr(stopwatch, "perf_counter", Ticks())
+    sequence = opened(folder, workers=0)
+    read = sequence._maker.samples.read
+
+    def read_and_store(samples, out):
+        with stopwatch.stage("storing"):
+            return read(samples, out)
+
+    monkeypatch.setattr(sequence._maker.samples, "read", read_and_store)
+    profile = sequence.profile(num_batches=1)
+
+    assert list(profile.seconds_per_batch) == [*STAGES, "storing", "waiting"]
+    assert profile.seconds_per_batch["storing"] == 5  # before, between and after four files
+    assert sum(profile.shares.values()) == pytest.approx(1)
+    assert "  storing  " in str(profile)
+
+
+def test_it_counts_the_batches_that_it_was_told_and_goes_on_into_the_next_pass(folder):
+    profile = opened(folder, workers=2).profile(num_batches=7)
+
+    assert (profile.num_batches, profile.num_samples) == (7, 28)
+    assert profile.seconds_per_batch["waiting"] == profile.seconds / 7
+    assert profile.samples_per_second == 28 / profile.seconds
+    assert sum(profile.shares.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("num_batches", [0, -1, 2.5, True, "50", None])
+def test_a_number_of_batches_that_is_none_is_refused(num_batches):
+    with pytest.raises(OptionError, match=r"`num_batches` should be a positive integer\. Received: num_batches="):
+        numbered(8).profile(num_batches)
+
+
+# What is left alone
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_models_train_on_what_they_would_have(workers):
+    sequence, model = numbered(10, workers=workers), recorder()
+    expected = planned(sequence, 0, 1, 2)
+    sequence.profile(num_batches=4)
+    profiling = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: sequence.profile(num_batches=1))
+    model.fit(sequence, epochs=2, verbose=0, callbacks=[profiling])
+    sequence.profile(num_batches=4)
+    model.fit(sequence, epochs=1, verbose=0)
+
+    assert [model.given[i : i + 10] for i in (0, 10, 20)] == [expected[i : i + 10] for i in (0, 10, 20)]
+
+
+def test_indexing_and_what_is_shown_of_a_batch_stay(folder):
+    sequence, untouched = opened(folder), opened(folder)
+    sequence.profile(num_batches=3)
+
+    for index in (1, 0, 1):
+        np.testing.assert_array_equal(sequence[index][0], untouched[index][0])
+        assert sequence.filenames(index) == untouched.filenames(index)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_ctrl_c_leaves_no_thread_and_a_sequence_that_works(folder, workers):
+    calls = itertools.count()
+
+    def interrupted(x, y, rng):
+        if next(calls) == 4:
+            raise KeyboardInterrupt
+        return x, y
+
+    before = loader_threads()
+    sequence = opened(folder, workers=workers, transform=interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sequence.profile(num_batches=50)
+
+    assert loader_threads() <= before
+    assert stopwatch.stage("decoding") is stopwatch.stage("reading")  # none runs
+    assert [len(x) for x, _ in sequence] == [4, 4]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_bad_samples_raise_or_are_skipped_as_ever(folder, workers):
+    (folder / "b" / "5.png").write_bytes(b"not what it was")
+    with pytest.raises(SampleError, match=r"5\.png.*Mend or remove it"):
+        opened(folder, workers=workers).profile(num_batches=3)
+    skipping = opened(folder, workers=workers, on_error="skip")
+
+    assert skipping.profile(num_batches=3).num_batches == 3
+    assert len(skipping.bad_samples) == 1
+
+
+# What it advises
+
+
+def profile_of(seconds, **settings):
+    """A profile of made-up seconds a batch, on eight cores that all load."""
+    defaults = dict(
+        batch_size=32,
+        num_workers=8,
+        num_cores=8,
+        batches_ahead=10,
+        max_queue_size=10,
+        batch_bytes=20_000_000,
+        memory_bytes=240_000_000,
+        shuffle=True,
+        converts=False,
+        cached=False,
+        is_table=False,
+        has_opencv=True,
+    )
+    per_batch = {**dict.fromkeys(STAGES, 0.01), **seconds, "waiting": 0.02}
+    return Profile(50, 1600, 1.0, per_batch, Settings(**{**defaults, **settings}))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "settings", "advice"),
+    [
+        (
+            dict(decoding=0.1, resizing=0.05),
+            {},
+            'Decoding and resizing take 83% of the work. cache="DIR" does both once; later epochs read rows.',
+        ),
+        (
+            dict(decoding=0.1),
+            dict(cached=True),
+            "Decoding and resizing take 79% of the work. The cache has no rows of these yet: "
+            "profile again after an epoch.",
+        ),
+        (
+            dict(decoding=0.1),
+            dict(has_opencv=False),
+            "OpenCV, which decodes faster than Pillow, is missing: pip install 'keras_oocore[fast]'",
+        ),
+        ({}, dict(num_workers=1), "Only 1 of 8 cores loads: workers=8 (or leave it out)."),
+        ({}, dict(num_workers=2), "Only 2 of 8 cores load: workers=8 (or leave it out)."),
+        (
+            {},
+            dict(num_workers=0, batches_ahead=0),
+            "No thread loads: the model waits while a batch is made. Pass workers=8 (or leave it out).",
+        ),
+        (
+            {},
+            dict(batches_ahead=0, memory_bytes=40_000_001),
+            'No batch is made ahead: training and loading take turns. memory_limit="121MB" or more lets them overlap.',
+        ),
+        (
+            {},
+            dict(batches_ahead=1, max_queue_size=2, memory_bytes=60_000_000),
+            'One batch is made ahead: a slow one holds training up. memory_limit="80MB" or more evens that out.',
+        ),
+        (
+            {},
+            dict(batches_ahead=1, max_queue_size=1),
+            "One batch is made ahead: a slow one holds training up. max_queue_size=4 or more evens that out.",
+        ),
+        (
+            dict(reading=0.2),
+            {},
+            "Reading takes 83% of the work: the disk is the limit, or a `reader` of your own. What helps: "
+            'a faster disk, a cache="DIR" on one, shuffle="block" on a disk that seeks slowly.',
+        ),
+        (
+            dict(reading=0.2),
+            dict(cached=True, shuffle=False),
+            "Reading takes 83% of the work: the disk is the limit, or a `reader` of your own. What helps: "
+            "a faster disk.",
+        ),
+        (
+            dict(resizing=0.1),
+            {},
+            "Resizing takes 71% of the work. A smaller image_size is resized faster, and "
+            'interpolation="bilinear" is the fastest.',
+        ),
+        (
+            dict(transform=0.1),
+            {},
+            "`transform` takes 71% of the work. Layers in the model, such as keras.layers.RandomFlip, "
+            "do it on the accelerator.",
+        ),
+        (
+            dict(assembling=0.1),
+            dict(converts=True),
+            "Assembling takes 71% of the work. Without rescale, dtype and data_format rows are read into their "
+            "place; a layer keras.layers.Rescaling(1 / 255) in the model does the rest.",
+        ),
+    ],
+)
+def test_advice_is_given_where_it_helps(seconds, settings, advice):
+    assert advice in profile_of(seconds, **settings).advice
+    assert advice in str(profile_of(seconds, **settings))
+
+
+def test_the_most_useful_comes_first_and_there_is_little_of_it():
+    profile = profile_of(dict(decoding=0.1, resizing=0.1), num_workers=4, has_opencv=False, batches_ahead=1)
+    cache, workers, limit = profile.advice
+
+    assert "cache=" in cache
+    assert "workers=8" in workers
+    assert limit == "If training is slower than 1,600 samples/s, the network is the limit, and not the loading."
+    assert "workers=8" in profile_of(dict(decoding=0.05), num_workers=1).advice[0]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "settings"),
+    [
+        (dict(reading=0.01, decoding=0.001, resizing=0.0, assembling=0.02), {}),
+        (dict(assembling=0.1), {}),  # nothing is converted
+        (dict(assembling=0.1), dict(num_workers=7)),
+        (dict(assembling=0.1), dict(has_opencv=False)),  # and nothing decoded to speak of
+        (dict.fromkeys(STAGES, 0.0), {}),
+    ],
+)
+def test_where_nothing_stands_out_it_says_so(seconds, settings):
+    seconds = {"transform": 0.001, **seconds}
+
+    assert profile_of(seconds, **settings).advice == [
+        "Nothing stands out. If training is slower than 1,600 samples/s, the network is the limit, and not the loading."
+    ]
+
+
+def test_the_memory_limit_that_it_names_is_enough():
+    rows = np.zeros((40, 200_000), "float32")
+    options = dict(labels=None, batch_size=2, rescale=2.0)
+    num_cores = NpyManifestSequence(rows, **options).num_workers
+    held_bytes = 2 * rows[:2].nbytes + num_cores * rows[:1].nbytes  # two batches, and a row to convert for each thread
+    profile = NpyManifestSequence(rows, memory_limit=held_bytes, **options).profile(num_batches=2)
+    (advice,) = (words for words in profile.advice if "memory_limit" in words)
+    given = advice.partition('memory_limit="')[2].partition('"')[0]
+    enough = NpyManifestSequence(rows, memory_limit=given, **options).profile(num_batches=2)
+
+    assert (profile.settings.batches_ahead, enough.settings.batches_ahead) == (0, 4)
+
+
+def test_the_settings_are_those_in_force(folder, monkeypatch):
+    monkeypatch.setattr(image, "cv2", None)
+    settings = opened(folder, workers=3, max_queue_size=5, rescale=0.5, shuffle="block").profile(1).settings
+
+    assert (settings.batch_size, settings.num_workers, settings.batches_ahead, settings.max_queue_size) == (4, 3, 5, 5)
+    assert (settings.shuffle, settings.converts, settings.cached, settings.has_opencv) == ("block", True, False, False)
+
+
+def test_samples_that_are_cached_say_so(folder):
+    sequence = opened(folder)
+    sequence._maker.samples.cached = True
+    profile = sequence.profile(num_batches=1)
+
+    assert profile.settings.cached
+    assert "a cache" in str(profile)
+    assert "cache=" not in str(profile)
+
+
+# How it looks
+
+
+def test_rows_that_come_from_memory_are_no_reason_to_blame_the_disk():
+    only_reading = dict.fromkeys(STAGES, 0)
+    quick = profile_of({**only_reading, "reading": 0.0001}, cached=True, batch_bytes=10**6)
+    slow = profile_of({**only_reading, "reading": 0.01}, cached=True, batch_bytes=10**6)
+
+    assert quick.advice[0].startswith("Nothing stands out")
+    assert slow.advice[0].startswith("Reading takes 100% of the work: the disk is the limit")
+
+
+def test_it_prints_as_a_table_and_shows_one_line(capsys):
+    profile = profile_of(dict(decoding=0.0567), num_workers=1, num_cores=1, cached=True)
+
+    assert repr(profile) == "<Profile: 1,600 samples/s>"
+    assert str(profile).splitlines()[:13] == [
+        "50 batches, 1,600 samples in 1.00 s: 1,600 samples/s",
+        "",
+        "  stage         ms a batch   of the work",
+        "  reading            10.00           10%",
+        "  decoding           56.70           59%",
+        "  resizing           10.00           10%",
+        "  transform          10.00           10%",
+        "  assembling         10.00           10%",
+        "  waiting            20.00",
+        "",
+        "  1 thread on 1 core, batches of 32, 10 of them ahead, 240.0 MB in flight at most, a cache",
+        "  Stages are summed over threads. Waiting is that of a model that takes no time.",
+        "",
+    ]
+    returned = numbered(8).profile(num_batches=1)
+    assert capsys.readouterr().out == f"{returned}\n"
+    assert str(returned).startswith("1 batch, 4 samples in ")

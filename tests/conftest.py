@@ -1,0 +1,5 @@
+"""What all tests share: contracts whose assertions explain themselves, and marks."""
+
+import pytest
+
+pytest.register_assert_rewrite("contracts")

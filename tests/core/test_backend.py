@@ -1,0 +1,52 @@
+"""Keras without a backend is a message and not a traceback."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+
+from keras_oocore.core import backend
+from keras_oocore.core.errors import MissingExtraError
+
+
+def test_without_a_backend_the_error_names_the_line_that_installs_one(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras", None)  # importing it fails
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r'pip install -e "\.\[tensorflow,fast\]"'):
+        backend.require_backend()
+
+
+def test_with_another_backend_installed_the_error_names_the_variable(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras", None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: True if name == "jax" else None)
+    with pytest.raises(MissingExtraError, match="KERAS_BACKEND=jax"):
+        backend.require_backend()
+
+
+def test_an_installed_backend_is_preferred_to_none_and_never_to_a_chosen_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: True if name == "torch" else None)
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    backend.prefer_installed()
+    assert os.environ["KERAS_BACKEND"] == "torch"
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    backend.prefer_installed()
+    assert os.environ["KERAS_BACKEND"] == "jax"
+    monkeypatch.delenv("KERAS_BACKEND")
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    backend.prefer_installed()
+    assert "KERAS_BACKEND" not in os.environ
+
+
+def test_preparing_data_needs_no_keras():
+    """Floors 0 to 4 import neither Keras nor a backend."""
+    script = """
+import sys
+import keras_oocore as ko, keras_oocore.batches.maker, keras_oocore.batches.loader
+ko.Manifest.from_arrays(["a.png"]), ko.flatten_images, ko.zip_folder
+print([name for name in ("keras", "tensorflow", "jax", "torch") if name in sys.modules])
+"""
+    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert child.stdout.strip() == "[]", child.stderr

@@ -1,0 +1,441 @@
+"""The pass: whatever Keras asks for and however often it calls, every batch of the plan is given once, in its order."""
+
+import pickle
+import random
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_oocore.ordering.epoch_pass import EpochPass
+
+
+class FakeKeras:
+    """Makes the calls that Keras 3.15.1 makes, and notes the batches that its model would be given.
+
+    Args:
+        epochs: the pass.
+        reads_spec: whether batches 0 and 1 are read for their spec when an iterator is made, as on TensorFlow.
+        build_draws: how many batches the build step of a first `fit` draws and throws away; 0 when there is none, as
+            on TensorFlow without a distribution strategy.
+        prefetch: how many batches are drawn before the step that wants them, as `tf.data` does.
+        shuffle: whether indices are permuted, as `fit(shuffle=True)` does.
+    """
+
+    def __init__(self, epochs, reads_spec=False, build_draws=1, prefetch=0, shuffle=True):
+        self.epochs = epochs
+        self.reads_spec = reads_spec
+        self.build_draws = build_draws
+        self.prefetch = prefetch
+        self.shuffle = shuffle
+        self.built = False
+        self.random = random.Random(5)
+
+    def num_batches(self):
+        self.epochs.length_read()
+        return self.epochs.remaining
+
+    def generator(self, shuffle):
+        """`PyDatasetAdapter._finite_generator`, with the look-ahead of what stands between it and the model."""
+        indices = list(range(self.num_batches()))
+        if shuffle:
+            self.random.shuffle(indices)
+        ahead = []
+        for index in indices:
+            ahead.append(self.epochs.bind(index)[:2])
+            if len(ahead) > self.prefetch:
+                yield ahead.pop(0)
+        yield from ahead
+
+    def iterator(self, shuffle):
+        """`EpochIterator._get_iterator`: nothing is drawn before the first `next`."""
+        self.num_batches()
+        return self.generator(shuffle)
+
+    def read_spec(self):
+        if self.reads_spec:
+            for index in range(min(2, self.num_batches())):
+                self.epochs.bind(index)
+
+    def reset(self):
+        self.num_batches()
+        self.epochs.end()
+
+    def build(self, shuffle):
+        if self.build_draws and not self.built:
+            self.built = True
+            self.epochs.begin()
+            iterator = self.iterator(shuffle)
+            for _ in range(self.build_draws):
+                next(iterator, None)
+
+    def fit(self, num_epochs=1, steps_per_epoch=None, stop_after=None, between=lambda epoch: None):
+        """The `(pass, position)` of each batch that the model is given, a list an epoch."""
+        num_batches = self.num_batches()
+        self.read_spec()
+        self.build(self.shuffle)
+        self.reset()
+        given_by_epoch, iterator, steps_seen = [], None, 0
+        for epoch in range(num_epochs):
+            given_by_epoch.append([])
+            self.epochs.begin()
+            if iterator is None or steps_per_epoch is None:
+                iterator, steps_seen = self.iterator(self.shuffle), 0
+            for step in range(steps_per_epoch or num_batches):
+                if steps_seen >= num_batches:
+                    break  # "Your input ran out of data"
+                steps_seen += 1
+                given = next(iterator, None)
+                if given is None:  # "Your input ran out of data": `catch_stop_iteration` ends the epoch
+                    iterator = None
+                    break
+                given_by_epoch[-1].append(given)
+                if stop_after == (epoch, step):
+                    return given_by_epoch  # `stop_training`, an exception or Ctrl-C: no `on_epoch_end`
+            if iterator is not None and steps_seen >= num_batches:
+                iterator, steps_seen = self.iterator(self.shuffle), 0
+            self.epochs.end()
+            between(epoch)
+        return given_by_epoch
+
+    def evaluate(self):
+        """The batches of one call of `evaluate`, which asks in order."""
+        self.num_batches()
+        self.read_spec()
+        self.build(shuffle=False)
+        self.reset()
+        return self.whole_pass()
+
+    def predict(self):
+        """The batches of one call of `predict`, which resets nothing."""
+        self.num_batches()
+        self.read_spec()
+        return self.whole_pass()
+
+    def whole_pass(self):
+        self.epochs.begin()
+        given = list(self.iterator(shuffle=False))
+        self.epochs.end()
+        return given
+
+
+BACKENDS = {
+    "jax": dict(),
+    "torch": dict(build_draws=2),
+    "tensorflow": dict(reads_spec=True, build_draws=0, prefetch=3),
+    "tensorflow that looks far ahead": dict(reads_spec=True, build_draws=0, prefetch=100),
+    "unshuffled": dict(shuffle=False),
+}
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request):
+    return BACKENDS[request.param]
+
+
+def flat(epochs):
+    return [given for epoch in epochs for given in epoch]
+
+
+def planned(num_batches, *passes):
+    return [(number, position) for number in passes for position in range(num_batches)]
+
+
+def test_each_epoch_of_a_fit_is_a_whole_pass(backend):
+    keras = FakeKeras(EpochPass(5), **backend)
+
+    assert keras.fit(num_epochs=3) == [planned(5, 0), planned(5, 1), planned(5, 2)]
+
+
+def test_a_second_fit_goes_on_with_the_next_pass(backend):
+    keras = FakeKeras(EpochPass(5), **backend)
+
+    assert flat(keras.fit(num_epochs=2)) + flat(keras.fit(num_epochs=1)) == planned(5, 0, 1, 2)
+
+
+@pytest.mark.parametrize("steps_per_epoch", [3, 5, 7, 10, 12])
+def test_steps_per_epoch_continue_one_pass_over_the_epochs_of_a_call(backend, steps_per_epoch):
+    keras = FakeKeras(EpochPass(12), **backend)
+
+    given_by_epoch = keras.fit(num_epochs=9, steps_per_epoch=steps_per_epoch)
+
+    given = flat(given_by_epoch)
+    assert given == planned(12, *range(9))[: len(given)]
+    assert len(given) > 12
+    assert max(map(len, given_by_epoch)) == steps_per_epoch
+
+
+@pytest.mark.parametrize("steps_per_epoch", [1, 2])
+def test_one_or_two_steps_an_epoch_still_see_everything(backend, steps_per_epoch):
+    keras = FakeKeras(EpochPass(6), **backend)
+
+    assert flat(keras.fit(num_epochs=12 // steps_per_epoch, steps_per_epoch=steps_per_epoch)) == planned(6, 0, 1)
+
+
+def test_a_fit_with_steps_that_leaves_a_pass_unfinished_is_followed_by_the_next_pass(backend):
+    keras = FakeKeras(EpochPass(6), **backend)
+    keras.fit(num_epochs=2, steps_per_epoch=2)
+
+    assert flat(keras.fit(num_epochs=1)) == planned(6, 1)
+
+
+def test_after_a_stop_inside_an_epoch_comes_a_whole_pass(backend):
+    keras = FakeKeras(EpochPass(6), **backend)
+    keras.fit(num_epochs=3, stop_after=(1, 3))
+
+    assert flat(keras.fit(num_epochs=2)) == planned(6, 2, 3)
+
+
+def test_predict_asks_in_order_and_gets_the_plan_in_order_also_after_an_interrupted_fit(backend):
+    keras = FakeKeras(EpochPass(6), **backend)
+    keras.fit(num_epochs=3, stop_after=(1, 3))
+
+    assert keras.predict() == planned(6, 2)
+    assert keras.predict() == planned(6, 3)
+    assert flat(keras.fit()) == planned(6, 4)
+
+
+def test_validation_by_another_sequence_is_a_whole_pass_after_each_epoch(backend):
+    training, validation = FakeKeras(EpochPass(4), **backend), FakeKeras(EpochPass(3), **backend)
+    validated = []
+    trained = training.fit(num_epochs=3, between=lambda epoch: validated.extend(validation.evaluate()))
+
+    assert flat(trained) == planned(4, 0, 1, 2)
+    assert validated == planned(3, 0, 1, 2)
+
+
+def test_a_build_step_that_draws_far_ahead_costs_a_pass_but_no_sample():
+    """TensorFlow under a distribution strategy: its prefetch cannot be told from an epoch that was stopped."""
+    keras = FakeKeras(EpochPass(8), reads_spec=True, build_draws=1, prefetch=3)
+
+    assert keras.fit(num_epochs=2) == [planned(8, 1), planned(8, 2)]
+
+
+@pytest.mark.parametrize("num_batches", [1, 2])
+def test_the_shortest_lengths_lose_nothing_within_a_pass(backend, num_batches):
+    """Of one batch (or two, with look-ahead) the build step is a pass like any other, so the first may be pass 1."""
+    keras = FakeKeras(EpochPass(num_batches), **backend)
+
+    given = keras.fit(num_epochs=3)
+
+    first = given[0][0][0]
+    assert first in (0, 1)
+    assert given == [planned(num_batches, first + epoch) for epoch in range(3)]
+
+
+def test_asking_again_gives_the_same_batch():
+    epochs = EpochPass(4)
+    epochs.begin()
+
+    assert [epochs.bind(index) for index in (3, 3, 0, 3, 0)] == [
+        (0, 0, True),
+        (0, 0, True),
+        (0, 1, True),
+        (0, 0, True),
+        (0, 1, True),
+    ]
+
+
+def test_outside_an_epoch_index_i_is_batch_i_of_the_pass_to_come():
+    epochs = EpochPass(3)
+    assert [epochs.bind(index) for index in (2, 0)] == [(0, 2, False), (0, 0, False)]
+    epochs.begin()
+    assert [epochs.bind(index)[1] for index in (2, 0, 1)] == [0, 1, 2]
+    epochs.end()
+
+    assert epochs.bind(2) == (1, 2, False)
+
+
+def test_a_length_that_is_read_between_two_epochs_of_a_call_does_not_end_the_pass():
+    """By a callback, say: a new call reads it too, but then ends an epoch that has not begun."""
+    epochs = EpochPass(5)
+    epochs.begin()
+    for index in range(3):
+        epochs.bind(index)
+    epochs.end()
+    epochs.length_read()
+    epochs.begin()
+    epochs.end()
+    epochs.begin()
+
+    assert epochs.bind(3) == (0, 3, True)
+
+
+def test_a_loop_left_early_is_followed_by_the_next_pass():
+    epochs = EpochPass(5)
+    epochs.begin()
+    for index in range(3):
+        epochs.bind(index)
+    epochs.begin()
+
+    assert epochs.bind(4) == (1, 0, True)
+
+
+@pytest.mark.parametrize("drawn", [0, 1, 2])
+def test_a_loop_left_before_its_third_batch_starts_over(drawn):
+    epochs = EpochPass(5)
+    epochs.begin()
+    for index in range(drawn):
+        epochs.bind(index)
+    epochs.begin()
+
+    assert epochs.bind(4) == (0, 0, True)
+
+
+@given(data=st.data(), num_batches=st.integers(1, 12))
+@settings(deadline=None)
+def test_any_history_of_passes_gives_each_position_of_a_complete_one_once(data, num_batches):
+    """Complete passes, abandoned ones, build steps, resets and reads between them, in any order."""
+    epochs = EpochPass(num_batches)
+    indices = st.integers(0, num_batches - 1)
+    last_complete = -1
+    for _ in range(data.draw(st.integers(1, 8))):
+        for index in data.draw(st.lists(indices, max_size=3)):
+            epochs.bind(index)
+        if data.draw(st.booleans()):
+            epochs.length_read()
+            epochs.end()
+        epochs.begin()
+        order = data.draw(st.permutations(range(num_batches)))
+        if data.draw(st.booleans()):
+            for index in order[: data.draw(st.integers(0, num_batches))]:
+                epochs.bind(index)
+            continue  # abandoned
+        if data.draw(st.booleans()):
+            epochs.length_read()
+        bound = []
+        for index in order:
+            bound += [epochs.bind(index)[:2]] * (index not in order[: len(bound)])
+            epochs.bind(data.draw(st.sampled_from(order[: len(bound)])))  # asked for again
+        epochs.end()
+        number = bound[0][0]
+        assert bound == planned(num_batches, number)
+        assert number > last_complete
+        last_complete = number
+        assert epochs.number == number + 1
+
+
+@given(num_batches=st.integers(1, 30), num_passes=st.integers(1, 4), seed=st.integers(0, 1000))
+@settings(deadline=None, max_examples=40)
+def test_complete_passes_count_up_by_one(num_batches, num_passes, seed):
+    epochs, shuffler = EpochPass(num_batches), random.Random(seed)
+    for number in range(num_passes):
+        epochs.begin()
+        indices = list(range(num_batches))
+        shuffler.shuffle(indices)
+        assert [epochs.bind(index)[:2] for index in indices] == planned(num_batches, number)
+        epochs.end()
+
+
+# From a place on
+
+
+def passes_from(num_batches, number, start, num_passes):
+    """What these passes hold from a place on; the end of a pass is the begin of the next."""
+    if start == num_batches:
+        number, start = number + 1, 0
+    return planned(num_batches, *range(number, number + num_passes))[start:]
+
+
+@given(data=st.data(), name=st.sampled_from([*BACKENDS]), num_batches=st.integers(2, 12), number=st.integers(0, 3))
+@settings(deadline=None, max_examples=150)
+def test_whatever_keras_does_every_batch_from_a_place_on_comes_once_and_in_order(data, name, num_batches, number):
+    """Calls of fit, predict and evaluate with a model that was built before or is not yet."""
+    start = data.draw(st.integers(0, num_batches))
+    epochs, backend = EpochPass(num_batches), BACKENDS[name]
+    keras = FakeKeras(epochs, **backend)
+    if num_batches == 2 or data.draw(st.booleans()):  # of two, a build step cannot be told from a whole pass
+        keras.fit(num_epochs=2, stop_after=(1, data.draw(st.integers(0, num_batches - 1))))
+    epochs.seek(number, start)
+    assert epochs.place() == passes_from(num_batches, number, start, 1)[0]
+
+    given, num_passes = [], 0
+    for call in data.draw(st.lists(st.sampled_from(["predict", "evaluate", 1, 2, 3]), min_size=1, max_size=4)):
+        given += getattr(keras, call)() if isinstance(call, str) else flat(keras.fit(call))
+        num_passes += 1 if isinstance(call, str) else call
+
+    assert given == passes_from(num_batches, number, start, num_passes)
+    assert epochs.place() == (given[-1][0] + 1, 0)
+
+
+@given(
+    data=st.data(),
+    name=st.sampled_from([*BACKENDS]),
+    num_batches=st.integers(3, 12),
+    steps_per_epoch=st.integers(1, 14),
+)
+@settings(deadline=None, max_examples=100)
+def test_steps_per_epoch_from_a_place_on_lose_and_repeat_nothing(data, name, num_batches, steps_per_epoch):
+    start = data.draw(st.integers(0, num_batches - 1))
+    epochs = EpochPass(num_batches)
+    keras = FakeKeras(epochs, **BACKENDS[name])
+    epochs.seek(2, start)
+    given = flat(keras.fit(num_epochs=9, steps_per_epoch=steps_per_epoch))
+
+    assert given == passes_from(num_batches, 2, start, 9)[: len(given)]
+    assert len(given) >= min(num_batches - start, 9 * steps_per_epoch)
+
+
+@given(num_batches=st.integers(1, 9), start=st.integers(0, 9), used=st.integers(0, 9))
+def test_a_place_within_a_loop_counts_on_from_where_it_began(num_batches, start, used):
+    epochs = EpochPass(num_batches)
+    epochs.seek(4, min(start, num_batches))
+    expected = passes_from(num_batches, 4, min(start, num_batches), 1)
+    used = min(used, len(expected))
+    epochs.enter()
+    assert epochs.remaining == len(expected)
+    assert [epochs.bind(index)[:2] for index in range(used)] == expected[:used]
+    place = (*expected, (expected[-1][0] + 1, 0))[used]
+
+    assert epochs.place() == place
+    if used:
+        assert epochs.place(used) == place
+    epochs.leave()
+    assert epochs.remaining == num_batches
+
+
+def test_a_place_is_what_was_delivered_where_somebody_counts():
+    epochs = EpochPass(5)
+    epochs.seek(1, 2)
+    epochs.begin()
+    for index in range(3):  # Keras looks ahead to the end
+        epochs.bind(index)
+    assert epochs.place() == (2, 0)
+    assert epochs.place(1) == (1, 3)  # the first batch since the place
+    epochs.delivered = 4
+    assert epochs.place() == (1, 4)
+    epochs.delivered = 5
+    assert epochs.place() == (2, 0)
+    epochs.seek(0, 1)
+    assert epochs.place() == (0, 1)
+
+
+@pytest.mark.timeout(60)
+def test_threads_that_bind_at_once_share_the_plan_out():
+    epochs, start, given = EpochPass(4000), threading.Barrier(4), []
+    epochs.begin()
+
+    def work(number):
+        start.wait()
+        given.extend(epochs.bind(index)[:2] for index in range(number, 4000, 4))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(given) == planned(4000, 0)
+
+
+def test_a_pass_pickles_in_the_middle():
+    epochs = EpochPass(4)
+    epochs.begin()
+    first = epochs.bind(3)
+    again = pickle.loads(pickle.dumps(epochs))
+
+    assert again.bind(3) == first
+    assert [again.bind(index)[1] for index in (1, 0, 2)] == [epochs.bind(index)[1] for index in (1, 0, 2)]
+    again.end()
+    assert (again.number, epochs.number) == (1, 0)

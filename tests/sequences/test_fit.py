@@ -1,0 +1,318 @@
+"""What a model is given by real calls of fit, evaluate and predict, on the backend that KERAS_BACKEND names.
+
+Sample i is the number i, and the train step notes every sample it gets. A pass is `len(sequence)` batches of the plan.
+"""
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import traceback
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import recording
+from recording import Recorder, StopAt, numbered, planned, recorder
+
+BACKEND = keras.backend.backend()
+NUM_SAMPLES = 118  # 29 batches of 4 and one of 2
+BATCH_SIZE = 4
+workers = pytest.mark.parametrize("workers", [0, 1, 4])
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Your input ran out of data")
+        yield
+
+
+def trained_on(*fits, sequence=None, model=None, **options):
+    """The samples that each call of `fit` gave the model, and the Sequence."""
+    sequence = numbered(NUM_SAMPLES, BATCH_SIZE, **options) if sequence is None else sequence
+    model = model or recorder()
+    given = []
+    for fit in fits:
+        model.given = []
+        model.fit(sequence, verbose=0, **fit)
+        given.append(model.given)
+    return given, sequence
+
+
+def loader_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "keras_oocore-loader"]
+
+
+@workers
+def test_default_arguments_give_every_sample_once_an_epoch_in_plan_order(workers):
+    (given,), sequence = trained_on(dict(epochs=3), workers=workers)
+    assert given == planned(sequence, 0, 1, 2)
+    for epoch in range(3):
+        assert sorted(given[epoch * NUM_SAMPLES : (epoch + 1) * NUM_SAMPLES]) == list(range(NUM_SAMPLES))
+
+
+def test_each_epoch_has_an_order_of_its_own():
+    (given,), _ = trained_on(dict(epochs=2))
+    assert given[:NUM_SAMPLES] != given[NUM_SAMPLES:]
+
+
+@workers
+def test_fit_without_shuffle_of_batches_gives_the_same(workers):
+    (given,), sequence = trained_on(dict(epochs=2, shuffle=False), workers=workers)
+    assert given == planned(sequence, 0, 1)
+
+
+def test_a_sequence_in_order_is_in_order_whatever_fit_shuffles():
+    (given,), _ = trained_on(dict(epochs=2), sequence=numbered(NUM_SAMPLES, shuffle=False))
+    assert given == [*range(NUM_SAMPLES)] * 2
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 6, 10, 30])
+@workers
+def test_steps_that_divide_the_length_continue_one_pass_over_epochs(steps, workers):
+    epochs = 60 // steps
+    (given,), sequence = trained_on(dict(epochs=epochs, steps_per_epoch=steps), workers=workers)
+    # One iterator goes on until it runs out; what it gave is a whole pass, then Keras begins another.
+    assert given == planned(sequence, 0, 1)[: len(given)]
+    assert len(given) >= NUM_SAMPLES
+
+
+@pytest.mark.parametrize("steps", [7, 8, 29])
+@workers
+def test_steps_that_do_not_divide_the_length_lose_and_repeat_nothing(steps, workers):
+    (given,), sequence = trained_on(dict(epochs=4, steps_per_epoch=steps), workers=workers)
+    assert given == planned(sequence, 0, 1, 2, 3)[: len(given)]
+
+
+@workers
+def test_second_and_third_fit_go_on_with_the_next_passes(workers):
+    given, sequence = trained_on(dict(epochs=2), dict(epochs=1), dict(epochs=2), workers=workers)
+    assert given == [planned(sequence, 0, 1), planned(sequence, 2), planned(sequence, 3, 4)]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 8])
+@workers
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_each_fit_with_steps_opens_a_pass_of_its_own(epochs, steps, workers):
+    fit = dict(epochs=epochs, steps_per_epoch=steps)
+    given, sequence = trained_on(fit, fit, fit, workers=workers)
+    num_given = epochs * steps * BATCH_SIZE
+    passes = [next(n for n in range(4) if planned(sequence, n)[:num_given] == part) for part in given]
+    assert passes == [0, 1, 2]
+
+
+@workers
+def test_early_stop_inside_an_epoch_then_fit_and_predict(workers):
+    sequence, model = numbered(NUM_SAMPLES, workers=workers), recorder()
+    given, _ = trained_on(dict(callbacks=[StopAt(9)]), dict(epochs=2), sequence=sequence, model=model)
+    assert given == [planned(sequence, 0)[: 10 * BATCH_SIZE], planned(sequence, 1, 2)]
+    model.dense.kernel.assign([[1.0]])
+    model.dense.bias.assign([0.0])
+    assert model.predict(sequence, verbose=0)[:, 0].tolist() == planned(sequence, 3)
+
+
+@workers
+def test_predict_lines_up_with_the_samples_also_after_an_interrupted_fit(workers):
+    sequence, model = numbered(NUM_SAMPLES, shuffle=False, workers=workers), recorder()
+    model.fit(sequence, verbose=0, callbacks=[StopAt(4)])
+    model.dense.kernel.assign([[1.0]])
+    model.dense.bias.assign([0.0])
+    for _ in range(2):
+        assert model.predict(sequence, verbose=0)[:, 0].tolist() == [*range(NUM_SAMPLES)]
+
+
+@workers
+def test_evaluate_and_predict_between_fits_each_take_a_whole_pass(workers):
+    sequence, model = numbered(NUM_SAMPLES, workers=workers), recorder(metrics=["mae"])
+    (first,), _ = trained_on(dict(epochs=1), sequence=sequence, model=model)
+    error = model.evaluate(sequence, verbose=0, return_dict=True)["mae"]
+    predicted = model.predict(sequence, verbose=0)
+    (second,), _ = trained_on(dict(epochs=1), sequence=sequence, model=model)
+    assert first == planned(sequence, 0)
+    assert error == pytest.approx(np.mean(np.arange(NUM_SAMPLES)), rel=1e-3)
+    assert len(predicted) == NUM_SAMPLES
+    assert second == planned(sequence, 3)
+
+
+@workers
+def test_validation_data_of_the_same_class_leaves_the_training_pass_alone(workers):
+    class Validation(Recorder):
+        validated = ()
+
+        def test_step(self, *args):
+            x, _, _ = keras.utils.unpack_x_y_sample_weight(args[-1])
+            self.validated += tuple(keras.ops.convert_to_numpy(x)[:, 0].astype(int).tolist())
+            return super().test_step(*args)
+
+    model = Validation()
+    model.compile(keras.optimizers.SGD(1e-9), "mse", run_eagerly=True)
+    validation = numbered(50, shuffle=False, workers=workers)
+    (given,), sequence = trained_on(dict(epochs=3, validation_data=validation), model=model, workers=workers)
+    assert given == planned(sequence, 0, 1, 2)
+    assert list(model.validated) == [*range(50)] * 3
+
+
+@pytest.mark.skipif(BACKEND == "torch", reason="torch has no steps_per_execution in Keras 3.15")
+@workers
+def test_steps_per_execution(workers):
+    # The step is compiled, so the samples are read off metrics: the mean of their numbers and of the squares.
+    inputs = keras.Input((1,))
+    model = keras.Model(inputs, keras.layers.Dense(1, kernel_initializer="ones")(inputs))
+    model.compile(keras.optimizers.SGD(0.0), "mse", metrics=[first_moment, second_moment], steps_per_execution=4)
+    numbers = np.arange(120)
+    history = model.fit(numbered(120, workers=workers), epochs=3, verbose=0).history
+    assert history["first_moment"] == pytest.approx([np.mean(numbers)] * 3, rel=1e-5)
+    assert history["second_moment"] == pytest.approx([np.mean(numbers**2)] * 3, rel=1e-5)
+
+
+def first_moment(y_true, y_pred):
+    return keras.ops.mean(y_pred)
+
+
+def second_moment(y_true, y_pred):
+    return keras.ops.mean(y_pred**2)
+
+
+@workers
+def test_sample_weight_stays_with_its_sample(workers):
+    model = recorder()
+    weights = np.arange(NUM_SAMPLES) / 100
+    sequence = numbered(NUM_SAMPLES, sample_weight=weights, workers=workers)
+    model.fit(sequence, epochs=2, verbose=0)
+    assert model.weights_given == pytest.approx([number / 100 for number in planned(sequence, 0, 1)])
+
+
+def test_class_weight_of_ours_and_of_fit_give_the_same_weights():
+    from keras_oocore.sequences import NpyManifestSequence
+
+    rows, labels = np.arange(40, dtype="float32")[:, np.newaxis], np.arange(40) % 2
+    options = dict(labels=labels, label_mode="int", batch_size=4, seed=3)
+    ours, theirs = recorder(), recorder()
+    ours.fit(NpyManifestSequence(rows, class_weight={0: 1.0, 1: 3.0}, **options), verbose=0)
+    theirs.fit(NpyManifestSequence(rows, **options), class_weight={0: 1.0, 1: 3.0}, verbose=0)
+    assert ours.weights_given == theirs.weights_given == [1.0 + 2.0 * (number % 2) for number in ours.given]
+
+
+@workers
+def test_a_train_step_that_raises_leaves_no_thread_and_the_next_fit_is_whole(workers, monkeypatch):
+    monkeypatch.setattr("keras_oocore.batches.loader.IDLE_SECONDS", 0.05)
+    model = recorder(fail_at=20)
+    sequence = numbered(NUM_SAMPLES, workers=workers)
+    with pytest.raises(Exception, match="the train step fails"):
+        model.fit(sequence, verbose=0)
+    for thread in loader_threads():  # they end by themselves, though `sequence` lives on
+        thread.join(timeout=20)
+    assert not loader_threads()
+    model.fail_at = None
+    (given,), _ = trained_on(dict(epochs=1), sequence=sequence, model=model)
+    assert given == planned(sequence, 1)
+
+
+def test_a_sequence_that_is_gone_leaves_no_thread(monkeypatch):
+    monkeypatch.setattr("keras_oocore.batches.loader.IDLE_SECONDS", 1000)
+    for thread in loader_threads():
+        thread.join(timeout=20)
+    sequence = numbered(NUM_SAMPLES, workers=4)  # not given to fit: TensorFlow keeps what it was given for long
+    for _ in sequence:
+        pass
+    threads = loader_threads()
+    assert threads
+    del sequence
+    gc.collect()
+    for thread in threads:
+        thread.join(timeout=20)
+        assert not thread.is_alive()
+
+
+def test_an_unreadable_file_is_named_on_every_backend(tmp_path):
+    from PIL import Image
+
+    from keras_oocore.sequences import ImageFolderSequence
+
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        for number in range(4):
+            Image.new("RGB", (8, 8), (number,) * 3).save(tmp_path / label / f"{number}.png")
+    (tmp_path / "b" / "2.png").write_bytes((tmp_path / "b" / "2.png").read_bytes()[:40])
+    sequence = ImageFolderSequence(tmp_path, image_size=8, batch_size=2, dtype="float32")
+    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    with pytest.raises(Exception) as caught:
+        model.fit(sequence, verbose=0)
+    assert os.path.join("b", "2.png") in "".join(traceback.format_exception(caught.value))
+
+
+def test_batches_of_two_workers_are_not_lost_as_with_keras_own_queue():
+    """Keras 3.15.1 with `workers=2` served what its queue had left over: 6 to 9 of 30 batches of each epoch lost."""
+    (given,), sequence = trained_on(dict(epochs=3), workers=2)
+    for epoch in range(3):
+        assert sorted(given[epoch * NUM_SAMPLES : (epoch + 1) * NUM_SAMPLES]) == list(range(NUM_SAMPLES))
+    assert sequence.workers == 1  # what Keras reads
+    assert sequence.num_workers == 2
+
+
+def test_a_length_of_one_batch():
+    (given,), _ = trained_on(dict(epochs=3), sequence=numbered(3, batch_size=4))
+    assert len(given) == 9
+    assert all(sorted(given[start : start + 3]) == [0, 1, 2] for start in (0, 3, 6))
+
+
+def test_last_batch_dropped_gives_full_batches_only():
+    (given,), sequence = trained_on(dict(epochs=2), last_batch="drop")
+    assert len(given) == 2 * 116
+    assert len(sequence) == 29
+
+
+def test_ctrl_c_in_fit_stops_cleanly_and_the_next_fit_is_whole():
+    """A child process that interrupts itself in the middle of an epoch, as Ctrl-C does."""
+    script = """
+        import os, signal, sys, threading
+        sys.path.insert(0, {folder!r})
+        import keras
+        from recording import numbered, planned, recorder
+        import keras_oocore.batches.loader
+
+        class Interrupt(keras.callbacks.Callback):
+            def on_train_batch_end(self, batch, logs=None):
+                if batch == 5:
+                    os.kill(os.getpid(), signal.SIGINT)
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs with it ignored
+        keras_oocore.batch_loader.IDLE_SECONDS = 0.05
+        model, sequence = recorder(), numbered(118, workers=2)
+        try:
+            model.fit(sequence, verbose=0, callbacks=[Interrupt()])
+        except KeyboardInterrupt:
+            print("interrupted")
+        for thread in threading.enumerate():
+            if thread.name == "keras_oocore-loader":
+                thread.join(20)
+        print([thread.name for thread in threading.enumerate() if thread.name == "keras_oocore-loader"])
+        model.given = []
+        model.fit(sequence, verbose=0)
+        print(model.given == planned(sequence, 1))
+    """
+    script = textwrap.dedent(script).format(folder=os.path.dirname(recording.__file__))
+    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
+    assert child.stdout.split("\n")[:3] == ["interrupted", "[]", "True"], child.stderr
+    assert child.returncode == 0
+
+
+def test_a_fit_whose_process_gets_sigterm_leaves_nothing_behind(tmp_path):
+    script = f"""
+        import sys
+        sys.path.insert(0, {os.path.dirname(recording.__file__)!r})
+        from recording import numbered, recorder
+        print("ready", flush=True)
+        recorder().fit(numbered(4000, workers=4), epochs=1000, verbose=0)
+    """
+    child = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "ready\n"
+    child.send_signal(signal.SIGTERM)
+    assert child.wait(timeout=60) == -signal.SIGTERM
+    child.stdout.close()

@@ -1,0 +1,269 @@
+"""NpyManifestSequence: rows of one array, `.npy` files, and sounds through a reader."""
+
+import pickle
+import re
+import wave
+
+import cloudpickle
+import keras
+import numpy as np
+import pytest
+from contracts.sequence_contract import CLASS_NAMES, LABELS, NUM_SAMPLES, FileContract, SequenceContract
+from wav_reader import MELS, log_mel, mel_edges
+
+from keras_oocore.core.errors import DataError, OptionError, SampleError
+from keras_oocore.manifest.manifest import Manifest
+from keras_oocore.sequences import NpyManifestSequence
+
+RATE = 8000
+
+
+class TestRowsOfAFile(SequenceContract):
+    """One large `.npy`, whose row i is full of i."""
+
+    def prepare(self, folder):
+        np.save(folder / "rows.npy", np.repeat(np.arange(NUM_SAMPLES, dtype="float32"), 3).reshape(-1, 3))
+
+    def open(self, folder, **options):
+        return NpyManifestSequence(folder / "rows.npy", **{"labels": LABELS, **options})
+
+    def numbers(self, x):
+        assert (x == x[:, :1]).all()
+        return x[:, 0].astype(int).tolist()
+
+    def test_rows_have_names(self, make):
+        assert make(shuffle=False).filenames(2)[0].startswith("row 8 of ")
+        assert make(shuffle=False).file_paths == []
+        split = make(shuffle=False, validation_split=0.2, subset="validation")
+        named = [f"row {number}" for number in self.numbers(split[0][0])]
+        assert [name.split(" of ")[0] for name in split.filenames(0)] == named
+
+
+class TestRowsInMemory(TestRowsOfAFile):
+    """The same rows as an array that the user has."""
+
+    def open(self, folder, **options):
+        return NpyManifestSequence(np.load(folder / "rows.npy"), **{"labels": np.array(LABELS), **options})
+
+    def test_rows_have_names(self, make):
+        assert make(shuffle=False).filenames(2) == ["row 8", "row 9"]
+
+
+class TestFiles(FileContract):
+    """Ten `.npy` files, of which file i is full of i."""
+
+    def prepare(self, folder):
+        for number in range(NUM_SAMPLES):
+            np.save(folder / f"{number}.npy", np.full((2, 3), number, "float32"))
+
+    def open(self, folder, **options):
+        filenames = [f"{number}.npy" for number in range(NUM_SAMPLES)]
+        return NpyManifestSequence(filenames, **{"labels": LABELS, "directory": folder, **options})
+
+    def numbers(self, x):
+        flat = x.reshape(len(x), -1)
+        assert (flat == flat[:, :1]).all()
+        return flat[:, 0].astype(int).tolist()
+
+    def test_a_file_of_another_shape_is_named(self, make):
+        sequence = make(shuffle=False)
+        np.save(sequence.file_paths[7], np.zeros((2, 4), "float32"))
+        path = re.escape(repr(sequence.file_paths[7]))
+
+        with pytest.raises(
+            SampleError, match=rf"Cannot read sample 7, {path}: expected an array of shape \(2, 3\) .*\(2, 4\)"
+        ):
+            sequence[1]
+
+    def test_the_first_file_that_can_be_read_says_the_shape(self, make):
+        paths = make().file_paths
+        self.damage(paths[0])
+
+        with pytest.raises(SampleError, match=rf"Cannot read sample 0, {re.escape(repr(paths[0]))}: not a .npy file"):
+            make()
+        assert make(on_error="skip", shuffle=False)[0][0].shape == (3, 2, 3)
+        for path in paths:
+            self.damage(path)
+        with pytest.raises(SampleError, match="None of the 10 files can be read"):
+            make(on_error="skip")
+
+
+def write_tone(path, hertz, num_samples=2000):
+    """A sine of one pitch, as 16-bit samples."""
+    tone = np.sin(2 * np.pi * hertz * np.arange(num_samples) / RATE)
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        file.writeframes((tone * 2**14).astype("<i2").tobytes())
+
+
+class TestSounds(FileContract):
+    """Ten `.wav` files, each a tone, that become log-mel spectrograms; tone i is the pitch of mel filter 3i + 1."""
+
+    def prepare(self, folder):
+        for number in range(NUM_SAMPLES):
+            write_tone(folder / f"{number}.wav", mel_edges(RATE)[1 + 3 * number + 1])
+
+    def open(self, folder, **options):
+        filenames = [f"{number}.wav" for number in range(NUM_SAMPLES)]
+        return NpyManifestSequence(filenames, **{"labels": LABELS, "directory": folder, "reader": log_mel, **options})
+
+    def numbers(self, x):
+        loudest = x.mean(axis=1).argmax(axis=-1)
+        assert (loudest % 3 == 1).all()
+        return (loudest // 3).tolist()
+
+    def test_a_spectrogram_has_frames_and_mels(self, make):
+        x, _ = make()[0]
+
+        assert (x.shape, x.dtype) == ((4, 6, MELS), np.float32)
+
+    def test_a_longer_sound_is_named(self, make):
+        sequence = make(shuffle=False)
+        path = sequence.file_paths[3]
+        write_tone(path, 440, num_samples=4000)
+
+        with pytest.raises(
+            SampleError,
+            match=rf"sample 3, {re.escape(repr(path))}: `reader` returned .*\(14, 32\).* first file it was \(6, 32\)",
+        ):
+            sequence[0]
+
+    def test_a_model_learns_pitch(self, make):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential(
+            [keras.layers.Normalization(), keras.layers.GlobalAveragePooling1D(), keras.layers.Dense(3)]
+        )
+        model.layers[0].adapt(np.concatenate([x for x, _ in make()]))
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.Adam(0.1), loss, metrics=["accuracy"])
+        history = model.fit(make(), epochs=12, verbose=0)
+
+        assert history.history["accuracy"][-1] == 1
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Class folders of `.npy` files; file i is full of i."""
+    for number, label in enumerate(LABELS):
+        (tmp_path / "arrays" / CLASS_NAMES[label]).mkdir(parents=True, exist_ok=True)
+        np.save(tmp_path / "arrays" / CLASS_NAMES[label] / f"{number}.npy", np.full(2, number, "float32"))
+    return tmp_path / "arrays"
+
+
+def first_column(sequence):
+    return [(x[:, 0].tolist(), y.tolist()) for x, y in sequence]
+
+
+def test_a_directory_of_class_folders_a_manifest_and_npy_files_of_names_are_the_same(files, tmp_path):
+    manifest = Manifest.from_directory(files, extensions=".npy")
+    manifest.save(tmp_path / "saved")
+    options = dict(batch_size=4, shuffle=False)
+    by_name = [
+        NpyManifestSequence(files, **options),
+        NpyManifestSequence(str(files), **options),
+        NpyManifestSequence(manifest, **options),
+        NpyManifestSequence(
+            tmp_path / "saved/filenames.npy", tmp_path / "saved/labels.npy", directory=files, **options
+        ),
+        NpyManifestSequence(manifest.filenames, manifest.labels, directory=files, **options),
+        NpyManifestSequence(manifest.file_paths, LABELS, directory=None, **options),
+    ]
+
+    for sequence in by_name:
+        assert first_column(sequence) == [
+            ([0, 1, 2, 3], [0, 0, 0, 0]),
+            ([4, 5, 6, 7], [1, 1, 1, 2]),
+            ([8, 9], [2, 2]),
+        ]
+    assert by_name[0].class_names == by_name[2].class_names == CLASS_NAMES
+
+
+def test_text_labels_are_classes_for_files_and_rows_alike(files):
+    names = [CLASS_NAMES[label] for label in LABELS]
+    manifest = Manifest.from_directory(files, extensions=".npy")
+    of_files = NpyManifestSequence(manifest.filenames, names, directory=files, label_mode="int")
+    of_rows = NpyManifestSequence(np.zeros((10, 2)), names, label_mode="int")
+
+    assert of_files.labels.tolist() == of_rows.labels.tolist() == LABELS
+    assert of_files.class_names == of_rows.class_names == CLASS_NAMES
+
+
+def test_a_sample_may_be_a_single_number(tmp_path):
+    for number in range(3):
+        np.save(tmp_path / f"{number}.npy", np.float32(number + 0.5))
+    of_files = NpyManifestSequence([f"{n}.npy" for n in range(3)], [0, 1, 2], directory=tmp_path, shuffle=False)
+    of_rows = NpyManifestSequence(np.array([0.5, 1.5, 2.5]), labels=[0, 1, 2], shuffle=False)
+
+    assert of_files[0][0].tolist() == of_rows[0][0].tolist() == [0.5, 1.5, 2.5]
+
+
+class Halves:
+    """A reader that is an object: what it reads is fixed before any file is seen."""
+
+    shape, dtype = (2,), "float16"
+
+    def read_into(self, path, out):
+        out[:] = np.load(path) / 2
+
+
+def test_a_reader_may_be_an_object(files):
+    sequence = NpyManifestSequence(files, reader=Halves(), batch_size=10, shuffle=False)
+    x, _ = pickle.loads(pickle.dumps(sequence))[0]
+
+    assert x.dtype == np.float16
+    assert x[:, 0].tolist() == [number / 2 for number in range(10)]
+
+
+def test_a_reader_may_be_a_lambda_where_cloudpickle_carries_it(files):
+    sequence = NpyManifestSequence(files, reader=lambda path: np.load(path) * 3, batch_size=10, shuffle=False)
+
+    assert pickle.loads(cloudpickle.dumps(sequence))[0][0][:, 0].tolist() == [3 * number for number in range(10)]
+
+
+def test_other_byte_orders_and_kinds_of_numbers(tmp_path):
+    for dtype in (">f4", "bool", "int64", "complex64"):
+        rows = np.arange(6).reshape(3, 2).astype(dtype)
+        x = NpyManifestSequence(rows, labels=None, shuffle=False)[0]
+        assert x.tolist() == rows.tolist()
+        assert x.dtype == rows.dtype.newbyteorder("=")
+
+
+def test_the_repr_of_files_and_rows(files):
+    assert repr(NpyManifestSequence(files, seed=3, workers=2, batch_size=4)) == (
+        "<NpyManifestSequence: 10 samples, 3 classes\n"
+        "  3 batches of 4, shuffled, seed=3\n"
+        "  x float32 (4, 2), labels raw\n"
+        f"  from {str(files)!r}\n"
+        "  2 threads, 10 batches ahead, 384 B in flight at most>"
+    )
+    assert "\n  rows of one array\n" in repr(NpyManifestSequence(np.zeros((3, 2)), labels=None))
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "error", "message"),
+    [
+        (np.zeros((3, 2)), dict(), OptionError, "Rows want labels: pass labels=..., or labels=None for none"),
+        (np.zeros((3, 2)), dict(labels=None, reader=np.load), OptionError, "`reader` reads files"),
+        (np.zeros((0, 2)), dict(labels=None), DataError, "0 samples do not fill one batch of 32"),
+        (np.zeros((3, 0)), dict(labels=None), DataError, r"Samples of shape \(0,\) hold nothing"),
+        (np.array(3.0), dict(labels=None), DataError, "The rows of an array are wanted"),
+        ([], dict(labels=None), DataError, "at least one name"),
+        (["a.npy"], dict(), OptionError, "Filenames want labels"),
+        (["no.npy"], dict(labels=None), SampleError, r"Cannot read sample 0, .*no.npy.*: .*No such file"),
+        ("no/such/place", dict(), DataError, "Directory 'no/such/place' does not exist"),
+        ("no.npy", dict(labels=None), DataError, "Cannot read .*no.npy': No such file or directory"),
+        (np.zeros((3, 2)), dict(labels=[1, 2]), DataError, "3 filenames and 2 labels"),
+        (np.zeros((3, 2)), dict(labels=["a", "b"]), DataError, "3 filenames and 2 labels"),
+    ],
+)  # fmt: skip
+def test_data_that_cannot_work(data, options, error, message):
+    with pytest.raises(error, match=message):
+        NpyManifestSequence(data, **options)
+
+
+def test_a_folder_without_arrays_says_what_it_holds(tmp_path):
+    (tmp_path / "ant").mkdir()
+    (tmp_path / "ant/notes.txt").touch()
+
+    with pytest.raises(DataError, match=r"No files ending in .npy in the class folders .*1 .txt"):
+        NpyManifestSequence(tmp_path)

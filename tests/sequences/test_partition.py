@@ -1,0 +1,70 @@
+"""Partitions of a Sequence: what they cost, and what `fit` sees of them. What all kinds promise is in the contract."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from recording import numbered, planned, recorder
+
+import keras_oocore as ko
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("n", [2, 3, 7])
+def test_fits_on_all_partitions_see_every_sample_once_an_epoch(n, workers):
+    parts, model = numbered(26, workers=workers).partition(n), recorder()
+    given = []
+    for part in parts:
+        model.given = []
+        model.fit(part, epochs=2, verbose=0)
+        if len(part) > 2:  # a pass of one batch, or two, cannot be told from the build step
+            assert model.given == planned(part, 0, 1)
+        assert sorted(model.given[: part.num_samples]) == sorted(model.given[part.num_samples :])
+        given += model.given
+
+    assert sorted(given) == sorted([*range(26)] * 2)
+
+
+def test_fits_on_partitions_in_turn_each_go_on_with_their_next_pass():
+    (first, second), model = numbered(24).partition(2), recorder()
+    given = []
+    for part in (first, second, first, second):
+        model.given = []
+        model.fit(part, verbose=0)
+        given.append(model.given)
+
+    assert given == [planned(part, number) for number in (0, 1) for part in (first, second)]
+    assert given[0] != given[2]
+
+
+def test_one_partition_validates_while_another_trains():
+    (training, validation), model = numbered(24).partition(2), recorder(metrics=["mae"])
+    history = model.fit(training, validation_data=validation, epochs=2, verbose=0).history
+
+    assert model.given == planned(training, 0, 1)
+    members = validation._maker.order.members()
+    assert history["val_mae"] == pytest.approx([np.mean(members)] * 2, rel=1e-3)
+
+
+@pytest.mark.parametrize("shuffle", [True, False, "block"])
+def test_a_partition_of_a_million_rows_holds_no_list_of_them(tmp_path, shuffle):
+    np.save(tmp_path / "rows.npy", np.zeros((10**6, 1), "uint8"))
+    whole = ko.NpyManifestSequence(tmp_path / "rows.npy", labels=None, shuffle=shuffle, workers=0, seed=1)
+    whole[0]  # what is imported and opened for the first batch
+    tracemalloc.start()
+    parts = whole.partition(2)
+    partitioned_bytes, _ = tracemalloc.get_traced_memory()
+    for part in parts:
+        part[0]
+        part.state_dict()
+    served_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    many = whole.partition(100)
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert partitioned_bytes < 50_000
+    assert served_bytes < 10**6  # a list of a half's samples would be 4 MB; an order is worked out 32,768 at a time
+    assert most_bytes - served_bytes < 10**6
+    assert sum(part.num_samples for part in many) == 10**6
+    assert len(parts[0]._maker.order.members()) == parts[0].num_samples == 500_000

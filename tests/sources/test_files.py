@@ -1,0 +1,150 @@
+"""Files by their numbers: each into its row, and the one that cannot be read by its name."""
+
+import errno
+import pickle
+
+import numpy as np
+import pytest
+
+from keras_oocore.core.errors import SampleError
+from keras_oocore.manifest.manifest import Manifest
+from keras_oocore.sources.files import FileSamples, FunctionReader
+from keras_oocore.sources.npy import NpyReader
+
+
+def load(path):
+    return np.load(path)
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """Five files, of which file i is full of i."""
+    for number in range(5):
+        np.save(tmp_path / f"{number}.npy", np.full((2, 3), number, "float32"))
+    return Manifest.from_arrays([f"{number}.npy" for number in range(5)], directory=tmp_path)
+
+
+def numbered(shape, num_files, folder):
+    for number in range(num_files):
+        np.save(folder / f"{number}.npy", np.full(shape, number + 1, "float32"))
+    return Manifest.from_arrays([f"{number}.npy" for number in range(num_files)], directory=folder)
+
+
+@pytest.mark.parametrize("make_reader", [NpyReader, lambda path: FunctionReader(load, path)], ids=["npy", "function"])
+@pytest.mark.parametrize("shape", [(2, 3), (4,), (1,), ()])
+def test_each_file_lands_in_its_row(tmp_path, make_reader, shape):
+    manifest = numbered(shape, 5, tmp_path)
+    samples = FileSamples(manifest, make_reader(manifest.path(0)))
+    out = np.full((3, *shape), 77, "float32")
+
+    assert (len(samples), samples.shape, samples.dtype) == (5, shape, np.float32)
+    assert samples.read(np.array([4, 0, 4]), out) == {}
+    assert out.reshape(3, -1)[:, 0].tolist() == [5, 1, 5]
+
+
+def test_those_that_cannot_be_read_are_told_by_row_and_the_others_are_read(manifest, tmp_path):
+    samples = FileSamples(manifest, NpyReader(manifest.path(0)))
+    (tmp_path / "1.npy").unlink()
+    np.save(tmp_path / "3.npy", np.zeros((2, 4), "float32"))
+    out = np.full((5, 2, 3), 77, "float32")
+
+    failed = samples.read(np.arange(5), out)
+
+    assert sorted(failed) == [1, 3]
+    assert str(failed[1]) == f"Cannot read sample 1, {str(tmp_path / '1.npy')!r}: No such file or directory."
+    assert isinstance(failed[1].__cause__, FileNotFoundError)
+    assert str(failed[3]).startswith(
+        f"Cannot read sample 3, {str(tmp_path / '3.npy')!r}: expected an array of shape (2, 3)"
+    )
+    assert str(failed[3]).endswith("Received: shape (2, 4) and dtype float32.")
+    assert [out[row].mean() for row in (0, 2, 4)] == [0, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.EIO, "Input/output error"), "Input/output error."),
+        (OSError("no number"), "OSError: no number."),
+        (SampleError("it is damaged."), "it is damaged."),
+        (ZeroDivisionError("by zero"), "ZeroDivisionError: by zero."),
+    ],
+)
+def test_whatever_a_reader_raises_is_told_with_the_name_of_the_file(manifest, error, reason):
+    class Broken:
+        shape, dtype = (2, 3), "float32"
+
+        def read_into(self, path, out):
+            raise error
+
+    failed = FileSamples(manifest, Broken()).read(np.array([2]), np.empty((1, 2, 3)))
+
+    assert isinstance(failed[0], SampleError)
+    assert str(failed[0]) == f"Cannot read sample 2, {manifest.path(2)!r}: {reason}"
+    assert failed[0].__cause__ is error
+
+
+def test_a_function_of_the_path_becomes_a_reader(manifest):
+    seen = []
+
+    def first_column(path):
+        seen.append(path)
+        return load(path)[:, 0].tolist()
+
+    reader = FunctionReader(first_column, manifest.path(3))
+    out = np.empty(2)
+    reader.read_into(manifest.path(4), out)
+
+    assert (reader.shape, reader.dtype, out.tolist()) == ((2,), np.float64, [4, 4])
+    assert seen == [manifest.path(3), manifest.path(4)]
+
+
+def test_what_a_function_returns_is_checked(manifest):
+    arrays = {
+        "first": np.zeros((2, 3), "float32"),
+        "longer": np.zeros((2, 4), "float32"),
+        "text": np.array([["a"] * 3] * 2),
+    }
+    reader = FunctionReader(arrays.get, "first")
+
+    with pytest.raises(
+        SampleError, match=r"shape \(2, 4\) and dtype float32; for the first file it was \(2, 3\) and float32"
+    ):
+        reader.read_into("longer", np.empty((2, 3), "float32"))
+    with pytest.raises(SampleError, match=r"shape \(2, 3\) and dtype <U1; for the first file"):
+        reader.read_into("text", np.empty((2, 3), "float32"))
+    with pytest.raises(SampleError, match=r"should return numbers\. Received: an array of dtype <U1"):
+        FunctionReader(arrays.get, "text")
+    with pytest.raises(SampleError, match=r"should return numbers\. Received: an array of dtype object"):
+        FunctionReader(arrays.get, "none")
+
+
+def test_a_wider_float_fits_but_a_float_never_becomes_an_integer():
+    arrays = {"float32": np.ones(2, "float32"), "float64": np.full(2, 0.5), "int": np.ones(2, int)}
+    FunctionReader(arrays.get, "float32").read_into("float64", out := np.empty(2, "float32"))
+
+    assert out.tolist() == [0.5, 0.5]
+    with pytest.raises(SampleError, match=r"dtype float64; for the first file it was .* and int64"):
+        FunctionReader(arrays.get, "int").read_into("float64", np.empty(2, int))
+
+
+def test_samples_pickle(manifest):
+    samples = pickle.loads(pickle.dumps(FileSamples(manifest, FunctionReader(load, manifest.path(0)))))
+    out = np.empty((1, 2, 3), "float32")
+
+    assert samples.read(np.array([3]), out) == {}
+    assert out.mean() == 3
+    assert samples.name(3) == manifest.path(3)
+
+
+def test_a_function_that_returns_wider_integers_later_is_refused_and_other_floats_are_not(tmp_path):
+    arrays = {"first": np.zeros(2, "uint8"), "wider": np.array([300, 1], "uint16"), "narrow": np.array([True, False])}
+    reader = FunctionReader(arrays.__getitem__, "first")
+    out = np.empty(2, "uint8")
+    with pytest.raises(SampleError, match="and dtype uint16; for the first file it was"):
+        reader.read_into("wider", out)
+    reader.read_into("narrow", out)
+    assert out.tolist() == [1, 0]
+
+    single = FunctionReader(lambda path: np.ones(2, path), "float32")
+    single.read_into("float64", out := np.empty(2, "float32"))
+    assert out.tolist() == [1, 1]

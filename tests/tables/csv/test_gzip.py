@@ -1,0 +1,251 @@
+"""CSV files that are compressed with gzip: unpacked once into the cache, whole or not at all."""
+
+import gzip
+import itertools
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import keras_oocore as ko
+from keras_oocore.core.errors import BusyError, DataError, DestinationError
+from keras_oocore.core.locks import only_writer
+from keras_oocore.tables.csv import gzip as csv_gzip
+
+HEADER = b"x,city,y\n"
+ROWS = [b"%d,%s,%d\n" % (i, (b"Rome", b"Oslo")[i % 2], 2 * i) for i in range(3000)]
+TEXT = HEADER + b"".join(ROWS)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder in which the test runs."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(name, text=TEXT, num_streams=1):
+    cuts = np.linspace(0, len(text), num_streams + 1).astype(int).tolist()
+    parts = [gzip.compress(text[start:stop]) for start, stop in itertools.pairwise(cuts)]
+    with open(name, "wb") as file:
+        file.write(b"".join(parts))
+
+
+def opened(data="houses.csv.gz", **options):
+    return ko.CSVChunkSequence(
+        data, **{"target": "y", "categorical": ["city"], "cache": "cache", "shuffle": False, **options}
+    )
+
+
+def rows_of(sequence):
+    batches = list(sequence)
+    sequence.close()
+    return np.concatenate([np.column_stack(batch) for batch in batches])
+
+
+def error_of(function, kind=DataError):
+    with pytest.raises(kind) as caught:
+        function()
+    return str(caught.value)
+
+
+@pytest.fixture
+def plain(folder):
+    """The rows of the same text, not compressed."""
+    (folder / "plain.csv").write_bytes(TEXT)
+    return rows_of(opened("plain.csv", cache=None))
+
+
+@pytest.mark.parametrize("name", ["houses.csv.gz", "houses.csv", "my houses é.csv.gz"])
+@pytest.mark.parametrize("num_streams", [1, 3, 50])
+def test_rows_are_those_of_the_plain_file(plain, name, num_streams):
+    write(name, num_streams=num_streams)
+    assert np.array_equal(rows_of(opened(name)), plain)
+    with open(f"cache/gunzipped/0-{name.removesuffix('.gz')}", "rb") as file:
+        assert file.read() == TEXT
+
+
+def test_it_is_unpacked_once(plain, monkeypatch):
+    write("houses.csv.gz")
+    opened().close()  # no batch is asked for: there is no store yet
+    monkeypatch.setattr(csv_gzip.gzip, "open", None)
+    assert np.array_equal(rows_of(opened()), plain)
+    assert np.array_equal(rows_of(opened()), plain)
+    train, val = opened(cache="cache").split(0.25)
+    assert (train.num_rows, val.num_rows) == (2250, 750)
+
+
+def test_without_a_cache_the_error_says_what_to_do(folder):
+    write("houses.csv.gz")
+    assert error_of(lambda: opened(cache=None)) == (
+        "houses.csv.gz is compressed with gzip, not CSV. Convert it first: gunzip -k houses.csv.gz "
+        '(or pass cache="DIR", where it is unpacked once)'
+    )
+
+
+def test_a_bad_cell_is_named_in_the_text_that_was_unpacked(folder):
+    write("houses.csv.gz", TEXT + b"many,Rome,7\n")
+    message = error_of(lambda: rows_of(opened(features=["x"])))
+    assert message.startswith(
+        f"{folder}/cache/gunzipped/0-houses.csv: row 3000 (line 3002), column 'x' (#0): cannot read 'many' as float32."
+    )
+
+
+@pytest.mark.parametrize("num_streams", [1, 2])
+@pytest.mark.parametrize("lost", [1, 4, 8, 9, 1000])
+def test_a_file_that_was_cut_is_refused_and_leaves_nothing(folder, lost, num_streams):
+    write("houses.csv.gz", num_streams=num_streams)
+    with open("houses.csv.gz", "r+b") as file:
+        file.truncate(os.path.getsize("houses.csv.gz") - lost)
+    message = error_of(opened)
+    assert message.startswith("houses.csv.gz: the gzip file ends too early, after ")
+    assert message.endswith(" bytes of text. Was it cut, or is it still being written?")
+    assert [name for name in os.listdir("cache/gunzipped") if not name.endswith("-lock")] == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda data: data[:500] + bytes([data[500] ^ 255]) + data[501:], "Error -3 while decompressing data"),
+        (lambda data: data[:-8] + b"1234" + data[-4:], "CRC check failed"),
+        (lambda data: data + b"rubbish", "Not a gzipped file"),
+        (lambda data: data[:2] + b"\x07" + data[3:], "Unknown compression method"),
+    ],
+)
+def test_a_damaged_file_is_refused(folder, damage, reason):
+    write("houses.csv.gz")
+    with open("houses.csv.gz", "rb") as file:
+        data = file.read()
+    with open("houses.csv.gz", "wb") as file:
+        file.write(damage(data))
+    message = error_of(opened)
+    assert message.startswith("houses.csv.gz: the gzip file is damaged after ")
+    assert reason in message
+
+
+def test_zeros_after_the_end_are_padding(plain):
+    write("houses.csv.gz")
+    with open("houses.csv.gz", "ab") as file:
+        file.write(bytes(512))
+    assert np.array_equal(rows_of(opened()), plain)
+
+
+@pytest.mark.parametrize("text", [b"", b"\xef\xbb\xbf"])
+def test_nothing_in_it(folder, text):
+    write("houses.csv.gz", text)
+    assert error_of(opened) == f"{folder}/cache/gunzipped/0-houses.csv is empty. Expected a header."
+
+
+def test_files_of_the_same_name(plain):
+    for i, folder in enumerate(("a", "b", "c")):
+        os.mkdir(folder)
+        write(f"{folder}/houses.csv.gz", HEADER + b"".join(ROWS[1000 * i : 1000 * (i + 1)]))
+    rows = opened("*/houses.csv.gz")
+    assert np.array_equal(rows_of(rows), plain)
+    assert "from 'a/houses.csv.gz', 'b/houses.csv.gz', 'c/houses.csv.gz'\n" in repr(rows)
+
+
+def test_a_changed_file_is_unpacked_again_and_its_old_rows_are_refused(plain):
+    write("houses.csv.gz")
+    rows_of(opened())
+    write("houses.csv.gz", TEXT.replace(b"Rome", b"Oslo"))
+    os.utime("houses.csv.gz", ns=(1, 1))
+    assert "overwrite_cache=True" in error_of(lambda: rows_of(opened()))
+    assert not np.array_equal(rows_of(opened(overwrite_cache=True)), plain)
+
+
+def test_text_that_somebody_removed_is_unpacked_again(plain):
+    write("houses.csv.gz")
+    rows_of(opened())
+    os.unlink("cache/gunzipped/0-houses.csv")
+    assert np.array_equal(rows_of(opened()), plain)
+
+
+@pytest.mark.parametrize("change", [lambda path: os.truncate(path, 2000), lambda path: os.utime(path, ns=(1, 1))])
+def test_text_that_somebody_changed_is_unpacked_again(plain, change):
+    write("houses.csv.gz")
+    rows_of(opened())
+    change("cache/gunzipped/0-houses.csv")
+    assert np.array_equal(rows_of(opened()), plain)
+
+
+def test_a_folder_of_other_files_is_no_cache(folder):
+    write("houses.csv.gz")
+    assert "holds other files (houses.csv.gz) and no packed store" in error_of(
+        lambda: opened(cache="."), DestinationError
+    )
+    assert os.listdir() == ["houses.csv.gz"]
+
+
+def test_another_process_is_unpacking(folder):
+    write("houses.csv.gz")
+    with only_writer("cache/gunzipped"):
+        assert error_of(opened, BusyError).startswith(
+            f"Another process is writing '{folder}/cache/gunzipped'. Wait for it to finish"
+        )
+    assert len(rows_of(opened())) == 3000
+
+
+def test_a_file_that_grows_meanwhile(folder, monkeypatch):
+    def texts(path):
+        with open(path, "ab") as file:
+            file.write(gzip.compress(b"1,Rome,2\n"))
+        return [(TEXT, 1)]
+
+    monkeypatch.setattr(csv_gzip, "_texts", texts)
+    write("houses.csv.gz")
+    assert error_of(opened) == ("houses.csv.gz: the file changed while it was unpacked. Try again once it is finished.")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+def test_a_run_that_was_killed_leaves_nothing_behind(plain):
+    write("houses.csv.gz")
+    script = """
+import sys
+from pathlib import Path
+from keras_oocore.tables.csv import gzip as csv_gzip
+texts = csv_gzip._texts
+
+def slow(path):
+    for text, num_read in texts(path):
+        yield text[:1000], num_read
+        print("half", flush=True)
+        sys.stdin.read()
+
+csv_gzip._texts = slow
+csv_gzip.gunzipped("houses.csv.gz", Path("cache"), 0)
+"""
+    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stdin=subprocess.PIPE)
+    assert child.stdout.readline() == b"half\n"
+    assert len(os.listdir("cache/gunzipped")) == 2  # the lock, and what is being written
+    child.kill()
+    child.communicate()
+    assert np.array_equal(rows_of(opened()), plain)
+    assert sorted(os.listdir("cache/gunzipped")) == [
+        ".keras_oocore-lock",
+        "0-houses.csv",
+        "0-houses.csv.gz.json",
+    ]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits on the size of files are of POSIX")
+def test_a_full_disk_leaves_nothing_behind(folder):
+    write("houses.csv.gz")
+    script = """
+import resource, signal
+from pathlib import Path
+from keras_oocore.tables.csv import gzip as csv_gzip
+from keras_oocore.core.errors import DestinationError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    csv_gzip.gunzipped("houses.csv.gz", Path("cache"), 0)
+except DestinationError as error:
+    print(error)
+"""
+    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert child.stdout.startswith("Cannot write 'cache/gunzipped/0-houses.csv': File too large."), child.stderr
+    assert [name for name in os.listdir("cache/gunzipped") if not name.endswith("-lock")] == []

@@ -1,0 +1,237 @@
+"""Rows as samples: which count, in which order they come, and that they are the same however they are read."""
+
+import copy
+import multiprocessing
+import os
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from keras_oocore.core.errors import DataError
+from keras_oocore.tables.csv import table as csv_table
+from keras_oocore.tables.csv.scan import Dialect
+from keras_oocore.tables.csv.table import CSVTable
+from keras_oocore.tables.features import FeatureSpec
+from keras_oocore.tables.rows import CSVRows, Part
+from keras_oocore.tables.stored import settle
+
+NUM_ROWS = 200
+
+
+@pytest.fixture
+def make(tmp_path, monkeypatch):
+    """Rows of a file whose row i is `i, 2 i`, in chunks of so many bytes."""
+
+    def make(content=None, chunk_bytes=64, part=None, num_threads=2, limit_bytes=2**20, **options):
+        monkeypatch.setattr(csv_table, "CHUNK_BYTES", chunk_bytes)
+        path = tmp_path / "houses.csv"
+        content = content or "a,b\n" + "".join(f"{i},{2 * i}\n" for i in range(NUM_ROWS))
+        if not path.exists() or path.read_text() != content:
+            path.write_text(content)
+        of_table = {name: options.pop(name) for name in ("on_bad_row", "dtypes") if name in options}
+        table = CSVTable(str(path), Dialect(), **of_table)
+        chosen = dict(target="b", features=None, sample_weight=None, categorical=(), missing="error", indicator=False)
+        recipe = FeatureSpec(table, **{**chosen, **options})
+        return CSVRows(table, recipe, part, num_threads, limit_bytes)
+
+    return make
+
+
+def read(rows, samples):
+    samples = np.asarray(samples)
+    out = np.empty((len(samples), *rows.shape), rows.dtype)
+    assert rows.read(samples, out) == {}
+    return out[:, 0].tolist()
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 10, 100, 10_000])
+@pytest.mark.parametrize("limit_bytes", [1, 500, 2**20])
+def test_any_row_in_any_order(make, chunk_bytes, limit_bytes):
+    rows = make(chunk_bytes=chunk_bytes, limit_bytes=limit_bytes)
+    samples = np.random.default_rng(0).permutation(NUM_ROWS)
+
+    assert len(rows) == NUM_ROWS
+    assert read(rows, samples) == samples.tolist()
+    assert [value for sample in samples[:20] for value in read(rows, [sample])] == samples[:20].tolist()
+    assert rows._memory.memory.nbytes <= max(limit_bytes, 2 * max(rows.sizes) * 8)
+
+
+def test_names_are_file_row_and_line(make):
+    rows = make('b,c\n1,"x\ny"\n\n2,z\n3,z\n', features=["b"], chunk_bytes=5)
+    assert rows.name(1).endswith("houses.csv: row 1 (line 5)")
+    dropped = make("a,b\n,1\n2,2\n3,3\n", missing="drop")
+    assert [dropped.name(i).partition(".csv: ")[2] for i in range(2)] == ["row 1 (line 3)", "row 2 (line 4)"]
+
+
+@pytest.mark.parametrize("split", [0.1, 0.5, 0.123, 0.995])
+def test_two_parts_are_the_whole(make, split):
+    training, validation = (make(chunk_bytes=50, part=Part(split, 3, validation)) for validation in (False, True))
+    first, second = (read(rows, np.arange(len(rows))) for rows in (training, validation))
+
+    assert sorted(first + second) == list(range(NUM_ROWS))
+    assert len(second) == int(NUM_ROWS * split)
+    assert first == sorted(first)
+    assert second == sorted(second)
+
+
+def test_a_part_is_drawn_by_its_seed_and_spread_over_the_file(make):
+    drawn = [make(part=Part(0.25, seed, True)) for seed in (1, 2, 1)]
+    first, second, again = (read(rows, np.arange(len(rows))) for rows in drawn)
+    assert first == again != second
+    assert all(10 <= sum(k <= value < k + 50 for value in first) <= 15 for k in range(0, 200, 50))
+    mask = Part(0.25, 1, True).mask(3, 100, 200)
+    assert mask.sum() == Part(0.25, 1, True).num_rows(100, 200) == 25
+    assert (mask == ~Part(0.25, 1, False).mask(3, 100, 200)).all()
+
+
+def test_a_seed_has_no_neighbours():
+    masks = [Part(0.5, seed, True).mask(chunk, 0, 64).tobytes() for seed in range(5) for chunk in range(5)]
+    assert len(set(masks)) == 25
+
+
+def test_rows_that_are_left_out_do_not_count(make):
+    content = "a,b\n" + "".join(f"{'x' if i % 7 == 0 else i},{i}\n" + ("5\n" * (i % 5 == 0)) for i in range(100))
+    for chunk_bytes in (3, 50, 10_000):
+        rows = make(content, chunk_bytes, on_bad_row="skip", dtypes={"a": "float32"})
+        expected = [i for i in range(100) if i % 7]
+        assert read(rows, np.arange(len(rows))) == expected
+        assert rows.num_left_out == 15 + 20
+    rows = make("a,b\n" + "".join(f"{i if i % 3 else ''},{i}\n" for i in range(99)), missing="drop")
+    assert read(rows, np.arange(len(rows))) == [i for i in range(99) if i % 3]
+    assert rows.num_left_out == 33
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        ("a,b\n", dict(), "There are no rows in '.*houses.csv'"),
+        ("a,b\n,1\n,2\n", dict(missing="drop"), "None of the 2 rows in '.*' is left with missing='drop'"),
+        ("a,b\n1\n2\n", dict(on_bad_row="skip"), "None of the 2 rows in '.*' is left with on_bad_row='skip'"),
+        ("a,b\n1,2\n", dict(part=Part(0.2, 0, True)), "validation_split=0.2 of 1 rows leaves none for validation"),
+    ],
+)
+def test_no_rows_at_all(make, content, options, message):
+    with pytest.raises(DataError, match=message):
+        make(content, **options)
+
+
+def test_statistics_are_the_same_bits_for_any_threads_and_near_for_any_chunks(make):
+    content = "a,b\n" + "".join(f"{value!r},1\n" for value in np.random.default_rng(0).normal(size=500).tolist())
+    found = [make(content, 64, num_threads=n).statistics()["a"] for n in (0, 1, 2, 7)]
+    assert len({(one.mean, one.squares, one.distinct) for one in found}) == 1
+    whole = make(content, 100_000).statistics()["a"]
+    assert found[0].mean == pytest.approx(whole.mean, rel=1e-12)
+    assert found[0].deviation == pytest.approx(whole.deviation, rel=1e-12)
+
+
+def test_statistics_are_of_the_rows_that_count_and_found_once(make, monkeypatch):
+    rows = make(part=Part(0.5, 0, False))
+    values = read(rows, np.arange(len(rows)))
+    assert rows.statistics()["a"].mean == pytest.approx(np.mean(values))
+    monkeypatch.setattr(CSVRows, "_cells", None)
+    assert rows.statistics()["a"].count == len(values)
+
+
+def test_the_order_mixes_as_much_as_memory_holds(make):
+    rows = make(chunk_bytes=40)
+    assert rows.order(True, 0).window_chunks == 64 or rows.order(True, 0).window_chunks * 2 <= rows.kept_chunks
+    small = make(chunk_bytes=40, limit_bytes=1)
+    assert (small.kept_chunks, small.order(True, 0).window_chunks) == (2, 1)
+
+
+def test_a_pass_in_windows_parses_each_chunk_once(make):
+    rows = make(chunk_bytes=40, limit_bytes=6 * 16 * 8)
+    assert rows.order(True, 0).window_chunks < len(rows.sizes) / 2
+    parsed, parse = [], rows._memory.parse
+    rows._memory.parse = lambda chunk: parsed.append(chunk) or parse(chunk)
+    order = rows.order(True, 5)
+    for start in range(0, NUM_ROWS, 10):
+        read(rows, order.samples(0, start, start + 10))
+    assert sorted(parsed) == list(range(len(rows.sizes)))
+
+
+def test_threads_share_the_parsing(make):
+    rows = make(chunk_bytes=30)
+    parsed, parse = [], rows._memory.parse
+    rows._memory.parse = lambda chunk: parsed.append(chunk) or parse(chunk)
+    orders = [np.random.default_rng(seed).permutation(NUM_ROWS) for seed in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(lambda order: read(rows, order), orders)) == [order.tolist() for order in orders]
+    assert len(parsed) == len(rows.sizes)
+
+
+def test_copies_have_a_memory_of_their_own(make):
+    rows = make()
+    read(rows, [5])
+    for copied in (pickle.loads(pickle.dumps(rows)), copy.deepcopy(rows)):
+        assert copied._memory is not rows._memory
+        assert copied.learns_from is copied
+        assert read(copied, [7, 3]) == [7, 3]
+    memory = rows._memory
+    rows.reset_after_fork()
+    assert rows._memory is not memory
+    assert read(rows, [9]) == [9]
+
+
+def test_a_part_learns_from_another(make):
+    content = "a,b\n" + "".join(f"{i if i % 10 else ''},{i}\n" for i in range(100))
+    whole = make(content, missing="mean")
+    training = whole.taking(Part(0.3, 1, False), None, None)
+    others = np.subtract(whole.sizes, training.sizes)
+    validation = whole.taking(Part(0.3, 1, True), training, others)
+    assert validation.sizes == make(content, missing="mean", part=Part(0.3, 1, True)).sizes
+    settle(validation, None)
+    mean = np.mean([i for i in read_b(training) if i % 10])
+    assert training.recipe is validation.recipe is not whole.recipe
+    assert training.recipe.means["a"] == pytest.approx(mean)
+    assert whole.recipe.means == {}
+    gaps = [value for value, b in zip(read(validation, np.arange(30)), read_b(validation)) if b % 10 == 0]
+    assert gaps == [np.float32(mean)] * len(gaps) != []
+
+
+def read_b(rows):
+    """The second column of all rows, though the first waits for its mean."""
+    return [
+        int(value) for chunk in range(rows.table.num_chunks) for value in rows._cells(chunk).columns["b"].to_pylist()
+    ]
+
+
+def test_over_chunks_ends_promptly_when_its_user_stops(make):
+    rows, begun = make(chunk_bytes=4), []
+    for number in rows.over_chunks(lambda chunk: begun.append(chunk) or chunk, "counting"):
+        if number == 3:
+            break
+    threading.Event().wait(0.05)
+    assert len(begun) < 20 < rows.table.num_chunks
+
+
+def test_an_error_of_a_chunk_comes_out_of_the_pass(make):
+    content = "a,b\n" + "1,2\n" * 1000 + "x,3\n" + "1,2\n" * 1000
+    rows = make(content, 1000, dtypes={"a": "float32"})
+    with pytest.raises(DataError, match=r"row 1000 \(line 1002\), column 'a' \(#0\): cannot read 'x' as float32"):
+        rows.statistics()
+
+
+def read_into(pipe, rows):
+    pipe.send(read(rows, [9, 3]))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:RuntimeWarning", "ignore:.*fork:DeprecationWarning")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_that_is_forked_while_a_thread_parses_reads_too(make):
+    rows = make()
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=read_into, args=(sender, rows), daemon=True)
+    with rows._memory._lock:  # which no thread of the child will ever let go
+        child.start()
+    sender.close()
+    try:
+        assert receiver.poll(20), "the forked child hangs"
+        assert receiver.recv() == [9, 3]
+    finally:
+        child.kill()
+        child.join(20)

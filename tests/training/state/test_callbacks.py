@@ -1,0 +1,379 @@
+"""What callbacks remember comes back after a kill; what cannot be saved is named; a log is cut back to its rows."""
+
+import itertools
+import os
+import re
+import threading
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import training_child as child
+from recording import numbered, recorder
+
+import keras_oocore as ko
+from keras_oocore.training.state.callbacks import CallbackStates
+
+EPOCHS, NUM_BATCHES = 4, 3
+
+
+class Killed(Exception):
+    pass
+
+
+def killer(kill):
+    """Kills at the end of that batch, before it counts."""
+    calls = itertools.count(1)
+
+    def called(batch, logs):
+        if next(calls) == kill:
+            raise Killed
+
+    return keras.callbacks.LambdaCallback(on_train_batch_end=called)
+
+
+def run(folder, callbacks, kill=None, epochs=EPOCHS, **options):
+    """Train for 4 epochs of 3 batches, or until killed."""
+    used = [*callbacks, *([] if kill is None else [killer(kill)])]
+    model = recorder()
+    try:
+        ko.fit_resumable(model, numbered(12), epochs, folder, 1, callbacks=used, verbose=0, **options)
+    except Killed:
+        return None
+    assert kill is None
+    return model
+
+
+def after_a_kill(folder, make, kill=8):
+    """A callback when a training ended that was killed, and another when one was not: they ought to be the same."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        run(folder / "killed", [make()], kill)
+        run(folder / "killed", [killed := make()])
+        run(folder / "whole", [whole := make()])
+    return killed, whole
+
+
+# --- callbacks of one's own -----------------------------------------------------------------------------------------
+
+
+class Remembers(keras.callbacks.Callback):
+    """Has attributes of all kinds, which change at batches and epochs."""
+
+    def __init__(self):
+        super().__init__()
+        self.batches, self.ratio, self.name, self.flags = 0, 1.0, "none", (True, None)
+        self.by_epoch, self.members, self.array, self.scalar = {}, set(), np.zeros(2, "float32"), np.float64(0)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.by_epoch[epoch] = [self.batches, {"text": b"raw"}]
+        self.members |= {epoch}
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.batches += 1
+        self.ratio /= 3
+        self.name = f"{self.name[-20:]} {batch}"
+        self.array = self.array * np.float32(0.7) + np.float32([batch, 1])
+        self.scalar += 0.1
+        self.later = self.batches  # an attribute that comes with the first batch
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.flags = (*self.flags, epoch)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quick():
+    """No waiting for the disk, which a kill does not need, nor for threads of torch's that others keep busy."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield from child.one_thread()
+
+
+@pytest.mark.parametrize("kill", [1, 2, 4, 8])
+def test_plain_attributes_come_back(tmp_path, kill):
+    killed, whole = (vars(callback) for callback in after_a_kill(tmp_path, Remembers, kill))
+    names = [name for name in whole if name not in ("_model", "params", "array")]
+    assert [killed[name] for name in names] == [whole[name] for name in names]
+    assert [type(killed[name]) for name in names] == [type(whole[name]) for name in names]
+    assert killed["array"].dtype == np.float32
+    assert killed["array"].tobytes() == whole["array"].tobytes()
+
+
+class Toggles(keras.callbacks.Callback):
+    """Is back at the value of the beginning in every second epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.is_odd, self.seen = True, []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.is_odd = not self.is_odd
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seen = [*self.seen, self.is_odd]
+
+
+@pytest.mark.parametrize("kill", [2, 5, 8])
+def test_an_attribute_that_is_back_at_its_first_value(tmp_path, kill):
+    killed, whole = after_a_kill(tmp_path, Toggles, kill)
+    assert killed.seen == whole.seen == [False, True, False, True]
+
+
+def test_two_of_one_class(tmp_path):
+    class Counts(keras.callbacks.Callback):
+        def __init__(self, step):
+            super().__init__()
+            self.step, self.count = step, 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.count += self.step
+
+    def make():
+        return [Counts(1), Counts(10)]
+
+    run(tmp_path, make(), kill=5)
+    run(tmp_path, again := make())
+    assert [callback.count for callback in again] == [12, 120]
+
+
+def test_what_is_given_now_counts_where_it_did_not_change(tmp_path):
+    class Decays(keras.callbacks.Callback):
+        def __init__(self, factor, rate):
+            super().__init__()
+            self.factor, self.rate = factor, rate
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.rate *= self.factor
+
+    run(tmp_path, [Decays(0.5, 8.0)], kill=8)
+    run(tmp_path, [again := Decays(0.1, 99.0)])
+    assert (again.factor, again.rate) == (0.1, pytest.approx(8 * 0.5 * 0.5 * 0.1 * 0.1))
+
+
+class SavesItself(keras.callbacks.Callback):
+    """Keeps its state where nobody looks."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden = [threading.Lock(), 0]
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.hidden[1] += 1
+
+    def state_dict(self):
+        return {"batches": self.hidden[1], "table": np.full(3, self.hidden[1], "int16")}
+
+    def load_state_dict(self, state):
+        assert state["table"].dtype == np.int16
+        assert (state["table"] == state["batches"]).all()
+        self.hidden[1] = state["batches"]
+
+
+@pytest.mark.parametrize("kill", [1, 5])
+def test_one_that_saves_itself(tmp_path, kill):
+    killed, whole = after_a_kill(tmp_path, SavesItself, kill)
+    assert killed.hidden[1] == whole.hidden[1] == EPOCHS * NUM_BATCHES
+
+
+def test_a_callback_that_was_not_there_before_and_one_that_is_gone(tmp_path):
+    run(tmp_path, [Remembers()], kill=5)
+    run(tmp_path, [again := SavesItself()])
+    assert again.hidden[1] == EPOCHS * NUM_BATCHES - 4
+
+
+# --- what cannot be saved -------------------------------------------------------------------------------------------
+
+
+class Thing:
+    pass
+
+
+class Holds(keras.callbacks.Callback):
+    def __init__(self, value):
+        super().__init__()
+        self.value = value
+
+
+def warned(callbacks, folder):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run(folder, callbacks, epochs=2)
+    return [str(warning.message) for warning in caught if "cannot be saved" in str(warning.message)]
+
+
+@pytest.mark.parametrize(
+    ("make", "where", "what"),
+    [
+        (Thing, "", "a Thing"),
+        (lambda: [1, {"deep": Thing()}], "[1]['deep']", "a Thing"),
+        (lambda: np.random.default_rng(0), "", "a Generator"),
+        (lambda: (number for number in range(3)), "", "a generator"),
+    ],
+    ids=["object", "in a list", "random generator", "generator"],
+)
+def test_what_cannot_be_saved_is_named_once(tmp_path, make, where, what):
+    (message,) = warned([Holds(1), Holds(make())], tmp_path)
+    assert message.startswith(
+        f"The state of the callback Holds 2 cannot be saved: `callbacks.Holds 2.value{where}` is {what}. "
+        "Expected: None, "
+    )
+    assert message.endswith("Give the callback state_dict() and load_state_dict(state).")
+
+
+def test_an_open_file_cannot_be_saved(tmp_path):
+    with open(tmp_path / "notes.txt", "w") as file:
+        (message,) = warned([Holds(file)], tmp_path / "checkpoints")
+    assert "The state of the callback Holds cannot be saved: `callbacks.Holds.value` is a TextIOWrapper." in message
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda folder: print,  # a function of C
+        lambda folder: lambda: 3,
+        lambda folder: keras.losses.MeanSquaredError(),
+        lambda folder: keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5),
+        lambda folder: child.data(),
+        lambda folder: folder,
+        lambda folder: threading.Lock(),
+        lambda folder: Thing,
+        lambda folder: np.maximum,
+    ],
+    ids=["builtin", "lambda", "loss", "schedule", "data", "path", "lock", "class", "ufunc"],
+)
+def test_what_is_no_state_is_not_warned_of(tmp_path, make):
+    assert warned([Holds(make(tmp_path))], tmp_path) == []
+
+
+# --- those of Keras -------------------------------------------------------------------------------------------------
+
+
+def of_keras(folder):
+    """Each that can be made here without a network or another package; loggers are below."""
+    return {
+        "EarlyStopping": lambda: keras.callbacks.EarlyStopping("loss", patience=9, restore_best_weights=True),
+        "ReduceLROnPlateau": lambda: keras.callbacks.ReduceLROnPlateau("loss", patience=0, cooldown=1, min_delta=1e9),
+        "LearningRateScheduler": lambda: keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5),
+        "ModelCheckpoint": lambda: keras.callbacks.ModelCheckpoint(
+            folder / "model-{epoch}.weights.h5", "loss", save_best_only=True, save_weights_only=True
+        ),
+        "ModelCheckpoint by batches": lambda: keras.callbacks.ModelCheckpoint(
+            folder / "batches.weights.h5", save_freq=4, save_weights_only=True
+        ),
+        "LambdaCallback": lambda: keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None),
+        "TerminateOnNaN": keras.callbacks.TerminateOnNaN,
+        "Callback": keras.callbacks.Callback,
+    }
+
+
+@pytest.mark.parametrize("name", of_keras(Path()))
+def test_a_callback_of_keras(tmp_path, name):
+    """All its attributes are those of a training that was not killed, and nothing is warned of."""
+    killed, whole = after_a_kill(tmp_path, of_keras(tmp_path)[name])
+    ours, theirs = CallbackStates([killed]), CallbackStates([whole])
+    ours, theirs = ours._attributes(killed, name), theirs._attributes(whole, name)
+    assert {key: repr(plain) for key, (plain, _) in ours.items()} == {key: repr(p) for key, (p, _) in theirs.items()}
+    for key in theirs:
+        assert [array.tobytes() for array in ours[key][1].values()] == [a.tobytes() for a in theirs[key][1].values()]
+
+
+def test_one_that_averages_weights(tmp_path):
+    """SwapEMAWeights swaps them around evaluation."""
+
+    def model():
+        return child.small_model(keras.optimizers.SGD(0.05, momentum=0.9, use_ema=True, ema_momentum=0.8))
+
+    def fitted(folder, kill=None):
+        callbacks = [keras.callbacks.SwapEMAWeights(), *([] if kill is None else [killer(kill)])]
+        history = ko.fit_resumable(
+            made := model(), child.data(), 3, folder, 1, 2, child.validation_data(), callbacks, 0
+        )
+        return history.history, [array.tobytes() for array in child.variables(made)]
+
+    with pytest.raises(Killed):
+        fitted(tmp_path / "killed", 6)
+    assert fitted(tmp_path / "killed") == fitted(tmp_path / "whole")
+
+
+def test_tensorboard_is_named_or_nothing_is_lost(tmp_path):
+    """It needs TensorFlow's summaries, and counts steps."""
+    pytest.importorskip("tensorboard")
+    messages = warned([keras.callbacks.TensorBoard(tmp_path / "logs", update_freq=1)], tmp_path / "checkpoints")
+    assert len(messages) <= 1
+    assert all("callback TensorBoard cannot be saved" in message for message in messages)
+
+
+def test_patience_that_is_another_now(tmp_path):
+    run(tmp_path, [keras.callbacks.EarlyStopping("loss", patience=3, min_delta=1e9)], kill=5)
+    run(tmp_path, [again := keras.callbacks.EarlyStopping("loss", patience=5, min_delta=1e9)], epochs=9)
+    assert again.patience == 5
+    assert again.stopped_epoch == 5  # the first epoch is the best; five more
+
+
+# --- a CSVLogger's file ---------------------------------------------------------------------------------------------
+
+
+def logger(folder, **options):
+    return keras.callbacks.CSVLogger(folder / "log.csv", **options)
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    """The log of a training that was not killed, line by line."""
+    folder = tmp_path_factory.mktemp("log")
+    run(folder / "checkpoints", [logger(folder)])
+    return (folder / "log.csv").read_text().splitlines()
+
+
+@pytest.mark.parametrize("kill", [1, 4, 7, 9])
+def test_the_log_is_cut_back_to_the_checkpoint(tmp_path, rows, kill):
+    """Also where it had come further than the checkpoint."""
+    run(tmp_path / "checkpoints", [logger(tmp_path)], kill)
+    with open(tmp_path / "log.csv", "a") as file:
+        file.write("9,of a later epoch\n9,half a")
+    run(tmp_path / "checkpoints", [logger(tmp_path)])
+    assert (tmp_path / "log.csv").read_text().splitlines() == rows
+
+
+@pytest.mark.parametrize("kill", [2, 5])
+def test_a_log_that_held_other_rows_before(tmp_path, rows, kill):
+    (tmp_path / "log.csv").write_text(others := f"{rows[0]}\n0,of another training\n")
+    run(tmp_path / "checkpoints", [logger(tmp_path, append=True)], kill)
+    run(tmp_path / "checkpoints", [again := logger(tmp_path, append=True)])
+    assert (tmp_path / "log.csv").read_text().splitlines() == others.splitlines() + rows[1:]
+    assert again.append
+
+
+@pytest.mark.parametrize("content", [None, "epoch\n"], ids=["deleted", "shorter"])
+def test_a_log_whose_rows_are_gone(tmp_path, rows, content):
+    run(tmp_path / "checkpoints", [logger(tmp_path)], kill=8)
+    log = tmp_path / "log.csv"
+    size_bytes, left_bytes = log.stat().st_size, len(content or "")
+    log.unlink()
+    if content:
+        log.write_bytes(content.encode())
+    message = (
+        f"{str(log)!r} had {size_bytes:,} bytes when the checkpoint was written, and now has {left_bytes:,}: "
+        "rows of earlier epochs are missing."
+    )
+    with pytest.warns(UserWarning, match=f"^{re.escape(message)}$"):
+        run(tmp_path / "checkpoints", [logger(tmp_path)])
+    assert log.read_text().splitlines()[-2:] == rows[-2:]
+
+
+def test_a_logger_that_joins_later(tmp_path, rows):
+    run(tmp_path / "checkpoints", [], kill=8)
+    run(tmp_path / "checkpoints", [logger(tmp_path)])
+    assert (tmp_path / "log.csv").read_text().splitlines() == [rows[0], *rows[3:]]
+
+
+def test_two_loggers(tmp_path, rows):
+    def loggers():
+        return [keras.callbacks.CSVLogger(tmp_path / name, separator=mark) for name, mark in (("a", ","), ("b", ";"))]
+
+    run(tmp_path / "checkpoints", loggers(), kill=8)
+    run(tmp_path / "checkpoints", loggers())
+    assert (tmp_path / "a").read_text().splitlines() == rows
+    assert (tmp_path / "b").read_text().splitlines() == [row.replace(",", ";") for row in rows]

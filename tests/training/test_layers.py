@@ -1,0 +1,318 @@
+"""Which layers are frozen by a name, a prefix, a function or "all", and that Keras trains exactly the others."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_oocore.core.errors import OptionError
+from keras_oocore.training.layers import described, set_trainable, trainable_flags
+
+layers = keras.layers
+
+
+def nested():
+    """'input', 'backbone' (with 'in', 'stem', 'block1' (with 'a', 'bn'), 'conv1'), 'head_1', 'head_2'."""
+    block = keras.Sequential([layers.Dense(3, name="a"), layers.BatchNormalization(name="bn")], name="block1")
+    inside = keras.Input((3,), name="in")
+    hidden = block(layers.Dense(3, name="stem")(inside))
+    backbone = keras.Model(inside, layers.Dense(3, name="conv1")(hidden), name="backbone")
+    inputs = keras.Input((3,), name="input")
+    outputs = layers.Dense(1, name="head_2")(layers.Dense(2, name="head_1")(backbone(inputs)))
+    return keras.Model(inputs, outputs)
+
+
+class Subclassed(keras.Model):
+    """A model with a list of layers, a model inside and a weight of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.bodies = [layers.Dense(3, name="body_0"), layers.Dense(3, name="body_1")]
+        self.inner = Scaled(name="inner")
+        self.head = layers.Dense(1, name="head")
+
+    def call(self, x):
+        for body in self.bodies:
+            x = body(x)
+        return self.head(self.inner(x))
+
+
+class Scaled(keras.Model):
+    """A model with a weight of its own, named 'scale', beside a layer."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.dense = layers.Dense(3, name="dense")
+        self.scale = self.add_weight(shape=(), initializer="ones", name="scale")
+
+    def call(self, x):
+        return self.dense(x) * self.scale
+
+
+def subclassed():
+    model = Subclassed()
+    model(np.zeros((1, 3)))
+    return model
+
+
+def every(model):
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from every(layer)
+
+
+def trained(model):
+    """The names of the layers whose weights Keras would train, in the model's order."""
+    ids = {id(weight) for weight in model.trainable_variables}
+    single = [layer for layer in every(model) if not isinstance(layer, keras.Model)]
+    return [layer.name for layer in single if any(id(weight) in ids for weight in layer.weights)]
+
+
+def weights_that_move(model):
+    """The paths of all weights that one step of `fit` changes, the statistics of BatchNormalization included."""
+    model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=keras.backend.backend() == "tensorflow")
+    before = [np.array(keras.ops.convert_to_numpy(weight)) for weight in model.weights]
+    rng = np.random.default_rng(0)
+    model.fit(rng.normal(size=(8, 3)), rng.normal(size=(8, 1)) + 5, batch_size=8, verbose=0)
+    after = [keras.ops.convert_to_numpy(weight) for weight in model.weights]
+    return {weight.path for weight, a, b in zip(model.weights, before, after) if not np.array_equal(a, b)}
+
+
+def layers_that_move(model):
+    return {path.split("/")[-2] for path in weights_that_move(model)}
+
+
+EVERY = ["stem", "a", "bn", "conv1", "head_1", "head_2"]
+
+
+@pytest.mark.parametrize(
+    ("freeze", "expected"),
+    [
+        (None, EVERY),
+        ((), EVERY),
+        ([], EVERY),
+        ("stem", ["a", "bn", "conv1", "head_1", "head_2"]),
+        (["stem", "head_1"], ["a", "bn", "conv1", "head_2"]),
+        ("a", ["stem", "bn", "conv1", "head_1", "head_2"]),
+        ("block1", ["stem", "conv1", "head_1", "head_2"]),
+        ("backbone", ["head_1", "head_2"]),
+        ("back", ["head_1", "head_2"]),
+        ("head_", ["stem", "a", "bn", "conv1"]),
+        (("head_", "conv1"), ["stem", "a", "bn"]),
+        (lambda layer: isinstance(layer, layers.BatchNormalization), ["stem", "a", "conv1", "head_1", "head_2"]),
+        (lambda layer: not isinstance(layer, layers.BatchNormalization), ["bn"]),
+        ([lambda layer: layer.name == "stem", "head_"], ["a", "bn", "conv1"]),
+        ("all", []),
+    ],
+)
+def test_what_is_named_is_frozen_and_unfreezing_it_undoes_that(freeze, expected):
+    model = nested()
+    set_trainable(model, freeze=freeze)
+    assert trained(model) == expected
+    set_trainable(model, unfreeze=freeze)
+    assert trained(model) == EVERY
+    assert all(layer.trainable for layer in [model, *every(model)])
+
+
+def test_an_exact_name_goes_before_the_beginning_of_names():
+    model = keras.Sequential([keras.Input((2,)), *(layers.Dense(2, name=name) for name in ("d", "d_1", "d_2"))])
+    set_trainable(model, freeze="d")
+    assert trained(model) == ["d_1", "d_2"]
+    set_trainable(model, freeze="d_")
+    assert trained(model) == []
+
+
+def test_layers_not_named_keep_their_flag():
+    model = nested()
+    set_trainable(model, freeze=["stem", "head_1"])
+    set_trainable(model, freeze="conv1", unfreeze="head_1")
+    assert trained(model) == ["a", "bn", "head_1", "head_2"]
+
+
+def test_all_but_some():
+    model = nested()
+    set_trainable(model, freeze="all", unfreeze=["a", "head_2"])
+    assert trained(model) == ["a", "head_2"]
+    set_trainable(model, freeze="all", unfreeze="backbone")
+    assert trained(model) == ["stem", "a", "bn", "conv1"]
+
+
+@pytest.mark.parametrize("freeze", ["all", "backbone", lambda layer: True])
+def test_a_layer_in_a_frozen_nested_model_trains_alone(freeze):
+    model = nested()
+    set_trainable(model, freeze=freeze)
+    set_trainable(model, freeze="head_")
+    set_trainable(model, unfreeze="a")
+    assert layers_that_move(model) == {"a"}
+    # Keras looks at the weights only; asked themselves, and saved and loaded, the models around it agree.
+    backbone = model.get_layer("backbone")
+    assert [weight.path.split("/")[-2] for weight in backbone.trainable_variables] == ["a", "a"]
+    assert (backbone.trainable, backbone.get_layer("block1").trainable, model.trainable) == (True, True, True)
+
+
+def test_a_model_frozen_by_hand_is_frozen_whatever_the_flags_inside_say():
+    model = nested()
+    model.trainable = False
+    model.get_layer("head_1").trainable = True
+    assert model.trainable_variables == []
+    set_trainable(model, unfreeze="head_2")
+    assert trained(model) == ["head_2"]
+
+
+def test_a_nested_model_whose_layers_are_all_frozen_is_frozen():
+    model = nested()
+    set_trainable(model, freeze=["stem", "block1", "conv1"])
+    assert trained(model) == ["head_1", "head_2"]
+    set_trainable(model, freeze="in")
+    assert not model.get_layer("backbone").trainable
+    assert model.trainable
+
+
+def test_frozen_weights_and_frozen_statistics_do_not_move():
+    model = nested()
+    assert layers_that_move(model) == set(EVERY)
+    set_trainable(model, freeze="backbone")
+    assert layers_that_move(model) == {"head_1", "head_2"}
+    set_trainable(model, unfreeze=lambda layer: not isinstance(layer, layers.BatchNormalization))
+    assert layers_that_move(model) == set(EVERY) - {"bn"}
+
+
+def test_a_saved_model_is_loaded_with_the_same_layers_trained(tmp_path):
+    model = nested()
+    set_trainable(model, freeze="all", unfreeze=["a", "head_2"])
+    model.save(tmp_path / "model.keras")
+    assert trained(keras.models.load_model(tmp_path / "model.keras")) == ["a", "head_2"]
+
+
+def test_a_layer_shared_by_two_nested_models_is_one_layer():
+    shared = layers.Dense(3, name="shared")
+    first = keras.Sequential([keras.Input((3,)), shared, layers.Dense(3, name="one")], name="first")
+    second = keras.Sequential([keras.Input((3,)), shared, layers.Dense(3, name="two")], name="second")
+    model = keras.Sequential([keras.Input((3,)), first, second])
+    set_trainable(model, freeze="all", unfreeze="shared")
+    assert set(trained(model)) == {"shared"}
+    assert described(model) == "1 of 3 layers train, 12 of 36 weights"
+    set_trainable(model, freeze="shared", unfreeze="two")
+    assert set(trained(model)) == {"two"}
+
+
+def test_a_layer_that_holds_layers_and_is_no_model_is_one_layer():
+    model = keras.Sequential(
+        [keras.Input((4, 2)), layers.Bidirectional(layers.SimpleRNN(2), name="both_ways"), layers.Dense(1, name="head")]
+    )
+    set_trainable(model, freeze="both_ways")
+    assert len(model.trainable_variables) == 2
+    assert described(model) == "1 of 2 layers train, 5 of 25 weights"
+    with pytest.raises(OptionError, match="matches no layer: 'forward'"):
+        set_trainable(model, freeze="forward")
+
+
+def test_a_subclassed_model_and_weights_that_belong_to_a_model_itself():
+    model = subclassed()
+    assert described(model) == "5 of 5 layers train, 41 of 41 weights"
+    set_trainable(model, freeze="body_")
+    assert trained(model) == ["dense", "head"]
+    set_trainable(model, freeze="all", unfreeze="dense")
+    assert weights_that_move(model) == {weight.path for weight in model.inner.dense.weights}
+    set_trainable(model, unfreeze="inner")
+    assert described(model) == "2 of 5 layers train, 13 of 41 weights"
+    set_trainable(model, freeze="dense")
+    assert model.trainable_variables == [model.inner.scale]
+    set_trainable(model, unfreeze="all")
+    assert described(model) == "5 of 5 layers train, 41 of 41 weights"
+
+
+def test_flags_are_set_before_a_model_has_weights():
+    model = Subclassed()
+    set_trainable(model, freeze="body_")
+    model(np.zeros((1, 3)))
+    assert trained(model) == ["dense", "head"]
+
+
+def test_weights_frozen_one_by_one_stay_so_when_their_layer_is_not_named():
+    model = nested()
+    stem = model.get_layer("backbone").get_layer("stem")
+    stem.bias.trainable = False
+    set_trainable(model, freeze="a")
+    set_trainable(model, unfreeze="a")
+    assert not stem.bias.trainable
+    assert stem.kernel.trainable
+
+
+def test_flags_tell_whether_anything_changed():
+    model = nested()
+    before = trainable_flags(model)
+    set_trainable(model, unfreeze="all")
+    assert trainable_flags(model) == before
+    bare = keras.Sequential([keras.Input((2,)), layers.BatchNormalization(center=False, scale=False, name="bn")])
+    before = trainable_flags(bare)
+    set_trainable(bare, freeze="bn")
+    assert trainable_flags(bare) != before
+
+
+THE_LAYERS = (
+    "The layers are: 'input', 'backbone' (with 'in', 'stem', 'block1' (with 'a', 'bn'), 'conv1'), 'head_1', 'head_2'."
+)
+WRONG_TYPE = (
+    "`freeze` should be a layer's name, the beginning of names, a function of a layer, or a list of these. Received: "
+)
+
+
+@pytest.mark.parametrize(
+    ("freeze", "message"),
+    [
+        ("bakbone", f"`freeze` matches no layer: 'bakbone'. {THE_LAYERS} Did you mean 'backbone'?"),
+        (["stem", "xyz"], f"`freeze` matches no layer: 'xyz'. {THE_LAYERS}"),
+        ("", f"`freeze` matches no layer: ''. {THE_LAYERS}"),
+        (3, f"{WRONG_TYPE}3"),
+        ([["stem"]], f"{WRONG_TYPE}['stem']"),
+        ({"stem"}, WRONG_TYPE + "{'stem'}"),
+        (layers.Dense, f"{WRONG_TYPE}{layers.Dense!r}"),
+    ],
+)
+def test_what_matches_nothing_is_told_with_the_names(freeze, message):
+    model = nested()
+    with pytest.raises(OptionError) as error:
+        set_trainable(model, freeze=freeze)
+    assert str(error.value) == message
+    assert trained(model) == EVERY
+
+
+def test_a_function_that_is_true_of_no_layer_and_a_layer_itself():
+    model = nested()
+    with pytest.raises(OptionError, match=r"^`unfreeze` matches no layer: <function .*The layers are: 'input'"):
+        set_trainable(model, unfreeze=lambda layer: False)
+    with pytest.raises(OptionError, match=r"^`unfreeze` should be a layer's name.*Received: <Dense name=head_1"):
+        set_trainable(model, unfreeze=[model.get_layer("head_1")])
+
+
+@pytest.mark.parametrize(
+    ("freeze", "unfreeze", "names"),
+    [
+        ("stem", "stem", "'stem'"),
+        ("backbone", ["conv1"], "'conv1'"),
+        ("backbone", "all", "'backbone', 'in', 'stem', 'block1', 'a', ..."),
+        ("all", "all", "'input', 'backbone', 'in', 'stem', 'block1', ..."),
+    ],
+)
+def test_a_layer_cannot_be_both_frozen_and_not(freeze, unfreeze, names):
+    model = nested()
+    with pytest.raises(OptionError) as error:
+        set_trainable(model, freeze, unfreeze)
+    assert str(error.value) == (
+        f"`freeze` and `unfreeze` both match {names}. Name each layer in one of them; only freeze='all' may be "
+        f"followed by exceptions in `unfreeze`. Received: freeze={freeze!r}, unfreeze={unfreeze!r}"
+    )
+    assert trained(model) == EVERY
+
+
+def test_long_lists_of_names_are_cut():
+    inner = keras.Sequential([layers.Activation("relu", name=f"relu_{i}") for i in range(70)], name="inner")
+    model = keras.Sequential([inner, layers.Dense(1, name="head")])
+    with pytest.raises(OptionError) as error:
+        set_trainable(model, freeze="conv")
+    names = ", ".join(f"'relu_{i}'" for i in range(48))
+    assert f"The layers are: 'inner' (with {names}, ... (22 more)), 'head'." in str(error.value)
+    flat = keras.Sequential([keras.Sequential([layers.Flatten()], name=f"part_{i}") for i in range(60)])
+    with pytest.raises(OptionError, match=r"'part_49' \(1 inside\), ... \(10 more\)\."):
+        set_trainable(flat, freeze="conv")
