@@ -13,16 +13,9 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from contracts.sequence_contract import (
-    CLASS_NAMES,
-    LABELS,
-    NUM_SAMPLES,
-    FileContract,
-    add_noise,
-    given_and_states,
-    resumed,
-    saved,
-)
+from contracts.files import FileContract
+from contracts.numbered import CLASS_NAMES, LABELS, NUM_SAMPLES
+from contracts.reading import add_noise, given_and_states, resumed, saved
 from drawing import SIZE, draw, numbers_in
 from PIL import Image
 
@@ -65,8 +58,8 @@ class TestFilledCache(FileContract):
 
     # A file that changes after its row was stored is not read again: see below.
     test_file_paths_are_in_the_order_of_the_samples = None
-    test_a_file_that_cannot_be_read_is_named_each_time_and_others_still_come = None
-    test_a_file_that_was_deleted_is_named = None
+    test_an_unreadable_file_is_named_and_other_batches_can_be_read = None
+    test_a_deleted_file_is_named = None
 
 
 @pytest.fixture

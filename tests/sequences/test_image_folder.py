@@ -6,7 +6,8 @@ import sys
 import keras
 import numpy as np
 import pytest
-from contracts.sequence_contract import CLASS_NAMES, LABELS, NUM_SAMPLES, FileContract
+from contracts.files import FileContract
+from contracts.numbered import CLASS_NAMES, LABELS, NUM_SAMPLES
 from drawing import SIZE, draw, numbers_in
 from PIL import Image
 

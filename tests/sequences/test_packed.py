@@ -6,7 +6,8 @@ import shutil
 import keras
 import numpy as np
 import pytest
-from contracts.sequence_contract import CLASS_NAMES, LABELS, NUM_SAMPLES, SequenceContract
+from contracts.numbered import CLASS_NAMES, LABELS, NUM_SAMPLES
+from contracts.sequences import SequenceContract
 from drawing import SIZE, draw, numbers_in
 
 import keras_oocore as ko

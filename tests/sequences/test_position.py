@@ -7,7 +7,8 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from contracts.sequence_contract import CLASS_NAMES, LABELS, given_and_states, resumed, saved
+from contracts.numbered import CLASS_NAMES, LABELS
+from contracts.reading import given_and_states, resumed, saved
 from drawing import SIZE, draw
 from recording import StopAt, planned, recorder
 
