@@ -88,7 +88,7 @@ class FileContract(SequenceContract):
             self.damage(path)
 
         with pytest.raises(
-            SampleError, match=r"None of the 4 samples of a batch can be read\. First: Cannot read sample 4"
+            SampleError, match=r"None of the 4 samples of a batch can be read\. The first error: Cannot read sample 4"
         ):
             sequence[1]
         assert self.numbers(sequence[2][0]) == [8, 9]

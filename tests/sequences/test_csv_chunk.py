@@ -148,7 +148,7 @@ def test_without_a_cache_a_window_of_chunks_is_mixed(make):
 def test_the_last_batch_is_dropped(make):
     sequence = make(last_batch="drop")
     assert [len(x) for x, _ in sequence] == [4] * 29
-    with pytest.raises(DataError, match=r"118 samples do not fill one batch of 200. Use a smaller batch_size"):
+    with pytest.raises(DataError, match=r"118 samples do not fill a batch of 200. Use a smaller batch_size"):
         make(batch_size=200, last_batch="drop")
 
 
@@ -190,8 +190,8 @@ def test_batches_made_at_a_time_count_as_batches_in_flight(make, monkeypatch, ma
         for batch in sequence:  # the model still has one batch when it asks for the next
             previous = batch
     assert len(previous) == 2
-    assert leases["most"] * sequence._maker.batches_per_job <= max_queue_size + 2
-    assert sequence._maker.batches_per_job > 1
+    assert leases["most"] * sequence._pipeline.maker.batches_per_job <= max_queue_size + 2
+    assert sequence._pipeline.maker.batches_per_job > 1
 
 
 def test_a_transform_that_fails_fails_its_batch_and_no_others(make):
@@ -201,7 +201,7 @@ def test_a_transform_that_fails_fails_its_batch_and_no_others(make):
         return x, y
 
     sequence = make(shuffle=False, transform=fail_at_50, max_queue_size=10)
-    assert sequence._maker.batches_per_job > 1
+    assert sequence._pipeline.maker.batches_per_job > 1
     failed = []
     for index in range(len(sequence)):
         try:
@@ -799,7 +799,7 @@ def test_memory_limit_bounds_rows_and_batches(make):
         OptionError, match=r"`memory_limit` of 191 B is too small: .*two take 64 B. .*memory_limit=192 or"
     ):
         make(memory_limit=191)
-    assert make(memory_limit=192)._loader.max_ahead == 0
+    assert make(memory_limit=192)._pipeline.loader.max_ahead == 0
     sequence = make(memory_limit=5000, chunk_bytes=100)
     kept = sequence._rows._memory.memory.nbytes + 8 * len(sequence._rows._memory.memory)
     assert kept + (sequence._pipeline.loader.max_ahead + 2) * sequence._format.batch_bytes <= 5000

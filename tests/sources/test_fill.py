@@ -3,6 +3,7 @@
 import shutil
 import threading
 
+import inside_sequence as inside
 import numpy as np
 import pytest
 from drawing import SIZE, draw, numbers_in
@@ -45,7 +46,7 @@ def test_every_row_is_there_for_any_number_of_workers(photos, tmp_path, workers,
 def test_packing_again_reads_nothing(photos, tmp_path, monkeypatch):
     opened(photos).pack(tmp_path / "packed")
     sequence = opened(photos)
-    monkeypatch.setattr(sequence._source, "read", None)
+    monkeypatch.setattr(inside.samples(sequence), "read", None)
 
     assert sequence.pack(tmp_path / "packed") == tmp_path / "packed"
 
@@ -54,7 +55,7 @@ def test_packing_again_reads_nothing(photos, tmp_path, monkeypatch):
 def test_what_was_stopped_goes_on(photos, tmp_path, monkeypatch, workers):
     monkeypatch.setattr(pack, "TASK_ROWS", 10)
     sequence = opened(photos, workers=workers)
-    reader, read = sequence._source.reader, []
+    reader, read = inside.samples(sequence).reader, []
 
     class Stopping:
         shape, dtype, options = reader.shape, reader.dtype, reader.options
@@ -68,7 +69,7 @@ def test_what_was_stopped_goes_on(photos, tmp_path, monkeypatch, workers):
                 raise KeyboardInterrupt
             reader.read_into(path, out)
 
-    sequence._source.reader = stopping = Stopping()
+    inside.samples(sequence).reader = stopping = Stopping()
     with pytest.raises(KeyboardInterrupt):
         sequence.pack(tmp_path / "packed")
     assert len(read) == 65 if workers == 1 else len(read) >= 65  # the other threads end the tasks they are at
