@@ -140,7 +140,8 @@ def checked_fields(fields: Mapping[str, tuple]) -> dict[str, tuple[tuple[int, ..
             raise DataError(f"A field cannot have the name {name!r}.")
         if dtype.hasobject or dtype.kind == "V":
             raise DataError(
-                f"A field should have a dtype of numbers or of strings of a fixed length. Received: {name!r} of dtype {dtype}"
+                f"A field should have a dtype of numbers or of strings of a fixed length. "
+                f"Received: {name!r} of dtype {dtype}"
             )
         checked[name] = (tuple(int(axis) for axis in shape), dtype)
     if not checked:

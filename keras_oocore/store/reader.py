@@ -47,8 +47,8 @@ class PackedStore:
             raise DataError(f"{os.fspath(directory)!r} holds no packed store: there is no {RECORD}.")
         if not record.complete:
             raise DataError(
-                f"The packed store {os.fspath(directory)!r} is unfinished. Finish it where the original files are: with "
-                "sequence.pack(...), or by training with cache=..."
+                f"The packed store {os.fspath(directory)!r} is unfinished. Finish it where the original files are: "
+                "with sequence.pack(...), or by training with cache=..."
             )
         self.record = record
         self.fields, self.unreadable = record.fields, record.unreadable

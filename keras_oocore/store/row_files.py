@@ -32,19 +32,19 @@ def write_at(file: IO[bytes], data: np.ndarray, offset_bytes: int) -> None:
     left = memoryview(np.ascontiguousarray(data).reshape(-1).view(np.uint8))
     with explained(file.name):
         while left:
-            num_written = _pwrite(file, left, offset_bytes)
+            num_written = pwrite(file, left, offset_bytes)
             left, offset_bytes = left[num_written:], offset_bytes + num_written
 
 
 if hasattr(os, "pwrite"):
 
-    def _pwrite(file: IO[bytes], data: memoryview, offset_bytes: int) -> int:
+    def pwrite(file: IO[bytes], data: memoryview, offset_bytes: int) -> int:
         return os.pwrite(file.fileno(), data, offset_bytes)
 
 else:  # Windows
     _seek_and_write = threading.Lock()
 
-    def _pwrite(file: IO[bytes], data: memoryview, offset_bytes: int) -> int:
+    def pwrite(file: IO[bytes], data: memoryview, offset_bytes: int) -> int:
         with _seek_and_write:
             file.seek(offset_bytes)
             return file.write(data)
