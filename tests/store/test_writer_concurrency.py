@@ -57,9 +57,9 @@ def test_shared_writer(tmp_path):
     writer.close()
     again = shared_writer(*arguments)
     assert again is not writer
-    anew = shared_writer(*arguments, overwrite=True)
-    assert (again.writable, anew.writable) == (False, True)
-    anew.close()
+    replaced = shared_writer(*arguments, overwrite=True)
+    assert (again.writable, replaced.writable) == (False, True)
+    replaced.close()
 
 
 def test_deleting_a_writer_closes_it(tmp_path):
