@@ -178,7 +178,7 @@ def test_samples_that_are_single_numbers():
 
 def test_on_error_raise_names_the_sample_its_cause_and_the_remedy():
     with pytest.raises(
-        SampleError, match=r'sample 2: too bad\. Mend or remove it, or pass on_error="skip" or "repl'
+        SampleError, match=r'sample 2: too bad\. Fix or remove it, or pass on_error="skip" or "repl'
     ) as e:
         make(maker(bad=[2, 3]))
 
