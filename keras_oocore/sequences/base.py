@@ -337,7 +337,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         x = x[:num_images]
         if self._maker.options.data_format == "channels_first":
             x = np.moveaxis(x, 1, -1)
-        titles = self._maker.labels.texts(y, len(x))
+        titles = self._maker.labels.display_strings(y, len(x))
         return plots.image_grid(x, titles, path)
 
     def profile(self, num_batches: int = 50) -> Profile:
