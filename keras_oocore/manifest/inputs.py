@@ -148,8 +148,7 @@ def require_same_length(filenames: np.ndarray, labels: np.ndarray) -> None:
     """Raise a `DataError` if `filenames` and `labels` have different lengths."""
     if len(labels) != len(filenames):
         raise DataError(
-            "There should be one label per filename. "
-            f"Received: {len(filenames):,} filenames and {len(labels):,} labels"
+            f"There should be one label per filename. Received: {len(filenames):,} filenames and {len(labels):,} labels"
         )
 
 

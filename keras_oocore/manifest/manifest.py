@@ -112,7 +112,9 @@ class Manifest:
         """
         inferred = isinstance(labels, str) and labels == "inferred"
         if labels is None and class_names is not None:
-            raise OptionError('`class_names` requires labels: pass labels="inferred" or an array. Received: labels=None')
+            raise OptionError(
+                '`class_names` requires labels: pass labels="inferred" or an array. Received: labels=None'
+            )
         extensions = as_extensions(extensions)
         found = class_folders.find_files(
             directory, extensions, inferred, class_names if inferred else None, follow_links

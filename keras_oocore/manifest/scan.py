@@ -85,7 +85,7 @@ def find_files(
         names, subfolders, linked, ours = _list_folder(top, folder, extensions, skipped, other_extensions)
         if subfolders and not names:  # a folder of caches, one per subset
             ours = ours or all((top / subfolder / LOCK_NAME).exists() for subfolder in subfolders)
-        if ours and folder and folder not in (class_names or ()):  # its images are copies of the ones in the class folders
+        if ours and folder and folder not in (class_names or ()):  # copies of the images
             skipped["folder written by keras_oocore"] += 1
             continue
         subfolders = [subfolder for subfolder in subfolders if subfolder != excluded]

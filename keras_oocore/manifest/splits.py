@@ -138,7 +138,8 @@ def as_strata(stratify, labels: np.ndarray | None, num_samples: int) -> tuple[np
     strata = class_codes(stratify)
     if len(strata) != num_samples:
         raise DataError(
-            f"`stratify` should contain one class per sample. Received: {len(strata):,} classes for {num_samples:,} samples"
+            "`stratify` should contain one class per sample. "
+            f"Received: {len(strata):,} classes for {num_samples:,} samples"
         )
     return strata, False
 
@@ -179,7 +180,9 @@ def as_groups(groups, num_samples: int) -> np.ndarray:
     """
     groups = np.asarray(groups)
     if groups.shape != (num_samples,):
-        raise DataError(f"`groups` should have shape ({num_samples},), one group per sample. Received: shape {groups.shape}")
+        raise DataError(
+            f"`groups` should have shape ({num_samples},), one group per sample. Received: shape {groups.shape}"
+        )
     missing = groups != groups  # NaN
     if groups.dtype == object:
         missing = np.array([group is None or group != group for group in groups])
@@ -202,7 +205,7 @@ def _draw(indices, size, stratify, seed, class_names):
     strata = None if stratify is None else stratify[indices]
     if strata is not None:
         values, counts = np.unique(strata, return_counts=True)
-        _refuse_small(values[counts < 2], stratify, class_names)  # the test part may contain the other samples of the class
+        _refuse_small(values[counts < 2], stratify, class_names)  # the others are in the test part
     return train_test_split(indices, test_size=size, random_state=seed, stratify=strata)
 
 
@@ -227,13 +230,13 @@ def _refuse_small(classes, stratify, class_names) -> None:
     ]
     more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
     raise OptionError(
-        f"stratify=True requires samples of every class in every part. Too few samples of class {', '.join(named)}{more}. "
-        "Pass stratify=False, add samples, or merge the class with another class."
+        f"stratify=True requires samples of every class in every part. Too few samples of class {', '.join(named)}{more}."
+        " Pass stratify=False, add samples, or merge the class with another class."
     )
 
 
 def _split_groups(groups, stratify, num_validation, num_test, seed) -> list[np.ndarray]:
-    """Assign whole groups to parts. The best of several draws is used: the one closest in size and in class proportions.
+    """Assign whole groups to parts, using the draw that is closest in size and in class proportions of several.
 
     scikit-learn's `GroupShuffleSplit` counts groups, not samples: "20%" of 30 groups with 1 to 100 samples each
     contained 9% to 31% of the samples in 200 tries, and `StratifiedGroupKFold` only splits off one k-th. Here, each
