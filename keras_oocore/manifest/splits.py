@@ -230,8 +230,9 @@ def _refuse_small(classes, stratify, class_names) -> None:
     ]
     more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
     raise OptionError(
-        f"stratify=True requires samples of every class in every part. Too few samples of class {', '.join(named)}{more}."
-        " Pass stratify=False, add samples, or merge the class with another class."
+        "stratify=True requires samples of every class in every part. "
+        f"Too few samples of class {', '.join(named)}{more}. Pass stratify=False, add samples, or "
+        "merge the class with another class."
     )
 
 
