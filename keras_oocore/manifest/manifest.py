@@ -338,7 +338,7 @@ class Manifest:
         """
         return cls(*manifest_files.read(directory))
 
-    def summary(self, max_classes: int = 50) -> manifest_text.Text:
+    def summary(self, max_classes: int = 50) -> manifest_text.DisplayString:
         """Returns a summary of the samples per class, the total size and the file formats.
 
         This is the only method that reads the size of every file.

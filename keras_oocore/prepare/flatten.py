@@ -18,7 +18,7 @@ from keras_oocore.core.files import (
     require_disk,
     write_whole,
 )
-from keras_oocore.core.locks import only_writer
+from keras_oocore.core.locks import write_lock
 from keras_oocore.core.progress import tqdm
 from keras_oocore.manifest.inputs import as_class_names, as_extensions
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
@@ -94,7 +94,7 @@ def flatten_images(
     found = _scan(source, destination, extensions, class_names, follow_links, planned)
     if not planned:
         require_files(found, source, extensions)  # before the destination is created
-    with only_writer(destination):
+    with write_lock(destination):
         remove_leftovers(destination)
         planned = _read_plan(plan)
         here = found.filenames.tolist()

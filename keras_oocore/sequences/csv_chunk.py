@@ -15,7 +15,7 @@ from keras_oocore.batches.maker import BatchOptions
 from keras_oocore.batches.profile import Profile
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
-from keras_oocore.core.text import Text, display_path, listed
+from keras_oocore.core.text import DisplayString, display_path, listed
 from keras_oocore.manifest.labels import Labels
 from keras_oocore.manifest.splits import as_seed
 from keras_oocore.ordering.epoch_order import EpochOrder
@@ -382,7 +382,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         layer.build((None, len(numbers)))  # in a first step of `fit` on JAX, tracers would leak (Keras 3.15.1)
         return layer
 
-    def summary(self, max_columns: int = 100) -> Text:
+    def summary(self, max_columns: int = 100) -> DisplayString:
         """Of every column that is used: mean, deviation, smallest, largest, missing and different values; to print.
 
         Finds them in one pass over the files, unless the cache has them.

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from keras_oocore.core.text import Text
+from keras_oocore.core.text import DisplayString
 from keras_oocore.tables.csv.reader import Column, counted, distinct, is_missing
 
 MOST_DISTINCT = 100_000  # numbers that are told apart; beyond, there are only "more than"
@@ -129,7 +129,7 @@ class ColumnStatistics:
                 self.numbers = None
 
 
-def summary(headline: str, columns: Iterable[ColumnStatistics], max_columns: int) -> Text:
+def summary(headline: str, columns: Iterable[ColumnStatistics], max_columns: int) -> DisplayString:
     """A table of columns as a person reads it, after a line that says what they are of."""
     from rich.console import Console
     from rich.markup import escape
@@ -145,7 +145,7 @@ def summary(headline: str, columns: Iterable[ColumnStatistics], max_columns: int
         table.add_row(f"… and {len(columns) - max_columns:,} more")
     console = Console(file=io.StringIO(), width=140, color_system=None, force_jupyter=False)
     console.print(table)
-    return Text("\n".join([headline, *(line.rstrip() for line in console.file.getvalue().splitlines())]))
+    return DisplayString("\n".join([headline, *(line.rstrip() for line in console.file.getvalue().splitlines())]))
 
 
 def _figures(found: ColumnStatistics) -> list[str]:

@@ -560,8 +560,8 @@ class SequenceContract:
             (dict(workers=-1), "`workers` should be a number of threads, 0 or more, or None. Received: workers=-1"),
             (dict(workers="all"), "`workers` should be a number of threads"),
             (dict(max_queue_size=0), "`max_queue_size` should be a positive integer. Received: max_queue_size=0"),
-            (dict(memory_limit="lots"), "`memory_limit` should be bytes, or text such as"),
-            (dict(memory_limit=0), "`memory_limit` should be bytes, or text such as"),
+            (dict(memory_limit="lots"), "`memory_limit` should be a number of bytes, or a string such as"),
+            (dict(memory_limit=0), "`memory_limit` should be a number of bytes, or a string such as"),
             (dict(on_error="ignore"), "`on_error` should be one of"),
             (dict(last_batch="pad"), "`last_batch` should be one of"),
             (dict(transform="flip"), "`transform` should be a function"),
@@ -1039,7 +1039,7 @@ class FileContract(SequenceContract):
 
         for _ in range(2):
             with pytest.raises(
-                SampleError, match=rf"Cannot read sample 5, {re.escape(repr(path))}: .*Mend or remove it"
+                SampleError, match=rf"Cannot read sample 5, {re.escape(repr(path))}: .*Fix or remove it"
             ):
                 sequence[1]
         assert self.numbers(sequence[0][0]) == [0, 1, 2, 3]

@@ -18,7 +18,7 @@ def test_amounts_are_understood(amount, size_bytes):
 
 @pytest.mark.parametrize("amount", [0, -1, True, None, "", "much", "12 parsecs", "-3MB", 0.5, "0.2"])
 def test_what_is_no_amount_is_refused_under_its_name(amount):
-    with pytest.raises(OptionError, match=r"`cache_limit` should be bytes.*Received: cache_limit="):
+    with pytest.raises(OptionError, match=r"`cache_limit` should be a number of bytes.*Received: cache_limit="):
         parse_bytes(amount, name="cache_limit")
 
 

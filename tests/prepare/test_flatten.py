@@ -486,7 +486,7 @@ def test_destination_in_use_raises(tmp_path, photos):
     code = """if True:
         import sys
         from keras_oocore.core import files, locks
-        with locks.only_writer(sys.argv[1]):
+        with locks.write_lock(sys.argv[1]):
             print("locked", flush=True)
             sys.stdin.read()
     """

@@ -803,7 +803,7 @@ def test_memory_limit_bounds_rows_and_batches(make):
     kept = sequence._rows._memory.memory.nbytes + 8 * len(sequence._rows._memory.memory)
     assert kept + (sequence._loader.max_ahead + 2) * sequence._maker.batch_bytes <= 5000
     for value in (0, "much", True):
-        with pytest.raises(OptionError, match="`memory_limit` should be bytes"):
+        with pytest.raises(OptionError, match="`memory_limit` should be a number of bytes"):
             make(memory_limit=value)
 
 

@@ -41,13 +41,13 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "../x", "a.b", "1x", "rows", "checksums", "filenames", "labels"])
 def test_names_that_are_no_field(name):
-    with pytest.raises(DataError, match="A field cannot be called"):
+    with pytest.raises(DataError, match="A field cannot have the name"):
         checked_fields({name: ((), "uint8")})
 
 
 @pytest.mark.parametrize("dtype", [object, [("a", "u1")], "V4"])
 def test_dtypes_that_are_no_field(dtype):
-    with pytest.raises(DataError, match=r"numbers or text of one width\. Received: 'x'"):
+    with pytest.raises(DataError, match=r"numbers or of strings of a fixed length\. Received: 'x'"):
         checked_fields({"x": ((), dtype)})
 
 

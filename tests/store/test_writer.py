@@ -23,6 +23,7 @@ from keras_oocore.core import files, locks
 from keras_oocore.core.errors import BusyError, DataError, DestinationError, OutOfCoreError
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sources import cache
+from keras_oocore.store import creation
 from keras_oocore.store import format as packed_format
 from keras_oocore.store import reader as packed_store
 from keras_oocore.store import writer as packed_writer
@@ -92,7 +93,7 @@ def seen_from_elsewhere(directory):
         from keras_oocore.core import errors
         from keras_oocore.core import files, locks
         try:
-            with locks.only_writer(sys.argv[1]):
+            with locks.write_lock(sys.argv[1]):
                 print("free")
         except errors.BusyError:
             print("busy")
@@ -248,9 +249,9 @@ def test_fields_that_cannot_be_make_no_folder(tmp_path, fields):
     [
         ({"x": made(2)["x"]}, r"A row has the fields \['x', 'y'\]. Received: \['x'\]"),
         ({**made(2), "z": made(2)["y"]}, r"Received: \['x', 'y', 'z'\]"),
-        ({**made(2), "x": made(3)["x"]}, r"'x' wants an array of shape \(2, 2, 3\) and dtype uint8"),
+        ({**made(2), "x": made(3)["x"]}, r"'x' requires an array of shape \(2, 2, 3\) and dtype uint8"),
         ({**made(2), "x": made(2)["x"].reshape(2, 3, 2)}, r"Received: shape \(2, 3, 2\)"),
-        ({**made(2), "y": np.float64([0, 1])}, "wants .* dtype float32. Received: .* dtype float64"),
+        ({**made(2), "y": np.float64([0, 1])}, "requires .* dtype float32. Received: .* dtype float64"),
         ({**made(2), "y": np.float32([[0], [1]])}, r"Received: shape \(2, 1\)"),
     ],
 )
@@ -267,7 +268,9 @@ def test_wrong_arrays_change_no_byte(tmp_path, arrays, said):
 def test_rows_that_do_not_exist_change_no_byte(tmp_path, rows):
     with writer_of(tmp_path) as writer:
         before = contents(tmp_path)
-        with pytest.raises(OutOfCoreError, match=f"There are rows 0 to 11. Received: rows {min(rows)} to {max(rows)}"):
+        with pytest.raises(
+            OutOfCoreError, match=f"The store has rows 0 to 11. Received: rows {min(rows)} to {max(rows)}"
+        ):
             writer.write(np.array(rows), made(2))
         assert contents(tmp_path) == before
 
@@ -528,7 +531,7 @@ def test_old_states_are_gone_from_the_disk_before_the_new_record_is_there(tmp_pa
     finished(tmp_path)
     steps, really_unlink, really_save = [], Path.unlink, packed_writer.StoreRecord.save
     monkeypatch.setattr(Path, "unlink", lambda path, **o: (steps.append(path.name), really_unlink(path, **o))[1])
-    monkeypatch.setattr(packed_writer, "sync_folder", lambda _: steps.append("synced"))
+    monkeypatch.setattr(creation, "sync_folder", lambda _: steps.append("synced"))
     monkeypatch.setattr(packed_writer.StoreRecord, "save", lambda *a: (steps.append("saved"), really_save(*a))[1])
     writer_of(tmp_path, fingerprint={"size": "other"}, overwrite=True).close()
     assert steps.index("rows.npy") < steps.index("synced") < steps.index("saved")
@@ -707,7 +710,7 @@ def test_a_forked_child_neither_writes_nor_unlocks(tmp_path):
         arguments = sys.argv[1], {"y": ((), "int64")}, 3, {}
 
         def look():
-            elsewhere = "import sys; from keras_oocore.core import locks\\nwith locks.only_writer(sys.argv[1]): pass"
+            elsewhere = "import sys; from keras_oocore.core import locks\\nwith locks.write_lock(sys.argv[1]): pass"
             return subprocess.run([sys.executable, "-c", elsewhere, sys.argv[1]], stderr=subprocess.DEVNULL).returncode
 
         writer = PackedStoreWriter(*arguments)

@@ -13,6 +13,7 @@ import pytest
 
 from keras_oocore.core import files
 from keras_oocore.core.errors import DataError, DestinationError
+from keras_oocore.store import open_writers
 from keras_oocore.store import writer as packed_writer
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.tables.csv import table as csv_table
@@ -303,7 +304,7 @@ def test_the_directory_is_free_again_after_an_error(make, tmp_path):
     rows.rows = lambda chunk: 1 / 0
     with pytest.raises(ZeroDivisionError):
         converted(rows, tmp_path / "store", False)
-    assert not any(writer.writable for writer in packed_writer._writers.values())
+    assert open_writers.directories() == []
     assert converted(make(), tmp_path / "store", False) is not None
 
 

@@ -10,7 +10,7 @@ from typing import IO
 
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.files import remove_leftovers, write_whole
-from keras_oocore.core.locks import only_writer
+from keras_oocore.core.locks import write_lock
 from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.store.format import GUNZIPPED, RECORD, require_own_folder
 from keras_oocore.tables.csv.index import cannot_read, file_stamp
@@ -48,7 +48,7 @@ def gunzipped(path: str, cache: Path, number: int) -> str:
         return str(plain)
     if not (cache / RECORD).exists():
         require_own_folder(cache)
-    with only_writer(folder):
+    with write_lock(folder):
         if _is_of(stamp, plain):  # another process was quicker
             return str(plain)
         remove_leftovers(folder)
