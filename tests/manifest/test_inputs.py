@@ -96,7 +96,7 @@ def test_invalid_filenames_and_labels_raise(filenames, labels, words):
 
 def test_pickled_filenames_raise(tmp_path):
     np.save(tmp_path / "f.npy", np.array(["a", "b"], dtype=object), allow_pickle=True)
-    with pytest.raises(DataError, match=r"f\.npy' holds pickled Python objects"):
+    with pytest.raises(DataError, match=r"f\.npy' contains pickled Python objects"):
         Manifest.from_arrays(tmp_path / "f.npy")
 
 
