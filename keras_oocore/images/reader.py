@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 
+from keras_oocore.core import storage
 from keras_oocore.core.errors import OptionError, SampleError
 from keras_oocore.core.stopwatch import stage
 from keras_oocore.images.decode import PILLOW_MODES, decode
@@ -147,7 +148,7 @@ def read_bytes(path: str | os.PathLike) -> bytes:
         SampleError: If the file cannot be read or is empty.
     """
     try:
-        with open(path, "rb") as file:
+        with storage.open_file(path, buffered=False) as file:
             data = file.read()
     except FileNotFoundError as error:
         raise SampleError("file not found") from error

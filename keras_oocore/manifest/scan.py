@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.files import TEMPORARY_PREFIX
 from keras_oocore.core.locks import LOCK_NAME
@@ -70,21 +71,23 @@ def find_files(
     top = existing_directory(directory)
     class_names, skipped, other_extensions = as_class_names(class_names), Counter(), Counter()
     excluded = _relative_inside(top, exclude)
-    visited = {_identity(folder) for folder in (top, exclude) if folder is not None and os.path.isdir(folder)}
+    visited = {
+        storage.identity(folder) for folder in (top, exclude) if folder is not None and storage.is_directory(folder)
+    }
     classes = []
     folders: list[tuple[str, int, int, list[str]]] = []  # relative path, number of names, longest, blocks of names
     real, links = [""], []
     while real or links:
         folder = real.pop() if real else heapq.heappop(links)  # real folders first, so that links do not rename them
         if follow_links and folder:
-            identity = _identity(os.path.join(top, folder))
+            identity = storage.identity(os.path.join(top, folder))
             if identity in visited:
                 skipped["linked folder that was already searched"] += 1
                 continue
             visited.add(identity)
         names, subfolders, linked, ours = _list_folder(top, folder, extensions, skipped, other_extensions)
         if subfolders and not names:  # a folder of caches, one per subset
-            ours = ours or all((top / subfolder / LOCK_NAME).exists() for subfolder in subfolders)
+            ours = ours or all(storage.exists(top / subfolder / LOCK_NAME) for subfolder in subfolders)
         if ours and folder and folder not in (class_names or ()):  # copies of the images
             skipped["folder written by keras_oocore"] += 1
             continue
@@ -128,7 +131,7 @@ def _list_folder(top, folder, extensions, skipped, other_extensions):
     prefix = f"{folder}/" if folder else ""
     names, subfolders, linked, ours = [], [], [], False
     try:
-        with os.scandir(os.path.join(top, folder)) as entries:
+        with storage.scan(os.path.join(top, folder)) as entries:
             for entry in entries:
                 name = entry.name
                 lower = name.lower()
@@ -170,11 +173,6 @@ def _filenames(folders) -> np.ndarray:
     return filenames
 
 
-def _identity(path: str | os.PathLike) -> tuple[int, int]:
-    status = os.stat(path)
-    return status.st_dev, status.st_ino
-
-
 def _relative_inside(top: Path, path: str | os.PathLike | None) -> str | None:
     """`path` relative to `top`, with forward slashes, or `None` if it is not inside `top`."""
     if path is None:
@@ -190,12 +188,15 @@ def existing_directory(directory: str | os.PathLike) -> Path:
         DataError: If the directory does not exist or is a file.
     """
     path = Path(directory)
-    if path.is_dir():
+    if storage.is_directory(path):
         return path
-    if path.exists():
+    if storage.exists(path):
         unpack = " To unpack this zip file, call keras_oocore.unzip_folder." if zipfile.is_zipfile(path) else ""
         raise DataError(f"{os.fspath(directory)!r} is a file, but it should be a directory.{unpack}")
-    siblings = [sibling.name for sibling in path.absolute().parent.iterdir()] if path.absolute().parent.is_dir() else []
+    siblings, parent = [], path.absolute().parent
+    if storage.is_directory(parent):
+        with storage.scan(parent) as entries:
+            siblings = [entry.name for entry in entries]
     seen_from = "" if path.is_absolute() else f" The working directory is {os.getcwd()!r}."
     raise DataError(f"Directory {os.fspath(directory)!r} does not exist.{seen_from}{did_you_mean(path.name, siblings)}")
 

@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 
+from keras_oocore.core import storage
 from keras_oocore.core.sizes import format_bytes
 from keras_oocore.core.text import DisplayString
 
@@ -36,7 +37,7 @@ def summary(manifest, max_classes: int) -> DisplayString:
     for path in manifest.file_paths:
         formats[os.path.splitext(path)[1].lower() or "no extension"] += 1
         try:
-            sizes.append(os.stat(path).st_size)
+            sizes.append(storage.status(path).size_bytes)
         except OSError:
             missing.append(path)
     lines = [f"Manifest: {_headline(manifest)}"]

@@ -65,7 +65,7 @@ def zip_folder(
     destination = Path(destination)
     if destination.is_dir() or (os.path.lexists(destination) and not overwrite):
         raise DestinationError(
-            f"{os.fspath(destination)!r} exists and is not replaced. Move it away, choose another `destination`, or "
+            f"{os.fspath(destination)!r} already exists and is not overwritten. Move it away, choose another `destination`, or "
             "pass overwrite=True."
         )
     members = _members(folder, "", [os.path.realpath(folder)], os.path.realpath(destination))

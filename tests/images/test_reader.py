@@ -10,6 +10,7 @@ import pytest
 from image_files import COLOR_MODES, card, encoded, largest_difference, noise, rounded
 from PIL import Image
 
+from keras_oocore.core import storage
 from keras_oocore.core.errors import OptionError, SampleError
 from keras_oocore.images import decode as decode_module
 from keras_oocore.images import reader as reader_module
@@ -137,10 +138,10 @@ def test_unreadable_file_raises(decoder, tmp_path, monkeypatch):
     with pytest.raises(SampleError, match=r"directory|permission denied"):
         reader.read_into(str(tmp_path), out)
 
-    def refuse(*_):
+    def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(reader_module, "open", refuse, raising=False)
+    monkeypatch.setattr(storage, "open_file", refuse)
     with pytest.raises(SampleError, match=r"^permission denied$"):
         reader.read_into(str(tmp_path / "secret.png"), out)
 

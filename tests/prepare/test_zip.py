@@ -124,12 +124,12 @@ def test_old_times_and_zip64(tmp_path, photos, monkeypatch):
 
 def test_overwrite(tmp_path, photos):
     (tmp_path / "photos.zip").write_bytes(b"mine")
-    with pytest.raises(DestinationError, match=r"photos\.zip' exists and is not replaced.*overwrite=True"):
+    with pytest.raises(DestinationError, match=r"photos\.zip' already exists and is not overwritten.*overwrite=True"):
         zipped(photos)
     assert (tmp_path / "photos.zip").read_bytes() == b"mine"
     assert zipfile.is_zipfile(zipped(photos, overwrite=True))
     (tmp_path / "folder").mkdir()
-    with pytest.raises(DestinationError, match="exists and is not replaced"):
+    with pytest.raises(DestinationError, match="already exists and is not overwritten"):
         zipped(photos, tmp_path / "folder", overwrite=True)
 
 
@@ -262,11 +262,11 @@ def test_unzip_again_resumes_and_does_not_overwrite(tmp_path, photos):
     assert (there / TREE[1]).exists()
     assert (there / TREE[0]).stat().st_mtime_ns == before
     (there / TREE[0]).write_bytes(bytes(len(TREE[0]) * 100))
-    with pytest.raises(DestinationError, match=r"001\.png' exists and is kept"):
+    with pytest.raises(DestinationError, match=r"001\.png' already exists and is not overwritten"):
         unzipped(path, tmp_path / "there")
     assert (there / TREE[0]).read_bytes() == bytes(len(TREE[0]) * 100)
     (there / TREE[0]).write_bytes(b"shorter")
-    with pytest.raises(DestinationError, match="exists and is kept"):
+    with pytest.raises(DestinationError, match="already exists and is not overwritten"):
         unzipped(path, tmp_path / "there")
 
 

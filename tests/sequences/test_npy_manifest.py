@@ -249,7 +249,7 @@ def test_the_repr_of_files_and_rows(files):
         (np.zeros((0, 2)), dict(labels=None), DataError, "0 samples do not fill one batch of 32"),
         (np.zeros((3, 0)), dict(labels=None), DataError, r"Samples of shape \(0,\) hold nothing"),
         (np.array(3.0), dict(labels=None), DataError, "The rows of an array are wanted"),
-        ([], dict(labels=None), DataError, "at least one name"),
+        ([], dict(labels=None), DataError, "at least one filename"),
         (["a.npy"], dict(), OptionError, "Filenames want labels"),
         (["no.npy"], dict(labels=None), SampleError, r"Cannot read sample 0, .*no.npy.*: .*No such file"),
         ("no/such/place", dict(), DataError, "Directory 'no/such/place' does not exist"),
