@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +21,6 @@ from keras_oocore.manifest.inputs import (
     require_same_length,
 )
 from keras_oocore.manifest.table_input import read_table
-
-if TYPE_CHECKING:
-    import pandas
 
 IMAGE_EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
@@ -164,7 +161,7 @@ class Manifest:
     @classmethod
     def from_csv(
         cls,
-        data: "str | os.PathLike | pandas.DataFrame",
+        data: str | os.PathLike | Any,
         x_col: str = "filename",
         y_col: str | Sequence[str] | None = "class",
         directory: str | os.PathLike | None = None,
@@ -173,7 +170,8 @@ class Manifest:
         """Creates a manifest from a CSV file or a DataFrame with one row per sample.
 
         Args:
-            data: Path of a CSV file with a header, or a `DataFrame`.
+            data: Path of a CSV file with a header, separated by commas and encoded in UTF-8 (also compressed, such as
+                `train.csv.gz`), or a `DataFrame` of pandas or polars. An empty cell is a missing value.
             x_col: Name of the column that contains the filenames. They are read as strings: `007` stays `007`.
                 Defaults to `"filename"`.
             y_col: Name of the column that contains the classes (strings, or integers as class indices) or one
@@ -187,9 +185,9 @@ class Manifest:
             A `Manifest`.
 
         Raises:
-            DataError: If a column does not exist, a value is missing, or a value is not a number where a number is
-                required.
-            MissingExtraError: If pandas is not installed.
+            DataError: If the file cannot be read, a column does not exist, a row has too few or too many cells, a
+                value is missing, or a value is not a number where a number is required.
+            MissingExtraError: If `data` is a path and pyarrow is not installed.
 
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as directory:

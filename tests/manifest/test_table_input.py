@@ -1,12 +1,14 @@
 """`Manifest.from_csv`: filenames and labels from a CSV file or a DataFrame."""
 
+import gzip
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from keras_oocore.core.errors import DataError, MissingExtraError
+from keras_oocore.core.errors import DataError, MissingExtraError, OptionError
 from keras_oocore.manifest.manifest import Manifest
 
 
@@ -91,10 +93,14 @@ def test_absolute_filenames_are_used_as_they_are(tmp_path):
         (
             "Filename,class\na,b\n",
             {},
-            r"no column 'filename' \(x_col\)\. Did you mean 'Filename'\? Columns: 'Filename', 'class'",
+            r"no column 'filename' \(`x_col`\)\. Did you mean 'Filename'\? Columns: 'Filename', 'class'",
         ),
-        ("filename,label\na,b\n", {}, r"no column 'class' \(y_col\)"),
-        ("filename;class\na;b\n", {}, r"separated by ';': pass pandas.read_csv\(path, sep=';'\)"),
+        ("filename,label\na,b\n", {}, r"no column 'class' \(`y_col`\)"),
+        (
+            "filename;class\na;b\n",
+            {},
+            r"The delimiter seems to be ';': read the file with pandas, and pass the DataFrame",
+        ),
         (
             "filename,class\na,b\n,c\n",
             {},
@@ -104,11 +110,18 @@ def test_absolute_filenames_are_used_as_they_are(tmp_path):
         (
             "filename,x\na,1\nb,cat\n",
             {"y_col": ["x"]},
-            "Row 2 of .* holds 'cat' in column 'x', where a number is needed",
+            "Row 2 of .* contains 'cat' in column 'x', where a number is required",
         ),
+        ("filename,x\na,1_000\n", {"y_col": ["x"]}, "Row 1 of .* contains '1_000' in column 'x'"),
+        (
+            'filename,class\n\na,b\n\n"c\nd",e,f\n',
+            {},
+            r"Row 2 of .* should have 2 cells, as the header has\. Received: 3 cells",
+        ),
+        ("filename,class\na,b\nc\n", {}, r"Row 2 of .* should have 2 cells.* Received: 1 cell$"),
         ("filename,class\n", {}, "at least one filename"),
         ("", {}, "is not a CSV file with a header"),
-        ('filename,class\n"a,b\n', {}, "is not a CSV file with a header|no value"),
+        ('filename,class\n"a,b\n', {}, r"Row 1 of .* should have 2 cells"),
     ],
 )
 def test_invalid_table_raises(tmp_path, text, options, words):
@@ -119,12 +132,66 @@ def test_invalid_table_raises(tmp_path, text, options, words):
 def test_missing_file_and_other_encoding_raise(tmp_path):
     with pytest.raises(DataError, match=r"Cannot read '.*gone\.csv': No such file"):
         Manifest.from_csv(tmp_path / "gone.csv")
-    (tmp_path / "latin.csv").write_bytes("filename,class\nä.png,b\n".encode("latin-1"))
-    with pytest.raises(DataError, match="in UTF-8"):
-        Manifest.from_csv(tmp_path / "latin.csv")
+    with pytest.raises(DataError, match=r"Cannot read .*is a directory"):
+        Manifest.from_csv(tmp_path)
+    for text in ("filename,class\nä.png,b\n", "filename,klässe\na.png,b\n"):
+        (tmp_path / "latin.csv").write_bytes(text.encode("latin-1"))
+        with pytest.raises(DataError, match="in UTF-8"):
+            Manifest.from_csv(tmp_path / "latin.csv")
 
 
-def test_missing_pandas_raises(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(MissingExtraError, match=r'pip install "keras_oocore\[pandas\]"'):
+def test_compressed_file_and_byte_order_mark(tmp_path):
+    (tmp_path / "table.csv.gz").write_bytes(gzip.compress("\ufefffilename,class\r\na.png,dog\r\n".encode()))
+    built = Manifest.from_csv(tmp_path / "table.csv.gz")
+    assert built.filenames.tolist() == ["a.png"]
+    assert built.class_names == ["dog"]
+
+
+def test_quotes_and_other_columns(tmp_path):
+    text = 'filename,note,class\n"a, ""1"".png","two\nlines",dog\nb.png,\udcff,cat\n'
+    (tmp_path / "table.csv").write_bytes(text.encode(errors="surrogateescape"))  # the note is not valid UTF-8
+    built = Manifest.from_csv(tmp_path / "table.csv")
+    assert built.filenames.tolist() == ['a, "1".png', "b.png"]
+    assert built.labels.tolist() == [1, 0]
+
+
+def test_integers_longer_than_64_bits_are_strings(tmp_path):
+    path = csv(tmp_path, f"filename,class\na,{10**30}\nb,5\n")
+    assert Manifest.from_csv(path).class_names == [str(10**30), "5"]
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT])
+def test_missing_value_in_dataframe_raises(missing):
+    table = pd.DataFrame({"filename": ["a", "b"], "class": ["dog", missing]})
+    with pytest.raises(DataError, match=r"Row 2 of the DataFrame \(the header not counted\) has no value in .*'class'"):
+        Manifest.from_csv(table)
+    with pytest.raises(DataError, match=r"Row 2 of the DataFrame .* has no value"):
+        Manifest.from_csv(pd.DataFrame({"filename": ["a", "b"], "class": [0.5, float("nan")]}))
+
+
+class Frame:
+    """A DataFrame of another library."""
+
+    columns = ("filename", "class", "size")
+
+    def __getitem__(self, name):
+        column = {"filename": [7, 8], "class": ["dog", "cat"], "size": [1, 2.5]}[name]
+        return SimpleNamespace(to_numpy=lambda: np.array(column))
+
+
+def test_dataframe_of_any_library():
+    built = Manifest.from_csv(Frame())
+    assert built.filenames.tolist() == ["7", "8"]
+    assert built.labels.tolist() == [1, 0]
+    assert Manifest.from_csv(Frame(), y_col=["size"]).labels.tolist() == [[1], [2.5]]
+    with pytest.raises(DataError, match="the DataFrame has no column 'klass'"):
+        Manifest.from_csv(Frame(), y_col="klass")
+    with pytest.raises(OptionError, match=r"path of a CSV file or a DataFrame\. Received: list"):
+        Manifest.from_csv([["a.png", "dog"]])
+
+
+def test_missing_pyarrow_raises(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "keras_oocore\[csv\]"'):
         Manifest.from_csv("table.csv")
+    assert len(Manifest.from_csv(Frame())) == 2
