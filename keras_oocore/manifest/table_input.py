@@ -3,7 +3,7 @@
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -126,7 +126,10 @@ def _require_columns(header: Iterable, x_col: str, y_cols: list[str], name: str)
 
 def _require_values(values: np.ndarray, column: str, name: str) -> None:
     """Raise a `DataError` if a value is missing: `None`, NaN, NaT or `pandas.NA`."""
-    missing = np.array([_is_missing(value) for value in values]) if values.dtype == object else values != values
+    try:
+        missing = (values != values) | (np.equal(values, None) if values.dtype == object else False)
+    except TypeError:  # `pandas.NA` is neither true nor false
+        missing = np.array([_is_missing(value) for value in values])
     if np.any(missing):
         row = int(np.argmax(missing))
         raise DataError(f"Row {row + 1} of {name} (the header not counted) has no value in column {column!r}.")
@@ -135,7 +138,7 @@ def _require_values(values: np.ndarray, column: str, name: str) -> None:
 def _is_missing(value) -> bool:
     try:
         return value is None or bool(value != value)
-    except TypeError:  # `pandas.NA` is neither true nor false
+    except TypeError:
         return True
 
 
@@ -149,20 +152,17 @@ def _as_classes(values: np.ndarray, from_file: bool) -> np.ndarray:
     if values.dtype.kind == "f":
         return values.astype(np.float32)
     strings = values.astype(str)
-    if from_file and _all_match(strings, CANONICAL_INTEGER):
+    if from_file and _match(all, values, CANONICAL_INTEGER):
         with contextlib.suppress(OverflowError):  # numbers longer than 64 bits are names
             return strings.astype(np.int64)
-    elif from_file and _all_match(strings, DECIMAL) and not _any_match(strings, PADDED_INTEGER):
+    elif from_file and _match(all, values, DECIMAL) and not _match(any, values, PADDED_INTEGER):
         return strings.astype(np.float32)
     return strings
 
 
-def _all_match(strings: np.ndarray, pattern: str) -> bool:
-    return all(map(re.compile(pattern, re.ASCII).fullmatch, strings.tolist()))
-
-
-def _any_match(strings: np.ndarray, pattern: str) -> bool:
-    return any(map(re.compile(pattern, re.ASCII).fullmatch, strings.tolist()))
+def _match(all_or_any: Callable[[Iterable], bool], values: np.ndarray, pattern: str) -> bool:
+    """Whether all or any of the strings match a pattern. Stops at the first one that decides."""
+    return all_or_any(map(re.compile(pattern, re.ASCII).fullmatch, values.tolist()))
 
 
 def _as_numbers(values: np.ndarray, column: str, name: str) -> np.ndarray:
