@@ -1,6 +1,5 @@
 """Copies, links or moves the files of class folders into one folder, and resumes after an interrupted run."""
 
-import errno
 import hashlib
 import os
 import zipfile
@@ -9,11 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_oocore.core.errors import DataError, DestinationError, OptionError, SampleError
+from keras_oocore.core.errors import DataError, OptionError, SampleError
 from keras_oocore.core.files import (
     TEMPORARY_PREFIX,
-    publish,
-    read_chunks,
     remove_leftovers,
     require_disk,
     write_whole,
@@ -24,6 +21,7 @@ from keras_oocore.manifest.inputs import as_class_names, as_extensions
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
 from keras_oocore.manifest.scan import Found, find_files, require_files, warn_of_empty_classes
 from keras_oocore.prepare.flat_names import flat_names
+from keras_oocore.prepare.transfer import MODES, transfer
 
 BLOCK_BYTES = 4096  # files occupy multiples of this on disk
 
@@ -109,7 +107,7 @@ def flatten_images(
         with tqdm(total=len(here) + len(moved), initial=len(moved), unit="file", disable=not progress) as bar:
             for filename, name in _links_first(source, here, names, mode):
                 link = os.path.join(source_from_destination, filename)
-                _bring(os.path.join(source, filename), os.path.join(destination, name), mode, link)
+                transfer(os.path.join(source, filename), os.path.join(destination, name), mode, link)
                 bar.update()
     manifest = _as_manifest({**dict(zip(here, names)), **moved}, class_names, found, destination)
     if planned:
@@ -123,80 +121,6 @@ def _links_first(source: Path, filenames: list[str], names: list[str], mode: str
     """Pairs of filename and new name. `"move"` starts with links, because their targets are moved later."""
     pairs = [*zip(filenames, names)]
     return sorted(pairs, key=lambda pair: not os.path.islink(source / pair[0])) if mode == "move" else pairs
-
-
-def _bring(source: str, target: str, mode: str, link: str) -> None:
-    """Copy, link or move one file, completely or not at all, unless `target` already exists with the same content."""
-    if os.path.lexists(target):
-        if not _is_same(source, target, mode):
-            raise DestinationError(
-                f"{target!r} exists and is not {_LIKE[mode]} {source!r}. Neither file was changed. Move one of them "
-                "away, or choose another destination."
-            )
-        if mode == "move":  # an earlier run was killed between copying and removing
-            with open(target, "rb") as file:
-                os.fsync(file.fileno())
-            os.unlink(source)
-        return
-    try:
-        MODES[mode](source, target, link)
-    except DestinationError:
-        raise
-    except OSError as error:
-        raise DestinationError(
-            f"Cannot {mode} {source!r} to {target!r}: {error.strerror or error}. "
-            'Choose another destination or another mode, such as mode="copy".'
-        ) from error
-
-
-def _is_same(source: str, target: str, mode: str) -> bool:
-    linked = os.path.islink(target)
-    if not os.path.exists(target) or linked != (mode == "symlink"):
-        return False  # a copy must not be a link: its target may be the file to move
-    if os.path.samefile(source, target):
-        return True
-    return mode in ("copy", "move") and os.path.isfile(target) and _same_bytes(source, target)
-
-
-def _same_bytes(one: str, other: str) -> bool:
-    if os.path.getsize(one) != os.path.getsize(other):
-        return False
-    return all(a == b for a, b in zip(read_chunks(one), read_chunks(other), strict=True))
-
-
-def _copy(source: str, target: str, _, durable: bool = False) -> None:
-    try:
-        status = os.stat(source)
-    except OSError as error:
-        raise SampleError(f"Cannot read {source!r}: {error.strerror or error}.") from error
-    with write_whole(target, overwrite=False, durable=durable) as file:
-        for chunk in read_chunks(source):
-            file.write(chunk)
-        file.flush()
-        os.utime(file.name, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-def _hardlink(source: str, target: str, _) -> None:
-    os.link(os.path.realpath(source) if os.path.islink(source) else source, target)
-
-
-def _symlink(_, target: str, link: str) -> None:
-    os.symlink(os.path.normpath(link), target)
-
-
-def _move(source: str, target: str, link: str) -> None:
-    if not os.path.islink(source):
-        try:
-            return publish(source, target)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-    _copy(source, target, link, durable=True)
-    os.unlink(source)
-
-
-MODES = {"copy": _copy, "hardlink": _hardlink, "symlink": _symlink, "move": _move}
-_LIKE = {"copy": "a copy of", "hardlink": "a hard link to", "symlink": "a symbolic link to", "move": "a copy of"}
 
 
 def _scan(source, destination, extensions, class_names, follow_links, planned) -> Found:

@@ -65,8 +65,8 @@ def zip_folder(
     destination = Path(destination)
     if destination.is_dir() or (os.path.lexists(destination) and not overwrite):
         raise DestinationError(
-            f"{os.fspath(destination)!r} already exists and is not overwritten. Move it away, choose another `destination`, or "
-            "pass overwrite=True."
+            f"{os.fspath(destination)!r} already exists and is not overwritten. Move it away, choose "
+            "another `destination`, or pass overwrite=True."
         )
     members = _members(folder, "", [os.path.realpath(folder)], os.path.realpath(destination))
     if not members:

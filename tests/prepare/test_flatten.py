@@ -16,7 +16,7 @@ from trees import make_tree
 from keras_oocore.core import files
 from keras_oocore.core.errors import DataError, DestinationError, OptionError, SampleError
 from keras_oocore.manifest.manifest import Manifest
-from keras_oocore.prepare import flatten, flatten_images
+from keras_oocore.prepare import flatten, flatten_images, transfer
 
 MODES = ["copy", "hardlink", "symlink", "move"]
 
@@ -381,16 +381,16 @@ def test_move_between_disks_resumes_before_removing(tmp_path, photos, between_di
     ("mode", "step"), [("copy", 0), ("copy", 3), ("hardlink", 1), ("symlink", 1), ("move", 1), ("move", 3)]
 )
 def test_keyboard_interrupt_and_resume(tmp_path, photos, monkeypatch, mode, step):
-    real, brought = flatten.MODES[mode], []
+    real, transferred = transfer.MODES[mode], []
 
-    def bring(*arguments):
-        if len(brought) == step:
+    def interrupted(*arguments):
+        if len(transferred) == step:
             raise KeyboardInterrupt
-        brought.append(arguments)
+        transferred.append(arguments)
         real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setitem(flatten.MODES, mode, bring)
+        patch.setitem(transfer.MODES, mode, interrupted)
         with pytest.raises(KeyboardInterrupt):
             flattened(photos, tmp_path / "all", mode=mode)
     assert visible(tmp_path / "all") == FLAT[:step]
@@ -447,18 +447,18 @@ def test_sigkill_and_resume(tmp_path, mode):
     code = """if True:
         import sys, time
         from keras_oocore.core import files
-        from keras_oocore.prepare import flatten
+        from keras_oocore.prepare import flatten, transfer
         def slow(real):
             def run(*arguments):
                 result = real(*arguments)
                 time.sleep(0.005)
                 return result
             return run
-        def slow_chunks(path, real=flatten.read_chunks):
+        def slow_chunks(path, real=transfer.read_chunks):
             yield from real(path)
             time.sleep(0.005)  # while the temporary file exists
-        flatten.read_chunks = slow_chunks
-        flatten.MODES[sys.argv[3]] = slow(flatten.MODES[sys.argv[3]])
+        transfer.read_chunks = slow_chunks
+        transfer.MODES[sys.argv[3]] = slow(transfer.MODES[sys.argv[3]])
         flatten.flatten_images(sys.argv[1], sys.argv[2], sys.argv[3], progress=False)
     """
     destination = tmp_path / "all"
