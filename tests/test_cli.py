@@ -64,13 +64,15 @@ def test_missing_directory_is_one_line(tmp_path, capsys):
 
 
 def test_profile_of_a_cache_with_subsets_lists_its_stores(folder, tmp_path, capsys):
-    for sequence in ko.ImageFolderSequence(
-        folder, image_size=4, cache=tmp_path / "cache", validation_split=0.5, subset="both", seed=0
-    ):
-        sequence.close()
+    for subset in ("training", "validation"):
+        options = dict(image_size=4, cache=tmp_path / "cache", validation_split=0.5, seed=0)
+        with ko.ImageFolderSequence(folder, subset=subset, **options) as sequence:
+            sequence[0]
 
     assert cli.main(["profile", str(tmp_path / "cache")]) == 1
-    assert "holds a packed store of each subset; open one: " in capsys.readouterr().err
+    assert "packed store" in (error := capsys.readouterr().err)
+    for subset in ("training", "validation"):
+        assert str(tmp_path / "cache" / subset) in error
 
 
 def test_profile_of_a_packed_store(folder, tmp_path, capsys):
