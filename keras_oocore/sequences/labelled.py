@@ -141,7 +141,7 @@ class LabelledSequence(OutOfCoreSequence):
         x = x[:num_images]
         if self._format.channels_first:
             x = np.moveaxis(x, 1, -1)
-        return plots.image_grid(x, self._source.labels.texts(y, len(x)), path)
+        return plots.image_grid(x, self._source.labels.display_strings(y, len(x)), path)
 
     def split(
         self,

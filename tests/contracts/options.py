@@ -40,7 +40,7 @@ class OptionContract(NumberedSamples):
         assert y_of["categorical"].dtype == np.float32
         assert y_of["raw"].tolist() == [1, 1, 1, 2]
         assert make().labels.tolist() == LABELS
-        with pytest.raises(OptionError, match=r'`label_mode="binary"` wants exactly 2 classes. Received: 3 classes'):
+        with pytest.raises(OptionError, match=r'`label_mode="binary"` requires exactly 2 classes. Received: 3 classes'):
             make(label_mode="binary")
         with pytest.raises(OptionError, match=r"`label_mode` should be one of"):
             make(label_mode="sparse")
@@ -58,7 +58,7 @@ class OptionContract(NumberedSamples):
         assert y.dtype == np.float32
         assert y.tolist() == several[self.numbers(x)].tolist()
         with pytest.raises(
-            OptionError, match=r'"int"` wants one class a sample.*shape \(10, 3\).*Use label_mode="raw"'
+            OptionError, match=r'"int"` requires one class per sample.*shape \(10, 3\).*use label_mode="raw"'
         ):
             make(labels=several, label_mode="int")
 
@@ -71,9 +71,7 @@ class OptionContract(NumberedSamples):
 
     @pytest.mark.parametrize("labels", [LABELS[:-1], [*LABELS, 0]])
     def test_labels_of_another_length_are_an_error(self, make, labels):
-        with pytest.raises(
-            DataError, match=f"one filename and one label. Received: 10 filenames and {len(labels)} labels"
-        ):
+        with pytest.raises(DataError, match=f"one label per filename. Received: 10 filenames and {len(labels)} labels"):
             make(labels=labels)
 
     def test_class_weight_gives_each_sample_the_weight_of_its_class(self, make):
@@ -95,10 +93,10 @@ class OptionContract(NumberedSamples):
         [
             (
                 dict(class_weight="balanced", label_mode="raw"),
-                "`class_weight` wants class labels. .*Use `sample_weight`",
+                "`class_weight` requires class labels. .*Use `sample_weight`",
             ),
-            (dict(class_weight="balanced", label_mode=None), "`class_weight` wants class labels"),
-            (dict(class_weight={5: 1.0}), "`class_weight` has a class that does not exist: 5"),
+            (dict(class_weight="balanced", label_mode=None), "`class_weight` requires class labels"),
+            (dict(class_weight={5: 1.0}), "`class_weight` should map class indices .*Received: class 5"),
             (dict(class_weight="auto"), 'should be a dict or "balanced"'),
             (
                 dict(class_weight="balanced", sample_weight=[1] * 10),
@@ -115,8 +113,8 @@ class OptionContract(NumberedSamples):
             (dict(workers=-1), "`workers` should be a number of threads, 0 or more, or None. Received: workers=-1"),
             (dict(workers="all"), "`workers` should be a number of threads"),
             (dict(max_queue_size=0), "`max_queue_size` should be a positive integer. Received: max_queue_size=0"),
-            (dict(memory_limit="lots"), "`memory_limit` should be bytes, or text such as"),
-            (dict(memory_limit=0), "`memory_limit` should be bytes, or text such as"),
+            (dict(memory_limit="lots"), "`memory_limit` should be a number of bytes, or a string such as"),
+            (dict(memory_limit=0), "`memory_limit` should be a number of bytes, or a string such as"),
             (dict(on_error="ignore"), "`on_error` should be one of"),
             (dict(last_batch="pad"), "`last_batch` should be one of"),
             (dict(transform="flip"), "`transform` should be a function"),
