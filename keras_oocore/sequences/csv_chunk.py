@@ -21,14 +21,15 @@ from keras_oocore.manifest.splits import as_seed
 from keras_oocore.ordering.epoch_order import EpochOrder
 from keras_oocore.ordering.window_order import WindowOrder
 from keras_oocore.sequences.base import OutOfCoreSequence
-from keras_oocore.tables.csv.reader import give_memory_back
-from keras_oocore.tables.csv.scan import Dialect
+from keras_oocore.tables.cells import release_memory
+from keras_oocore.tables.csv.dialect import NULL_VALUES, Dialect
 from keras_oocore.tables.csv.table import CSVTable
-from keras_oocore.tables.csv.values import NULL_VALUES
 from keras_oocore.tables.features import FeatureSpec
-from keras_oocore.tables.rows import CSVRows, Part
+from keras_oocore.tables.rows import TableRows
 from keras_oocore.tables.statistics import summary
-from keras_oocore.tables.stored import converted, settle, statistics
+from keras_oocore.tables.statistics_cache import fit_features, load_statistics
+from keras_oocore.tables.stored import convert
+from keras_oocore.tables.subset import RowSubset
 
 TRAINING, VALIDATION = "training", "validation"  # folders of the cache
 FEWEST_AHEAD, MOST_AHEAD, AHEAD_BYTES = 10, 256, 4 * 2**20  # batches: as many as in Keras, more of small ones
@@ -153,9 +154,9 @@ class CSVChunkSequence(OutOfCoreSequence):
                 f"take {format_bytes(HELD_BATCHES * batch_bytes)}. Use a smaller batch_size, or "
                 f"memory_limit={3 * HELD_BATCHES * batch_bytes} or more."
             )
-        rows = CSVRows(table, recipe, None, threads, limit_bytes - batches_bytes)
-        if on_bad_row == "skip" and rows.num_left_out:
-            number = rows.num_left_out
+        rows = TableRows(table, recipe, None, threads, limit_bytes - batches_bytes)
+        if on_bad_row == "skip" and rows.num_skipped:
+            number = rows.num_skipped
             what = "1 row is" if number == 1 else f"{number:,} rows are"
             warnings.warn(f"{what} left out: on_bad_row='skip'.", stacklevel=2)
         self._serve(
@@ -170,7 +171,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         )
 
     def _serve(
-        self, rows: CSVRows, options: BatchOptions, cache: Path | None, overwrite_cache: bool, **loading
+        self, rows: TableRows, options: BatchOptions, cache: Path | None, overwrite_cache: bool, **loading
     ) -> None:
         super().__init__(
             samples=rows,
@@ -192,12 +193,12 @@ class CSVChunkSequence(OutOfCoreSequence):
         """Do what has to be done with all rows before the first batch: find means and codes, fill the cache."""
         if self._ready:
             return
-        with self._rows.settling:
+        with self._rows.setup_lock:
             if self._ready:  # another thread was quicker
                 return
-            stored = None if self._cache is None else converted(self._rows, self._cache, self._overwrite_cache)
+            stored = None if self._cache is None else convert(self._rows, self._cache, self._overwrite_cache)
             if stored is None:
-                settle(self._rows, self._cache)
+                fit_features(self._rows, self._cache)
             else:
                 options = self._maker.options
                 self._maker.samples = stored
@@ -239,19 +240,19 @@ class CSVChunkSequence(OutOfCoreSequence):
                 "`validation_split` should be a fraction between 0 and 1. "
                 f"Received: validation_split={validation_split!r}"
             )
-        if self._rows.part is not None or self._partition is not None:
+        if self._rows.subset is not None or self._partition is not None:
             raise OptionError("Only a Sequence of all rows can be split. Received: a part of them")
-        part = Part(validation_split, as_seed(seed), validation=False)
-        training = self._rows.taking(part, None, None)
+        part = RowSubset(validation_split, as_seed(seed), validation=False)
+        training = self._rows.subset_of(part, None, None)
         others = np.subtract(self._rows.sizes, training.sizes).tolist()
-        validation = self._rows.taking(dataclasses.replace(part, validation=True), training, others)
+        validation = self._rows.subset_of(dataclasses.replace(part, validation=True), training, others)
         options = self._maker.options
         return (
             self._of(training, options, TRAINING),
             self._of(validation, dataclasses.replace(options, shuffle=False), VALIDATION),
         )
 
-    def _of(self, rows: CSVRows, options: BatchOptions, folder: str) -> "CSVChunkSequence":
+    def _of(self, rows: TableRows, options: BatchOptions, folder: str) -> "CSVChunkSequence":
         """A Sequence of other rows of the same files."""
         sequence = object.__new__(CSVChunkSequence)
         cache = None if self._cache is None else self._cache / folder
@@ -292,8 +293,8 @@ class CSVChunkSequence(OutOfCoreSequence):
     def close(self) -> None:
         """End the loading threads and give memory back; reading again starts them again."""
         super().close()
-        self._rows.forget()
-        give_memory_back()
+        self._rows.close()
+        release_memory()
 
     def save_index(self) -> None:
         """Save beside each file where its rows lie, so that the next run need not look for them; a few kB a GB.
@@ -336,9 +337,9 @@ class CSVChunkSequence(OutOfCoreSequence):
     @property
     def class_names(self) -> list[str] | None:
         """The classes of a target of text, in the order of their indices; of several targets, the first one's."""
-        if not self._rows.recipe.targets:
+        if not self._rows.features.targets:
             return None
-        word = self._rows.recipe.words[self._rows.recipe.first_target]
+        word = self._rows.features.words[self._rows.features.first_target]
         return self.vocabulary(word.column.name) if word.is_code else None
 
     def vocabulary(self, column: str) -> list[str]:
@@ -349,11 +350,11 @@ class CSVChunkSequence(OutOfCoreSequence):
         Raises:
             OptionError: when the column is not one of text.
         """
-        texts = [word.column.name for word in self._rows.recipe.words if word.is_code]
+        texts = [word.column.name for word in self._rows.features.words if word.is_code]
         if column not in texts:
             raise OptionError(f"`column` should be one of text: {listed(dict.fromkeys(texts))}. Received: {column!r}")
-        settle(self._rows, self._cache)
-        return list(self._rows.recipe.vocabularies[column])
+        fit_features(self._rows, self._cache)
+        return list(self._rows.features.vocabularies[column])
 
     def normalization(self, name: str | None = None) -> keras.layers.Normalization:
         """A layer that brings each number of an input to mean 0 and variance 1, fitted to all rows in one pass.
@@ -366,18 +367,18 @@ class CSVChunkSequence(OutOfCoreSequence):
         Raises:
             OptionError: when there is no such input.
         """
-        recipe = self._rows.recipe
+        recipe = self._rows.features
         if name not in recipe.inputs:
             raise OptionError(f"`name` should be one of {list(recipe.inputs)}. Received: name={name!r}")
         first, end, _ = recipe.inputs[name]
-        found = statistics(self._rows.learns_from, self._rows, self._cache)
+        found = load_statistics(self._rows.statistics_from, self._rows, self._cache)
         numbers = [
             None if word.is_code or word.role == "missing" else found[word.column.name]
             for word in recipe.words[first:end]
         ]
         layer = keras.layers.Normalization(
             mean=np.array([0.0 if n is None else n.mean for n in numbers], np.float32),
-            variance=np.array([1.0 if n is None else n.deviation**2 for n in numbers], np.float32),
+            variance=np.array([1.0 if n is None else n.std**2 for n in numbers], np.float32),
         )
         layer.build((None, len(numbers)))  # in a first step of `fit` on JAX, tracers would leak (Keras 3.15.1)
         return layer
@@ -391,18 +392,18 @@ class CSVChunkSequence(OutOfCoreSequence):
             max_columns: that are shown.
         """
         rows = self._rows
-        left_out = f", {rows.num_left_out:,} left out" if rows.num_left_out else ""
+        left_out = f", {rows.num_skipped:,} left out" if rows.num_skipped else ""
         headline = f"{self.num_rows:,} rows{left_out}, {len(self.columns):,} columns, from {listed(rows.table.paths)}"
-        return summary(headline, statistics(rows, rows, self._cache).values(), max_columns)
+        return summary(headline, load_statistics(rows, rows, self._cache).values(), max_columns)
 
     def __repr__(self) -> str:
-        recipe, options, max_ahead = self._rows.recipe, self._maker.options, self._batches.max_ahead
+        recipe, options, max_ahead = self._rows.features, self._maker.options, self._batches.max_ahead
         inputs = [
             f"{name or 'x'} {np.dtype(dtype)} {(self.batch_size, end - first)}"
             for name, (first, end, dtype) in recipe.inputs.items()
         ]
         size_bytes = (max_ahead + HELD_BATCHES) * self._maker.batch_bytes
-        parsed_bytes = self._rows.most_bytes
+        parsed_bytes = self._rows.memory_bytes
         parsed = "" if self._ready and self._cache is not None else f", {format_bytes(parsed_bytes)} of parsed rows"
         rows = f"{self.num_rows:,} row{'s' * (self.num_rows != 1)}"
         batches = f"{len(self):,} batch{'es' * (len(self) != 1)}"

@@ -182,6 +182,8 @@ class FeatureSpec:
             y = y.view(np.int32)
         return x, y[:, 0] if self.one_target else y, rows[:, end] if self.has_weight else None
 
+    parts = unpack  # the name that `BatchMaker` uses until every source is a `Source`
+
     def holds_bits(self, i: int) -> bool:
         """Return whether word `i`, if it is a code, is stored as the bits of an `int32`, and not as a `float32`."""
         if i >= self.first_target:
@@ -262,9 +264,7 @@ class FeatureSpec:
         features = [word.column.name for word in self.words if word.role == "feature"]
         leaked = [name for name in features if name in self.targets]
         if leaked and set(features) != set(self.targets):
-            warnings.warn(
-                f"`features` contains the target, {listed(leaked)}: the model sees the answer.", stacklevel=4
-            )
+            warnings.warn(f"`features` contains the target, {listed(leaked)}: the model sees the answer.", stacklevel=4)
 
     def _warn_of_notes(self) -> None:
         """Warn of what is unusual about the cells of the columns."""

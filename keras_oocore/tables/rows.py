@@ -35,7 +35,20 @@ class RowSpec(NamedTuple):
     dtype: np.dtype
 
 
-class TableRows:
+class FormerNames:
+    """Names that `BatchMaker` uses until every source is a `Source`."""
+
+    shape, dtype = property(lambda self: self.spec.shape), property(lambda self: self.spec.dtype)
+    recipe = property(lambda self: self.features)
+
+    def which(self) -> dict:
+        return self.fingerprint()
+
+    def prepare(self, chunks) -> None:
+        self.prefetch(chunks)
+
+
+class TableRows(FormerNames):
     """The rows of a table, or of a subset of it, as samples.
 
     Args:

@@ -10,13 +10,13 @@ from keras_oocore.core.errors import BusyError, SampleError
 from keras_oocore.store.format import MISSING
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.store.writer import PackedStoreWriter, shared_writer
-from keras_oocore.tables.rows import TableRows
+from keras_oocore.tables.rows import FormerNames, TableRows
 from keras_oocore.tables.statistics_cache import fit_features, remove_statistics
 
 FIELD = "x"
 
 
-class StoredRows:
+class StoredRows(FormerNames):
     """Converted rows as samples, read in any order.
 
     Args:

@@ -14,7 +14,7 @@ from keras_oocore import cli
 from keras_oocore.core.errors import DestinationError, MissingExtraError
 from keras_oocore.demo import images as demo
 from keras_oocore.demo import table as demo_csv
-from keras_oocore.tables.csv import reader as csv
+from keras_oocore.tables import cells as csv
 
 
 def test_the_demo_prepares_trains_and_tells_where_everything_lies(tmp_path, capsys):

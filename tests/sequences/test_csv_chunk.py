@@ -34,7 +34,7 @@ from keras_oocore.sequences import csv_chunk
 from keras_oocore.sequences.csv_chunk import CSVChunkSequence
 from keras_oocore.tables.csv import reader as csv
 from keras_oocore.tables.csv import table as csv_table
-from keras_oocore.tables.rows import CSVRows
+from keras_oocore.tables.rows import TableRows
 
 NUM_ROWS = 118
 cached = pytest.mark.parametrize("cached", [False, True], ids=["files", "cache"])
@@ -322,9 +322,9 @@ def test_a_forked_process_reads_the_same_batches(make, cached):
 def test_closing_gives_threads_and_memory_back(make):
     with make(workers=2) as sequence:
         first = as_bytes(read_batches(sequence, (0, 1, 2)))
-        threads, memory = set(sequence._loader._threads), sequence._rows._memory
+        threads, memory = set(sequence._loader._threads), sequence._rows._chunk_cache
     assert not any(thread.is_alive() for thread in threads)
-    assert sequence._rows._memory is not memory
+    assert sequence._rows._chunk_cache is not memory
     assert as_bytes(read_batches(sequence, (0, 1, 2))) == first
     del sequence
     gc.collect()
@@ -378,7 +378,7 @@ def test_parts_go_to_folders_of_the_cache_and_the_whole_is_not_read(make, tmp_pa
     assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["training", "validation"]
     assert np.load(tmp_path / "cache/training/x.npy", mmap_mode="r").shape == (89, 2)
     monkeypatch.setattr(csv_table, "index_records", None)  # the training rows' store has where all rows lie
-    monkeypatch.setattr(CSVRows, "over_chunks", None)
+    monkeypatch.setattr(TableRows, "map_chunks", None)
     again = make(cached=True).split(0.25)
     assert as_bytes([again[1][0], again[0][0]]) == as_bytes([val[0], train[0]])
 
@@ -542,8 +542,8 @@ def test_partitions_of_a_part(make, cached):
 
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_without_a_cache_a_partition_parses_about_its_share(make, monkeypatch, shuffle):
-    parsed, rows = [], CSVRows.rows
-    monkeypatch.setattr(CSVRows, "rows", lambda self, chunk: parsed.append(chunk) or rows(self, chunk))
+    parsed, rows = [], TableRows.rows
+    monkeypatch.setattr(TableRows, "rows", lambda self, chunk: parsed.append(chunk) or rows(self, chunk))
     parts = make(shuffle=shuffle, batch_size=10, workers=0).partition(4)
     assert parsed == []  # to make them costs nothing
     parsed_by_part = []
@@ -595,11 +595,11 @@ def test_each_partition_is_resumed_and_takes_no_state_of_another(make, cached):
 
 
 def test_partitions_share_the_cache_which_is_filled_once(make, monkeypatch):
-    converted, convert = [], csv_chunk.converted
+    converted, convert = [], csv_chunk.convert
     monkeypatch.setattr(csv_chunk, "converted", lambda *arguments: converted.append(1) or convert(*arguments))
     parts = make(cached=True).partition(3)
     parsed = []
-    monkeypatch.setattr(CSVRows, "rows", lambda self, chunk: parsed.append(chunk))
+    monkeypatch.setattr(TableRows, "rows", lambda self, chunk: parsed.append(chunk))
     assert sorted(n for part in parts for n in flat(numbers(part))) == list(range(NUM_ROWS))
     assert (converted, parsed) == ([1], [])
     assert len({id(part._maker.samples) for part in parts}) == 1
@@ -748,8 +748,8 @@ def test_a_saved_index_is_used(make, monkeypatch):
 
 def test_a_second_run_reads_no_cell(make, monkeypatch):
     first = as_bytes(make(cached=True, features=["x", "city"]))
-    monkeypatch.setattr(CSVRows, "rows", None)
-    monkeypatch.setattr(CSVRows, "over_chunks", None)
+    monkeypatch.setattr(TableRows, "rows", None)
+    monkeypatch.setattr(TableRows, "map_chunks", None)
     assert as_bytes(make(cached=True, features=["x", "city"])) == first
 
 
@@ -764,12 +764,12 @@ def test_a_second_run_knows_the_statistics(make, monkeypatch):
     train, val = parts()
     list(train), list(val)
     found = said(train, val)
-    monkeypatch.setattr(CSVRows, "over_chunks", None)
+    monkeypatch.setattr(TableRows, "map_chunks", None)
     assert said(*parts()) == found
 
 
 def test_two_threads_that_want_the_first_batch_get_ready_once(make, monkeypatch):
-    ready, convert = [], csv_chunk.converted
+    ready, convert = [], csv_chunk.convert
     monkeypatch.setattr(csv_chunk, "converted", lambda *arguments: ready.append(1) or convert(*arguments))
     sequence = make(cached=True)
     with ThreadPoolExecutor(4) as threads:
@@ -800,7 +800,7 @@ def test_memory_limit_bounds_rows_and_batches(make):
         make(memory_limit=191)
     assert make(memory_limit=192)._loader.max_ahead == 0
     sequence = make(memory_limit=5000, chunk_bytes=100)
-    kept = sequence._rows._memory.memory.nbytes + 8 * len(sequence._rows._memory.memory)
+    kept = sequence._rows._chunk_cache.memory.nbytes + 8 * len(sequence._rows._chunk_cache.memory)
     assert kept + (sequence._loader.max_ahead + 2) * sequence._maker.batch_bytes <= 5000
     for value in (0, "much", True):
         with pytest.raises(OptionError, match="`memory_limit` should be bytes"):

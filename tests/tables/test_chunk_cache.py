@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_oocore.tables import chunk_cache as chunk_memory
-from keras_oocore.tables.chunk_cache import ChunkMemory
+from keras_oocore.tables.chunk_cache import ChunkCache
 
 ROWS = 5
 
@@ -35,7 +35,7 @@ class Source:
 
 
 def memory_of(source, num_slots, sizes=(ROWS,) * 20):
-    return ChunkMemory(source, sizes, num_slots, (1,), np.dtype(np.float32))
+    return ChunkCache(source, sizes, num_slots, (1,), np.dtype(np.float32))
 
 
 def read(memory, *chunks):
@@ -194,7 +194,7 @@ def test_chunks_of_fewer_rows_and_of_none():
 
 
 def test_slots_that_nobody_writes_take_no_memory():
-    memory = ChunkMemory(Source(), [ROWS] * 9 + [100_000_000], 10, (1,), np.dtype(np.float32))  # 4 GB
+    memory = ChunkCache(Source(), [ROWS] * 9 + [100_000_000], 10, (1,), np.dtype(np.float32))  # 4 GB
     read(memory, 5)
 
 

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 from keras_oocore.core.errors import DataError, OptionError
-from keras_oocore.tables.csv.scan import Dialect
+from keras_oocore.tables.csv.dialect import Dialect
 from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.features import FeatureSpec
-from keras_oocore.tables.rows import CSVRows
-from keras_oocore.tables.stored import settle
+from keras_oocore.tables.rows import TableRows
 
 HOUSES = """sqft,city,grade,price,weight,sold
 1000,Rome,a,1,0.5,yes
@@ -24,7 +23,7 @@ HOUSES = """sqft,city,grade,price,weight,sold
 
 @pytest.fixture
 def make(tmp_path):
-    """The rows of a table, settled, and their recipe."""
+    """The rows of a table, settled, and their features."""
 
     def make(content=HOUSES, dtypes=None, on_bad_row="error", **options):
         path = tmp_path / "houses.csv"
@@ -33,9 +32,9 @@ def make(tmp_path):
         chosen = dict(
             target="price", features=None, sample_weight=None, categorical=(), missing="error", indicator=False
         )
-        recipe = FeatureSpec(table, **{**chosen, **options})
-        rows = CSVRows(table, recipe, None, num_threads=2, limit_bytes=2**20)
-        settle(rows, None)
+        features = FeatureSpec(table, **{**chosen, **options})
+        rows = TableRows(table, features, None, num_threads=2, limit_bytes=2**20)
+        fit_features(rows, None)
         return rows
 
     return make
@@ -49,7 +48,7 @@ def parts(rows):
 
     out = np.empty((len(rows), *rows.shape), rows.dtype)
     rows.read(np.arange(len(rows)), out)
-    x, y, weight = rows.recipe.parts(out)
+    x, y, weight = rows.features.parts(out)
     return as_list(x), as_list(y), None if weight is None else as_list(weight)
 
 
@@ -81,10 +80,10 @@ def test_codes_are_0_for_missing_1_for_unknown_and_then_by_frequency_and_the_alp
     rows = make(features=["city"])
     x, _, _ = parts(rows)
     assert x == [[2], [4], [2], [0], [3]]  # Rome twice; Bonn before Oslo
-    assert rows.recipe.vocabularies == {"city": ["Rome", "Bonn", "Oslo"]}
-    assert rows.recipe.parts(np.zeros((1, 2), np.float32))[0].dtype == np.int32
+    assert rows.features.vocabularies == {"city": ["Rome", "Bonn", "Oslo"]}
+    assert rows.features.parts(np.zeros((1, 2), np.float32))[0].dtype == np.int32
     rows.reset_after_fork()
-    rows.recipe.settle({}, {"city": ["Oslo"]})
+    rows.features.fit_features({}, {"city": ["Oslo"]})
     assert parts(rows)[0] == [[1], [2], [1], [0], [1]]
 
 
@@ -99,7 +98,7 @@ def test_a_dictionary_of_inputs(make):
     assert x["dense"] == [[0.5, 1000], [1.5, 2000], [1, -1], [2, 1500], [2, 1500]]
     assert x["city"] == [[2], [4], [2], [0], [3]]
     assert x["both"] == [[3], [2], [0], [2], [2]]
-    out = rows.recipe.parts(np.zeros((1, *rows.shape), np.float32))[0]
+    out = rows.features.parts(np.zeros((1, *rows.shape), np.float32))[0]
     assert [part.dtype for part in out.values()] == [np.float32, np.int32, np.int32]
 
 
@@ -113,10 +112,10 @@ def test_a_target_of_text_is_the_index_of_a_class(make):
     rows = make(target="grade", features=["weight"], missing="drop")
     _, y, _ = parts(rows)
     assert y == [0, 1, 1, 1]
-    assert rows.recipe.vocabularies == {"grade": ["a", "b"]}
-    assert rows.recipe.parts(np.zeros((1, 2), np.float32))[1].dtype == np.int32
+    assert rows.features.vocabularies == {"grade": ["a", "b"]}
+    assert rows.features.parts(np.zeros((1, 2), np.float32))[1].dtype == np.int32
     rows.reset_after_fork()
-    rows.recipe.settle({}, {"grade": ["a"]})
+    rows.features.fit_features({}, {"grade": ["a"]})
     with pytest.raises(DataError) as caught:
         parts(rows)
     assert str(caught.value).endswith(

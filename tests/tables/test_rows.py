@@ -12,11 +12,11 @@ import pytest
 
 from keras_oocore.core.errors import DataError
 from keras_oocore.tables.csv import table as csv_table
-from keras_oocore.tables.csv.scan import Dialect
+from keras_oocore.tables.csv.dialect import Dialect
 from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.features import FeatureSpec
-from keras_oocore.tables.rows import CSVRows, Part
-from keras_oocore.tables.stored import settle
+from keras_oocore.tables.rows import TableRows
+from keras_oocore.tables.subset import RowSubset
 
 NUM_ROWS = 200
 
@@ -34,8 +34,8 @@ def make(tmp_path, monkeypatch):
         of_table = {name: options.pop(name) for name in ("on_bad_row", "dtypes") if name in options}
         table = CSVTable(str(path), Dialect(), **of_table)
         chosen = dict(target="b", features=None, sample_weight=None, categorical=(), missing="error", indicator=False)
-        recipe = FeatureSpec(table, **{**chosen, **options})
-        return CSVRows(table, recipe, part, num_threads, limit_bytes)
+        features = FeatureSpec(table, **{**chosen, **options})
+        return TableRows(table, features, part, num_threads, limit_bytes)
 
     return make
 
@@ -56,7 +56,7 @@ def test_any_row_in_any_order(make, chunk_bytes, limit_bytes):
     assert len(rows) == NUM_ROWS
     assert read(rows, samples) == samples.tolist()
     assert [value for sample in samples[:20] for value in read(rows, [sample])] == samples[:20].tolist()
-    assert rows._memory.memory.nbytes <= max(limit_bytes, 2 * max(rows.sizes) * 8)
+    assert rows._chunk_cache.memory.nbytes <= max(limit_bytes, 2 * max(rows.sizes) * 8)
 
 
 def test_names_are_file_row_and_line(make):
@@ -68,7 +68,7 @@ def test_names_are_file_row_and_line(make):
 
 @pytest.mark.parametrize("split", [0.1, 0.5, 0.123, 0.995])
 def test_two_parts_are_the_whole(make, split):
-    training, validation = (make(chunk_bytes=50, part=Part(split, 3, validation)) for validation in (False, True))
+    training, validation = (make(chunk_bytes=50, part=RowSubset(split, 3, validation)) for validation in (False, True))
     first, second = (read(rows, np.arange(len(rows))) for rows in (training, validation))
 
     assert sorted(first + second) == list(range(NUM_ROWS))
@@ -78,17 +78,17 @@ def test_two_parts_are_the_whole(make, split):
 
 
 def test_a_part_is_drawn_by_its_seed_and_spread_over_the_file(make):
-    drawn = [make(part=Part(0.25, seed, True)) for seed in (1, 2, 1)]
+    drawn = [make(part=RowSubset(0.25, seed, True)) for seed in (1, 2, 1)]
     first, second, again = (read(rows, np.arange(len(rows))) for rows in drawn)
     assert first == again != second
     assert all(10 <= sum(k <= value < k + 50 for value in first) <= 15 for k in range(0, 200, 50))
-    mask = Part(0.25, 1, True).mask(3, 100, 200)
-    assert mask.sum() == Part(0.25, 1, True).num_rows(100, 200) == 25
-    assert (mask == ~Part(0.25, 1, False).mask(3, 100, 200)).all()
+    mask = RowSubset(0.25, 1, True).mask(3, 100, 200)
+    assert mask.sum() == RowSubset(0.25, 1, True).num_rows(100, 200) == 25
+    assert (mask == ~RowSubset(0.25, 1, False).mask(3, 100, 200)).all()
 
 
 def test_a_seed_has_no_neighbours():
-    masks = [Part(0.5, seed, True).mask(chunk, 0, 64).tobytes() for seed in range(5) for chunk in range(5)]
+    masks = [RowSubset(0.5, seed, True).mask(chunk, 0, 64).tobytes() for seed in range(5) for chunk in range(5)]
     assert len(set(masks)) == 25
 
 
@@ -98,10 +98,10 @@ def test_rows_that_are_left_out_do_not_count(make):
         rows = make(content, chunk_bytes, on_bad_row="skip", dtypes={"a": "float32"})
         expected = [i for i in range(100) if i % 7]
         assert read(rows, np.arange(len(rows))) == expected
-        assert rows.num_left_out == 15 + 20
+        assert rows.num_skipped == 15 + 20
     rows = make("a,b\n" + "".join(f"{i if i % 3 else ''},{i}\n" for i in range(99)), missing="drop")
     assert read(rows, np.arange(len(rows))) == [i for i in range(99) if i % 3]
-    assert rows.num_left_out == 33
+    assert rows.num_skipped == 33
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_rows_that_are_left_out_do_not_count(make):
         ("a,b\n", dict(), "There are no rows in '.*houses.csv'"),
         ("a,b\n,1\n,2\n", dict(missing="drop"), "None of the 2 rows in '.*' is left with missing='drop'"),
         ("a,b\n1\n2\n", dict(on_bad_row="skip"), "None of the 2 rows in '.*' is left with on_bad_row='skip'"),
-        ("a,b\n1,2\n", dict(part=Part(0.2, 0, True)), "validation_split=0.2 of 1 rows leaves none for validation"),
+        ("a,b\n1,2\n", dict(part=RowSubset(0.2, 0, True)), "validation_split=0.2 of 1 rows leaves none for validation"),
     ],
 )
 def test_no_rows_at_all(make, content, options, message):
@@ -124,29 +124,29 @@ def test_statistics_are_the_same_bits_for_any_threads_and_near_for_any_chunks(ma
     assert len({(one.mean, one.squares, one.distinct) for one in found}) == 1
     whole = make(content, 100_000).statistics()["a"]
     assert found[0].mean == pytest.approx(whole.mean, rel=1e-12)
-    assert found[0].deviation == pytest.approx(whole.deviation, rel=1e-12)
+    assert found[0].std == pytest.approx(whole.std, rel=1e-12)
 
 
 def test_statistics_are_of_the_rows_that_count_and_found_once(make, monkeypatch):
-    rows = make(part=Part(0.5, 0, False))
+    rows = make(part=RowSubset(0.5, 0, False))
     values = read(rows, np.arange(len(rows)))
     assert rows.statistics()["a"].mean == pytest.approx(np.mean(values))
-    monkeypatch.setattr(CSVRows, "_cells", None)
+    monkeypatch.setattr(TableRows, "_cells", None)
     assert rows.statistics()["a"].count == len(values)
 
 
 def test_the_order_mixes_as_much_as_memory_holds(make):
     rows = make(chunk_bytes=40)
-    assert rows.order(True, 0).window_chunks == 64 or rows.order(True, 0).window_chunks * 2 <= rows.kept_chunks
+    assert rows.order(True, 0).window_chunks == 64 or rows.order(True, 0).window_chunks * 2 <= rows.max_chunks
     small = make(chunk_bytes=40, limit_bytes=1)
-    assert (small.kept_chunks, small.order(True, 0).window_chunks) == (2, 1)
+    assert (small.max_chunks, small.order(True, 0).window_chunks) == (2, 1)
 
 
 def test_a_pass_in_windows_parses_each_chunk_once(make):
     rows = make(chunk_bytes=40, limit_bytes=6 * 16 * 8)
     assert rows.order(True, 0).window_chunks < len(rows.sizes) / 2
-    parsed, parse = [], rows._memory.parse
-    rows._memory.parse = lambda chunk: parsed.append(chunk) or parse(chunk)
+    parsed, parse = [], rows._chunk_cache.parse
+    rows._chunk_cache.parse = lambda chunk: parsed.append(chunk) or parse(chunk)
     order = rows.order(True, 5)
     for start in range(0, NUM_ROWS, 10):
         read(rows, order.samples(0, start, start + 10))
@@ -155,8 +155,8 @@ def test_a_pass_in_windows_parses_each_chunk_once(make):
 
 def test_threads_share_the_parsing(make):
     rows = make(chunk_bytes=30)
-    parsed, parse = [], rows._memory.parse
-    rows._memory.parse = lambda chunk: parsed.append(chunk) or parse(chunk)
+    parsed, parse = [], rows._chunk_cache.parse
+    rows._chunk_cache.parse = lambda chunk: parsed.append(chunk) or parse(chunk)
     orders = [np.random.default_rng(seed).permutation(NUM_ROWS) for seed in range(8)]
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(lambda order: read(rows, order), orders)) == [order.tolist() for order in orders]
@@ -167,27 +167,27 @@ def test_copies_have_a_memory_of_their_own(make):
     rows = make()
     read(rows, [5])
     for copied in (pickle.loads(pickle.dumps(rows)), copy.deepcopy(rows)):
-        assert copied._memory is not rows._memory
-        assert copied.learns_from is copied
+        assert copied._chunk_cache is not rows._chunk_cache
+        assert copied.statistics_from is copied
         assert read(copied, [7, 3]) == [7, 3]
-    memory = rows._memory
+    memory = rows._chunk_cache
     rows.reset_after_fork()
-    assert rows._memory is not memory
+    assert rows._chunk_cache is not memory
     assert read(rows, [9]) == [9]
 
 
 def test_a_part_learns_from_another(make):
     content = "a,b\n" + "".join(f"{i if i % 10 else ''},{i}\n" for i in range(100))
     whole = make(content, missing="mean")
-    training = whole.taking(Part(0.3, 1, False), None, None)
+    training = whole.subset_of(RowSubset(0.3, 1, False), None, None)
     others = np.subtract(whole.sizes, training.sizes)
-    validation = whole.taking(Part(0.3, 1, True), training, others)
-    assert validation.sizes == make(content, missing="mean", part=Part(0.3, 1, True)).sizes
-    settle(validation, None)
+    validation = whole.subset_of(RowSubset(0.3, 1, True), training, others)
+    assert validation.sizes == make(content, missing="mean", part=RowSubset(0.3, 1, True)).sizes
+    fit_features(validation, None)
     mean = np.mean([i for i in read_b(training) if i % 10])
-    assert training.recipe is validation.recipe is not whole.recipe
-    assert training.recipe.means["a"] == pytest.approx(mean)
-    assert whole.recipe.means == {}
+    assert training.features is validation.features is not whole.features
+    assert training.features.means["a"] == pytest.approx(mean)
+    assert whole.features.means == {}
     gaps = [value for value, b in zip(read(validation, np.arange(30)), read_b(validation)) if b % 10 == 0]
     assert gaps == [np.float32(mean)] * len(gaps) != []
 
@@ -201,7 +201,7 @@ def read_b(rows):
 
 def test_over_chunks_ends_promptly_when_its_user_stops(make):
     rows, begun = make(chunk_bytes=4), []
-    for number in rows.over_chunks(lambda chunk: begun.append(chunk) or chunk, "counting"):
+    for number in rows.map_chunks(lambda chunk: begun.append(chunk) or chunk, "counting"):
         if number == 3:
             break
     threading.Event().wait(0.05)
@@ -226,7 +226,7 @@ def test_a_child_that_is_forked_while_a_thread_parses_reads_too(make):
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(target=read_into, args=(sender, rows), daemon=True)
-    with rows._memory._lock:  # which no thread of the child will ever let go
+    with rows._chunk_cache._lock:  # which no thread of the child will ever let go
         child.start()
     sender.close()
     try:

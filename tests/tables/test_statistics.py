@@ -33,16 +33,16 @@ def test_parts_joined_are_the_whole(parts):
     assert found.distinct == len(set(values))
     if values:
         assert found.mean == pytest.approx(np.mean(values), rel=1e-9, abs=1e-6)
-        assert found.deviation == pytest.approx(np.std(values), rel=1e-6, abs=1e-6)
+        assert found.std == pytest.approx(np.std(values), rel=1e-6, abs=1e-6)
         assert (found.smallest, found.largest) == (min(values), max(values))
     else:
-        assert math.isnan(found.deviation)
+        assert math.isnan(found.std)
 
 
 def test_a_deviation_far_from_zero_is_exact():
     values = 1e9 + np.random.default_rng(0).normal(size=10_000)
     found = joined(NUMBER, np.split(values, 10))
-    assert found.deviation == pytest.approx(np.std(values - 1e9), rel=1e-6)
+    assert found.std == pytest.approx(np.std(values - 1e9), rel=1e-6)
 
 
 def test_texts_by_frequency_and_then_by_the_alphabet():

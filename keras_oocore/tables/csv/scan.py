@@ -1,7 +1,7 @@
 """The scan of a CSV file: one pass that counts rows and lines, cuts chunks and finds bad rows.
 
-A physical line ends with `\\n`, `\\r\\n` or a bare `\\r`, also inside quotes. Python's `csv.reader` counts `line_num` in
-the same way for a file opened with `newline=""`. NUL is treated like any other byte. The module knows nothing about
+A physical line ends with `\\n`, `\\r\\n` or a bare `\\r`, also inside quotes. Python's `csv.reader` counts `line_num`
+in the same way for a file opened with `newline=""`. NUL is treated like any other byte. The module knows nothing about
 columns, types or parsers.
 """
 

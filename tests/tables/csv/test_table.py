@@ -5,13 +5,40 @@ import pickle
 
 import numpy as np
 import pytest
+from csv_outcomes import (
+    ONE_ROW,
+    TEXT,
+    TWO_ROWS,
+    Fails,
+    Rows,
+    outcomes,
+    write,
+)
 
 from keras_oocore.core.errors import DataError, DestinationError, MissingExtraError, OptionError
 from keras_oocore.tables.csv import reader as csv
 from keras_oocore.tables.csv import table as csv_table
+from keras_oocore.tables.csv.dialect import Dialect
 from keras_oocore.tables.csv.reader import Column
-from keras_oocore.tables.csv.scan import Dialect
 from keras_oocore.tables.csv.table import INDEX_SUFFIX, CSVTable
+
+
+@outcomes(
+    ("a record longer than a chunk", f'x,y\na,1\n"{"b," * 999}\n",2\nc,3\n', TEXT,
+     Rows(["a", "b," * 999 + "\n", "c"], [1, 2, 3])),
+    ("a cell of more than 128 KiB", f"x,y\n{'a' * 2**18},2\n", TEXT, Rows(["a" * 2**18], [2])),
+    ("a cell of more than 128 KiB in a first row without a header", f"{'a' * 2**18},2\n",
+          dict(header=False, column_names=["x", "y"], **TEXT), Rows(["a" * 2**18], [2])),
+    ("one column", "y\n1\n\n2\n", dict(features=["y"]), Rows([1, 2], [1, 2])),
+    ("one column without features", "y\n1\n", {},
+     Fails("`features` should name at least one column for each input. Received: none", OptionError)),
+    ("features as a string", "xx,x,y\n1,9,2\n", dict(features="xx"), ONE_ROW),
+    ("a target among the features", "x,y\n1,b\n2,a\n", dict(features=["y"]), Rows(["b", "a"], ["b", "a"])),
+    ("batches of one row", "x,y\n1,2\n3,4\n", dict(batch_size=1), TWO_ROWS),
+    ("fewer rows than a batch", "x,y\n1,2\n3,4\n", dict(batch_size=1000), TWO_ROWS),
+)  # fmt: skip
+def test_outcome(check, content, options, outcome):
+    check(content, options, outcome)
 
 
 @pytest.fixture
