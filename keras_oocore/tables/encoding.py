@@ -1,11 +1,11 @@
 """Cells as rows of numbers: codes for strings, and replacements for missing cells, as a `FeatureSpec` describes."""
 
-import warnings
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from keras_oocore.core.errors import DataError
+from keras_oocore.core.warn import warn_user
 from keras_oocore.tables.cells import Cells, Column, as_codes, is_missing, rounded_by_float32
 from keras_oocore.tables.features import FeatureSpec, Word, warn_of_loss
 
@@ -102,13 +102,12 @@ def _warn_of_rounding(features: FeatureSpec, column: Column, values: np.ndarray)
     if column.kind == "date":
         step = int(np.spacing(np.float32(abs(rounded))))
         what, exact = ("times of day", " Days stay exact.") if step <= DAY_STEP else ("dates", "")
-        warnings.warn(
+        warn_user(
             f"Column {column.name!r} has {what}, which float32 rounds: seconds since 1970 come in steps of "
-            f"{step}.{exact}",
-            stacklevel=2,
+            f"{step}.{exact}"
         )
     else:
-        warn_of_loss(column.name, f"integers beyond 2^24, which float32 rounds, such as {rounded:.0f}", stacklevel=5)
+        warn_of_loss(column.name, f"integers beyond 2^24, which float32 rounds, such as {rounded:.0f}")
 
 
 def _require_present(

@@ -7,13 +7,13 @@ all columns, and `unpack` returns views.
 import copy
 import dataclasses
 import numbers
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import listed
+from keras_oocore.core.warn import warn_user
 from keras_oocore.tables.cells import LARGEST_FLOAT32, Column
 from keras_oocore.tables.format import TableFormat
 from keras_oocore.tables.statistics import ColumnStatistics
@@ -182,8 +182,6 @@ class FeatureSpec:
             y = y.view(np.int32)
         return x, y[:, 0] if self.one_target else y, rows[:, end] if self.has_weight else None
 
-    parts = unpack  # the name that `BatchMaker` uses until every source is a `Source`
-
     def holds_bits(self, i: int) -> bool:
         """Return whether word `i`, if it is a code, is stored as the bits of an `int32`, and not as a `float32`."""
         if i >= self.first_target:
@@ -264,18 +262,18 @@ class FeatureSpec:
         features = [word.column.name for word in self.words if word.role == "feature"]
         leaked = [name for name in features if name in self.targets]
         if leaked and set(features) != set(self.targets):
-            warnings.warn(f"`features` contains the target, {listed(leaked)}: the model sees the answer.", stacklevel=4)
+            warn_user(f"`features` contains the target, {listed(leaked)}: the model sees the answer.")
 
     def _warn_of_notes(self) -> None:
         """Warn of what is unusual about the cells of the columns."""
         for column in self.columns:
             for note in self._table.notes.get(column.name, ()):
                 if column.kind == "float32":
-                    warn_of_loss(column.name, note, stacklevel=5)
+                    warn_of_loss(column.name, note)
                     if "2^24" in note:
                         self.rounded.add(column.name)
                 elif column.name not in self._kinds:
-                    warnings.warn(f"Column {column.name!r} is {note}, or categorical=[{column.name!r}].", stacklevel=4)
+                    warn_user(f"Column {column.name!r} is {note}, or categorical=[{column.name!r}].")
 
 
 def sorted_classes(texts: Sequence[str]) -> list[str]:
@@ -290,11 +288,9 @@ def sorted_classes(texts: Sequence[str]) -> list[str]:
         return sorted(texts)
 
 
-def warn_of_loss(name: str, loss: str, stacklevel: int) -> None:
+def warn_of_loss(name: str, loss: str) -> None:
     """Warn that a column loses information as `float32`."""
-    warnings.warn(
-        f"Column {name!r} has {loss}. If they are names and not amounts: categorical=[{name!r}]", stacklevel=stacklevel
-    )
+    warn_user(f"Column {name!r} has {loss}. If they are names and not amounts: categorical=[{name!r}]")
 
 
 def _as_names(names: str | Sequence[str], argument: str) -> list[str]:

@@ -2,11 +2,9 @@
 
 import collections
 import itertools
-import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +14,7 @@ from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.core.stopwatch import stage
 from keras_oocore.core.text import listed
 from keras_oocore.ordering.window_order import WindowOrder
+from keras_oocore.sources.base import RowSpec, Source
 from keras_oocore.tables.cells import Cells
 from keras_oocore.tables.chunk_cache import ChunkCache
 from keras_oocore.tables.encoding import complete_rows, encode
@@ -28,27 +27,7 @@ MOST_WINDOW_CHUNKS = 64  # parsed before the first batch of an epoch, which take
 ORDER_BYTES = 8  # per row of a window, for its number
 
 
-class RowSpec(NamedTuple):
-    """Shape and dtype of a row."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype
-
-
-class FormerNames:
-    """Names that `BatchMaker` uses until every source is a `Source`."""
-
-    shape, dtype = property(lambda self: self.spec.shape), property(lambda self: self.spec.dtype)
-    recipe = property(lambda self: self.features)
-
-    def which(self) -> dict:
-        return self.fingerprint()
-
-    def prepare(self, chunks) -> None:
-        self.prefetch(chunks)
-
-
-class TableRows(FormerNames):
+class TableRows(Source):
     """The rows of a table, or of a subset of it, as samples.
 
     Args:
@@ -65,15 +44,12 @@ class TableRows(FormerNames):
         sizes: Number of used rows per chunk.
         starts: `int64` of shape `(num_chunks + 1,)`. Number of used rows before each chunk, and in total.
         max_chunks: Number of chunks that fit into `limit_bytes`.
-        setup_lock: Lock for the thread that does what must precede the first batch.
 
     Raises:
         DataError: If no row is used; or if the rows must be read to count them, and one of them cannot be read.
     """
 
-    cached = False
     groups_batches = True
-    rows_per_task = 2**30  # a whole batch: its rows come from many chunks
 
     def __init__(
         self,
@@ -132,7 +108,7 @@ class TableRows(FormerNames):
         """Return `(x, y, sample_weight)` as views of rows. See `FeatureSpec.unpack`."""
         return self.features.unpack(rows)
 
-    def order(self, shuffle: bool, seed: int, batch_size: int | None = None) -> WindowOrder:
+    def order(self, shuffle: bool, seed: int, batch_size: int) -> WindowOrder:
         """Return the order of the samples: a new one every epoch, or the order of the files.
 
         Half of the chunks that fit into memory are mixed. The other half is for the next chunks.
@@ -243,8 +219,7 @@ class TableRows(FormerNames):
                     future.cancel()
 
     def reset_after_fork(self) -> None:
-        """Create new locks and an empty chunk cache, for new rows, a copy, or a forked child process."""
-        self.setup_lock = threading.RLock()
+        """Create an empty chunk cache, for new rows, a copy, or a forked child process."""
         self.close()
 
     @property
@@ -294,7 +269,7 @@ class TableRows(FormerNames):
         return f"None of the {num_rows:,} rows in {paths} is left with {why}."
 
     def __getstate__(self):
-        return {name: value for name, value in vars(self).items() if name not in ("_chunk_cache", "setup_lock")}
+        return {name: value for name, value in vars(self).items() if name != "_chunk_cache"}
 
     def __setstate__(self, state):
         self.__dict__.update(state)

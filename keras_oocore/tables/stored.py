@@ -1,22 +1,21 @@
 """`StoredRows`: a table's rows in a packed store, converted in one pass that may be interrupted."""
 
 import os
-import warnings
 from pathlib import Path
 
 import numpy as np
 
 from keras_oocore.core.errors import BusyError, SampleError
+from keras_oocore.core.warn import warn_user
+from keras_oocore.sources.base import FIELD, Source
 from keras_oocore.store.format import MISSING
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.store.writer import PackedStoreWriter, shared_writer
-from keras_oocore.tables.rows import FormerNames, TableRows
+from keras_oocore.tables.rows import TableRows
 from keras_oocore.tables.statistics_cache import fit_features, remove_statistics
 
-FIELD = "x"
 
-
-class StoredRows(FormerNames):
+class StoredRows(Source):
     """Converted rows as samples, read in any order.
 
     Args:
@@ -24,9 +23,7 @@ class StoredRows(FormerNames):
         store: The store that holds them.
     """
 
-    cached = True
-    groups_batches = True
-    rows_per_task = 2**30  # a whole batch: copying rows is too fast to be shared among threads
+    cached = groups_batches = True
 
     def __init__(self, source: TableRows, store: PackedStore):
         self.source, self.store, self.features = source, store, source.features
@@ -80,9 +77,8 @@ def convert(rows: TableRows, directory: Path, overwrite: bool) -> StoredRows | N
                 _fill(rows, writer)
                 store = writer.finish()
         except BusyError:
-            warnings.warn(
-                f"{os.fspath(directory)!r} is being filled by another process or thread. This one reads the files.",
-                stacklevel=3,
+            warn_user(
+                f"{os.fspath(directory)!r} is being filled by another process or thread. This one reads the files."
             )
             return None
     fit_features(rows, directory)

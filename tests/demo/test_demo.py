@@ -102,7 +102,7 @@ def test_without_pyarrow_the_csv_demo_says_what_to_type(tmp_path, monkeypatch, c
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
     assert cli.main(["demo", "--csv", "--directory", str(tmp_path)]) == 1
     shown = capsys.readouterr()
-    assert shown.err == "keras-oocore: CSV files want pyarrow: pip install 'keras_oocore[csv]'\n"
+    assert shown.err == "keras-oocore: CSV files require pyarrow: pip install 'keras_oocore[csv]'\n"
     assert not shown.out
     assert not list(tmp_path.iterdir())
 

@@ -14,11 +14,12 @@ import cloudpickle
 import keras
 import numpy as np
 import pytest
-from contracts.sequence_contract import (
+from contracts.reading import (
+    TIMEOUT,
     add_noise,
     as_bytes,
-    assert_every_tail_is_resumed,
-    assert_refused,
+    assert_rejects,
+    assert_resumes_everywhere,
     counted_leases,
     loader_threads,
     read_batches,
@@ -32,7 +33,7 @@ from recording import planned, recorder
 from keras_oocore.core.errors import DataError, MissingExtraError, OptionError
 from keras_oocore.sequences import csv_chunk
 from keras_oocore.sequences.csv_chunk import CSVChunkSequence
-from keras_oocore.tables.csv import reader as csv
+from keras_oocore.tables import cells as csv
 from keras_oocore.tables.csv import table as csv_table
 from keras_oocore.tables.rows import TableRows
 
@@ -138,7 +139,7 @@ def test_samples_and_their_names_are_known_before_the_first_batch(make, cached):
 
 def test_without_a_cache_a_window_of_chunks_is_mixed(make):
     batches = numbers(make(memory_limit=1500, workers=1))
-    window = make(memory_limit=1500)._maker.order.window_chunks
+    window = make(memory_limit=1500)._pipeline.order.window_chunks
     first = {number // 10 for number in flat(batches)[:10]}
     assert window < 6
     assert len(first) <= 2 * window + 1
@@ -307,7 +308,7 @@ def test_a_deep_copy_is_a_sequence_of_its_own(make, cached):
 def test_a_spawned_process_reads_the_same_batches(make, cached):
     sequence = make(data=os.path.abspath("houses.csv"), cached=cached, features=["x", "city"], workers=2)
     here = as_bytes(read_batches(sequence, (2, 0, 1)))
-    assert as_bytes(spawned_process().submit(read_batches, sequence, (2, 0, 1)).result(timeout=60)) == here
+    assert as_bytes(spawned_process().submit(read_batches, sequence, (2, 0, 1)).result(timeout=TIMEOUT)) == here
 
 
 @cached
@@ -322,7 +323,7 @@ def test_a_forked_process_reads_the_same_batches(make, cached):
 def test_closing_gives_threads_and_memory_back(make):
     with make(workers=2) as sequence:
         first = as_bytes(read_batches(sequence, (0, 1, 2)))
-        threads, memory = set(sequence._loader._threads), sequence._rows._chunk_cache
+        threads, memory = set(sequence._pipeline.loader._threads), sequence._rows._chunk_cache
     assert not any(thread.is_alive() for thread in threads)
     assert sequence._rows._chunk_cache is not memory
     assert as_bytes(read_batches(sequence, (0, 1, 2))) == first
@@ -448,7 +449,7 @@ def test_parts_of_rows_some_of_which_are_left_out(write, missing):
 def test_from_every_batch_on_a_state_resumes_the_very_tail(make, cached, options):
     opened = functools.partial(make, cached=cached, batch_size=17, transform=add_noise)
 
-    assert_every_tail_is_resumed(functools.partial(opened, **options))
+    assert_resumes_everywhere(functools.partial(opened, **options))
 
 
 @cached
@@ -457,20 +458,20 @@ def test_parts_are_resumed_and_take_no_state_of_one_another(make, cached):
         return make(cached=cached, batch_size=17, seed=seed).split(0.4, seed=1)[number]
 
     for number in (0, 1):
-        assert_every_tail_is_resumed(functools.partial(part_of, number))
+        assert_resumes_everywhere(functools.partial(part_of, number))
     states = [saved(part_of(number)) for number in (0, 1)]
     for number in (0, 1):
-        assert_refused(part_of(number), states[1 - number], DataError, "part was .*'validation': (True|False).*, is ")
-        assert_refused(make(), states[number], DataError, "num_samples was .*; part was .*, is None")
+        assert_rejects(part_of(number), states[1 - number], DataError, "part was .*'validation': (True|False).*, is ")
+        assert_rejects(make(), states[number], DataError, "num_samples was .*; part was .*, is None")
 
 
 def test_a_state_belongs_to_the_order_of_a_cache_or_to_that_of_the_files(make):
     with_cache, without = saved(make(cached=True)), saved(make())
 
-    assert_refused(
+    assert_rejects(
         make(), with_cache, DataError, r"belongs to other data: blocks was None, is 15; blocks mixed was None"
     )
-    assert_refused(make(cached=True), without, DataError, r"blocks was 15, is None; blocks mixed was \d+, is None")
+    assert_rejects(make(cached=True), without, DataError, r"blocks was 15, is None; blocks mixed was \d+, is None")
 
 
 def test_a_state_in_the_files_order_is_good_with_a_cache_and_for_any_number_of_workers(make):
@@ -488,10 +489,10 @@ def test_a_state_of_other_rows_is_refused_and_says_what_differs(make, write):
         (dict(memory_limit=3000), r"blocks mixed was \d+, is \d"),
         (dict(missing="nan"), "missing was 'error', is 'nan'"),
     ):
-        assert_refused(make(**options), state, DataError, message)
-    assert_refused(make(seed=8), state, OptionError, "has seed=7, this Sequence was made with seed=8")
+        assert_rejects(make(**options), state, DataError, message)
+    assert_rejects(make(seed=8), state, OptionError, "has seed=7, this Sequence was made with seed=8")
     write("x,city,y\n" + "1,Rome,2\n" * NUM_ROWS)
-    assert_refused(make(), state, DataError, r"files was \['houses.csv, .* bytes'\], is \['houses.csv, ")
+    assert_rejects(make(), state, DataError, r"files was \['houses.csv, .* bytes'\], is \['houses.csv, ")
 
 
 def test_a_state_is_of_the_files_wherever_they_lie(make, write, tmp_path):
@@ -542,8 +543,8 @@ def test_partitions_of_a_part(make, cached):
 
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_without_a_cache_a_partition_parses_about_its_share(make, monkeypatch, shuffle):
-    parsed, rows = [], TableRows.rows
-    monkeypatch.setattr(TableRows, "rows", lambda self, chunk: parsed.append(chunk) or rows(self, chunk))
+    parsed, rows = [], TableRows.encode_chunk
+    monkeypatch.setattr(TableRows, "encode_chunk", lambda self, chunk: parsed.append(chunk) or rows(self, chunk))
     parts = make(shuffle=shuffle, batch_size=10, workers=0).partition(4)
     assert parsed == []  # to make them costs nothing
     parsed_by_part = []
@@ -590,19 +591,19 @@ def test_each_partition_is_resumed_and_takes_no_state_of_another(make, cached):
         ]
 
     for number in (0, 1):
-        assert_every_tail_is_resumed(functools.partial(part_of, number))
-    assert_refused(part_of(1), saved(part_of(0)), DataError, "partition was '0 of 2', is '1 of 2'")
+        assert_resumes_everywhere(functools.partial(part_of, number))
+    assert_rejects(part_of(1), saved(part_of(0)), DataError, "partition was '0 of 2', is '1 of 2'")
 
 
 def test_partitions_share_the_cache_which_is_filled_once(make, monkeypatch):
     converted, convert = [], csv_chunk.convert
-    monkeypatch.setattr(csv_chunk, "converted", lambda *arguments: converted.append(1) or convert(*arguments))
+    monkeypatch.setattr(csv_chunk, "convert", lambda *arguments: converted.append(1) or convert(*arguments))
     parts = make(cached=True).partition(3)
     parsed = []
-    monkeypatch.setattr(TableRows, "rows", lambda self, chunk: parsed.append(chunk))
+    monkeypatch.setattr(TableRows, "encode_chunk", lambda self, chunk: parsed.append(chunk))
     assert sorted(n for part in parts for n in flat(numbers(part))) == list(range(NUM_ROWS))
     assert (converted, parsed) == ([1], [])
-    assert len({id(part._maker.samples) for part in parts}) == 1
+    assert len({id(part._source) for part in parts}) == 1
 
 
 @cached
@@ -638,7 +639,7 @@ def test_rows_without_an_answer(make):
     model = keras.Model(inputs, keras.layers.Rescaling(2.0)(inputs))
     rows = make(target=None, shuffle=False, batch_size=50)
     assert model.predict(rows, verbose=0)[:, 0].tolist() == [2.0 * i for i in range(NUM_ROWS)]
-    with pytest.raises(OptionError, match="`sample_weight` wants a `target`"):
+    with pytest.raises(OptionError, match="`sample_weight` requires a `target`"):
         make(target=None, sample_weight="y")
 
 
@@ -720,10 +721,10 @@ def test_the_summary(make):
     assert str(make(features=["x", "city"]).summary()) == "\n".join(
         [
             "118 rows, 3 columns, from 'houses.csv'",
-            " column  kind     mean  deviation  min  max  missing  distinct",
-            " x       float32  58.5    34.0624    0  117        0       118",
-            " city    string                                    0         2",
-            " y       float32   117    68.1249    0  234        0       118",
+            " column  kind     mean      std  min  max  missing  distinct",
+            " x       float32  58.5  34.0624    0  117        0       118",
+            " city    string                                  0         2",
+            " y       float32   117  68.1249    0  234        0       118",
         ]
     )
 
@@ -748,7 +749,7 @@ def test_a_saved_index_is_used(make, monkeypatch):
 
 def test_a_second_run_reads_no_cell(make, monkeypatch):
     first = as_bytes(make(cached=True, features=["x", "city"]))
-    monkeypatch.setattr(TableRows, "rows", None)
+    monkeypatch.setattr(TableRows, "encode_chunk", None)
     monkeypatch.setattr(TableRows, "map_chunks", None)
     assert as_bytes(make(cached=True, features=["x", "city"])) == first
 
@@ -770,7 +771,7 @@ def test_a_second_run_knows_the_statistics(make, monkeypatch):
 
 def test_two_threads_that_want_the_first_batch_get_ready_once(make, monkeypatch):
     ready, convert = [], csv_chunk.convert
-    monkeypatch.setattr(csv_chunk, "converted", lambda *arguments: ready.append(1) or convert(*arguments))
+    monkeypatch.setattr(csv_chunk, "convert", lambda *arguments: ready.append(1) or convert(*arguments))
     sequence = make(cached=True)
     with ThreadPoolExecutor(4) as threads:
         batches = list(threads.map(lambda index: sequence[index], range(len(sequence))))
@@ -801,7 +802,7 @@ def test_memory_limit_bounds_rows_and_batches(make):
     assert make(memory_limit=192)._loader.max_ahead == 0
     sequence = make(memory_limit=5000, chunk_bytes=100)
     kept = sequence._rows._chunk_cache.memory.nbytes + 8 * len(sequence._rows._chunk_cache.memory)
-    assert kept + (sequence._loader.max_ahead + 2) * sequence._maker.batch_bytes <= 5000
+    assert kept + (sequence._pipeline.loader.max_ahead + 2) * sequence._format.batch_bytes <= 5000
     for value in (0, "much", True):
         with pytest.raises(OptionError, match="`memory_limit` should be bytes"):
             make(memory_limit=value)
@@ -832,7 +833,7 @@ def test_options_that_cannot_work(make, options, message):
 
 def test_without_pyarrow(make, monkeypatch):
     monkeypatch.setattr(csv, "pa", None)
-    with pytest.raises(MissingExtraError, match=r"CSV files want pyarrow: pip install 'keras_oocore\[csv\]'"):
+    with pytest.raises(MissingExtraError, match=r"CSV files require pyarrow: pip install 'keras_oocore\[csv\]'"):
         make()
 
 

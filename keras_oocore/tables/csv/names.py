@@ -1,11 +1,11 @@
 """The names of the columns of CSV files, which are the same in all files of a table."""
 
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import listed
+from keras_oocore.core.warn import warn_user
 from keras_oocore.tables.csv.chunks import locate
 from keras_oocore.tables.csv.index import RecordIndex
 from keras_oocore.tables.csv.reader import num_cells
@@ -41,10 +41,7 @@ def column_names(indexes: Sequence[RecordIndex], given: Sequence[str] | None) ->
     else:
         names = [name or f"Unnamed: {position}" for position, name in enumerate(_stripped(first))]
     if first.header is not None and all(map(_is_number, names if given is None else _stripped(first))):
-        warnings.warn(
-            f"{first.path}: all names in the header are numbers. If the first line is a row: header=False",
-            stacklevel=5,
-        )
+        warn_user(f"{first.path}: all names in the header are numbers. If the first line is a row: header=False")
     name, times = Counter(names).most_common(1)[0]
     if times > 1:
         where = "`column_names` has" if given is not None else f"{first.path}: the header has"

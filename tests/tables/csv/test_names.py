@@ -1,5 +1,6 @@
 """The names of columns."""
 
+import pytest
 from csv_outcomes import (
     ONE_ROW,
     TEXT,
@@ -8,9 +9,12 @@ from csv_outcomes import (
     late,
     outcomes,
     unreadable,
+    write,
 )
 
-from keras_oocore.core.errors import OptionError
+from keras_oocore.core.errors import DataError, OptionError
+from keras_oocore.tables.csv.dialect import Dialect
+from keras_oocore.tables.csv.table import CSVTable
 
 BOM = b"\xef\xbb\xbf"
 
@@ -32,7 +36,8 @@ BOM = b"\xef\xbb\xbf"
                            "Fix: write them without signs, or categorical=['x'].",))),
     ("a date as a name", "x,y\n2014-10-13,2\n", TEXT,
      Rows(["2014-10-13"], [2], ("Column 'x' is read as strings, though its cells look like dates, such as "
-                                "'2014-10-13'. Fix: give their format in dtypes, such as '%Y-%m-%d', or categorical=['x'].",))),
+                                "'2014-10-13'. Fix: give their format in dtypes, such as '%Y-%m-%d', or "
+                                "categorical=['x'].",))),
     ("null values and the usual ones", "x,y\nN/K,2\n,2\n", dict(null_values=[..., "N/K"], missing="nan"),
      Rows([None, None], [2, 2])),
     ("newline in a name", '"a\nb",y\n1,2\n', dict(features=["a\nb"]), ONE_ROW),
@@ -53,3 +58,26 @@ BOM = b"\xef\xbb\xbf"
 )  # fmt: skip
 def test_outcome(check, content, options, outcome):
     check(content, options, outcome)
+
+
+def error_of(*arguments, error=DataError, **options):
+    with pytest.raises(error) as caught:
+        CSVTable(*arguments, dialect=Dialect(), **options)
+    return str(caught.value)
+
+
+def test_names_of_the_header(folder):
+    write(' a ,"b",,\n1,2,3,4\n', "a.csv")
+    write("a,b,a\n1,2,3\n", "b.csv")
+    write('\ufeff"a",b\n1,2\n', "c.csv")
+    assert list(CSVTable("a.csv", Dialect()).columns) == ["a", "b", "Unnamed: 2", "Unnamed: 3"]
+    assert list(CSVTable("c.csv", Dialect()).columns) == ["a", "b"]
+    assert error_of("b.csv") == (
+        "b.csv: the header has 'a' 2 times. Pass column_names=[...] with a distinct name per column."
+    )
+    table = CSVTable("b.csv", Dialect(), column_names=["x", "y", "z"])
+    assert list(table.columns) == ["x", "y", "z"]
+    assert error_of("b.csv", column_names=["x", "x", "z"]).startswith("`column_names` has 'x' 2 times.")
+    assert error_of("b.csv", column_names=["x"], error=OptionError) == (
+        "`column_names` should name 3 columns. Received: 1 names"
+    )

@@ -119,7 +119,8 @@ def test_unquoted_decimal_comma_makes_another_cell(read):
 def test_rows_with_too_few_or_too_many_cells(read):
     for row, num_cells in (("3", 1), ("3,4,5", 3), ("3,4,", 3)):
         assert error_of(read, f'a,b\n1,"2\n2"\n\n{row}\n', a="float32") == (
-            f"houses.csv: row 1 (line 5): expected 2 cells, found {num_cells}, in {row!r}. Fix the row, or on_bad_row='skip'."
+            f"houses.csv: row 1 (line 5): expected 2 cells, found {num_cells}, in {row!r}. "
+            "Fix the row, or on_bad_row='skip'."
         )
 
 
