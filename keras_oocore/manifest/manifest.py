@@ -296,7 +296,7 @@ class Manifest:
         """
         return cls(*manifest_files.read(directory))
 
-    def summary(self, max_classes: int = 50) -> manifest_text.Text:
+    def summary(self, max_classes: int = 50) -> manifest_text.DisplayString:
         """Counts a class, total size and formats, as text that a notebook shows and `print` prints.
 
         Asks the disk for the size of every file, which the rest of a manifest never does.

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from keras_oocore.core.sizes import format_bytes
-from keras_oocore.core.text import Text
+from keras_oocore.core.text import DisplayString
 
 NAMED_CLASSES = 8  # in one line
 
@@ -30,7 +30,7 @@ def _headline(manifest) -> str:
     return f"{count} of {len(manifest.class_names):,} class{'' if len(manifest.class_names) == 1 else 'es'}{where}"
 
 
-def summary(manifest, max_classes: int) -> Text:
+def summary(manifest, max_classes: int) -> DisplayString:
     """Counts a class, total size and formats; asks the disk for the size of every file."""
     sizes, missing, formats = [], [], Counter()
     for path in manifest.file_paths:
@@ -49,7 +49,7 @@ def summary(manifest, max_classes: int) -> Text:
         lines.append(f"missing: {len(missing):,} file{'s' * (len(missing) > 1)}, the first {missing[0]!r}")
     if manifest.passed_over:
         lines.append("passed over: " + ", ".join(f"{n:,} {reason}" for reason, n in manifest.passed_over.items()))
-    return Text("\n".join(lines))
+    return DisplayString("\n".join(lines))
 
 
 def _class_table(manifest, max_classes: int) -> str:

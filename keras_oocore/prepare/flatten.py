@@ -18,7 +18,7 @@ from keras_oocore.core.files import (
     require_disk,
     write_whole,
 )
-from keras_oocore.core.locks import only_writer
+from keras_oocore.core.locks import write_lock
 from keras_oocore.core.progress import tqdm
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
 from keras_oocore.manifest.scan import (
@@ -91,7 +91,7 @@ def flatten_images(
     found = _scan(source, destination, extensions, class_names, follow_links, planned)
     if not planned:
         require_files(found, source, extensions)  # before a folder is made for nothing
-    with only_writer(destination):
+    with write_lock(destination):
         remove_leftovers(destination)
         planned = _read_plan(plan)
         here = found.filenames.tolist()

@@ -16,7 +16,7 @@ from keras_oocore.batches.options import BatchOptions
 from keras_oocore.batches.profile import Profile
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
-from keras_oocore.core.text import Text, display_path, listed
+from keras_oocore.core.text import DisplayString, display_path, listed
 from keras_oocore.core.warn import warn_user
 from keras_oocore.manifest.splits import as_seed
 from keras_oocore.sequences.arguments import TableArguments, documented, shares
@@ -312,7 +312,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         layer.build((None, len(numbers)))  # else it leaks tracers in the first step of `fit` on JAX (Keras 3.15.1)
         return layer
 
-    def summary(self, max_columns: int = 100) -> Text:
+    def summary(self, max_columns: int = 100) -> DisplayString:
         """Return a table of the columns that are used: mean, standard deviation, range, missing and distinct values.
 
         They are found in one pass over the files, unless the cache contains them.

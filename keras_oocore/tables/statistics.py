@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from keras_oocore.core.text import Text
+from keras_oocore.core.text import DisplayString
 from keras_oocore.tables.cells import Column, count_strings, distinct_numbers, is_missing
 
 MOST_DISTINCT = 100_000  # distinct numbers are counted up to here; beyond, the count is "more than"
@@ -133,7 +133,7 @@ class ColumnStatistics:
                 self.numbers = None
 
 
-def summary(headline: str, columns: Iterable[ColumnStatistics], max_columns: int) -> Text:
+def summary(headline: str, columns: Iterable[ColumnStatistics], max_columns: int) -> DisplayString:
     """Return a printable table of statistics, one line per column, after the line `headline`."""
     from rich.console import Console
     from rich.markup import escape
@@ -149,7 +149,7 @@ def summary(headline: str, columns: Iterable[ColumnStatistics], max_columns: int
         table.add_row(f"… and {len(columns) - max_columns:,} more")
     console = Console(file=io.StringIO(), width=140, color_system=None, force_jupyter=False)
     console.print(table)
-    return Text("\n".join([headline, *(line.rstrip() for line in console.file.getvalue().splitlines())]))
+    return DisplayString("\n".join([headline, *(line.rstrip() for line in console.file.getvalue().splitlines())]))
 
 
 def _figures(found: ColumnStatistics) -> list[str]:

@@ -156,7 +156,7 @@ def test_samples_that_are_single_numbers():
 
 def test_a_sample_that_cannot_be_read_raises_with_its_name_its_cause_and_what_to_do():
     with pytest.raises(
-        SampleError, match=r'sample 2: too bad\. Mend or remove it, or pass on_error="skip" or "repl'
+        SampleError, match=r'sample 2: too bad\. Fix or remove it, or pass on_error="skip" or "repl'
     ) as e:
         make(maker(bad=[2, 3]))
 

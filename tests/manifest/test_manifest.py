@@ -338,7 +338,7 @@ def test_arrays_that_cannot_be(filenames, labels, words):
 
 def test_a_pickled_array_is_refused(tmp_path):
     np.save(tmp_path / "f.npy", np.array(["a", "b"], dtype=object), allow_pickle=True)
-    with pytest.raises(DataError, match=r"f\.npy' holds pickled Python objects"):
+    with pytest.raises(DataError, match=r"f\.npy' contains pickled Python objects"):
         Manifest.from_arrays(tmp_path / "f.npy")
 
 

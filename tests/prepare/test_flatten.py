@@ -571,7 +571,7 @@ def test_two_processes_at_once(tmp_path, photos):
     code = """if True:
         import sys
         from keras_oocore.core import files, locks
-        with locks.only_writer(sys.argv[1]):
+        with locks.write_lock(sys.argv[1]):
             print("holding", flush=True)
             sys.stdin.read()
     """

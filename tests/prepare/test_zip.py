@@ -271,11 +271,11 @@ def test_unpacking_again_finishes_and_never_overwrites(tmp_path, photos):
     assert (there / TREE[1]).exists()
     assert (there / TREE[0]).stat().st_mtime_ns == before
     (there / TREE[0]).write_bytes(bytes(len(TREE[0]) * 100))
-    with pytest.raises(DestinationError, match=r"001\.png' exists and is kept"):
+    with pytest.raises(DestinationError, match=r"001\.png' already exists and is not overwritten"):
         unzipped(path, tmp_path / "there")
     assert (there / TREE[0]).read_bytes() == bytes(len(TREE[0]) * 100)
     (there / TREE[0]).write_bytes(b"shorter")
-    with pytest.raises(DestinationError, match="exists and is kept"):
+    with pytest.raises(DestinationError, match="already exists and is not overwritten"):
         unzipped(path, tmp_path / "there")
 
 

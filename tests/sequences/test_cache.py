@@ -21,7 +21,7 @@ from PIL import Image
 
 import keras_oocore as ko
 from keras_oocore.core.errors import DataError, DestinationError, OptionError, SampleError
-from keras_oocore.core.locks import only_writer
+from keras_oocore.core.locks import write_lock
 from keras_oocore.sources import cached
 
 
@@ -611,7 +611,7 @@ def test_a_refused_cache_is_let_go_though_the_error_is_kept(opened, photos, tmp_
     draw(photos / "ant" / "0.png", 20)
     with pytest.raises(DataError, match="files changed since") as kept:
         opened()
-    with only_writer(tmp_path / "cache"):
+    with write_lock(tmp_path / "cache"):
         assert kept.value is not None
 
 

@@ -804,7 +804,7 @@ def test_memory_limit_bounds_rows_and_batches(make):
     kept = sequence._rows._chunk_cache.memory.nbytes + 8 * len(sequence._rows._chunk_cache.memory)
     assert kept + (sequence._pipeline.loader.max_ahead + 2) * sequence._format.batch_bytes <= 5000
     for value in (0, "much", True):
-        with pytest.raises(OptionError, match="`memory_limit` should be bytes"):
+        with pytest.raises(OptionError, match="`memory_limit` should be a number of bytes"):
             make(memory_limit=value)
 
 

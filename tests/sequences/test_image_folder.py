@@ -166,7 +166,7 @@ def test_a_zero_byte_and_a_truncated_file_are_told_apart(folder):
     paths = opened(folder).file_paths
     whole = (folder / "ant/1.png").read_bytes()
     (folder / "ant/1.png").write_bytes(b"")
-    with pytest.raises(SampleError, match=rf"sample 1, {re.escape(repr(paths[1]))}: empty file\. Mend or remove it"):
+    with pytest.raises(SampleError, match=rf"sample 1, {re.escape(repr(paths[1]))}: empty file\. Fix or remove it"):
         opened(folder)[0]
     (folder / "ant/1.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SampleError, match=rf"sample 1, {re.escape(repr(paths[1]))}: .*(truncated|broken)"):

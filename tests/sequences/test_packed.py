@@ -153,7 +153,7 @@ def test_what_is_no_finished_store_is_refused(photos, tmp_path):
         ko.open_packed(tmp_path / "nothing")
     sequence = ko.ImageFolderSequence(photos, image_size=SIZE, batch_size=4, cache=tmp_path / "cache")
     sequence[0]
-    with pytest.raises(DataError, match=r"is unfinished. Finish it where its files are: with sequence.pack"):
+    with pytest.raises(DataError, match=r"is unfinished. Finish it where the original files are: with sequence.pack"):
         ko.open_packed(tmp_path / "cache")
     ko.ImageFolderSequence(
         photos, image_size=SIZE, cache=tmp_path / "both", validation_split=0.3, subset="both", seed=0

@@ -9,7 +9,7 @@ from drawing import SIZE, draw, numbers_in
 
 import keras_oocore as ko
 from keras_oocore.core.errors import BusyError, SampleError
-from keras_oocore.core.locks import only_writer
+from keras_oocore.core.locks import write_lock
 from keras_oocore.sources import fill as pack
 
 NUM_SAMPLES = 200
@@ -102,7 +102,7 @@ def test_packing_again_still_tells_of_bad_files(photos, tmp_path):
 
 def test_a_bad_file_is_reported_with_what_may_be_done(photos, tmp_path):
     (photos / "150.png").write_bytes(b"no picture")
-    with pytest.raises(SampleError, match=r'150.png.* Mend or remove it, or pass on_error="skip" or "replace"'):
+    with pytest.raises(SampleError, match=r'150.png.* Fix or remove it, or pass on_error="skip" or "replace"'):
         opened(photos).pack(tmp_path / "packed")
 
 
@@ -133,7 +133,7 @@ def test_overwrite_makes_other_rows(photos, tmp_path):
 
 
 def test_one_packs_at_a_time(photos, tmp_path):
-    with only_writer(tmp_path / "packed"), pytest.raises(BusyError, match="Another process is filling"):
+    with write_lock(tmp_path / "packed"), pytest.raises(BusyError, match="Another process is filling"):
         opened(photos).pack(tmp_path / "packed")
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from keras_oocore.core import files
 from keras_oocore.core.errors import DataError, DestinationError
+from keras_oocore.store import open_writers
 from keras_oocore.store import writer as packed_writer
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.tables.csv import table as csv_table
@@ -307,6 +308,7 @@ def test_store_is_unlocked_after_an_error(make, tmp_path):
     rows.encode_chunk = lambda chunk: 1 / 0
     with pytest.raises(ZeroDivisionError):
         convert(rows, tmp_path / "store", False)
+    assert open_writers.directories() == []
     assert convert(make(), tmp_path / "store", False) is not None
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_oocore.core.errors import DataError
+from keras_oocore.core.storage import open_file
 from keras_oocore.tables.csv.bits import count, positions
 from keras_oocore.tables.csv.dialect import Dialect
 from keras_oocore.tables.csv.index import cannot_read
@@ -139,7 +140,7 @@ class Blocks:
         has_before, has_after = number > 0, stop < self.stop
         unread = memoryview(data)[1 - has_before : len(data) - 1 + has_after]
         try:
-            with open(self.path, "rb", buffering=0) as file:
+            with open_file(self.path, buffered=False) as file:
                 file.seek(start - has_before)
                 while unread:
                     num_read = file.readinto(unread)

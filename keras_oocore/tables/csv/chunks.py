@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_oocore.core.errors import DataError
+from keras_oocore.core.storage import open_file
 from keras_oocore.tables.csv.bits import count, next_one, positions
 from keras_oocore.tables.csv.dialect import Dialect
 from keras_oocore.tables.csv.index import RecordIndex, cannot_read
@@ -81,7 +82,7 @@ def _raw_chunk(index: RecordIndex, chunk: int, memory: np.ndarray | None = None)
         raise IndexError(f"{index.path}: chunk {chunk} does not exist; chunks are 0 to {index.num_chunks - 1}")
     start, stop = index.starts[chunk : chunk + 2].tolist()
     try:
-        with open(index.absolute_path, "rb", buffering=0) as file:
+        with open_file(index.absolute_path, buffered=False) as file:
             file.seek(start)
             fits = memory is not None and stop - start <= len(memory)
             data = memoryview(memory if fits else bytearray(stop - start))[: stop - start]

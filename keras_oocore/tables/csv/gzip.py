@@ -10,8 +10,9 @@ from typing import IO
 
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.files import remove_leftovers, write_whole
-from keras_oocore.core.locks import only_writer
+from keras_oocore.core.locks import write_lock
 from keras_oocore.core.progress import QUIET_SECONDS, tqdm
+from keras_oocore.core.storage import open_file
 from keras_oocore.store.format import GUNZIPPED, RECORD, require_own_folder
 from keras_oocore.tables.csv.index import cannot_read, file_stamp
 
@@ -22,7 +23,7 @@ BLOCK_BYTES = 2**20
 def is_gzip(path: str) -> bool:
     """Return whether a file begins like a gzip file, whatever its name."""
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             return file.read(len(MAGIC)) == MAGIC
     except OSError:  # the function that reads the file reports the error
         return False
@@ -48,7 +49,7 @@ def gunzipped(path: str, cache: Path, number: int) -> str:
         return str(plain)
     if not (cache / RECORD).exists():
         require_own_folder(cache)
-    with only_writer(folder):
+    with write_lock(folder):
         if _is_current(stamp, plain):  # another process was faster
             return str(plain)
         remove_leftovers(folder)
@@ -79,7 +80,7 @@ def _is_current(stamp: tuple[int, int], plain: Path) -> bool:
 def _unpack(path: str, out: IO[bytes]) -> None:
     """Write the text of a gzip file, with a progress bar."""
     task = f"unpacking {Path(path).name}"
-    with tqdm(total=os.path.getsize(path), unit="B", unit_scale=True, desc=task, delay=QUIET_SECONDS) as bar:
+    with tqdm(total=file_stamp(path)[0], unit="B", unit_scale=True, desc=task, delay=QUIET_SECONDS) as bar:
         for text, num_read in read_blocks(path):
             out.write(text)
             bar.update(num_read - bar.n)
@@ -93,7 +94,7 @@ def read_blocks(path: str) -> Iterator[tuple[bytes, int]]:
     """
     num_bytes = 0
     try:
-        with open(path, "rb") as compressed, gzip.open(compressed) as file:
+        with open_file(path) as compressed, gzip.open(compressed) as file:
             while text := file.read(BLOCK_BYTES):
                 yield text, compressed.tell()
                 num_bytes += len(text)

@@ -2,12 +2,12 @@
 
 import dataclasses
 import os
-import stat
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.record import RecordFormat
 from keras_oocore.tables.csv.dialect import Dialect
@@ -135,14 +135,14 @@ def file_stamp(path: str | os.PathLike) -> tuple[int, int]:
         DataError: If the file does not exist or is not a regular file.
     """
     try:
-        status = os.stat(path)
+        status = storage.status(path)
     except OSError as error:
         raise cannot_read(path, error) from error
-    if stat.S_ISDIR(status.st_mode):
+    if status.is_directory:
         raise DataError(f"Cannot read {os.fspath(path)!r}: it is a folder. Its files are '{os.fspath(path)}/*.csv'.")
-    if not stat.S_ISREG(status.st_mode):
+    if not status.is_file:
         raise DataError(f"Cannot read {os.fspath(path)!r}: it is not an ordinary file.")
-    return status.st_size, status.st_mtime_ns
+    return status.size_bytes, status.changed_ns
 
 
 def cannot_read(path: str | os.PathLike, error: OSError) -> DataError:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.tables.cells import Cells, Column, require_pyarrow
@@ -173,10 +174,9 @@ def _paths(data) -> list[str]:
 
 def _matching(pattern: str) -> list[str]:
     """Return the files that match a pattern; an existing path matches itself only."""
-    if os.path.exists(pattern) or not glob.has_magic(pattern):
+    if storage.exists(pattern) or not glob.has_magic(pattern):
         return [pattern]
-    found = [path for path in sorted(glob.glob(pattern, recursive=True)) if not os.path.isdir(path)]
-    paths = [path for path in found if not path.endswith(INDEX_SUFFIX)]
+    paths = [path for path in storage.match(pattern) if not path.endswith(INDEX_SUFFIX)]
     if not paths:
         raise DataError(f"No file matches {pattern!r}.")
     return paths
@@ -199,7 +199,7 @@ def _kept_index(path: str, dialect: Dialect, on_bad_row: str, kept: Sequence[str
 
 def _index(path: str, dialect: Dialect, on_bad_row: str, num_workers: int) -> RecordIndex:
     """Scan a file, with a progress bar."""
-    size_bytes = os.path.getsize(path) if os.path.exists(path) else 0
+    size_bytes = max(0, storage.stamp(path)[0])
     task = f"finding the rows of {Path(path).name}"
     with tqdm(total=size_bytes, unit="B", unit_scale=True, desc=task, delay=QUIET_SECONDS) as bar:
         return index_records(path, dialect, CHUNK_BYTES, num_workers, on_bad_row, bar.update)

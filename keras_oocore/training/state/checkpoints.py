@@ -29,7 +29,7 @@ from keras_oocore.core.files import (
     sync_folder,
     temporary_name,
 )
-from keras_oocore.core.locks import only_writer
+from keras_oocore.core.locks import write_lock
 from keras_oocore.training.state.plain_values import NotPlainError, dtype_name, named_dtype
 
 FORMAT_VERSION = 1
@@ -86,7 +86,7 @@ def held(directory: str | os.PathLike, keep: int = 2) -> Iterator["Checkpoints"]
         raise DestinationError(f"{str(directory)!r} is a file. Choose another directory.")
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(only_writer(directory))
+            stack.enter_context(write_lock(directory))
         except BusyError as error:
             raise BusyError(
                 f"Another training is running in {str(directory)!r}. Wait for it to end, or choose another directory."

@@ -12,7 +12,7 @@ import pytest
 
 import keras_oocore as ko
 from keras_oocore.core.errors import BusyError, DataError, DestinationError
-from keras_oocore.core.locks import only_writer
+from keras_oocore.core.locks import write_lock
 from keras_oocore.tables.csv import gzip as csv_gzip
 
 HEADER = b"x,city,y\n"
@@ -180,7 +180,7 @@ def test_cache_directory_with_other_files_is_refused(folder):
 
 def test_another_process_is_unpacking(folder):
     write("houses.csv.gz")
-    with only_writer("cache/gunzipped"):
+    with write_lock("cache/gunzipped"):
         assert error_of(opened, BusyError).startswith(
             f"Another process is writing '{folder}/cache/gunzipped'. Wait for it to finish"
         )
