@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from keras_oocore.core.errors import DataError, DestinationError
-from keras_oocore.core.files import TEMPORARY_PREFIX, write_whole
+from keras_oocore.core.files import TEMPORARY_PREFIX
+from keras_oocore.core.record import MissingRecordError, RecordFormat
 
-FORMAT_VERSION = 1
 RECORD, STATES, CHECKSUMS = "store.json", "rows.npy", "checksums.npy"
 GUNZIPPED = "gunzipped"  # a folder of what a store will be made of
 MISSING, WHOLE, UNREADABLE = 0, 1, 2  # the state of a row, a byte of rows.npy
 BLOCK_BYTES = 2**20  # covered by one checksum
 OVERWRITE = "Pass overwrite_cache=True to make it again, or choose another directory."
+_RECORD_FORMAT = RecordFormat(version=1, remedy=OVERWRITE, indent=1)
 OTHER_FILES = "Each set of files, each subset and each seed of a split wants a directory of its own."
 
 
@@ -59,8 +60,7 @@ class StoreRecord:
 
     def save(self, directory: Path) -> None:
         """Write `store.json`, whole or not at all."""
-        record = {
-            "format": FORMAT_VERSION,
+        values = {
             "state": "complete" if self.complete else "filling",
             "num_rows": self.num_rows,
             "fields": {
@@ -72,40 +72,30 @@ class StoreRecord:
             "rows_per_block": self.rows_per_block,
             "rows_crc32": self.states_crc32,
         }
-        with write_whole(directory / RECORD) as file:
-            file.write(json.dumps(record, indent=1).encode())
+        _RECORD_FORMAT.write(directory / RECORD, values)
 
     @classmethod
     def load(cls, directory: Path) -> "StoreRecord | None":
-        """The record of a store; `None` where there is none.
+        """Return the record of the store in `directory`, or `None` if there is no store.
 
         Raises:
-            DataError: when it is damaged, or of a newer version.
+            DataError: If the record is damaged, or a newer version of keras_oocore wrote it.
         """
-        path = directory / RECORD
         try:
-            saved = json.loads(path.read_bytes())
-            if saved["format"] == FORMAT_VERSION:
-                return cls(
-                    num_rows=int(saved["num_rows"]),
-                    fields=checked_fields(
-                        {name: (field["shape"], field["dtype"]) for name, field in saved["fields"].items()}
-                    ),
-                    fingerprint=dict(saved["fingerprint"]),
-                    complete=saved["state"] == "complete",
-                    unreadable={int(row): str(reason) for row, reason in saved["unreadable"].items()},
-                    rows_per_block=int(saved["rows_per_block"]),
-                    states_crc32=saved["rows_crc32"],
-                )
-        except (FileNotFoundError, NotADirectoryError):
+            return _RECORD_FORMAT.read(directory / RECORD, cls._from_json)
+        except MissingRecordError:
             return None
-        except OSError as error:
-            raise DataError(f"Cannot read {os.fspath(path)!r}: {error.strerror or error}.") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{os.fspath(path)!r} is damaged ({error!r}). {OVERWRITE}") from error
-        raise DataError(
-            f"{os.fspath(path)!r} has format {saved['format']!r}, but this version of keras_oocore reads format "
-            f"{FORMAT_VERSION}. Upgrade: pip install -U keras_oocore"
+
+    @classmethod
+    def _from_json(cls, saved: dict) -> "StoreRecord":
+        return cls(
+            num_rows=int(saved["num_rows"]),
+            fields=checked_fields({name: (field["shape"], field["dtype"]) for name, field in saved["fields"].items()}),
+            fingerprint=dict(saved["fingerprint"]),
+            complete=saved["state"] == "complete",
+            unreadable={int(row): str(reason) for row, reason in saved["unreadable"].items()},
+            rows_per_block=int(saved["rows_per_block"]),
+            states_crc32=saved["rows_crc32"],
         )
 
     def require_same(self, other: "StoreRecord", directory: Path) -> None:
