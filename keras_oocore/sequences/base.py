@@ -26,7 +26,7 @@ from keras_oocore.ordering.epoch_order import partition
 from keras_oocore.ordering.epoch_pass import EpochPass
 from keras_oocore.ordering.window_order import WindowOrder
 from keras_oocore.plots import images as plots
-from keras_oocore.sequences.position import Cursor, checked_state, fingerprint
+from keras_oocore.sequences.position import checked_state, fingerprint
 from keras_oocore.sources.cache import cached
 from keras_oocore.sources.cached import CachedSamples
 from keras_oocore.sources.files import FileSamples
@@ -90,11 +90,6 @@ class OutOfCoreSequence(keras.utils.PyDataset):
 
     def _own_loader(self) -> None:
         weakref.finalize(self, self._loader.abandon).atexit = False
-
-    @property
-    def cursor(self) -> Cursor:
-        """The position in the data, for code that trains on it."""
-        return Cursor(self)
 
     @property
     def _loader(self) -> BatchLoader:

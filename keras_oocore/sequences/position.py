@@ -1,9 +1,7 @@
-"""A position in the data: a cursor that reads and moves it, and its small JSON."""
+"""A place in the data as a small JSON: what it says, and whether it belongs to these data."""
 
 import json
 from typing import Any
-
-import keras
 
 from keras_oocore.batches.maker import BatchMaker
 from keras_oocore.core.errors import DataError, OptionError
@@ -54,71 +52,3 @@ def checked_state(state: Any, num_batches: int, here: dict[str, Any]) -> tuple[i
             "Make the Sequence of the same samples and batches as then, or begin anew."
         )
     return tuple(numbers)
-
-
-class Cursor:
-    """The position of a Sequence, for code that trains on it.
-
-    Args:
-        sequence: The `OutOfCoreSequence`.
-    """
-
-    def __init__(self, sequence):
-        self._sequence = sequence
-
-    @property
-    def position(self) -> tuple[int, int]:
-        """Number of the current pass, and how many of its batches were delivered."""
-        return self._sequence._pass.place()
-
-    def seek(self, pass_number: int, batches: int) -> None:
-        """Move to a batch of a pass: the next epoch starts there."""
-        self._sequence._seek(pass_number, batches)
-
-    @property
-    def delivered(self) -> int | None:
-        """Batches of this pass that the model was given, or `None` while nobody counts them."""
-        return self._sequence._pass.delivered
-
-    @delivered.setter
-    def delivered(self, batches: int | None) -> None:
-        self._sequence._pass.delivered = batches
-
-    def rest(self, num_batches: int) -> keras.utils.PyDataset:
-        """The last `num_batches` batches of the current pass, as a dataset for one call of `fit`."""
-        return _Rest(self._sequence, num_batches)
-
-    def release(self) -> None:
-        """Discard the batches that were loaded ahead."""
-        self._sequence._batches.close()
-
-    def peek(self, batch_index: int) -> Any:
-        """A batch of the current pass, without moving the position."""
-        return self._sequence._batch_apart(batch_index)
-
-    def adopt_seed(self, seed: int) -> None:
-        """Use this seed, unless the Sequence was made with a seed."""
-        self._sequence._take_seed(seed)
-
-
-class _Rest(keras.utils.PyDataset):
-    def __init__(self, sequence, num_batches: int):
-        super().__init__(workers=1, use_multiprocessing=False)
-        self._sequence, self._left = sequence, num_batches
-
-    def __len__(self) -> int:
-        return self._left
-
-    @property
-    def num_batches(self) -> int:
-        _ = self._sequence.num_batches  # reading the length tells the Sequence that a new call begins
-        return self._left
-
-    def __getitem__(self, index: int) -> Any:
-        return self._sequence[index]
-
-    def on_epoch_begin(self) -> None:
-        self._sequence.on_epoch_begin()
-
-    def on_epoch_end(self) -> None:
-        self._sequence.on_epoch_end()
