@@ -11,7 +11,7 @@ import keras_oocore.sequences as sequences
 def numbered(num_samples, batch_size=4, **options):
     """Return a Sequence whose sample i is the number i."""
     rows = np.arange(num_samples, dtype="float32")[:, np.newaxis]
-    return sequences.NpyManifestSequence(rows, labels=rows.copy(), batch_size=batch_size, seed=3, **options)
+    return sequences.ArraySequence(rows, labels=rows.copy(), batch_size=batch_size, seed=3, **options)
 
 
 def planned(sequence, *passes):

@@ -50,7 +50,7 @@ def fit_partitions(
     >>> import keras_oocore as ko
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     >>> model.compile("sgd", "mse")
-    >>> numbers = ko.NpyManifestSequence(np.arange(8.0)[:, None] / 8, np.arange(8.0), batch_size=2, seed=1)
+    >>> numbers = ko.ArraySequence(np.arange(8.0)[:, None] / 8, np.arange(8.0), batch_size=2, seed=1)
     >>> history = fit_partitions(model, numbers, n=2, passes=2, verbose=0)
     >>> history.epoch, history.history["partition"]
     ([0, 1, 2, 3], [0, 1, 0, 1])

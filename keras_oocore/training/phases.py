@@ -93,7 +93,7 @@ def fit_phases(
     ...     [keras.Input((1,)), keras.layers.Dense(4, name="backbone"), keras.layers.Dense(1, name="head")]
     ... )
     >>> model.compile("sgd", "mse")
-    >>> numbers = ko.NpyManifestSequence(np.arange(8.0)[:, None] / 8, np.arange(8.0), batch_size=2, seed=1)
+    >>> numbers = ko.ArraySequence(np.arange(8.0)[:, None] / 8, np.arange(8.0), batch_size=2, seed=1)
     >>> history = fit_phases(
     ...     model,
     ...     [Phase(epochs=1, freeze="backbone"), Phase(epochs=2, learning_rate=1e-3, unfreeze="all")],

@@ -57,7 +57,7 @@ def fit_resumable(
     >>> import keras_oocore as ko
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     >>> model.compile("sgd", "mse")
-    >>> numbers = ko.NpyManifestSequence(np.arange(8.0)[:, None] / 8, np.arange(8.0), batch_size=2)
+    >>> numbers = ko.ArraySequence(np.arange(8.0)[:, None] / 8, np.arange(8.0), batch_size=2)
     >>> with tempfile.TemporaryDirectory() as directory:
     ...     _ = fit_resumable(model, numbers, epochs=2, checkpoint=directory, verbose=0)
     ...     history = fit_resumable(model, numbers, epochs=3, checkpoint=directory, verbose=0)

@@ -14,11 +14,12 @@ import cloudpickle
 import keras
 import numpy as np
 import pytest
-from contracts.sequence_contract import (
+from contracts.reading import (
+    TIMEOUT,
     add_noise,
     as_bytes,
-    assert_every_tail_is_resumed,
-    assert_refused,
+    assert_rejects,
+    assert_resumes_everywhere,
     counted_leases,
     loader_threads,
     read_batches,
@@ -138,7 +139,7 @@ def test_samples_and_their_names_are_known_before_the_first_batch(make, cached):
 
 def test_without_a_cache_a_window_of_chunks_is_mixed(make):
     batches = numbers(make(memory_limit=1500, workers=1))
-    window = make(memory_limit=1500)._maker.order.window_chunks
+    window = make(memory_limit=1500)._pipeline.order.window_chunks
     first = {number // 10 for number in flat(batches)[:10]}
     assert window < 6
     assert len(first) <= 2 * window + 1
@@ -307,7 +308,7 @@ def test_a_deep_copy_is_a_sequence_of_its_own(make, cached):
 def test_a_spawned_process_reads_the_same_batches(make, cached):
     sequence = make(data=os.path.abspath("houses.csv"), cached=cached, features=["x", "city"], workers=2)
     here = as_bytes(read_batches(sequence, (2, 0, 1)))
-    assert as_bytes(spawned_process().submit(read_batches, sequence, (2, 0, 1)).result(timeout=60)) == here
+    assert as_bytes(spawned_process().submit(read_batches, sequence, (2, 0, 1)).result(timeout=TIMEOUT)) == here
 
 
 @cached
@@ -322,7 +323,7 @@ def test_a_forked_process_reads_the_same_batches(make, cached):
 def test_closing_gives_threads_and_memory_back(make):
     with make(workers=2) as sequence:
         first = as_bytes(read_batches(sequence, (0, 1, 2)))
-        threads, memory = set(sequence._loader._threads), sequence._rows._memory
+        threads, memory = set(sequence._pipeline.loader._threads), sequence._rows._memory
     assert not any(thread.is_alive() for thread in threads)
     assert sequence._rows._memory is not memory
     assert as_bytes(read_batches(sequence, (0, 1, 2))) == first
@@ -448,7 +449,7 @@ def test_parts_of_rows_some_of_which_are_left_out(write, missing):
 def test_from_every_batch_on_a_state_resumes_the_very_tail(make, cached, options):
     opened = functools.partial(make, cached=cached, batch_size=17, transform=add_noise)
 
-    assert_every_tail_is_resumed(functools.partial(opened, **options))
+    assert_resumes_everywhere(functools.partial(opened, **options))
 
 
 @cached
@@ -457,20 +458,20 @@ def test_parts_are_resumed_and_take_no_state_of_one_another(make, cached):
         return make(cached=cached, batch_size=17, seed=seed).split(0.4, seed=1)[number]
 
     for number in (0, 1):
-        assert_every_tail_is_resumed(functools.partial(part_of, number))
+        assert_resumes_everywhere(functools.partial(part_of, number))
     states = [saved(part_of(number)) for number in (0, 1)]
     for number in (0, 1):
-        assert_refused(part_of(number), states[1 - number], DataError, "part was .*'validation': (True|False).*, is ")
-        assert_refused(make(), states[number], DataError, "num_samples was .*; part was .*, is None")
+        assert_rejects(part_of(number), states[1 - number], DataError, "part was .*'validation': (True|False).*, is ")
+        assert_rejects(make(), states[number], DataError, "num_samples was .*; part was .*, is None")
 
 
 def test_a_state_belongs_to_the_order_of_a_cache_or_to_that_of_the_files(make):
     with_cache, without = saved(make(cached=True)), saved(make())
 
-    assert_refused(
+    assert_rejects(
         make(), with_cache, DataError, r"belongs to other data: blocks was None, is 15; blocks mixed was None"
     )
-    assert_refused(make(cached=True), without, DataError, r"blocks was 15, is None; blocks mixed was \d+, is None")
+    assert_rejects(make(cached=True), without, DataError, r"blocks was 15, is None; blocks mixed was \d+, is None")
 
 
 def test_a_state_in_the_files_order_is_good_with_a_cache_and_for_any_number_of_workers(make):
@@ -488,10 +489,10 @@ def test_a_state_of_other_rows_is_refused_and_says_what_differs(make, write):
         (dict(memory_limit=3000), r"blocks mixed was \d+, is \d"),
         (dict(missing="nan"), "missing was 'error', is 'nan'"),
     ):
-        assert_refused(make(**options), state, DataError, message)
-    assert_refused(make(seed=8), state, OptionError, "has seed=7, this Sequence was made with seed=8")
+        assert_rejects(make(**options), state, DataError, message)
+    assert_rejects(make(seed=8), state, OptionError, "has seed=7, this Sequence was made with seed=8")
     write("x,city,y\n" + "1,Rome,2\n" * NUM_ROWS)
-    assert_refused(make(), state, DataError, r"files was \['houses.csv, .* bytes'\], is \['houses.csv, ")
+    assert_rejects(make(), state, DataError, r"files was \['houses.csv, .* bytes'\], is \['houses.csv, ")
 
 
 def test_a_state_is_of_the_files_wherever_they_lie(make, write, tmp_path):
@@ -590,8 +591,8 @@ def test_each_partition_is_resumed_and_takes_no_state_of_another(make, cached):
         ]
 
     for number in (0, 1):
-        assert_every_tail_is_resumed(functools.partial(part_of, number))
-    assert_refused(part_of(1), saved(part_of(0)), DataError, "partition was '0 of 2', is '1 of 2'")
+        assert_resumes_everywhere(functools.partial(part_of, number))
+    assert_rejects(part_of(1), saved(part_of(0)), DataError, "partition was '0 of 2', is '1 of 2'")
 
 
 def test_partitions_share_the_cache_which_is_filled_once(make, monkeypatch):
@@ -602,7 +603,7 @@ def test_partitions_share_the_cache_which_is_filled_once(make, monkeypatch):
     monkeypatch.setattr(CSVRows, "rows", lambda self, chunk: parsed.append(chunk))
     assert sorted(n for part in parts for n in flat(numbers(part))) == list(range(NUM_ROWS))
     assert (converted, parsed) == ([1], [])
-    assert len({id(part._maker.samples) for part in parts}) == 1
+    assert len({id(part._source) for part in parts}) == 1
 
 
 @cached
@@ -801,7 +802,7 @@ def test_memory_limit_bounds_rows_and_batches(make):
     assert make(memory_limit=192)._loader.max_ahead == 0
     sequence = make(memory_limit=5000, chunk_bytes=100)
     kept = sequence._rows._memory.memory.nbytes + 8 * len(sequence._rows._memory.memory)
-    assert kept + (sequence._loader.max_ahead + 2) * sequence._maker.batch_bytes <= 5000
+    assert kept + (sequence._pipeline.loader.max_ahead + 2) * sequence._format.batch_bytes <= 5000
     for value in (0, "much", True):
         with pytest.raises(OptionError, match="`memory_limit` should be bytes"):
             make(memory_limit=value)

@@ -6,7 +6,8 @@ import sys
 import keras
 import numpy as np
 import pytest
-from contracts.sequence_contract import CLASS_NAMES, LABELS, NUM_SAMPLES, FileContract
+from contracts.files import FileContract
+from contracts.numbered import CLASS_NAMES, LABELS, NUM_SAMPLES
 from drawing import SIZE, draw, numbers_in
 from PIL import Image
 
@@ -271,7 +272,7 @@ def test_show_batch_shows_some_and_leaves_the_pass_alone(folder):
         assert len(display_path(sequence.show_batch(num_images=3))) == 3
         given.append(numbers_in(x))
 
-    assert given == [plan._maker.planned(0, position).tolist() for position in range(3)]
+    assert given == [plan._pipeline.maker.planned(0, position).tolist() for position in range(3)]
 
 
 def test_show_batch_without_matplotlib_says_what_to_install(folder, monkeypatch):

@@ -8,7 +8,9 @@ import cloudpickle
 import keras
 import numpy as np
 import pytest
-from contracts.sequence_contract import CLASS_NAMES, LABELS, NUM_SAMPLES, FileContract, SequenceContract
+from contracts.files import FileContract
+from contracts.numbered import CLASS_NAMES, LABELS, NUM_SAMPLES
+from contracts.sequences import SequenceContract
 from wav_reader import MELS, log_mel, mel_edges
 
 from keras_oocore.core.errors import DataError, OptionError, SampleError

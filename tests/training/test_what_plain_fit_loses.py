@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from recording import Recorder, numbered
 
-from keras_oocore.sequences import NpyManifestSequence
+from keras_oocore.sequences import ArraySequence
 
 pytestmark = pytest.mark.backend
 NUM_SAMPLES, BATCH_SIZE = 32, 4
@@ -27,7 +27,7 @@ def data():
     """Return a Sequence in the same order in every epoch: two trainings differ only by their model."""
     generator = np.random.default_rng(0)
     rows = generator.normal(size=(NUM_SAMPLES, 6)).astype("float32")
-    return NpyManifestSequence(rows, labels=rows[:, :1] * 2, batch_size=BATCH_SIZE, shuffle=False)
+    return ArraySequence(rows, labels=rows[:, :1] * 2, batch_size=BATCH_SIZE, shuffle=False)
 
 
 def tiny_model(optimizer="adam", dropout=0.0):

@@ -1,0 +1,107 @@
+"""What Sequences promise whose samples are files, each named by `file_paths`."""
+
+import re
+
+import inside_sequence as inside
+import numpy as np
+import pytest
+from contracts.numbered import LABELS, NUM_SAMPLES
+from contracts.reading import as_bytes
+from contracts.sequences import SequenceContract
+
+from keras_oocore.core.errors import SampleError
+
+
+class FileContract(SequenceContract):
+    """The contract of `SequenceContract`, and what is promised about single files."""
+
+    def damage(self, path):
+        """Make a file unreadable."""
+        with open(path, "wb") as file:
+            file.write(b"not what it was")
+
+    def test_file_paths_are_in_the_order_of_the_samples(self, make):
+        sequence = make(shuffle=False)
+        paths = sequence.file_paths
+
+        assert isinstance(paths, list)
+        assert len(paths) == NUM_SAMPLES
+        given = [name for index in range(3) for name in sequence.filenames(index)]
+        assert all(path.endswith(name) for path, name in zip(paths, given, strict=True))
+        self.damage(paths[6])
+        with pytest.raises(SampleError, match=re.escape(paths[6])):
+            sequence[1]
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_an_unreadable_file_is_named_and_other_batches_can_be_read(self, make, workers):
+        sequence = make(shuffle=False, workers=workers)
+        path = sequence.file_paths[5]
+        self.damage(path)
+
+        for _ in range(2):
+            with pytest.raises(
+                SampleError, match=rf"Cannot read sample 5, {re.escape(repr(path))}: .*Mend or remove it"
+            ):
+                sequence[1]
+        assert self.numbers(sequence[0][0]) == [0, 1, 2, 3]
+        assert self.numbers(sequence[2][0]) == [8, 9]
+
+    def test_a_deleted_file_is_named(self, make, tmp_path):
+        sequence = make(shuffle=False)
+        path = sequence.file_paths[9]
+        (tmp_path / path).unlink()
+
+        with pytest.raises(
+            SampleError, match=rf"Cannot read sample 9, {re.escape(repr(path))}: .*(not found|No such file)"
+        ):
+            list(sequence)
+
+    def test_on_error_skip_and_replace_list_the_bad_samples(self, make):
+        options = dict(shuffle=False, sample_weight=np.arange(10) / 4)
+        skipping, replacing = make(on_error="skip", **options), make(on_error="replace", **options)
+        paths = skipping.file_paths
+        for number in (5, 9):
+            self.damage(paths[number])
+        for sequence, expected in (
+            (skipping, [[0, 1, 2, 3], [4, 6, 7], [8]]),
+            (replacing, [[0, 1, 2, 3], [4, 6, 6, 7], [8, 0]]),
+        ):
+            assert len(sequence) == 3
+            batches = list(sequence)
+            assert [self.numbers(x) for x, _, _ in batches] == expected
+            assert [y.tolist() for _, y, _ in batches] == [[LABELS[n] for n in numbers] for numbers in expected]
+            assert [(weight * 4).tolist() for _, _, weight in batches] == expected
+            assert [path for path, _ in sequence.bad_samples] == [paths[5], paths[9]]
+            assert all(reason and path not in reason for path, reason in sequence.bad_samples)
+
+    def test_replaced_samples_do_not_depend_on_the_number_of_workers(self, make):
+        paths = make().file_paths
+        for number in (1, 2, 7):
+            self.damage(paths[number])
+        by_workers = [as_bytes(make(on_error="replace", workers=workers, batch_size=3)) for workers in (0, 1, 4)]
+
+        assert by_workers[0] == by_workers[1] == by_workers[2]
+
+    def test_a_batch_of_bad_files_alone_is_an_error(self, make):
+        sequence = make(shuffle=False, on_error="skip")
+        for path in sequence.file_paths[4:8]:
+            self.damage(path)
+
+        with pytest.raises(
+            SampleError, match=r"None of the 4 samples of a batch can be read\. First: Cannot read sample 4"
+        ):
+            sequence[1]
+        assert self.numbers(sequence[2][0]) == [8, 9]
+
+    def test_an_exception_that_a_user_keeps_leaves_no_thread(self, make):
+        sequence = make(shuffle=False, workers=2, batch_size=1)
+        self.damage(sequence.file_paths[4])
+        threads = set()
+        with pytest.raises(SampleError) as held:  # noqa: PT012
+            for _ in sequence:
+                threads |= inside.threads(sequence)
+        sequence.close()
+
+        assert threads
+        assert not any(thread.is_alive() for thread in threads)
+        assert held.value.__traceback__ is not None

@@ -1,0 +1,186 @@
+"""What every Sequence promises about its options: scaling, labels, weights, and subsets."""
+
+import inside_sequence as inside
+import numpy as np
+import pytest
+from contracts.numbered import LABELS, NUM_SAMPLES, NumberedSamples
+from contracts.reading import as_bytes
+
+from keras_oocore.core.errors import DataError, OptionError
+
+
+class OptionContract(NumberedSamples):
+    """Tests of its options."""
+
+    def test_rescale_and_dtype(self, make):
+        (plain, _), stored = make()[1], make()[1][0].dtype
+        scaled, _ = make(rescale=0.5)[1]
+        cast, _ = make(dtype="float16")[1]
+
+        assert scaled.dtype == np.float32
+        assert np.array_equal(scaled, plain.astype("float32") * np.float32(0.5))
+        assert cast.dtype == np.float16
+        assert np.array_equal(cast, plain.astype("float16"))
+        assert plain.dtype == stored == inside.row_dtype(make())
+
+    def test_transform_draws_by_seed_epoch_and_batch(self, make):
+        def draws(**options):
+            sequence = make(transform=lambda x, y, rng: (x, rng.random(2)), **options)
+            return [tuple(y) for _ in range(2) for _, y in sequence]
+
+        assert draws() == draws(workers=0) == draws(shuffle=False)
+        assert len(set(draws() + draws(seed=8))) == 12
+        with pytest.raises(OptionError, match=r"`transform\(x, y, rng\)` should return a tuple \(x, y\)"):
+            make(transform=lambda x, y, rng: x)[0]
+
+    def test_label_modes(self, make):
+        y_of = {mode: make(label_mode=mode, shuffle=False)[1][1] for mode in ("int", "categorical", "raw")}
+
+        assert (y_of["int"].tolist(), y_of["int"].dtype) == ([1, 1, 1, 2], np.int32)
+        assert y_of["categorical"].tolist() == np.eye(3)[[1, 1, 1, 2]].tolist()
+        assert y_of["categorical"].dtype == np.float32
+        assert y_of["raw"].tolist() == [1, 1, 1, 2]
+        assert make().labels.tolist() == LABELS
+        with pytest.raises(OptionError, match=r'`label_mode="binary"` wants exactly 2 classes. Received: 3 classes'):
+            make(label_mode="binary")
+        with pytest.raises(OptionError, match=r"`label_mode` should be one of"):
+            make(label_mode="sparse")
+
+    def test_without_labels_batches_contain_x_alone(self, make):
+        for options in (dict(labels=None), dict(label_mode=None), dict(labels=None, label_mode=None)):
+            sequence = make(shuffle=False, **options)
+            assert self.numbers(sequence[1]) == [4, 5, 6, 7]
+            assert sequence.labels is None
+
+    def test_labels_of_several_values_are_raw(self, make):
+        several = np.stack([np.arange(10), np.arange(10) % 2, np.ones(10)], axis=1).astype("float32")
+        x, y = make(labels=several, label_mode="raw")[1]
+
+        assert y.dtype == np.float32
+        assert y.tolist() == several[self.numbers(x)].tolist()
+        with pytest.raises(
+            OptionError, match=r'"int"` wants one class a sample.*shape \(10, 3\).*Use label_mode="raw"'
+        ):
+            make(labels=several, label_mode="int")
+
+    def test_raw_targets_keep_their_values_and_dtype(self, make):
+        prices = (np.arange(10, dtype="float64") * 1000)[:, np.newaxis]
+        _, y = make(labels=prices, label_mode="raw", shuffle=False)[1]
+
+        assert y.tolist() == [[4000.0], [5000.0], [6000.0], [7000.0]]
+        assert y.dtype == np.float64
+
+    @pytest.mark.parametrize("labels", [LABELS[:-1], [*LABELS, 0]])
+    def test_labels_of_another_length_are_an_error(self, make, labels):
+        with pytest.raises(
+            DataError, match=f"one filename and one label. Received: 10 filenames and {len(labels)} labels"
+        ):
+            make(labels=labels)
+
+    def test_class_weight_gives_each_sample_the_weight_of_its_class(self, make):
+        for x, y, weight in make(class_weight={0: 0.5, 2: 3.0}):
+            assert weight.tolist() == [{0: 0.5, 1: 1.0, 2: 3.0}[label] for label in y.tolist()]
+            assert y.tolist() == [LABELS[number] for number in self.numbers(x)]
+            assert weight.dtype == np.float32
+        balanced = np.concatenate([weight for _, _, weight in make(class_weight="balanced", shuffle=False)])
+        np.testing.assert_allclose(balanced, [10 / 12] * 4 + [10 / 9] * 6, rtol=1e-6)
+        one_hot = make(class_weight={1: 2.0}, label_mode="categorical", shuffle=False)
+        assert one_hot[1][2].tolist() == [2, 2, 2, 1]
+
+    def test_sample_weight_follows_its_sample(self, make):
+        for x, _, weight in make(sample_weight=[number / 4 for number in range(10)]):
+            assert (weight * 4).tolist() == self.numbers(x)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (
+                dict(class_weight="balanced", label_mode="raw"),
+                "`class_weight` wants class labels. .*Use `sample_weight`",
+            ),
+            (dict(class_weight="balanced", label_mode=None), "`class_weight` wants class labels"),
+            (dict(class_weight={5: 1.0}), "`class_weight` has a class that does not exist: 5"),
+            (dict(class_weight="auto"), 'should be a dict or "balanced"'),
+            (
+                dict(class_weight="balanced", sample_weight=[1] * 10),
+                "cannot both be given. Multiply them into `sample_w",
+            ),
+            (dict(sample_weight=[1] * 9), r"should have one weight a sample, shape \(10,\). Received: \(9,\)"),
+            (dict(sample_weight=np.ones((10, 1))), r"shape \(10,\). Received: \(10, 1\)"),
+            (dict(sample_weight=[1] * 10, label_mode=None), "`sample_weight` wants labels. Received: no labels"),
+            (dict(batch_size=0), "`batch_size` should be a positive integer. Received: batch_size=0"),
+            (dict(batch_size=-4), "`batch_size` should be a positive integer. Received: batch_size=-4"),
+            (dict(shuffle="batch"), '`shuffle` should be True, False or "block"'),
+            (dict(seed=-1), "`seed` should be an integer from 0 to 2\\*\\*32 - 1, or None. Received: seed=-1"),
+            (dict(seed=0.5), "`seed` should be an integer from 0 to 2\\*\\*32 - 1, or None. Received: seed=0.5"),
+            (dict(workers=-1), "`workers` should be a number of threads, 0 or more, or None. Received: workers=-1"),
+            (dict(workers="all"), "`workers` should be a number of threads"),
+            (dict(max_queue_size=0), "`max_queue_size` should be a positive integer. Received: max_queue_size=0"),
+            (dict(memory_limit="lots"), "`memory_limit` should be bytes, or text such as"),
+            (dict(memory_limit=0), "`memory_limit` should be bytes, or text such as"),
+            (dict(on_error="ignore"), "`on_error` should be one of"),
+            (dict(last_batch="pad"), "`last_batch` should be one of"),
+            (dict(transform="flip"), "`transform` should be a function"),
+            (dict(rescale="1/255"), "`rescale` should be a number. Received: rescale='1/255'"),
+            (dict(dtype="float99"), "`dtype` should be one that numpy has"),
+        ],
+    )
+    def test_invalid_options_are_errors_of_the_constructor(self, make, options, message):
+        with pytest.raises(OptionError, match=message):
+            make(**options)
+
+    def test_subsets_are_disjoint_complete_and_repeatable(self, make):
+        def samples(subset, seed=7):
+            sequence = make(validation_split=0.3, subset=subset, seed=seed)
+            return sorted(number for x, y in sequence for number in self.numbers(x))
+
+        training, validation = samples("training"), samples("validation")
+
+        assert (len(training), len(validation)) == (7, 3)
+        assert sorted(training + validation) == list(range(NUM_SAMPLES))
+        assert (training, validation) == (samples("training"), samples("validation"))
+        assert len({tuple(samples("validation", seed)) for seed in range(5)}) > 1
+
+    def test_subset_both_returns_training_and_validation_in_order(self, make):
+        training, validation = make(validation_split=0.3, subset="both")
+        validated = [number for batch in self.epoch_of(validation) for number in batch]
+
+        assert validated == sorted(validated)
+        assert validated == sorted(n for b in self.epoch_of(make(validation_split=0.3, subset="validation")) for n in b)
+        assert as_bytes(training) == as_bytes(make(validation_split=0.3, subset="training"))
+        assert type(training) is type(validation)
+
+    def test_subsets_do_not_overlap_if_only_one_is_shuffled(self, make):
+        training = make(validation_split=0.3, subset="training", shuffle=True)
+        validation = make(validation_split=0.3, subset="validation", shuffle=False)
+
+        served = [
+            number for sequence in (training, validation) for batch in self.epoch_of(sequence) for number in batch
+        ]
+        assert sorted(served) == list(range(NUM_SAMPLES))
+
+    def test_weights_follow_their_samples_into_a_subset(self, make):
+        weights = [number / 4 for number in range(10)]
+        for x, _, weight in make(sample_weight=weights, validation_split=0.5, subset="training"):
+            assert (weight * 4).tolist() == self.numbers(x)
+        for wrong in (weights[:9], [*weights, 0]):
+            with pytest.raises(
+                OptionError, match=rf"should have one weight a sample, shape \(10,\). Received: \({len(wrong)},"
+            ):
+                make(sample_weight=wrong, validation_split=0.5, subset="training")
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (dict(validation_split=0.3, subset="training", seed=None), "wants a seed, so that subsets do not overlap"),
+            (dict(validation_split=0.3, subset="both", seed=None), "wants a seed, so that subsets do not overlap"),
+            (dict(validation_split=0.3, subset="both", seed=None, shuffle=False), "A split wants a seed"),
+            (dict(validation_split=0.3), "`subset` should be one of"),
+            (dict(subset="training"), "`validation_split` should be between 0 and 1, with `subset`"),
+            (dict(validation_split=0.3, subset="test"), "`subset` should be one of"),
+            (dict(validation_split=0.01, subset="both"), "of 10 samples leaves none for validation"),
+        ],
+    )
+    def test_invalid_splits_are_errors(self, make, options, message):
+        with pytest.raises(OptionError, match=message):
+            make(**options)
