@@ -98,6 +98,7 @@ class SampleLog(keras.callbacks.Callback):
         self.num_batches += 1
 
 
+@keras.saving.register_keras_serializable()
 class RowRecorder(keras.Sequential):
     """Keeps the rows of the last step."""
 

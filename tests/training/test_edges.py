@@ -298,7 +298,9 @@ def test_phases_that_share_data(tmp_path):
     other = ko.ArraySequence(child.ROWS[::-1].copy(), child.CLASSES, label_mode="int", batch_size=4, seed=3)
     with pytest.raises(DataError, match=r"^The data of part 1 and the checkpoint do not belong together\. "):
         a_b_a(other, fewer_rows())(small_model(), tmp_path / "run", [])
-    with pytest.raises(OptionError, match=r"^The data of part 1 .* has seed=3, this Sequence was made with seed=4\."):
+    with pytest.raises(
+        OptionError, match=r"^The data of part 1 .* has seed=3, but this Sequence was .* seed=4\."
+    ):
         a_b_a(data(seed=4), fewer_rows())(small_model(), tmp_path / "run", [])
     with pytest.raises(DataError, match=r"^The data of part 2 and the checkpoint do not belong together\. "):
         a_b_a(data(), data())(small_model(), tmp_path / "run", [])

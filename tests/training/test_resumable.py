@@ -548,7 +548,7 @@ def test_resume_with_other_data_is_an_error(tmp_path):
     fewer = ko.ArraySequence(child.ROWS[:9], child.CLASSES[:9], label_mode="int", batch_size=4, seed=3)
     with pytest.raises(DataError, match="num_samples was 14, is 9"):
         trained(tmp_path / "run", callbacks=no_callbacks, x=lambda: fewer)
-    with pytest.raises(OptionError, match="The state has seed=3, this Sequence was made with seed=4"):
+    with pytest.raises(OptionError, match="The state has seed=3, but this Sequence was made with seed=4"):
         trained(tmp_path / "run", callbacks=no_callbacks, x=lambda: data(seed=4))
 
 

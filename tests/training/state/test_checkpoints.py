@@ -128,7 +128,8 @@ def test_newer_format_is_not_reported_as_damage(tmp_path):
     with (
         exclusive(tmp_path) as saved,
         pytest.raises(
-            DataError, match=r"7' has format 2, written by keras_oocore 9\.1, .* reads format 1\. .*-U keras_oo"
+            DataError,
+            match=r"7/checkpoint\.json' has format 2, written by .* 9\.1, .* reads format 1\. .*-U keras",
         ),
     ):
         saved.latest()
@@ -295,13 +296,13 @@ def test_every_flipped_byte_of_the_json_is_detected(tmp_path):
 
 def test_every_flipped_byte_of_an_array_is_detected(tmp_path):
     path = filled(tmp_path, 2)[1]
-    content = (path / "arrays.npz").read_bytes()
-    data = [(content.index(array.tobytes()), array.nbytes) for array in content(1)[1].values()]
+    stored = (path / "arrays.npz").read_bytes()
+    data = [(stored.index(array.tobytes()), array.nbytes) for array in content(1)[1].values()]
     data = {i for start, size in data for i in range(start, start + size)}
     num_detected = 0
     with exclusive(tmp_path) as saved:
-        for i in sorted(data | {*range(0, len(content), 5)}):
-            (path / "arrays.npz").write_bytes(flipped(content, i))
+        for i in sorted(data | {*range(0, len(stored), 5)}):
+            (path / "arrays.npz").write_bytes(flipped(stored, i))
             was_detected = detected(saved, path)  # else both arrays were compared
             assert was_detected or i not in data, i
             num_detected += was_detected
@@ -369,7 +370,7 @@ def test_every_damaged_checkpoint_is_a_warning(tmp_path):
         with pytest.warns(UserWarning, match="is damaged") as caught:
             assert has_content(saved.latest(), 0)
         assert [str(warning.message) for warning in caught] == [
-            f"{str(paths[2])!r} is damaged (checkpoint.json: it is truncated); The checkpoint before it is used.",
+            f"{str(paths[2])!r} is damaged (checkpoint.json: it is truncated). The checkpoint before it is used.",
             f"{str(paths[1])!r} is damaged (checkpoint.json: No such file or directory). "
             "The checkpoint before it is used.",
         ]
