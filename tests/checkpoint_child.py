@@ -103,9 +103,9 @@ class Kill:
 
     def count(self):
         if self.reached():
-            self.die()
+            self.end_process()
 
-    def die(self):
+    def end_process(self):
         self.cut_power()
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -157,7 +157,7 @@ class CountedFile(io.FileIO):
         self.kill.count()
         if self.kill.reached():
             super().write(bytes(data)[: len(data) // 2])
-            self.kill.die()
+            self.kill.end_process()
         return super().write(data)
 
 

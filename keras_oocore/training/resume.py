@@ -52,7 +52,7 @@ def resume(state: TrainingState, checkpoint: Checkpoint) -> str:
     notes = [stage.note[0] for stage in state.stages if stage.note]
     state.callbacks.logs = {name: values[-1] for name, values in history.items() if values and name not in notes}
     if reached.stopped and state.end_epoch > saved["epochs"]:
-        reached.stopped = False  # a user who asks for more epochs wants the training to continue
+        reached.stopped = False  # asking for more epochs continues the training
     return f"Resuming from {display_path(checkpoint.path)!r}: {position_in_words(reached, state.end_epoch)}."
 
 

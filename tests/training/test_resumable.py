@@ -75,7 +75,7 @@ def same(left, right):
 
 def check_kills(tmp_path, *kills, **options):
     """Check that these kills do not change the outcome, and return it."""
-    expected = trained(tmp_path / "whole", **options)
+    expected = trained(tmp_path / "uninterrupted", **options)
     same(trained(tmp_path / "killed", *kills, **options), expected)
     return expected
 
@@ -92,13 +92,13 @@ def log_only(folder):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def uninterrupted(tmp_path_factory):
     """The outcome of an uninterrupted training."""
-    return trained(tmp_path_factory.mktemp("whole") / "run", model=tiny_model)
+    return trained(tmp_path_factory.mktemp("uninterrupted") / "run", model=tiny_model)
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="a torch iterator draws from the generator that dropout uses")
-def test_fit_resumable_equals_fit(tmp_path, whole):
+def test_fit_resumable_equals_fit(tmp_path, uninterrupted):
     """The comparisons in this file are with a training by Keras."""
     model = tiny_model()
     history = model.fit(
@@ -111,17 +111,17 @@ def test_fit_resumable_equals_fit(tmp_path, whole):
     )
     best = keras.models.load_model(tmp_path / "best.keras").get_weights()
     log = (tmp_path / "log.csv").read_text()
-    same(Outcome(child.variables(model), history.history, history.epoch, log, best), whole)
+    same(Outcome(child.variables(model), history.history, history.epoch, log, best), uninterrupted)
 
 
-def test_killed_in_every_batch(tmp_path, whole):
+def test_killed_in_every_batch(tmp_path, uninterrupted):
     """Each run trains on one batch that counts."""
-    same(trained(tmp_path / "run", *[2] * (EPOCHS * NUM_BATCHES - 1), model=tiny_model), whole)
+    same(trained(tmp_path / "run", *[2] * (EPOCHS * NUM_BATCHES - 1), model=tiny_model), uninterrupted)
 
 
 @pytest.mark.parametrize("kill", [kill if kill == 5 else soak(kill) for kill in range(1, 13)])
-def test_killed_in_one_batch(tmp_path, whole, kill):
-    same(trained(tmp_path / "run", kill, model=tiny_model), whole)
+def test_killed_in_one_batch(tmp_path, uninterrupted, kill):
+    same(trained(tmp_path / "run", kill, model=tiny_model), uninterrupted)
 
 
 @pytest.mark.parametrize(
@@ -133,19 +133,19 @@ def test_killed_in_one_batch(tmp_path, whole, kill):
     ],
     ids=["beginning", "epochs", "end"],
 )
-def test_killed_between_batches(tmp_path, whole, kills):
-    same(trained(tmp_path / "run", *kills, model=tiny_model), whole)
+def test_killed_between_batches(tmp_path, uninterrupted, kills):
+    same(trained(tmp_path / "run", *kills, model=tiny_model), uninterrupted)
 
 
 @pytest.mark.soak
-def test_killed_many_times(tmp_path, whole):
-    same(trained(tmp_path / "run", 2, 3, 1, ("on_test_batch_end", 1), 1, 1, 4, model=tiny_model), whole)
+def test_killed_many_times(tmp_path, uninterrupted):
+    same(trained(tmp_path / "run", 2, 3, 1, ("on_test_batch_end", 1), 1, 1, 4, model=tiny_model), uninterrupted)
 
 
 @pytest.mark.parametrize("save_every_batches", [soak(3), None])
-def test_save_every_batches_above_one(tmp_path, whole, save_every_batches):
+def test_save_every_batches_above_one(tmp_path, uninterrupted, save_every_batches):
     kills = 3, 6, ("on_epoch_end", 1), 5
-    same(trained(tmp_path / "run", *kills, model=tiny_model, save_every_batches=save_every_batches), whole)
+    same(trained(tmp_path / "run", *kills, model=tiny_model, save_every_batches=save_every_batches), uninterrupted)
 
 
 def test_compiled_steps(tmp_path):
@@ -185,7 +185,7 @@ def test_drawn_seed_is_adopted(tmp_path):
     assert second.seed != first.seed
     history = ko.fit_resumable(model := small_model(), second, 2, tmp_path, verbose=0)
     assert second.seed == first.seed
-    expected = ko.fit_resumable(other := small_model(), data(seed=first.seed), 2, tmp_path / "whole", verbose=0)
+    expected = ko.fit_resumable(other := small_model(), data(seed=first.seed), 2, tmp_path / "uninterrupted", verbose=0)
     assert history.history == expected.history
     assert [a.tobytes() for a in child.variables(model)] == [a.tobytes() for a in child.variables(other)]
 
@@ -222,7 +222,7 @@ def test_stop_training_within_an_epoch(tmp_path):
 
     expected = check_kills(tmp_path, 2, 2, ("on_epoch_end", 1), callbacks=callbacks)
     assert expected.epochs == [0]
-    more = [trained(tmp_path / name, callbacks=log_only, epochs=4) for name in ("whole", "killed")]
+    more = [trained(tmp_path / name, callbacks=log_only, epochs=4) for name in ("uninterrupted", "killed")]
     same(*more)
     assert more[0].epochs == [0, 1, 2, 3]
 
@@ -376,7 +376,7 @@ def test_model_as_a_function(tmp_path):
         built.append(small_model())
         return built[-1]
 
-    same(trained(tmp_path / "run", 5, model=lambda: build), trained(tmp_path / "whole"))
+    same(trained(tmp_path / "run", 5, model=lambda: build), trained(tmp_path / "uninterrupted"))
     assert len(built) == 2
     history = ko.fit_resumable(build, data(), EPOCHS, tmp_path / "other", verbose=0)
     assert history.model is built[-1]
@@ -397,7 +397,7 @@ def test_loaded_model(tmp_path):
 # --- finished trainings ---------------------------------------------------------------------------------------------
 
 
-def test_finished_training_trains_nothing(tmp_path, whole):
+def test_finished_training_trains_nothing(tmp_path, uninterrupted):
     trained(tmp_path / "run", model=tiny_model)
     batches = []
     record = keras.callbacks.LambdaCallback(on_train_batch_begin=lambda *_: batches.append(1))
@@ -405,7 +405,7 @@ def test_finished_training_trains_nothing(tmp_path, whole):
     def callbacks(folder):
         return [*child.callbacks(folder), record]
 
-    same(trained(tmp_path / "run", model=tiny_model, callbacks=callbacks), whole)
+    same(trained(tmp_path / "run", model=tiny_model, callbacks=callbacks), uninterrupted)
     assert batches == []
 
 
@@ -424,7 +424,7 @@ def test_more_epochs_continue_as_in_one_training(tmp_path, model, steps_per_epoc
     options = {"model": model, "callbacks": log_only, "steps_per_epoch": steps_per_epoch}
     for epochs in (1, 2, 4):
         outcome = trained(tmp_path / "in steps", epochs=epochs, **options)
-    same(outcome, trained(tmp_path / "whole", epochs=4, **options))
+    same(outcome, trained(tmp_path / "uninterrupted", epochs=4, **options))
 
 
 def test_more_epochs_with_the_same_model_and_data_objects(tmp_path):
@@ -432,7 +432,7 @@ def test_more_epochs_with_the_same_model_and_data_objects(tmp_path):
     model, x = small_model(), data()
     for epochs in (1, 1, 3):
         history = ko.fit_resumable(model, x, epochs, tmp_path / "run", verbose=0)
-    expected = trained(tmp_path / "whole", callbacks=no_callbacks, validation_data=None)
+    expected = trained(tmp_path / "uninterrupted", callbacks=no_callbacks, validation_data=None)
     assert (history.epoch, history.history) == (expected.epochs, expected.history)
     assert [a.tobytes() for a in child.variables(model)] == [a.tobytes() for a in expected.variables]
 
@@ -574,9 +574,9 @@ def test_keep(tmp_path, keep):
     assert all(re.fullmatch(r"checkpoint-\d{8}", name) for name in left)
 
 
-def test_empty_directory(tmp_path, whole):
+def test_empty_directory(tmp_path, uninterrupted):
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
-    same(trained(tmp_path / "run", model=tiny_model), whole)
+    same(trained(tmp_path / "run", model=tiny_model), uninterrupted)
 
 
 def test_second_training_in_the_directory_is_busy(tmp_path):
@@ -593,7 +593,7 @@ def test_second_training_in_the_directory_is_busy(tmp_path):
 
 
 def test_damaged_checkpoint_falls_back_to_the_one_before(tmp_path):
-    expected = trained(tmp_path / "whole", callbacks=no_callbacks, validation_data=None)
+    expected = trained(tmp_path / "uninterrupted", callbacks=no_callbacks, validation_data=None)
     model, directory = small_model(), tmp_path / "run" / "checkpoints"
     with pytest.raises(Killed):
         ko.fit_resumable(model, data(), EPOCHS, directory, save_every_batches=1, callbacks=[killer(7)], verbose=0)

@@ -68,27 +68,28 @@ def samples_by_batch(folder):
     return given
 
 
-def check_same(folder, whole):
+def check_same(folder, expected):
     """Check that two trainings left bit-identical files."""
-    assert (folder / "result.json").read_text() == (whole / "result.json").read_text()
-    assert (folder / "log.csv").read_bytes() == (whole / "log.csv").read_bytes()
-    ours, theirs = (np.load(path / "result.npz") for path in (folder, whole))
+    assert (folder / "result.json").read_text() == (expected / "result.json").read_text()
+    assert (folder / "log.csv").read_bytes() == (expected / "log.csv").read_bytes()
+    ours, theirs = (np.load(path / "result.npz") for path in (folder, expected))
     assert ours.files == theirs.files
     assert [ours[name].tobytes() for name in ours.files] == [theirs[name].tobytes() for name in theirs.files]
-    best, other = (keras.models.load_model(path / "best.keras", compile=False) for path in (folder, whole))
+    best, other = (keras.models.load_model(path / "best.keras", compile=False) for path in (folder, expected))
     assert [a.tobytes() for a in best.get_weights()] == [b.tobytes() for b in other.get_weights()]
-    if (whole / "samples.txt").exists():
-        assert samples_by_batch(folder) == samples_by_batch(whole)
+    if (expected / "samples.txt").exists():
+        assert samples_by_batch(folder) == samples_by_batch(expected)
     assert not [
         path for path in (folder / "checkpoints").iterdir() if re.fullmatch(r"\.keras_oocore-\w{16}", path.name)
     ]
 
 
 @needs_kill
+@pytest.mark.child
 def test_training_killed_between_batches_while_saving_and_by_sigterm_is_bit_identical(tmp_path):
     """One training in four processes: killed between batches, killed while saving, stopped by SIGTERM, completed."""
-    whole, folder = tmp_path / "whole", tmp_path / "killed"
-    with start(whole, epochs=EPOCHS) as uninterrupted:
+    expected, folder = tmp_path / "expected", tmp_path / "killed"
+    with start(expected, epochs=EPOCHS) as uninterrupted:
         assert kill_at(folder, 2 * NUM_BATCHES - 1, epochs=EPOCHS)
         run(folder, -signal.SIGKILL, epochs=EPOCHS, kill="fsync-6")  # each save calls it four times, twice for files
         assert [
@@ -115,7 +116,7 @@ def test_training_killed_between_batches_while_saving_and_by_sigterm_is_bit_iden
         code, _, errors = uninterrupted.finish()
         assert code == 0, errors
     assert len(samples_by_batch(folder)) == EPOCHS * NUM_BATCHES
-    check_same(folder, whole)
+    check_same(folder, expected)
 
 
 # --- signals, in this process ---------------------------------------------------------------------------------------
@@ -183,7 +184,7 @@ def test_signal_saves_and_exits(tmp_path, own_handlers, capsys, batch, number, n
     assert signal.getsignal(signal.SIGTERM) is stop_at_once
     batches = []
     record = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: batches.append(batch))
-    assert fit(tmp_path / "run", [record]) == fit(tmp_path / "whole")
+    assert fit(tmp_path / "run", [record]) == fit(tmp_path / "expected")
     assert len(batches) == 2 * NUM_BATCHES - batch - 1
 
 
@@ -196,20 +197,20 @@ def test_second_signal_stops_at_once(tmp_path, own_handlers, capsys, first, seco
     with pytest.raises(error):
         fit(tmp_path / "run", [Signals(1, first, second)])
     assert capsys.readouterr().out.count("\n") == 2  # two lines about the first signal, none about saving
-    assert fit(tmp_path / "run") == fit(tmp_path / "whole")
+    assert fit(tmp_path / "run") == fit(tmp_path / "expected")
 
 
 def test_signal_in_last_epoch_exits_after_training(tmp_path, own_handlers, capsys):
     """Nothing is left to train, but the signal still ends the program."""
     with pytest.raises(KeyboardInterrupt):
         fit(tmp_path / "run", [Signals(NUM_BATCHES - 1, signal.SIGINT)], epochs=1)
-    assert fit(tmp_path / "run", epochs=1) == fit(tmp_path / "whole", epochs=1)
+    assert fit(tmp_path / "run", epochs=1) == fit(tmp_path / "expected", epochs=1)
 
 
 def test_ignored_signal_stays_ignored(tmp_path, own_handlers):
     """As in background jobs of a shell."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    assert fit(tmp_path / "run", [Signals(1, signal.SIGINT)]) == fit(tmp_path / "whole")
+    assert fit(tmp_path / "run", [Signals(1, signal.SIGINT)]) == fit(tmp_path / "expected")
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
@@ -287,9 +288,9 @@ def test_disk_that_fills_up_during_training_is_a_warning(tmp_path, monkeypatch):
         re.match(r"The training continues, but could not be saved: Not enough disk for a checkpoint: ", message)
         for message in messages
     )
-    whole = fit(tmp_path / "whole")
-    assert outcome == whole
-    assert fit(tmp_path / "run") == whole  # the last checkpoint has the end of the training
+    expected = fit(tmp_path / "expected")
+    assert outcome == expected
+    assert fit(tmp_path / "run") == expected  # the last checkpoint has the end of the training
 
 
 @pytest.mark.parametrize("batch", [1, NUM_BATCHES - 1])
@@ -308,13 +309,13 @@ def test_signal_on_full_disk_reports_what_is_not_saved(tmp_path, monkeypatch, ow
         "Run the same command again to continue.\n"
     )
     disk.is_full = False
-    assert fit(tmp_path / "run") == fit(tmp_path / "whole")
+    assert fit(tmp_path / "run") == fit(tmp_path / "expected")
 
 
 # --- soak -----------------------------------------------------------------------------------------------------------
 
 
-def killed_until_it_ends(rng, folder, whole, **options):
+def killed_until_it_ends(rng, folder, expected, **options):
     """Kill a training at random moments until one ends, and return the number of kills."""
     kills = 0
     while kills < 12:
@@ -331,11 +332,12 @@ def killed_until_it_ends(rng, folder, whole, **options):
             break
     else:
         run(folder, **options)
-    check_same(folder, whole)
+    check_same(folder, expected)
     return kills
 
 
 @needs_kill
+@pytest.mark.child
 @pytest.mark.soak
 @pytest.mark.parametrize(
     "options", [{"save": 3}, {"save": 1, "plateau": True}, {"save": None}], ids=["schedule", "plateau", "by time"]
@@ -343,18 +345,19 @@ def killed_until_it_ends(rng, folder, whole, **options):
 def test_random_kills(tmp_path, options):
     """Half of the kills happen while a checkpoint is being saved."""
     rng = random.Random(0)
-    run(tmp_path / "whole", epochs=6, **options)
+    run(tmp_path / "expected", epochs=6, **options)
     kills = trainings = 0
     while kills < 10:
-        kills += killed_until_it_ends(rng, tmp_path / f"{trainings}", tmp_path / "whole", epochs=6, **options)
+        kills += killed_until_it_ends(rng, tmp_path / f"{trainings}", tmp_path / "expected", epochs=6, **options)
         trainings += 1
 
 
 @needs_kill
+@pytest.mark.child
 @pytest.mark.soak
 def test_random_kills_of_compiled_steps(tmp_path):
     rng, options = random.Random(1), {"epochs": 6, "save": 3, "compiled_steps": True}
-    run(tmp_path / "whole", **options)
+    run(tmp_path / "expected", **options)
     for number in range(8):
         how = f"{rng.choice(['fsync', 'rename'])}-{rng.randrange(3, 30)}"
         run(tmp_path / "killed", -signal.SIGKILL, kill=how, **options) if number == 0 else None
@@ -362,4 +365,4 @@ def test_random_kills_of_compiled_steps(tmp_path):
             code, _, errors = child.finish()
         assert code in (0, -signal.SIGKILL), errors
     run(tmp_path / "killed", **options)
-    check_same(tmp_path / "killed", tmp_path / "whole")
+    check_same(tmp_path / "killed", tmp_path / "expected")

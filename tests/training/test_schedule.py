@@ -48,9 +48,9 @@ class Training:
         self.saved = TrainingPosition()
         self.given = {}  # (epoch, step) -> batch, which must be the same if repeated after a kill
 
-    def run(self, end_epoch, live_batches):
-        """Resume from the saved position, raise `Killed` after `live_batches` batches, and return the calls."""
-        position, self.live_batches, calls = copy.copy(self.saved), live_batches, []
+    def run(self, end_epoch, batches_until_kill):
+        """Resume from the saved position, raise `Killed` after `batches_until_kill` batches, and return the calls."""
+        position, self.batches_until_kill, calls = copy.copy(self.saved), batches_until_kill, []
         while call := next_fit(position, end_epoch, self.num_batches, self.steps_per_epoch):
             calls.append(call)
             assert call.first_epoch == position.epoch < call.end_epoch <= end_epoch
@@ -78,9 +78,9 @@ class Training:
             self.saved = copy.copy(position)
 
     def give(self, epoch, position, batch, last):
-        if self.live_batches == 0:
+        if self.batches_until_kill == 0:
             raise Killed
-        self.live_batches -= 1
+        self.batches_until_kill -= 1
         assert self.given.setdefault((epoch, position.step), batch) == batch
         assert batch == (position.pass_number, position.pass_batches)
         position.step, position.pass_batches, position.batches = (
@@ -99,11 +99,11 @@ class Training:
 
 
 @given(st.integers(1, 9), st.none() | st.integers(1, 12), st.integers(1, 7), st.lists(st.integers(0, 20), max_size=8))
-def test_resumed_trainings_use_the_batches_of_a_plain_fit(num_batches, steps, num_epochs, lives):
+def test_resumed_trainings_use_the_batches_of_a_plain_fit(num_batches, steps, num_epochs, kills):
     training = Training(num_batches, steps)
-    for live_batches in lives:
+    for batches_until_kill in kills:
         try:
-            training.run(num_epochs, live_batches)
+            training.run(num_epochs, batches_until_kill)
         except Killed:
             continue
         break
@@ -116,12 +116,12 @@ def test_resumed_trainings_use_the_batches_of_a_plain_fit(num_batches, steps, nu
 @pytest.mark.parametrize("num_batches", [1, 2, 5, 6])
 def test_resume_from_every_saved_position(num_batches, steps):
     expected = plain(num_batches, steps, 5)
-    for live_batches in range(sum(map(len, expected)) + 1):
+    for batches_until_kill in range(sum(map(len, expected)) + 1):
         training = Training(num_batches, steps)
         try:
-            training.run(5, live_batches)
+            training.run(5, batches_until_kill)
         except Killed:
-            assert training.saved.batches == live_batches
+            assert training.saved.batches == batches_until_kill
             calls = training.run(5, 1000)
             assert sum(call.end_epoch - call.first_epoch for call in calls) == 5 - calls[0].first_epoch
         assert training.epochs == expected

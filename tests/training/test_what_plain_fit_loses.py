@@ -159,8 +159,8 @@ def test_two_fits_lose_epoch_number_and_history():
 def test_two_fits_lose_early_stopping_patience():
     """With losses 1, 2, 3, 4 and patience 3, one fit stops after the fourth epoch, but two fits do not."""
     losses = [1.0, 2.0, 3.0, 4.0, 5.0]
-    whole = keras.callbacks.EarlyStopping("loss", patience=3)
-    history = fitted(bare_model(), epochs=5, callbacks=[ReplaceLosses(*losses), whole])
+    uninterrupted = keras.callbacks.EarlyStopping("loss", patience=3)
+    history = fitted(bare_model(), epochs=5, callbacks=[ReplaceLosses(*losses), uninterrupted])
     assert len(history.epoch) == 4
 
     model, stopping, better = bare_model(), keras.callbacks.EarlyStopping("loss", patience=3), ReplaceLosses(*losses)
@@ -293,9 +293,9 @@ def test_backup_loses_early_stopping_state(tmp_path):
     def stopping():
         return keras.callbacks.EarlyStopping("loss", patience=2)
 
-    whole = stopping()
-    fitted(bare_model(), epochs=3, callbacks=[ReplaceLosses(1.0, 2.0, 3.0), whole])
-    assert (whole.wait, whole.best, whole.stopped_epoch) == (2, 1.0, 2)
+    uninterrupted = stopping()
+    fitted(bare_model(), epochs=3, callbacks=[ReplaceLosses(1.0, 2.0, 3.0), uninterrupted])
+    assert (uninterrupted.wait, uninterrupted.best, uninterrupted.stopped_epoch) == (2, 1.0, 2)
 
     first, second = stopping(), stopping()
     interrupted(tmp_path / "backup", bare_model(), data(), ReplaceLosses(1.0, 2.0), first, epoch=2, batch=1)

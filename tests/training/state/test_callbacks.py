@@ -39,8 +39,8 @@ def after_a_kill(folder, make, kill=8):
         warnings.simplefilter("error", UserWarning)
         run(folder / "killed", [make()], kill)
         run(folder / "killed", [killed := make()])
-        run(folder / "whole", [whole := make()])
-    return killed, whole
+        run(folder / "uninterrupted", [uninterrupted := make()])
+    return killed, uninterrupted
 
 
 # --- custom callbacks -----------------------------------------------------------------------------------------------
@@ -70,14 +70,14 @@ class Remembers(keras.callbacks.Callback):
         self.flags = (*self.flags, epoch)
 
 
-@pytest.mark.parametrize("kill", [1, 2, 4, 8])
+@pytest.mark.parametrize("kill", [1, 8])
 def test_plain_attributes_are_restored(tmp_path, kill):
-    killed, whole = (vars(callback) for callback in after_a_kill(tmp_path, Remembers, kill))
-    names = [name for name in whole if name not in ("_model", "params", "array")]
-    assert [killed[name] for name in names] == [whole[name] for name in names]
-    assert [type(killed[name]) for name in names] == [type(whole[name]) for name in names]
+    killed, uninterrupted = (vars(callback) for callback in after_a_kill(tmp_path, Remembers, kill))
+    names = [name for name in uninterrupted if name not in ("_model", "params", "array")]
+    assert [killed[name] for name in names] == [uninterrupted[name] for name in names]
+    assert [type(killed[name]) for name in names] == [type(uninterrupted[name]) for name in names]
     assert killed["array"].dtype == np.float32
-    assert killed["array"].tobytes() == whole["array"].tobytes()
+    assert killed["array"].tobytes() == uninterrupted["array"].tobytes()
 
 
 class Toggles(keras.callbacks.Callback):
@@ -94,10 +94,10 @@ class Toggles(keras.callbacks.Callback):
         self.seen = [*self.seen, self.is_odd]
 
 
-@pytest.mark.parametrize("kill", [2, 5, 8])
+@pytest.mark.parametrize("kill", [5, 8])
 def test_attribute_that_returned_to_its_initial_value(tmp_path, kill):
-    killed, whole = after_a_kill(tmp_path, Toggles, kill)
-    assert killed.seen == whole.seen == [False, True, False, True]
+    killed, uninterrupted = after_a_kill(tmp_path, Toggles, kill)
+    assert killed.seen == uninterrupted.seen == [False, True, False, True]
 
 
 def test_two_callbacks_of_one_class(tmp_path):
@@ -152,8 +152,8 @@ class SavesItself(keras.callbacks.Callback):
 
 @pytest.mark.parametrize("kill", [1, 5])
 def test_callback_with_state_dict(tmp_path, kill):
-    killed, whole = after_a_kill(tmp_path, SavesItself, kill)
-    assert killed.hidden[1] == whole.hidden[1] == EPOCHS * NUM_BATCHES
+    killed, uninterrupted = after_a_kill(tmp_path, SavesItself, kill)
+    assert killed.hidden[1] == uninterrupted.hidden[1] == EPOCHS * NUM_BATCHES
 
 
 def test_added_and_removed_callbacks(tmp_path):
@@ -182,23 +182,18 @@ def warned(callbacks, folder):
     return [str(warning.message) for warning in caught if "cannot be saved" in str(warning.message)]
 
 
-@pytest.mark.parametrize(
-    ("make", "where", "what"),
-    [
-        (Thing, "", "a Thing"),
-        (lambda: [1, {"deep": Thing()}], "[1]['deep']", "a Thing"),
-        (lambda: np.random.default_rng(0), "", "a Generator"),
-        (lambda: (number for number in range(3)), "", "a generator"),
-    ],
-    ids=["object", "in a list", "random generator", "generator"],
-)
-def test_unsupported_attribute_is_one_warning(tmp_path, make, where, what):
-    (message,) = warned([Holds(1), Holds(make())], tmp_path)
-    assert message.startswith(
-        f"The state of the callback Holds 2 cannot be saved: `callbacks.Holds 2.value{where}` is {what}. "
-        "Expected: None, "
-    )
-    assert message.endswith("Give the callback state_dict() and load_state_dict(state).")
+def test_unsupported_attribute_is_one_warning(tmp_path):
+    """One per callback, in several epochs."""
+    values = [1, Thing(), [1, {"deep": Thing()}], np.random.default_rng(0), (number for number in range(3))]
+    messages = warned([Holds(value) for value in values], tmp_path)
+    for message, number, where, what in zip(
+        messages, (2, 3, 4, 5), ("", "[1]['deep']", "", ""), ("Thing", "Thing", "Generator", "generator"), strict=True
+    ):
+        assert message.startswith(
+            f"The state of the callback Holds {number} cannot be saved: `callbacks.Holds {number}.value{where}` is a "
+            f"{what}. Expected: None, "
+        )
+        assert message.endswith("Give the callback state_dict() and load_state_dict(state).")
 
 
 def test_open_file_is_a_warning(tmp_path):
@@ -207,23 +202,19 @@ def test_open_file_is_a_warning(tmp_path):
     assert "The state of the callback Holds cannot be saved: `callbacks.Holds.value` is a TextIOWrapper." in message
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda folder: print,
-        lambda folder: lambda: 3,
-        lambda folder: keras.losses.MeanSquaredError(),
-        lambda folder: keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5),
-        lambda folder: child.data(),
-        lambda folder: folder,
-        lambda folder: threading.Lock(),
-        lambda folder: Thing,
-        lambda folder: np.maximum,
-    ],
-    ids=["builtin", "lambda", "loss", "schedule", "data", "path", "lock", "class", "ufunc"],
-)
-def test_settings_are_not_warned_of(tmp_path, make):
-    assert warned([Holds(make(tmp_path))], tmp_path) == []
+def test_settings_are_not_warned_of(tmp_path):
+    settings = [
+        print,
+        lambda: 3,
+        keras.losses.MeanSquaredError(),
+        keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5),
+        child.data(),
+        tmp_path,
+        threading.Lock(),
+        Thing,
+        np.maximum,
+    ]
+    assert warned([Holds(setting) for setting in settings], tmp_path) == []
 
 
 # --- callbacks of Keras ---------------------------------------------------------------------------------------------
@@ -243,15 +234,14 @@ def of_keras(folder):
         ),
         "LambdaCallback": lambda: keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None),
         "TerminateOnNaN": keras.callbacks.TerminateOnNaN,
-        "Callback": keras.callbacks.Callback,
     }
 
 
 @pytest.mark.parametrize("name", of_keras(Path()))
 def test_callbacks_of_keras(tmp_path, name):
     """All attributes equal those after an uninterrupted training, without warnings."""
-    killed, whole = after_a_kill(tmp_path, of_keras(tmp_path)[name])
-    ours, theirs = CallbackStates([killed]), CallbackStates([whole])
+    killed, uninterrupted = after_a_kill(tmp_path, of_keras(tmp_path)[name])
+    ours, theirs = CallbackStates([killed]), CallbackStates([uninterrupted])
     ours, theirs = (states.attributes(*states.callbacks) for states in (ours, theirs))
     assert {key: repr(plain) for key, (plain, _) in ours.items()} == {key: repr(p) for key, (p, _) in theirs.items()}
     for key in theirs:
@@ -277,7 +267,7 @@ def test_swap_ema_weights(tmp_path):
 
     with pytest.raises(Killed):
         fitted(tmp_path / "killed", 6)
-    assert fitted(tmp_path / "killed") == fitted(tmp_path / "whole")
+    assert fitted(tmp_path / "killed") == fitted(tmp_path / "uninterrupted")
 
 
 def test_tensorboard_is_at_most_one_warning(tmp_path):
@@ -310,7 +300,7 @@ def rows(tmp_path_factory):
     return (folder / "log.csv").read_text().splitlines()
 
 
-@pytest.mark.parametrize("kill", [1, 4, 7, 9])
+@pytest.mark.parametrize("kill", [1, 4, 9])
 def test_csv_log_is_truncated_to_the_checkpoint(tmp_path, rows, kill):
     """Rows written after the checkpoint are removed."""
     run(tmp_path / "checkpoints", [logger(tmp_path)], kill)

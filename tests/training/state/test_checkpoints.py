@@ -1,4 +1,4 @@
-"""Checkpoints whose process is killed, loses power or disk space, or has a rival, and whose files are damaged."""
+"""Checkpoints of processes that are killed, lose power or disk space, or meet others, and checkpoints with damage."""
 
 import errno
 import json
@@ -235,12 +235,12 @@ def test_numbers_of_more_than_eight_digits(tmp_path):
 @pytest.mark.parametrize("refused", ["rename", "rmtree"])
 def test_failure_to_remove_an_old_checkpoint_is_ignored(tmp_path, monkeypatch, refused):
     filled(tmp_path, 1)
-    really_rename = os.rename
+    rename = os.rename
 
     def refuse(path, *others, **_):
         if refused == "rmtree" or Path(path).name == "checkpoint-00000000":
             raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
-        return really_rename(path, *others)
+        return rename(path, *others)
 
     with exclusive(tmp_path, keep=1) as saved, monkeypatch.context() as patch:
         patch.setattr(*((os, "rename", refuse) if refused == "rename" else (shutil, "rmtree", refuse)))
@@ -428,6 +428,7 @@ def test_interrupted_write_leaves_the_old_checkpoint(tmp_path, monkeypatch, inte
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX limits")
+@pytest.mark.child
 def test_file_size_limit(tmp_path):
     filled(tmp_path, 1)
     printed = output(checkpoint_child.save_beyond_the_limit, tmp_path)
@@ -491,11 +492,11 @@ def test_second_training_in_one_process_is_busy(tmp_path):
     with exclusive(tmp_path) as saved:
         saved.save(*content(0))
         assert_busy(tmp_path)
-        thread = threading.Thread(target=lambda: said.append(assert_busy(tmp_path)))
-        said = []
+        thread = threading.Thread(target=lambda: errors.append(assert_busy(tmp_path)))
+        errors = []
         thread.start()
         thread.join()
-        assert said == [None]
+        assert errors == [None]
         saved.save(*content(1))  # the directory is still locked
     with exclusive(tmp_path) as saved:
         assert has_content(saved.latest(), 1)
@@ -509,6 +510,7 @@ def test_busy_error_of_the_training_is_not_changed(tmp_path):
 
 
 @needs_fork
+@pytest.mark.child
 def test_second_process_is_busy_until_the_first_is_killed(tmp_path):
     with forked_child(checkpoint_child.hold, tmp_path) as child:
         assert child.stdout.readline() == "holding\n"
@@ -537,6 +539,7 @@ def test_leftovers_are_removed_by_the_next_training(tmp_path):
 
 
 @needs_fork
+@pytest.mark.child
 @pytest.mark.parametrize("power_cut", [0, 1], ids=["kill", "power cut"])
 def test_kill_or_power_cut_at_every_step_loses_nothing(tmp_path, power_cut):
     found = json.loads(output(checkpoint_child.kill_at_every_step, tmp_path, power_cut))

@@ -30,7 +30,7 @@ def model(units=3, dropout=False, name="head", optimizer=None, metrics=("accurac
     layers += [keras.layers.Dense(units, name=name), *([keras.layers.BatchNormalization()] if more else [])]
     made = keras.Sequential([keras.Input((5,)), *layers])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    made.compile(optimizer or keras.optimizers.Adam(0.01), loss, metrics=list(metrics), run_eagerly=True)
+    made.compile(optimizer or keras.optimizers.SGD(0.01, momentum=0.9), loss, metrics=list(metrics), run_eagerly=True)
     return made
 
 
@@ -176,9 +176,9 @@ def resumed(directory, epochs=2):
         history = ko.fit_resumable(
             made := child.small_model(), data(), epochs, directory, save_every_batches=1, verbose=0
         )
-    said = [warning for warning in caught if "was written with" in str(warning.message)]
-    assert all(Path(warning.filename) == Path(__file__) for warning in said)  # the warning points to the calling line
-    return made, history, [str(warning.message) for warning in said]
+    found = [warning for warning in caught if "was written with" in str(warning.message)]
+    assert all(Path(warning.filename) == Path(__file__) for warning in found)  # the warning points to the calling line
+    return made, history, [str(warning.message) for warning in found]
 
 
 def expected_warning(path, what):
@@ -214,6 +214,7 @@ for epochs, used in ((1, None), (2, [child.killer(3)])):
 """
 
 
+@pytest.mark.child
 def test_checkpoint_of_another_backend_is_a_warning(tmp_path):
     """Weights, optimizer, history and the position in the data do not depend on the backend."""
     environment = {
