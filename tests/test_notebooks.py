@@ -196,7 +196,7 @@ class TestManyFitsOneTraining:
     def test_the_program_was_killed_in_the_middle_of_an_epoch_and_went_on_there(self, many_fits):
         said = shown_text(many_fits)
         assert "exit code -9\n" in said
-        assert re.search(r"Going on from 'notebook_3_data/killed/checkpoint-\d{8}': epoch 3 of 6, batch \d+\.", said)
+        assert re.search(r"Resuming from 'notebook_3_data/killed/checkpoint-\d{8}': epoch 3 of 6, batch \d+\.", said)
 
     def test_killed_or_not_it_is_the_same_training(self, many_fits):
         said = shown_text(many_fits)
