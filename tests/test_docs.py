@@ -21,6 +21,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python(?P<kind> before)?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 NOT_INSTALLED = ("skimage",)  # what code called "before" may want, and these tests do without
 CLASSES = ("Charlock", "Maize", "Sugar_beet")
+pytestmark = pytest.mark.one_backend
 
 
 class AnyModel:
@@ -299,7 +300,7 @@ def test_the_api_pages_build_without_a_warning(tmp_path):
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=500,
     )
     assert child.returncode == 0, child.stderr
     page = (tmp_path / "keras_oocore.html").read_text()

@@ -7,7 +7,6 @@ import os
 import re
 from pathlib import Path
 
-import keras
 import nbformat
 import numpy as np
 import pytest
@@ -26,6 +25,8 @@ FIRST = ROOT / "notebooks" / "1_images_larger_than_memory.ipynb"
 SECOND = ROOT / "notebooks" / "2_csv_larger_than_memory.ipynb"
 THIRD = ROOT / "notebooks" / "3_many_fits_one_training.ipynb"
 PHASES = ("head alone", "all of it")
+pytestmark = pytest.mark.one_backend
+starts_kernels = pytest.mark.child
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +122,7 @@ def fractions_right(notebook):
     return [numbers(f"{phase}: #% of 180 images put aside are right", notebook)[0] / 100 for phase in PHASES]
 
 
+@starts_kernels
 class TestNotebook1:
     def test_it_runs_from_top_to_bottom(self, data, run, tmp_path):
         notebook = run.executed(FIRST, tmp_path, injected="epochs = 1")
@@ -139,6 +141,7 @@ class TestNotebook1:
         assert 0.7 < accuracy(saved) < 0.85  # "a little below 0.8"
 
 
+@starts_kernels
 class TestNotebook2:
     def test_it_runs_from_top_to_bottom(self, table, run, tmp_path):
         small = "line_epochs, network_epochs, large_megabytes, num_generated = 3, 2, 20, 6_000"
@@ -175,11 +178,7 @@ class TestNotebook2:
         assert numbers("added in the first fifth, # MB after it", saved)[0] < 15
 
 
-# It starts three processes that train: a minute on each backend. `make soak` runs it on the others too.
-on_one_backend = pytest.mark.soak if keras.backend.backend() != "tensorflow" else pytest.mark.timeout(300)
-
-
-@on_one_backend
+@starts_kernels
 class TestManyFitsOneTraining:
     def test_everything_that_it_writes_is_in_its_folder(self, many_fits, many_fits_folder):
         assert [path.name for path in many_fits_folder.iterdir()] == ["notebook_3_data"]

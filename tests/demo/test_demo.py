@@ -17,6 +17,7 @@ from keras_oocore.demo import table as demo_csv
 from keras_oocore.tables.csv import reader as csv
 
 
+@pytest.mark.backend
 def test_the_demo_prepares_trains_and_tells_where_everything_lies(tmp_path, capsys):
     accuracy = demo.run_demo(tmp_path / "demo")
     shown = capsys.readouterr().out
@@ -29,6 +30,7 @@ def test_the_demo_prepares_trains_and_tells_where_everything_lies(tmp_path, caps
     assert Image.open(tmp_path / "demo" / "batch.png").size[0] > 500
 
 
+@pytest.mark.backend
 def test_the_demo_runs_again_in_the_same_folder(tmp_path):
     demo.run_demo(tmp_path, epochs=1)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "all_images").glob("*.png")}
@@ -36,12 +38,14 @@ def test_the_demo_runs_again_in_the_same_folder(tmp_path):
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "all_images").glob("*.png")}
 
 
+@pytest.mark.backend
 def test_without_matplotlib_the_demo_saves_a_plainer_picture(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     demo.run_demo(tmp_path, epochs=1)
     assert Image.open(tmp_path / "batch.png").size == (960, 272)
 
 
+@pytest.mark.backend
 def test_the_csv_demo_fits_a_line_and_a_network_and_tells_where_everything_lies(tmp_path, capsys):
     error = demo_csv.run_demo_csv(tmp_path)
     shown = capsys.readouterr().out
@@ -68,6 +72,7 @@ def test_the_patients_on_disk_are_those_of_scikit_learn(tmp_path):
     assert not demo_csv.write_patients(tmp_path / "patients.csv")
 
 
+@pytest.mark.backend
 def test_the_csv_demo_runs_again_in_the_same_folder(tmp_path):
     def changed_ns():
         return [(tmp_path / "csv" / name).stat().st_mtime_ns for name in ("patients.csv", "cache/training/x.npy")]
@@ -81,6 +86,7 @@ def test_the_csv_demo_runs_again_in_the_same_folder(tmp_path):
     assert before != changed_ns()
 
 
+@pytest.mark.backend
 def test_both_demos_share_a_directory(tmp_path):
     demo.run_demo(tmp_path, epochs=1)
     demo_csv.run_demo_csv(tmp_path, epochs=1)
@@ -89,6 +95,7 @@ def test_both_demos_share_a_directory(tmp_path):
     assert (tmp_path / "csv/model.keras").exists()
 
 
+@pytest.mark.backend
 def test_without_matplotlib_the_csv_demo_has_no_picture(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     demo_csv.run_demo_csv(tmp_path, epochs=1)

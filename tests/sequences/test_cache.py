@@ -430,6 +430,7 @@ def test_a_disk_that_fills_up_costs_the_cache_and_not_the_training(opened, monke
     opened(cache=None).pack(sequence._maker.samples.directory)
 
 
+@pytest.mark.backend
 def test_a_network_trains_on_the_same_batches_with_and_without(opened):
     def trained(sequence):
         keras.utils.set_random_seed(1)

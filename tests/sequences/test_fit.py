@@ -23,6 +23,7 @@ BACKEND = keras.backend.backend()
 NUM_SAMPLES = 118  # 29 batches of 4 and one of 2
 BATCH_SIZE = 4
 workers = pytest.mark.parametrize("workers", [0, 1, 4])
+pytestmark = pytest.mark.backend
 
 
 @pytest.fixture(autouse=True)

@@ -66,6 +66,7 @@ def test_a_moved_store_needs_nothing_else(photos, tmp_path):
     packed.verify()
 
 
+@pytest.mark.backend
 def test_a_network_trains_from_it_and_predicts_in_its_order(photos, tmp_path):
     packed = ko.open_packed(
         ko.ImageFolderSequence(photos, image_size=SIZE).pack(tmp_path / "packed"), batch_size=4, shuffle=False

@@ -777,6 +777,7 @@ def fit_until_ctrl_c(folder, directory):
     say("never comes here")
 
 
+@pytest.mark.backend
 def test_ctrl_c_in_fit_keeps_what_is_stored_and_the_next_run_finishes(tmp_path):
     from keras_oocore.images.reader import ImageReader
 
