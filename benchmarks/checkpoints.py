@@ -50,7 +50,7 @@ def main():
             [keras.Input((NUM_FEATURES,)), *layers, keras.layers.Dropout(0.2), keras.layers.Dense(1)]
         )
         model.compile("adam", "mse")
-        rows = ko.NpyManifestSequence(x, y, batch_size=BATCH_SIZE, seed=0)
+        rows = ko.ArraySequence(x, y, batch_size=BATCH_SIZE, seed=0)
 
         def work():
             with tempfile.TemporaryDirectory() as folder:

@@ -45,7 +45,7 @@ class Epoch:
 
     def to_finished_store(self):
         num_images = self.to_last_batch()
-        self.batches._maker.samples.finish()
+        self.batches._source.finish()
         return num_images
 
     def tidy(self):

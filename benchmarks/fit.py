@@ -50,7 +50,7 @@ def main():
         np.save(Path(folder) / "x.npy", x)
         write_store(Path(folder) / "packed", [x], y)
         store = ko.open_packed(Path(folder) / "packed", batch_size=BATCH_SIZE, seed=0)
-        rows = ko.NpyManifestSequence(Path(folder) / "x.npy", y, batch_size=BATCH_SIZE, seed=0)
+        rows = ko.ArraySequence(Path(folder) / "x.npy", y, batch_size=BATCH_SIZE, seed=0)
 
         def fit(*data, batch_size=None):
             model = small_network(options.tiny)

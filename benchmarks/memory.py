@@ -42,8 +42,8 @@ def main():
     batches = ko.ImageFolderSequence(
         options.directory, labels=None, image_size=(224, 224), seed=0, memory_limit=options.memory_limit
     )
-    pool = batches._maker.pool
-    batches._maker.pool = counted = Counted(pool.buffer_bytes, pool.keep)
+    pool = batches._pipeline.maker.pool
+    batches._pipeline.maker.pool = counted = Counted(pool.buffer_bytes, pool.keep)
     opened = peak_bytes()
     for epoch in range(options.epochs):
         for _ in batches:

@@ -6,7 +6,7 @@
     train, val = manifest.split(validation_split=0.2, seed=0)
     model.fit(ko.ImageFolderSequence(train), validation_data=ko.ImageFolderSequence(val, shuffle=False), epochs=10)
 
-Preparation needs no backend: Keras is imported when a Sequence is first asked for.
+Preparation needs no backend: Keras is imported when a Sequence is used for the first time.
 """
 
 import importlib
@@ -21,7 +21,7 @@ from keras_oocore.core.errors import (
     OutOfCoreError,
     SampleError,
 )
-from keras_oocore.core.version import __version__  # noqa: F401
+from keras_oocore.core.version import __version__ as __version__
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.plots.history import plot_history
 from keras_oocore.prepare import (
@@ -36,15 +36,17 @@ from keras_oocore.prepare import (
 
 if TYPE_CHECKING:
     from keras_oocore.sequences import (
+        ArraySequence,
         CSVChunkSequence,
         ImageFolderSequence,
         NpyManifestSequence,
-        PackedSequence,
+        image_dataset_from_directory,
         open_packed,
     )
     from keras_oocore.training import Phase, fit_partitions, fit_phases, fit_resumable
 
 __all__ = [
+    "ArraySequence",
     "BusyError",
     "CSVChunkSequence",
     "DataError",
@@ -55,13 +57,13 @@ __all__ = [
     "NpyManifestSequence",
     "OptionError",
     "OutOfCoreError",
-    "PackedSequence",
     "Phase",
     "SampleError",
     "fit_partitions",
     "fit_phases",
     "fit_resumable",
     "flatten_images",
+    "image_dataset_from_directory",
     "load_arrays",
     "open_packed",
     "plot_history",
@@ -74,10 +76,11 @@ __all__ = [
 
 _NEEDS_KERAS = {
     "keras_oocore.sequences": (
+        "ArraySequence",
         "CSVChunkSequence",
         "ImageFolderSequence",
         "NpyManifestSequence",
-        "PackedSequence",
+        "image_dataset_from_directory",
         "open_packed",
     ),
     "keras_oocore.training": ("Phase", "fit_partitions", "fit_phases", "fit_resumable"),
@@ -92,4 +95,4 @@ def __getattr__(name: str):
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *(name for names in _NEEDS_KERAS.values() for name in names)])
+    return __all__

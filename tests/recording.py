@@ -9,7 +9,7 @@ import keras_oocore.sequences as sequences
 def numbered(num_samples, batch_size=4, **options):
     """A Sequence whose sample i is the number i."""
     rows = np.arange(num_samples, dtype="float32")[:, np.newaxis]
-    return sequences.NpyManifestSequence(rows, labels=rows.copy(), batch_size=batch_size, seed=3, **options)
+    return sequences.ArraySequence(rows, labels=rows.copy(), batch_size=batch_size, seed=3, **options)
 
 
 def planned(sequence, *passes):
@@ -18,7 +18,7 @@ def planned(sequence, *passes):
         int(sample)
         for number in passes
         for position in range(len(sequence))
-        for sample in sequence._maker.planned(number, position)
+        for sample in sequence._pipeline.maker.planned(number, position)
     ]
 
 

@@ -27,13 +27,13 @@ CLASSES = _generator.integers(0, 3, NUM_SAMPLES)
 
 
 def data(seed=3, **options):
-    return ko.NpyManifestSequence(ROWS, CLASSES, label_mode="int", batch_size=BATCH_SIZE, seed=seed, **options)
+    return ko.ArraySequence(ROWS, CLASSES, label_mode="int", batch_size=BATCH_SIZE, seed=seed, **options)
 
 
 def validation_data(seed=5):
     """Another order each time that it is gone through."""
     rows, classes = ROWS[:6] + 0.1, CLASSES[:6]
-    return ko.NpyManifestSequence(rows, classes, label_mode="int", batch_size=4, seed=seed, shuffle=True)
+    return ko.ArraySequence(rows, classes, label_mode="int", batch_size=4, seed=seed, shuffle=True)
 
 
 def layers():

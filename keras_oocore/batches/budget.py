@@ -1,38 +1,73 @@
-"""How many threads load, and how many batches ahead: what `workers`, `max_queue_size` and `memory_limit` come to."""
+"""How many threads load, and how many batches are made ahead, within a limit of memory."""
 
-import os
+from dataclasses import dataclass
 
 import numpy as np
 
-from keras_oocore.batches.maker import BatchMaker
+from keras_oocore.batches.options import BatchFormat
+from keras_oocore.core.checks import positive
+from keras_oocore.core.cpu import num_cpus
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
 
-HELD_BATCHES = 2  # one that is being made for the model, one that the model still has
+BATCHES_IN_USE = 2  # the batch that is being made for the model, and the batch that the model uses
 
 
-def batches_ahead(maker: BatchMaker, memory_limit: int | str | None, num_workers: int) -> int:
-    """How many batches may be made ahead of time within `memory_limit`.
+@dataclass(frozen=True)
+class Budget:
+    """Threads and batches of a Sequence.
 
-    Raises:
-        OptionError: when it does not even hold the batches that are in use at once.
+    Attributes:
+        num_workers: Number of loading threads. 0 loads in the thread that asks for a batch.
+        max_ahead: Number of batches that may be made before they are asked for.
     """
-    limit_bytes = default_limit_bytes() if memory_limit is None else parse_bytes(memory_limit)
-    scratch_bytes = max(1, num_workers) * maker.scratch_bytes
-    max_ahead = (limit_bytes - scratch_bytes) // maker.batch_bytes - HELD_BATCHES
-    if max_ahead < 0:
-        raise OptionError(
-            f"`memory_limit` of {format_bytes(limit_bytes)} holds less than two batches of "
-            f"{format_bytes(maker.batch_bytes)}. Use a smaller batch_size, or "
-            f"memory_limit={HELD_BATCHES * maker.batch_bytes + scratch_bytes} or more."
-        )
-    return max_ahead
+
+    num_workers: int
+    max_ahead: int
+
+    @classmethod
+    def of(
+        cls, format: BatchFormat, memory_limit: int | str | None, workers: int | None, max_queue_size: int
+    ) -> "Budget":
+        """Return the budget for batches of a format.
+
+        Args:
+            format: Format of the batches.
+            memory_limit: Limit of all batches in flight, in bytes or as a string such as `"128MB"`; `None` for the
+                default.
+            workers: Number of threads, or `None` for one per available core.
+            max_queue_size: The largest number of batches ahead.
+
+        Raises:
+            OptionError: If an argument is not valid, or the limit does not hold the batches that are in use at once.
+        """
+        num_workers = num_threads(workers)
+        limit_bytes = default_limit_bytes() if memory_limit is None else parse_bytes(memory_limit)
+        scratch_bytes = max(1, num_workers) * format.scratch_bytes
+        max_ahead = (limit_bytes - scratch_bytes) // format.batch_bytes - BATCHES_IN_USE
+        max_queue_size = positive(max_queue_size, "max_queue_size")
+        if max_ahead < 0:
+            raise OptionError(
+                f"`memory_limit` of {format_bytes(limit_bytes)} does not hold two batches of "
+                f"{format_bytes(format.batch_bytes)}. Use a smaller batch_size, or "
+                f"memory_limit={BATCHES_IN_USE * format.batch_bytes + scratch_bytes} or more."
+            )
+        return cls(num_workers, min(max_queue_size, max_ahead))
+
+    @property
+    def batches_in_flight(self) -> int:
+        """The largest number of batches that exist at once."""
+        return self.max_ahead + BATCHES_IN_USE
 
 
 def num_threads(workers: int | None) -> int:
-    """`workers`, or the cores that this process may use."""
+    """Return `workers`, or the number of cores that this process may use.
+
+    Raises:
+        OptionError: If `workers` is not an integer of 0 or more, or `None`.
+    """
     if workers is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return num_cpus()
     if isinstance(workers, bool) or not isinstance(workers, int | np.integer) or workers < 0:
         raise OptionError(f"`workers` should be a number of threads, 0 or more, or None. Received: workers={workers!r}")
     return int(workers)

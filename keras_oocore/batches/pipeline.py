@@ -1,47 +1,88 @@
-"""Hands out the batches one by one; small ones are made several at a time, or passing them on would cost more."""
+"""A pipeline: a source, an order and options become batches that are made ahead of time."""
 
 import threading
+from dataclasses import replace
 from typing import Any
 
-from keras_oocore.batches.budget import HELD_BATCHES
+from keras_oocore.batches.budget import BATCHES_IN_USE, Budget
+from keras_oocore.batches.job import Failure
 from keras_oocore.batches.loader import BatchLoader
-from keras_oocore.batches.maker import BatchMaker, Failure
+from keras_oocore.batches.maker import BatchMaker
+from keras_oocore.batches.options import BatchFormat, BatchOptions
+from keras_oocore.core.errors import SampleError
 from keras_oocore.core.forks import register_fork_aware
+from keras_oocore.ordering.order import Order
+from keras_oocore.sources.base import Source
 
-MOST_TOGETHER_BYTES = 2**20
+GROUP_BYTES = 2**20  # the most that one job makes of small batches
 
 
-class Batches:
-    """The batches of every epoch, made ahead in threads.
+class Pipeline:
+    """Makes the batches of every epoch ahead of time, in threads. It is made once and never changed.
+
+    Small batches of a source that asks for it are made several at a time: handing over a batch costs more than making
+    it.
 
     Args:
-        maker: of the batches; how many it makes at a time is set here.
-        num_workers: threads.
-        max_ahead: batches made before they are asked for.
+        source: The samples.
+        order: Their order.
+        options: How samples become batches.
+        budget: Number of threads, and of batches ahead.
+        bad_samples: Dictionary from sample to error, which fills with the samples that cannot be read.
+
+    >>> import numpy as np
+    >>> from keras_oocore.sources.arrays import ArrayRows
+    >>> rows = ArrayRows(np.arange(6))
+    >>> pipeline = Pipeline(rows, rows.order(False, seed=0, batch_size=4), BatchOptions(4), Budget(1, max_ahead=1))
+    >>> pipeline.get(epoch=0, position=0), pipeline.get(epoch=0, position=1)
+    (array([0, 1, 2, 3]), array([4, 5]))
     """
 
-    def __init__(self, maker: BatchMaker, num_workers: int, max_ahead: int):
-        in_flight = max_ahead + HELD_BATCHES
-        if maker.recipe is not None and num_workers:  # rows of a table
-            together = min(in_flight // (num_workers + HELD_BATCHES + 1), MOST_TOGETHER_BYTES // maker.batch_bytes)
-            maker.make_together(max(1, together))
-        jobs_in_flight = in_flight // maker.batches_per_job
-        maker.pool.keep = jobs_in_flight
-        self.maker, self.max_ahead = maker, max_ahead
-        self.loader = BatchLoader(maker.job, num_workers, jobs_in_flight - HELD_BATCHES)
+    def __init__(
+        self,
+        source: Source,
+        order: Order,
+        options: BatchOptions,
+        budget: Budget,
+        bad_samples: dict[int, SampleError] | None = None,
+    ):
+        self.source, self.order, self.options, self.budget = source, order, options, budget
+        batches_per_job = _batches_per_job(source, BatchFormat(source.spec, options), budget)
+        jobs_in_flight = budget.batches_in_flight // batches_per_job
+        self.maker = BatchMaker(source, order, options, batches_per_job, jobs_in_flight, bad_samples)
+        self.loader = BatchLoader(self.maker.job, budget.num_workers, jobs_in_flight - BATCHES_IN_USE)
         self.reset_after_fork()
         register_fork_aware(self)
 
     def reset_after_fork(self) -> None:
-        """A lock that nobody holds: in a copy, or a forked child."""
+        """Make an unlocked lock and forget batches: in a forked child."""
         self._lock = threading.Lock()
-        self._made = (None, [])  # number of the job made last, and its batches that nobody asked for yet
+        self._made = (None, [])  # number of the job made last, and its batches that were not asked for yet
+
+    def with_order(self, order: Order) -> "Pipeline":
+        """Return a pipeline of the same source in another order."""
+        return Pipeline(self.source, order, self.options, self.budget)
+
+    def with_seed(self, seed: int) -> "Pipeline":
+        """Return a pipeline of the same source with another seed, for the order and for `transform`.
+
+        Raises:
+            OptionError: If `seed` is not valid.
+        """
+        options = replace(self.options, seed=seed)
+        return Pipeline(self.source, self.order.reseeded(seed), options, self.budget, self.bad_samples)
+
+    @property
+    def bad_samples(self) -> dict[int, SampleError]:
+        """Samples that could not be read so far, with their errors."""
+        return self.maker.bad_samples
 
     def get(self, epoch: int, position: int) -> Any:
-        """The batch at a position of an epoch's plan; the ones after it are started, those before it forgotten."""
-        job_of_epoch, place = divmod(position, self.maker.batches_per_job)
-        number = epoch * self.maker.num_jobs + job_of_epoch
-        if self.maker.batches_per_job == 1:
+        """Return the batch at a position of an epoch, and start to make the next ones. Earlier ones are dropped."""
+        maker = self.maker
+        job_of_epoch, place = divmod(position, maker.batches_per_job)
+        number = epoch * maker.num_jobs + job_of_epoch
+        if maker.batches_per_job == 1:
             return self.loader.get(number)[0]
         with self._lock:
             made_number, batches = self._made
@@ -57,14 +98,21 @@ class Batches:
         return batch
 
     def load(self, epoch: int, position: int) -> Any:
-        """The batch at a position of an epoch's plan, made now and before all others."""
+        """Return the batch at a position of an epoch, made now and before all others."""
         return self.loader.run(self.maker.single, epoch, position)[0]
 
     def close(self) -> None:
-        """End the threads and forget what was made. The next `get` starts anew."""
+        """End the threads and drop what was made. The next `get` starts them again."""
         self.loader.close()
         self._made = (None, [])
         self.maker.pool.clear()
 
     def __reduce__(self):
-        return Batches, (self.maker, self.loader.num_workers, self.max_ahead)
+        return Pipeline, (self.source, self.order, self.options, self.budget, self.bad_samples)
+
+
+def _batches_per_job(source: Source, format: BatchFormat, budget: Budget) -> int:
+    if not (source.groups_batches and budget.num_workers):
+        return 1
+    jobs = budget.num_workers + BATCHES_IN_USE + 1
+    return max(1, min(budget.batches_in_flight // jobs, GROUP_BYTES // format.batch_bytes))

@@ -1,29 +1,30 @@
-"""Where the time of a batch goes: batches made apart from the pass, with a stopwatch, and in words what would help."""
+"""Where the time of a batch goes, and which setting would help."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from time import perf_counter
 from typing import Any
 
 from keras_oocore.batches.loader import BatchLoader
 from keras_oocore.batches.maker import BatchMaker
-from keras_oocore.batches.pipeline import Batches
+from keras_oocore.batches.pipeline import Pipeline
+from keras_oocore.core.cpu import num_cpus
 from keras_oocore.core.sizes import format_bytes
 from keras_oocore.core.stopwatch import Stopwatch
-from keras_oocore.images import reader as image
 
-STAGES = ("reading", "decoding", "resizing", "transform", "assembling")  # of all work; "assembling" is the rest of it
-WARM_UP_BATCHES = 2  # start threads, fetch pages of memory, import what readers import late
-ENOUGH_AHEAD = 4  # batches that even out quick and slow ones
-STANDS_OUT = 0.2  # of the time of a batch, that advice may save
-MOST_ADVICE = 2
-MEMORY_BYTES = 5e8  # a second; rows that a thread reads quicker than this lie in memory, whatever the disk
-ROW_BYTES = 64  # as much as it takes to find a row in memory
+STAGES = ("reading", "decoding", "resizing", "transform", "assembling")  # "assembling" is the rest of the work
+WARM_UP_BATCHES = 2  # they start threads, fetch pages of memory, and import what readers import late
+ENOUGH_AHEAD = 4  # batches ahead that even out fast and slow ones
+STANDS_OUT = 0.2  # share of the time of a batch that advice has to save
+MOST_ADVICE = 2  # sentences
+MEMORY_BYTES = 5e8  # per second: rows that a thread reads faster than this are in memory, whatever the disk
+ROW_BYTES = 64  # finding a row in memory takes as long as reading so many bytes
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides, besides the data, how fast a Sequence loads."""
+    """The settings that decide, besides the data, how fast a Sequence loads."""
 
     batch_size: int
     num_workers: int
@@ -31,9 +32,9 @@ class Settings:
     batches_ahead: int
     max_queue_size: int
     batch_bytes: int
-    memory_bytes: int  # of all batches in flight
+    memory_bytes: int  # limit of all batches in flight
     shuffle: bool | str
-    converts: bool  # `rescale`, `dtype` or `data_format` change what was read
+    converts: bool  # whether `rescale`, `dtype` or `data_format` convert the rows
     cached: bool
     is_table: bool
     has_opencv: bool
@@ -42,22 +43,22 @@ class Settings:
         return (
             f"{self.num_workers} thread{'s' * (self.num_workers != 1)} on {self.num_cores} "
             f"core{'s' * (self.num_cores != 1)}, batches of {self.batch_size}, {self.batches_ahead} of them ahead, "
-            f"{format_bytes(self.memory_bytes)} in flight at most, {'a' if self.cached else 'no'} cache"
+            f"at most {format_bytes(self.memory_bytes)} in flight, {'a' if self.cached else 'no'} cache"
         )
 
 
 @dataclass(frozen=True, repr=False)
 class Profile:
-    """Where the time of a batch goes; prints as a table.
+    """Where the time of a batch goes. It prints as a table.
 
     Attributes:
-        num_batches: that were made.
-        num_samples: that were in them, as planned.
-        seconds: from asking for the first of them to having the last.
-        seconds_per_batch: `{stage: seconds}`. `"reading"`, `"decoding"`, `"resizing"`, `"transform"` and
-            `"assembling"` (and `"storing"`, while a cache fills) are summed over the threads; `"waiting"` is how long a
-            model that takes no time waits.
-        settings: what was in force.
+        num_batches: Number of batches that were timed.
+        num_samples: Number of samples in these batches.
+        seconds: Time from asking for the first batch to receiving the last one.
+        seconds_per_batch: Dictionary from stage to seconds. `"reading"`, `"decoding"`, `"resizing"`, `"transform"` and
+            `"assembling"` (and `"storing"` while a cache fills) are summed over the threads. `"waiting"` is how long
+            a model that takes no time waits per batch.
+        settings: Settings of the Sequence.
     """
 
     num_batches: int
@@ -68,26 +69,26 @@ class Profile:
 
     @property
     def samples_per_second(self) -> float:
-        """What the Sequence could deliver."""
+        """Number of samples per second that the Sequence can deliver."""
         return self.num_samples / self.seconds
 
     @property
     def shares(self) -> dict[str, float]:
-        """Of each stage in the work of all threads, 0 to 1."""
+        """Share of each stage in the work of all threads, from 0 to 1."""
         stages = {stage: seconds for stage, seconds in self.seconds_per_batch.items() if stage != "waiting"}
         work = sum(stages.values())
         return {stage: seconds / work if work else 0.0 for stage, seconds in stages.items()}
 
     @property
     def advice(self) -> list[str]:
-        """What would help, in words, the most useful first; then when none of it would."""
+        """What would help, in sentences: the most useful first, and last how to tell that nothing would."""
         by_saving = sorted(_remedies(self), key=lambda remedy: -remedy[0])
         advice = [words for saving, words in by_saving if saving >= STANDS_OUT][:MOST_ADVICE]
         speed = f"{self.samples_per_second:,.0f} samples/s"
-        limit = f"If training is slower than {speed}, the network is the limit, and not the loading."
+        limit = f"If training is slower than {speed}, the model is the limit, not the loading."
         return [*advice, limit] if advice else [f"Nothing stands out. {limit}"]
 
-    def __repr__(self) -> str:  # short: `profile()` as the last line of a cell has printed the table already
+    def __repr__(self) -> str:  # short: `profile()` in the last line of a cell has printed the table
         return f"<Profile: {self.samples_per_second:,.0f} samples/s>"
 
     def __str__(self) -> str:
@@ -97,47 +98,45 @@ class Profile:
                 f"{self.num_batches:,} batch{'es' * (self.num_batches != 1)}, {self.num_samples:,} samples in "
                 f"{self.seconds:,.2f} s: {self.samples_per_second:,.0f} samples/s",
                 "",
-                f"  {'stage':<12}{'ms a batch':>12}{'of the work':>14}",
+                f"  {'stage':<12}{'ms/batch':>12}{'of the work':>14}",
                 *(
                     f"  {stage:<12}{1000 * seconds:>12,.2f}{shares.get(stage, '')}"
                     for stage, seconds in self.seconds_per_batch.items()
                 ),
                 "",
                 f"  {self.settings}",
-                "  Stages are summed over threads. Waiting is that of a model that takes no time.",
+                "  Stages are summed over threads. Waiting is for a model that takes no time.",
                 "",
                 *self.advice,
             ]
         )
 
 
-def measure(
-    batches: Batches, max_queue_size: int, num_cores: int, epoch: int, num_batches: int, warm_up: int
-) -> Profile:
-    """Make batches as `batches` would, apart from it, as fast as they come.
+def measure(pipeline: Pipeline, max_queue_size: int, epoch: int, num_batches: int, warm_up: int) -> Profile:
+    """Make batches with the settings of a pipeline, but apart from it, as fast as possible.
 
     Args:
-        batches: whose maker, number of threads, and of batches ahead, are used.
-        max_queue_size: that the Sequence was given.
-        num_cores: of this machine.
-        epoch: of the first batch.
-        num_batches: how many are counted; a few more where several are made at a time.
-        warm_up: how many come first and are not counted.
+        pipeline: The pipeline whose settings are used.
+        max_queue_size: The argument of the Sequence.
+        epoch: Epoch of the first batch.
+        num_batches: Number of batches to time. A few more are timed if several are made at a time.
+        warm_up: Number of batches before, which are not timed.
     """
-    maker, loader = batches.maker, batches.loader
+    maker, loader = pipeline.maker, pipeline.loader
     settings = Settings(
         batch_size=maker.options.batch_size,
         num_workers=loader.num_workers,
-        num_cores=num_cores,
-        batches_ahead=batches.max_ahead if loader.num_workers else 0,
+        num_cores=num_cpus(),
+        batches_ahead=pipeline.budget.max_ahead if loader.num_workers else 0,
         max_queue_size=max_queue_size,
-        batch_bytes=maker.batch_bytes,
-        memory_bytes=maker.pool.keep * maker.pool.buffer_bytes + max(1, loader.num_workers) * maker.scratch_bytes,
+        batch_bytes=maker.format.batch_bytes,
+        memory_bytes=maker.pool.keep * maker.pool.buffer_bytes
+        + max(1, loader.num_workers) * maker.format.scratch_bytes,
         shuffle=maker.options.shuffle,
-        converts=maker.converts,
-        cached=getattr(maker.samples, "cached", False),
-        is_table=maker.recipe is not None,
-        has_opencv=image.cv2 is not None,
+        converts=maker.format.converts,
+        cached=maker.source.cached,
+        is_table=maker.source.groups_batches,
+        has_opencv=find_spec("cv2") is not None,
     )
     stopwatch = Stopwatch()
     first = epoch * maker.num_jobs
@@ -149,7 +148,7 @@ def measure(
 
     with BatchLoader(make_job, loader.num_workers, loader.max_ahead) as apart:
         for number in range(first, counted.start):
-            apart.load(number)  # starts none ahead: the clock begins with nothing made
+            apart.load(number)  # starts no others: nothing is made ahead when the clock starts
         started = perf_counter()
         for number in counted:
             apart.get(number)
@@ -162,7 +161,7 @@ def measure(
 
 
 class TimedJob:
-    """A job beside which a stopwatch runs."""
+    """A job that is timed with a stopwatch."""
 
     def __init__(self, maker: BatchMaker, number: int, stopwatch: Stopwatch):
         self.stopwatch = stopwatch
@@ -185,19 +184,19 @@ class TimedJob:
 
 
 def _remedies(profile: Profile) -> Iterator[tuple[float, str]]:
-    """What might help: the share of a batch's time that it may save, roughly, and the words."""
+    """Yield what might help: roughly the share of the time of a batch that it saves, and a sentence."""
     shares, settings = profile.shares, profile.settings
     yield from _thread_remedies(settings)
     decoding, resizing = shares["decoding"], shares["resizing"]
     pixels = f"Decoding and resizing take {decoding + resizing:.0%} of the work."
     if settings.cached:
-        yield decoding + resizing, f"{pixels} The cache has no rows of these yet: profile again after an epoch."
+        yield decoding + resizing, f"{pixels} The cache does not have these rows yet: profile again after an epoch."
     else:
         yield decoding + resizing, f'{pixels} cache="DIR" does both once; later epochs read rows.'
     parsing = shares.get("parsing", 0.0)
     yield parsing, f'Parsing takes {parsing:.0%} of the work. cache="DIR" does it once; later epochs read rows.'
     if not settings.has_opencv:
-        yield decoding / 2, "OpenCV, which decodes faster than Pillow, is missing: pip install 'keras_oocore[fast]'"
+        yield decoding / 2, "OpenCV decodes faster than Pillow: pip install 'keras_oocore[fast]'"
     yield (
         resizing / 2,
         f"Resizing takes {resizing:.0%} of the work. A smaller image_size is resized faster, and "
@@ -215,8 +214,8 @@ def _remedies(profile: Profile) -> Iterator[tuple[float, str]]:
     if settings.converts:
         yield (
             shares["assembling"],
-            f"Assembling takes {shares['assembling']:.0%} of the work. Without rescale, dtype and data_format rows "
-            "are read into their place; a layer keras.layers.Rescaling(1 / 255) in the model does the rest.",
+            f"Assembling takes {shares['assembling']:.0%} of the work. Without rescale, dtype and data_format, rows "
+            "are not converted. Use a layer in the model instead, such as keras.layers.Rescaling(1 / 255).",
         )
 
 
@@ -224,7 +223,7 @@ def _thread_remedies(settings: Settings) -> Iterator[tuple[float, str]]:
     workers, cores, ahead = settings.num_workers, settings.num_cores, settings.batches_ahead
     remedy = f"workers={cores} (or leave it out)"
     if workers == 0:
-        yield 1.0, f"No thread loads: the model waits while a batch is made. Pass {remedy}."
+        yield 1.0, f"There is no loading thread: the model waits while a batch is made. Pass {remedy}."
     elif workers < cores:
         yield 1 - workers / cores, f"Only {workers} of {cores} cores load{'s' * (workers == 1)}: {remedy}."
     if workers and ahead < 2:
@@ -237,7 +236,7 @@ def _thread_remedies(settings: Settings) -> Iterator[tuple[float, str]]:
         if ahead == 0:
             yield 0.5, f"No batch is made ahead: training and loading take turns. {remedy} or more lets them overlap."
         else:
-            yield 0.25, f"One batch is made ahead: a slow one holds training up. {remedy} or more evens that out."
+            yield 0.25, f"One batch is made ahead: a slow batch delays training. {remedy} or more evens that out."
 
 
 def _reading_remedy(shares: dict[str, float], settings: Settings) -> str:

@@ -1,7 +1,7 @@
-"""Integers only: which sample comes k-th when chunks come in random order and rows mix within a window of chunks.
+"""The order of the samples in an epoch for data that is read in chunks: rows are shuffled within a window of chunks.
 
-For data that is read a chunk at a time: a window of chunks is in memory, its rows come in random order, then the next
-window's. Every epoch draws other windows (blocks, then a buffer: Xu and others, CorgiPile, SIGMOD 2022).
+Chunks come in random order. The rows of one window of chunks are shuffled and served, then those of the next window.
+Every epoch draws other windows (blocks, then a buffer: Xu and others, CorgiPile, SIGMOD 2022).
 """
 
 import bisect
@@ -14,29 +14,29 @@ import numpy as np
 
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.forks import register_fork_aware
-from keras_oocore.ordering.epoch_order import PARTITION_EPOCH, permute
+from keras_oocore.ordering.permutation import PARTITION_EPOCH, permute
 
-KEPT_WINDOWS = 2  # the one in use, and the next
+KEPT_WINDOWS = 2  # the window in use and the next one
 
 
 class Pieces(NamedTuple):
-    """Runs of neighbours in chunks, in the order of the files; three arrays of a length."""
+    """Runs of neighboring samples within chunks, in the order of the files: three arrays of equal length."""
 
-    chunks: np.ndarray  # which chunk each lies in
-    firsts: np.ndarray  # number of its first sample
-    sizes: np.ndarray
+    chunks: np.ndarray  # the chunk that contains the run
+    firsts: np.ndarray  # the first sample of the run
+    sizes: np.ndarray  # the number of samples in the run
 
 
 def pieces_between(first: int, stop: int, chunks: np.ndarray, sizes: np.ndarray) -> Pieces:
-    """What lies from place `first` to `stop` when the samples of chunks are laid end to end.
+    """Return the runs between positions `first` and `stop` when the samples of all chunks are laid end to end.
 
-    That is whole chunks, and at most two that are cut.
+    These are whole chunks and at most two partial ones.
 
     Args:
-        first: a place.
-        stop: the place after the last.
-        chunks: all of them, in the order in which they are laid.
-        sizes: samples of each chunk, in the order of the files.
+        first: First position.
+        stop: Position after the last one.
+        chunks: All chunks, in the order in which they are laid end to end.
+        sizes: Number of samples of each chunk, in the order of the files.
 
     >>> pieces = pieces_between(3, 7, chunks=np.array([2, 0, 1]), sizes=np.array([3, 2, 4]))
     >>> pieces.chunks.tolist(), pieces.firsts.tolist(), pieces.sizes.tolist()  # all of chunk 0, and the end of chunk 2
@@ -50,22 +50,22 @@ def pieces_between(first: int, stop: int, chunks: np.ndarray, sizes: np.ndarray)
 
 
 class WindowOrder:
-    """The order of the samples in every epoch.
+    """The order of the samples in every epoch, shuffled within windows of chunks.
 
-    A part of it serves the samples that lie between two places of a fixed order of them all: that of the files, or with
-    `shuffle` one whose chunks come in random order.
+    A part of an order serves the samples between two positions of one fixed order of all samples: the order of the
+    files, or with `shuffle=True` an order in which whole chunks come in random order.
 
     Args:
-        sizes: samples of each chunk.
-        window_chunks: chunks whose rows are mixed.
-        seed: non-negative integer.
-        shuffle: `False` for chunks and samples as they stand, still a window at a time.
-        first: of a part, its first place in the fixed order.
-        stop: the place after its last, or `None` for the end.
+        sizes: Number of samples of each chunk.
+        window_chunks: Number of chunks whose samples are shuffled together.
+        seed: Non-negative integer.
+        shuffle: `False` for the order of the files, still read one window at a time.
+        first: First position of a part in the fixed order.
+        stop: Position after the last one of a part, or `None` for the end.
 
     Attributes:
-        num_samples: of all chunks.
-        size: how many samples an epoch has.
+        num_samples: Number of samples of all chunks.
+        size: Number of samples per epoch.
 
     >>> order = WindowOrder(sizes=(3, 2, 4), window_chunks=2, seed=1)
     >>> sorted(order.samples(epoch=0, start=0, stop=9).tolist())
@@ -89,50 +89,50 @@ class WindowOrder:
         self.num_samples = int(sum(sizes))
         self.size = (self.num_samples if stop is None else stop) - first
         self._pieces = self._cut()
-        self._plans = {}  # epoch -> its windows
+        self._plans = {}  # epoch -> windows
         self.reset_after_fork()
         register_fork_aware(self)
 
     def _cut(self) -> Pieces:
-        """The chunks of which samples are served, and what of each."""
+        """Return the runs of samples that this order serves."""
         sizes, chunks = np.array(self.sizes, np.int64), np.arange(len(self.sizes))
-        if self.size == self.num_samples:  # all, those without samples too: windows count them
+        if self.size == self.num_samples:  # all chunks, also those without samples: windows count them
             return Pieces(chunks, np.cumsum(sizes) - sizes, sizes)
         if self.shuffle:
             chunks = permute(chunks, len(chunks), self.seed, PARTITION_EPOCH)
         return pieces_between(self.first, self.first + self.size, chunks, sizes)
 
     def part(self, first: int, stop: int) -> "WindowOrder":
-        """The order of the samples from place `first` to `stop` of the fixed order.
+        """Return the order of the samples from position `first` to `stop` of the fixed order.
 
         Raises:
-            OptionError: when this is a part already.
+            OptionError: If this order is a part already.
         """
         if self.size < self.num_samples:
             raise OptionError("Only a whole order has parts. Received: one that is a part")
         return WindowOrder(self.sizes, self.window_chunks, self.seed, self.shuffle, first, stop)
 
     def reseeded(self, seed: int) -> "WindowOrder":
-        """The order that another seed gives; a part then has other samples, so that all parts want the same seed."""
+        """Return the order that another seed gives. A part then has other members: use one seed for all parts."""
         return WindowOrder(self.sizes, self.window_chunks, seed, self.shuffle, self.first, self.stop)
 
-    def which(self) -> dict:
-        """What shapes the order, apart from the seed, as plain JSON."""
+    def fingerprint(self) -> dict:
+        """Return what shapes the order apart from the seed, as plain JSON."""
         return {"shuffle": self.shuffle, "blocks": len(self.sizes), "blocks mixed": self.window_chunks}
 
     def members(self) -> np.ndarray:
-        """The samples of every epoch, ascending, as an `int64` array of shape `(size,)`."""
+        """Return the samples of every epoch in ascending order, an `int64` array of shape `(size,)`."""
         if not self.size:
             return np.zeros(0, np.int64)
         return self._samples_in(range(len(self._pieces.chunks)), np.int64)
 
     def reset_after_fork(self) -> None:
-        """Nothing is being mixed: a new order, or one in a forked child, where nobody would finish it."""
+        """Forget windows that are being shuffled: in a forked child, no thread would finish them."""
         self._mixed = {}  # (epoch, window) -> Future of its samples, the latest last
         self._lock = threading.Lock()
 
     def samples(self, epoch: int, start: int, stop: int) -> np.ndarray:
-        """The samples at positions `start` to `stop` of an epoch, as an `int64` array."""
+        """Return the samples at positions `start` to `stop` of an epoch, an `int64` array."""
         if not self.shuffle:
             return np.arange(self.first + start, self.first + stop)
         parts = [
@@ -141,16 +141,16 @@ class WindowOrder:
         ]
         return np.concatenate(parts, dtype=np.int64) if parts else np.zeros(0, np.int64)
 
-    def beginning(self, epoch: int, start: int, stop: int) -> list[int]:
-        """The chunks of the windows that begin at positions `start` to `stop`."""
+    def chunks_due(self, epoch: int, start: int, stop: int) -> list[int]:
+        """Return the chunks of the windows that begin at positions `start` to `stop`."""
         windows = [window for window, first, _ in self._windows_in(epoch, start, stop) if first >= start]
         return [chunk for window in windows for chunk in self._chunks_of(epoch, window)]
 
-    def coming(self, epoch: int, start: int, stop: int) -> list[int]:
-        """The chunks to read ahead once the samples at positions `start` to `stop` are read.
+    def chunks_coming(self, epoch: int, start: int, stop: int) -> list[int]:
+        """Return the chunks to read ahead after the samples at positions `start` to `stop`.
 
-        That is a share of the next window's chunks, so that all of them are there when this window ends. The next
-        window is mixed ahead as well, half a window before.
+        This is a share of the chunks of the next window: all of them are read when this window ends. The next window
+        is also shuffled ahead, when half of this one is served.
         """
         chunks = []
         for window, first, end in self._windows_in(epoch, start, stop):
@@ -165,7 +165,7 @@ class WindowOrder:
         return chunks
 
     def _windows_in(self, epoch: int, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
-        """The windows that positions `start` to `stop` lie in: number, first position, end."""
+        """Yield number, first position and end of the windows that contain positions `start` to `stop`."""
         _, starts = self._windows(epoch)
         while start < min(stop, starts[-1]):
             window = bisect.bisect_right(starts, start) - 1
@@ -173,7 +173,7 @@ class WindowOrder:
             start = starts[window + 1]
 
     def _windows(self, epoch: int) -> tuple[np.ndarray, list[int]]:
-        """The pieces in the order in which they come; the position at which each window begins, and where all end."""
+        """Return the pieces in the order of the epoch, and the first position of each window followed by the end."""
         plan = self._plans.get(epoch)
         if plan is None:
             plan = self._planned(epoch)
@@ -189,7 +189,7 @@ class WindowOrder:
         return pieces, [*ends[: -1 : self.window_chunks].tolist(), int(ends[-1])]
 
     def _pieces_of(self, epoch: int, window: int) -> np.ndarray:
-        """The pieces of a window, in the order of the files; none of one that does not exist."""
+        """Return the pieces of a window in the order of the files; none if there is no such window."""
         pieces, _ = self._windows(epoch)
         return np.sort(pieces[window * self.window_chunks :][: self.window_chunks])
 
@@ -197,7 +197,7 @@ class WindowOrder:
         return self._pieces.chunks[self._pieces_of(epoch, window)].tolist()
 
     def _samples_of(self, epoch: int, window: int) -> np.ndarray:
-        """The samples of a window, mixed by the first thread that wants them."""
+        """Return the samples of a window, shuffled by the first thread that asks for them."""
         key, own = (epoch, window), None
         try:
             with self._lock:
@@ -209,7 +209,7 @@ class WindowOrder:
                     del self._mixed[oldest]
             if own is not None:
                 own.set_result(self._mix(epoch, window))
-        except BaseException as error:  # Ctrl-C too: nobody may wait for what nobody mixes
+        except BaseException as error:  # Ctrl-C too: no thread may wait for a window that is never shuffled
             if own is not None and not own.done():
                 self._mixed.pop(key, None)
                 own.set_exception(error)
@@ -219,7 +219,7 @@ class WindowOrder:
     def _mix(self, epoch: int, window: int) -> np.ndarray:
         dtype = np.int32 if self.num_samples < 2**31 else np.int64  # a window may hold millions
         samples = self._samples_in(self._pieces_of(epoch, window), dtype)
-        # RandomState's stream never changes (NEP 19), and one window at a time it is quicker than `permute`.
+        # RandomState's stream never changes (NEP 19), and for a whole window it is faster than `permute`.
         key = np.random.SeedSequence(self.seed, spawn_key=(epoch, window))
         np.random.RandomState(np.random.MT19937(key)).shuffle(samples)
         return samples

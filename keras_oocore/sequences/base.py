@@ -1,312 +1,186 @@
-"""The abstract OutOfCoreSequence: a batch maker, a pass and a loader behind the methods that Keras calls."""
+"""What all Sequences share: the methods that Keras calls, and the position in the data."""
 
 import copy
-import os
-import warnings
+import threading
 import weakref
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_oocore.batches.budget import HELD_BATCHES, batches_ahead, num_threads
-from keras_oocore.batches.loader import BatchLoader
-from keras_oocore.batches.maker import BatchMaker, BatchOptions, Samples
-from keras_oocore.batches.pipeline import Batches
+from keras_oocore.batches.budget import Budget
+from keras_oocore.batches.options import BatchFormat, BatchOptions
+from keras_oocore.batches.pipeline import Pipeline
 from keras_oocore.batches.profile import WARM_UP_BATCHES, Profile, measure
 from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import DataError, OptionError
+from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.sizes import format_bytes
-from keras_oocore.core.text import display_path
-from keras_oocore.manifest.labels import Labels
-from keras_oocore.manifest.manifest import Manifest
+from keras_oocore.core.warn import warn_user
 from keras_oocore.ordering.epoch_order import partition
 from keras_oocore.ordering.epoch_pass import EpochPass
-from keras_oocore.ordering.window_order import WindowOrder
-from keras_oocore.plots import images as plots
-from keras_oocore.sequences.position import checked_state, fingerprint
-from keras_oocore.sources.cache import cached
-from keras_oocore.sources.cached import CachedSamples
-from keras_oocore.sources.files import FileSamples
-from keras_oocore.sources.fill import fill_store
+from keras_oocore.ordering.order import Order
+from keras_oocore.sequences.position import Cursor, checked_state, data_fingerprint
+from keras_oocore.sources.base import Source
+
+# Methods of tf.data, and what replaces them here.
+INSTEAD = {
+    "map": "pass transform=function to the constructor",
+    "prefetch": "batches are made ahead in threads already; max_queue_size=... sets how many",
+    "take": "use steps_per_epoch=n in `fit`, or itertools.islice(sequence, n) in a loop",
+    "repeat": "`fit` reads as many passes as it has epochs",
+    "unbatch": "use batch_size=1",
+    "batch": "pass batch_size=... to the constructor",
+}
 
 
 class OutOfCoreSequence(keras.utils.PyDataset):
-    """What all Sequences share: `len`, indexing, iteration, and the life of the loader.
+    """What all Sequences share: `len`, indexing, iteration, the position in the data, and the loading threads.
 
-    Each call of `fit`, `evaluate` or `predict` gets whole passes over the samples: every sample exactly once, in the
-    plan's order for `seed`, whatever the backend, the number of workers, `steps_per_epoch` or the call before.
+    Each call of `fit`, `evaluate` or `predict` reads whole passes over the samples: every sample exactly once, in an
+    order that depends on `seed` alone, for any backend, number of workers and `steps_per_epoch`.
     """
+
+    _abandon = None  # finalizer that ends the threads of the pipeline
 
     def __init__(
         self,
-        samples: Samples,
-        labels: Labels,
-        manifest: Manifest | None,
+        source: Source,
         options: BatchOptions,
-        sample_weight,
-        class_weight,
-        cache: Path | None,
-        overwrite_cache: bool,
         memory_limit: int | str | None,
         workers: int | None,
         max_queue_size: int,
         use_multiprocessing: bool,
-        order: WindowOrder | None = None,
     ):
-        # Keras is told to read in order and by itself: its own queue loses batches (3.15.1, workers=2).
+        # Keras is told to read in order and without its queue, which loses batches (3.15.1, workers=2).
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=max_queue_size)
         if use_multiprocessing:
-            warnings.warn("`use_multiprocessing=True`: threads are used instead, see `workers`.", stacklevel=3)
-        self._maker = BatchMaker(samples, labels, _weights(labels, sample_weight, class_weight), options, order)
-        if self._maker.num_batches == 0:
+            warn_user("`use_multiprocessing=True`: threads are used instead, see `workers`.")
+        num_batches = options.num_batches(len(source))
+        if num_batches == 0:
             raise DataError(
-                f"{len(samples)} samples do not fill one batch of {options.batch_size}. "
+                f"{len(source)} samples do not fill a batch of {options.batch_size}. "
                 'Use a smaller batch_size, or last_batch="keep".'
             )
-        if self._maker.batch_bytes == 0:
-            raise DataError(f"Samples of shape {samples.shape} hold nothing.")
-        num_workers = num_threads(workers)
-        max_ahead = min(
-            positive(max_queue_size, "max_queue_size"), batches_ahead(self._maker, memory_limit, num_workers)
-        )
-        self._pass = EpochPass(self._maker.num_batches)
-        self._batches = Batches(self._maker, num_workers, max_ahead)
-        self._last_read = -1  # index last read outside an epoch
-        self._fingerprint = {}  # of the data, once somebody wanted it; partitions share it
-        self._partition = None  # which of how many, where this is one
-        self.manifest = manifest
-        self._own_loader()
-        if cache is not None:  # last: an error above leaves no half-open cache in a notebook's traceback
-            self._maker.samples = self._cached(samples, cache, overwrite_cache)
-            if not self._maker.samples.has_store:
-                warnings.warn(
-                    f"{str(cache)!r} is being filled by another process; until that one has finished, this one reads "
-                    "the files themselves.",
-                    stacklevel=3,
-                )
+        self._source, self._options = source, options
+        self._format = BatchFormat(source.spec, options)
+        if self._format.batch_bytes == 0:
+            raise DataError(f"Samples of shape {source.spec.shape} are empty.")
+        self._budget = Budget.of(self._format, memory_limit, workers, max_queue_size)
+        self._bounds = None  # of a partition: its first position and the end, in the order of all samples
+        self._partition = None  # of a partition: which one of how many
+        self._data_fingerprint = {}  # computed when first needed, and shared by partitions
+        self._num_samples = len(source)
+        self._pass = EpochPass(num_batches)
+        self._last_read = -1  # index that was read last outside an epoch
+        self._use(None)
 
-    def _own_loader(self) -> None:
-        weakref.finalize(self, self._loader.abandon).atexit = False
+    def _use(self, pipeline: Pipeline | None) -> None:
+        """Use a pipeline of its own from now on; `None` makes one when it is first needed."""
+        self._made = pipeline
+        if self._abandon is not None:
+            self._abandon.detach()
+        if pipeline is not None:
+            self._abandon = weakref.finalize(self, pipeline.loader.abandon)
+            self._abandon.atexit = False
+        self.reset_after_fork()
+        register_fork_aware(self)
+
+    def reset_after_fork(self) -> None:
+        """Make an unlocked lock: in a forked child."""
+        self._making = threading.RLock()
+
+    def _ordered(self, source: Source) -> Order:
+        order = source.order(self._options.shuffle, self._options.seed, self._options.batch_size)
+        return order if self._bounds is None else order.part(*self._bounds)
+
+    def _ready_source(self) -> Source:
+        """Return the source that batches are read from, after all work that must precede the first batch."""
+        return self._source
 
     @property
-    def _loader(self) -> BatchLoader:
-        return self._batches.loader
+    def _pipeline(self) -> Pipeline:
+        """The pipeline, made when it is first needed."""
+        if self._made is None:
+            with self._making:
+                if self._made is None:
+                    source = self._ready_source()
+                    self._use(Pipeline(source, self._ordered(source), self._options, self._budget))
+        return self._made
 
     @property
     def seed(self) -> int:
-        """The seed of the order and of `transform`: the one given, or the one that was drawn."""
-        return self._maker.options.seed
+        """The seed of the order and of `transform`: the seed that was passed, or else the one that was drawn."""
+        return self._options.seed
 
     @property
     def batch_size(self) -> int:
-        """Samples in a batch; the last one may be shorter."""
-        return self._maker.options.batch_size
+        """Number of samples per batch. The last batch may be shorter."""
+        return self._options.batch_size
 
     @property
     def num_samples(self) -> int:
-        """Samples in a pass; with `last_batch="drop"` some of them are left out of each."""
-        return self._maker.order.size
-
-    @property
-    def labels(self) -> np.ndarray | None:
-        """Class indices `(num_samples,)`, or the raw targets, in the order of the samples; not one-hot."""
-        labels = self._maker.labels.values
-        return labels if labels is None or self._partition is None else labels[self._maker.order.members()]
-
-    @property
-    def class_names(self) -> list[str] | None:
-        """Names of the classes, in the order of their indices."""
-        return self._maker.labels.class_names
+        """Number of samples per pass. With `last_batch="drop"`, some of them are not served."""
+        return self._num_samples
 
     @property
     def bad_samples(self) -> list[tuple[str, str]]:
-        """Every sample met so far that cannot be read, with the reason: `[(file, reason), ...]`."""
-        bad = sorted(self._maker.bad_samples.copy().items())
-        return [(self._maker.samples.name(sample), error.reason or str(error)) for sample, error in bad]
+        """Every sample that could not be read so far, with the reason: `[(file, reason), ...]`."""
+        if self._made is None:
+            return []
+        bad = sorted(self._made.bad_samples.copy().items())
+        return [(self._made.source.name(sample), error.reason or str(error)) for sample, error in bad]
 
     @property
     def num_workers(self) -> int:
-        """Our own loading threads. (`workers` is what Keras is told: 1, always.)"""
-        return self._loader.num_workers
+        """Number of loading threads. (`workers` is what Keras is told, always 1.)"""
+        return self._budget.num_workers
 
     def samples_of(self, batch_index: int) -> np.ndarray:
-        """Numbers of the samples at a position of the current pass, as planned, an `int64` array `(batch,)`."""
-        return self._maker.planned(self._pass.number, self._checked(batch_index))
-
-    @property
-    def file_paths(self) -> list[str]:
-        """The path of every sample, in their order; empty for rows of an array."""
-        if self.manifest is None:
-            return []
-        if self._partition is None:
-            return self.manifest.file_paths
-        return [self.manifest.path(sample) for sample in self._maker.order.members().tolist()]
-
-    def filenames(self, batch_index: int) -> list[str]:
-        """The files, or rows, at a position of the current pass, as planned: before `on_error` skips or replaces any.
-
-        In a callback's `on_train_batch_end(batch)`, `filenames(batch)` are the files of that batch. With
-        `steps_per_epoch` the pass goes on over several epochs: add the batches of those before.
-        """
-        samples = self.samples_of(batch_index)
-        if self.manifest is None:
-            return [self._maker.samples.name(sample) for sample in samples.tolist()]
-        return self.manifest.filenames[samples].tolist()
+        """Return the numbers of the samples of a batch of the current pass, an `int64` array of shape `(batch,)`."""
+        return self._pipeline.maker.planned(self._pass.number, self._checked(batch_index))
 
     def __len__(self) -> int:
-        return self._maker.num_batches
+        return self._pass.num_batches
 
     @property
     def num_batches(self) -> int:
-        """Batches in a pass; within an epoch that a state began in the middle, those that it still has.
+        """Number of batches per pass. In an epoch that a state resumed, the number of batches that remain.
 
-        Keras reads it when a call of `fit`, `evaluate` or `predict` begins, and when an epoch does.
+        Keras reads it when a call of `fit`, `evaluate` or `predict` begins, and when an epoch begins.
         """
         self._pass.length_read()
         return self._pass.remaining
 
     def __getitem__(self, index: int) -> Any:
-        """The batch that `index` stands for: within an epoch the plan's next one, outside it batch `index`."""
+        """Return a batch: during an epoch of Keras the next one of the plan, otherwise batch `index` of the plan."""
+        pipeline = self._pipeline
         number, position, within_epoch = self._pass.bind(self._checked(index))
         if within_epoch:
-            return self._batches.get(number, position)
+            return pipeline.get(number, position)
         in_order, self._last_read = position == self._last_read + 1, position
-        return self._batches.get(number, position) if in_order and position else self._batches.load(number, position)
+        return pipeline.get(number, position) if in_order and position else pipeline.load(number, position)
 
-    def _peek(self, batch_index: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """`(x, y)` at a position of the current pass, made apart from what Keras is given."""
-        batch = self._batch_apart(batch_index)
-        return batch[:2] if isinstance(batch, tuple) else (batch, None)
-
-    def _batch_apart(self, batch_index: int) -> Any:
-        """The batch at a position of the current pass, which counts for nothing."""
-        return self._batches.load(self._pass.number, self._checked(batch_index))
+    def load_batch(self, batch_index: int) -> Any:
+        """Return a batch of the current pass. The position in the data does not change."""
+        return self._pipeline.load(self._pass.number, self._checked(batch_index))
 
     def _checked(self, index: int) -> int:
-        num_batches = self._maker.num_batches
+        num_batches = len(self)
         if not -num_batches <= index < num_batches:
             raise IndexError(f"Batch {index} of {num_batches} does not exist.")
         return int(index) % num_batches
 
     def __iter__(self) -> Iterator[Any]:
-        """One pass in the plan's order, for a loop of your own; the next loop is the next pass."""
+        """Iterate over one pass, for your own training loop. The next loop is the next pass."""
         self._pass.enter()
         try:
             for index in range(self._pass.remaining):
                 yield self[index]
         finally:
             self._pass.leave()
-
-    def state_dict(self, batches: int | None = None) -> dict[str, Any]:
-        """The place in the data, as a small JSON: a Sequence that loads it goes on with the very next batch.
-
-        In a loop of your own, call it within the loop. In a callback of a plain `fit`, say how many batches of the
-        pass the model was given, because TensorFlow and JAX ask for some ahead: `state_dict(batches=batch + 1)` in
-        `on_train_batch_end(batch)`. `ko.fit_resumable` does all of it for you.
-
-        Args:
-            batches: of the current pass, that were used, counted from where a state began it; `None` for those
-                handed out.
-
-        Returns:
-            `{"seed", "epoch", "batches", "num_samples", "fingerprint"}`, of plain numbers and texts.
-
-        >>> import keras_oocore as ko
-        >>> sequence = ko.NpyManifestSequence(np.arange(8.0), labels=None, batch_size=2, seed=1)
-        >>> for position, x in enumerate(sequence):
-        ...     if position == 1:
-        ...         state = sequence.state_dict()
-        >>> state["epoch"], state["batches"], state["num_samples"]
-        (0, 2, 8)
-        >>> again = ko.NpyManifestSequence(np.arange(8.0), labels=None, batch_size=2)
-        >>> again.load_state_dict(state)
-        >>> len(list(again)), again.seed
-        (2, 1)
-        """
-        epoch, handed_out = self._pass.place(None if batches is None else positive(batches, "batches"))
-        return {"seed": self.seed, "epoch": epoch, "batches": handed_out, **self._described_data()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to the place of a `state_dict()`: what comes next is the batch after it, then whole passes as ever.
-
-        A Sequence made with `seed=None` takes the state's seed over. `len()` stays the batches of a whole pass. A plain
-        `fit` trains on what is left of the epoch first, and Keras warns that this epoch ran out of data; weights,
-        history and callbacks it does not bring back: see `ko.fit_resumable`.
-
-        Args:
-            state: from `state_dict()`, in this process or another.
-
-        Raises:
-            OptionError: when it is no state, or has another seed than the one given.
-            DataError: when it belongs to other data; it says what differs.
-        """
-        described = self._described_data()
-        here = {"num_samples": described["num_samples"], **described["fingerprint"]}
-        seed, epoch, batches = checked_state(state, len(self), here)
-        if seed != self.seed and not self._maker.options.seed_is_drawn:
-            raise OptionError(
-                f"The state has seed={seed}, this Sequence was made with seed={self.seed}. Make it with seed={seed}, "
-                "or with seed=None, which takes the state's."
-            )
-        self._take_seed(seed)
-        self._seek(epoch, batches)
-
-    def _take_seed(self, seed: int) -> None:
-        """Take a seed over, unless one was asked for."""
-        if seed != self.seed and self._maker.options.seed_is_drawn:
-            self._batches.close()
-            self._maker.reseed(seed)
-
-    def _seek(self, epoch: int, batches: int) -> None:
-        """Go to a place, without a look at whose it is."""
-        self._pass.seek(epoch, batches)
-
-    def _described_data(self) -> dict[str, Any]:
-        """What `state_dict` says of the data."""
-        if not self._fingerprint:
-            self._fingerprint.update(fingerprint(self._maker))
-        which = {} if self._partition is None else {"partition": self._partition}
-        return {"num_samples": self.num_samples, "fingerprint": {**self._fingerprint, **which}}
-
-    def partition(self, n: int) -> list["OutOfCoreSequence"]:
-        """`n` Sequences of the same samples: disjoint, together complete, and equal within one batch.
-
-        Which samples are whose is drawn once by `seed` and stays; with `shuffle=False` each has neighbours. They share
-        what was opened, cache included, and hold no list of their samples, so that each costs next to nothing.
-        `manifest` stays the whole's.
-
-        Args:
-            n: how many; at most the number of batches.
-
-        Raises:
-            OptionError: when there are fewer batches, or this is a partition already.
-
-        >>> import keras_oocore as ko
-        >>> parts = ko.NpyManifestSequence(np.arange(10.0), labels=None, batch_size=2, seed=1).partition(2)
-        >>> [part.num_samples for part in parts]
-        [4, 6]
-        >>> sorted(float(x) for part in parts for batch in part for x in batch)
-        [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]
-        """
-        if self._partition is not None:
-            raise OptionError("Only a whole Sequence can be partitioned. Received: one that `partition` returned")
-        bounds = partition(min(self.num_samples, len(self) * self.batch_size), self.batch_size, n)
-        bounds[-1] = (bounds[-1][0], self.num_samples)  # with what last_batch="drop" leaves out of each pass
-        return [self._part(number, *bound, len(bounds)) for number, bound in enumerate(bounds)]
-
-    def _part(self, number: int, first: int, stop: int, num_parts: int) -> "OutOfCoreSequence":
-        part = object.__new__(type(self))
-        vars(part).update(vars(self))
-        part._maker = self._maker.of_order(self._maker.order.part(first, stop))
-        part._pass = EpochPass(part._maker.num_batches)
-        part._batches = Batches(part._maker, self.num_workers, self._batches.max_ahead)
-        part._last_read = -1
-        part._partition = f"{number} of {num_parts}"
-        part._own_loader()
-        return part
 
     def on_epoch_begin(self) -> None:
         """Called by Keras."""
@@ -316,104 +190,158 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         """Called by Keras."""
         self._pass.end()
 
-    def show_batch(self, batch_index: int = 0, num_images: int = 16, path: str | os.PathLike | None = None):
-        """A picture of a batch, each image under its label: a `matplotlib.figure.Figure`, saved when `path` is given.
+    @property
+    def cursor(self) -> Cursor:
+        """The position in the data, to read and to move. `ko.fit_resumable` uses it."""
+        return Cursor(self, self._pass)
+
+    def state_dict(self, batches: int | None = None) -> dict[str, Any]:
+        """Return the position in the data as a small JSON. A Sequence that loads it continues with the next batch.
+
+        In your own training loop, call it in the loop. In a callback of plain `fit`, pass how many batches of the pass
+        the model received, because TensorFlow and JAX ask for some ahead: `state_dict(batches=batch + 1)` in
+        `on_train_batch_end(batch)`. `ko.fit_resumable` does all of this for you.
 
         Args:
-            batch_index: which batch of the plan.
-            num_images: how many images of it, at most.
-            path: a `.png` to save it as, or `None`.
+            batches: Number of batches of the current pass that were used, counted from where a state resumed it.
+                Defaults to the number of batches that were handed out.
+
+        Returns:
+            `{"seed", "epoch", "batches", "num_samples", "fingerprint"}`, with plain numbers and strings.
+
+        >>> import keras_oocore as ko
+        >>> sequence = ko.ArraySequence(np.arange(8.0), labels=None, batch_size=2, seed=1)
+        >>> for position, x in enumerate(sequence):
+        ...     if position == 1:
+        ...         state = sequence.state_dict()
+        >>> state["epoch"], state["batches"], state["num_samples"]
+        (0, 2, 8)
+        >>> again = ko.ArraySequence(np.arange(8.0), labels=None, batch_size=2)
+        >>> again.load_state_dict(state)
+        >>> len(list(again)), again.seed
+        (2, 1)
+        """
+        epoch, handed_out = self._pass.position(None if batches is None else positive(batches, "batches"))
+        return {"seed": self.seed, "epoch": epoch, "batches": handed_out, **self._described_data()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Move to the position of a `state_dict()`. The next batch is the one after it, followed by whole passes.
+
+        A Sequence made with `seed=None` adopts the seed of the state. `len()` stays the number of batches of a whole
+        pass. A plain `fit` first trains on the rest of the epoch, and Keras warns that this epoch ran out of data.
+        Weights, history and callbacks are not restored: see `ko.fit_resumable`.
+
+        Args:
+            state: Result of `state_dict()`, from this process or another one.
 
         Raises:
-            OptionError: when the samples are no images.
-            MissingExtraError: when matplotlib is not installed (extra `plots`).
+            OptionError: If it is not a state, or has another seed than the one passed to the Sequence.
+            DataError: If it belongs to other data. The message says what differs.
         """
-        if not is_image(self._maker.samples.shape):
+        described = self._described_data()
+        here = {"num_samples": described["num_samples"], **described["fingerprint"]}
+        seed, epoch, batches = checked_state(state, len(self), here)
+        if seed != self.seed and not self._options.seed_is_drawn:
             raise OptionError(
-                "`show_batch` shows images, samples of shape (height, width, 1, 3 or 4). "
-                f"Received: samples of shape {self._maker.samples.shape}"
+                f"The state has seed={seed}, but this Sequence was made with seed={self.seed}. Make it with "
+                f"seed={seed}, or with seed=None, which adopts the seed of the state."
             )
-        x, y = self._peek(batch_index)
-        x = x[:num_images]
-        if self._maker.options.data_format == "channels_first":
-            x = np.moveaxis(x, 1, -1)
-        titles = self._maker.labels.texts(y, len(x))
-        return plots.image_grid(x, titles, path)
+        self.adopt_seed(seed)
+        self._pass.seek(epoch, batches)
 
-    def profile(self, num_batches: int = 50) -> Profile:
-        """Where the time of a batch goes, how many samples a second could be delivered, and what would help; printed.
+    def adopt_seed(self, seed: int) -> None:
+        """Use another seed for the order and for `transform`, unless the user passed one."""
+        if seed != self.seed and self._options.seed_is_drawn:
+            pipeline = None if self._made is None else self._made.with_seed(seed)
+            self.release()
+            self._options = replace(self._options, seed=seed)
+            self._use(pipeline)
 
-        The batches are made apart from what Keras is given: afterwards the pass goes on where it was. Call it while no
-        model trains, which would share the cores. Files that were read lately come from memory: the first epoch after
-        a start of the machine reads slower.
+    def _described_data(self) -> dict[str, Any]:
+        """Return what `state_dict` says about the data."""
+        if not self._data_fingerprint:
+            pipeline = self._pipeline
+            self._data_fingerprint.update(data_fingerprint(pipeline.source, pipeline.order, pipeline.options))
+        which = {} if self._partition is None else {"partition": self._partition}
+        return {"num_samples": self.num_samples, "fingerprint": {**self._data_fingerprint, **which}}
+
+    def partition(self, n: int) -> list["OutOfCoreSequence"]:
+        """Return `n` Sequences of these samples: disjoint, together complete, and of equal length within one batch.
+
+        The members of each partition are drawn once by `seed` and do not change. With `shuffle=False` each partition
+        has neighboring samples. Partitions share open files and the cache, and have no list of their samples, so they
+        cost almost nothing. The `manifest` of a partition is that of all samples.
 
         Args:
-            num_batches: how many are timed, after two that warm up; they go on into the next pass where one ends.
+            n: Number of partitions, at most the number of batches.
+
+        Raises:
+            OptionError: If there are fewer batches, or this Sequence is a partition already.
+
+        >>> import keras_oocore as ko
+        >>> parts = ko.ArraySequence(np.arange(10.0), labels=None, batch_size=2, seed=1).partition(2)
+        >>> [part.num_samples for part in parts]
+        [4, 6]
+        >>> sorted(float(x) for part in parts for batch in part for x in batch)
+        [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]
+        """
+        if self._partition is not None:
+            raise OptionError("Only a whole Sequence can be partitioned. Received: a result of `partition`")
+        bounds = partition(min(self.num_samples, len(self) * self.batch_size), self.batch_size, n)
+        bounds[-1] = (bounds[-1][0], self.num_samples)  # with what last_batch="drop" leaves out of each pass
+        return [self._part(f"{number} of {len(bounds)}", bound) for number, bound in enumerate(bounds)]
+
+    def _part(self, name: str, bounds: tuple[int, int]) -> "OutOfCoreSequence":
+        pipeline, part = self._pipeline, copy.copy(self)
+        order = pipeline.order.part(*bounds)
+        part._partition, part._bounds = name, bounds
+        part._num_samples, part._pass, part._last_read = (
+            order.size,
+            EpochPass(self._options.num_batches(order.size)),
+            -1,
+        )
+        part._use(pipeline.with_order(order))
+        return part
+
+    def profile(self, num_batches: int = 50) -> Profile:
+        """Measure and print where the time of a batch goes, the speed of loading, and which setting would help.
+
+        The batches are made apart from those for Keras: the position in the data does not change. Do not call it while
+        a model trains, which would share the cores. Files that were read recently come from memory: the first epoch
+        after a start of the machine is slower.
+
+        Args:
+            num_batches: Number of batches to time, after two that warm up. They continue in the next pass if one ends.
 
         Returns:
             A `Profile`: `seconds_per_batch` of reading, decoding, resizing, `transform` and assembling, summed over
             the threads, and of waiting; `samples_per_second`; `advice`, a list of sentences.
 
         Raises:
-            OptionError: when `num_batches` is not a positive integer.
+            OptionError: If `num_batches` is not a positive integer.
         """
         return self._profiled(num_batches, WARM_UP_BATCHES)
 
     def _profiled(self, num_batches: int, warm_up: int) -> Profile:
         num_batches = positive(num_batches, "num_batches")
-        self._loader.close()  # what it made ahead would count against `memory_limit`; it is made again when asked for
-        epoch, num_cores = self._pass.number, num_threads(None)
-        profile = measure(self._batches, self.max_queue_size, num_cores, epoch, num_batches, warm_up)
+        self._pipeline.loader.close()  # batches made ahead would count against `memory_limit`; they are made again
+        profile = measure(self._pipeline, self.max_queue_size, self._pass.number, num_batches, warm_up)
         print(profile)
         return profile
 
-    def pack(self, directory: str | os.PathLike, overwrite_cache: bool = False) -> Path:
-        """Store all samples as rows of a packed store, with a progress bar; a call that was stopped goes on.
-
-        `open_packed(directory)` then trains from it alone, on a machine that never saw the files: labels, class names
-        and file names lie beside the rows. `transform`, `rescale` and `dtype` are not applied.
-
-        Args:
-            directory: a new or empty one, or one with an unfinished store of these files and options.
-            overwrite_cache: whether a store that is there is made again.
-
-        Returns:
-            The directory.
-
-        Raises:
-            SampleError: when a file cannot be read and `on_error="raise"`; otherwise the store marks it as bad.
-            DataError: when other rows are stored there.
-            DestinationError: when the disk is too small, or another process fills the store.
-        """
-        self._loader.close()  # what it reads ahead would be stored by two at once
-        samples, directory = self._maker.samples, Path(directory)
-        is_cache = isinstance(samples, CachedSamples) and samples.directory == Path(os.path.abspath(directory))
-        if overwrite_cache or not is_cache:
-            samples = self._cached(getattr(samples, "source", samples), directory, overwrite_cache)
-            if is_cache:
-                self._maker.samples = samples
-        try:
-            self._maker.bad_samples.update(fill_store(samples, max(1, self.num_workers)))
-        finally:
-            if not is_cache:
-                samples.close()
-        return directory
-
-    def _cached(self, samples: Samples, directory: Path, overwrite: bool) -> CachedSamples:
-        if not isinstance(samples, FileSamples):
-            raise OptionError(
-                "`pack` stores what is read from files. Received: rows, which are as quick to read already"
-            )
-        return cached(samples, directory, self._maker.options.on_error != "raise", overwrite)
+    def release(self) -> None:
+        """Stop the loading threads and free the batches that were made ahead. Reading starts them again."""
+        if self._made is not None:
+            self._made.close()
 
     def close(self) -> None:
-        """End the loading threads, close the cache and give memory back; reading again opens all of it again.
+        """Stop the loading threads, close the cache and free memory. Reading opens everything again.
 
-        Not needed: threads end by themselves after two seconds without work, and the rest goes with the Sequence.
+        You need not call it: threads end after two seconds without work, and everything else ends with the Sequence.
         """
-        self._batches.close()
-        if isinstance(self._maker.samples, CachedSamples) and self._partition is None:
-            self._maker.samples.close()
+        self.release()
+        if self._partition is None:
+            self._source.close()
 
     def __enter__(self):
         return self
@@ -421,14 +349,21 @@ class OutOfCoreSequence(keras.utils.PyDataset):
     def __exit__(self, *exception):
         self.close()
 
+    def __getstate__(self):
+        return {name: value for name, value in self.__dict__.items() if name not in ("_making", "_abandon")}
+
     def __setstate__(self, state):
-        vars(self).update(state)
-        self._pass, self._batches = copy.copy(self._pass), copy.copy(self._batches)  # a copy has its own
-        self._own_loader()
+        self.__dict__.update(state)
+        self._pass = copy.copy(self._pass)  # a copy has a pass and a pipeline of its own
+        self._use(copy.copy(self._made))
+
+    def __getattr__(self, name: str):
+        instead = f" Instead, {INSTEAD[name]}." if name in INSTEAD else ""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}.{instead}")
 
     @property
     def workers(self) -> int:
-        """What Keras is told: 1. Our own threads are `num_workers`."""
+        """What Keras is told, always 1. The number of loading threads is `num_workers`."""
         return 1
 
     @workers.setter
@@ -437,7 +372,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
 
     @property
     def use_multiprocessing(self) -> bool:
-        """What Keras is told: `False`."""
+        """What Keras is told, always `False`."""
         return False
 
     @use_multiprocessing.setter
@@ -446,7 +381,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
 
     @property
     def max_queue_size(self) -> int:
-        """Most batches made ahead of time; `memory_limit` may allow fewer."""
+        """The largest number of batches made ahead of time. `memory_limit` may allow fewer."""
         return self._max_queue_size
 
     @max_queue_size.setter
@@ -455,46 +390,22 @@ class OutOfCoreSequence(keras.utils.PyDataset):
             f"`max_queue_size` is set in the constructor only: {type(self).__name__}(..., max_queue_size={value!r})"
         )
 
-    @property
-    def _partition_shown(self) -> str:
-        return f", partition {self._partition}" if self._partition else ""
-
-    def _described(self, *lines: str) -> str:
-        """The `repr`: what it holds, then `lines` of the kind of samples."""
-        options, maker = self._maker.options, self._maker
-        order = {True: "shuffled", False: "in order", "block": "shuffled in blocks"}[options.shuffle]
-        names = self.class_names
-        classes = f", {len(names)} classes" if names else ""
-        plural = "batch" if len(self) == 1 else "batches"
-        if isinstance(maker.samples, CachedSamples):
-            num_stored = len(maker.samples) - len(maker.samples.missing())
-            lines += (f"cache {display_path(maker.samples.directory)!r} has {num_stored:,} of them",)
+    def _repr(self, contents: str, *lines: str) -> str:
+        """Return the `repr`: what it contains, then `lines`, then threads and memory."""
+        partition = f", partition {self._partition}" if self._partition else ""
+        budget, batches = self._budget, f"{len(self):,} batch{'es' * (len(self) != 1)}"
+        order = {True: "shuffled", False: "in order", "block": "shuffled in blocks"}[self._options.shuffle]
+        in_flight = format_bytes(budget.batches_in_flight * self._format.batch_bytes)
         return "\n  ".join(
             [
-                f"<{type(self).__name__}: {self.num_samples:,} samples{classes}{self._partition_shown}",
-                f"{len(self):,} {plural} of {self.batch_size}, {order}, seed={self.seed}",
-                f"x {maker.dtype} {(self.batch_size, *maker.shape)}, labels {maker.labels.label_mode}",
+                f"<{type(self).__name__}: {contents}{partition}",
+                f"{batches} of {self.batch_size}, {order}, seed={self.seed}",
                 *lines,
-                f"{self.num_workers} threads, {self._batches.max_ahead} batches ahead, "
-                f"{format_bytes((self._batches.max_ahead + HELD_BATCHES) * maker.batch_bytes)} in flight at most>",
+                f"{self.num_workers} threads, {budget.max_ahead} batches ahead, at most {in_flight} in flight"
+                f"{self._repr_memory()}>",
             ]
         )
 
-
-def is_image(shape: tuple[int, ...]) -> bool:
-    """Whether samples of this shape can be shown: `(height, width, channels)`."""
-    return len(shape) == 3 and shape[-1] in (1, 3, 4)
-
-
-def _weights(labels: Labels, sample_weight: np.ndarray | None, class_weight) -> np.ndarray | None:
-    if sample_weight is not None and class_weight is not None:
-        raise OptionError(
-            "`sample_weight` and `class_weight` cannot both be given. Multiply them into `sample_weight`."
-        )
-    if class_weight is not None:
-        return labels.class_weights(class_weight)
-    if sample_weight is None:
-        return None
-    if labels.label_mode is None:
-        raise OptionError("`sample_weight` wants labels. Received: no labels")
-    return sample_weight
+    def _repr_memory(self) -> str:
+        """Return what the `repr` says about memory besides batches."""
+        return ""

@@ -1,26 +1,28 @@
 """Batches of the rows of CSV files of any size."""
 
+import copy
 import dataclasses
 import math
 import os
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Unpack
 
 import keras
 import numpy as np
 
-from keras_oocore.batches.budget import HELD_BATCHES, num_threads
-from keras_oocore.batches.maker import BatchOptions
+from keras_oocore.batches.budget import BATCHES_IN_USE, num_threads
+from keras_oocore.batches.options import BatchOptions
 from keras_oocore.batches.profile import Profile
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
 from keras_oocore.core.text import Text, display_path, listed
-from keras_oocore.manifest.labels import Labels
+from keras_oocore.core.warn import warn_user
 from keras_oocore.manifest.splits import as_seed
-from keras_oocore.ordering.epoch_order import EpochOrder
-from keras_oocore.ordering.window_order import WindowOrder
+from keras_oocore.sequences.arguments import TableArguments, documented, shares
 from keras_oocore.sequences.base import OutOfCoreSequence
+from keras_oocore.sequences.inputs import batch_options, loading_options
+from keras_oocore.sources.base import Source
 from keras_oocore.tables.csv.reader import give_memory_back
 from keras_oocore.tables.csv.scan import Dialect
 from keras_oocore.tables.csv.table import CSVTable
@@ -30,58 +32,58 @@ from keras_oocore.tables.rows import CSVRows, Part
 from keras_oocore.tables.statistics import summary
 from keras_oocore.tables.stored import converted, settle, statistics
 
-TRAINING, VALIDATION = "training", "validation"  # folders of the cache
-FEWEST_AHEAD, MOST_AHEAD, AHEAD_BYTES = 10, 256, 4 * 2**20  # batches: as many as in Keras, more of small ones
+TRAINING, VALIDATION = "training", "validation"  # directories within the cache
+FEWEST_AHEAD, MOST_AHEAD, AHEAD_BYTES = 10, 256, 4 * 2**20  # batches ahead: as many as in Keras, more small ones
 
 
+@documented
 class CSVChunkSequence(OutOfCoreSequence):
-    """Batches of the rows of CSV files, tens or hundreds of GB of them, on any backend of Keras 3.
+    """Batches of the rows of CSV files of tens or hundreds of GB, on every backend of Keras 3.
 
     Args:
-        data: a path; a pattern such as `"part-*.csv"`; or a list of paths. All files have the same columns. Files
-            that are compressed with gzip want a `cache`, where their text is unpacked once, and stays.
-        target: the column to be predicted, and `y` has shape `(batch,)`; or a list of columns, and it has shape
-            `(batch, columns)`; `None` for rows to predict, and batches are `x` alone. Of text, `y` is the index of a
-            class, `class_names`.
-        features: columns; a dictionary of lists of columns, for models of several inputs; `None` for all others.
-        batch_size: rows in a batch.
-        sample_weight: a column of weights.
-        dtypes: column → `"float32"`, `"bool"`, `"string"`, or a format of dates such as `"%Y-%m-%d"`, which become
-            seconds since 1970; where it is not to be inferred.
-        categorical: columns whose cells are names, though they look like numbers. Text becomes codes: 0 for a missing
-            cell, 1 for text that training never saw, then by frequency, as `keras.layers.StringLookup` counts.
-        missing: what a missing number does. `"error"`; `"nan"`; `"mean"`: the column's mean takes its place; `"drop"`:
-            its row is left out; `{column: value}`: the value does, and in other columns it is an error.
-        indicator: whether a 1 or 0 for "was missing" follows, for every feature that is a number.
-        null_values: texts that stand for a missing cell; in a column of text only where they are not between quotes.
-            `...` among them stands for the usual ones.
-        header: whether the first row has the names of the columns.
-        column_names: names to use in place of the header's.
-        delimiter: between cells.
-        encoding: of the files.
+        data: Path, a pattern such as `"part-*.csv"`, or a list of paths. All files have the same columns. Files
+            compressed with gzip require a `cache`, which stores their text.
+        target: Column to predict, for `y` of shape `(batch,)`; or a list of columns, for `y` of shape
+            `(batch, columns)`; or `None` for rows to predict, for batches of `x` alone. For a column of strings, `y`
+            is the index of a class in `class_names`.
+        features: List of columns; a dictionary from input name to a list of columns, for models with several inputs;
+            `None` for all other columns.
+        sample_weight: Column of weights.
+        dtypes: Dictionary from column to `"float32"`, `"bool"`, `"string"`, or a date format such as `"%Y-%m-%d"`.
+            Dates become seconds since 1970. By default, dtypes are inferred.
+        categorical: Columns whose cells are categories, although they look like numbers. Strings become codes: 0 for
+            a missing cell, 1 for a string that is not in the training rows, then by frequency, as in
+            `keras.layers.StringLookup`.
+        missing: How to handle missing numbers. `"error"`; `"nan"`; `"mean"`: use the mean of the column; `"drop"`:
+            leave the row out; `{column: value}`: use the value, and raise an error in other columns.
+        indicator: Whether to add a feature that is 1 if the cell is missing, for every numeric feature.
+        null_values: Strings that represent a missing cell. In a column of strings, they do so only without quotes.
+            `...` in the list stands for the default ones.
+        header: Whether the first row contains the names of the columns.
+        column_names: Names to use instead of those in the header.
+        delimiter: Character between cells.
+        encoding: Encoding of the files.
         decimal: `"."` or `","`.
-        skip_rows: lines before the header that are no part of the table.
-        comment: the character that a line begins with that is none.
-        on_bad_row: `"error"`, or `"skip"` for rows that cannot be read.
-        shuffle: `True` for a new order every epoch: a global shuffle with `cache`; without, blocks of the files come in
-            random order and rows are mixed in a window of 64 blocks of 4 MB, or of as many as a third of
-            `memory_limit` holds: another limit, another order. `False` for the files' order.
-        seed: of the order and of `transform`; as in `ImageFolderSequence`.
-        transform: as in `ImageFolderSequence`, called with `x` as it is: a matrix or a dictionary.
-        last_batch: `"keep"` or `"drop"` one that is not full.
-        cache: a directory where all rows are stored in one pass before the first batch, which goes on where it was
-            stopped; every epoch and every later run then reads rows at the speed of memory, in a truly random order.
-        overwrite_cache: whether a cache of other options or files is made again.
-        memory_limit: of all parsed rows and batches in flight, in bytes or as `"128MB"`; by default the smaller of
-            512 MB and a tenth of this machine's memory. Two blocks are kept whatever they take, and each thread takes
-            about 20 MB on top to parse.
-        workers, use_multiprocessing: as in `ImageFolderSequence`.
-        max_queue_size: batches made ahead of time; `None` for 10, or of small ones up to 256, in 4 MB.
+        skip_rows: Number of lines to skip before the header.
+        comment: Character at the begin of lines to skip.
+        on_bad_row: `"error"`, or `"skip"` to leave out rows that cannot be read.
+        shuffle: `True` for a new order every epoch. With `cache` it is a global shuffle. Without one, blocks of the
+            files come in random order, and rows are shuffled in a window of 64 blocks of 4 MB, or of as many as a
+            third of `memory_limit` holds: another limit gives another order. `False` for the order of the files.
+        transform: As in `ImageFolderSequence`. `x` is a matrix or a dictionary.
+        cache: Directory that stores all rows in one pass before the first batch. A pass that was stopped resumes.
+            Every epoch and every later run then reads rows at the speed of memory, with a global shuffle.
+        memory_limit: Limit of all parsed rows and batches in flight, in bytes or as a string such as `"128MB"`.
+            Defaults to the smaller of 512 MB and a tenth of the memory of this machine. Two blocks are kept in any
+            case, and each thread needs about 20 MB in addition to parse.
+        max_queue_size: The largest number of batches made ahead of time. Defaults to 10, or up to 256 small batches in
+            4 MB.
+        {shared}
 
     Raises:
-        OptionError: when an argument cannot work.
-        DataError: when a file is not what it should be; the message names file, row, line and column.
-        MissingExtraError: when pyarrow is not installed (extra `csv`).
+        OptionError: If an argument is not valid.
+        DataError: If a file is not what it should be. The message names file, row, line and column.
+        MissingExtraError: If pyarrow is not installed (extra `csv`).
 
     >>> import tempfile
     >>> path = f"{tempfile.mkdtemp()}/houses.csv"
@@ -93,12 +95,12 @@ class CSVChunkSequence(OutOfCoreSequence):
     ([[1000.0, 2.0], [2000.0, 3.0]], [1.0, 2.0], ['Rome', 'Oslo'])
     """
 
+    @shares(TableArguments, batch_size=100, max_queue_size=None)
     def __init__(
         self,
         data: str | os.PathLike | Sequence[str | os.PathLike],
         target: str | Sequence[str] | None,
         features: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
-        batch_size: int = 100,
         sample_weight: str | None = None,
         dtypes: Mapping[str, object] | None = None,
         categorical: Sequence[str] = (),
@@ -113,118 +115,58 @@ class CSVChunkSequence(OutOfCoreSequence):
         skip_rows: int = 0,
         comment: str | None = None,
         on_bad_row: str = "error",
-        shuffle: bool = True,
-        seed: int | None = None,
-        transform: Callable | None = None,
-        last_batch: str = "keep",
-        cache: str | os.PathLike | None = None,
-        overwrite_cache: bool = False,
-        memory_limit: int | str | None = None,
-        workers: int | None = None,
-        max_queue_size: int | None = None,
-        use_multiprocessing: bool = False,
+        **shared: Unpack[TableArguments],
     ):
-        if shuffle not in (True, False):
-            raise OptionError(f"`shuffle` should be True or False. Received: shuffle={shuffle!r}")
-        options = BatchOptions(
-            batch_size=batch_size,
-            shuffle=shuffle,
-            seed=as_seed(seed),
-            seed_is_drawn=seed is None,
-            transform=transform,
-            last_batch=last_batch,
-        )
+        if shared["shuffle"] not in (True, False):
+            raise OptionError(f"`shuffle` should be True or False. Received: shuffle={shared['shuffle']!r}")
+        options = batch_options(shared)
+        cache, loading = shared["cache"], loading_options(shared)
         cache = None if cache is None else Path(os.path.abspath(os.path.expanduser(cache)))
         kept_in = [] if cache is None else [cache, cache / TRAINING]
         dialect = Dialect(delimiter, encoding, header, skip_rows, comment)
-        threads = num_threads(workers)
+        threads = num_threads(loading["workers"])
         table = CSVTable(
             data, dialect, column_names, dtypes, null_values, decimal, on_bad_row, max(1, threads), cache, kept_in
         )
-        recipe = FeatureSpec(table, target, features, sample_weight, categorical, missing, indicator)
-        limit_bytes = default_limit_bytes() if memory_limit is None else parse_bytes(memory_limit)
-        batch_bytes = options.batch_size * 4 * len(recipe.words)
-        if max_queue_size is None:
-            max_queue_size = min(max(FEWEST_AHEAD, AHEAD_BYTES // batch_bytes), MOST_AHEAD)
-        batches_bytes = limit_bytes // 3  # always: how many rows are mixed is not to depend on the queue
-        if batches_bytes < HELD_BATCHES * batch_bytes:
-            raise OptionError(
-                f"`memory_limit` of {format_bytes(limit_bytes)} is too small: a third of it is for batches, and two "
-                f"take {format_bytes(HELD_BATCHES * batch_bytes)}. Use a smaller batch_size, or "
-                f"memory_limit={3 * HELD_BATCHES * batch_bytes} or more."
-            )
-        rows = CSVRows(table, recipe, None, threads, limit_bytes - batches_bytes)
+        spec = FeatureSpec(table, target, features, sample_weight, categorical, missing, indicator)
+        row_bytes, batches_bytes, batch_bytes = _budget(options.batch_size, len(spec.words), loading["memory_limit"])
+        if loading["max_queue_size"] is None:
+            loading["max_queue_size"] = min(max(FEWEST_AHEAD, AHEAD_BYTES // batch_bytes), MOST_AHEAD)
+        rows = CSVRows(table, spec, None, threads, row_bytes)
         if on_bad_row == "skip" and rows.num_left_out:
             number = rows.num_left_out
             what = "1 row is" if number == 1 else f"{number:,} rows are"
-            warnings.warn(f"{what} left out: on_bad_row='skip'.", stacklevel=2)
-        self._serve(
-            rows,
-            options,
-            cache=cache,
-            overwrite_cache=overwrite_cache,
-            memory_limit=batches_bytes,
-            workers=workers,
-            max_queue_size=max_queue_size,
-            use_multiprocessing=use_multiprocessing,
-        )
+            warn_user(f"{what} left out: on_bad_row='skip'.")
+        self._serve(rows, options, {**loading, "memory_limit": batches_bytes}, cache, shared["overwrite_cache"])
 
     def _serve(
-        self, rows: CSVRows, options: BatchOptions, cache: Path | None, overwrite_cache: bool, **loading
+        self, rows: CSVRows, options: BatchOptions, loading: Mapping, cache: Path | None, overwrite_cache: bool
     ) -> None:
-        super().__init__(
-            samples=rows,
-            labels=Labels(None, None),
-            manifest=None,
-            options=options,
-            sample_weight=None,
-            class_weight=None,
-            cache=None,
-            overwrite_cache=False,
-            order=rows.order(options.shuffle, options.seed),
-            **loading,
-        )
+        OutOfCoreSequence.__init__(self, rows, options, **loading)
         self._rows, self._loading = rows, loading
         self._cache, self._overwrite_cache = cache, overwrite_cache
-        self._ready = False
 
-    def _get_ready(self) -> None:
-        """Do what has to be done with all rows before the first batch: find means and codes, fill the cache."""
-        if self._ready:
-            return
-        with self._rows.settling:
-            if self._ready:  # another thread was quicker
-                return
-            stored = None if self._cache is None else converted(self._rows, self._cache, self._overwrite_cache)
-            if stored is None:
-                settle(self._rows, self._cache)
-            else:
-                options = self._maker.options
-                self._maker.samples = stored
-                self._maker.order = EpochOrder(len(stored), options.shuffle, options.seed)
-            self._ready, self._overwrite_cache = True, False
-
-    def _described_data(self) -> dict:
-        self._get_ready()  # with a cache, the order is another
-        return super()._described_data()
-
-    def _checked(self, index: int) -> int:
-        self._get_ready()  # whoever asks for a batch, or which samples are in it, comes by here first
-        return super()._checked(index)
+    def _ready_source(self) -> Source:
+        """Find means and codes, and fill the cache: the work with all rows that must precede the first batch."""
+        stored = None if self._cache is None else converted(self._rows, self._cache, self._overwrite_cache)
+        if stored is None:
+            settle(self._rows, self._cache)
+        self._overwrite_cache = False
+        return self._rows if stored is None else stored
 
     def split(self, validation_split: float = 0.2, seed: int = 0) -> tuple["CSVChunkSequence", "CSVChunkSequence"]:
-        """Two Sequences: of most rows, and of the others in the files' order. Nothing of the others is learnt from.
+        """Return two Sequences: of most rows, and of the other rows in the order of the files.
 
-        Means and codes are those of the first; with `cache=DIR` the two are stored in `DIR/training` and
+        Means and codes come from the first one alone. With `cache=DIR`, the two are stored in `DIR/training` and
         `DIR/validation`. This Sequence need not be read, and its rows are then not stored.
 
         Args:
-            validation_split: fraction of the rows for the second.
-            seed: of the draw.
+            validation_split: Fraction of the rows for the second Sequence.
+            seed: Seed of the split.
 
         Raises:
-            OptionError: when an argument cannot work, or this is a part already.
-            DataError: when one of the two would have no row.
+            OptionError: If an argument is not valid, or this Sequence is a part already.
+            DataError: If one of the two would have no row.
 
         >>> import tempfile
         >>> path = f"{tempfile.mkdtemp()}/houses.csv"
@@ -240,87 +182,71 @@ class CSVChunkSequence(OutOfCoreSequence):
                 f"Received: validation_split={validation_split!r}"
             )
         if self._rows.part is not None or self._partition is not None:
-            raise OptionError("Only a Sequence of all rows can be split. Received: a part of them")
-        part = Part(validation_split, as_seed(seed), validation=False)
-        training = self._rows.taking(part, None, None)
+            raise OptionError("Only a Sequence of all rows can be split. Received: a part of the rows")
+        subset = Part(validation_split, as_seed(seed), validation=False)
+        training = self._rows.taking(subset, None, None)
         others = np.subtract(self._rows.sizes, training.sizes).tolist()
-        validation = self._rows.taking(dataclasses.replace(part, validation=True), training, others)
-        options = self._maker.options
+        validation = self._rows.taking(dataclasses.replace(subset, validation=True), training, others)
+        options = self._options
         return (
-            self._of(training, options, TRAINING),
-            self._of(validation, dataclasses.replace(options, shuffle=False), VALIDATION),
+            self._reopened(training, options, TRAINING),
+            self._reopened(validation, dataclasses.replace(options, shuffle=False), VALIDATION),
         )
 
-    def _of(self, rows: CSVRows, options: BatchOptions, folder: str) -> "CSVChunkSequence":
-        """A Sequence of other rows of the same files."""
-        sequence = object.__new__(CSVChunkSequence)
+    def _reopened(self, rows: CSVRows, options: BatchOptions, folder: str) -> "CSVChunkSequence":
+        """Return a Sequence of other rows of the same files."""
+        sequence = copy.copy(self)
         cache = None if self._cache is None else self._cache / folder
-        sequence._serve(rows, options, cache, self._overwrite_cache, **self._loading)
+        sequence._serve(rows, options, self._loading, cache, self._overwrite_cache)
         return sequence
 
-    def partition(self, n: int) -> list["CSVChunkSequence"]:
-        """As in `ImageFolderSequence`; means, codes and the cache, which the parts share, are made first.
-
-        Without a cache, a part holds blocks of neighbouring rows from all over the files, and reads those alone.
-        """
-        self._get_ready()
-        return super().partition(n)
-
     def profile(self, num_batches: int | None = None) -> Profile:
-        """As in `ImageFolderSequence`; means, codes and the cache are made first, and not counted.
+        """As in `ImageFolderSequence`. Means, codes and the cache are made first, and not timed.
 
         Args:
-            num_batches: `None` for 50 from a cache, and without one for as many as a window of blocks holds: all of it
-                is parsed for the first of them.
+            num_batches: Number of batches to time. Defaults to 50 from a cache. Without one, it defaults to the
+                batches of a window of blocks, which is parsed as a whole for its first batch.
         """
-        self._get_ready()
-        if not isinstance(self._maker.order, WindowOrder):
+        pipeline = self._pipeline
+        if pipeline.source.cached:
             return super().profile(50 if num_batches is None else num_batches)
-        self.close()  # what was parsed is parsed again
-        rows = sum(self._rows.sizes) * self._maker.order.window_chunks / max(1, len(self._rows.sizes))
+        self.close()  # parsed rows are parsed again
+        rows = sum(self._rows.sizes) * pipeline.order.window_chunks / max(1, len(self._rows.sizes))
         wanted = min(len(self), math.ceil(rows / self.batch_size)) if num_batches is None else num_batches
         return self._profiled(wanted, warm_up=0)
 
-    def pack(self, directory: str | os.PathLike, overwrite: bool = False) -> Path:
-        """Not for CSV files, whose rows are stored by `cache=`.
-
-        Raises:
-            OptionError: always.
-        """
-        raise OptionError(f"The rows of CSV files are stored with cache={os.fspath(directory)!r}, and not with `pack`.")
-
     def close(self) -> None:
-        """End the loading threads and give memory back; reading again starts them again."""
+        """Stop the loading threads and free memory. Reading starts them again."""
         super().close()
         self._rows.forget()
         give_memory_back()
 
     def save_index(self) -> None:
-        """Save beside each file where its rows lie, so that the next run need not look for them; a few kB a GB.
+        """Save beside each file where its rows begin, which saves the next run a scan. It takes a few kB per GB.
 
-        Not needed with a finished `cache`, which has it.
+        A finished `cache` contains it already.
 
         Raises:
-            DestinationError: when nothing can be written there.
+            DestinationError: If nothing can be written there.
         """
         self._rows.table.save_indexes()
 
     @property
     def columns(self) -> list[str]:
-        """The names of all columns of the files."""
+        """Names of all columns of the files."""
         return list(self._rows.table.columns)
 
     @property
     def num_rows(self) -> int:
-        """Rows that are served."""
+        """Number of rows that are served."""
         return self.num_samples
 
     @property
     def row_numbers(self) -> np.ndarray:
-        """Which rows of the files these are, `int64` `(num_rows,)`: counted from 0, over all files, without headers.
+        """Numbers of the rows, `int64` of shape `(num_rows,)`, counted from 0 over all files, without headers.
 
-        In the order of the samples: with `shuffle=False`, as the second part of `split` has it, row i of `predict`
-        belongs to row `row_numbers[i]`. Rows that a quote spoils are no rows.
+        With `shuffle=False`, as in the second result of `split`, row i of `predict` belongs to row `row_numbers[i]` of
+        the files. Rows that an unclosed quote spoils are not counted.
 
         >>> import tempfile
         >>> path = f"{tempfile.mkdtemp()}/houses.csv"
@@ -331,40 +257,43 @@ class CSVChunkSequence(OutOfCoreSequence):
         array([4, 6, 8])
         """
         numbers = self._rows.row_numbers()
-        return numbers if self._partition is None else numbers[self._maker.order.members()]
+        return numbers if self._partition is None else numbers[self._pipeline.order.members()]
 
     @property
     def class_names(self) -> list[str] | None:
-        """The classes of a target of text, in the order of their indices; of several targets, the first one's."""
+        """Classes of a target of strings in the order of their indices; of the first target if there are several."""
         if not self._rows.recipe.targets:
             return None
         word = self._rows.recipe.words[self._rows.recipe.first_target]
         return self.vocabulary(word.column.name) if word.is_code else None
 
     def vocabulary(self, column: str) -> list[str]:
-        """The texts of a column in the order of their codes; the first has code 2 (of a target: 0).
+        """Return the strings of a column in the order of their codes, which begin with 2, or with 0 for a target.
 
-        Finds them in one pass over the files, unless the cache has them.
+        They are found in one pass over the files, unless the cache contains them.
 
         Raises:
-            OptionError: when the column is not one of text.
+            OptionError: If the column is not a column of strings.
         """
         texts = [word.column.name for word in self._rows.recipe.words if word.is_code]
         if column not in texts:
-            raise OptionError(f"`column` should be one of text: {listed(dict.fromkeys(texts))}. Received: {column!r}")
+            raise OptionError(
+                f"`column` should be a column of strings: {listed(dict.fromkeys(texts))}. Received: {column!r}"
+            )
         settle(self._rows, self._cache)
         return list(self._rows.recipe.vocabularies[column])
 
     def normalization(self, name: str | None = None) -> keras.layers.Normalization:
-        """A layer that brings each number of an input to mean 0 and variance 1, fitted to all rows in one pass.
+        """Return a layer that scales each numeric feature to mean 0 and variance 1, fitted in one pass over all rows.
 
-        Codes, and the ones and zeros of `indicator`, stay as they are. Of two parts, both give the training rows'.
+        Codes, and the ones and zeros of `indicator`, stay as they are. Both results of `split` return the layer of
+        the training rows.
 
         Args:
-            name: of the input, when `features` is a dictionary.
+            name: Name of the input, if `features` is a dictionary.
 
         Raises:
-            OptionError: when there is no such input.
+            OptionError: If there is no such input.
         """
         recipe = self._rows.recipe
         if name not in recipe.inputs:
@@ -379,16 +308,16 @@ class CSVChunkSequence(OutOfCoreSequence):
             mean=np.array([0.0 if n is None else n.mean for n in numbers], np.float32),
             variance=np.array([1.0 if n is None else n.deviation**2 for n in numbers], np.float32),
         )
-        layer.build((None, len(numbers)))  # in a first step of `fit` on JAX, tracers would leak (Keras 3.15.1)
+        layer.build((None, len(numbers)))  # else it leaks tracers in the first step of `fit` on JAX (Keras 3.15.1)
         return layer
 
     def summary(self, max_columns: int = 100) -> Text:
-        """Of every column that is used: mean, deviation, smallest, largest, missing and different values; to print.
+        """Return a table of the columns that are used: mean, standard deviation, range, missing and distinct values.
 
-        Finds them in one pass over the files, unless the cache has them.
+        They are found in one pass over the files, unless the cache contains them.
 
         Args:
-            max_columns: that are shown.
+            max_columns: The largest number of columns to show.
         """
         rows = self._rows
         left_out = f", {rows.num_left_out:,} left out" if rows.num_left_out else ""
@@ -396,23 +325,38 @@ class CSVChunkSequence(OutOfCoreSequence):
         return summary(headline, statistics(rows, rows, self._cache).values(), max_columns)
 
     def __repr__(self) -> str:
-        recipe, options, max_ahead = self._rows.recipe, self._maker.options, self._batches.max_ahead
+        spec = self._rows.recipe
         inputs = [
             f"{name or 'x'} {np.dtype(dtype)} {(self.batch_size, end - first)}"
-            for name, (first, end, dtype) in recipe.inputs.items()
+            for name, (first, end, dtype) in spec.inputs.items()
         ]
-        size_bytes = (max_ahead + HELD_BATCHES) * self._maker.batch_bytes
-        parsed_bytes = self._rows.most_bytes
-        parsed = "" if self._ready and self._cache is not None else f", {format_bytes(parsed_bytes)} of parsed rows"
-        rows = f"{self.num_rows:,} row{'s' * (self.num_rows != 1)}"
-        batches = f"{len(self):,} batch{'es' * (len(self) != 1)}"
-        return "\n  ".join(
-            [
-                f"<{type(self).__name__}: {rows} from {listed(self._rows.table.paths)}{self._partition_shown}",
-                f"{batches} of {self.batch_size}, {'shuffled' if options.shuffle else 'in order'}, seed={self.seed}",
-                f"{', '.join(inputs)}, {f'target {listed(recipe.targets)}' if recipe.targets else 'no target'}",
-                *([] if self._cache is None else [f"cache {display_path(self._cache)!r}"]),
-                f"{self.num_workers} threads, {max_ahead} batches ahead, "
-                f"{format_bytes(size_bytes)} in flight{parsed} at most>",
-            ]
+        target = f"target {listed(spec.targets)}" if spec.targets else "no target"
+        return self._repr(
+            f"{self.num_rows:,} row{'s' * (self.num_rows != 1)} from {listed(self._rows.table.paths)}",
+            f"{', '.join(inputs)}, {target}",
+            *([] if self._cache is None else [f"cache {display_path(self._cache)!r}"]),
         )
+
+    def _repr_memory(self) -> str:
+        served_from_cache = self._made is not None and self._made.source.cached
+        return "" if served_from_cache else f", {format_bytes(self._rows.most_bytes)} of parsed rows"
+
+
+def _budget(batch_size: int, num_words: int, memory_limit: int | str | None) -> tuple[int, int, int]:
+    """Return the bytes for parsed rows, for batches, and per batch.
+
+    A third of the limit is for batches, whatever the queue is: it must not decide how many rows are shuffled together.
+
+    Raises:
+        OptionError: If a third of the limit does not hold two batches.
+    """
+    limit_bytes = default_limit_bytes() if memory_limit is None else parse_bytes(memory_limit)
+    batch_bytes = batch_size * 4 * num_words
+    batches_bytes = limit_bytes // 3
+    if batches_bytes < BATCHES_IN_USE * batch_bytes:
+        raise OptionError(
+            f"`memory_limit` of {format_bytes(limit_bytes)} is too small: a third of it is for batches, and two "
+            f"batches take {format_bytes(BATCHES_IN_USE * batch_bytes)}. Use a smaller batch_size, or "
+            f"memory_limit={3 * BATCHES_IN_USE * batch_bytes} or more."
+        )
+    return limit_bytes - batches_bytes, batches_bytes, batch_bytes

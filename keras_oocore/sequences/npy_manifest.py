@@ -1,24 +1,22 @@
-"""Batches of arrays: from `.npy` files, from files of any kind with a reader, or from rows of one large `.npy`."""
+"""Batches of arrays from one file per sample: `.npy` files, or files of any kind with a reader."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from typing import Unpack
 
 import numpy as np
 
-from keras_oocore.batches.maker import BatchOptions
 from keras_oocore.core.errors import DataError, OptionError, SampleError
-from keras_oocore.manifest.labels import Labels
 from keras_oocore.manifest.manifest import Manifest
-from keras_oocore.manifest.splits import as_seed
-from keras_oocore.sequences.base import OutOfCoreSequence
+from keras_oocore.sequences.arguments import FileArguments, documented, shares
+from keras_oocore.sequences.files import FileSequence
 from keras_oocore.sequences.inputs import (
-    VALIDATION_OF_BOTH,
     as_manifest,
-    as_rows,
-    both_subsets,
+    batch_options,
     cache_directory,
-    row_labels,
-    subset_of,
+    is_array_of_numbers,
+    labelled_data,
+    loading_options,
 )
 from keras_oocore.sources.files import FileReader, FileSamples, FunctionReader
 from keras_oocore.sources.npy import NpyReader
@@ -26,128 +24,76 @@ from keras_oocore.sources.npy import NpyReader
 NPY_EXTENSIONS = (".npy",)
 
 
-class NpyManifestSequence(OutOfCoreSequence):
-    """Batches of arrays read from disk while the model trains: spectrograms, embeddings, volumes, anything in a file.
+@documented
+class NpyManifestSequence(FileSequence):
+    """Batches of arrays that are read from one file per sample: spectrograms, embeddings, volumes, audio, anything.
 
-    All arrays have one shape and dtype, those of the first. Every sample is served exactly once a pass, and the same
-    seed gives the same bytes for any number of workers and any backend.
+    All arrays have the shape and dtype of the first one. Every sample is served exactly once per pass, and the same
+    seed gives the same bytes for any number of workers and on every backend. For the rows of one array, use
+    `ArraySequence`.
 
     Args:
-        data: filenames, as an array, a list or the path of a `.npy` file of text; a `Manifest`; a directory of class
-            folders of `.npy` files; or rows: an array of numbers, or the path of one large `.npy` of numbers, which is
-            read through a memory map.
-        labels: one label a sample: an array, a list, or the path of a `.npy` file. `None` for none. `"inferred"` as
-            the manifest or the class folders have them.
-        label_mode: `"raw"` gives rows of `labels` as they are. The others are those of `ImageFolderSequence`.
-        class_names: the classes in the order of their indices.
-        batch_size: samples in a batch.
-        directory: the folder that filenames are relative to.
-        reader: what turns a path into an array of one fixed shape: a function, or an object with `shape`, `dtype` and
-            `read_into(path, out)`. Called from several threads. `None` reads `.npy` files.
-        shuffle, seed, validation_split, subset, rescale, dtype, transform, sample_weight, class_weight, on_error,
-        last_batch, cache, overwrite_cache, memory_limit, workers, max_queue_size, use_multiprocessing: as in
-            `ImageFolderSequence`. A cache of other code under the name of `reader` is refused; functions that it calls
-            are not looked at. Rows of one large `.npy` need no cache.
+        data: File names, as an array, a list or the path of a `.npy` file of strings; a `Manifest`; or a directory of
+            class folders of `.npy` files.
+        labels: One label per sample: an array, a list, or the path of a `.npy` file. `None` for no labels.
+            `"inferred"` from the manifest or the class folders.
+        label_mode: `"raw"` for rows of `labels` as they are. The other modes are those of `ImageFolderSequence`.
+        class_names: Names of the classes in the order of their indices.
+        directory: Directory that file names are relative to.
+        reader: Reads a file into an array of a fixed shape: a function of the path, or an object with `shape`,
+            `dtype` and `read_into(path, out)`. It is called from several threads. A cache made by another function of
+            this name is refused; functions that it calls are not compared. Defaults to a reader of `.npy` files.
+        {shared}
 
     Raises:
-        OptionError: when an argument cannot work.
-        DataError: when files or arrays are not what they should be.
-        SampleError: from reading a batch, when a file cannot be read or its array has another shape; the message
-            names the file.
+        OptionError: If an argument is not valid.
+        DataError: If files or arrays are not what they should be.
+        SampleError: When a batch is read, if a file cannot be read or its array has another shape. The message names
+            the file.
 
-    >>> rows = np.arange(12, dtype="float32").reshape(6, 2)
-    >>> batches = NpyManifestSequence(rows, labels=[0, 1, 2, 3, 4, 5], batch_size=4, shuffle=False)
-    >>> x, y = batches[1]
-    >>> x.tolist(), y.tolist()
-    ([[8.0, 9.0], [10.0, 11.0]], [4, 5])
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> for level in (10, 20, 30):
+    ...     np.save(f"{folder}/{level}.npy", np.full((2, 2), level, "uint8"))
+    >>> files = ["10.npy", "20.npy", "30.npy"]
+    >>> batches = NpyManifestSequence(files, labels=[1, 2, 3], directory=folder, batch_size=2, shuffle=False)
+    >>> x, y = batches[0]
+    >>> x[:, 0, 0].tolist(), y.tolist()
+    ([10, 20], [1, 2])
     """
 
-    def __new__(cls, *args, **kwargs):
-        # A constructor that returns a tuple, so that subset="both" reads as it does in Keras.
-        return both_subsets(cls, args, kwargs, _scanned) or super().__new__(cls)
-
+    @shares(FileArguments)
     def __init__(
         self,
         data: str | os.PathLike | Manifest | Sequence[str] | np.ndarray,
         labels="inferred",
         label_mode: str | None = "raw",
         class_names: Sequence[str] | None = None,
-        batch_size: int = 32,
-        shuffle: bool | str = True,
-        seed: int | None = None,
-        validation_split: float | None = None,
-        subset: str | None = None,
         directory: str | os.PathLike | None = None,
         reader: Callable[[str], np.ndarray] | FileReader | None = None,
-        rescale: float | None = None,
-        dtype=None,
-        transform: Callable | None = None,
-        sample_weight: Sequence[float] | np.ndarray | None = None,
-        class_weight: Mapping[int, float] | str | None = None,
-        on_error: str = "raise",
-        last_batch: str = "keep",
-        cache: str | os.PathLike | None = None,
-        overwrite_cache: bool = False,
-        memory_limit: int | str | None = None,
-        workers: int | None = None,
-        max_queue_size: int = 10,
-        use_multiprocessing: bool = False,
+        **shared: Unpack[FileArguments],
     ):
-        options = BatchOptions(
-            batch_size=batch_size,
-            shuffle=False if subset == VALIDATION_OF_BOTH else shuffle,
-            seed=as_seed(seed),
-            seed_is_drawn=seed is None,
-            rescale=rescale,
-            dtype=dtype,
-            transform=transform,
-            on_error=on_error,
-            last_batch=last_batch,
-        )
-        samples = as_rows(data)
-        if samples is None:
-            raw = label_mode == "raw"
-            manifest = as_manifest(data, labels, class_names, directory, NPY_EXTENSIONS, raw=raw)
-            samples = _file_samples(manifest, reader, on_error)
-            labels, class_names = manifest.labels, manifest.class_names
-        else:
-            _require_rows_alone(reader, cache)
-            labels, class_names = row_labels(labels, class_names, len(samples))
-        samples, labels, sample_weight = subset_of(samples, labels, sample_weight, validation_split, subset, seed)
+        options = batch_options(shared)
+        if is_array_of_numbers(data):
+            raise OptionError(
+                "`data` should be file names, a manifest or a directory. Received: an array of numbers. "
+                "For the rows of an array, use ko.ArraySequence(data, labels)."
+            )
+        manifest = as_manifest(data, labels, class_names, directory, NPY_EXTENSIONS, raw=label_mode == "raw")
+        samples = _file_samples(manifest, reader, options.on_error)
         super().__init__(
-            samples=samples,
-            labels=Labels(labels, label_mode, class_names),
-            manifest=getattr(samples, "manifest", None),
-            options=options,
-            sample_weight=sample_weight,
-            class_weight=class_weight,
-            cache=cache_directory(cache, subset, overwrite_cache),
-            overwrite_cache=overwrite_cache,
-            memory_limit=memory_limit,
-            workers=workers,
-            max_queue_size=max_queue_size,
-            use_multiprocessing=use_multiprocessing,
-        )
-
-    def __repr__(self) -> str:
-        return self._described(
-            "rows of one array" if self.manifest is None else f"from {str(self.manifest.directory)!r}"
-        )
-
-
-def _require_rows_alone(reader, cache) -> None:
-    if reader is not None:
-        raise OptionError("`reader` reads files. Received: reader=... with rows of an array")
-    if cache is not None:
-        raise OptionError(
-            "`cache` stores what was read from files as rows of one array. Received: cache=... with rows of an array"
+            labelled_data(samples, manifest.labels, label_mode, manifest.class_names, manifest, shared),
+            options,
+            loading_options(shared),
+            cache_directory(shared),
+            shared["overwrite_cache"],
         )
 
 
 def _file_samples(manifest: Manifest, reader, on_error: str) -> FileSamples:
-    """The files of a manifest; the first one that can be read says what shape all of them have."""
+    """Return the files of a manifest. The first readable file defines the shape of all."""
     if len(manifest) == 0:
-        raise DataError("There are no samples. Received: an empty list of filenames")
+        raise DataError("There are no samples. Received: an empty list of file names")
     if hasattr(reader, "read_into"):
         return FileSamples(manifest, reader)
     for sample in range(len(manifest)):
@@ -158,18 +104,3 @@ def _file_samples(manifest: Manifest, reader, on_error: str) -> FileSamples:
             if on_error == "raise":
                 raise SampleError(f"Cannot read sample {sample}, {path!r}: {error}.") from error
     raise SampleError(f"None of the {len(manifest)} files can be read.")
-
-
-def _scanned(arguments: dict) -> dict:
-    """The same arguments with what the disk holds at this moment as `data`."""
-    if as_rows(arguments["data"]) is not None:
-        return arguments
-    manifest = as_manifest(
-        arguments["data"],
-        arguments.get("labels", "inferred"),
-        arguments.get("class_names"),
-        arguments.get("directory"),
-        NPY_EXTENSIONS,
-        raw=arguments.get("label_mode", "raw") == "raw",
-    )
-    return {**arguments, "data": manifest, "labels": "inferred", "class_names": None, "directory": None}

@@ -1,36 +1,35 @@
-"""A place in the data as a small JSON: what it says, and whether it belongs to these data."""
+"""The position of a Sequence in its data: saved as a small JSON, and moved by a training."""
 
 import json
 from typing import Any
 
-from keras_oocore.batches.maker import BatchMaker
+import keras
+
 from keras_oocore.core.errors import DataError, OptionError
-from keras_oocore.core.fingerprint import of_array
 
 KEYS = ("seed", "epoch", "batches", "num_samples", "fingerprint")
 
 
-def fingerprint(maker: BatchMaker) -> dict[str, Any]:
-    """Which samples lie in which batches, apart from the seed, as plain JSON; the same in the next run."""
-    labels = maker.labels.values
-    # In order there is one order alone, whatever blocks are read at a time: they depend on the number of threads.
-    order = maker.order.which() if maker.options.shuffle else {"shuffle": False}
+def data_fingerprint(source, order, options) -> dict[str, Any]:
+    """Return which samples are in which batches apart from the seed, as plain JSON: the same in the next run."""
+    # Without shuffling there is one order, whatever number of chunks a machine reads at a time.
+    order_fingerprint = order.fingerprint() if options.shuffle else {"shuffle": False}
     described = {
-        **maker.samples.which(),
-        "labels": None if labels is None else of_array(labels),
-        "batch_size": int(maker.options.batch_size),
-        "last_batch": maker.options.last_batch,
-        **order,
+        "labels": None,
+        **source.fingerprint(),
+        "batch_size": int(options.batch_size),
+        "last_batch": options.last_batch,
+        **order_fingerprint,
     }
-    return json.loads(json.dumps(described))  # tuples come back as lists
+    return json.loads(json.dumps(described))  # as it comes back from a file: tuples become lists
 
 
 def checked_state(state: Any, num_batches: int, here: dict[str, Any]) -> tuple[int, int, int]:
-    """Seed, epoch and batches of a state, when it belongs to the data that `here` describes.
+    """Return seed, epoch and batches of a state, if it belongs to the data that `here` describes.
 
     Raises:
-        OptionError: when it is no state.
-        DataError: when it belongs to other data; it says what differs.
+        OptionError: If it is not a state.
+        DataError: If it belongs to other data. The message says what differs.
     """
     if not isinstance(state, dict) or set(KEYS) - set(state) or not isinstance(state["fingerprint"], dict):
         raise OptionError(f"`state` should be what `state_dict()` returned. Received: {state!r:.200}")
@@ -38,7 +37,7 @@ def checked_state(state: Any, num_batches: int, here: dict[str, Any]) -> tuple[i
     if not all(isinstance(number, int) and number >= 0 for number in numbers) or state["batches"] > num_batches:
         raise OptionError(
             "`state` should have a seed, an epoch and a number of batches of 0 or more, "
-            f"of {num_batches} batches at most. Received: {dict(zip(KEYS, numbers))}"
+            f"and at most {num_batches} batches. Received: {dict(zip(KEYS, numbers))}"
         )
     there = {"num_samples": state["num_samples"], **state["fingerprint"]}
     differences = [
@@ -49,6 +48,85 @@ def checked_state(state: Any, num_batches: int, here: dict[str, Any]) -> tuple[i
     if differences:
         raise DataError(
             f"The state belongs to other data: {'; '.join(differences)}. "
-            "Make the Sequence of the same samples and batches as then, or begin anew."
+            "Make the Sequence with the same samples and batches as before, or start over."
         )
     return tuple(numbers)
+
+
+class Cursor:
+    """Reads and moves the position of a Sequence. A training that spans several calls of `fit` uses it.
+
+    Args:
+        sequence: The Sequence.
+        epoch_pass: Its `EpochPass`.
+    """
+
+    def __init__(self, sequence, epoch_pass):
+        self._sequence, self._pass = sequence, epoch_pass
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Number of the current pass, and number of its batches that were delivered or handed out."""
+        return self._pass.position()
+
+    @property
+    def delivered(self) -> int | None:
+        """Number of batches of the pass that the model received, if the training counts them, else `None`.
+
+        Keras may have asked for more batches than the model received.
+        """
+        return self._pass.delivered
+
+    @delivered.setter
+    def delivered(self, batches: int | None) -> None:
+        self._pass.delivered = batches
+
+    def seek(self, pass_number: int, batches: int) -> None:
+        """Move to batch `batches` of a pass, where the next epoch begins."""
+        self._pass.seek(pass_number, batches)
+
+    def rest(self, num_batches: int) -> keras.utils.PyDataset:
+        """Return the remaining batches of the current pass as a dataset for one call of `fit`.
+
+        Args:
+            num_batches: Number of remaining batches.
+        """
+        return _Rest(self._sequence, num_batches)
+
+    def peek(self, batch_index: int) -> Any:
+        """Return a batch of the current pass without moving."""
+        return self._sequence.load_batch(batch_index)
+
+    def adopt_seed(self, seed: int) -> None:
+        """Use another seed, unless the user passed one to the Sequence."""
+        self._sequence.adopt_seed(seed)
+
+    def release(self) -> None:
+        """Stop the loading threads, and free the batches that were made ahead."""
+        self._sequence.release()
+
+
+class _Rest(keras.utils.PyDataset):
+    """The remaining batches of a pass."""
+
+    def __init__(self, sequence, num_batches: int):
+        super().__init__(workers=1, use_multiprocessing=False)
+        self._sequence, self._remaining = sequence, num_batches
+
+    def __len__(self) -> int:
+        return self._remaining
+
+    @property
+    def num_batches(self) -> int:
+        """Number of remaining batches, also after some of them were asked for."""
+        _ = self._sequence.num_batches  # reading it is how a Sequence notices a new call of `fit`
+        return self._remaining
+
+    def __getitem__(self, index: int) -> Any:
+        return self._sequence[index]
+
+    def on_epoch_begin(self) -> None:
+        self._sequence.on_epoch_begin()
+
+    def on_epoch_end(self) -> None:
+        self._sequence.on_epoch_end()

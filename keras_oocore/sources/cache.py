@@ -1,7 +1,4 @@
-"""Which packed store goes with which files: what of a reader and a manifest shapes its rows, and what lies beside them.
-
-Beside the rows lies the manifest, so that whoever has the folder alone knows labels, classes and names.
-"""
+"""The cache of a source of files: a packed store with the manifest beside it."""
 
 import contextlib
 import functools
@@ -11,39 +8,34 @@ from pathlib import Path
 import numpy as np
 
 from keras_oocore.core.errors import DataError, DestinationError
-from keras_oocore.core.fingerprint import described, of_names
+from keras_oocore.core.fingerprint import of_names
 from keras_oocore.manifest.manifest import Manifest
-from keras_oocore.sources.cached import CachedSamples
+from keras_oocore.sources.cached import Cached
 from keras_oocore.sources.files import FileSamples
 from keras_oocore.sources.stored import PackedSamples
 from keras_oocore.store.format import RECORD
 from keras_oocore.store.reader import PackedStore
 
 
-def cached(samples: FileSamples, directory: str | os.PathLike, keep_errors: bool, overwrite: bool) -> CachedSamples:
-    """These samples, read from their files once and from then on from the packed store in `directory`.
+def cached(samples: FileSamples, directory: str | os.PathLike, keep_errors: bool, overwrite: bool) -> Cached:
+    """Return the samples, read from their files once and from the packed store in `directory` from then on.
 
     Args:
-        samples: files and their reader.
-        directory: of the store; new, empty, or begun by the same files and options.
-        keep_errors: whether a file that cannot be read is noted in the store.
-        overwrite: whether a store that is there is made again.
+        samples: Files and their reader.
+        directory: Directory of the store: a new or empty one, or one with a store of the same files and options.
+        keep_errors: Whether the store remembers files that cannot be read.
+        overwrite: Whether to replace an existing store.
     """
     directory = Path(os.path.abspath(os.path.expanduser(directory)))
     keep_beside = functools.partial(keep_manifest, samples.manifest, directory)
-    return CachedSamples(samples, directory, fingerprint(samples), keep_errors, overwrite, keep_beside)
-
-
-def fingerprint(samples: FileSamples) -> dict:
-    """What shapes the rows, apart from the contents of the files, as plain JSON."""
-    options = getattr(samples.reader, "options", None)
-    if options is None:
-        options = {"reader": described(samples.reader)}
-    return {"files": of_names(samples.manifest.filenames), **options}
+    return Cached(samples, directory, keep_errors, overwrite, keep_beside)
 
 
 def keep_manifest(manifest: Manifest, directory: Path) -> None:
-    """Save the manifest beside the rows; an earlier one with other labels is replaced."""
+    """Save the manifest beside the rows, so that labels, classes and names travel with the directory.
+
+    An earlier manifest with other labels is replaced.
+    """
     with contextlib.suppress(DataError):
         kept = Manifest.load(directory)
         same_labels = (
@@ -51,7 +43,7 @@ def keep_manifest(manifest: Manifest, directory: Path) -> None:
             and kept.class_names == manifest.class_names
             and np.array_equal(kept.labels, manifest.labels)
         )
-        # Labels that are there stay when somebody comes without.
+        # Existing labels stay if the new manifest has none.
         if np.array_equal(kept.filenames, manifest.filenames) and (manifest.labels is None or same_labels):
             return
     with contextlib.suppress(DestinationError):  # a finished store may be read-only
@@ -59,7 +51,7 @@ def keep_manifest(manifest: Manifest, directory: Path) -> None:
 
 
 def is_packed(directory: str | os.PathLike) -> bool:
-    """Whether a packed store lies there, or one of each subset."""
+    """Whether the directory contains a packed store, or one per subset."""
     return (Path(directory) / RECORD).exists() or bool(_stores_within(directory))
 
 
@@ -68,19 +60,21 @@ def _stores_within(directory: str | os.PathLike) -> list[str]:
 
 
 def open_samples(directory: str | os.PathLike) -> tuple[PackedSamples, Manifest]:
-    """The rows of a finished store, and the manifest beside them.
+    """Return the rows of a finished store, and the manifest beside them.
 
     Raises:
-        DataError: when there is none, or it is unfinished or damaged.
+        DataError: If there is no store, or it is unfinished or damaged.
     """
     directory = Path(os.path.abspath(os.path.expanduser(directory)))
     if not (directory / RECORD).exists() and (stores := _stores_within(directory)):
-        raise DataError(f"{str(directory)!r} holds a packed store of each subset; open one: {', '.join(stores)}")
+        raise DataError(
+            f"{str(directory)!r} contains one packed store per subset. Open one of them: {', '.join(stores)}"
+        )
     store, manifest = PackedStore(directory), Manifest.load(directory)
     files = store.record.fingerprint.get("files")
     if len(manifest) != store.record.num_rows or files not in (None, of_names(manifest.filenames)):
         raise DataError(
-            f"{str(directory)!r}: filenames.npy and labels.npy are not those of its rows; something else was saved "
-            "there. Pack again: the rows stay, the names and labels are written anew."
+            f"{str(directory)!r}: filenames.npy and labels.npy do not belong to its rows; something else was saved "
+            "there. Call `pack` again: it keeps the rows and writes names and labels again."
         )
     return PackedSamples(store, manifest.filenames), manifest

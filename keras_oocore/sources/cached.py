@@ -1,4 +1,4 @@
-"""Samples that come from files once, and from a packed store that fills meanwhile from then on."""
+"""Samples that are read from their files once, and from a packed store from then on."""
 
 import errno
 import math
@@ -7,111 +7,94 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
 from keras_oocore.core.errors import BusyError, DataError, OutOfCoreError, SampleError
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.stopwatch import stage
-from keras_oocore.sources.stored import FIELD, PackedSamples
+from keras_oocore.sources.base import FIELD, WHOLE_BATCH, RowSpec, StampedSource
 from keras_oocore.store.format import MISSING, OVERWRITE, UNREADABLE, WHOLE
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.store.writer import PackedStoreWriter, shared_writer
 
 SOURCE_FIELD = "source"
-RETRY_SECONDS = 2.0  # between two looks whether another process has finished the store
+RETRY_SECONDS = 2.0  # between two checks whether another process has finished the store
 
 
-class Source(Protocol):
-    """Samples in files: the Samples of `batch_maker`, and what tells that a file changed."""
+class Cached(StampedSource):
+    """Samples of any source of files, read from it once and from a packed store from then on.
 
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    rows_per_task: int
-
-    def __len__(self) -> int: ...
-
-    def which(self) -> dict: ...
-
-    def name(self, sample: int) -> str: ...
-
-    def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]: ...
-
-    def stamps(self, samples: np.ndarray) -> np.ndarray:
-        """`int64` of shape `(n, 2)`: size in bytes and time of change of each file; -1 for one that is gone."""
-
-
-class CachedSamples:
-    """Samples that are read from their source once and from then on from a packed store.
-
-    One process fills the store; another reads the source until the first has finished, and goes on where it stopped
-    if it dies. When the store can no longer be written, the source is read instead, with a warning.
+    One process fills the store. Other processes read the source until the first one has finished, and continue to
+    fill the store if that process ends early. If the store can no longer be written, the source is read instead, with
+    a warning.
 
     Args:
-        source: the samples.
-        directory: of the store.
-        fingerprint: what shapes the rows, apart from the contents of the files.
-        keep_errors: whether a sample that cannot be read is noted in the store, and not tried again until its file
-            changes.
-        overwrite: whether a store that is there is made again.
-        keep_beside: called with no argument whenever the store is open, to write what else belongs there.
+        source: The samples.
+        directory: Directory of the store.
+        keep_errors: Whether the store remembers a sample that cannot be read. Such a sample is not read again until
+            its file changes.
+        overwrite: Whether to replace an existing store.
+        keep_beside: Function without arguments that is called when the store is opened, to write what belongs beside
+            it.
 
     Raises:
-        DataError: when the store holds other rows, or files changed since they were stored.
-        DestinationError: when the disk is too small, say.
+        DataError: If the store contains other rows, or files changed after they were stored.
+        DestinationError: If the store cannot be written, for example because the disk is full.
     """
 
     cached = True
 
     def __init__(
         self,
-        source: Source,
+        source: StampedSource,
         directory: Path,
-        fingerprint: dict,
         keep_errors: bool = False,
         overwrite: bool = False,
         keep_beside: Callable[[], None] | None = None,
     ):
         self.source = source
         self.directory = directory
-        self.fingerprint = fingerprint
         self.keep_errors = keep_errors
         self.keep_beside = keep_beside
-        self.shape, self.dtype = source.shape, source.dtype
         self.reset_after_fork()
         self._open(overwrite)
 
+    @property
+    def spec(self) -> RowSpec:
+        return self.source.spec
+
     def reset_after_fork(self) -> None:
-        """No store: a copy in another process, or one that woke up in a forked child."""
+        """Forget the open store: in a copy of this object, or in a forked child."""
         self._opening = threading.RLock()
         self._store = None
         self._looked_seconds = -RETRY_SECONDS
         self._finishing = None
-        self.failure = None  # why the store is no longer written
+        self.failure = None  # why the store can no longer be written
         register_fork_aware(self)
 
     def _open(self, overwrite: bool = False) -> None:
-        """Open the store if it is finished, or to fill it if nobody else does."""
+        """Open the store if it is finished, or open it for writing if no other process fills it."""
         self._looked_seconds = time.monotonic()
-        fields = {FIELD: (self.shape, self.dtype), SOURCE_FIELD: ((2,), np.dtype(np.int64))}
-        arguments = (self.directory, fields, len(self.source), self.fingerprint)
+        fields = {FIELD: tuple(self.spec), SOURCE_FIELD: ((2,), np.dtype(np.int64))}
+        arguments = (self.directory, fields, len(self.source), self.source.row_fingerprint())
         store = None if overwrite else PackedStore.opened_if_finished(*arguments)
         try:
             if store is None:
                 store = shared_writer(*arguments, overwrite)
-            stamps = self.source.stamps(np.arange(len(self.source)))  # takes seconds: not while another process fills
-            mended = self._mended(store, stamps)
-            if len(mended):
+            stamps = self.source.stamps(np.arange(len(self.source)))  # takes seconds for many files
+            fixed = self._fixed(store, stamps)
+            if len(fixed):
                 store = shared_writer(*arguments)
-                store.forget(mended)
+                store.forget(fixed)
         except BusyError:
             if overwrite:
                 raise
             return
         except BaseException:
             if isinstance(store, PackedStoreWriter):
-                store.close()  # or whoever keeps the error keeps the directory
+                store.close()  # or a stored traceback would keep the directory locked
             raise
         if self.keep_beside is not None:
             self.keep_beside()
@@ -119,57 +102,60 @@ class CachedSamples:
         if isinstance(store, PackedStoreWriter) and store.num_missing == 0:
             self._finish_behind(store)
 
-    def _mended(self, store: PackedStore | PackedStoreWriter, stamps: np.ndarray) -> np.ndarray:
-        """Rows that could not be read and whose files changed since.
+    def _fixed(self, store: PackedStore | PackedStoreWriter, stamps: np.ndarray) -> np.ndarray:
+        """Return the rows that could not be read and whose files changed since.
 
         Raises:
-            DataError: when files of rows that are stored changed.
+            DataError: If files of stored rows changed.
         """
         stored = np.empty_like(stamps)
         store.read(SOURCE_FIELD, np.arange(len(stamps)), stored)
-        changed = (stored != stamps).any(axis=1) & (stamps[:, 0] >= 0)  # one that is gone is not newer
+        changed = (stored != stamps).any(axis=1) & (stamps[:, 0] >= 0)  # a missing file has not changed
         stale = np.flatnonzero(changed & (store.states == WHOLE))
         if len(stale):
             names = [self.source.name(sample) for sample in stale[:3].tolist()]
             raise DataError(
-                f"{len(stale):,} of {len(stamps):,} files changed since {str(self.directory)!r} stored them: "
+                f"{len(stale):,} of {len(stamps):,} files changed after they were stored in {str(self.directory)!r}: "
                 f"{', '.join(map(repr, names))}{', ...' if len(stale) > 3 else ''}. {OVERWRITE}"
             )
         return np.flatnonzero(changed & (store.states == UNREADABLE))
 
     @property
     def has_store(self) -> bool:
-        """Whether the store is finished or this object fills it; `False` while another process does."""
+        """Whether the store is finished or filled by this object. `False` while another process fills it."""
         return self._store is not None or self._look_again() is not None
 
     @property
     def rows_per_task(self) -> int:
-        """As the source shares a batch out; a whole batch once all rows are stored."""
-        return PackedSamples.rows_per_task if isinstance(self._store, PackedStore) else self.source.rows_per_task
+        """Rows per task of the source; a whole batch once all rows are stored."""
+        return WHOLE_BATCH if isinstance(self._store, PackedStore) else self.source.rows_per_task
 
     def __len__(self) -> int:
         return len(self.source)
 
-    def which(self) -> dict:
-        """Which samples these are, as plain JSON."""
-        return self.source.which()
+    def fingerprint(self) -> dict[str, Any]:
+        return self.source.fingerprint()
+
+    def row_fingerprint(self) -> dict[str, Any]:
+        return self.source.row_fingerprint()
 
     def name(self, sample: int) -> str:
-        """What the source calls it."""
         return self.source.name(sample)
 
+    def stamps(self, samples: np.ndarray) -> np.ndarray:
+        return self.source.stamps(samples)
+
     def missing(self) -> np.ndarray:
-        """The samples that are not stored yet; all of them while another process fills the store."""
+        """Return the samples that are not stored yet: all samples while another process fills the store."""
         return np.arange(len(self)) if self._store is None else np.flatnonzero(self._store.states == MISSING)
 
-    def bad(self) -> dict[int, SampleError]:
-        """The samples that the store notes as bad."""
+    def unreadable(self) -> dict[int, SampleError]:
+        """Return the samples that the store remembers as unreadable, with their errors."""
         store = self._store
         bad = [] if store is None else np.flatnonzero(store.states == UNREADABLE).tolist()
         return {sample: self._bad(store, sample) for sample in bad}
 
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
-        """Fill `out[i]` with sample `samples[i]`; returns why, by row, for those that cannot be read."""
         store = self._store
         if store is None or (isinstance(store, PackedStoreWriter) and not store.writable):
             store = self._look_again()
@@ -181,7 +167,7 @@ class CachedSamples:
             return self._changed(store, samples)
         failed = {}
         ends = [*(np.flatnonzero(np.diff(states)) + 1).tolist(), len(states)]
-        for start, end in zip([0, *ends], ends):  # neighbours of one state at a time
+        for start, end in zip([0, *ends], ends):  # runs of one state
             errors = self._read_alike(store, states[start], samples[start:end], out[start:end])
             failed.update({start + row: error for row, error in errors.items()})
         return failed
@@ -200,30 +186,30 @@ class CachedSamples:
         return SampleError.of(sample, self.name(sample), store.unreadable[sample])
 
     def _look_again(self) -> PackedStore | PackedStoreWriter | None:
-        """The store, opened anew when another process, or another Sequence of this one, has finished or given it up."""
+        """Return the store, opened again if another process or Sequence has finished or released it."""
         with self._opening:
             if time.monotonic() - self._looked_seconds >= RETRY_SECONDS:
                 try:
                     self._open()
                 except OutOfCoreError as error:
                     self._looked_seconds = math.inf
-                    warnings.warn(f"The files themselves are read from here on: {error}", stacklevel=2)
+                    warnings.warn(f"The files are read instead of the cache: {error}", stacklevel=2)
             return self._store
 
     def _changed(self, store: PackedStore | PackedStoreWriter, samples: np.ndarray) -> dict[int, SampleError]:
-        """Errors for rows whose files are no longer those that were stored."""
+        """Return errors for rows whose files changed after they were stored."""
         stamps = self.source.stamps(samples)
         stored = np.empty_like(stamps)
         store.read(SOURCE_FIELD, samples, stored)
         changed = (stamps != stored).any(axis=1) & (stamps[:, 0] >= 0)
-        reason = f"its file changed since {str(self.directory)!r} stored it. {OVERWRITE[:-1]}"
+        reason = f"its file changed after it was stored in {str(self.directory)!r}. {OVERWRITE[:-1]}"
         return {
             int(row): SampleError.of(int(samples[row]), self.name(int(samples[row])), reason)
             for row in np.flatnonzero(changed)
         }
 
     def _read_and_store(self, store: PackedStoreWriter, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
-        """Read samples from their source and store them, or that they cannot be read."""
+        """Read samples from their source, and store them or the reason why they cannot be read."""
         stamps = self.source.stamps(samples)
         failed = self.source.read(samples, out)
         if self.failure is not None or not store.writable:
@@ -252,10 +238,10 @@ class CachedSamples:
         with self._opening:
             if self.failure is None:
                 self.failure = error
-                warnings.warn(f"The cache is no longer filled; the files themselves are read: {error}", stacklevel=2)
+                warnings.warn(f"The cache is no longer filled, and the files are read instead: {error}", stacklevel=2)
 
     def _finish_behind(self, store: PackedStoreWriter) -> None:
-        """Finish the store beside the training."""
+        """Finish the store in a thread, while the training continues."""
         with self._opening:
             if self._finishing is None:
                 self._finishing = threading.Thread(target=self._finish, name="keras_oocore-store", args=(store,))
@@ -274,7 +260,7 @@ class CachedSamples:
         """Wait until the store is finished.
 
         Raises:
-            DestinationError: when it could not be written.
+            DestinationError: If the store could not be written.
         """
         store = self._store
         if isinstance(store, PackedStoreWriter) and store.writable:
@@ -287,20 +273,20 @@ class CachedSamples:
             raise self.failure
 
     def close(self) -> None:
-        """Let what is stored count, and let another process go on; reading again opens the store again."""
+        """Save what is stored and release the directory. Reading opens the store again."""
         if self._finishing is not None:
             self._finishing.join()
-        self.reset_after_fork()  # the last one to hold the writer closes it
+        self.reset_after_fork()  # the writer is closed with its last user
 
     def __getstate__(self):
-        names = ("source", "directory", "fingerprint", "keep_errors", "keep_beside", "shape", "dtype")
+        names = ("source", "directory", "keep_errors", "keep_beside")
         return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state):
-        vars(self).update(state)
+        self.__dict__.update(state)
         self.reset_after_fork()
 
 
 def _is_passing(error: BaseException | None) -> bool:
-    """Whether reading the file may succeed the next time: a disk or network failed, and not the file's content."""
-    return isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.ENOTDIR)  # Pillow's have none
+    """Whether reading may succeed the next time: a disk or network failed, not the content of the file."""
+    return isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.ENOTDIR)  # None: Pillow's

@@ -1,4 +1,4 @@
-"""Samples that are files: find each by its number, read it, and say which one cannot be read."""
+"""Samples that are files: each is found by its number, read, and named if it cannot be read."""
 
 import os
 from collections.abc import Callable
@@ -10,64 +10,66 @@ from keras_oocore.core.errors import SampleError
 from keras_oocore.core.fingerprint import described, of_names
 from keras_oocore.core.stopwatch import stage
 from keras_oocore.manifest.manifest import Manifest
+from keras_oocore.sources.base import RowSpec, StampedSource
 
 
 class FileReader(Protocol):
-    """Reads one file into a buffer of one fixed shape. Called from several threads; must pickle."""
+    """Reads one file into a buffer of a fixed shape. It is called from several threads, and it must pickle."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
 
     def read_into(self, path: str, out: np.ndarray) -> None:
-        """Fill `out`, or raise; the error need not name the file."""
+        """Fill `out`, or raise an error, which need not name the file."""
 
 
-class FileSamples:
+class FileSamples(StampedSource):
     """The files of a manifest, read by a reader.
 
     Args:
-        manifest: which files there are.
-        reader: reads one of them.
+        manifest: The files.
+        reader: Reads one file.
     """
 
-    rows_per_task = 4  # small enough to share a batch among threads, large enough that handing out costs nothing
+    rows_per_task = 4  # small enough to share a batch among threads, large enough to hand out at no cost
 
     def __init__(self, manifest: Manifest, reader: FileReader):
         self.manifest = manifest
         self.reader = reader
-        self.shape = tuple(reader.shape)
-        self.dtype = np.dtype(reader.dtype)
+        self.spec = RowSpec(tuple(reader.shape), np.dtype(reader.dtype))
 
     def __len__(self) -> int:
         return len(self.manifest)
 
-    def which(self) -> dict:
-        """Which samples these are, as plain JSON."""
-        return {"files": of_names(self.manifest.filenames)}
-
     def name(self, sample: int) -> str:
-        """The path of this sample's file."""
         return self.manifest.path(sample)
 
+    def fingerprint(self) -> dict[str, Any]:
+        return {"files": of_names(self.manifest.filenames)}
+
+    def row_fingerprint(self) -> dict[str, Any]:
+        try:
+            options = self.reader.options
+        except AttributeError:  # a user's reader, which has no options: its code and values count
+            options = {"reader": described(self.reader)}
+        return {**self.fingerprint(), **options}
+
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
-        """Fill `out[i]` with sample `samples[i]`; returns why, by row, for those that cannot be read."""
         failed = {}
         for row, sample in enumerate(samples.tolist()):
             try:
-                with stage("reading"):  # less what the reader itself calls otherwise
+                with stage("reading"):  # without the stages that the reader names itself
                     self.reader.read_into(self.name(sample), out[row, ...])  # a view also of an array without axes
             except MemoryError:
-                raise  # says nothing about the file
+                raise  # not a fault of the file
             except Exception as error:
                 failed[row] = self._explained(sample, error)
         return failed
 
-    def take(self, samples: np.ndarray) -> "FileSamples":
-        """The same reader, for these of the files."""
+    def select(self, samples: np.ndarray) -> "FileSamples":
         return FileSamples(self.manifest.take(samples), self.reader)
 
     def stamps(self, samples: np.ndarray) -> np.ndarray:
-        """`int64` of shape `(n, 2)`: size in bytes and time of change of each file; -1 for one that is gone."""
         stamps = []
         with stage("checking"):
             for sample in samples.tolist():
@@ -92,11 +94,11 @@ class FileSamples:
 
 
 class FunctionReader:
-    """Makes a reader of a function that takes a path and returns an array of one fixed shape.
+    """Turns a function into a reader: it takes a path and returns an array of a fixed shape.
 
     Args:
-        function: path → array.
-        path: a file that shows the shape and dtype; the first one, usually.
+        function: Maps a path to an array.
+        path: A file that defines shape and dtype, usually the first one.
     """
 
     def __init__(self, function: Callable[[str], Any], path: str | os.PathLike):

@@ -1,4 +1,4 @@
-"""Fill a packed store from its files before training, with a progress bar."""
+"""Fill a packed store before training, with a progress bar."""
 
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
@@ -7,26 +7,26 @@ import numpy as np
 from keras_oocore.core.errors import ON_ERROR, BusyError, DataError, SampleError
 from keras_oocore.core.progress import tqdm
 from keras_oocore.core.sizes import format_bytes
-from keras_oocore.sources.cached import CachedSamples
+from keras_oocore.sources.cached import Cached
 
-TASK_BYTES, TASK_ROWS = 2**22, 64  # most that a thread reads between two steps of the bar
+TASK_BYTES, TASK_ROWS = 2**22, 64  # the most that a thread reads between two steps of the bar
 
 
-def fill_store(samples: CachedSamples, num_workers: int) -> dict[int, SampleError]:
-    """Read and store every sample that is missing, in their order on disk, and finish the store.
+def fill_store(samples: Cached, num_workers: int) -> dict[int, SampleError]:
+    """Read and store all missing samples in their order on disk, and finish the store.
 
     Args:
-        samples: whose store is filled.
-        num_workers: threads, 1 or more.
+        samples: The samples whose store is filled.
+        num_workers: Number of threads, at least 1.
 
     Returns:
-        Sample → why it cannot be read, of those that the store notes as bad.
+        A dictionary from sample to error, for the samples that the store remembers as unreadable.
 
     Raises:
-        DataError: when files changed while they were read.
-        SampleError: for the first sample that cannot be read, when the store does not note them.
-        BusyError: when another process fills the store.
-        DestinationError: when it cannot be written.
+        DataError: If files changed while they were read.
+        SampleError: If a sample cannot be read and the store does not remember such samples.
+        BusyError: If another process fills the store.
+        DestinationError: If the store cannot be written.
     """
     if not samples.has_store:
         raise BusyError(
@@ -34,9 +34,10 @@ def fill_store(samples: CachedSamples, num_workers: int) -> dict[int, SampleErro
             "Wait for it to finish, or choose another directory."
         )
     missing, failed = samples.missing(), {}
-    row_bytes = np.prod(samples.shape, dtype=int) * samples.dtype.itemsize
+    shape, dtype = samples.spec
+    row_bytes = np.prod(shape, dtype=int) * dtype.itemsize
     step = int(max(1, min(TASK_ROWS, TASK_BYTES // row_bytes)))
-    starts = iter(range(0, len(missing), step))  # shared by the threads: its `next` is atomic
+    starts = iter(range(0, len(missing), step))  # shared by the threads: `next` is atomic
     bar = tqdm(
         total=len(samples),
         initial=len(samples) - len(missing),
@@ -45,7 +46,7 @@ def fill_store(samples: CachedSamples, num_workers: int) -> dict[int, SampleErro
     )
 
     def work() -> None:
-        out = np.empty((step, *samples.shape), samples.dtype)
+        out = np.empty((step, *shape), dtype)
         for start in starts:
             part = missing[start : start + step]
             errors = samples.read(part, out[: len(part)])
@@ -59,7 +60,7 @@ def fill_store(samples: CachedSamples, num_workers: int) -> dict[int, SampleErro
         try:
             wait(working, return_when=FIRST_EXCEPTION)
         finally:
-            for _ in starts:  # after Ctrl-C or an error, the threads find nothing more to do
+            for _ in starts:  # after Ctrl-C or an error, the threads find no more work
                 pass
     for future in working:
         future.result()
@@ -71,6 +72,6 @@ def fill_store(samples: CachedSamples, num_workers: int) -> dict[int, SampleErro
     if len(changed):
         raise DataError(
             f"{len(changed):,} files changed while they were read, or their disk failed, such as "
-            f"{samples.name(int(changed[0]))!r}. Pack again: the others are stored."
+            f"{samples.name(int(changed[0]))!r}. Call `pack` again: the other files are stored."
         )
-    return samples.bad()
+    return samples.unreadable()

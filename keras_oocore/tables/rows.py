@@ -17,6 +17,7 @@ from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.core.stopwatch import stage
 from keras_oocore.core.text import listed
 from keras_oocore.ordering.window_order import WindowOrder
+from keras_oocore.sources.base import RowSpec, Source
 from keras_oocore.tables.chunk_cache import ChunkMemory
 from keras_oocore.tables.csv.reader import Cells
 from keras_oocore.tables.csv.table import CSVTable
@@ -59,7 +60,7 @@ class Part:
         return counts
 
 
-class CSVRows:
+class CSVRows(Source):
     """Rows of a table as samples; see `batch_maker.Samples`.
 
     Args:
@@ -81,8 +82,7 @@ class CSVRows:
         DataError: when no row counts; when rows have to be gone through to count them, and one cannot be read.
     """
 
-    cached = False
-    rows_per_task = 2**30  # a whole batch: its rows lie in many chunks
+    groups_batches = True
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class CSVRows:
         self.num_threads, self.limit_bytes = max(1, num_threads), limit_bytes
         self._learns_from = learns_from
         self.known_statistics = None
-        self.shape, self.dtype = (len(recipe.words),), np.dtype(np.float32)
+        self.spec = RowSpec((len(recipe.words),), np.dtype(np.float32))
         self._reader = table.reader(recipe.columns)
         self.sizes = self._counted_sizes() if sizes is None else list(sizes)
         self.starts = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
@@ -133,7 +133,7 @@ class CSVRows:
         """Give the memory of what was parsed back."""
         num_slots = min(self.kept_chunks, 2 * MOST_WINDOW_CHUNKS, max(1, len(self.sizes)))
         parse = _parser(weakref.ref(self))  # no cycle: dropped rows leave their memory at once
-        self._memory = ChunkMemory(parse, self.sizes, num_slots, self.shape, self.dtype)
+        self._memory = ChunkMemory(parse, self.sizes, num_slots, *self.spec)
 
     @property
     def learns_from(self) -> "CSVRows":
@@ -154,7 +154,7 @@ class CSVRows:
     def __len__(self) -> int:
         return int(self.starts[-1])
 
-    def which(self) -> dict:
+    def fingerprint(self) -> dict:
         """Which samples these are, as plain JSON; the files by names and sizes, so that they may be copied."""
         return {
             "files": [f"{os.path.basename(index.path)}, {index.size_bytes:,} bytes" for index in self.table.indexes],
@@ -185,7 +185,7 @@ class CSVRows:
         first, end = self.table.rows[chunk : chunk + 2].tolist()
         return np.arange(end - first) if self.part is None else np.flatnonzero(self.part.mask(chunk, first, end))
 
-    def order(self, shuffle: bool, seed: int) -> WindowOrder:
+    def order(self, shuffle: bool, seed: int, batch_size: int) -> WindowOrder:
         """A new order every epoch: as many chunks are mixed as may be kept twice, those in use and those to come."""
         most = MOST_WINDOW_CHUNKS if shuffle else self.num_threads
         return WindowOrder(tuple(self.sizes), max(1, min(most, self.kept_chunks // 2)), seed, shuffle)
@@ -195,7 +195,11 @@ class CSVRows:
         self._memory.read(samples, out)
         return {}
 
-    def prepare(self, chunks: Sequence[int]) -> None:
+    def unpack(self, rows: np.ndarray, samples: np.ndarray) -> tuple:
+        """`(x, y, sample_weight)` of rows."""
+        return self.recipe.parts(rows)
+
+    def prefetch(self, chunks: Sequence[int]) -> None:
         """Parse chunks whose rows will be read soon."""
         self._memory.prepare(chunks)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_oocore.core.errors import BusyError, DataError, DestinationError, SampleError
 from keras_oocore.core.files import write_whole
+from keras_oocore.sources.base import FIELD, Source
 from keras_oocore.store.format import MISSING, StoreRecord
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.store.writer import PackedStoreWriter, shared_writer
@@ -18,11 +19,10 @@ from keras_oocore.tables.csv.index import RecordIndex
 from keras_oocore.tables.rows import CSVRows
 from keras_oocore.tables.statistics import ColumnStatistics
 
-FIELD = "x"
 STATISTICS = {None: "statistics.json", False: "statistics-training.json", True: "statistics-validation.json"}
 
 
-class StoredRows:
+class StoredRows(Source):
     """Rows that were converted; see `batch_maker.Samples`.
 
     Args:
@@ -30,19 +30,22 @@ class StoredRows:
         store: that holds them.
     """
 
-    cached = True
-    rows_per_task = 2**30  # a whole batch: copying rows is too quick to be worth sharing out
+    cached = groups_batches = True
 
     def __init__(self, rows: CSVRows, store: PackedStore):
         self.source, self.store, self.recipe = rows, store, rows.recipe
-        self.shape, self.dtype = rows.shape, rows.dtype
+        self.spec = rows.spec
 
     def __len__(self) -> int:
         return len(self.source)
 
-    def which(self) -> dict:
+    def fingerprint(self) -> dict:
         """Which samples these are, as plain JSON."""
-        return self.source.which()
+        return self.source.fingerprint()
+
+    def unpack(self, rows: np.ndarray, samples: np.ndarray) -> tuple:
+        """`(x, y, sample_weight)` of rows."""
+        return self.recipe.parts(rows)
 
     def name(self, sample: int) -> str:
         """File, row and line."""
@@ -84,7 +87,7 @@ def converted(rows: CSVRows, directory: Path, overwrite: bool) -> StoredRows | N
         DataError: when the store holds other rows, or a cell cannot be read.
         DestinationError: when the disk is too small, say.
     """
-    arguments = (directory, {FIELD: (rows.shape, rows.dtype)}, len(rows), fingerprint(rows))
+    arguments = (directory, {FIELD: tuple(rows.spec)}, len(rows), fingerprint(rows))
     store = None if overwrite else PackedStore.opened_if_finished(*arguments)
     if store is None:
         try:

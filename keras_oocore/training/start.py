@@ -73,7 +73,7 @@ def require_data(x: Any, validation_data: Any) -> None:
     if not isinstance(x, OutOfCoreSequence):
         raise OptionError(
             "`x` should be a Sequence of keras_oocore, whose place can be saved. For arrays, "
-            f"ko.NpyManifestSequence(x, y). Received: {type(x).__name__}"
+            f"ko.ArraySequence(x, y). Received: {type(x).__name__}"
         )
     if x is validation_data:
         raise OptionError("Use one Sequence for training and another for validation. Received: the same for both")

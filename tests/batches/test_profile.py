@@ -13,7 +13,7 @@ from keras_oocore.batches.profile import STAGES, Profile, Settings
 from keras_oocore.core import stopwatch
 from keras_oocore.core.errors import OptionError, SampleError
 from keras_oocore.images import reader as image
-from keras_oocore.sequences import ImageFolderSequence, NpyManifestSequence
+from keras_oocore.sequences import ArraySequence, ImageFolderSequence
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_the_function_of_a_user_counts_as_reading(tmp_path, monkeypatch):
         np.save(tmp_path / f"{number}.npy", np.full(3, number))
     names = [f"{number}.npy" for number in range(4)]
     for reader in (None, np.load):
-        sequence = NpyManifestSequence(names, labels=None, directory=tmp_path, reader=reader, batch_size=2, workers=0)
+        sequence = ArraySequence(names, labels=None, directory=tmp_path, reader=reader, batch_size=2, workers=0)
 
         assert sequence.profile(num_batches=2).seconds_per_batch["reading"] == 2
 
@@ -73,13 +73,13 @@ def test_the_function_of_a_user_counts_as_reading(tmp_path, monkeypatch):
 def test_a_stage_that_only_some_samples_have_is_shown_too(folder, monkeypatch):
     monkeypatch.setattr(stopwatch, "perf_counter", Ticks())
     sequence = opened(folder, workers=0)
-    read = sequence._maker.samples.read
+    read = sequence._source.read
 
     def read_and_store(samples, out):
         with stopwatch.stage("storing"):
             return read(samples, out)
 
-    monkeypatch.setattr(sequence._maker.samples, "read", read_and_store)
+    monkeypatch.setattr(sequence._source, "read", read_and_store)
     profile = sequence.profile(num_batches=1)
 
     assert list(profile.seconds_per_batch) == [*STAGES, "storing", "waiting"]
@@ -291,12 +291,12 @@ def test_where_nothing_stands_out_it_says_so(seconds, settings):
 def test_the_memory_limit_that_it_names_is_enough():
     rows = np.zeros((40, 200_000), "float32")
     options = dict(labels=None, batch_size=2, rescale=2.0)
-    num_cores = NpyManifestSequence(rows, **options).num_workers
+    num_cores = ArraySequence(rows, **options).num_workers
     held_bytes = 2 * rows[:2].nbytes + num_cores * rows[:1].nbytes  # two batches, and a row to convert for each thread
-    profile = NpyManifestSequence(rows, memory_limit=held_bytes, **options).profile(num_batches=2)
+    profile = ArraySequence(rows, memory_limit=held_bytes, **options).profile(num_batches=2)
     (advice,) = (words for words in profile.advice if "memory_limit" in words)
     given = advice.partition('memory_limit="')[2].partition('"')[0]
-    enough = NpyManifestSequence(rows, memory_limit=given, **options).profile(num_batches=2)
+    enough = ArraySequence(rows, memory_limit=given, **options).profile(num_batches=2)
 
     assert (profile.settings.batches_ahead, enough.settings.batches_ahead) == (0, 4)
 
@@ -311,7 +311,7 @@ def test_the_settings_are_those_in_force(folder, monkeypatch):
 
 def test_samples_that_are_cached_say_so(folder):
     sequence = opened(folder)
-    sequence._maker.samples.cached = True
+    sequence._source.cached = True
     profile = sequence.profile(num_batches=1)
 
     assert profile.settings.cached

@@ -11,14 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_oocore.core.errors import OptionError
-from keras_oocore.ordering.epoch_order import (
-    BLOCK_POSITIONS,
-    EpochOrder,
-    partition,
-    permute,
-    shuffle_blocks,
-    split_order,
-)
+from keras_oocore.ordering.epoch_order import BLOCK_POSITIONS, EpochOrder, partition
+from keras_oocore.ordering.permutation import permute, shuffle_blocks, split_order
 
 SEEDS = st.integers(0, 2**70)
 EPOCHS = st.integers(0, 2**40)

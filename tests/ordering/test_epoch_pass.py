@@ -348,7 +348,7 @@ def test_whatever_keras_does_every_batch_from_a_place_on_comes_once_and_in_order
     if num_batches == 2 or data.draw(st.booleans()):  # of two, a build step cannot be told from a whole pass
         keras.fit(num_epochs=2, stop_after=(1, data.draw(st.integers(0, num_batches - 1))))
     epochs.seek(number, start)
-    assert epochs.place() == passes_from(num_batches, number, start, 1)[0]
+    assert epochs.position() == passes_from(num_batches, number, start, 1)[0]
 
     given, num_passes = [], 0
     for call in data.draw(st.lists(st.sampled_from(["predict", "evaluate", 1, 2, 3]), min_size=1, max_size=4)):
@@ -356,7 +356,7 @@ def test_whatever_keras_does_every_batch_from_a_place_on_comes_once_and_in_order
         num_passes += 1 if isinstance(call, str) else call
 
     assert given == passes_from(num_batches, number, start, num_passes)
-    assert epochs.place() == (given[-1][0] + 1, 0)
+    assert epochs.position() == (given[-1][0] + 1, 0)
 
 
 @given(
@@ -388,9 +388,9 @@ def test_a_place_within_a_loop_counts_on_from_where_it_began(num_batches, start,
     assert [epochs.bind(index)[:2] for index in range(used)] == expected[:used]
     place = (*expected, (expected[-1][0] + 1, 0))[used]
 
-    assert epochs.place() == place
+    assert epochs.position() == place
     if used:
-        assert epochs.place(used) == place
+        assert epochs.position(used) == place
     epochs.leave()
     assert epochs.remaining == num_batches
 
@@ -401,14 +401,14 @@ def test_a_place_is_what_was_delivered_where_somebody_counts():
     epochs.begin()
     for index in range(3):  # Keras looks ahead to the end
         epochs.bind(index)
-    assert epochs.place() == (2, 0)
-    assert epochs.place(1) == (1, 3)  # the first batch since the place
+    assert epochs.position() == (2, 0)
+    assert epochs.position(1) == (1, 3)  # the first batch since the place
     epochs.delivered = 4
-    assert epochs.place() == (1, 4)
+    assert epochs.position() == (1, 4)
     epochs.delivered = 5
-    assert epochs.place() == (2, 0)
+    assert epochs.position() == (2, 0)
     epochs.seek(0, 1)
-    assert epochs.place() == (0, 1)
+    assert epochs.position() == (0, 1)
 
 
 @pytest.mark.timeout(60)

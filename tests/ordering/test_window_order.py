@@ -65,8 +65,8 @@ def test_one_order_of_chunks_without_samples_is_pinned():
     order = WindowOrder((3, 0, 2, 0, 4, 1), window_chunks=2, seed=1)
     assert order.samples(0, 0, 10).tolist() == [6, 8, 7, 1, 2, 0, 5, 4, 9, 3]
     assert order.samples(1, 0, 10).tolist() == [4, 3, 0, 2, 1, 5, 6, 9, 7, 8]
-    assert [order.beginning(epoch, 0, 10) for epoch in (0, 1)] == [[0, 4, 2, 5], [1, 2, 0, 3, 4, 5]]
-    assert [order.coming(epoch, 0, 10) for epoch in (0, 1)] == [[2, 5], [0, 3, 4, 5]]
+    assert [order.chunks_due(epoch, 0, 10) for epoch in (0, 1)] == [[0, 4, 2, 5], [1, 2, 0, 3, 4, 5]]
+    assert [order.chunks_coming(epoch, 0, 10) for epoch in (0, 1)] == [[2, 5], [0, 3, 4, 5]]
 
 
 def test_a_window_holds_the_rows_of_its_chunks():
@@ -84,18 +84,18 @@ def test_chunks_come_before_their_window_does(sizes, window_chunks, shuffle, bat
     for start in range(0, total, batch_size):
         stop = min(start + batch_size, total)
         wanted = set(np.searchsorted(firsts, order.samples(1, start, stop), side="right") - 1)
-        begun += order.beginning(1, start, stop)
+        begun += order.chunks_due(1, start, stop)
         assert wanted <= set(begun)
         if batch_size == 1:  # others may lie in two windows, of which the second has not quite come
-            assert wanted <= {*come, *order.beginning(1, 0, 1)}
-        come += order.coming(1, start, stop)
+            assert wanted <= {*come, *order.chunks_due(1, 0, 1)}
+        come += order.chunks_coming(1, start, stop)
     assert sorted(begun) == list(range(len(sizes)))
-    assert sorted([*come, *order.beginning(1, 0, 1)]) == list(range(len(sizes)))
+    assert sorted([*come, *order.chunks_due(1, 0, 1)]) == list(range(len(sizes)))
 
 
 def test_chunks_come_one_after_the_other():
     order = WindowOrder((100,) * 12, window_chunks=4, seed=2)
-    come = [len(order.coming(0, start, start + 10)) for start in range(0, 1200, 10)]
+    come = [len(order.chunks_coming(0, start, start + 10)) for start in range(0, 1200, 10)]
     assert come[0] == 1
     assert set(come) == {0, 1}
     assert sum(come) == 8
@@ -104,9 +104,9 @@ def test_chunks_come_one_after_the_other():
 
 def test_in_order_the_next_chunks_come_at_once():
     order = WindowOrder((100,) * 6, window_chunks=2, seed=2, shuffle=False)
-    assert order.beginning(0, 0, 10) == [0, 1]
-    assert order.coming(0, 0, 10) == [2]
-    assert order.coming(0, 100, 110) == [3]
+    assert order.chunks_due(0, 0, 10) == [0, 1]
+    assert order.chunks_coming(0, 0, 10) == [2]
+    assert order.chunks_coming(0, 100, 110) == [3]
     assert order.samples(5, 98, 103).tolist() == [98, 99, 100, 101, 102]
 
 
@@ -145,7 +145,7 @@ def test_what_was_handed_out_may_be_changed_and_changes_nothing():
 
 def test_orders_of_more_samples_than_an_int32_counts():
     order = WindowOrder((2**31, 5, 4, 3), window_chunks=1, seed=0)
-    (first,) = order.beginning(0, 0, 1)
+    (first,) = order.chunks_due(0, 0, 1)
     assert first > 0  # a small chunk comes first
     assert order.samples(0, 0, 3).min() >= 2**31
 
@@ -209,7 +209,7 @@ def test_slices_of_a_part_are_those_of_one_order_and_a_copy_has_the_same(partiti
         slices = [copy.samples(epoch, i, min(i + slice_size, part.size)) for i in range(0, part.size, slice_size)]
         assert np.concatenate(slices).tolist() == whole(part, epoch).tolist()
         assert (copy.size, copy.members().tolist()) == (part.size, part.members().tolist())
-        assert copy.beginning(epoch, 0, part.size) == part.beginning(epoch, 0, part.size)
+        assert copy.chunks_due(epoch, 0, part.size) == part.chunks_due(epoch, 0, part.size)
 
 
 @given(partitions())
@@ -230,15 +230,15 @@ def test_chunks_of_a_part_come_before_their_window_does_and_no_others(partitions
     made, batch_size = partitions
     assume(len(made) > 1)  # a part of all has chunks without samples too
     for part in made:
-        begun, come = [], part.beginning(1, 0, 1)
+        begun, come = [], part.chunks_due(1, 0, 1)
         for start in range(0, part.size, batch_size):
             stop = min(start + batch_size, part.size)
             wanted = set(chunks_of(part, part.samples(1, start, stop)))
-            begun += part.beginning(1, start, stop)
+            begun += part.chunks_due(1, start, stop)
             assert wanted <= set(begun)
             if batch_size == 1:  # others may lie in two windows, of which the second has not quite come
                 assert wanted <= set(come)
-            come += part.coming(1, start, stop)
+            come += part.chunks_coming(1, start, stop)
         assert sorted(begun) == sorted(come) == np.unique(chunks_of(part, part.members())).tolist()
 
 
@@ -260,8 +260,8 @@ def test_a_part_of_all_places_is_the_whole_order(sizes, window_chunks, seed, shu
     part = order.part(0, order.size)
 
     assert whole(part, 2).tolist() == whole(order, 2).tolist()
-    assert part.beginning(2, 0, order.size) == order.beginning(2, 0, order.size)
-    assert part.coming(2, 0, order.size) == order.coming(2, 0, order.size)
+    assert part.chunks_due(2, 0, order.size) == order.chunks_due(2, 0, order.size)
+    assert part.chunks_coming(2, 0, order.size) == order.chunks_coming(2, 0, order.size)
     assert order.members().tolist() == list(range(sum(sizes)))
 
 
@@ -270,15 +270,15 @@ def test_unshuffled_parts_one_after_the_other_are_the_files_order():
     made = [order.part(*bound) for bound in ((0, 6), (6, 9), (9, 10))]
 
     assert [whole(part, 5).tolist() for part in made] == [[0, 1, 2, 3, 4, 5], [6, 7, 8], [9]]
-    assert [part.beginning(0, 0, part.size) for part in made] == [[0, 2, 3], [3], [4]]
+    assert [part.chunks_due(0, 0, part.size) for part in made] == [[0, 2, 3], [3], [4]]
 
 
 def test_a_part_may_lie_inside_one_chunk():
     part = WindowOrder((100,), 4, seed=1).part(30, 60)
 
     assert part.members().tolist() == list(range(30, 60))
-    assert part.beginning(0, 0, 10) == [0]
-    assert part.beginning(0, 10, 30) == part.coming(0, 0, 30) == []
+    assert part.chunks_due(0, 0, 10) == [0]
+    assert part.chunks_due(0, 10, 30) == part.chunks_coming(0, 0, 30) == []
     assert sorted(whole(part).tolist()) == list(range(30, 60)) != whole(part).tolist()
 
 
@@ -293,7 +293,7 @@ def test_the_epochs_of_a_part_differ_in_windows_and_in_rows():
     part = WindowOrder((10,) * 24, window_chunks=3, seed=2).part(60, 150)
 
     assert len({tuple(whole(part, epoch)) for epoch in range(20)}) == 20
-    assert len({tuple(part.beginning(epoch, 0, 1)) for epoch in range(20)}) > 10
+    assert len({tuple(part.chunks_due(epoch, 0, 1)) for epoch in range(20)}) > 10
 
 
 def test_another_seed_gives_other_parts_that_are_disjoint_again():

@@ -51,7 +51,7 @@ class TestFilledCache(FileContract):
     def open(self, folder, **options):
         opened = TestCachedImages.open(self, folder, **options)
         for sequence in opened if isinstance(opened, tuple) else [opened]:
-            sequence.pack(sequence._maker.samples.directory)
+            sequence.pack(sequence._source.directory)
         return opened
 
     caches = itertools.count()
@@ -72,7 +72,7 @@ def photos(tmp_path):
 @pytest.fixture
 def opened(photos, tmp_path):
     """Opens the photos with a cache; and says which of them were decoded."""
-    read_into = cached.CachedSamples._read_and_store
+    read_into = cached.Cached._read_and_store
     decoded = []
 
     def noted(samples, store, numbers, out):
@@ -85,7 +85,7 @@ def opened(photos, tmp_path):
         return ko.ImageFolderSequence(photos, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cached.CachedSamples, "_read_and_store", noted)
+        patch.setattr(cached.Cached, "_read_and_store", noted)
         open_photos.decoded = decoded
         yield open_photos
 
@@ -93,7 +93,7 @@ def opened(photos, tmp_path):
 def filled(sequence):
     """Once through, and the store finished."""
     list(sequence)
-    sequence._maker.samples.finish()
+    sequence._source.finish()
     return sequence
 
 
@@ -302,10 +302,10 @@ def test_partitions_fill_one_cache_and_all_of_them_read_it(opened):
     parts[0].close()
     assert [as_bytes(part) for part in opened(cache=None).partition(2)] == first
     for part in parts:
-        assert sorted(numbers_in(np.concatenate([x for x, _ in part]))) == part._maker.order.members().tolist()
+        assert sorted(numbers_in(np.concatenate([x for x, _ in part]))) == part._pipeline.order.members().tolist()
     assert sorted(opened.decoded[:NUM_SAMPLES]) == list(range(NUM_SAMPLES))
     assert len(opened.decoded) == NUM_SAMPLES  # none of them again, in the second pass, though one was closed
-    assert parts[0]._maker.samples is parts[1]._maker.samples
+    assert parts[0]._source is parts[1]._source
 
 
 def test_a_run_resumes_while_its_cache_is_half_full(opened, tmp_path):
@@ -424,10 +424,10 @@ def test_a_disk_that_fills_up_costs_the_cache_and_not_the_training(opened, monke
         pytest.raises(DestinationError, match="No space left on device"),
         pytest.warns(UserWarning, match="no longer filled"),
     ):
-        opened(cache=None).pack(sequence._maker.samples.directory)
+        opened(cache=None).pack(sequence._source.directory)
     monkeypatch.undo()
     sequence.close()
-    opened(cache=None).pack(sequence._maker.samples.directory)
+    opened(cache=None).pack(sequence._source.directory)
 
 
 @pytest.mark.backend

@@ -139,7 +139,7 @@ def test_samples_and_their_names_are_known_before_the_first_batch(make, cached):
 
 def test_without_a_cache_a_window_of_chunks_is_mixed(make):
     batches = numbers(make(memory_limit=1500, workers=1))
-    window = make(memory_limit=1500)._maker.order.window_chunks
+    window = make(memory_limit=1500)._pipeline.order.window_chunks
     first = {number // 10 for number in flat(batches)[:10]}
     assert window < 6
     assert len(first) <= 2 * window + 1
@@ -327,7 +327,7 @@ def test_a_forked_process_reads_the_same_batches(make, cached):
 def test_closing_gives_threads_and_memory_back(make):
     with make(workers=2) as sequence:
         first = as_bytes(read_batches(sequence, (0, 1, 2)))
-        threads, memory = set(sequence._loader._threads), sequence._rows._memory
+        threads, memory = set(sequence._pipeline.loader._threads), sequence._rows._memory
     assert not any(thread.is_alive() for thread in threads)
     assert sequence._rows._memory is not memory
     assert as_bytes(read_batches(sequence, (0, 1, 2))) == first
@@ -608,7 +608,7 @@ def test_partitions_share_the_cache_which_is_filled_once(make, monkeypatch):
     monkeypatch.setattr(CSVRows, "rows", lambda self, chunk: parsed.append(chunk))
     assert sorted(n for part in parts for n in flat(numbers(part))) == list(range(NUM_ROWS))
     assert (converted, parsed) == ([1], [])
-    assert len({id(part._maker.samples) for part in parts}) == 1
+    assert len({id(part._source) for part in parts}) == 1
 
 
 @pytest.mark.backend
@@ -812,7 +812,7 @@ def test_memory_limit_bounds_rows_and_batches(make):
     assert make(memory_limit=192)._loader.max_ahead == 0
     sequence = make(memory_limit=5000, chunk_bytes=100)
     kept = sequence._rows._memory.memory.nbytes + 8 * len(sequence._rows._memory.memory)
-    assert kept + (sequence._loader.max_ahead + 2) * sequence._maker.batch_bytes <= 5000
+    assert kept + (sequence._pipeline.loader.max_ahead + 2) * sequence._format.batch_bytes <= 5000
     for value in (0, "much", True):
         with pytest.raises(OptionError, match="`memory_limit` should be bytes"):
             make(memory_limit=value)

@@ -189,13 +189,13 @@ def test_sample_weight_stays_with_its_sample(workers):
 
 
 def test_class_weight_of_ours_and_of_fit_give_the_same_weights():
-    from keras_oocore.sequences import NpyManifestSequence
+    from keras_oocore.sequences import ArraySequence
 
     rows, labels = np.arange(40, dtype="float32")[:, np.newaxis], np.arange(40) % 2
     options = dict(labels=labels, label_mode="int", batch_size=4, seed=3)
     ours, theirs = recorder(), recorder()
-    ours.fit(NpyManifestSequence(rows, class_weight={0: 1.0, 1: 3.0}, **options), verbose=0)
-    theirs.fit(NpyManifestSequence(rows, **options), class_weight={0: 1.0, 1: 3.0}, verbose=0)
+    ours.fit(ArraySequence(rows, class_weight={0: 1.0, 1: 3.0}, **options), verbose=0)
+    theirs.fit(ArraySequence(rows, **options), class_weight={0: 1.0, 1: 3.0}, verbose=0)
     assert ours.weights_given == theirs.weights_given == [1.0 + 2.0 * (number % 2) for number in ours.given]
 
 

@@ -272,7 +272,7 @@ def test_show_batch_shows_some_and_leaves_the_pass_alone(folder):
         assert len(display_path(sequence.show_batch(num_images=3))) == 3
         given.append(numbers_in(x))
 
-    assert given == [plan._maker.planned(0, position).tolist() for position in range(3)]
+    assert given == [plan._pipeline.maker.planned(0, position).tolist() for position in range(3)]
 
 
 def test_show_batch_without_matplotlib_says_what_to_install(folder, monkeypatch):

@@ -1,4 +1,4 @@
-"""Whatever people pass as data becomes one record, and subsets of it never overlap."""
+"""Arguments of a Sequence: data, labels and subsets."""
 
 from pathlib import Path
 
@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sequences.inputs import (
-    VALIDATION_OF_BOTH,
     as_manifest,
-    as_rows,
-    both_subsets,
+    is_array_of_numbers,
     row_labels,
     subset_samples,
 )
@@ -69,7 +67,7 @@ def test_labels_may_be_the_path_of_a_npy_file(folder, tmp_path):
     assert described(as_manifest(FILES, str(tmp_path / "labels.npy"), None, folder, PNG))[1] == [3, 1, 2]
 
 
-def test_a_manifest_stays_what_it_is_unless_told_otherwise(folder):
+def test_manifest_is_kept_unless_labels_or_directory_are_passed(folder):
     manifest = Manifest.from_directory(folder)
 
     assert as_manifest(manifest, "inferred", None, None, PNG) is manifest
@@ -85,28 +83,27 @@ def test_a_manifest_stays_what_it_is_unless_told_otherwise(folder):
 @pytest.mark.parametrize(
     ("data", "labels", "directory", "message"),
     [
-        (["a.png"], "inferred", ".", "Filenames want labels: pass labels=..., or labels=None for none. Rec"),
+        (["a.png"], "inferred", ".", "File names require labels: pass labels=..., or labels=None. Rec"),
         (["a.png"], [1, 2], ".", "1 filenames and 2 labels"),
         (["a.png", "b.png"], "labels.csv", ".", r'`labels` should be "inferred", None, an array, or a .npy file'),
         (["../a.png"], None, "photos", "would leave its folder 'photos'"),
         ([], None, ".", "at least one name"),
         ([1, 2], None, ".", "filename of sample 0 should be text. Received: 1"),
-        ("photos", "inferred", "elsewhere", r"`directory` goes with filenames.*data='photos', .*='elsewhere'"),
+        ("photos", "inferred", "elsewhere", r"`directory` is for file names.*data='photos', .*='elsewhere'"),
         ("no/such/place", "inferred", None, "Directory 'no/such/place' does not exist"),
     ],
 )
-def test_data_that_cannot_work_is_told_what_is_wrong(data, labels, directory, message):
+def test_invalid_data_is_refused(data, labels, directory, message):
     with pytest.raises((OptionError, DataError), match=message):
         as_manifest(data, labels, None, directory, PNG)
 
 
-def test_rows_are_arrays_of_numbers_and_nothing_else(tmp_path):
+def test_only_arrays_and_npy_files_of_numbers_are_arrays_of_numbers(tmp_path):
     np.save(tmp_path / "rows.npy", np.zeros((4, 2)))
     np.save(tmp_path / "names.npy", ["a.png", "b.png"])
 
-    assert len(as_rows(np.zeros((3, 2)))) == 3
-    assert len(as_rows(np.zeros(3, bool))) == 3
-    assert len(as_rows(tmp_path / "rows.npy")) == len(as_rows(str(tmp_path / "rows.npy"))) == 4
+    for data in (np.zeros((3, 2)), np.zeros(3, bool), tmp_path / "rows.npy", str(tmp_path / "rows.npy")):
+        assert is_array_of_numbers(data)
     for other in (
         np.array(["a.png"]),
         np.array(["a.png"], object),
@@ -115,7 +112,7 @@ def test_rows_are_arrays_of_numbers_and_nothing_else(tmp_path):
         tmp_path,
         Manifest.from_arrays(["a.png"]),
     ):
-        assert as_rows(other) is None
+        assert not is_array_of_numbers(other)
 
 
 def test_labels_of_rows(tmp_path):
@@ -125,13 +122,13 @@ def test_labels_of_rows(tmp_path):
     assert row_labels(str(tmp_path / "y.npy"), None, 2)[0].tolist() == [[0.5], [1.5]]
     whole_numbers, _ = row_labels([[1.0], [2.0]], None, 2)
     assert whole_numbers.tolist() == [[1.0], [2.0]]  # targets stay as they are, whole or not
-    with pytest.raises(OptionError, match=r"Rows want labels: pass labels=..., or labels=None for none"):
+    with pytest.raises(OptionError, match=r"Rows of an array require labels: pass labels=..., or labels=None"):
         row_labels("inferred", None, 2)
     with pytest.raises(DataError, match="2 filenames and 3 labels"):
         row_labels([1, 2, 3], None, 2)
 
 
-def test_text_labels_of_rows_are_classes_as_those_of_files_are():
+def test_string_labels_of_rows_become_class_indices():
     labels, class_names = row_labels(["dog", "cat", "dog"], None, 3)
     assert (labels.tolist(), class_names) == ([1, 0, 1], ["cat", "dog"])
     assert row_labels(["dog", "cat"], ["dog", "cat"], 2)[0].tolist() == [0, 1]
@@ -146,21 +143,20 @@ def test_text_labels_of_rows_are_classes_as_those_of_files_are():
 )
 def test_subsets_are_disjoint_complete_and_repeatable(num_samples, validation_split, seed):
     if int(validation_split * num_samples) == 0:
-        with pytest.raises(OptionError, match=rf"of {num_samples} samples leaves none for validation"):
+        with pytest.raises(OptionError, match=rf"of {num_samples} samples leaves no sample for validation"):
             subset_samples(num_samples, validation_split, "validation", seed)
         return
-    training, validation, of_both = (
-        subset_samples(num_samples, validation_split, subset, seed).tolist()
-        for subset in ("training", "validation", VALIDATION_OF_BOTH)
+    training, validation = (
+        subset_samples(num_samples, validation_split, subset, seed).tolist() for subset in ("training", "validation")
     )
 
     assert sorted(training + validation) == list(range(num_samples))
     assert len(validation) == int(validation_split * num_samples)
     assert training == sorted(training)
-    assert validation == of_both == subset_samples(num_samples, validation_split, "validation", seed).tolist()
+    assert validation == subset_samples(num_samples, validation_split, "validation", seed).tolist()
 
 
-def test_a_split_takes_from_everywhere_and_changes_with_the_seed():
+def test_validation_samples_are_spread_and_depend_on_the_seed():
     by_seed = [subset_samples(1000, 0.2, "validation", seed).tolist() for seed in range(3)]
 
     assert len(set(map(tuple, by_seed))) == 3
@@ -168,59 +164,31 @@ def test_a_split_takes_from_everywhere_and_changes_with_the_seed():
         assert 50 < sum(sample < 500 for sample in validation) < 150
 
 
-def test_without_a_subset_all_samples_are_taken():
+def test_no_subset_means_all_samples():
     assert subset_samples(10, None, None, None) is None
 
 
 @pytest.mark.parametrize(
     ("validation_split", "subset", "seed", "message"),
     [
-        (0.2, None, 0, r"`subset` should be one of \('training', 'validation', 'both'\).*Received: subset=None"),
+        (0.2, None, 0, r"`subset` should be one of \('training', 'validation'\).*Received: subset=None"),
+        (0.2, "both", 0, r"returns two Sequences. Use train, val = sequence.split.*ko.image_dataset_from_directory"),
         (0.2, "test", 0, r"`subset` should be one of .*Received: subset='test'"),
         (None, "training", 0, r"`validation_split` should be between 0 and 1.*=None, subset='training'"),
         (0, "training", 0, r"`validation_split` should be between 0 and 1.*validation_split=0,"),
         (1, "training", 0, r"`validation_split` should be between 0 and 1.*validation_split=1,"),
         (1.5, "training", 0, r"`validation_split` should be between 0 and 1.*validation_split=1.5,"),
         (-0.1, "training", 0, r"`validation_split` should be between 0 and 1.*validation_split=-0.1,"),
-        (0.2, "training", None, r"wants a seed, so that subsets do not overlap: pass seed=0, say"),
-        (0.05, "validation", 0, r"validation_split=0.05 of 10 samples leaves none for validation"),
+        (0.2, "training", None, r"requires a seed, or the subsets would overlap: pass seed=0"),
+        (0.05, "validation", 0, r"validation_split=0.05 of 10 samples leaves no sample for validation"),
     ],
 )
-def test_splits_that_cannot_work_are_refused(validation_split, subset, seed, message):
+def test_invalid_validation_split_or_subset_is_refused(validation_split, subset, seed, message):
     with pytest.raises(OptionError, match=message):
         subset_samples(10, validation_split, subset, seed)
 
 
-class Pair:
-    """A Sequence as far as `both_subsets` can tell."""
-
-    def __init__(self, data, labels="inferred", subset=None, seed=None):
-        self.given = data, labels, subset, seed
-
-
-@pytest.mark.parametrize(
-    ("args", "kwargs"), [(("d",), dict(subset="both", seed=1)), (("d", "inferred", "both", 1), {})]
-)
-def test_both_gives_two_of_one_look_at_the_disk(args, kwargs):
-    looks = []
-
-    def scan(arguments):
-        looks.append(arguments)
-        return {**arguments, "data": "scanned"}
-
-    training, validation = both_subsets(Pair, args, kwargs, scan)
-
-    assert training.given == ("scanned", "inferred", "training", 1)
-    assert validation.given == ("scanned", "inferred", VALIDATION_OF_BOTH, 1)
-    assert len(looks) == 1
-
-
-@pytest.mark.parametrize(("args", "kwargs"), [(("d",), {}), (("d", "inferred", "training"), {}), ((), dict(no=1))])
-def test_anything_else_is_left_to_the_constructor(args, kwargs):
-    assert both_subsets(Pair, args, kwargs, scan=None) is None
-
-
-def test_raw_numbers_beside_a_manifest_with_classes_stay_as_they_are():
+def test_raw_labels_replace_the_classes_of_a_manifest():
     manifest = Manifest.from_arrays(["a", "b", "c"], ["cat", "dog", "cat"])
 
     targets = as_manifest(manifest, [5, 7, 9], None, None, (".npy",), raw=True)
@@ -228,7 +196,3 @@ def test_raw_numbers_beside_a_manifest_with_classes_stay_as_they_are():
     assert (targets.labels.tolist(), targets.class_names) == ([5, 7, 9], None)
     with pytest.raises(DataError, match="Received: 3 filenames and 2 labels"):
         as_manifest(manifest, [5, 7], None, None, (".npy",), raw=True)
-
-
-def test_both_subsets_of_nothing_is_left_to_the_constructor_to_refuse():
-    assert both_subsets(Pair, (), dict(subset="both"), scan=None) is None

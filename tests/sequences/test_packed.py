@@ -105,7 +105,7 @@ def test_labels_of_a_later_packing_replace_those_before_and_no_row_is_read_again
     ko.ImageFolderSequence(manifest, image_size=SIZE).pack(tmp_path / "packed")
     turned = ko.Manifest(manifest.filenames, 2 - manifest.labels, CLASS_NAMES[::-1], manifest.directory)
     relabelled = ko.ImageFolderSequence(turned, image_size=SIZE)
-    monkeypatch.setattr(relabelled._maker.samples, "read", None)
+    monkeypatch.setattr(relabelled._source, "read", None)
     relabelled.pack(tmp_path / "packed")
     packed = ko.open_packed(tmp_path / "packed", shuffle=False)
 
@@ -166,7 +166,7 @@ def test_what_is_no_finished_store_is_refused(photos, tmp_path):
 def test_rows_are_not_packed_again(photos, tmp_path):
     packed = ko.open_packed(ko.ImageFolderSequence(photos, image_size=SIZE).pack(tmp_path / "packed"))
 
-    for rows in (packed, ko.NpyManifestSequence(np.zeros((3, 2)), labels=None)):
+    for rows in (packed, ko.ArraySequence(np.zeros((3, 2)), labels=None)):
         with pytest.raises(OptionError, match="`pack` stores what is read from files"):
             rows.pack(tmp_path / "again")
     assert not (tmp_path / "again").exists()

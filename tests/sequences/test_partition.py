@@ -45,14 +45,14 @@ def test_one_partition_validates_while_another_trains():
     history = model.fit(training, validation_data=validation, epochs=2, verbose=0).history
 
     assert model.given == planned(training, 0, 1)
-    members = validation._maker.order.members()
+    members = validation._pipeline.order.members()
     assert history["val_mae"] == pytest.approx([np.mean(members)] * 2, rel=1e-3)
 
 
 @pytest.mark.parametrize("shuffle", [True, False, "block"])
 def test_a_partition_of_a_million_rows_holds_no_list_of_them(tmp_path, shuffle):
     np.save(tmp_path / "rows.npy", np.zeros((10**6, 1), "uint8"))
-    whole = ko.NpyManifestSequence(tmp_path / "rows.npy", labels=None, shuffle=shuffle, workers=0, seed=1)
+    whole = ko.ArraySequence(tmp_path / "rows.npy", labels=None, shuffle=shuffle, workers=0, seed=1)
     whole[0]  # what is imported and opened for the first batch
     tracemalloc.start()
     parts = whole.partition(2)
@@ -70,4 +70,4 @@ def test_a_partition_of_a_million_rows_holds_no_list_of_them(tmp_path, shuffle):
     assert served_bytes < 10**6  # a list of a half's samples would be 4 MB; an order is worked out 32,768 at a time
     assert most_bytes - served_bytes < 10**6
     assert sum(part.num_samples for part in many) == 10**6
-    assert len(parts[0]._maker.order.members()) == parts[0].num_samples == 500_000
+    assert len(parts[0]._pipeline.order.members()) == parts[0].num_samples == 500_000

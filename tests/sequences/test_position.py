@@ -22,7 +22,7 @@ PLACES = range(2 * NUM_BATCHES + 1)  # batches that were used: of two passes
 def opened(seed=None, **options):
     """A Sequence whose sample i is the number i."""
     rows = np.arange(NUM_SAMPLES, dtype="float32")[:, np.newaxis]
-    return ko.NpyManifestSequence(rows, labels=rows.copy(), batch_size=BATCH_SIZE, seed=seed, **options)
+    return ko.ArraySequence(rows, labels=rows.copy(), batch_size=BATCH_SIZE, seed=seed, **options)
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +232,7 @@ def test_files_of_other_names_are_other_data(photos):
 
 def test_rows_of_other_values_shape_or_number_are_other_data():
     rows = np.arange(20.0).reshape(10, 2)
-    state = saved(ko.NpyManifestSequence(rows, labels=None, seed=3))
+    state = saved(ko.ArraySequence(rows, labels=None, seed=3))
     for other, message in (
         (rows[:9], "num_samples was 10, is 9; rows was '10 of shape .*', is '9 of shape"),
         (rows.astype("float32"), "rows was '10 of shape .* dtype float64', is '10 of shape .* dtype float32'"),
@@ -240,13 +240,13 @@ def test_rows_of_other_values_shape_or_number_are_other_data():
         (rows[:, :1], r"rows was '10 of shape \(2,\) .*', is '10 of shape \(1,\)"),
     ):
         with pytest.raises(DataError, match=message):
-            ko.NpyManifestSequence(other, labels=None).load_state_dict(state)
+            ko.ArraySequence(other, labels=None).load_state_dict(state)
 
 
 def test_a_state_is_the_same_text_in_every_run(photos):
     """Pinned: states that were saved stay good."""
     rows = np.arange(8, dtype="<i4")
-    state = ko.NpyManifestSequence(rows, labels=rows % 2, batch_size=np.int64(2), seed=np.int64(1)).state_dict()
+    state = ko.ArraySequence(rows, labels=rows % 2, batch_size=np.int64(2), seed=np.int64(1)).state_dict()
 
     assert json.dumps(state) == (
         '{"seed": 1, "epoch": 0, "batches": 0, "num_samples": 8, "fingerprint": {'

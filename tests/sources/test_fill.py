@@ -45,7 +45,7 @@ def test_every_row_is_there_for_any_number_of_workers(photos, tmp_path, workers,
 def test_packing_again_reads_nothing(photos, tmp_path, monkeypatch):
     opened(photos).pack(tmp_path / "packed")
     sequence = opened(photos)
-    monkeypatch.setattr(sequence._maker.samples, "read", None)
+    monkeypatch.setattr(sequence._source, "read", None)
 
     assert sequence.pack(tmp_path / "packed") == tmp_path / "packed"
 
@@ -54,7 +54,7 @@ def test_packing_again_reads_nothing(photos, tmp_path, monkeypatch):
 def test_what_was_stopped_goes_on(photos, tmp_path, monkeypatch, workers):
     monkeypatch.setattr(pack, "TASK_ROWS", 10)
     sequence = opened(photos, workers=workers)
-    reader, read = sequence._maker.samples.reader, []
+    reader, read = sequence._source.reader, []
 
     class Stopping:
         shape, dtype, options = reader.shape, reader.dtype, reader.options
@@ -68,7 +68,7 @@ def test_what_was_stopped_goes_on(photos, tmp_path, monkeypatch, workers):
                 raise KeyboardInterrupt
             reader.read_into(path, out)
 
-    sequence._maker.samples.reader = stopping = Stopping()
+    sequence._source.reader = stopping = Stopping()
     with pytest.raises(KeyboardInterrupt):
         sequence.pack(tmp_path / "packed")
     assert len(read) == 65 if workers == 1 else len(read) >= 65  # the other threads end the tasks they are at

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_oocore.core.errors import DataError, SampleError
-from keras_oocore.sources.npy import NpyReader, NpyRows
+from keras_oocore.sources.arrays import ArrayRows
+from keras_oocore.sources.npy import NpyReader
 
 
 def npy(folder, name, array, **options):
@@ -125,7 +126,7 @@ def test_a_pickle_is_never_loaded(tmp_path):
 def test_rows_of_an_array_are_rows(data):
     array = np.arange(60).reshape(20, 3)
     chosen = data.draw(st.none() | st.lists(st.integers(0, 19), min_size=1).map(np.array))
-    rows = NpyRows(array, chosen)
+    rows = ArrayRows(array, chosen)
     samples = np.array(data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=8)))
     out = np.empty((len(samples), 3), int)
 
@@ -140,7 +141,7 @@ def test_rows_of_an_array_are_rows(data):
 @pytest.mark.parametrize("row_bytes", [1, 4095, 4096, 12288])
 def test_rows_of_a_file_short_and_long(tmp_path, row_bytes):
     array = np.random.default_rng(0).integers(0, 256, (7, row_bytes), dtype="uint8")
-    rows = NpyRows(npy(tmp_path, "rows.npy", array))
+    rows = ArrayRows(npy(tmp_path, "rows.npy", array))
     out = np.empty((3, row_bytes), "uint8")
     rows.read(np.array([6, 0, 6]), out)
 
@@ -152,7 +153,7 @@ def test_rows_of_a_file_short_and_long(tmp_path, row_bytes):
     "array", [np.arange(6.0), np.asfortranarray(np.arange(6.0).reshape(3, 2)), np.arange(4, dtype=">i8")]
 )
 def test_rows_of_any_layout(tmp_path, array):
-    rows = NpyRows(npy(tmp_path, "rows.npy", array))
+    rows = ArrayRows(npy(tmp_path, "rows.npy", array))
     out = np.empty((2, *rows.shape), rows.dtype)
     rows.read(np.array([2, 0]), out)
 
@@ -161,7 +162,7 @@ def test_rows_of_any_layout(tmp_path, array):
 
 
 def test_a_file_of_rows_is_mapped_not_loaded_and_never_written(tmp_path):
-    rows = NpyRows(npy(tmp_path, "rows.npy", np.zeros((4, 2))))
+    rows = ArrayRows(npy(tmp_path, "rows.npy", np.zeros((4, 2))))
 
     assert isinstance(rows.rows.array.base, np.memmap)
     assert not rows.rows.array.flags.writeable
@@ -170,7 +171,7 @@ def test_a_file_of_rows_is_mapped_not_loaded_and_never_written(tmp_path):
 def test_rows_pickle_by_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     npy(tmp_path, "rows.npy", np.arange(10**5))
-    rows = NpyRows("rows.npy").take(np.array([5, 6]))
+    rows = ArrayRows("rows.npy").take(np.array([5, 6]))
     monkeypatch.chdir("/")
 
     pickled = pickle.dumps(rows)
@@ -179,29 +180,29 @@ def test_rows_pickle_by_name(tmp_path, monkeypatch):
     assert len(pickled) < 1000
     again.read(np.array([1, 0]), out := np.empty(2, int))
     assert out.tolist() == [6, 5]
-    in_memory = pickle.loads(pickle.dumps(NpyRows(np.arange(3), np.array([2]))))
+    in_memory = pickle.loads(pickle.dumps(ArrayRows(np.arange(3), np.array([2]))))
     assert (len(in_memory), in_memory.rows.array.tolist()) == (1, [0, 1, 2])
 
 
 def test_a_row_has_a_name(tmp_path):
     path = npy(tmp_path, "rows.npy", np.zeros((4, 2)))
 
-    assert NpyRows(path).take(np.array([3, 1])).name(0) == f"row 3 of {path}"
-    assert NpyRows(np.zeros((4, 2))).name(2) == "row 2"
+    assert ArrayRows(path).take(np.array([3, 1])).name(0) == f"row 3 of {path}"
+    assert ArrayRows(np.zeros((4, 2))).name(2) == "row 2"
 
 
 def test_files_that_hold_no_rows(tmp_path):
     with pytest.raises(DataError, match=r"The rows of an array are wanted\. Received: an array without axes"):
-        NpyRows(npy(tmp_path, "scalar.npy", np.array(3)))
+        ArrayRows(npy(tmp_path, "scalar.npy", np.array(3)))
     with pytest.raises(DataError, match=r"Cannot read '.*gone.npy': No such file or directory\."):
-        NpyRows(tmp_path / "gone.npy")
+        ArrayRows(tmp_path / "gone.npy")
     cut = tmp_path / "cut.npy"
     buffer = io.BytesIO()
     np.save(buffer, np.arange(1000))
     for size in (0, 5, 50, 1000):
         cut.write_bytes(buffer.getvalue()[:size])
         with pytest.raises(DataError, match=r"'.*cut.npy' is not a whole .npy file of numbers"):
-            NpyRows(cut)
+            ArrayRows(cut)
     objects = npy(tmp_path, "objects.npy", np.array([{}, []], dtype=object), allow_pickle=True)
     with pytest.raises(DataError, match=r"is not a whole .npy file of numbers"):
-        NpyRows(objects)
+        ArrayRows(objects)

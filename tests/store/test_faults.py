@@ -25,7 +25,7 @@ from keras_oocore.core.errors import BusyError, DataError, DestinationError, Sam
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sources import cached as readers_cached
 from keras_oocore.sources.cache import cached, open_samples
-from keras_oocore.sources.cached import CachedSamples
+from keras_oocore.sources.cached import Cached
 from keras_oocore.sources.files import FileSamples
 from keras_oocore.sources.fill import fill_store
 from keras_oocore.store import writer as packed_writer
@@ -401,7 +401,7 @@ def test_one_that_waits_does_not_look_at_every_file_each_time(tmp_path, folder, 
         assert process.stdout.readline() == "half\n"
         source, stamped = samples_of(folder), []
         monkeypatch.setattr(source, "stamps", lambda *_: stamped.append(1))
-        samples = CachedSamples(source, tmp_path / "store", {"reader": "raw", **fingerprint_of(tmp_path)}, True)
+        samples = Cached(source, tmp_path / "store", {"reader": "raw", **fingerprint_of(tmp_path)}, True)
         for _ in range(5):
             assert read_all(samples) == (list(range(20)), {})
         assert stamped == []

@@ -171,7 +171,7 @@ def test_partitions_see_every_sample_once_a_pass(tmp_path):
             on_train_batch_begin=lambda batch, logs, b=begun, m=model: b.append(len(m.given)),
             on_train_batch_end=lambda batch, logs, b=begun, m=model: b.append(m.given[b.pop() :]),
         )
-        x = ko.NpyManifestSequence(rows, labels=rows.copy(), batch_size=2)
+        x = ko.ArraySequence(rows, labels=rows.copy(), batch_size=2)
         script = partitions(n=3, passes=1)
         try:
             script(model, x, tmp_path, [note] if kill is None else [note, killer(kill)])
@@ -220,7 +220,7 @@ def two_layers(optimizer=None):
 
 
 def fewer_rows(seed=5):
-    return ko.NpyManifestSequence(child.ROWS[:8], child.CLASSES[:8], label_mode="int", batch_size=4, seed=seed)
+    return ko.ArraySequence(child.ROWS[:8], child.CLASSES[:8], label_mode="int", batch_size=4, seed=seed)
 
 
 THREE_PHASES = (
@@ -307,7 +307,7 @@ def test_data_of_a_phase_that_is_done_comes_again(tmp_path):
     with pytest.raises(Killed):
         a_b_a(data(), fewer_rows())(small_model(), tmp_path / "run", [killer(6)])
 
-    other = ko.NpyManifestSequence(child.ROWS[::-1].copy(), child.CLASSES, label_mode="int", batch_size=4, seed=3)
+    other = ko.ArraySequence(child.ROWS[::-1].copy(), child.CLASSES, label_mode="int", batch_size=4, seed=3)
     with pytest.raises(DataError, match=r"^The data of part 1 and the checkpoint do not go together\. "):
         a_b_a(other, fewer_rows())(small_model(), tmp_path / "run", [])
     with pytest.raises(OptionError, match=r"^The data of part 1 .* has seed=3, this Sequence was made with seed=4\."):

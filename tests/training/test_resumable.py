@@ -491,7 +491,7 @@ REFUSED = {
     ),
     "an array": (
         {"x": lambda: child.ROWS},
-        "`x` should be a Sequence of keras_oocore, whose place can be saved. For arrays, ko.NpyManifestSequence(x, y). "
+        "`x` should be a Sequence of keras_oocore, whose place can be saved. For arrays, ko.ArraySequence(x, y). "
         "Received: ndarray",
     ),
     "y": ({"y": 1}, decided("y")),
@@ -562,7 +562,7 @@ def test_what_cannot_work_is_said_before_anything_is_done(tmp_path, options):
 
 def test_other_data(tmp_path):
     trained(tmp_path / "run", callbacks=no_callbacks, epochs=1)
-    fewer = ko.NpyManifestSequence(child.ROWS[:9], child.CLASSES[:9], label_mode="int", batch_size=4, seed=3)
+    fewer = ko.ArraySequence(child.ROWS[:9], child.CLASSES[:9], label_mode="int", batch_size=4, seed=3)
     with pytest.raises(DataError, match="num_samples was 14, is 9"):
         trained(tmp_path / "run", callbacks=no_callbacks, x=lambda: fewer)
     with pytest.raises(OptionError, match="The state has seed=3, this Sequence was made with seed=4"):

@@ -1,0 +1,109 @@
+"""How samples become batches: the options that all Sequences share, checked, and the batches they give."""
+
+import math
+import numbers
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from keras_oocore.core.checks import positive
+from keras_oocore.core.errors import OptionError
+from keras_oocore.sources.base import RowSpec
+
+CONVERTED_BYTES = 2**20  # read and converted at a time, while the rows are in the processor's cache
+
+
+@dataclass(frozen=True)
+class BatchOptions:
+    """Options of a Sequence that shape its batches.
+
+    Raises:
+        OptionError: If an option has a value that it cannot have.
+    """
+
+    batch_size: int = 32
+    shuffle: bool | str = True
+    seed: int = 0
+    rescale: float | None = None
+    dtype: Any = None
+    data_format: str = "channels_last"
+    transform: Callable | None = None
+    on_error: str = "raise"
+    last_batch: str = "keep"
+    seed_is_drawn: bool = False  # whether the user gave no seed, so that another one may replace it
+
+    def __post_init__(self):
+        positive(self.batch_size, "batch_size")
+        for name, choices in (
+            ("on_error", ("raise", "skip", "replace")),
+            ("last_batch", ("keep", "drop")),
+            ("data_format", ("channels_last", "channels_first")),
+        ):
+            if getattr(self, name) not in choices:
+                raise OptionError(f"`{name}` should be one of {choices}. Received: {name}={getattr(self, name)!r}")
+        if self.rescale is not None and not isinstance(self.rescale, numbers.Real):
+            raise OptionError(f"`rescale` should be a number. Received: rescale={self.rescale!r}")
+        if self.transform is not None and not callable(self.transform):
+            raise OptionError(f"`transform` should be a function. Received: transform={self.transform!r}")
+
+    def output_dtype(self, stored: np.dtype) -> np.dtype:
+        """Return the dtype of batches: `dtype` if given, else `float32` with `rescale`, else the stored dtype."""
+        if self.dtype is None:
+            return stored if self.rescale is None else np.dtype(np.float32)
+        try:
+            dtype = np.dtype(self.dtype)
+        except TypeError as error:
+            raise OptionError(f"`dtype` should be a dtype of numpy. Received: dtype={self.dtype!r}") from error
+        if dtype.kind in "OSUMm":
+            raise OptionError(f"`dtype` should be a dtype of numbers. Received: dtype={self.dtype!r}")
+        return dtype
+
+    def num_batches(self, num_samples: int) -> int:
+        """Return the number of batches per pass over `num_samples` samples."""
+        whole_batches, ragged = divmod(num_samples, self.batch_size)
+        return whole_batches + (ragged > 0 and self.last_batch == "keep")
+
+
+class BatchFormat:
+    """Shape, dtype and size of batches, and how stored rows are converted to them.
+
+    Args:
+        spec: Shape and dtype of the rows of the source.
+        options: Options of the Sequence.
+
+    Attributes:
+        shape: Shape of a sample in a batch.
+        dtype: Dtype of a batch.
+        converts: Whether rows have to be converted: another dtype, `rescale`, or channels first.
+        batch_bytes: Size of a full batch.
+        rows_per_step: Number of rows that are read and converted at a time.
+        scratch_bytes: Memory that a thread needs for the conversion.
+
+    >>> format = BatchFormat(RowSpec((8, 8, 3), np.dtype("uint8")), BatchOptions(batch_size=4, rescale=1 / 255))
+    >>> format.shape, format.dtype, format.batch_bytes
+    ((8, 8, 3), dtype('float32'), 3072)
+    """
+
+    def __init__(self, spec: RowSpec, options: BatchOptions):
+        shape, stored_dtype = spec
+        self.spec, self.rescale = spec, options.rescale
+        self.channels_first = options.data_format == "channels_first"
+        self.shape = (shape[-1], *shape[:-1]) if self.channels_first else shape
+        self.dtype = options.output_dtype(stored_dtype)
+        self.converts = self.dtype != stored_dtype or options.rescale is not None or self.channels_first
+        self.batch_bytes = options.batch_size * math.prod(shape) * self.dtype.itemsize
+        stored_bytes = max(1, math.prod(shape) * stored_dtype.itemsize)
+        self.rows_per_step = max(1, CONVERTED_BYTES // stored_bytes)
+        self.scratch_bytes = min(self.rows_per_step, options.batch_size) * stored_bytes * self.converts
+
+    def convert(self, stored: np.ndarray, out: np.ndarray) -> None:
+        """Write stored rows into `out`, converted."""
+        if self.channels_first:
+            stored = np.moveaxis(stored, -1, 1)
+        if self.rescale is None:
+            np.copyto(out, stored, casting="unsafe")
+        else:
+            factor = np.result_type(np.float32, self.dtype).type(self.rescale)
+            np.multiply(stored, factor, out=out, casting="unsafe")

@@ -1,0 +1,42 @@
+"""What an order of samples offers, whether it shuffles all of them or a window at a time."""
+
+from typing import Protocol
+
+import numpy as np
+
+
+class Order(Protocol):
+    """The order of the samples in every epoch: a function from a position in an epoch to the number of a sample.
+
+    Attributes:
+        num_samples: Number of samples that the order is drawn from.
+        size: Number of samples per epoch. It is smaller than `num_samples` for a part of an order.
+        first: First position of a part in the fixed order that parts are cut from, 0 for a whole order.
+        seed: Seed that the order is drawn with.
+    """
+
+    num_samples: int
+    size: int
+    first: int
+    seed: int
+
+    def samples(self, epoch: int, start: int, stop: int) -> np.ndarray:
+        """Return the samples at positions `start` to `stop` of an epoch, an `int64` array."""
+
+    def members(self) -> np.ndarray:
+        """Return the samples of every epoch in ascending order, an `int64` array of shape `(size,)`."""
+
+    def part(self, first: int, stop: int) -> "Order":
+        """Return the order of the samples between two positions of one fixed order of all samples."""
+
+    def reseeded(self, seed: int) -> "Order":
+        """Return the order that another seed gives."""
+
+    def fingerprint(self) -> dict:
+        """Return what shapes the order apart from the seed, as plain JSON."""
+
+    def chunks_due(self, epoch: int, start: int, stop: int) -> list[int]:
+        """Return the chunks to read before the samples at positions `start` to `stop`; empty without chunks."""
+
+    def chunks_coming(self, epoch: int, start: int, stop: int) -> list[int]:
+        """Return the chunks to read ahead after the samples at positions `start` to `stop`; empty without chunks."""

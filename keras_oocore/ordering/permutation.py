@@ -1,0 +1,80 @@
+"""Random permutations of integers in O(1) memory, computed value by value with a keyed Feistel network."""
+
+import numpy as np
+
+ROUNDS = 8
+SPLIT_EPOCH = 2**63  # an epoch that no training reaches
+PARTITION_EPOCH = 2**63 + 1  # another one
+MIN_HALF_BITS = 3  # with 2, orders of five or six samples were not equally likely (chi-square over 20,000 epochs)
+
+
+def permute(positions: np.ndarray, num_samples: int, seed: int, epoch: int) -> np.ndarray:
+    """Map each position through a random permutation of `range(num_samples)`.
+
+    A keyed Feistel network permutes the smallest power of four that is at least `num_samples` and 64. A value outside
+    the range is permuted again until it falls inside ("cycle walking": Black and Rogaway, Ciphers with Arbitrary
+    Finite Domains, 2002), as in Grain's `index_shuffle`.
+
+    Args:
+        positions: Integers in `[0, num_samples)`, an array of any shape.
+        num_samples: Size of the permutation.
+        seed: Non-negative integer.
+        epoch: Non-negative integer. It is not added to the seed, so (1, 0) and (0, 1) give different permutations.
+
+    Returns:
+        An `int64` array with the shape of `positions`.
+    """
+    keys = np.random.SeedSequence(seed, spawn_key=(epoch,)).generate_state(ROUNDS, np.uint64)
+    half_bits = np.uint64(max(MIN_HALF_BITS, -(-(int(num_samples) - 1).bit_length() // 2)))
+    values = _feistel(np.ravel(positions).astype(np.uint64), half_bits, keys)
+    outside = np.flatnonzero(values >= num_samples)
+    while outside.size:
+        values[outside] = _feistel(values[outside], half_bits, keys)
+        outside = outside[values[outside] >= num_samples]
+    return values.astype(np.int64).reshape(np.shape(positions))
+
+
+def split_order(num_samples: int, seed: int) -> np.ndarray:
+    """Return all samples in the random order whose tail is the validation set.
+
+    It is independent of the order of every epoch.
+    """
+    return permute(np.arange(num_samples), num_samples, seed, SPLIT_EPOCH)
+
+
+def _feistel(values: np.ndarray, half_bits: np.uint64, keys: np.ndarray) -> np.ndarray:
+    mask = (np.uint64(1) << half_bits) - np.uint64(1)
+    left, right = values >> half_bits, values & mask
+    mixed, scratch = np.empty_like(left), np.empty_like(left)  # allocating per step would cost more than the step
+    for key in keys:
+        np.bitwise_xor(right, key, out=mixed)
+        _mix(mixed, scratch)
+        mixed &= mask
+        mixed ^= left
+        left, right, mixed = right, mixed, left
+    return (left << half_bits) | right
+
+
+def _mix(values: np.ndarray, scratch: np.ndarray) -> None:
+    """Apply the finalizer of splitmix64 (Steele and others, Fast Splittable Pseudorandom Number Generators, 2014)."""
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        values ^= np.right_shift(values, np.uint64(shift), out=scratch)
+        values *= np.uint64(factor)
+    values ^= np.right_shift(values, np.uint64(31), out=scratch)
+
+
+def shuffle_blocks(positions: np.ndarray, num_samples: int, block_size: int, seed: int, epoch: int) -> np.ndarray:
+    """Map each position through an order that visits runs of `block_size` neighbors in random order.
+
+    The last run may be shorter; its place is random too. The other arguments and the result are those of `permute`.
+
+    >>> shuffle_blocks(np.arange(10), num_samples=10, block_size=4, seed=1, epoch=0)
+    array([8, 9, 4, 5, 6, 7, 0, 1, 2, 3])
+    """
+    num_whole, ragged = divmod(num_samples, block_size)
+    place = permute(np.array(num_whole), num_whole + 1, seed, epoch) if ragged else num_whole
+    rank = np.where(positions < place * block_size, positions, positions - ragged) // block_size
+    in_ragged = (positions >= place * block_size) & (positions < place * block_size + ragged)
+    within = np.where(positions < place * block_size, positions, positions - ragged) % block_size
+    whole = permute(np.where(in_ragged, 0, rank), max(num_whole, 1), seed, epoch) * block_size + within
+    return np.where(in_ragged, num_whole * block_size + positions - place * block_size, whole)

@@ -1,0 +1,207 @@
+"""Arguments that several Sequences share: types, defaults and documentation, each written once."""
+
+import functools
+import inspect
+import os
+import re
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypedDict, TypeVar
+
+import numpy as np
+
+from keras_oocore.core.errors import OptionError
+from keras_oocore.core.text import did_you_mean
+
+
+class LoadingArguments(TypedDict, total=False):
+    """How batches are made ahead of time."""
+
+    memory_limit: int | str | None
+    workers: int | None
+    max_queue_size: int
+    use_multiprocessing: bool
+
+
+class BatchArguments(LoadingArguments, total=False):
+    """How samples become batches, in every Sequence."""
+
+    batch_size: int
+    shuffle: bool | str
+    seed: int | None
+    transform: Callable | None
+    last_batch: str
+
+
+class SampleArguments(BatchArguments, total=False):
+    """How samples with a label each become batches."""
+
+    validation_split: float | None
+    subset: str | None
+    rescale: float | None
+    dtype: Any
+    sample_weight: Sequence[float] | np.ndarray | None
+    class_weight: Mapping[int, float] | str | None
+    on_error: str
+
+
+class FileArguments(SampleArguments, total=False):
+    """How samples that are files become batches."""
+
+    cache: str | os.PathLike | None
+    overwrite_cache: bool
+
+
+class TableArguments(BatchArguments, total=False):
+    """How rows of a table become batches."""
+
+    cache: str | os.PathLike | None
+    overwrite_cache: bool
+
+
+DEFAULTS = {
+    "batch_size": 32,
+    "shuffle": True,
+    "seed": None,
+    "validation_split": None,
+    "subset": None,
+    "rescale": None,
+    "dtype": None,
+    "transform": None,
+    "sample_weight": None,
+    "class_weight": None,
+    "on_error": "raise",
+    "last_batch": "keep",
+    "cache": None,
+    "overwrite_cache": False,
+    "memory_limit": None,
+    "workers": None,
+    "max_queue_size": 10,
+    "use_multiprocessing": False,
+}
+
+DESCRIPTIONS = {
+    "batch_size": "Size of the batches of data. Defaults to `{default}`.",
+    "shuffle": '`True` for a new global order every epoch, `False` for the order on disk, or `"block"` for runs of '
+    "neighbors in random order, for disks that seek slowly. Defaults to `True`.",
+    "seed": "Random seed of the order, the split and `transform`. `None` draws a seed from Python's `random`, which "
+    "`keras.utils.set_random_seed` controls; `sequence.seed` shows it.",
+    "validation_split": "Fraction of the samples to reserve for validation, with `subset` and `seed`. `split()` of the "
+    "Sequence, or `Manifest.split`, can also keep the proportions of the classes, or groups together.",
+    "subset": '`"training"` or `"validation"`, with `validation_split`.',
+    "rescale": "Factor to multiply samples by, such as `1/255`. The samples are then `float32`.",
+    "dtype": 'Dtype of the samples, such as `"float32"` for a subclassed model, which does not cast integers.',
+    "transform": "Function `transform(x, y, rng)` that returns `(x, y)`. It is called with every batch after `rescale` "
+    "and `dtype`, in the loading threads, with a `numpy.random.Generator` that depends on seed, epoch and batch. `y` "
+    "is `None` without labels.",
+    "sample_weight": "Weights of the samples, an array of shape `(num_samples,)`, in the order before `subset`.",
+    "class_weight": 'Dictionary from class index to weight, or `"balanced"`. Do not pass `fit(class_weight=...)` then.',
+    "on_error": 'How to handle files that cannot be read. `"raise"`: raise an error that names the file. `"skip"`: '
+    'leave the sample out, which makes the batch shorter. `"replace"`: use the next readable sample of the order '
+    "instead. `bad_samples` lists these files.",
+    "last_batch": '`"keep"` or `"drop"` a last batch that is not full.',
+    "cache": "Directory that stores the decoded samples during the first epoch. Later epochs and runs read from it, "
+    "and a run that was stopped resumes. Use a separate directory for each set of files and options. A subset is "
+    "stored in a directory within it. `transform`, `rescale` and `dtype` are applied after the cache.",
+    "overwrite_cache": "Whether to replace an existing cache. Otherwise a cache of other data is an error.",
+    "memory_limit": 'Limit of all batches in flight, in bytes or as a string such as `"128MB"`. Defaults to the '
+    "smaller of 512 MB and a tenth of the memory of this machine. Decoding needs one image per thread in addition, "
+    "and arrays that `transform` makes are not counted.",
+    "workers": "Number of loading threads. Defaults to the number of available cores. With `0`, the thread that asks "
+    "for a batch loads it.",
+    "max_queue_size": "The largest number of batches made ahead of time. Defaults to `{default}`.",
+    "use_multiprocessing": "Accepted for compatibility with Keras. Threads are used, with a warning.",
+}
+
+# Words of Keras, pandas and others, and the word here.
+SYNONYMS = {
+    "target_size": "image_size",
+    "img_size": "image_size",
+    "image_shape": "image_size",
+    "class_mode": "label_mode",
+    "classes": "class_names",
+    "y": "labels",
+    "x_col": "data",
+    "sep": "delimiter",
+    "usecols": "features",
+    "na_values": "null_values",
+    "names": "column_names",
+    "skiprows": "skip_rows",
+    "chunksize": "batch_size",
+    "num_workers": "workers",
+    "preprocessing_function": "transform",
+    "label_name": "target",
+}
+
+F = TypeVar("F", bound=Callable)
+PLACEHOLDER = "{shared}"
+
+
+def shares(arguments: type, **defaults) -> Callable[[F], F]:
+    """Return a decorator for a function, or an `__init__`, that takes shared arguments as `**shared`.
+
+    The function receives all of them, completed by their defaults. `inspect.signature` shows them, and an unknown
+    keyword is an `OptionError`.
+
+    Args:
+        arguments: The `TypedDict` of the shared arguments.
+        **defaults: Defaults that differ from `DEFAULTS`.
+    """
+    defaults = {name: {**DEFAULTS, **defaults}[name] for name in DEFAULTS if name in arguments.__annotations__}
+    hints = arguments.__annotations__
+
+    def decorator(function: F) -> F:
+        own = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        own_names = [parameter.name for parameter in own if parameter.name != "self"]
+        shared = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
+            for name, default in defaults.items()
+            if name not in own_names
+        ]
+
+        @functools.wraps(function)
+        def checked(*args, **kwargs):
+            require_known(kwargs, [*own_names, *defaults], function.__qualname__.split(".")[0])
+            return function(*args, **{**defaults, **kwargs})
+
+        checked.__signature__ = inspect.Signature([*own, *shared])
+        checked.shared_defaults = defaults
+        return checked
+
+    return decorator
+
+
+def documented(thing: F) -> F:
+    """Fill the shared arguments into the docstring of a class or function, where it says `{shared}`."""
+    function = thing.__init__ if isinstance(thing, type) else thing
+    defaults = function.shared_defaults
+    written = "\n".join(
+        textwrap.fill(
+            f"{name}: {DESCRIPTIONS[name].format(default=default)}",
+            112,
+            initial_indent=" " * 8,
+            subsequent_indent=" " * 12,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for name, default in defaults.items()
+        if not re.search(rf"^ {{8}}{name}: ", thing.__doc__, flags=re.MULTILINE)
+    )
+    thing.__doc__ = thing.__doc__.replace(" " * 8 + PLACEHOLDER, written)
+    return thing
+
+
+def require_known(kwargs: Mapping[str, Any], known: Sequence[str], whose: str) -> None:
+    """Raise if a keyword is not an argument.
+
+    Raises:
+        OptionError: It names the argument that has this meaning, or the nearest name.
+    """
+    for name, value in kwargs.items():
+        if name in known:
+            continue
+        word = SYNONYMS.get(name)
+        if name == "y" and "target" in known:
+            word = "target"
+        nearest = f" Use `{word}` instead." if word in known else did_you_mean(name, known)
+        raise OptionError(f"{whose} has no argument `{name}`.{nearest} Received: {name}={value!r:.60}")

@@ -1,0 +1,66 @@
+"""Batches of the rows of one array, in memory or in a large `.npy` file."""
+
+import os
+from collections.abc import Sequence
+from typing import Unpack
+
+import numpy as np
+
+from keras_oocore.core.errors import OptionError
+from keras_oocore.core.text import display_path
+from keras_oocore.sequences.arguments import SampleArguments, documented, shares
+from keras_oocore.sequences.inputs import batch_options, is_array_of_numbers, labelled_data, loading_options, row_labels
+from keras_oocore.sequences.labelled import LabelledSequence
+from keras_oocore.sources.arrays import ArrayRows
+
+
+@documented
+class ArraySequence(LabelledSequence):
+    """Batches of the rows of one array: an array in memory, a memory map, or a `.npy` file larger than memory.
+
+    Every sample is served exactly once per pass, and the same seed gives the same bytes for any number of workers and
+    on every backend.
+
+    Args:
+        data: Array of numbers, or the path of a `.npy` file of numbers, which is read through a memory map. The first
+            axis is the samples.
+        labels: One label per row: an array, a list, or the path of a `.npy` file. `None` for no labels.
+        label_mode: `"raw"` for rows of `labels` as they are. The other modes are those of `ImageFolderSequence`.
+        class_names: Names of the classes in the order of their indices.
+        {shared}
+
+    Raises:
+        OptionError: If an argument is not valid.
+        DataError: If the file cannot be read, or labels and rows differ in length.
+
+    >>> rows = np.arange(12, dtype="float32").reshape(6, 2)
+    >>> batches = ArraySequence(rows, labels=[0, 1, 2, 3, 4, 5], batch_size=4, shuffle=False)
+    >>> x, y = batches[1]
+    >>> x.tolist(), y.tolist()
+    ([[8.0, 9.0], [10.0, 11.0]], [4, 5])
+    """
+
+    @shares(SampleArguments)
+    def __init__(
+        self,
+        data: str | os.PathLike | np.ndarray,
+        labels: str | os.PathLike | Sequence | np.ndarray | None,
+        label_mode: str | None = "raw",
+        class_names: Sequence[str] | None = None,
+        **shared: Unpack[SampleArguments],
+    ):
+        options = batch_options(shared)
+        if not is_array_of_numbers(data):
+            raise OptionError(
+                "`data` should be an array of numbers, or the path of a .npy file of numbers. "
+                f"Received: {data!r:.80}. For files of any kind, use ko.NpyManifestSequence."
+            )
+        rows = ArrayRows(data)
+        labels, class_names = row_labels(labels, class_names, len(rows))
+        super().__init__(
+            labelled_data(rows, labels, label_mode, class_names, None, shared), options, loading_options(shared)
+        )
+
+    def __repr__(self) -> str:
+        path = self._data.source.path
+        return self._repr_samples("rows of an array" if path is None else f"rows of {display_path(path)!r}")

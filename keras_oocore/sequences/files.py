@@ -1,0 +1,101 @@
+"""Sequences whose samples are files: their cache, and the packed store that is made from them."""
+
+import copy
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from keras_oocore.batches.options import BatchOptions
+from keras_oocore.core.text import display_path
+from keras_oocore.core.warn import warn_user
+from keras_oocore.sequences.labelled import LabelledData, LabelledSequence
+from keras_oocore.sources.cache import cached
+from keras_oocore.sources.cached import Cached
+from keras_oocore.sources.fill import fill_store
+
+
+class FileSequence(LabelledSequence):
+    """What Sequences of files share.
+
+    Args:
+        data: The samples with their labels. Their source is a `FileSamples`.
+        options: How samples become batches.
+        loading: The arguments `memory_limit`, `workers`, `max_queue_size` and `use_multiprocessing`.
+        cache: Directory of the cache, or `None`.
+        overwrite_cache: Whether to replace an existing cache.
+    """
+
+    def __init__(
+        self,
+        data: LabelledData,
+        options: BatchOptions,
+        loading: Mapping,
+        cache: Path | None = None,
+        overwrite_cache: bool = False,
+    ):
+        super().__init__(data, options, loading)
+        self._files, self._cached, self._overwrite_cache = data.source, None, overwrite_cache
+        self._cache_directory = cache
+        if cache is not None:  # last: an error above does not leave an open cache in a notebook's traceback
+            self._read_through(self._open_cache(cache, overwrite_cache))
+            if not self._cached.has_store:
+                warn_user(
+                    f"{str(cache)!r} is being filled by another process. Until it has finished, this process reads "
+                    "the files."
+                )
+
+    def _open_cache(self, directory: str | os.PathLike, overwrite: bool) -> Cached:
+        return cached(self._files, directory, self._options.on_error != "raise", overwrite)
+
+    def _read_through(self, cache: Cached) -> None:
+        """Read the samples through a cache from now on."""
+        self._cached = cache
+        self._source = replace(self._data, source=cache).labelled()
+        self._use(None)
+
+    def _reopened(self, data: LabelledData, options: BatchOptions, folder: str) -> "FileSequence":
+        sequence = copy.copy(self)
+        cache = None if self._cache_directory is None else self._cache_directory / folder
+        FileSequence.__init__(sequence, data, options, self._loading, cache, self._overwrite_cache)
+        return sequence
+
+    def pack(self, directory: str | os.PathLike, overwrite_cache: bool = False) -> Path:
+        """Store all samples as rows of a packed store, with a progress bar. A call that was stopped resumes.
+
+        `open_packed(directory)` then trains from it alone, also on a machine without the files: labels, class names
+        and file names are stored beside the rows. `transform`, `rescale` and `dtype` are not applied.
+
+        Args:
+            directory: A new or empty directory, or one with an unfinished store of these files and options.
+            overwrite_cache: Whether to replace an existing store.
+
+        Returns:
+            The directory.
+
+        Raises:
+            SampleError: If a file cannot be read and `on_error="raise"`. Otherwise the store remembers it as bad.
+            DataError: If the directory contains other rows.
+            DestinationError: If the disk is too small, or another process fills the store.
+        """
+        self.release()  # rows that threads read ahead would be stored twice
+        directory = Path(directory)
+        is_cache = self._cached is not None and self._cached.directory == Path(os.path.abspath(directory))
+        samples = self._cached
+        if overwrite_cache or not is_cache:
+            samples = self._open_cache(directory, overwrite_cache)
+            if is_cache:
+                self._read_through(samples)
+        try:
+            self._pipeline.bad_samples.update(fill_store(samples, max(1, self.num_workers)))
+        finally:
+            if not is_cache:
+                samples.close()
+        return directory
+
+    def __repr__(self) -> str:
+        lines = [f"from {str(self.manifest.directory)!r}"]
+        if self._cached is not None:
+            num_stored = len(self._cached) - len(self._cached.missing())
+            lines.append(f"cache {display_path(self._cached.directory)!r} contains {num_stored:,} of them")
+        return self._repr_samples(*lines)

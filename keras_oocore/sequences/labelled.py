@@ -1,0 +1,223 @@
+"""Sequences whose samples have a label each: labels, file names, pictures, and parts for training and validation."""
+
+import copy
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from keras_oocore.batches.options import BatchOptions
+from keras_oocore.core.errors import OptionError
+from keras_oocore.manifest.labels import Labels
+from keras_oocore.manifest.manifest import Manifest
+from keras_oocore.manifest.splits import as_seed, as_strata, split_indices
+from keras_oocore.plots import images as plots
+from keras_oocore.sequences.base import OutOfCoreSequence
+from keras_oocore.sources.base import Source
+from keras_oocore.sources.labelled import Labelled
+
+PART_NAMES = {2: ("training", "validation"), 3: ("training", "validation", "test")}
+
+
+@dataclass(frozen=True)
+class LabelledData:
+    """What a Sequence serves: samples with labels and weights.
+
+    Attributes:
+        source: The samples, without labels.
+        labels: Class indices or raw targets of all samples, or `None`.
+        label_mode: How batches represent labels.
+        class_names: Names of the classes, or `None`.
+        manifest: The files of the samples, or `None` for rows of an array.
+        sample_weight: Weights, `float32` of shape `(num_samples,)`, or `None`.
+        class_weight: Weights of classes, `"balanced"`, or `None`.
+
+    Raises:
+        OptionError: If labels and weights do not fit together.
+    """
+
+    source: Source
+    labels: np.ndarray | None
+    label_mode: str | None
+    class_names: list[str] | None
+    manifest: Manifest | None
+    sample_weight: np.ndarray | None
+    class_weight: Mapping[int, float] | str | None
+
+    def select(self, samples: np.ndarray) -> "LabelledData":
+        """Return the data of these samples alone."""
+        return replace(
+            self,
+            source=self.source.select(samples),
+            labels=None if self.labels is None else self.labels[samples],
+            manifest=None if self.manifest is None else self.manifest.take(samples),
+            sample_weight=None if self.sample_weight is None else self.sample_weight[samples],
+        )
+
+    def labelled(self) -> Labelled:
+        """Return the source with labels and weights."""
+        labels = Labels(self.labels, self.label_mode, self.class_names)
+        weight = self.sample_weight
+        if weight is not None and self.class_weight is not None:
+            raise OptionError(
+                "`sample_weight` and `class_weight` cannot both be given. Multiply them into `sample_weight`."
+            )
+        if self.class_weight is not None:
+            weight = labels.class_weights(self.class_weight)
+        elif weight is not None and labels.label_mode is None:
+            raise OptionError("`sample_weight` requires labels. Received: no labels")
+        return Labelled(self.source, labels, weight)
+
+
+class LabelledSequence(OutOfCoreSequence):
+    """What Sequences of files and of arrays share, besides what all Sequences do.
+
+    Args:
+        data: The samples with their labels.
+        options: How samples become batches.
+        loading: The arguments `memory_limit`, `workers`, `max_queue_size` and `use_multiprocessing`.
+    """
+
+    def __init__(self, data: LabelledData, options: BatchOptions, loading: Mapping):
+        self._data, self._loading = data, loading
+        super().__init__(data.labelled(), options, **loading)
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """The files and labels of the samples, or `None` for rows of an array."""
+        return self._data.manifest
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """Class indices of shape `(num_samples,)`, or the raw targets, in the order of the samples. Never one-hot."""
+        labels = self._source.labels.values
+        return labels if labels is None or self._partition is None else labels[self._members()]
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """Names of the classes, in the order of their indices."""
+        return self._source.labels.class_names
+
+    @property
+    def file_paths(self) -> list[str]:
+        """The path of every sample, in the order of the samples. Empty for rows of an array."""
+        if self.manifest is None:
+            return []
+        if self._partition is None:
+            return self.manifest.file_paths
+        return [self.manifest.path(sample) for sample in self._members().tolist()]
+
+    def _members(self) -> np.ndarray:
+        return self._pipeline.order.members()
+
+    def filenames(self, batch_index: int) -> list[str]:
+        """Return the file names of a batch of the current pass, as planned: before `on_error` skips or replaces any.
+
+        In a callback's `on_train_batch_end(batch)`, `filenames(batch)` are the files of that batch. With
+        `steps_per_epoch`, a pass continues over several epochs: add the batches of the earlier epochs.
+        """
+        samples = self.samples_of(batch_index)
+        if self.manifest is None:
+            return [self._source.name(sample) for sample in samples.tolist()]
+        return self.manifest.filenames[samples].tolist()
+
+    def show_batch(self, batch_index: int = 0, num_images: int = 16, path: str | os.PathLike | None = None):
+        """Draw the images of a batch with their labels.
+
+        Args:
+            batch_index: Position of the batch in the current pass.
+            num_images: The largest number of images.
+            path: Path of a `.png` file to save, or `None`.
+
+        Returns:
+            A `matplotlib.figure.Figure`.
+
+        Raises:
+            OptionError: If the samples are not images.
+            MissingExtraError: If matplotlib is not installed (extra `plots`).
+        """
+        if not is_image(self._source.spec.shape):
+            raise OptionError(
+                "`show_batch` draws images: samples of shape (height, width, 1, 3 or 4). "
+                f"Received: samples of shape {self._source.spec.shape}"
+            )
+        batch = self.load_batch(batch_index)
+        x, y = batch[:2] if isinstance(batch, tuple) else (batch, None)
+        x = x[:num_images]
+        if self._format.channels_first:
+            x = np.moveaxis(x, 1, -1)
+        return plots.image_grid(x, self._source.labels.texts(y, len(x)), path)
+
+    def split(
+        self,
+        validation_split: float | int | None = None,
+        test_split: float | int | None = None,
+        stratify: bool | Sequence | np.ndarray = False,
+        groups: Sequence | np.ndarray | None = None,
+        seed: int | None = 0,
+        val_transform: Callable | None = None,
+    ) -> tuple["LabelledSequence", ...]:
+        """Return Sequences of parts of the samples: `(train, val)`, `(train, test)` or `(train, val, test)`.
+
+        Training keeps all options. The other parts are read in order and have no class weights, which would distort
+        their metrics; `sample_weight` follows its samples. `transform` applies to all parts, because it may be
+        preprocessing; pass `val_transform` to use another function for the other parts. With `cache=DIR`, each part
+        has a cache in `DIR/training`, `DIR/validation` or `DIR/test`.
+
+        Args:
+            validation_split: Fraction of the samples, or their number as an integer.
+            test_split: Fraction of the samples, or their number as an integer.
+            stratify: Whether each part keeps the proportions of the classes. You can also pass an array with one
+                class per sample.
+            groups: Array with one group per sample. Samples of a group, such as a patient, stay in one part.
+            seed: Seed of the split. `None` draws one from Python's `random`.
+            val_transform: Replaces `transform` in the parts other than training.
+
+        Raises:
+            OptionError: If a size cannot work, a class is too small to stratify, or this is a partition.
+
+        >>> import keras_oocore as ko
+        >>> rows = ko.ArraySequence(np.arange(10.0), labels=np.arange(10), batch_size=4)
+        >>> train, val = rows.split(validation_split=0.3)
+        >>> train.num_samples, [y.tolist() for x, y in val]
+        (7, [[2, 4, 8]])
+        """
+        if self._partition is not None:
+            raise OptionError("Only a whole Sequence can be split. Received: a result of `partition`")
+        strata, own = as_strata(stratify, self._source.labels.values, self.num_samples)
+        parts = split_indices(
+            self.num_samples,
+            validation_split,
+            test_split,
+            strata,
+            groups,
+            as_seed(seed),
+            class_names=self.class_names if own else None,
+        )
+        train, *others = (np.sort(part) for part in parts)
+        names = ("validation", "test") if validation_split is not None else ("test",)
+        options = replace(self._options, shuffle=False, transform=val_transform or self._options.transform)
+        data = replace(self._data, class_weight=None)
+        return (
+            self._reopened(self._data.select(train), self._options, "training"),
+            *(self._reopened(data.select(part), options, name) for name, part in zip(names, others)),
+        )
+
+    def _repr_samples(self, *lines: str) -> str:
+        """Return the `repr`: samples and classes, their shape, then `lines`."""
+        classes = f", {len(self.class_names)} classes" if self.class_names else ""
+        shape, label_mode = (self.batch_size, *self._format.shape), self._source.labels.label_mode
+        x = f"x {self._format.dtype} {shape}, labels {label_mode}"
+        return self._repr(f"{self.num_samples:,} samples{classes}", x, *lines)
+
+    def _reopened(self, data: LabelledData, options: BatchOptions, folder: str) -> "LabelledSequence":
+        """Return a Sequence of the same kind over other data. `folder` is the name of its cache in the cache."""
+        sequence = copy.copy(self)
+        LabelledSequence.__init__(sequence, data, options, self._loading)
+        return sequence
+
+
+def is_image(shape: tuple[int, ...]) -> bool:
+    """Whether samples of this shape are images: `(height, width, channels)`."""
+    return len(shape) == 3 and shape[-1] in (1, 3, 4)

@@ -1,0 +1,69 @@
+"""Samples that are the rows of one array, in memory or in a large `.npy` file."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_oocore.core.errors import DataError, SampleError
+from keras_oocore.core.fingerprint import of_array
+from keras_oocore.sources.base import RowSpec, Source
+from keras_oocore.store.mapped_rows import MappedRows
+
+
+class ArrayRows(Source):
+    """Rows of an array in memory, or of one large `.npy` file that is read through a memory map.
+
+    Args:
+        rows: Path of a `.npy` file, or an array. The first axis is the samples.
+        chosen: Numbers of the rows that are samples; `None` for all rows.
+
+    Raises:
+        DataError: If the file cannot be read, or the array has no axis.
+    """
+
+    def __init__(self, rows: str | os.PathLike | np.ndarray, chosen: np.ndarray | None = None):
+        self.chosen = chosen
+        self.path = None if isinstance(rows, np.ndarray) else Path(rows).absolute()
+        array = rows if self.path is None else _memory_map(self.path)
+        if array.ndim == 0:
+            raise DataError("Expected an array whose first axis is the samples. Received: an array without axes")
+        self.rows = MappedRows(array)
+        self.spec = RowSpec(array.shape[1:], array.dtype.newbyteorder("="))
+
+    def __len__(self) -> int:
+        return len(self.rows.array if self.chosen is None else self.chosen)
+
+    def name(self, sample: int) -> str:
+        row = sample if self.chosen is None else self.chosen[sample]
+        return f"row {row}" + (f" of {self.path}" if self.path else "")
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what identifies the rows. Of their values, only the first and the last row count."""
+        array = self.rows.array
+        return {
+            "rows": f"{len(array):,} of shape {self.spec.shape} and dtype {self.spec.dtype}",
+            "first and last row": of_array(array[[0, -1]] if len(array) else array),
+            "rows taken": "all" if self.chosen is None else of_array(self.chosen),
+        }
+
+    def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
+        self.rows.copy(samples if self.chosen is None else self.chosen[samples], out)
+        return {}
+
+    def select(self, samples: np.ndarray) -> "ArrayRows":
+        chosen = samples if self.chosen is None else self.chosen[samples]
+        return ArrayRows(self.rows.array if self.path is None else self.path, chosen)
+
+    def __reduce__(self):  # by path: another process opens its own memory map
+        return ArrayRows, (self.rows.array if self.path is None else self.path, self.chosen)
+
+
+def _memory_map(path: Path) -> np.memmap:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise DataError(f"Cannot read {str(path)!r}: {error.strerror or error}.") from error
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{str(path)!r} is not a whole .npy file of numbers ({error}).") from error

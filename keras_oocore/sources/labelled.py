@@ -1,0 +1,69 @@
+"""A source whose samples have labels and weights."""
+
+from typing import Any
+
+import numpy as np
+
+from keras_oocore.core.errors import SampleError
+from keras_oocore.core.fingerprint import of_array
+from keras_oocore.manifest.labels import Labels
+from keras_oocore.ordering.order import Order
+from keras_oocore.sources.base import RowSpec, Source
+
+
+class Labelled(Source):
+    """Any source, with a label and a weight per sample.
+
+    Args:
+        source: The samples.
+        labels: Their labels.
+        sample_weight: Their weights, `float32` of shape `(num_samples,)`, or `None`.
+
+    >>> from keras_oocore.sources.arrays import ArrayRows
+    >>> source = Labelled(ArrayRows(np.zeros((3, 2))), Labels([5, 6, 7], "raw"), None)
+    >>> x, y, sample_weight = source.unpack(np.zeros((2, 2)), samples=np.array([2, 0]))
+    >>> y.tolist(), sample_weight
+    ([7, 5], None)
+    """
+
+    def __init__(self, source: Source, labels: Labels, sample_weight: np.ndarray | None):
+        self.source, self.labels, self.sample_weight = source, labels, sample_weight
+        self.groups_batches = source.groups_batches
+
+    @property
+    def spec(self) -> RowSpec:
+        return self.source.spec
+
+    @property
+    def rows_per_task(self) -> int:  # changes while a cache fills
+        return self.source.rows_per_task
+
+    @property
+    def cached(self) -> bool:
+        return self.source.cached
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def name(self, sample: int) -> str:
+        return self.source.name(sample)
+
+    def fingerprint(self) -> dict[str, Any]:
+        values = self.labels.values
+        return {**self.source.fingerprint(), "labels": None if values is None else of_array(values)}
+
+    def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
+        return self.source.read(samples, out)
+
+    def order(self, shuffle: bool | str, seed: int, batch_size: int) -> Order:
+        return self.source.order(shuffle, seed, batch_size)
+
+    def unpack(self, rows: np.ndarray, samples: np.ndarray) -> tuple[Any, Any, Any]:
+        weight = None if self.sample_weight is None else self.sample_weight[samples]
+        return rows, self.labels.take(samples), weight
+
+    def prefetch(self, chunks) -> None:
+        self.source.prefetch(chunks)
+
+    def close(self) -> None:
+        self.source.close()
