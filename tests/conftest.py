@@ -5,15 +5,17 @@ A test runs once, on one backend, unless it has the mark `backend`. `make test` 
 
 import json
 import os
-import threading
-from pathlib import Path
 
 import pytest
 from processes import ProcessFinder
 
-pytest.register_assert_rewrite("contracts")
+pytest.register_assert_rewrite("contracts")  # before the first import of a contract
+
+from contracts.numbered import CLASS_NAMES, LABELS  # noqa: E402
+from drawing import draw  # noqa: E402
 
 LONGEST_FILES = ("test_notebooks.py", "test_docs.py")  # they start first, and other processes take the rest
+MODEL_MARKS = ("backend", "one_backend")
 RECORD = "KERAS_OOCORE_TEST_RECORD"  # an environment variable: the file that `make test` prints at its end
 
 
@@ -64,9 +66,6 @@ def only_marked_tests_touch_a_model(request, monkeypatch):
             monkeypatch.setattr(keras.Model, name, refuse)
 
 
-MODEL_MARKS = ("backend", "one_backend")
-
-
 @pytest.fixture
 def in_tmp_path(tmp_path, monkeypatch):
     """`tmp_path`, as the working directory."""
@@ -76,50 +75,20 @@ def in_tmp_path(tmp_path, monkeypatch):
 
 @pytest.fixture
 def write(in_tmp_path):
-    """A function that writes text or bytes to a file in the working directory, and returns its path."""
+    """A function that writes text or bytes to a file in the working directory."""
 
     def write(content, name="houses.csv"):
-        path = in_tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return Path(name)
+        (in_tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
 
     return write
 
 
 @pytest.fixture
-def class_folders(tmp_path):
+def photos(tmp_path):
     """A folder `photos` with ten images in the class folders `ant`, `bee` and `cat`.
 
-    The grey level of an image is its number times ten, see drawing.py.
+    The grey level of image `i` is `10 * i`, as in drawing.py. They are the samples of contracts/numbered.py.
     """
-    from contracts.numbered import CLASS_NAMES, LABELS
-    from drawing import draw
-
     for number, label in enumerate(LABELS):
         draw(tmp_path / "photos" / CLASS_NAMES[label] / f"{number}.png", number)
     return tmp_path / "photos"
-
-
-@pytest.fixture
-def no_loader_thread_is_left():
-    """After the test, the loader threads that it started must end by themselves."""
-
-    def running():
-        return {thread for thread in threading.enumerate() if thread.name == "keras_oocore-loader"}
-
-    before = running()
-    yield
-    for thread in running() - before:
-        thread.join(60)
-    assert running() <= before
-
-
-@pytest.fixture
-def clear_session():
-    """Keras names layers by number: they start over in this test, and what it compiled is freed after it."""
-    import keras
-
-    keras.utils.clear_session()
-    yield
-    keras.utils.clear_session()

@@ -42,17 +42,6 @@ cached = pytest.mark.parametrize("cached", [False, True], ids=["files", "cache"]
 
 
 @pytest.fixture
-def write(tmp_path, monkeypatch):
-    """Writes files into a folder in which the test then runs."""
-    monkeypatch.chdir(tmp_path)
-
-    def write(content, name="houses.csv"):
-        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-
-    return write
-
-
-@pytest.fixture
 def make(write, tmp_path, monkeypatch):
     """A Sequence whose row i is `x = i, city, y = 2 i`, in chunks of about ten rows."""
     write("x,city,y\n" + "".join(f"{i},{'Rome' if i % 3 else 'Oslo'},{2 * i}\n" for i in range(NUM_ROWS)))

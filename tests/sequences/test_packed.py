@@ -34,13 +34,6 @@ class TestPackedImages(SequenceContract):
         return numbers_in(x)
 
 
-@pytest.fixture
-def photos(tmp_path):
-    for number, label in enumerate(LABELS):
-        draw(tmp_path / "photos" / CLASS_NAMES[label] / f"{number}.png", number)
-    return tmp_path / "photos"
-
-
 def test_it_gives_what_the_files_gave(photos, tmp_path):
     files = ko.ImageFolderSequence(photos, image_size=SIZE, batch_size=4, seed=3)
     packed = ko.open_packed(files.pack(tmp_path / "packed"), batch_size=4, seed=3)

@@ -7,9 +7,8 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from contracts.numbered import CLASS_NAMES, LABELS
 from contracts.reading import given_and_states, resumed, saved
-from drawing import SIZE, draw
+from drawing import SIZE
 from recording import StopAt, planned, recorder
 
 import keras_oocore as ko
@@ -188,13 +187,6 @@ def test_steps_per_epoch_go_on_from_a_place(states, plan):
 
 
 # Which data a state belongs to
-
-
-@pytest.fixture
-def photos(tmp_path):
-    for number, label in enumerate(LABELS):
-        draw(tmp_path / "photos" / CLASS_NAMES[label] / f"{number}.png", number)
-    return tmp_path / "photos"
 
 
 def of_photos(folder, **options):
