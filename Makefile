@@ -1,25 +1,46 @@
-# Two commands for a fresh machine: `make demo` and `make test`. `make soak` runs the long fault tests, `make docs` writes
-# the pages of the API into docs/api.
+# Two commands for a fresh machine: `make demo` and `make test`. `make quick` runs the tests that take no model and no
+# process, `make coverage` measures lines, `make soak` runs the long fault tests, `make docs` writes the API pages into
+# docs/api.
 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 BACKENDS := tensorflow jax torch
+# All tests run on this backend, and those marked `backend` on all three. It is the one that is imported fastest.
+FIRST_BACKEND := jax
 # Two test processes share the cores; more threads of each wait for one another.
 ONE_THREAD := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1
+TWO_PROCESSES := $(ONE_THREAD) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -q -n 2 --dist worksteal
+# What ran on which backend, a line per run of pytest.
+RECORD := $(VENV)/tests_that_ran.jsonl
+RECORDED := KERAS_OOCORE_TEST_RECORD=$(RECORD)
+# `make test PYTEST=tests/core` may choose no test of models, which is pytest's exit code 5.
+NONE_CHOSEN = [ $$? = 5 -a -n "$(PYTEST)" ]
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
-.PHONY: demo test soak lint docs clean
+.PHONY: demo test quick coverage soak lint docs clean
 
 demo: $(VENV)/demo.installed
 	$(BIN)/keras-oocore demo
 
 test: $(VENV)/test.installed
+	@$(BIN)/lint-imports --no-logo
+	@rm -f $(RECORD)
+	@echo "== tests that need no model, notebooks and the code of the docs, on $(FIRST_BACKEND)"
+	@$(RECORDED) KERAS_BACKEND=$(FIRST_BACKEND) $(TWO_PROCESSES) -m "not backend and not soak" $(PYTEST) || $(NONE_CHOSEN)
 	@for backend in $(BACKENDS); do \
-		echo "== all tests on $$backend"; \
-		KERAS_BACKEND=$$backend TF_CPP_MIN_LOG_LEVEL=3 $(ONE_THREAD) $(BIN)/python -m pytest -q -m "not soak" \
-			-n 2 --dist loadfile $(PYTEST) || exit 1; \
+		echo "== tests of models on $$backend"; \
+		$(RECORDED) KERAS_BACKEND=$$backend $(TWO_PROCESSES) -m "backend and not soak" $(PYTEST) || $(NONE_CHOSEN) || exit 1; \
 	done
+	@$(BIN)/python tests/print_record.py $(RECORD)
+
+quick: $(VENV)/test.installed
+	@KERAS_BACKEND=$(FIRST_BACKEND) $(TWO_PROCESSES) -m "not backend and not one_backend and not child and not soak" $(PYTEST)
+
+coverage: $(VENV)/test.installed
+	@$(BIN)/coverage erase
+	@$(MAKE) test PYTEST="--cov --cov-append --cov-report= $(PYTEST)"
+	@$(BIN)/coverage report
 
 soak: $(VENV)/test.installed
 	@for backend in $(BACKENDS); do \
@@ -29,12 +50,13 @@ soak: $(VENV)/test.installed
 lint: $(VENV)/test.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 
 docs: $(VENV)/test.installed
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python docs/build.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info keras_oocore_demo docs/api notebooks/notebook_*_data
+	rm -rf $(VENV) build dist *.egg-info .coverage* .import_linter_cache keras_oocore_demo docs/api notebooks/notebook_*_data
 
 $(VENV)/demo.installed: setup.cfg pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing keras_oocore and TensorFlow into $(VENV); the first time takes a few minutes."

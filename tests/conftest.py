@@ -1,5 +1,94 @@
-"""What all tests share: contracts whose assertions explain themselves, and marks."""
+"""What all tests share: fixtures, which tests run where, and a record of what ran.
+
+A test runs once, on one backend, unless it has the mark `backend`. `make test` runs those on every backend.
+"""
+
+import json
+import os
 
 import pytest
+from processes import ProcessFinder
 
-pytest.register_assert_rewrite("contracts")
+pytest.register_assert_rewrite("contracts")  # before the first import of a contract
+
+from contracts.numbered import CLASS_NAMES, LABELS  # noqa: E402
+from drawing import draw  # noqa: E402
+
+LONGEST_FILES = ("test_notebooks.py", "test_docs.py")  # they start first, and other processes take the rest
+MODEL_MARKS = ("backend", "one_backend")
+RECORD = "KERAS_OOCORE_TEST_RECORD"  # an environment variable: the file that `make test` prints at its end
+
+
+# Which tests run
+
+
+def pytest_ignore_collect(collection_path, config):
+    """If only tests of models run, leave out files without such tests: to import them takes longer than the tests."""
+    if config.option.markexpr.startswith("backend") and collection_path.suffix == ".py":
+        text = collection_path.read_text()
+        return True if "mark.backend" not in text and "from contracts" not in text else None
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    processes = ProcessFinder()
+    for item in items:
+        if isinstance(item, pytest.Function) and processes.starts_a_process(item):
+            item.add_marker("child")
+    items.sort(key=lambda item: item.path.name not in LONGEST_FILES)
+
+
+def pytest_sessionfinish(session):
+    """Append what ran on which backend to the record, if there is one."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if RECORD not in os.environ or hasattr(session.config, "workerinput") or reporter is None:
+        return
+    counts = {outcome: len(reporter.stats.get(outcome, ())) for outcome in ("passed", "skipped", "failed", "error")}
+    run = {"backend": os.environ.get("KERAS_BACKEND", "?"), "tests": session.config.option.markexpr or "all", **counts}
+    with open(os.environ[RECORD], "a") as file:
+        file.write(json.dumps(run) + "\n")
+
+
+# Fixtures
+
+
+@pytest.fixture(autouse=True)
+def only_marked_tests_touch_a_model(request, monkeypatch):
+    """A test without the mark `backend` runs on one backend only, so a model in it is an error."""
+    if isinstance(request.node, pytest.Function) and not any(map(request.node.get_closest_marker, MODEL_MARKS)):
+        import keras
+
+        def refuse(*args, **kwargs):
+            pytest.fail("This test touches a model. Mark it with @pytest.mark.backend, to run it on every backend.")
+
+        for name in ("compile", "fit", "predict", "evaluate", "__call__"):
+            monkeypatch.setattr(keras.Model, name, refuse)
+
+
+@pytest.fixture
+def in_tmp_path(tmp_path, monkeypatch):
+    """`tmp_path`, as the working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def write(in_tmp_path):
+    """A function that writes text or bytes to a file in the working directory."""
+
+    def write(content, name="houses.csv"):
+        (in_tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
+
+    return write
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder `photos` with ten images in the class folders `ant`, `bee` and `cat`.
+
+    The grey level of image `i` is `10 * i`, as in drawing.py. They are the samples of contracts/numbered.py.
+    """
+    for number, label in enumerate(LABELS):
+        draw(tmp_path / "photos" / CLASS_NAMES[label] / f"{number}.png", number)
+    return tmp_path / "photos"

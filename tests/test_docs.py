@@ -1,4 +1,4 @@
-"""The documentation: its code runs, what it says of other libraries is so, and the API pages build."""
+"""The documentation: its code runs, what it says about other libraries is true, and the API pages build."""
 
 import ast
 import inspect
@@ -19,12 +19,13 @@ import keras_oocore as ko
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python(?P<kind> before)?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
-NOT_INSTALLED = ("skimage",)  # what code called "before" may want, and these tests do without
+NOT_INSTALLED = ("skimage",)  # used by code blocks of the kind "before", which show other libraries
 CLASSES = ("Charlock", "Maize", "Sugar_beet")
+pytestmark = pytest.mark.one_backend
 
 
 class AnyModel:
-    """The `model` of the pages: whatever batches it is given first, it is a network for those."""
+    """The `model` of the pages: it builds a network that fits the first batches it is given."""
 
     network = None
 
@@ -52,9 +53,8 @@ class AnyModel:
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A working folder with the data that the pages name."""
-    monkeypatch.chdir(tmp_path)
+def folder(in_tmp_path):
+    """The working directory, with the data that the pages name."""
     rng = np.random.default_rng(0)
     rows = []
     for label, name in enumerate(CLASSES):
@@ -72,11 +72,11 @@ def folder(tmp_path, monkeypatch):
         np.save(f"X_{part}_filenames.npy", names[samples])
         np.save(f"y_{part}.npy", one_hot[samples])
     write_houses("houses.csv", rng)
-    return tmp_path
+    return in_tmp_path
 
 
 def write_houses(path, rng, num_rows=300):
-    """A table such as the pages have: prices are worth learning, some bedrooms are missing."""
+    """A table like the one of the pages: prices can be predicted, and some bedrooms are missing."""
     sqft_living = rng.integers(50, 400, num_rows) * 10
     houses = pd.DataFrame(
         {
@@ -92,7 +92,7 @@ def write_houses(path, rng, num_rows=300):
 
 @pytest.fixture
 def arrays(folder):
-    """What the section on arrays in README.md names."""
+    """The files that the section on arrays in README.md names."""
     rng = np.random.default_rng(0)
     Path("all_arrays").mkdir()
     for number in range(12):
@@ -126,8 +126,8 @@ def code_blocks(page):
         yield line, bool(block["kind"]), tree
 
 
-def wants_what_is_not_installed(tree):
-    """Only code called "before" may."""
+def needs_what_is_not_installed(tree):
+    """Whether a code block imports a library that the tests do not install."""
     return any(node.module.startswith(NOT_INSTALLED) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
 
 
@@ -141,17 +141,15 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(page, folder, request):
         request.getfixturevalue("arrays")
     namespace = {"model": AnyModel()}
     blocks = list(code_blocks(page))
-    assert len(blocks) == page.read_text().count("```python"), "a block of code was not understood"
-    runnable = [(line, tree) for line, before, tree in blocks if not (before and wants_what_is_not_installed(tree))]
+    assert len(blocks) == page.read_text().count("```python"), "a code block was not found"
+    runnable = [(line, tree) for line, before, tree in blocks if not (before and needs_what_is_not_installed(tree))]
     for line, tree in sorted(runnable, key=lambda block: (not only_defines(block[1]), block[0])):  # helpers may follow
         print(f"{page.name}, line {line}")  # shown when it fails
         exec(compile(tree, str(page), "exec"), namespace)
 
 
-def test_the_error_that_the_readme_shows_is_the_one_that_comes(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with open("houses.csv", "w") as file:
-        file.write("price,sqft_living\n" + "221900.0,1180\n" * 1203 + '538000.0,"2,570"\n')
+def test_the_error_in_the_readme_is_the_one_that_is_raised(write):
+    write("price,sqft_living\n" + "221900.0,1180\n" * 1203 + '538000.0,"2,570"\n')
     with pytest.raises(ko.errors.DataError) as caught:
         list(ko.CSVChunkSequence("houses.csv", target="price"))
     (shown,) = re.findall(r"^```\nDataError: (.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
@@ -159,7 +157,7 @@ def test_the_error_that_the_readme_shows_is_the_one_that_comes(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_links_of_a_page_lead_somewhere(page):
+def test_links_of_a_page_exist(page):
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
@@ -170,8 +168,8 @@ def test_the_links_of_a_page_lead_somewhere(page):
             assert (page.parent / link.split("#")[0]).exists(), link
 
 
-class TestWhatThePageSaysOfOthers:
-    """The tables of docs/coming_from.md, measured."""
+class TestClaimsAboutOtherLibraries:
+    """What the tables of docs/coming_from.md claim, tested."""
 
     @pytest.fixture
     def flow(self):
@@ -200,7 +198,7 @@ class TestWhatThePageSaysOfOthers:
         assert area < bilinear
 
     @pytest.mark.parametrize(("class_mode", "label_mode"), [("categorical", "categorical"), ("sparse", "int")])
-    def test_class_modes_have_their_label_modes(self, class_mode, label_mode, folder, flow):
+    def test_each_class_mode_has_a_label_mode(self, class_mode, label_mode, folder, flow):
         np.testing.assert_array_equal(flow(class_mode=class_mode)[0][1], self.ours(label_mode=label_mode)[0][1])
 
     def test_binary_labels_have_one_more_axis(self, folder, flow):
@@ -213,7 +211,7 @@ class TestWhatThePageSaysOfOthers:
         np.testing.assert_array_equal(flow(class_mode="input")[0][1], y)
         np.testing.assert_array_equal(x, y)
 
-    def test_its_validation_files_are_the_first_of_each_class(self, folder, flow):
+    def test_validation_files_of_flow_from_directory_are_the_first_of_each_class(self, folder, flow):
         theirs = flow(validation_split=0.2, subset="validation").filenames
         manifest = ko.Manifest.from_directory("plant_seedlings")
         first_fifth = np.concatenate([np.arange(count) < int(0.2 * count) for count in np.bincount(manifest.labels)])
@@ -231,7 +229,7 @@ class TestWhatThePageSaysOfOthers:
         assert dataset.file_paths == batches.file_paths
         assert dataset.class_names == batches.class_names
 
-    def test_chunks_of_pandas_have_types_and_codes_of_their_own(self, tmp_path):
+    def test_types_and_codes_of_pandas_differ_between_chunks(self, tmp_path):
         path = tmp_path / "rooms.csv"
         path.write_text("rooms,city\n1,Rome\n2,Oslo\n,Rome\n3,Bern\nmany,Rome\n4,Oslo\n")
         chunks = list(pd.read_csv(path, chunksize=2))
@@ -241,9 +239,8 @@ class TestWhatThePageSaysOfOthers:
         codes = [dict(zip(chunk["city"], chunk["city"].astype("category").cat.codes)) for chunk in chunks]
         assert codes[0]["Oslo"] == codes[1]["Bern"]
 
-    def test_pandas_skips_only_lines_that_are_too_long(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        Path("t.csv").write_text("a,b\n" + "1,2\n" * 30 + "3\n4,5,6\n7,x\n")
+    def test_pandas_skips_only_lines_that_are_too_long(self, write):
+        write("a,b\n" + "1,2\n" * 30 + "3\n4,5,6\n7,x\n", "t.csv")
         table = pd.read_csv("t.csv", on_bad_lines="skip")
         assert len(table) == 32
         assert table["b"].isna().sum() == 1
@@ -252,18 +249,17 @@ class TestWhatThePageSaysOfOthers:
             assert ko.CSVChunkSequence("t.csv", target="b", on_bad_row="skip").num_rows == 30
 
     @pytest.fixture
-    def make_csv_dataset(self, tmp_path, monkeypatch):
+    def make_csv_dataset(self, write):
         tf = pytest.importorskip("tensorflow")
-        monkeypatch.chdir(tmp_path)
 
         def make(later_rows, **options):
-            Path("t.csv").write_text("a,b\n" + "1,2\n" * 150 + later_rows)
+            write("a,b\n" + "1,2\n" * 150 + later_rows, "t.csv")
             options = {"label_name": "b", "num_epochs": 1, "shuffle": False, **options}
             return tf.data.experimental.make_csv_dataset("t.csv", 1000, **options)
 
         return make
 
-    def test_a_missing_number_is_0_in_make_csv_dataset(self, make_csv_dataset):
+    def test_make_csv_dataset_replaces_missing_numbers_by_0(self, make_csv_dataset):
         x, _ = next(iter(make_csv_dataset(",3\n")))
         assert x["a"].shape == (151,)
         assert x["a"].numpy()[-1] == 0
@@ -276,7 +272,7 @@ class TestWhatThePageSaysOfOthers:
         (batch,) = ko.CSVChunkSequence("t.csv", target="b", batch_size=200, shuffle=False)
         assert batch[0][-1] == 1.5
 
-    def test_make_csv_dataset_never_ends_and_mixes_10_000_rows(self, make_csv_dataset):
+    def test_make_csv_dataset_repeats_endlessly_and_shuffles_10_000_rows(self, make_csv_dataset):
         assert len(list(make_csv_dataset("", num_epochs=None).take(5))) == 5
         import tensorflow as tf
 
@@ -299,7 +295,7 @@ def test_the_api_pages_build_without_a_warning(tmp_path):
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=500,
     )
     assert child.returncode == 0, child.stderr
     page = (tmp_path / "keras_oocore.html").read_text()

@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom, on real data and where there is none, and what is saved is fit to be read."""
+"""The notebooks run from top to bottom, with and without the real data, and the saved outputs can be published."""
 
 import base64
 import importlib.util
@@ -7,7 +7,6 @@ import os
 import re
 from pathlib import Path
 
-import keras
 import nbformat
 import numpy as np
 import pytest
@@ -26,6 +25,8 @@ FIRST = ROOT / "notebooks" / "1_images_larger_than_memory.ipynb"
 SECOND = ROOT / "notebooks" / "2_csv_larger_than_memory.ipynb"
 THIRD = ROOT / "notebooks" / "3_many_fits_one_training.ipynb"
 PHASES = ("head alone", "all of it")
+pytestmark = [pytest.mark.one_backend, pytest.mark.timeout(1800)]  # a busy machine takes long to train
+starts_kernels = pytest.mark.child
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def run():
 
 @pytest.fixture(params=["photos", "digits"])
 def data(request, monkeypatch, tmp_path):
-    """Which images notebook 1 finds: the 12 real classes, or none, so that it writes the digits."""
+    """The images that notebook 1 finds: the 12 real classes, or none, and then it uses the digits of scikit-learn."""
     if request.param == "photos" and not (DATA / "plant_seedlings").is_dir():
         pytest.skip(f"the photos are not at {DATA}; KERAS_OOCORE_DATA can name another folder")
     monkeypatch.setenv("KERAS_OOCORE_DATA", str(DATA if request.param == "photos" else tmp_path / "nothing"))
@@ -48,7 +49,7 @@ def data(request, monkeypatch, tmp_path):
 
 @pytest.fixture(params=["houses", "generated"])
 def table(request, monkeypatch, tmp_path):
-    """Which houses notebook 2 finds: those that were sold, or none, so that it makes some up."""
+    """The houses that notebook 2 finds: the real sales, or none, and then it generates a table."""
     if request.param == "houses" and not (DATA / "kc_house_data.csv").is_file():
         pytest.skip(f"kc_house_data.csv is not at {DATA}; KERAS_OOCORE_DATA can name another folder")
     monkeypatch.setenv("KERAS_OOCORE_DATA", str(DATA if request.param == "houses" else tmp_path / "nothing"))
@@ -57,13 +58,13 @@ def table(request, monkeypatch, tmp_path):
 
 @pytest.fixture(scope="module")
 def many_fits_folder(tmp_path_factory):
-    """Where notebook 3 runs, once for all its tests."""
+    """The folder in which notebook 3 runs, once for all its tests."""
     return tmp_path_factory.mktemp("many_fits")
 
 
 @pytest.fixture(scope="module")
 def many_fits(run, many_fits_folder, tmp_path_factory):
-    """Notebook 3, run in full: it is small. JAX compiles what is the same once; torch's threads do not spin."""
+    """Notebook 3 after a full run. JAX shares what it compiles among processes."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
         environment.setenv("JAX_PERSISTENT_COMPILATION_CACHE_MIN_COMPILE_TIME_SECS", "0")
@@ -76,7 +77,7 @@ def code_cells(notebook):
 
 
 def shown_text(notebook):
-    """Everything that the outputs say, without the pictures."""
+    """The text of all outputs."""
     parts = []
     for output in (output for cell in code_cells(notebook) for output in cell.outputs):
         parts.append(output.get("text", ""))
@@ -99,28 +100,29 @@ def accuracy(notebook):
 
 
 def numbers(pattern, notebook):
-    """The numbers in what the outputs say, where the pattern has `#`."""
+    """The numbers in the text of the outputs, at each `#` of the pattern."""
     regex = re.escape(pattern).replace(r"\#", r" *(-?[\d,]+(?:\.\d+)?)")
     return [float(number.replace(",", "")) for number in re.search(regex, shown_text(notebook)).groups()]
 
 
 def slope_error(notebook):
-    """By which fraction the slope found batch by batch differs from that of least squares."""
+    """The relative difference of the slope found batch by batch from that of least squares."""
     return numbers("the slope differs by #%", notebook)[0] / 100
 
 
 def dollars_wrong(notebook):
-    """Mean absolute error on the houses put aside: the line's, the network's."""
+    """Mean absolute errors of the line and of the network on the test houses, in dollars."""
     return [
         numbers(f"{name} is wrong by # dollars on average", notebook)[0] for name in ("the line    ", "the network ")
     ]
 
 
 def fractions_right(notebook):
-    """Of the digits put aside, how many are right at the end of each phase."""
+    """Accuracy on the test digits at the end of each phase."""
     return [numbers(f"{phase}: #% of 180 images put aside are right", notebook)[0] / 100 for phase in PHASES]
 
 
+@starts_kernels
 class TestNotebook1:
     def test_it_runs_from_top_to_bottom(self, data, run, tmp_path):
         notebook = run.executed(FIRST, tmp_path, injected="epochs = 1")
@@ -130,15 +132,16 @@ class TestNotebook1:
         assert [path.name for path in tmp_path.iterdir()] == ["notebook_1_data"]
 
     @pytest.mark.soak
-    def test_it_learns_what_it_says(self, data, run, tmp_path):
+    def test_it_reaches_the_accuracy_it_states(self, data, run, tmp_path):
         assert accuracy(run.executed(FIRST, tmp_path)) > {"photos": 0.7, "digits": 0.95}[data]
 
-    def test_what_is_saved_was_trained_on_the_photos(self):
+    def test_saved_outputs_are_those_of_the_photos(self):
         saved = nbformat.read(FIRST, as_version=4)
         assert "960 photos, the same bytes in every batch: True" in shown_text(saved)
         assert 0.7 < accuracy(saved) < 0.85  # "a little below 0.8"
 
 
+@starts_kernels
 class TestNotebook2:
     def test_it_runs_from_top_to_bottom(self, table, run, tmp_path):
         small = "line_epochs, network_epochs, large_megabytes, num_generated = 3, 2, 20, 6_000"
@@ -154,7 +157,7 @@ class TestNotebook2:
         assert [path.name for path in tmp_path.iterdir()] == ["notebook_2_data"]
 
     @pytest.mark.soak
-    def test_it_learns_what_it_says_and_memory_stays_flat(self, table, run, tmp_path):
+    def test_it_reaches_the_errors_it_states_and_memory_stays_constant(self, table, run, tmp_path):
         notebook = run.executed(SECOND, tmp_path)
         line, network = dollars_wrong(notebook)
         at_first, later = numbers("# MB of memory were added in the first fifth, # MB after it", notebook)
@@ -164,7 +167,7 @@ class TestNotebook2:
         assert at_first < 100
         assert later < 15
 
-    def test_what_is_saved_was_trained_on_the_houses(self):
+    def test_saved_outputs_are_those_of_the_real_houses(self):
         saved = nbformat.read(SECOND, as_version=4)
         line, network = dollars_wrong(saved)
 
@@ -175,17 +178,13 @@ class TestNotebook2:
         assert numbers("added in the first fifth, # MB after it", saved)[0] < 15
 
 
-# It starts three processes that train: a minute on each backend. `make soak` runs it on the others too.
-on_one_backend = pytest.mark.soak if keras.backend.backend() != "tensorflow" else pytest.mark.timeout(300)
-
-
-@on_one_backend
+@starts_kernels
 class TestManyFitsOneTraining:
-    def test_everything_that_it_writes_is_in_its_folder(self, many_fits, many_fits_folder):
+    def test_all_files_are_written_to_its_folder(self, many_fits, many_fits_folder):
         assert [path.name for path in many_fits_folder.iterdir()] == ["notebook_3_data"]
         assert len(pictures(many_fits)) == 4
 
-    def test_epochs_begin_anew_with_plain_fit_and_count_on_with_ours(self, many_fits):
+    def test_plain_fit_restarts_epochs_and_fit_partitions_continues_them(self, many_fits):
         said = shown_text(many_fits)
         assert " first fit: epochs [0, 1], loss" in said
         assert "second fit: epochs [0, 1], loss" in said
@@ -193,12 +192,12 @@ class TestManyFitsOneTraining:
         assert "\nepochs [0, 1, 2, 3, 4, 5] val_accuracy" in said
 
     @pytest.mark.skipif(os.name == "nt", reason="Windows ends a process with another code")
-    def test_the_program_was_killed_in_the_middle_of_an_epoch_and_went_on_there(self, many_fits):
+    def test_a_program_killed_within_an_epoch_resumes_there(self, many_fits):
         said = shown_text(many_fits)
         assert "exit code -9\n" in said
         assert re.search(r"Resuming from 'notebook_3_data/killed/checkpoint-\d{8}': epoch 3 of 6, batch \d+\.", said)
 
-    def test_killed_or_not_it_is_the_same_training(self, many_fits):
+    def test_a_killed_training_ends_with_the_same_weights(self, many_fits):
         said = shown_text(many_fits)
         assert "the same weights, to the last bit: True" in said
         assert "the same history: True" in said
@@ -209,7 +208,7 @@ class TestManyFitsOneTraining:
         assert 5 <= num_epochs <= 12
         assert numbers("val_accuracy #% at best", many_fits)[0] > 85
 
-    def test_phases_are_said_and_the_second_finds_what_the_first_cannot(self, many_fits):
+    def test_phases_are_announced_and_the_second_one_improves_accuracy(self, many_fits):
         said = shown_text(many_fits)
         head_alone, all_of_it = fractions_right(many_fits)
 
@@ -219,7 +218,7 @@ class TestManyFitsOneTraining:
         assert 0.7 < head_alone < all_of_it
         assert all_of_it > 0.95
 
-    def test_what_is_saved_is_as_it_tells(self):
+    def test_saved_outputs_match_the_text(self):
         saved = nbformat.read(THIRD, as_version=4)
         head_alone, all_of_it = fractions_right(saved)
 
@@ -229,12 +228,12 @@ class TestManyFitsOneTraining:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-class TestWhatIsSaved:
-    def test_every_cell_was_run_once_and_in_order(self, path):
+class TestSavedOutputs:
+    def test_cells_were_run_once_and_in_order(self, path):
         cells = code_cells(nbformat.read(path, as_version=4))
         assert [cell.execution_count for cell in cells] == [*range(1, len(cells) + 1)]
 
-    def test_outputs_are_free_of_errors_logs_and_paths_of_a_machine(self, path):
+    def test_outputs_contain_no_errors_logs_or_machine_paths(self, path):
         notebook = nbformat.read(path, as_version=4)
         for cell in code_cells(notebook):
             for output in cell.outputs:
@@ -242,30 +241,30 @@ class TestWhatIsSaved:
                 assert output.get("name") != "stderr"
         assert not MACHINE_PATH.search(shown_text(notebook))
 
-    def test_it_is_small_and_its_pictures_can_be_seen(self, path):
+    def test_file_is_small_and_pictures_are_large_enough(self, path):
         assert path.stat().st_size < LARGEST_BYTES
         saved = pictures(nbformat.read(path, as_version=4))
         assert saved
         assert all(500 < picture.width <= 1300 for picture in saved)
 
-    def test_it_is_a_valid_notebook(self, path):
+    def test_notebook_is_valid(self, path):
         nbformat.validate(nbformat.read(path, as_version=4))
 
 
-def test_the_path_of_a_machine_is_recognised():
+def test_machine_paths_are_recognised():
     assert MACHINE_PATH.search("Manifest in '/home/ann/data'")
     assert not MACHINE_PATH.search("Manifest in '../../shared/data' and notebook_1_data/prepared/train")
 
 
-def test_a_notebook_shows_a_batch_as_a_picture_without_pyplot():
+def test_figures_are_displayed_without_pyplot():
     formatters = pytest.importorskip("IPython.core.formatters")
     figure = image_grid(np.zeros((2, 4, 4, 3), np.uint8), ["one", "two"])
-    shown, _ = formatters.DisplayFormatter().format(figure)  # a fresh one: pyplot has told it nothing of figures
+    shown, _ = formatters.DisplayFormatter().format(figure)  # a new one, which pyplot has not configured
     assert shown["image/png"].startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(("kind", "noise"), [("photo", 10), ("chart", 0)])
-def test_pictures_are_saved_no_larger_and_look_the_same(kind, noise, run):
+def test_saved_pictures_are_smaller_and_look_the_same(kind, noise, run):
     rows, columns = np.mgrid[:200, :300]
     stripes = (rows + columns) % 20 > 1
     light = 60 + 120 * stripes + np.random.default_rng(0).normal(0, noise, (200, 300))  # a photo's detail is light

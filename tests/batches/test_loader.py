@@ -18,7 +18,7 @@ import pytest
 from keras_oocore.batches import loader as batch_loader
 from keras_oocore.batches.loader import BatchLoader
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(300)
 
 
 class Rows:
@@ -497,7 +497,7 @@ def test_a_child_process_reads_on_while_the_parent_is_busy(method):
     child = context.Process(target=read_in_child, args=(loader, sender), daemon=True)
     child.start()
     sender.close()
-    assert receiver.poll(40), "the child hangs"
+    assert receiver.poll(250), "the child hangs"
     assert receiver.recv() == [5, 6, 0, 1]
     child.join(30)
 
@@ -522,7 +522,7 @@ def run_script(script, interrupt_at=None):
             while not all_threads_sleep(child.pid):  # CPython overlooks Ctrl-C when it comes just before it waits
                 assert child.poll() is None, child.stderr.read()
             child.send_signal(signal.SIGINT)
-        _, stderr = child.communicate(timeout=40)
+        _, stderr = child.communicate(timeout=250)
     finally:
         child.kill()
     return child.returncode, stderr

@@ -92,7 +92,7 @@ def test_leases_are_writable_and_as_large_as_was_asked():
     assert lease.view(np.float64).flags.aligned
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 def test_threads_never_share_a_buffer():
     pool = BufferPool(buffer_bytes=256, keep=3)
     spoiled = []

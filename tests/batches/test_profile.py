@@ -106,6 +106,7 @@ def test_a_number_of_batches_that_is_none_is_refused(num_batches):
 # What is left alone
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("workers", [0, 2])
 def test_models_train_on_what_they_would_have(workers):
     sequence, model = numbered(10, workers=workers), recorder()

@@ -411,7 +411,7 @@ def test_a_place_is_what_was_delivered_where_somebody_counts():
     assert epochs.position() == (0, 1)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 def test_threads_that_bind_at_once_share_the_plan_out():
     epochs, start, given = EpochPass(4000), threading.Barrier(4), []
     epochs.begin()

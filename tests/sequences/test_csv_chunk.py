@@ -42,17 +42,6 @@ cached = pytest.mark.parametrize("cached", [False, True], ids=["files", "cache"]
 
 
 @pytest.fixture
-def write(tmp_path, monkeypatch):
-    """Writes files into a folder in which the test then runs."""
-    monkeypatch.chdir(tmp_path)
-
-    def write(content, name="houses.csv"):
-        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-
-    return write
-
-
-@pytest.fixture
 def make(write, tmp_path, monkeypatch):
     """A Sequence whose row i is `x = i, city, y = 2 i`, in chunks of about ten rows."""
     write("x,city,y\n" + "".join(f"{i},{'Rome' if i % 3 else 'Oslo'},{2 * i}\n" for i in range(NUM_ROWS)))
@@ -236,6 +225,7 @@ def test_rows_that_are_kept_stay_as_they_were(make):
 # In fit
 
 
+@pytest.mark.backend
 @cached
 @pytest.mark.parametrize("workers", [0, 2])
 def test_fit_is_given_the_plan(make, cached, workers):
@@ -247,6 +237,7 @@ def test_fit_is_given_the_plan(make, cached, workers):
     assert model.given == planned(sequence, 2, 3)[: 3 * 32]
 
 
+@pytest.mark.backend
 @cached
 def test_fit_with_validation_evaluate_and_predict(make, cached):
     train, val = make(cached=cached).split(validation_split=0.25, seed=1)
@@ -259,12 +250,14 @@ def test_fit_with_validation_evaluate_and_predict(make, cached):
     assert model.evaluate(val, verbose=0) == pytest.approx(np.mean(np.square(flat(numbers(val)))), rel=1e-3)
 
 
+@pytest.mark.backend
 def test_weights_reach_the_model(make):
     sequence, model = make(sample_weight="y", target="x"), recorder()
     model.fit(sequence, verbose=0)
     assert model.weights_given == [2.0 * number for number in model.given]
 
 
+@pytest.mark.backend
 def test_a_dictionary_of_features_trains_a_model_of_two_inputs(make):
     sequence = make(features={"numbers": ["x"], "city": ["city"]}, batch_size=50)
     numbers_in, city_in = keras.Input((1,), name="numbers"), keras.Input((1,), name="city", dtype="int32")
@@ -384,6 +377,7 @@ def test_parts_go_to_folders_of_the_cache_and_the_whole_is_not_read(make, tmp_pa
     assert as_bytes([again[1][0], again[0][0]]) == as_bytes([val[0], train[0]])
 
 
+@pytest.mark.backend
 @cached
 def test_validation_never_leaks_into_means_and_codes(write, tmp_path, cached):
     rng = np.random.default_rng(0)
@@ -606,6 +600,7 @@ def test_partitions_share_the_cache_which_is_filled_once(make, monkeypatch):
     assert len({id(part._source) for part in parts}) == 1
 
 
+@pytest.mark.backend
 @cached
 def test_fits_on_partitions_see_every_row_once_an_epoch(make, cached):
     model = recorder()
@@ -628,6 +623,7 @@ def test_columns_rows_and_the_repr(make):
     )
 
 
+@pytest.mark.backend
 def test_rows_without_an_answer(make):
     sequence = make(target=None, features={"n": ["x"], "c": ["city"]}, shuffle=False, batch_size=50)
     batches = list(sequence)
@@ -692,6 +688,7 @@ def test_vocabulary_and_classes(make):
         make(features=["city", "x"]).vocabulary("x")
 
 
+@pytest.mark.backend
 @pytest.mark.filterwarnings("ignore:`features` names the target")
 def test_normalization_brings_numbers_to_mean_0_and_leaves_codes(make):
     sequence = make(features=["x", "city", "y"], batch_size=200, missing="nan", indicator=True)
@@ -706,6 +703,7 @@ def test_normalization_brings_numbers_to_mean_0_and_leaves_codes(make):
         inputs.normalization()
 
 
+@pytest.mark.backend
 @pytest.mark.filterwarnings("ignore:`features` names the target")
 def test_normalization_begins_a_model_that_is_not_built(make):
     sequence = make(features=["x", "y"])
@@ -754,6 +752,7 @@ def test_a_second_run_reads_no_cell(make, monkeypatch):
     assert as_bytes(make(cached=True, features=["x", "city"])) == first
 
 
+@pytest.mark.backend
 def test_a_second_run_knows_the_statistics(make, monkeypatch):
     def said(train, val):
         means = [np.array(part.normalization().mean).tolist() for part in (train, val)]

@@ -285,6 +285,7 @@ def test_show_batch_without_matplotlib_says_what_to_install(folder, monkeypatch)
 # With Keras
 
 
+@pytest.mark.backend
 def test_integer_images_go_into_a_functional_model(folder):
     """Functional models cast `uint8` on the device; the levels arrive as they are."""
     inputs = keras.Input((*SIZE, 3))
@@ -294,6 +295,7 @@ def test_integer_images_go_into_a_functional_model(folder):
     assert predicted[:, 0].tolist() == [10.0 * number for number in range(NUM_SAMPLES)]
 
 
+@pytest.mark.backend
 def test_a_subclassed_model_gets_the_dtype_it_asks_for(folder):
     class Convolution(keras.Model):
         def __init__(self):

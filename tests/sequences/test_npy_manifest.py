@@ -98,6 +98,7 @@ class TestSounds(FileContract):
         ):
             sequence[0]
 
+    @pytest.mark.backend
     def test_a_model_learns_pitch(self, make):
         keras.utils.set_random_seed(0)
         model = keras.Sequential(

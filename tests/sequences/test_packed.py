@@ -35,13 +35,6 @@ class TestPackedImages(SequenceContract):
         return numbers_in(x)
 
 
-@pytest.fixture
-def photos(tmp_path):
-    for number, label in enumerate(LABELS):
-        draw(tmp_path / "photos" / CLASS_NAMES[label] / f"{number}.png", number)
-    return tmp_path / "photos"
-
-
 def test_it_gives_what_the_files_gave(photos, tmp_path):
     files = ko.ImageFolderSequence(photos, image_size=SIZE, batch_size=4, seed=3)
     packed = ko.open_packed(files.pack(tmp_path / "packed"), batch_size=4, seed=3)
@@ -67,6 +60,7 @@ def test_a_moved_store_needs_nothing_else(photos, tmp_path):
     packed.verify()
 
 
+@pytest.mark.backend
 def test_a_network_trains_from_it_and_predicts_in_its_order(photos, tmp_path):
     packed = ko.open_packed(
         ko.ImageFolderSequence(photos, image_size=SIZE).pack(tmp_path / "packed"), batch_size=4, shuffle=False

@@ -9,6 +9,7 @@ from recording import numbered, planned, recorder
 import keras_oocore as ko
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("n", [2, 3, 7])
 def test_fits_on_all_partitions_see_every_sample_once_an_epoch(n, workers):
@@ -25,6 +26,7 @@ def test_fits_on_all_partitions_see_every_sample_once_an_epoch(n, workers):
     assert sorted(given) == sorted([*range(26)] * 2)
 
 
+@pytest.mark.backend
 def test_fits_on_partitions_in_turn_each_go_on_with_their_next_pass():
     (first, second), model = numbered(24).partition(2), recorder()
     given = []
@@ -37,6 +39,7 @@ def test_fits_on_partitions_in_turn_each_go_on_with_their_next_pass():
     assert given[0] != given[2]
 
 
+@pytest.mark.backend
 def test_one_partition_validates_while_another_trains():
     (training, validation), model = numbered(24).partition(2), recorder(metrics=["mae"])
     history = model.fit(training, validation_data=validation, epochs=2, verbose=0).history

@@ -7,9 +7,8 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from contracts.numbered import CLASS_NAMES, LABELS
 from contracts.reading import given_and_states, resumed, saved
-from drawing import SIZE, draw
+from drawing import SIZE
 from recording import StopAt, planned, recorder
 
 import keras_oocore as ko
@@ -66,6 +65,7 @@ def trained_on(model, sequence, **fit):
     return model.given, any("Your input ran out of data" in str(warning.message) for warning in caught)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(("model_of", "workers"), [(recorder, 0), (built, 2)], ids=["unbuilt", "built"])
 def test_fit_trains_on_the_tail_and_then_on_whole_passes(states, plan, model_of, workers):
     model = model_of()
@@ -80,6 +80,7 @@ def test_fit_trains_on_the_tail_and_then_on_whole_passes(states, plan, model_of,
         assert (len(sequence), saved(sequence)["epoch"]) == (NUM_BATCHES, used // NUM_BATCHES + 2)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("model_of", [recorder, built], ids=["unbuilt", "built"])
 def test_two_fits_of_one_epoch_go_on_one_after_the_other(states, plan, model_of):
     model = model_of()
@@ -95,6 +96,7 @@ def test_two_fits_of_one_epoch_go_on_one_after_the_other(states, plan, model_of)
         assert (warned, warned_again) == (used % NUM_BATCHES > 0, False)
 
 
+@pytest.mark.backend
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_evaluate_and_predict_go_on_from_a_place_too(states, plan, shuffle):
@@ -113,6 +115,7 @@ def test_evaluate_and_predict_go_on_from_a_place_too(states, plan, shuffle):
     assert error == pytest.approx(np.mean(left_after(plan, 3, 1)), rel=1e-5)
 
 
+@pytest.mark.backend
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_validation_and_predict_by_others_leave_a_place_alone(states, plan):
     sequence, model = at(states[3]), recorder()
@@ -133,6 +136,7 @@ class Saving(keras.callbacks.Callback):
         self.states.append(saved(self.sequence, batches=batch + 1))
 
 
+@pytest.mark.backend
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 @pytest.mark.parametrize("begun", [0, 3], ids=["from the begin", "from a place"])
 def test_a_callback_saves_the_place_that_the_model_is_at(states, plan, begun):
@@ -148,6 +152,7 @@ def test_a_callback_saves_the_place_that_the_model_is_at(states, plan, begun):
     assert samples == left_after(plan, begun + 2, 1)
 
 
+@pytest.mark.backend
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_a_training_that_is_stopped_again_and_again_sees_every_sample_once(states, plan):
     """Three runs within one epoch, each from the state that a callback of the run before saved."""
@@ -163,6 +168,7 @@ def test_a_training_that_is_stopped_again_and_again_sees_every_sample_once(state
     assert (state["epoch"], state["batches"]) == (1, 0)
 
 
+@pytest.mark.backend
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_after_a_stop_within_the_tail_comes_the_next_pass(states, plan):
     sequence, model = at(states[1]), recorder()
@@ -171,6 +177,7 @@ def test_after_a_stop_within_the_tail_comes_the_next_pass(states, plan):
     assert trained_on(model, sequence)[0] == left_after(plan, NUM_BATCHES, 1)
 
 
+@pytest.mark.backend
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_steps_per_epoch_go_on_from_a_place(states, plan):
     for used in (2, 3):
@@ -180,13 +187,6 @@ def test_steps_per_epoch_go_on_from_a_place(states, plan):
 
 
 # Which data a state belongs to
-
-
-@pytest.fixture
-def photos(tmp_path):
-    for number, label in enumerate(LABELS):
-        draw(tmp_path / "photos" / CLASS_NAMES[label] / f"{number}.png", number)
-    return tmp_path / "photos"
 
 
 def of_photos(folder, **options):
