@@ -10,6 +10,7 @@ from keras_oocore.batches.options import BatchOptions
 from keras_oocore.core.text import display_path
 from keras_oocore.core.warn import warn_user
 from keras_oocore.sequences.labelled import LabelledData, LabelledSequence
+from keras_oocore.sources.base import Source
 from keras_oocore.sources.cache import cached
 from keras_oocore.sources.cached import Cached
 from keras_oocore.sources.fill import fill_store
@@ -38,15 +39,19 @@ class FileSequence(LabelledSequence):
         self._files, self._cached, self._overwrite_cache = data.source, None, overwrite_cache
         self._cache_directory = cache
         if cache is not None:  # last: an error above does not leave an open cache in a notebook's traceback
-            self._read_through(self._open_cache(cache, overwrite_cache))
-            if not self._cached.has_store:
-                warn_user(
-                    f"{str(cache)!r} is being filled by another process. Until it has finished, this process reads "
-                    "the files."
-                )
+            self._read_through(self._open_cache(cache, overwrite_cache, create=False))
 
-    def _open_cache(self, directory: str | os.PathLike, overwrite: bool) -> Cached:
-        return cached(self._files, directory, self._options.on_error != "raise", overwrite)
+    def _open_cache(self, directory: str | os.PathLike, overwrite: bool, create: bool = True) -> Cached:
+        return cached(self._files, directory, self._options.on_error != "raise", overwrite, create)
+
+    def _ready_source(self) -> Source:
+        """Create the cache with the first batch: a Sequence that is only split has none."""
+        if self._cached is not None and not self._cached.has_store:
+            warn_user(
+                f"{str(self._cached.directory)!r} is being filled by another process. Until it has finished, this "
+                "process reads the files."
+            )
+        return self._source
 
     def _read_through(self, cache: Cached) -> None:
         """Read the samples through a cache from now on."""

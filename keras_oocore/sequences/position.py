@@ -14,9 +14,10 @@ def data_fingerprint(source, order, options) -> dict[str, Any]:
     """Return which samples are in which batches apart from the seed, as plain JSON: the same in the next run."""
     # Without shuffling there is one order, whatever number of chunks a machine reads at a time.
     order_fingerprint = order.fingerprint() if options.shuffle else {"shuffle": False}
+    source_fingerprint = source.fingerprint()
     described = {
-        "labels": None,
-        **source.fingerprint(),
+        **source_fingerprint,
+        "labels": source_fingerprint.get("labels"),
         "batch_size": int(options.batch_size),
         "last_batch": options.last_batch,
         **order_fingerprint,

@@ -17,7 +17,9 @@ from keras_oocore.store.format import RECORD
 from keras_oocore.store.reader import PackedStore
 
 
-def cached(samples: FileSamples, directory: str | os.PathLike, keep_errors: bool, overwrite: bool) -> Cached:
+def cached(
+    samples: FileSamples, directory: str | os.PathLike, keep_errors: bool, overwrite: bool, create: bool = True
+) -> Cached:
     """Return the samples, read from their files once and from the packed store in `directory` from then on.
 
     Args:
@@ -25,10 +27,11 @@ def cached(samples: FileSamples, directory: str | os.PathLike, keep_errors: bool
         directory: Directory of the store: a new or empty one, or one with a store of the same files and options.
         keep_errors: Whether the store remembers files that cannot be read.
         overwrite: Whether to replace an existing store.
+        create: Whether to create a store now, and not when the first sample is read.
     """
     directory = Path(os.path.abspath(os.path.expanduser(directory)))
     keep_beside = functools.partial(keep_manifest, samples.manifest, directory)
-    return Cached(samples, directory, keep_errors, overwrite, keep_beside)
+    return Cached(samples, directory, keep_errors, overwrite, create, keep_beside)
 
 
 def keep_manifest(manifest: Manifest, directory: Path) -> None:

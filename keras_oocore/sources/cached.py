@@ -15,7 +15,8 @@ from keras_oocore.core.errors import BusyError, DataError, OutOfCoreError, Sampl
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.stopwatch import stage
 from keras_oocore.sources.base import FIELD, WHOLE_BATCH, RowSpec, StampedSource
-from keras_oocore.store.format import MISSING, OVERWRITE, UNREADABLE, WHOLE
+from keras_oocore.store.creation import existing_record
+from keras_oocore.store.format import MISSING, OVERWRITE, RECORD, UNREADABLE, WHOLE, StoreRecord
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.store.writer import PackedStoreWriter, shared_writer
 
@@ -36,6 +37,7 @@ class Cached(StampedSource):
         keep_errors: Whether the store remembers a sample that cannot be read. Such a sample is not read again until
             its file changes.
         overwrite: Whether to replace an existing store.
+        create: Whether to create a store now. Otherwise it is created when the first sample is read.
         keep_beside: Function without arguments that is called when the store is opened, to write what belongs beside
             it.
 
@@ -52,6 +54,7 @@ class Cached(StampedSource):
         directory: Path,
         keep_errors: bool = False,
         overwrite: bool = False,
+        create: bool = True,
         keep_beside: Callable[[], None] | None = None,
     ):
         self.source = source
@@ -59,11 +62,20 @@ class Cached(StampedSource):
         self.keep_errors = keep_errors
         self.keep_beside = keep_beside
         self.reset_after_fork()
-        self._open(overwrite)
+        if create or overwrite or (directory / RECORD).exists():
+            self._open(overwrite)
+        else:
+            existing_record(
+                directory, StoreRecord(len(source), self._fields, source.row_fingerprint()), overwrite=False
+            )
 
     @property
     def spec(self) -> RowSpec:
         return self.source.spec
+
+    @property
+    def _fields(self) -> dict[str, tuple]:
+        return {FIELD: tuple(self.spec), SOURCE_FIELD: ((2,), np.dtype(np.int64))}
 
     def reset_after_fork(self) -> None:
         """Forget the open store: in a copy of this object, or in a forked child."""
@@ -77,8 +89,7 @@ class Cached(StampedSource):
     def _open(self, overwrite: bool = False) -> None:
         """Open the store if it is finished, or open it for writing if no other process fills it."""
         self._looked_seconds = time.monotonic()
-        fields = {FIELD: tuple(self.spec), SOURCE_FIELD: ((2,), np.dtype(np.int64))}
-        arguments = (self.directory, fields, len(self.source), self.source.row_fingerprint())
+        arguments = (self.directory, self._fields, len(self.source), self.source.row_fingerprint())
         store = None if overwrite else PackedStore.opened_if_finished(*arguments)
         try:
             if store is None:

@@ -110,7 +110,7 @@ class PartitionContract(NumberedSamples):
                 np.testing.assert_allclose(weight, [by_label[label] for label in y.tolist()], rtol=1e-6)
 
     def test_a_partition_of_a_subset(self, make):
-        training, validation = make(validation_split=0.3, subset="both", batch_size=2)
+        training, validation = make(batch_size=2).split(validation_split=0.3)
         served = [
             sorted(number for part in subset.partition(2) for batch in self.epoch_of(part) for number in batch)
             for subset in (training, validation)

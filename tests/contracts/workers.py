@@ -78,7 +78,7 @@ class WorkerContract(NumberedSamples):
             for batch in sequence:  # the model still has one batch when it asks for the next
                 previous = batch
         assert len(previous) == 2
-        assert leases["most"] == num_batches
+        assert leases["most"] <= num_batches
 
         assert inside.max_batches_ahead(sequence) == num_batches - 2
 

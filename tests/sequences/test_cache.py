@@ -179,7 +179,10 @@ def test_files_that_changed_are_refused_by_name_and_made_again_when_asked(opened
     filled(opened())
     draw(photos / "bee" / "5.png", 25)
 
-    with pytest.raises(DataError, match=rf"1 of 10 files changed since .*{re.escape(str(photos / 'bee' / '5.png'))}"):
+    with pytest.raises(
+        DataError,
+        match=rf"1 of 10 files changed after they were stored in .*{re.escape(str(photos / 'bee' / '5.png'))}",
+    ):
         opened()
     x, _ = opened(overwrite_cache=True, shuffle=False)[1]
     assert numbers_in(x) == [4, 25, 6, 7]
@@ -192,7 +195,8 @@ def test_a_file_that_changes_between_epochs_is_not_served_stale(opened, photos):
     draw(path, 25)
 
     with pytest.raises(
-        SampleError, match=rf"Cannot read sample 5, {re.escape(repr(str(path)))}: its file changed since .*overwrite"
+        SampleError,
+        match=rf"Cannot read sample 5, {re.escape(repr(str(path)))}: its file changed after it was .*overwrite",
     ):
         list(sequence)
     assert numbers_in(sequence[0][0]) == [0, 1, 2, 3]
@@ -377,7 +381,7 @@ def test_a_reader_of_ones_own_kind_may_say_what_its_options_are(tmp_path):
 
 
 def test_options_that_cannot_work_together_are_refused(opened, photos, tmp_path):
-    with pytest.raises(OptionError, match=r"`overwrite_cache=True` goes with `cache`. Received: cache=None"):
+    with pytest.raises(OptionError, match=r"`overwrite_cache=True` requires `cache`. Received: cache=None"):
         opened(cache=None, overwrite_cache=True)
     with pytest.raises(OptionError, match="`cache` stores what was read from files"):
         ko.NpyManifestSequence(np.zeros((3, 2)), labels=None, cache=tmp_path / "cache")
@@ -407,7 +411,7 @@ def test_a_disk_that_fills_up_costs_the_cache_and_not_the_training(opened, monke
     sequence = opened(workers=0)
     sequence[0]
     monkeypatch.setattr(os, "pwrite", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.warns(UserWarning, match=r"The cache is no longer filled; .*No space left on device"):
+    with pytest.warns(UserWarning, match=r"The cache is no longer filled, .*No space left on device"):
         list(sequence)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -593,7 +597,7 @@ def test_a_manifest_of_other_files_beside_the_rows_is_noticed(opened, tmp_path):
     filled(opened()).close()
     ko.Manifest.load(tmp_path / "cache").take([3, 1, 2]).save(tmp_path / "cache")
 
-    with pytest.raises(DataError, match=r"filenames.npy and labels.npy are not those of its rows"):
+    with pytest.raises(DataError, match=r"filenames.npy and labels.npy do not belong to its rows"):
         ko.open_packed(tmp_path / "cache")
     opened().pack(tmp_path / "cache")
     assert ko.open_packed(tmp_path / "cache").num_samples == NUM_SAMPLES
@@ -604,7 +608,7 @@ def test_a_refused_cache_is_let_go_though_the_error_is_kept(opened, photos, tmp_
     first[0]
     first.close()
     draw(photos / "ant" / "0.png", 20)
-    with pytest.raises(DataError, match="files changed since") as kept:
+    with pytest.raises(DataError, match="files changed after") as kept:
         opened()
     with write_lock(tmp_path / "cache"):
         assert kept.value is not None
@@ -613,7 +617,7 @@ def test_a_refused_cache_is_let_go_though_the_error_is_kept(opened, photos, tmp_
 def test_packing_its_own_cache_again_heals_a_sequence_whose_files_changed(opened, photos, tmp_path):
     sequence = filled(opened(shuffle=False))
     draw(photos / "ant" / "0.png", 20)
-    with pytest.raises(SampleError, match="its file changed since"):
+    with pytest.raises(SampleError, match="its file changed after"):
         sequence[0]
     sequence.pack(tmp_path / "cache", overwrite_cache=True)
 

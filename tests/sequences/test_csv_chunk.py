@@ -484,7 +484,7 @@ def test_a_state_of_other_rows_is_refused_and_says_what_differs(make, write):
         (dict(missing="nan"), "missing was 'error', is 'nan'"),
     ):
         assert_rejects(make(**options), state, DataError, message)
-    assert_rejects(make(seed=8), state, OptionError, "has seed=7, this Sequence was made with seed=8")
+    assert_rejects(make(seed=8), state, OptionError, "has seed=7, but this Sequence was made with seed=8")
     write("x,city,y\n" + "1,Rome,2\n" * NUM_ROWS)
     assert_rejects(make(), state, DataError, r"files was \['houses.csv, .* bytes'\], is \['houses.csv, ")
 
@@ -619,7 +619,7 @@ def test_columns_rows_and_the_repr(make):
         "<CSVChunkSequence: 118 rows from 'houses.csv'\n"
         "  30 batches of 4, shuffled, seed=7\n"
         "  a float32 (4, 2), b int32 (4, 1), target 'y'\n"
-        "  2 threads, 256 batches ahead, 16.5 kB in flight, 2.4 kB of parsed rows at most>"
+        "  2 threads, 256 batches ahead, at most 16.5 kB in flight, 2.4 kB of parsed rows>"
     )
 
 
@@ -684,7 +684,7 @@ def test_vocabulary_and_classes(make):
     assert {row: int(y) for x, ys in make(target="city") for row, y in zip(x[:, 0].tolist(), ys)} == {
         i: int(bool(i % 3)) for i in range(NUM_ROWS)
     }
-    with pytest.raises(OptionError, match=r"`column` should be one of text: 'city'. Received: 'x'"):
+    with pytest.raises(OptionError, match=r"`column` should be a column of strings: 'city'. Received: 'x'"):
         make(features=["city", "x"]).vocabulary("x")
 
 
@@ -728,9 +728,9 @@ def test_the_summary(make):
 
 
 def test_what_is_not_for_csv_says_what_is(make, capsys):
-    with pytest.raises(OptionError, match="stored with cache='packed', and not with `pack`"):
+    with pytest.raises(AttributeError, match='rows of CSV files are stored with cache="DIR"'):
         make().pack("packed")
-    with pytest.raises(OptionError, match="`show_batch` shows images"):
+    with pytest.raises(AttributeError, match="has no attribute 'show_batch'"):
         make().show_batch()
     assert make(cached=True).profile(3).samples_per_second > 0
     assert "samples/s" in capsys.readouterr().out
@@ -795,7 +795,7 @@ def test_a_cache_of_a_changed_file_or_of_other_options(make, write):
 
 def test_memory_limit_bounds_rows_and_batches(make):
     with pytest.raises(
-        OptionError, match=r"`memory_limit` of 191 B is too small: .*two take 64 B. .*memory_limit=192 or"
+        OptionError, match=r"`memory_limit` of 191 B is too small: .*two batches take 64 B. .*memory_limit=192 or"
     ):
         make(memory_limit=191)
     assert make(memory_limit=192)._pipeline.loader.max_ahead == 0

@@ -190,11 +190,11 @@ def test_a_zero_byte_and_a_truncated_file_are_told_apart(folder):
         (dict(data_format="NHWC"), OptionError, "`data_format` should be one of"),
         (dict(crop_to_aspect_ratio=True, pad_to_aspect_ratio=True), OptionError, "Only one of `crop_to_aspect_ratio`"),
         (dict(class_names=["ant", "dog"]), DataError, "`class_names` have no folder .*'dog'"),
-        (dict(class_names="ant"), OptionError, "`class_names` should be a list of names"),
-        (dict(class_names=["ant", "ant"]), OptionError, "should name each class once"),
+        (dict(class_names="ant"), OptionError, "`class_names` should be a list of strings"),
+        (dict(class_names=["ant", "ant"]), OptionError, "should contain each class once"),
         (dict(labels=["ant"] * 9 + ["cow"], class_names=["ant"]), DataError, "Unknown class 'cow' of sample 9"),
         (dict(labels="labels.csv"), OptionError, '`labels` should be "inferred", None, an array, or a .npy file'),
-        (dict(directory="elsewhere"), OptionError, "`directory` goes with filenames"),
+        (dict(directory="elsewhere"), OptionError, "`directory` is for file names"),
         (dict(label_mode="raw", class_weight="balanced"), OptionError, "`class_weight` requires class labels"),
     ],
 )
@@ -229,7 +229,7 @@ def test_the_repr_in_full(folder):
         "  3 batches of 4, shuffled, seed=3\n"
         "  x uint8 (4, 4, 5, 3), labels int\n"
         f"  from {str(folder)!r}\n"
-        "  2 threads, 10 batches ahead, 2.9 kB in flight at most>"
+        "  2 threads, 10 batches ahead, at most 2.9 kB in flight>"
     )
 
 
