@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_oocore.core.errors import DataError, SampleError
 from keras_oocore.core.fingerprint import of_array
+from keras_oocore.core.storage import local_path
 from keras_oocore.sources.base import RowSpec, Source
 from keras_oocore.store.mapped_rows import MappedRows
 
@@ -62,7 +63,7 @@ class ArrayRows(Source):
 
 def _memory_map(path: Path) -> np.memmap:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        return np.load(local_path(path), mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise DataError(f"Cannot read {str(path)!r}: {error.strerror or error}.") from error
     except (ValueError, EOFError) as error:
