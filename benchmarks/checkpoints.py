@@ -1,8 +1,8 @@
-"""What saving a training costs: `fit_resumable` against a plain `fit`, and against Keras's BackupAndRestore.
+"""The cost of saving a training: `fit_resumable` against plain `fit`, and against `BackupAndRestore` of Keras.
 
     KERAS_BACKEND=jax python benchmarks/checkpoints.py
 
-Epochs of about a second, as short as they get in practice: saving at the end of each would cost most here.
+Epochs take about a second. In practice they are longer, and saving at the end of each epoch costs less.
 """
 
 import argparse

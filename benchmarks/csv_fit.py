@@ -2,7 +2,7 @@
 
     KERAS_BACKEND=jax python benchmarks/csv_fit.py kc_house_data.csv
 
-A step of so small a model is the shortest there is, so that every microsecond a batch costs shows.
+A step of such a small model takes little time, so every microsecond per batch shows.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = repeated(options.csv, options.megabytes, Path(folder) / "large.csv")
-        rows = ko.CSVChunkSequence(path, TARGET, FEATURES, BATCH_SIZE, seed=0, cache=Path(folder) / "cache")
+        rows = ko.CSVChunkSequence(path, TARGET, FEATURES, batch_size=BATCH_SIZE, seed=0, cache=Path(folder) / "cache")
         x, y = (np.concatenate(parts) for parts in zip(*rows))
 
         def fit(*data, batch_size=None):

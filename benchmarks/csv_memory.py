@@ -2,7 +2,7 @@
 
     python benchmarks/csv_memory.py kc_house_data.csv --megabytes 4000 --memory-limit 128MB
 
-The figure is the highest resident memory since the imports, less what was resident then. Linux only.
+The result is the peak resident memory since the imports, less the resident memory at that time. Linux only.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""MB/s of batches from a CSV file: opened, read once in random order, with what people use today.
+"""MB/s of batches from a CSV file, opened and read once in random order: against other loaders.
 
     python benchmarks/csv_rows.py kc_house_data.csv
 
-The file's rows are written again and again until there are `--megabytes`. Every contestant makes batches of 1,024 rows,
-6 features and a target as `float32`. Ours opens the file, looks for the ends of its rows, and serves them shuffled; the
-others serve them as they stand. `make_csv_dataset` is given a twentieth of the file.
+The rows of the file are written repeatedly until there are `--megabytes`. Every contestant makes batches of 1,024 rows
+with 6 features and a target, as `float32`. Ours opens the file, finds its rows, and shuffles them. The others keep the
+order of the file. `make_csv_dataset` reads a twentieth of the file.
 """
 
 import argparse

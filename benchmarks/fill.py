@@ -1,10 +1,10 @@
-"""Images a second while a cache fills, and from it: against the same epoch without, and what people use today.
+"""Images per second while a cache fills, and from a full cache: against an epoch without a cache, and other loaders.
 
     python benchmarks/fill.py PHOTOS
 
-The photos are copied until they are at least `--images`, into a temporary folder. Each filling opens a Sequence on an
-empty directory and is timed to the last batch, or until a thread has added the checksums and the store is finished;
-"no cache" opens one too. What was written is on disk before the next one's turn. Later epochs are ten in a row.
+The photos are copied into a temporary folder until there are at least `--images`. Each turn opens a Sequence with an
+empty cache and is timed until the last batch, or until a thread has written the checksums and the store is finished.
+"no cache" opens a Sequence, too. Everything is on disk before the next turn. Later epochs are ten in a row.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import keras
 from in_turn import measure, report
 
 import keras_oocore as ko
+from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS
 
 IMAGE_SIZE, BATCH_SIZE, LATER_EPOCHS = (224, 224), 32, 10
 NO_CACHE, LATER = "no cache", "later epoch"
@@ -27,7 +28,7 @@ NO_CACHE, LATER = "no cache", "later epoch"
 
 def repeated(photos, num_images, folder):
     """At least so many images in `folder`, copies of the photos."""
-    photos = sorted(path for path in Path(photos).rglob("*") if path.suffix.lower() in ko.manifest.IMAGE_EXTENSIONS)
+    photos = sorted(path for path in Path(photos).rglob("*") if path.suffix.lower() in IMAGE_EXTENSIONS)
     for number in range(-(-num_images // len(photos)) * len(photos)):
         photo = photos[number % len(photos)]
         shutil.copy(photo, Path(folder) / f"{number:06d}{photo.suffix}")
@@ -45,7 +46,7 @@ class Epoch:
 
     def to_finished_store(self):
         num_images = self.to_last_batch()
-        self.batches._source.finish()
+        self.batches._cached.finish()
         return num_images
 
     def tidy(self):

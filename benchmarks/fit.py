@@ -2,8 +2,8 @@
 
     KERAS_BACKEND=jax python benchmarks/fit.py
 
-The network takes several thousand images of 96 by 96 a second, so that the loader could be the limit; `--tiny` makes
-one that is quicker still, where the cost of handing over a batch begins to show.
+The network trains on several thousand images of 96 by 96 per second, so the loader could be the bottleneck. `--tiny`
+uses an even faster network, which shows the cost of handing over a batch.
 """
 
 import argparse

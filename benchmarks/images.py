@@ -1,4 +1,4 @@
-"""Images a second from a folder: keras_oocore against what people use today.
+"""Images per second from a folder: keras_oocore against other loaders.
 
     python benchmarks/images.py PHOTOS --image-size 224
     python benchmarks/images.py PLANT_SEEDLINGS --image-size 80

@@ -18,7 +18,7 @@ def measure(
     reference: str = OURS,
     before: Callable[[], None] | None = None,
 ) -> dict[str, list[float]]:
-    """Items a second of each contestant in each run, A B C, A B C, ..., after one round that is not counted.
+    """Items per second of each contestant in each run, A B C, A B C, ..., after one round that is not counted.
 
     Args:
         contestants: name → function that does the work once and returns how many items it handled.

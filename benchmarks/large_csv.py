@@ -1,4 +1,4 @@
-"""A large CSV file for the measurements: the rows of a smaller one, again and again."""
+"""A large CSV file for the measurements: the rows of a smaller one, repeated."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ BATCH_SIZE = 1024
 
 
 def repeated(source, megabytes, path):
-    """Write the rows of `source` until there are so many megabytes; a file that is large enough stays."""
+    """Write the rows of `source` until the file has so many megabytes. Keep a file that is large enough."""
     header, rows = Path(source).read_bytes().split(b"\n", 1)
     rows = rows if rows.endswith(b"\n") else rows + b"\n"
     times = -(-megabytes * 10**6 // len(rows))

@@ -1,4 +1,4 @@
-"""Microseconds a batch: a bare loop over a Sequence of tiny arrays, 50 rows a batch; nothing but overhead is left.
+"""Microseconds per batch: a bare loop over a Sequence of tiny arrays, 50 rows per batch. Only overhead is left.
 
 python benchmarks/overhead.py
 """
@@ -37,7 +37,7 @@ def main():
     y = np.zeros((NUM_BATCHES * BATCH_SIZE, 1), "float32")
     contestants = {"bare PyDataset": Bare(x, y)}
     for workers in (0, 1, 2):
-        contestants[f"keras_oocore, workers={workers}"] = ko.NpyManifestSequence(
+        contestants[f"keras_oocore, workers={workers}"] = ko.ArraySequence(
             x, y, batch_size=BATCH_SIZE, seed=0, workers=workers
         )
     seconds = {name: [] for name in contestants}
@@ -49,7 +49,7 @@ def main():
             if run:
                 seconds[name].append(time.perf_counter() - started)
     for name, values in seconds.items():
-        print(f"{name:28}{statistics.median(values) / NUM_BATCHES * 1e6:8.1f} us a batch")
+        print(f"{name:28}{statistics.median(values) / NUM_BATCHES * 1e6:8.1f} us per batch")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Rows a second from a store on disk, shuffled: keras_oocore against other stores, all of them in the page cache.
+"""Rows per second from a store on disk, shuffled: keras_oocore against other stores, all of them in the page cache.
 
     python benchmarks/store.py --directory /data/rows
     python benchmarks/store.py --without "tf.data cache(file)" "Grain, ArrayRecord"
 
 10,000 rows of 224 by 224 by 3 take 1.5 GB in each of six stores, 9 GB of disk and as much free memory, or they would
-come from the disk; numpy and torch read ours. The stores are made when they are not there yet, and stay in
-`--directory`. A batch is 32 whole rows in one `uint8` array; ours has labels beside it. The shuffle is global but for
+come from the disk; numpy and torch read ours. The stores are made if they do not exist, and stay in
+`--directory`. A batch is 32 whole rows in one `uint8` array; ours also has labels. The shuffle is global but for
 tf.data, which draws from 1,000 rows. A run is three epochs, one after the other as in training. Needs tensorflow,
 torch, grain, lmdb, h5py and datasets, each only for its own contestant.
 """

@@ -1,8 +1,8 @@
-"""MB a second from a packed store that is not in memory: at random, in shuffled blocks and in order.
+"""MB per second from a packed store that is not in memory: at random, in shuffled blocks and in order.
 
     python benchmarks/store_cold.py --directory /data/rows
 
-Before each turn the store is written back and dropped from the page cache, and the script fails when the system kept
+Before each turn the store is written back and dropped from the page cache, and the script fails if the system keeps
 more than a hundredth of it. Below the system there may be other caches, such as those of a virtual machine's host.
 10,000 rows of 224 by 224 by 3 take 1.5 GB of disk; they are made once, and stay in `--directory`. Linux only.
 """

@@ -3,7 +3,7 @@
     python benchmarks/store_memory.py --memory-limit 64MB
 
 Anonymous memory is the process's own. Pages of the mapped store count as files: they are the system's page cache, which
-takes them back when somebody wants memory. Both are read from /proc after every batch. Linux only.
+takes them back when a process needs memory. Both are read from /proc after every batch. Linux only.
 """
 
 import argparse
