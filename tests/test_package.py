@@ -135,6 +135,22 @@ def test_subset_both_says_what_to_type(photos):
     assert 'ko.image_dataset_from_directory(..., subset="both")' in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("method", "instead"),
+    [
+        ("map", "transform=function"),
+        ("cache", 'cache="DIR"'),
+        ("prefetch", "ahead in threads already"),
+        ("take", "steps_per_epoch=n"),
+    ],
+)
+def test_methods_of_tf_data_are_errors_that_say_what_to_type(method, instead, photos):
+    train = ko.image_dataset_from_directory(photos, image_size=(4, 4), verbose=False)
+    with pytest.raises(AttributeError, match=f"has no attribute '{method}'. Instead: ") as e:
+        getattr(train, method)
+    assert instead in str(error.value)
+
+
 # Type checkers
 
 RIGHT = """

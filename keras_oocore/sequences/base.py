@@ -28,6 +28,7 @@ from keras_oocore.sources.base import Source
 # Methods of tf.data, and what replaces them here.
 INSTEAD = {
     "map": "pass transform=function to the constructor",
+    "cache": 'pass cache="DIR" to the constructor of a Sequence of files',
     "prefetch": "batches are made ahead in threads already; max_queue_size=... sets how many",
     "take": "use steps_per_epoch=n in `fit`, or itertools.islice(sequence, n) in a loop",
     "repeat": "`fit` reads as many passes as it has epochs",
