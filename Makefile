@@ -65,7 +65,7 @@ $(VENV)/demo.installed: setup.cfg pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/test.installed: setup.cfg pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing keras_oocore and three backends into $(VENV); the first time takes a few minutes."
-	$(PIP) --editable ".[tensorflow,jax,torch,fast,plots,pandas,test]"
+	$(PIP) --editable ".[tensorflow,jax,torch,fast,plots,test]"
 	@touch $@
 
 $(BIN)/python:

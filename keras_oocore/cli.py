@@ -1,4 +1,4 @@
-"""The same from a terminal: `keras-oocore demo`, `keras-oocore demo --csv`, `keras-oocore profile`."""
+"""Defines the command line: `keras-oocore demo`, `keras-oocore demo --csv` and `keras-oocore profile`."""
 
 import argparse
 import os
@@ -13,34 +13,36 @@ from keras_oocore.sources.cache import is_packed
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
+    """Run one command and return its exit status."""
     parser = argparse.ArgumentParser("keras-oocore", description="Train Keras models on data larger than memory.")
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("demo", help="prepare a folder of digits, or a CSV file, and train on it, end to end")
-    command.add_argument("--csv", action="store_true", help="a table of patients in place of the images of digits")
-    command.add_argument("--directory", default=demo.DIRECTORY, help="where all files go (default: %(default)s)")
+    command = commands.add_parser("demo", help="prepare a folder of images or a CSV file, and train a model on it")
+    command.add_argument("--csv", action="store_true", help="use a CSV file of patients instead of images of digits")
+    command.add_argument("--directory", default=demo.DIRECTORY, help="directory for all files (default: %(default)s)")
     command.add_argument(
         "--epochs",
         type=int,
-        help=f"passes over the images or rows (default: {demo.EPOCHS}; with --csv {demo_csv.EPOCHS})",
+        help=f"number of epochs (default: {demo.EPOCHS}; with --csv {demo_csv.EPOCHS})",
     )
-    command.set_defaults(run=run_demo, after_stop="Run the same command again to go on.")
-    command = commands.add_parser("profile", help="show where the time of a batch goes, and what would help")
-    command.add_argument("directory", help="a folder of class folders of images, or a packed store")
+    command.set_defaults(run=run_demo, after_stop="To continue, run the same command again.")
+    command = commands.add_parser(
+        "profile", help="show how long each step of loading a batch takes, and how to speed it up"
+    )
+    command.add_argument("directory", help="a directory with one folder of images per class, or a packed store")
     command.add_argument(
         "--image-size",
         type=int,
         default=224,
-        help="height and width (default: %(default)s); a packed store has its own",
+        help="height and width of the images (default: %(default)s); not used for a packed store",
     )
-    command.add_argument("--batch-size", type=int, default=32, help="images in a batch (default: %(default)s)")
-    command.add_argument("--workers", type=int, help="loading threads (default: one for each core)")
-    command.add_argument("--num-batches", type=int, default=50, help="batches to time (default: %(default)s)")
+    command.add_argument("--batch-size", type=int, default=32, help="size of the batches (default: %(default)s)")
+    command.add_argument("--workers", type=int, help="number of loading threads (default: one per core)")
+    command.add_argument("--num-batches", type=int, default=50, help="number of batches to time (default: %(default)s)")
     command.set_defaults(run=run_profile, after_stop="")
     options = parser.parse_args(arguments)
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
-    prefer_installed()  # likewise before Keras, which a command imports when it runs
+    prefer_installed()  # before Keras, which each command imports when it runs
     try:
         options.run(options)
     except OutOfCoreError as error:
@@ -53,20 +55,20 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run_demo(options: argparse.Namespace) -> None:
-    """`keras-oocore demo`"""
+    """Run `keras-oocore demo`."""
     run = demo_csv.run_demo_csv if options.csv else demo.run_demo
     chosen = {} if options.epochs is None else {"epochs": options.epochs}
     run(options.directory, **chosen)
 
 
 def run_profile(options: argparse.Namespace) -> None:
-    """`keras-oocore profile DIR`"""
+    """Run `keras-oocore profile DIRECTORY`."""
     with opened(options) as sequence:
         sequence.profile(options.num_batches)
 
 
 def opened(options: argparse.Namespace):
-    """The Sequence of what lies in a directory."""
+    """A Sequence of the images or the packed store in a directory."""
     if is_packed(options.directory):
         return ko.open_packed(options.directory, batch_size=options.batch_size, workers=options.workers)
     return ko.ImageFolderSequence(

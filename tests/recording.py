@@ -1,4 +1,6 @@
-"""A model that writes down every sample it was given, for tests that prove what `fit` trained on."""
+"""A model that records every sample it was given, for tests of the samples that `fit` trained on."""
+
+import copy
 
 import keras
 import numpy as np
@@ -7,23 +9,22 @@ import keras_oocore.sequences as sequences
 
 
 def numbered(num_samples, batch_size=4, **options):
-    """A Sequence whose sample i is the number i."""
+    """Return a Sequence whose sample i is the number i."""
     rows = np.arange(num_samples, dtype="float32")[:, np.newaxis]
     return sequences.ArraySequence(rows, labels=rows.copy(), batch_size=batch_size, seed=3, **options)
 
 
 def planned(sequence, *passes):
-    """The samples that the plan has for these passes."""
-    return [
-        int(sample)
-        for number in passes
-        for position in range(len(sequence))
-        for sample in sequence._pipeline.maker.planned(number, position)
-    ]
+    """Return the samples of these passes, in order, without moving the position of the Sequence."""
+    plan, samples = copy.copy(sequence), []
+    for number in passes:
+        plan.cursor.seek(number, 0)
+        samples += [int(sample) for batch in range(len(plan)) for sample in plan.samples_of(batch)]
+    return samples
 
 
 class Recorder(keras.Model):
-    """A linear model whose train step notes the samples in `given`, by call of `fit`."""
+    """A linear model whose train step records its samples in `given`."""
 
     def __init__(self, fail_at=None):
         super().__init__()
@@ -46,7 +47,7 @@ class Recorder(keras.Model):
 
 
 def recorder(**options):
-    """A compiled Recorder."""
+    """Return a compiled Recorder."""
     fail_at = options.pop("fail_at", None)
     model = Recorder(fail_at)
     model.compile(keras.optimizers.SGD(1e-9), "mse", weighted_metrics=[], run_eagerly=True, **options)

@@ -195,7 +195,7 @@ class TestManyFitsOneTraining:
     def test_a_program_killed_within_an_epoch_resumes_there(self, many_fits):
         said = shown_text(many_fits)
         assert "exit code -9\n" in said
-        assert re.search(r"Going on from 'notebook_3_data/killed/checkpoint-\d{8}': epoch 3 of 6, batch \d+\.", said)
+        assert re.search(r"Resuming from 'notebook_3_data/killed/checkpoint-\d{8}': epoch 3 of 6, batch \d+\.", said)
 
     def test_a_killed_training_ends_with_the_same_weights(self, many_fits):
         said = shown_text(many_fits)

@@ -1,18 +1,11 @@
-"""A small training with everything in play that a kill could spoil; as a script, a child process that is killed in it.
+"""A small training that uses everything a kill could damage, and `main`, the child process that is killed in it."""
 
-    python tests/training_child.py DIRECTORY [OPTION=VALUE ...]
-
-DIRECTORY gets the checkpoints, the log, the best model, `samples.txt` (a line for each batch) and, at the end,
-`result.json` and `result.npz`. The options are in `main`.
-"""
-
+import itertools
 import json
 import os
 import signal
 import sys
 from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
@@ -22,7 +15,7 @@ import keras_oocore as ko
 NUM_SAMPLES, BATCH_SIZE, NUM_BATCHES = 14, 4, 4  # the last batch is ragged
 _generator = np.random.default_rng(0)
 ROWS = _generator.normal(size=(NUM_SAMPLES, 5)).astype("float32")
-ROWS[:, 0] = np.arange(NUM_SAMPLES)  # so that a batch tells its samples
+ROWS[:, 0] = np.arange(NUM_SAMPLES)  # identifies the samples of a batch
 CLASSES = _generator.integers(0, 3, NUM_SAMPLES)
 
 
@@ -31,7 +24,7 @@ def data(seed=3, **options):
 
 
 def validation_data(seed=5):
-    """Another order each time that it is gone through."""
+    """Return data in another order in each pass."""
     rows, classes = ROWS[:6] + 0.1, CLASSES[:6]
     return ko.ArraySequence(rows, classes, label_mode="int", batch_size=4, seed=seed, shuffle=True)
 
@@ -46,7 +39,7 @@ def layers():
 
 
 def compiled(model, optimizer=None, eagerly=True, **options):
-    """Compiled with Adam and a schedule, unless told."""
+    """Compile a model, by default with Adam and a schedule."""
     if optimizer is None:
         optimizer = keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(1e-2, 5, 0.9))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -55,28 +48,28 @@ def compiled(model, optimizer=None, eagerly=True, **options):
 
 
 def tiny_model(optimizer=None, eagerly=True, **options):
-    """The same weights, and the same state of dropout, whenever it is made."""
+    """Return a model with the same weights and the same state of dropout each time."""
     keras.utils.set_random_seed(7)
     return compiled(keras.Sequential([keras.Input((5,)), *layers()]), optimizer, eagerly, **options)
 
 
 def small_model(optimizer=None, eagerly=True, **options):
-    """A faster one, for what is no matter of layers: dropout and momentum are all that remembers."""
+    """Return a faster model, for tests that do not depend on layers. Only dropout and momentum have a state."""
     keras.utils.set_random_seed(7)
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dropout(0.5), keras.layers.Dense(3)])
     return compiled(model, optimizer or keras.optimizers.SGD(0.01, momentum=0.9), eagerly, **options)
 
 
 def variables(model):
-    """Copies of all that training changes in a model: weights, generators' states, optimizer."""
+    """Return copies of everything that training changes in a model: weights, states of generators, optimizer."""
     if hasattr(model, "jax_state_sync"):
-        model.jax_state_sync()  # within an epoch, JAX keeps them elsewhere
+        model.jax_state_sync()  # within an epoch, JAX keeps the values outside of the variables
     values = map(keras.ops.convert_to_numpy, model.variables + model.optimizer.variables)
     return [np.array(value) for value in values]
 
 
 def one_thread():
-    """As a fixture: torch with one thread, so that busy cores do not make it wait, nor sums come out otherwise."""
+    """Run torch with one thread, as a fixture: busy cores do not make it wait, and sums have one order."""
     if keras.backend.backend() != "torch":
         yield
         return
@@ -89,9 +82,9 @@ def one_thread():
 
 
 class SampleLog(keras.callbacks.Callback):
-    """Appends the samples of each batch to a file, after the batch's number in the training.
+    """Appends the number of each batch in the training and its samples to a file.
 
-    Batches that come again after a kill stand there twice, with the same number.
+    The file contains batches that are repeated after a kill twice, with the same number.
     """
 
     def __init__(self, path):
@@ -105,7 +98,8 @@ class SampleLog(keras.callbacks.Callback):
         self.num_batches += 1
 
 
-class Noting(keras.Sequential):
+@keras.saving.register_keras_serializable()
+class RowRecorder(keras.Sequential):
     """Keeps the rows of the last step."""
 
     def train_step(self, *args):
@@ -121,11 +115,40 @@ def callbacks(directory, patience=3):
     ]
 
 
+class Killed(Exception):
+    """A simulated kill."""
+
+
+def killer(kill):
+    """Return a callback that raises `Killed`.
+
+    Args:
+        kill: A hook and the number of its call, or the number of a batch, which is killed before it counts.
+    """
+    hook, number = kill if isinstance(kill, tuple) else ("on_train_batch_end", kill)
+    calls = itertools.count(1)
+
+    def called(*_, **__):
+        if next(calls) == number:
+            raise Killed
+
+    return keras.callbacks.LambdaCallback(**{hook: called})
+
+
 # --- the child ------------------------------------------------------------------------------------------------------
 
 
-class Waits(keras.callbacks.Callback):
-    """At one batch of the training says so, and goes on when a line comes."""
+def share_compilations(directory):
+    """Let the children of a test share what JAX compiles."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_compilation_cache_dir", str(directory))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
+
+class WaitAt(keras.callbacks.Callback):
+    """Prints "waits" at one batch of the training, and continues when it reads a line."""
 
     def __init__(self, log, at_batch):
         super().__init__()
@@ -138,39 +161,41 @@ class Waits(keras.callbacks.Callback):
 
 
 def kill_in(name, number):
-    """Let the `number`-th call of a function of `os` kill this process."""
-    really, left = getattr(os, name), number
+    """Kill this process in call `number` of a function of `os`."""
+    function, left = getattr(os, name), number
 
     def call(*arguments, **options):
         nonlocal left
         left -= 1
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
-        return really(*arguments, **options)
+        return function(*arguments, **options)
 
     setattr(os, name, call)
 
 
-def main(directory, epochs="5", save="3", kill="", wait="0", compiled_steps="", plateau=""):
+def main(directory, epochs=5, save=3, kill=None, wait=0, compiled_steps=False, plateau=False):
     """Train.
 
     Args:
-        directory: for all files.
-        epochs: how many.
-        save: every so many batches; "time" is as told nothing.
-        kill: which call of which function of `os` kills this process: "fsync-7".
-        wait: the batch of the training at which it says "waits" and waits for a line.
-        compiled_steps: not eagerly; then the samples are not logged.
-        plateau: ReduceLROnPlateau instead of a schedule.
+        directory: Receives the checkpoints, the log, the best model, `samples.txt` (one line per batch) and, at the
+            end, `result.json` and `result.npz`.
+        epochs: Number of epochs.
+        save: Save after this many batches. `None` decides by time.
+        kill: Function of `os` and number of the call that kills this process, such as "fsync-7".
+        wait: Batch of the training at which to print "waits" and wait for a line.
+        compiled_steps: Whether to compile the steps. In that case, samples are not logged.
+        plateau: Whether to use `ReduceLROnPlateau` instead of a schedule.
     """
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs of a shell
     next(one_thread(), None)
     folder = Path(directory)
+    share_compilations(folder.parent / "jax")
     keras.utils.set_random_seed(7)
-    model = Noting([keras.Input((5,)), *layers()])
+    model = RowRecorder([keras.Input((5,)), *layers()])
     compiled(model, keras.optimizers.Adam(0.01) if plateau else None, eagerly=not compiled_steps)
     log = SampleLog(folder / "samples.txt")
-    used = [*callbacks(folder, patience=50), *([] if compiled_steps else [log, Waits(log, int(wait))])]
+    used = [*callbacks(folder, patience=50), *([] if compiled_steps else [log, WaitAt(log, wait)])]
     if plateau:
         used.append(keras.callbacks.ReduceLROnPlateau(patience=0, min_delta=0.5))
     if kill:
@@ -179,16 +204,12 @@ def main(directory, epochs="5", save="3", kill="", wait="0", compiled_steps="", 
     history = ko.fit_resumable(
         model,
         data(),
-        epochs=int(epochs),
+        epochs=epochs,
         checkpoint=folder / "checkpoints",
-        save_every_batches=None if save == "time" else int(save),
+        save_every_batches=save,
         validation_data=validation_data(),
         callbacks=used,
         verbose=0,
     )
     np.savez(folder / "result.npz", *variables(model))
     (folder / "result.json").write_text(json.dumps([history.epoch, history.history]))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], **dict(argument.split("=") for argument in sys.argv[2:]))

@@ -37,6 +37,7 @@ class BatchOptions:
     def __post_init__(self):
         positive(self.batch_size, "batch_size")
         for name, choices in (
+            ("shuffle", (True, False, "block")),
             ("on_error", ("raise", "skip", "replace")),
             ("last_batch", ("keep", "drop")),
             ("data_format", ("channels_last", "channels_first")),

@@ -1,1 +1,1 @@
-"""What every room stands on: errors, files, locks, sizes and text. It knows no data."""
+"""The ground floor: errors, files, locks, records, sizes and text. It knows nothing about data sets."""

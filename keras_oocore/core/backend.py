@@ -1,4 +1,4 @@
-"""Which backend Keras runs on, and what to type when there is none."""
+"""Checks that Keras has an installed backend, and says what to type if it does not."""
 
 import importlib.util
 import os
@@ -10,15 +10,15 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def require_backend() -> None:
-    """Import Keras, or say how to install what it lacks.
+    """Import Keras, or say how to install its backend.
 
     Raises:
-        MissingExtraError: when the backend that Keras is set to is not installed.
+        MissingExtraError: If the backend that Keras is configured to use is not installed.
     """
     try:
         import keras  # noqa: F401
     except ImportError as error:
-        installed = [name for name in BACKENDS if importlib.util.find_spec(name)]
+        installed = _installed_backends()
         remedy = (
             f"Set the environment variable KERAS_BACKEND={installed[0]}, which is installed."
             if installed
@@ -29,9 +29,13 @@ def require_backend() -> None:
 
 
 def prefer_installed() -> None:
-    """Set Keras to an installed backend, before its import, when neither the environment nor `keras.json` names one."""
+    """Choose an installed backend before Keras is imported, unless the environment or `keras.json` chooses one."""
     if (Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "keras.json").exists():
         return
-    installed = [name for name in BACKENDS if importlib.util.find_spec(name)]
+    installed = _installed_backends()
     if installed:
         os.environ.setdefault("KERAS_BACKEND", installed[0])
+
+
+def _installed_backends() -> list[str]:
+    return [name for name in BACKENDS if importlib.util.find_spec(name)]

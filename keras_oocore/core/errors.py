@@ -1,44 +1,44 @@
-"""Every exception a user can meet.
+"""Every exception that a user can meet.
 
-Each takes one message, so that it crosses a process pool, and each message says what happened and where, what was
-expected, what was received and what to type next.
+Each has one argument, its message, so that it can be sent from one process to another. A message says what happened
+and where, what was expected, what was received, and what to type next.
 """
 
-ON_ERROR = 'Mend or remove it, or pass on_error="skip" or "replace".'
+ON_ERROR = 'Fix or remove it, or pass on_error="skip" or "replace".'
 
 
 class OutOfCoreError(Exception):
-    """Base of every error that keras_oocore raises on purpose."""
+    """The base class of every error that keras_oocore raises on purpose."""
 
 
 class OptionError(OutOfCoreError, ValueError):
-    """An argument that cannot work, found before any data is read."""
+    """An argument cannot work. This is raised before any data is read."""
 
 
 class DataError(OutOfCoreError, ValueError):
-    """Data on disk that is not what it should be."""
+    """Data on disk is missing, damaged, or not what was expected."""
 
 
 class SampleError(DataError):
-    """One sample that cannot be read; the message names its file, `reason` does not."""
+    """A sample cannot be read. The message names its file; `reason` says the same without the file."""
 
     reason = ""
 
     @classmethod
     def of(cls, sample: int, name: str, reason: str) -> "SampleError":
-        """The error of one sample, which `name` says in a person's words."""
+        """Return the error for a sample whose file (or file and row) is `name`."""
         error = cls(f"Cannot read sample {sample}, {name!r}: {reason}.")
         error.reason = reason
         return error
 
 
 class DestinationError(OutOfCoreError, OSError):
-    """A file or folder that cannot be written: read-only, full, in use, or holding something else."""
+    """A file or folder cannot be written: it is read-only, full, in use, or contains other files."""
 
 
 class BusyError(DestinationError):
-    """A folder that another process, or another object of this one, is writing."""
+    """Another process, or another object of this process, is writing to the folder."""
 
 
 class MissingExtraError(OutOfCoreError, ImportError):
-    """An optional package that is not installed; the message holds the `pip install` line that mends it."""
+    """An optional package is not installed. The message has the `pip install` line that installs it."""

@@ -1,13 +1,11 @@
-"""Write whole or not at all, or a row in its place; one writer at a time; enough disk first."""
+"""Files that are written whole or not at all, and the checks around them: enough disk, allowed names."""
 
 import contextlib
 import errno
-import math
 import os
 import re
 import secrets
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -17,19 +15,14 @@ import numpy as np
 from keras_oocore.core.errors import DataError, DestinationError, SampleError
 from keras_oocore.core.sizes import format_bytes
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-
-SPARE_BYTES = 16 * 10**6  # left free on a disk that is written to: directory entries and journals need some
+SPARE_BYTES = 16 * 10**6  # left free on the disk, for directory entries and journals
 CHUNK_BYTES = 2**20
 TEMPORARY_PREFIX = ".keras_oocore-"
 
 
 @contextlib.contextmanager
 def explained(path: str | os.PathLike) -> Iterator[None]:
-    """Turn the operating system's refusal to write `path` into a DestinationError that says what to do."""
+    """Turn an OSError about writing `path` into a DestinationError that says what to do."""
     try:
         yield
     except DestinationError:
@@ -46,18 +39,18 @@ def explained(path: str | os.PathLike) -> Iterator[None]:
 
 @contextlib.contextmanager
 def write_whole(path: str | os.PathLike, overwrite: bool = True, durable: bool = True) -> Iterator[IO[bytes]]:
-    """Open a binary file that takes the name `path` only once it is complete and on disk.
+    """Open a binary file for writing; it gets the name `path` once it is complete.
 
-    A reader sees the old file or the whole new one, never a part; an exception or a kill leaves the old one.
+    A reader sees the old file or the complete new one. An exception or a kill leaves the old one.
 
     Args:
-        path: the file to write; its folder is made when missing.
-        overwrite: whether a file of that name may be replaced.
-        durable: whether to wait until the disk holds it, so that it outlives a power cut too. Thousands of small
-            files that can be made again are written much faster without.
+        path: The file to write. Its folder is created if it does not exist.
+        overwrite: Whether to replace an existing file.
+        durable: Whether to wait until the file is on disk, where it survives a power cut. Thousands of small files
+            that can be recreated are written much faster without waiting.
 
     Raises:
-        DestinationError: when it cannot be written, or exists and `overwrite` is `False`.
+        DestinationError: If the file cannot be written, or if it exists and `overwrite` is `False`.
     """
     path = Path(path)
     with explained(path):
@@ -78,34 +71,41 @@ def write_whole(path: str | os.PathLike, overwrite: bool = True, durable: bool =
 
 
 def temporary_name(path: str | os.PathLike) -> Path:
-    """A hidden name beside `path` that nobody else uses."""
+    """Return a new hidden name in the folder of `path`."""
     return Path(path).parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
 
 
 def remove_leftovers(directory: str | os.PathLike) -> int:
-    """How many temporary files and folders of killed runs were removed from `directory`; call it as its one writer."""
+    """Remove the temporary files and folders that killed processes left in `directory`, and return their number.
+
+    Call it while you hold the lock of the directory (`core/locks.py`).
+    """
     with os.scandir(directory) as entries:
         leftovers = [e for e in entries if re.fullmatch(rf"{re.escape(TEMPORARY_PREFIX)}[0-9a-f]{{16}}", e.name)]
     for leftover in leftovers:
         if leftover.is_dir(follow_symlinks=False):
-            shutil.rmtree(leftover.path, ignore_errors=True)  # of one that is in use the rest goes, and it next time
+            shutil.rmtree(leftover.path, ignore_errors=True)  # a file in use is left for the next time
             continue
-        with contextlib.suppress(FileNotFoundError):  # not left over: a reader was saving labels
+        with contextlib.suppress(FileNotFoundError):  # another process just finished it
             os.unlink(leftover.path)
     return len(leftovers)
 
 
 def publish(temporary: str | os.PathLike, path: str | os.PathLike, overwrite: bool = False) -> None:
-    """Give a finished temporary file its name, atomically; without `overwrite`, only while that name is free."""
+    """Give a finished temporary file its final name, atomically.
+
+    Raises:
+        DestinationError: If the name exists and `overwrite` is `False`.
+    """
     if overwrite:
         os.replace(temporary, path)
         return
     try:
-        os.link(temporary, path)  # unlike rename, fails where the name is taken
+        os.link(temporary, path)  # unlike rename, this fails if the name exists
     except OSError:
         if os.path.lexists(path):
             raise DestinationError(
-                f"{os.fspath(path)!r} exists and is kept. Move it away, or choose another name."
+                f"{os.fspath(path)!r} already exists and is not overwritten. Move it away, or choose another name."
             ) from None
         os.rename(temporary, path)  # a file system without hard links
     else:
@@ -113,7 +113,7 @@ def publish(temporary: str | os.PathLike, path: str | os.PathLike, overwrite: bo
 
 
 def sync_folder(directory: str | os.PathLike) -> None:
-    """Wait until the disk holds the names in `directory`, where the system can say so (Windows cannot)."""
+    """Wait until new and renamed entries of `directory` are on disk. This does nothing on Windows."""
     with contextlib.suppress(OSError):
         descriptor = os.open(directory, os.O_RDONLY)
         try:
@@ -123,11 +123,11 @@ def sync_folder(directory: str | os.PathLike) -> None:
 
 
 def save_array(path: str | os.PathLike, array: np.ndarray) -> Path:
-    """Save one array as `.npy`, whole or not at all, and never as a pickle.
+    """Save an array as a `.npy` file, whole or not at all, and return its path.
 
     Raises:
-        DestinationError: when it cannot be written.
-        ValueError: when the array holds Python objects.
+        DestinationError: If the file cannot be written.
+        ValueError: If the array contains Python objects, which would require pickle.
     """
     path = Path(path)
     with write_whole(path) as file:
@@ -135,56 +135,11 @@ def save_array(path: str | os.PathLike, array: np.ndarray) -> Path:
     return path
 
 
-def reserve_array(path: str | os.PathLike, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    """Make a `.npy` file of zeros to be filled by `write_at`; the disk gives it room as it fills.
-
-    Raises:
-        DestinationError: when it cannot be written, or exists.
-    """
-    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    with write_whole(path, overwrite=False) as file:
-        np.lib.format.write_array_header_1_0(file, header)
-        file.truncate(file.tell() + math.prod(shape) * dtype.itemsize)
-
-
-def write_at(file: IO[bytes], data: np.ndarray, offset_bytes: int) -> None:
-    """Write an array's bytes into an open, unbuffered file; threads may do so at once, each at its own place.
-
-    Raises:
-        DestinationError: when the disk is full, or the file as large as it may be.
-    """
-    left = memoryview(np.ascontiguousarray(data).reshape(-1).view(np.uint8))
-    with explained(file.name):
-        while left:
-            num_written = _pwrite(file, left, offset_bytes)
-            left, offset_bytes = left[num_written:], offset_bytes + num_written
-
-
-if hasattr(os, "pwrite"):
-
-    def _pwrite(file: IO[bytes], data: memoryview, offset_bytes: int) -> int:
-        return os.pwrite(file.fileno(), data, offset_bytes)
-
-else:  # Windows
-    _seek_and_write = threading.Lock()
-
-    def _pwrite(file: IO[bytes], data: memoryview, offset_bytes: int) -> int:
-        with _seek_and_write:
-            file.seek(offset_bytes)
-            return file.write(data)
-
-
-def sync_data(file: IO[bytes]) -> None:
-    """Wait until the disk holds what was written to an open file."""
-    with explained(file.name):
-        getattr(os, "fdatasync", os.fsync)(file.fileno())
-
-
 def load_array(path: str | os.PathLike) -> np.ndarray:
-    """The array in one `.npy` file, never unpickled.
+    """Load the array of a `.npy` file.
 
     Raises:
-        DataError: when there is no such file, or it is damaged, or holds pickled Python objects.
+        DataError: If the file does not exist, is damaged, or contains pickled Python objects.
     """
     name = os.fspath(path)
     try:
@@ -195,17 +150,17 @@ def load_array(path: str | os.PathLike) -> np.ndarray:
     except ValueError as error:
         if "allow_pickle" in str(error):
             raise DataError(
-                f"{name!r} holds pickled Python objects, which could run any code and are not loaded. Save it again as "
-                f"plain text or numbers: np.save({name!r}, np.asarray(values.tolist()))"
+                f"{name!r} contains pickled Python objects, which could run any code and are not loaded. Save it again "
+                f"as strings or numbers: np.save({name!r}, np.asarray(values.tolist()))"
             ) from error
-        raise DataError(f"{name!r} is not a whole .npy file ({error}). Save it again with numpy.save.") from error
+        raise DataError(f"{name!r} is not a complete .npy file ({error}). Save it again with numpy.save.") from error
 
 
 def read_chunks(path: str | os.PathLike) -> Iterator[bytes]:
-    """A file's bytes in pieces, for copying; a file that cannot be read is named as the source that it is.
+    """Read a file in chunks, for copying it.
 
     Raises:
-        SampleError: when it cannot be read. Not an OSError, which `write_whole` would take for the destination's.
+        SampleError: If the file cannot be read. (`write_whole` would report an OSError as one of the destination.)
     """
     try:
         with open(path, "rb", buffering=0) as file:
@@ -216,11 +171,12 @@ def read_chunks(path: str | os.PathLike) -> Iterator[bytes]:
 
 
 def leaves_folder(name: str, any_system: bool = False) -> bool:
-    r"""Whether `name`, joined to a folder, lands outside it: it is absolute, or climbs above through `..`.
+    r"""Whether `name`, joined to a folder, is a path outside that folder: it is absolute, or leaves it through `..`.
 
     Args:
-        name: a path meant to be relative, with forward slashes.
-        any_system: judge it by Windows' rules too (backslashes, drive letters), as names that come from afar need.
+        name: A relative path with forward slashes.
+        any_system: Whether to apply the rules of Windows too (backslashes, drive letters). Names in archives and
+            manifests may come from another system.
 
     >>> leaves_folder("cats/001.png"), leaves_folder("cats/../../001.png"), leaves_folder("/etc/passwd")
     (False, True, True)
@@ -240,7 +196,16 @@ def leaves_folder(name: str, any_system: bool = False) -> bool:
 
 
 def require_disk(directory: str | os.PathLike, needed_bytes: int, what: str) -> None:
-    """Raise before the first byte when the disk under `directory` cannot hold `needed_bytes` of `what`."""
+    """Check that the disk of `directory` has room for `needed_bytes`, before the first byte is written.
+
+    Args:
+        directory: A folder, which may not exist yet.
+        needed_bytes: The number of bytes to be written.
+        what: What will be written, for the message.
+
+    Raises:
+        DestinationError: If the disk has less room.
+    """
     folder = Path(directory).absolute()
     existing = next((folder for folder in (folder, *folder.parents) if folder.exists()), folder)
     with explained(directory):

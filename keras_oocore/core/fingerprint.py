@@ -1,4 +1,4 @@
-"""What a function or an object is made of, as a name and a checksum that are the same in the next run."""
+"""Names and checksums of functions, objects and arrays that are the same in the next run."""
 
 import functools
 import inspect
@@ -9,16 +9,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-NAMES_AT_A_TIME = 65_536
-MOST_DEEP = 8  # an object within an object, that often; what lies deeper is not looked at
+NAMES_PER_CHECKSUM = 65_536  # limits the memory for one joined string
+MAX_DEPTH = 8  # of objects within objects; deeper ones are not examined
 
 
 def described(value) -> str:
-    """A function's, method's or object's name, and a checksum of its source and of the values that it holds.
+    """Return the name of a function, method or object, and a checksum of its source code and of its values.
 
-    Looked at are the source, default arguments, the variables that a function closes over, the plain values and arrays
-    among the globals that it names, the arguments of a `functools.partial`, and the attributes of an object. Functions
-    that are called are not.
+    The checksum covers the source, default arguments, the variables of a closure, the global variables that the
+    function names if they are plain values or arrays, the arguments of a `functools.partial`, and the attributes of an
+    object. It does not cover functions that are called.
 
     >>> def scaled(path, factor=1): return factor
     >>> one = described(scaled); scaled.__defaults__ = (2,); one == described(scaled)
@@ -37,19 +37,19 @@ def described(value) -> str:
 
 
 def of_names(names: np.ndarray) -> str:
-    """How many names there are, and a checksum of them in their order.
+    """Return the number of names and a checksum of them, in their order.
 
     >>> of_names(np.array(["1.png", "2.png"]))
     '2 names with CRC-32 4f71fc0d'
     """
     checksum = 0
-    for start in range(0, len(names), NAMES_AT_A_TIME):
-        checksum = zlib.crc32("\0".join(names[start : start + NAMES_AT_A_TIME].tolist()).encode(), checksum)
+    for start in range(0, len(names), NAMES_PER_CHECKSUM):
+        checksum = zlib.crc32("\0".join(names[start : start + NAMES_PER_CHECKSUM].tolist()).encode(), checksum)
     return f"{len(names):,} names with CRC-32 {checksum:08x}"
 
 
 def of_array(array: np.ndarray) -> str:
-    """Shape, dtype and a checksum of an array's bytes.
+    """Return the shape and dtype of an array and a checksum of its bytes.
 
     >>> of_array(np.zeros(2, "int32"))
     '(2,) int32 with CRC-32 6522df69'
@@ -59,9 +59,9 @@ def of_array(array: np.ndarray) -> str:
 
 
 def _pieces(value, depth: int) -> Iterator[bytes]:
-    """What to take the checksum of."""
+    """Yield the bytes that the checksum covers."""
     yield f"<{type(value).__qualname__}>".encode()
-    if depth > MOST_DEEP or isinstance(value, types.ModuleType):
+    if depth > MAX_DEPTH or isinstance(value, types.ModuleType):
         return
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         yield f"{value.dtype}{value.shape}".encode()
@@ -79,7 +79,7 @@ def _pieces(value, depth: int) -> Iterator[bytes]:
     elif isinstance(value, list | tuple):
         parts = value
     elif isinstance(value, set | frozenset):
-        parts = sorted(map(repr, value))  # in an order that every run has
+        parts = sorted(map(repr, value))  # in the same order in every run
     elif hasattr(value, "__dict__") and not isinstance(value, type):
         yield _code(type(value))
         parts = [vars(value)]
@@ -91,7 +91,7 @@ def _pieces(value, depth: int) -> Iterator[bytes]:
 
 
 def _code(value) -> bytes:
-    """The source; where there is none, what was compiled of it."""
+    """Return the source code, or the bytecode if there is no source."""
     try:
         return inspect.getsource(value).encode()
     except (OSError, TypeError):
@@ -100,7 +100,7 @@ def _code(value) -> bytes:
 
 
 def _named_values(function) -> list:
-    """What a function closes over, and the globals that it names and that are no code."""
+    """Return the variables of a closure, and the global variables that the function names and that are plain values."""
     found = inspect.getclosurevars(function)
     plain = [
         value

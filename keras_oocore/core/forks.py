@@ -1,4 +1,4 @@
-"""What objects do in a forked child, which gets their memory and files and none of their threads."""
+"""What objects do in a forked child process, which inherits their memory and files but none of their threads."""
 
 import os
 import weakref
@@ -6,17 +6,17 @@ from typing import Protocol
 
 
 class ForkAware(Protocol):
-    """Holds locks, threads or files that are of no use in a child."""
+    """An object with locks, threads or files that a forked child cannot use."""
 
     def reset_after_fork(self) -> None:
-        """Called in the child, first of all."""
+        """Drop them. This is called in the child before any other code runs."""
 
 
 _fork_aware = weakref.WeakSet()
 
 
 def register_fork_aware(thing: ForkAware) -> None:
-    """Have `thing.reset_after_fork()` called in every child that is forked from now on, as long as `thing` lives."""
+    """Call `thing.reset_after_fork()` in every child process that is forked while `thing` is alive."""
     _fork_aware.add(thing)
 
 

@@ -1,4 +1,4 @@
-"""One writer at a time for a directory, over threads and processes."""
+"""One writer at a time per directory, across threads and processes."""
 
 import contextlib
 import os
@@ -10,20 +10,27 @@ import filelock
 from keras_oocore.core.errors import BusyError
 from keras_oocore.core.files import TEMPORARY_PREFIX, explained
 
-LOCK_NAME = f"{TEMPORARY_PREFIX}lock"  # stays in a directory that the package wrote
+LOCK_NAME = f"{TEMPORARY_PREFIX}lock"  # remains in every directory that the package has written to
 
 
 @contextlib.contextmanager
-def only_writer(directory: str | os.PathLike) -> Iterator[None]:
-    """Lock `directory` for one writer; the operating system releases the lock when the process ends, however it ends.
+def write_lock(directory: str | os.PathLike) -> Iterator[None]:
+    """Lock `directory` for one writer. It is created if it does not exist.
+
+    The operating system releases the lock when the process ends, even if it is killed. A child process that is forked
+    in the meantime does not hold the lock.
 
     Raises:
-        BusyError: if another process or thread has locked it.
-        DestinationError: if the directory cannot be written to.
+        BusyError: If another process, or another thread or object of this process, holds the lock.
+        DestinationError: If the directory cannot be written to, or its file system does not support locks.
     """
     directory = Path(directory)
-    # timeout=0: do not wait. thread_local=False: the thread that closes a store may not be the one that opened it.
-    lock = filelock.FileLock(directory / LOCK_NAME, timeout=0, thread_local=False)
+    lock = filelock.FileLock(
+        directory / LOCK_NAME,
+        timeout=0,  # raise instead of waiting
+        thread_local=False,  # a store may be closed by another thread than the one that opened it
+        fallback_to_soft=False,  # a soft lock is a file that remains if the process is killed
+    )
     with explained(directory):
         directory.mkdir(parents=True, exist_ok=True)
         try:
@@ -37,5 +44,5 @@ def only_writer(directory: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     finally:
-        if os.getpid() == process:  # a child forked meanwhile does not own the lock
+        if os.getpid() == process:  # filelock has closed its file in a forked child (since version 3.30)
             lock.release()

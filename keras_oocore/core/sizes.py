@@ -1,4 +1,4 @@
-"""Amounts of memory: what a user may write, what this machine has, and how to print them."""
+"""Amounts of memory: parse what a user writes, print them, and choose a default for this machine."""
 
 import os
 import re
@@ -10,14 +10,14 @@ DEFAULT_LIMIT_BYTES = 512 * 10**6
 
 
 def parse_bytes(amount: int | str, name: str = "memory_limit") -> int:
-    """An amount of memory as a number of bytes.
+    """Return an amount of memory as a number of bytes.
 
     Args:
-        amount: bytes as an integer, or text with a unit, such as `"128MB"` or `"2 GiB"`.
-        name: the argument's name, for the error.
+        amount: A number of bytes, or a string with a unit, such as `"128MB"` or `"2 GiB"`.
+        name: The name of the argument, for the error message.
 
     Raises:
-        OptionError: when `amount` is not a positive amount.
+        OptionError: If `amount` is not a positive amount.
 
     >>> parse_bytes("128MB"), parse_bytes("1.5 KiB"), parse_bytes(4096)
     (128000000, 1536, 4096)
@@ -25,12 +25,14 @@ def parse_bytes(amount: int | str, name: str = "memory_limit") -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?\s*", str(amount).lower())
     size_bytes = int(float(match[1]) * UNITS.get(match[2], 0)) if match else 0
     if isinstance(amount, bool) or size_bytes <= 0:
-        raise OptionError(f'`{name}` should be bytes, or text such as "128MB". Received: {name}={amount!r}')
+        raise OptionError(
+            f'`{name}` should be a number of bytes, or a string such as "128MB". Received: {name}={amount!r}'
+        )
     return size_bytes
 
 
 def format_bytes(size_bytes: int) -> str:
-    """A size as a person reads it.
+    """Return a size with a unit, for messages.
 
     >>> format_bytes(999), format_bytes(128_000_000)
     ('999 B', '128.0 MB')
@@ -42,7 +44,7 @@ def format_bytes(size_bytes: int) -> str:
 
 
 def default_limit_bytes() -> int:
-    """The smaller of 512 MB and a tenth of this machine's memory."""
+    """Return 512 MB or a tenth of this machine's memory, whichever is smaller."""
     try:
         total_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):  # Windows has no sysconf

@@ -1,6 +1,6 @@
-"""Seconds by stage of the work, summed over the threads that work for a stopwatch; it does not know which stages are.
+"""Measures the seconds of each stage of the work, summed over threads; it does not know which stages exist.
 
-A stopwatch belongs to threads, not to the process: what is loaded elsewhere at the same time is not counted.
+A stopwatch counts only the threads that run for it, and not other threads that load data at the same time.
 """
 
 import threading
@@ -11,7 +11,7 @@ from time import perf_counter
 
 
 class _Thread(threading.local):
-    laps: "_Laps | None" = None  # of the stopwatch that this thread works for
+    laps: "_Laps | None" = None  # of the stopwatch that this thread runs for
 
 
 _thread = _Thread()
@@ -19,19 +19,20 @@ _NOT_MEASURED = nullcontext()
 
 
 def stage(name: str) -> AbstractContextManager:
-    """Put around work, as in `with stage("decoding"):`, so that a stopwatch counts it under that name.
+    """Count the work in `with stage("decoding"):` under that name, if a stopwatch is running.
 
-    The time of a stage within a stage is the inner one's alone. Where no stopwatch runs it costs 0.2 microseconds.
+    The time of a stage within another stage counts for the inner one only. Without a running stopwatch, this takes 0.2
+    microseconds.
     """
     laps = _thread.laps
     return _NOT_MEASURED if laps is None else laps.stage(name)
 
 
 class Stopwatch:
-    """Adds up the seconds of each stage over all threads that run for it, which may be in stages at the same time.
+    """Adds up the seconds of each stage over all threads that run for it. They may be in stages at the same time.
 
     Attributes:
-        seconds: `{stage: seconds}`; a thread's share is added when it has run.
+        seconds: `{stage: seconds}`. The time of a thread is added when its `running` block ends.
 
     >>> stopwatch = Stopwatch()
     >>> with stopwatch.running("assembling"):
@@ -47,7 +48,7 @@ class Stopwatch:
 
     @contextmanager
     def running(self, name: str) -> Iterator[None]:
-        """Count what this thread does in here: by stage, and as `name` what is in none."""
+        """Count the work of this thread by stage, and the work outside every stage under `name`."""
         outer, laps = _thread.laps, _Laps(name)
         _thread.laps = laps
         try:
@@ -60,7 +61,7 @@ class Stopwatch:
 
 
 class _Laps:
-    """Seconds by stage of one thread: at each change, the time since the last one goes to the stage that ends."""
+    """The seconds of each stage of one thread. At a change, the time since the last one goes to the stage that ends."""
 
     def __init__(self, name: str):
         self.seconds = Counter()
@@ -76,7 +77,7 @@ class _Laps:
             self.change(outer)
 
     def change(self, name: str) -> str:
-        """Begin `name`; returns the stage that ended."""
+        """Start the stage `name`, and return the stage that ended."""
         now = perf_counter()
         self.seconds[self.name] += now - self.since
         ended, self.name, self.since = self.name, name, now

@@ -11,4 +11,4 @@ def warn_user(message: str) -> None:
     stacklevel, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
         stacklevel, frame = stacklevel + 1, frame.f_back
-    warnings.warn(message, stacklevel=stacklevel - 1 if stacklevel > 2 else 2)
+    warnings.warn(message, stacklevel=stacklevel)

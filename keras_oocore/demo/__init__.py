@@ -1,1 +1,1 @@
-"""The main job end to end, on data that ships with scikit-learn."""
+"""Trains models end to end on datasets that are included in scikit-learn."""

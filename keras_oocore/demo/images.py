@@ -1,4 +1,4 @@
-"""The main job end to end, on real images that ship with scikit-learn: prepare a folder, train from it, show it."""
+"""Prepares a folder of images from scikit-learn and trains a small network on it."""
 
 import os
 from collections.abc import Iterable
@@ -19,17 +19,17 @@ EPOCHS = 12
 
 
 def run_demo(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS) -> float:
-    """Prepare 1,797 photographed digits, train a small network on them from disk, and say where everything lies.
+    """Prepares 1,797 images of digits, trains a small network on them from disk, and prints the paths of all files.
 
     Args:
-        directory: where all files go; made when missing, used again when there.
-        epochs: passes over the training images.
+        directory: Directory for all files. It is created if it does not exist, and can be used again.
+        epochs: Number of epochs to train. Defaults to `12`.
 
     Returns:
-        Accuracy on the validation images.
+        The accuracy on the validation images.
 
     Raises:
-        MissingExtraError: when no backend of Keras is installed.
+        MissingExtraError: If no Keras backend is installed.
     """
     require_backend()
     import keras
@@ -49,12 +49,12 @@ def run_demo(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS) -> 
     train_batches = ko.ImageFolderSequence(train, seed=0, **options)
     val_batches = ko.ImageFolderSequence(val, shuffle=False, **options)
     console.print(repr(train_batches), markup=False)
-    picture = folder / "batch.png"
+    batch_figure = folder / "batch.png"
     try:
-        train_batches.show_batch(path=picture)
-    except ko.MissingExtraError:  # matplotlib draws it better
+        train_batches.show_batch(path=batch_figure)
+    except ko.MissingExtraError:  # matplotlib is not installed
         x, y = train_batches[0]
-        plots.contact_sheet(x[:16], [train_batches.class_names[label] for label in y[:16]], picture)
+        plots.contact_sheet(x[:16], [train_batches.class_names[label] for label in y[:16]], batch_figure)
 
     console.rule(f"3  Train: model.fit on {keras.backend.backend()}")
     model = small_network(keras, train_batches.class_names)
@@ -70,7 +70,7 @@ def run_demo(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS) -> 
             ("class folders", folder / "digits"),
             ("all images", folder / "all_images"),
             ("filenames.npy, labels.npy", f"{folder / 'train'} and {folder / 'val'}"),
-            ("a batch with its labels", picture),
+            ("a batch with its labels", batch_figure),
             ("the trained model", folder / "model.keras"),
         ],
     )
@@ -78,13 +78,13 @@ def run_demo(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS) -> 
 
 
 def show_paths(console: Console, paths: Iterable[tuple[str, str | os.PathLike]]) -> None:
-    """Print what lies where, one line each."""
+    """Print one line per path, with its description."""
     for what, path in paths:
         console.print(f"  {what:<26} {path}", markup=False, soft_wrap=True)
 
 
 def write_digits(directory: Path) -> None:
-    """Write scikit-learn's digits (UCI, 8 by 8 grey levels) as PNG files in one folder for each digit."""
+    """Write the digits of scikit-learn (UCI, 8 by 8 pixels, grayscale) as PNG files, in one folder per digit."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
@@ -97,7 +97,7 @@ def write_digits(directory: Path) -> None:
 
 
 def small_network(keras, class_names: list[str]):
-    """A convolutional network that learns the digits in seconds on a processor."""
+    """A convolutional network that learns the digits in seconds on a CPU."""
     model = keras.Sequential(
         [
             keras.Input((*IMAGE_SIZE, 1)),

@@ -1,4 +1,4 @@
-"""The CSV path end to end, on measurements of patients that ship with scikit-learn: a file, a line, a network."""
+"""Writes a CSV file of patients from scikit-learn and trains a linear model and a small network on it."""
 
 import csv
 import io
@@ -12,9 +12,9 @@ import keras_oocore as ko
 from keras_oocore.core.backend import require_backend
 from keras_oocore.core.files import write_whole
 from keras_oocore.demo.images import DIRECTORY, show_paths
-from keras_oocore.tables.csv.reader import require_pyarrow
+from keras_oocore.tables.cells import require_pyarrow
 
-FOLDER = "csv"  # in the demo's directory, beside the images
+FOLDER = "csv"  # in the directory of the demo, next to the images
 COLUMNS = ("age", "sex", "bmi", "blood_pressure", "cholesterol", "ldl", "hdl", "tch", "ltg", "glucose", "progression")
 TARGET, ONE_FEATURE = "progression", "bmi"
 LINE_EPOCHS = 20
@@ -22,17 +22,18 @@ EPOCHS = 20
 
 
 def run_demo_csv(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS) -> float:
-    """Write a CSV file of 442 patients, train a line and a small network on it, and say where everything lies.
+    """Writes a CSV file of 442 patients, trains a linear model and a small network, and prints the paths of all files.
 
     Args:
-        directory: all files go into its folder `csv`; made when missing, used again when there.
-        epochs: passes of the network over the training rows.
+        directory: Directory whose subdirectory `csv` contains all files. It is created if it does not exist, and can
+            be used again.
+        epochs: Number of epochs to train the network. Defaults to `20`.
 
     Returns:
-        Mean absolute error of the network on the validation rows.
+        The mean absolute error of the network on the validation rows.
 
     Raises:
-        MissingExtraError: when pyarrow, or any backend of Keras, is not installed.
+        MissingExtraError: If pyarrow or a Keras backend is not installed.
     """
     require_pyarrow()
     require_backend()
@@ -41,7 +42,7 @@ def run_demo_csv(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS)
     console, folder = Console(highlight=False), Path(directory) / FOLDER
     keras.utils.set_random_seed(0)
 
-    console.rule("1  A CSV file: a row for each of 442 patients")
+    console.rule("1  A CSV file: one row per patient, 442 rows")
     path = folder / "patients.csv"
     is_new = write_patients(path)
     rows = ko.CSVChunkSequence(
@@ -49,7 +50,7 @@ def run_demo_csv(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS)
     )
     console.print(rows.summary(), markup=False, soft_wrap=True)
 
-    console.rule(f"2  A line: {TARGET} from {ONE_FEATURE}, in batches of 100")
+    console.rule(f"2  A linear model: {TARGET} from {ONE_FEATURE}, in batches of 100")
     one_feature = ko.CSVChunkSequence(path, target=TARGET, features=[ONE_FEATURE], batch_size=100, seed=0)
     train, val = one_feature.split(validation_split=0.2, seed=0)
     line = straight_line(keras, train.normalization())
@@ -63,7 +64,7 @@ def run_demo_csv(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS)
     console.print(f"  least squares    {TARGET} = {slope:.2f} {ONE_FEATURE} {intercept:+.1f}")
 
     console.rule(f"3  A network: all {len(COLUMNS) - 1} measurements, model.fit on {keras.backend.backend()}")
-    train_rows, val_rows = rows.split(validation_split=0.2, seed=0)  # the same seed, the same patients
+    train_rows, val_rows = rows.split(validation_split=0.2, seed=0)  # the same seed selects the same patients
     console.print(repr(train_rows), markup=False, soft_wrap=True)
     model = small_network(keras, train_rows.normalization())
     model.fit(train_rows, validation_data=val_rows, epochs=epochs, verbose=2)
@@ -73,10 +74,10 @@ def run_demo_csv(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS)
     predicted = model.predict(val_rows, verbose=0)[:, 0]
     real = np.concatenate([batch for _, batch in val_rows])
     error = float(np.abs(predicted - real).mean())
-    console.print(f"[bold green]mean absolute error: {error:.1f}[/] on {val_rows.num_rows} patients it never saw")
-    console.print(f"  {np.abs(line.predict(val, verbose=0)[:, 0] - real).mean():.1f} with the line")
-    console.print(f"  {np.abs(y.mean() - real).mean():.1f} with the mean for everybody")
-    paths = [("the CSV file", path), ("its rows, as stored", folder / "cache")]
+    console.print(f"[bold green]mean absolute error: {error:.1f}[/] on {val_rows.num_rows} validation patients")
+    console.print(f"  {np.abs(line.predict(val, verbose=0)[:, 0] - real).mean():.1f} with the linear model")
+    console.print(f"  {np.abs(y.mean() - real).mean():.1f} with the mean as the prediction")
+    paths = [("the CSV file", path), ("its rows, cached", folder / "cache")]
     if draw(real, predicted, folder / "predicted.png"):
         paths.append(("predicted against real", folder / "predicted.png"))
     show_paths(console, [*paths, ("the trained model", folder / "model.keras")])
@@ -84,10 +85,10 @@ def run_demo_csv(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS)
 
 
 def write_patients(path: Path) -> bool:
-    """Write scikit-learn's diabetes data (Efron and others, Least Angle Regression, 2004), unless it is there already.
+    """Write scikit-learn's diabetes dataset (Efron et al., Least Angle Regression, 2004), unless the file exists.
 
     Returns:
-        Whether it was written.
+        Whether the file was written.
     """
     from sklearn.datasets import load_diabetes
 
@@ -104,14 +105,14 @@ def write_patients(path: Path) -> bool:
 
 
 def straight_line(keras, normalization):
-    """A linear model of one feature; steps that become smaller bring it to the least squares."""
+    """A linear model of one feature. Its learning rate decreases, so that it converges to the least squares."""
     model = keras.Sequential([keras.Input((1,)), normalization, keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(keras.optimizers.schedules.InverseTimeDecay(0.3, 4, 1.0)), "mse")
     return model
 
 
 def small_network(keras, normalization):
-    """A network that learns the patients in seconds on a processor."""
+    """A network that is trained in seconds on a CPU."""
     model = keras.Sequential(
         [
             keras.Input((len(COLUMNS) - 1,)),
@@ -125,7 +126,11 @@ def small_network(keras, normalization):
 
 
 def draw(real: np.ndarray, predicted: np.ndarray, path: Path) -> bool:
-    """Save a picture of predicted against real values; whether matplotlib is there to do it."""
+    """Draw predicted against real values.
+
+    Returns:
+        Whether the figure was drawn. It is not if matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -136,7 +141,7 @@ def draw(real: np.ndarray, predicted: np.ndarray, path: Path) -> bool:
     axes.scatter(real, predicted, s=14)
     limits = (0, 1.05 * max(real.max(), predicted.max()))
     axes.set(xlabel=f"real {TARGET}", ylabel="predicted", xlim=limits, ylim=limits, aspect="equal")
-    axes.set_title(f"{len(real)} patients that the network never saw", fontsize=10)
+    axes.set_title(f"{len(real)} validation patients", fontsize=10)
     with write_whole(path) as file:
         figure.savefig(file, format="png", dpi=120)
     return True

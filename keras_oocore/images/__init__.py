@@ -1,1 +1,1 @@
-"""One image, from its file into an array."""
+"""Reads one image file into an array."""

@@ -1,19 +1,19 @@
-"""What a JPEG says before its pixels: size, channels, where its EXIF block is; knows nothing of decoding them.
+"""Parses the size, number of channels and EXIF orientation of a JPEG, without decoding it.
 
-Opening the file with Pillow to learn the same costs a twentieth of decoding it.
+Opening the file with Pillow for the same information takes a twentieth of the time of decoding it.
 """
 
 import struct
 from typing import NamedTuple
 
-HUFFMAN_FRAMES = frozenset(b"\xc0\xc1\xc2")  # baseline, extended, progressive: what every decoder reads
+HUFFMAN_FRAMES = frozenset(b"\xc0\xc1\xc2")  # baseline, extended, progressive: every decoder reads these
 STANDALONE = frozenset(b"\x01\xd0\xd1\xd2\xd3\xd4\xd5\xd6\xd7\xd8\xff")  # markers without a length, and fill bytes
 EXIF, START_OF_SCAN = 0xE1, 0xDA
 ORIENTATION_TAG, SHORT = 0x0112, 3
 
 
 class JpegHeader(NamedTuple):
-    """The few facts that decide how a JPEG is decoded; `exif` is its first EXIF segment, marker and all."""
+    """The properties that determine how a JPEG is decoded. `exif` is its first EXIF segment, with the marker."""
 
     height: int
     width: int
@@ -23,12 +23,10 @@ class JpegHeader(NamedTuple):
 
 
 def parse_jpeg_header(data: bytes) -> JpegHeader | None:
-    """The header of an ordinary JPEG: 8 bits, Huffman-coded, its segments one after the other.
-
-    The segments are those of ITU-T T.81, annex B.
+    """Parse the header of an ordinary JPEG: 8 bits, Huffman-coded, with consecutive segments (ITU-T T.81, annex B).
 
     Returns:
-        `None` for anything else, be it an odd JPEG, a broken one or no JPEG at all: a full decoder should judge those.
+        The header, or `None` for an unusual JPEG, a damaged JPEG, or another file, which need a full decoder.
 
     >>> frame = bytes.fromhex("ffc0 000b 08 0078 00a0 01 01 11 00")
     >>> scan = bytes.fromhex("ffda 0008 01 01 00 00 3f 00")
@@ -57,13 +55,13 @@ def parse_jpeg_header(data: bytes) -> JpegHeader | None:
 
 
 def exif_orientation(exif: bytes) -> int:
-    """How a camera was held: the EXIF orientation, 1 to 8; 1 (upright) where there is none or it cannot be read.
+    """The EXIF orientation, 1 to 8, or 1 (upright) if there is no orientation or it cannot be read.
 
-    Read by hand because Pillow's reader warns of every damaged block, and a block that it cannot read is no reason to
-    refuse a picture. The layout is that of TIFF 6.0, section 2.
+    This does not use Pillow, which warns about damaged EXIF blocks: the image can still be read. The layout of the
+    block is described in TIFF 6.0, section 2.
 
     Args:
-        exif: a TIFF header and directory, with or without the `Exif\\0\\0` that some formats put before it.
+        exif: A TIFF header and directory, with or without the prefix `Exif\\0\\0` of some formats.
 
     >>> exif_orientation(b"Exif\\0\\0" + bytes.fromhex("4d4d002a 00000008 0001 0112 0003 00000001 0006 0000"))
     6
@@ -81,6 +79,6 @@ def exif_orientation(exif: bytes) -> int:
             tag, kind, _, value = struct.unpack_from(order + "HHIH", exif, directory + 2 + 12 * entry)
             if tag == ORIENTATION_TAG:
                 return value if kind == SHORT and 1 <= value <= 8 else 1
-    except struct.error:  # the block ends early
+    except struct.error:  # the block is truncated
         pass
     return 1

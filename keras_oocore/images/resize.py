@@ -1,4 +1,4 @@
-"""uint8 pixels to another size, as `tf.image.resize` computes it, in numpy; knows nothing of files or decoders."""
+"""Resizes `uint8` images with NumPy, with the results of `tf.image.resize`."""
 
 import functools
 
@@ -8,15 +8,15 @@ INTERPOLATIONS = ("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos
 
 
 def resize_into(pixels: np.ndarray, out: np.ndarray, interpolation: str) -> None:
-    """Fill `out` with `pixels` resized: `tf.image.resize(..., antialias=False)`, clipped and rounded half up.
+    """Resize `pixels` into `out` like `tf.image.resize(..., antialias=False)`, clipped and rounded (half up).
 
-    Rows first, then columns, each a weighted sum of a few neighbours ("taps"), so that the cost follows the size of
-    `out` and no whole image is ever turned to `float32`.
+    Rows are resized first, then columns. Each output row or column is a weighted sum of a few input rows or columns
+    ("taps"). The cost depends on the size of `out`, and the input image is not converted to `float32` as a whole.
 
     Args:
-        pixels: `(height, width, channels)`, `uint8`.
-        out: `(new_height, new_width, channels)`, `uint8`, written in place.
-        interpolation: one of `INTERPOLATIONS`.
+        pixels: `uint8` array of shape `(height, width, channels)`.
+        out: `uint8` array of shape `(new_height, new_width, channels)`, which is overwritten.
+        interpolation: One of `INTERPOLATIONS`.
 
     >>> out = np.empty((1, 4, 1), "uint8")
     >>> resize_into(np.array([[[0], [100]]], "uint8"), out, "bilinear")
@@ -42,11 +42,12 @@ def _weighted_sum(values: np.ndarray, indices: np.ndarray, weights: np.ndarray, 
     return total
 
 
-@functools.lru_cache(maxsize=256)  # a dataset has few sizes, or many that rarely return
+@functools.lru_cache(maxsize=256)  # a dataset has either few sizes, or many sizes that rarely occur again
 def taps(in_size: int, out_size: int, interpolation: str) -> tuple[np.ndarray, np.ndarray]:
-    """Which input positions make each output position along one axis, and with what weight.
+    """The input positions that contribute to each output position along one axis, and their weights.
 
-    In `float32` throughout, because TensorFlow's own rounding decides which pixel is nearest and where a kernel ends.
+    All computations use `float32`, because TensorFlow's rounding decides which pixel is nearest and where a kernel
+    ends.
 
     Returns:
         `(num_taps, out_size)` indices and `(num_taps, out_size)` `float32` weights.
@@ -65,7 +66,7 @@ def taps(in_size: int, out_size: int, interpolation: str) -> tuple[np.ndarray, n
 
 
 def _neighbour_taps(in_size: int, out_size: int, interpolation: str) -> tuple[np.ndarray, np.ndarray]:
-    """Nearest, bilinear, bicubic: `HalfPixelScaler` in tensorflow/core/util/image_resizer_state.h."""
+    """Taps of nearest, bilinear and bicubic: `HalfPixelScaler` in tensorflow/core/util/image_resizer_state.h."""
     in_per_out = np.float32(in_size) / np.float32(out_size)
     centres = (np.arange(out_size, dtype=np.float32) + np.float32(0.5)) * in_per_out
     if interpolation == "nearest":
@@ -75,8 +76,8 @@ def _neighbour_taps(in_size: int, out_size: int, interpolation: str) -> tuple[np
     fraction = centres - below
     if interpolation == "bilinear":
         return np.stack([below, below + 1]), np.stack([1 - fraction, fraction])
-    # Bicubic: tensorflow/core/kernels/image/resize_bicubic_op.cc looks its weights up in a table of 1,024 steps, and
-    # gives positions outside the image no weight.
+    # Bicubic: tensorflow/core/kernels/image/resize_bicubic_op.cc looks up weights in a table with 1,024 steps, and sets
+    # the weight of positions outside the image to 0.
     fraction = np.rint(fraction * np.float32(1024)) / np.float32(1024)
     offsets = np.arange(-1, 3)[:, None]
     positions = below + offsets
@@ -85,8 +86,8 @@ def _neighbour_taps(in_size: int, out_size: int, interpolation: str) -> tuple[np
 
 
 def _kernel_taps(in_size: int, out_size: int, radius: float, kernel) -> tuple[np.ndarray, np.ndarray]:
-    """`ComputeSpansCore` in tensorflow/core/kernels/image/scale_and_translate_op.cc, without antialiasing."""
-    in_per_out = np.float32(1 / float(np.float32(out_size) / np.float32(in_size)))  # its way to round
+    """Taps of a kernel: `ComputeSpansCore` in tensorflow/core/kernels/image/scale_and_translate_op.cc."""
+    in_per_out = np.float32(1 / float(np.float32(out_size) / np.float32(in_size)))  # rounds as TensorFlow does
     centres = (np.arange(out_size, dtype=np.float32) + np.float32(0.5)) * in_per_out
     first = np.ceil(centres - np.float32(radius) - np.float32(0.5)).clip(0, in_size - 1)
     last = np.floor(centres + np.float32(radius) - np.float32(0.5)).clip(0, in_size - 1)
@@ -96,7 +97,7 @@ def _kernel_taps(in_size: int, out_size: int, radius: float, kernel) -> tuple[np
 
 
 def _area_taps(in_size: int, out_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Each input pixel by its covered share: tensorflow/core/kernels/image/resize_area_op.cc."""
+    """Taps weighted by the covered area of each pixel: tensorflow/core/kernels/image/resize_area_op.cc."""
     in_per_out = np.float32(in_size) / np.float32(out_size)
     starts = np.arange(out_size, dtype=np.float32) * in_per_out
     ends = np.arange(1, out_size + 1, dtype=np.float32) * in_per_out
@@ -109,7 +110,7 @@ def _normalised(weights: np.ndarray) -> np.ndarray:
     return weights / weights.sum(axis=0)
 
 
-# The kernels of tensorflow/core/kernels/image/sampling_kernels.h, each at distances >= 0.
+# The kernels of tensorflow/core/kernels/image/sampling_kernels.h, for distances >= 0.
 
 
 def _lanczos(distance: np.ndarray, radius: float) -> np.ndarray:
@@ -130,7 +131,7 @@ def _mitchell_cubic(x: np.ndarray) -> np.ndarray:
     return np.where(x < 1, near, np.where(x < 2, far, 0))
 
 
-KERNELS = {  # radius, weight at a distance
+KERNELS = {  # name: (radius, function from distance to weight)
     "lanczos3": (3.0, functools.partial(_lanczos, radius=3.0)),
     "lanczos5": (5.0, functools.partial(_lanczos, radius=5.0)),
     "gaussian": (1.5, _gaussian),
@@ -139,9 +140,9 @@ KERNELS = {  # radius, weight at a distance
 
 
 def centre_crop(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The largest centred part of `pixels` with the aspect ratio of `height` and `width`, as a view.
+    """The largest centered window of `pixels` with the aspect ratio of `height` and `width`, as a view.
 
-    The arithmetic is that of `keras.preprocessing.image.smart_resize` (keras/src/utils/image_utils.py).
+    The window is computed as in `keras.preprocessing.image.smart_resize` (keras/src/utils/image_utils.py).
 
     >>> centre_crop(np.empty((340, 500, 3), "uint8"), 200, 200).shape
     (340, 340, 3)
@@ -154,10 +155,10 @@ def centre_crop(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def fitted_box(in_height: int, in_width: int, height: int, width: int) -> tuple[int, int, int, int]:
-    """Where the whole image lies, its aspect ratio kept, in the middle of a picture of `height` and `width`.
+    """The box that an image fills, with its aspect ratio, in the center of a padded image of `height` and `width`.
 
-    The arithmetic is that of `tf.image.resize_with_pad` (tensorflow/python/ops/image_ops_impl.py), in its `float32`,
-    which at times leaves one row or column more than needed; where it fits zero pixels and fails, one is fitted here.
+    The box is computed as in `tf.image.resize_with_pad` (tensorflow/python/ops/image_ops_impl.py), in `float32`, which
+    sometimes leaves one more row or column than necessary. The box has at least one pixel, where TensorFlow fails.
 
     Returns:
         `(top, left, fitted_height, fitted_width)`.

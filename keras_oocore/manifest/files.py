@@ -1,7 +1,6 @@
-"""A manifest's three files: written so that what does not belong together is noticed, and read back."""
+"""Writes a manifest as three files and reads them back, with checksums that show whether they belong together."""
 
 import contextlib
-import json
 import os
 import zlib
 from pathlib import Path
@@ -10,10 +9,12 @@ import numpy as np
 
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.files import load_array, write_whole
+from keras_oocore.core.record import MissingRecordError, RecordFormat
 from keras_oocore.manifest.inputs import require_inside, save_pair
 from keras_oocore.manifest.scan import existing_directory
 
-FORMAT_VERSION = 1
+RECORD = "manifest.json"
+RECORD_FORMAT = RecordFormat(version=1, remedy="Save the manifest again.", indent=1)
 KEYS = ("num_samples", "class_names", "directory", "directory_absolute", "filenames_crc32", "labels_crc32")
 
 
@@ -24,7 +25,7 @@ def write(
     class_names: list[str] | None,
     directory: Path | None,
 ) -> Path:
-    """Write `filenames.npy`, `labels.npy` and, last, `manifest.json` into `folder`; returns it as a path."""
+    """Write `filenames.npy`, `labels.npy` and, last, `manifest.json`. Returns the folder as a `Path`."""
     folder = Path(folder)
     relative = absolute = None
     if directory is not None:
@@ -32,7 +33,6 @@ def write(
         with contextlib.suppress(ValueError):  # on another drive (Windows)
             relative = Path(os.path.relpath(absolute, os.path.realpath(folder))).as_posix()
     record = {
-        "format": FORMAT_VERSION,
         "num_samples": len(filenames),
         "class_names": class_names,
         "directory": relative,
@@ -40,65 +40,53 @@ def write(
         "filenames_crc32": _checksum(filenames),
         "labels_crc32": None if labels is None else _checksum(labels),
     }
-    with write_whole(folder / "manifest.json") as file:  # left last, so published last
+    with write_whole(folder / RECORD) as file:  # the last to be left, so the last to be published
         save_pair(folder, filenames, labels)
-        file.write(json.dumps(record, indent=1).encode())
+        file.write(RECORD_FORMAT.encode(record))
     return folder
 
 
 def read(folder: str | os.PathLike) -> tuple[np.ndarray, np.ndarray | None, list[str] | None, str | None]:
-    """Filenames, labels, class names and directory, as `write` was given them.
+    """The filenames, labels, class names and directory that `write` has written.
 
     Raises:
-        DataError: when they are missing, from a newer version, half saved, or changed since.
+        DataError: If a file is missing, was written by a newer version, or does not belong to the others.
     """
     folder = existing_directory(folder)
-    saved = _read_json(folder)
+    saved = _read_record(folder)
     filenames, labels = load_array(folder / "filenames.npy"), None
     if saved["labels_crc32"] is not None:
         labels = load_array(folder / "labels.npy")
     for name, array in (("filenames", filenames), ("labels", labels)):
         if array is not None and (len(array), _checksum(array)) != (saved["num_samples"], saved[f"{name}_crc32"]):
             raise DataError(
-                f"{os.fspath(folder / f'{name}.npy')!r} ({len(array):,} samples) is not the file that "
-                f"manifest.json was saved with ({saved['num_samples']:,} samples): a save was interrupted, or the "
-                "file changed since. Save the manifest again, or use the arrays by Manifest.from_arrays."
+                f"{os.fspath(folder / f'{name}.npy')!r} ({len(array):,} samples) does not belong to {RECORD} "
+                f"({saved['num_samples']:,} samples): a save was interrupted, or the file has changed. Save the "
+                "manifest again, or pass the arrays to Manifest.from_arrays."
             )
     if saved["directory_absolute"] is not None:
         require_inside(filenames, folder)
-    return filenames, labels, saved["class_names"], _found_again(saved, folder)
+    return filenames, labels, saved["class_names"], _current_directory(saved, folder)
 
 
 def _checksum(array: np.ndarray) -> int:
     return zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data) if array.size else 0
 
 
-def _read_json(folder: Path) -> dict:
-    path = folder / "manifest.json"
+def _read_record(folder: Path) -> dict:
     try:
-        saved = json.loads(path.read_bytes())
-        saved_format = saved["format"]
-        if saved_format == FORMAT_VERSION:
-            return {key: saved[key] for key in KEYS}
-    except FileNotFoundError as error:
-        arrays = (
-            " It holds filenames.npy: open that with Manifest.from_arrays."
-            if (folder / "filenames.npy").exists()
-            else ""
-        )
+        return RECORD_FORMAT.read(folder / RECORD, lambda saved: {key: saved[key] for key in KEYS})
+    except MissingRecordError as error:
+        has_arrays = (folder / "filenames.npy").exists()
+        remedy = " To open its filenames.npy, use Manifest.from_arrays." if has_arrays else ""
         raise DataError(
-            f"{os.fspath(folder)!r} holds no manifest.json: no manifest was saved there, or not to the end.{arrays}"
+            f"{os.fspath(folder)!r} contains no {RECORD}: no manifest was saved there, or its save was interrupted."
+            f"{remedy}"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{os.fspath(path)!r} is damaged ({error!r}). Save the manifest again.") from error
-    raise DataError(
-        f"{os.fspath(path)!r} has format {saved_format!r}, but this version of keras_oocore reads format "
-        f"{FORMAT_VERSION}. Upgrade: pip install -U keras_oocore"
-    )
 
 
-def _found_again(saved: dict, folder: Path) -> str | None:
-    """The saved directory where it lies now: relative to the saved folder, or else where it was."""
+def _current_directory(saved: dict, folder: Path) -> str | None:
+    """Where the data is now: relative to the saved manifest, or else at its absolute path at the time of saving."""
     relative, absolute = saved["directory"], saved["directory_absolute"]
     moved = None if relative is None else os.path.realpath(folder / relative)
     if moved is not None and (os.path.isdir(moved) or not os.path.isdir(absolute)):

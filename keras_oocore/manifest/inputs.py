@@ -1,35 +1,64 @@
-"""Filenames and labels as two arrays of one length, whatever they came as: lists, `.npy` files, columns of a table."""
+"""Converts the filenames, labels, class names and extensions that a user passes into arrays and lists of one form."""
 
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_oocore.core.errors import DataError, MissingExtraError, OptionError
+from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.files import leaves_folder, load_array, write_whole
 from keras_oocore.core.text import did_you_mean
-from keras_oocore.manifest.scan import as_class_names
-
-if TYPE_CHECKING:
-    import pandas
 
 BLOCK_ROWS = 65_536
-CANONICAL_INTEGER = r"-?(?:0|[1-9]\d*)"
-PADDED_INTEGER = r"-?0\d+"
-DECIMAL = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+
+
+def as_extensions(extensions: str | Iterable[str]) -> tuple[str, ...]:
+    """File extensions in lower case, each with its dot.
+
+    Args:
+        extensions: An extension, or a list of extensions.
+
+    Raises:
+        OptionError: If there are no extensions, or one of them is empty or not a string.
+
+    >>> as_extensions("npy"), as_extensions([".PNG", ".nii.gz"])
+    (('.npy',), ('.png', '.nii.gz'))
+    """
+    extensions = [extensions] if isinstance(extensions, str) else list(extensions)
+    if not extensions or not all(isinstance(extension, str) and extension.strip(".") for extension in extensions):
+        raise OptionError(
+            f"`extensions` should be a list of file extensions, such as ('.png', '.jpg'). Received: {extensions!r}"
+        )
+    return tuple("." + extension.lower().lstrip(".") for extension in extensions)
+
+
+def as_class_names(class_names: Sequence[str] | None) -> list[str] | None:
+    """Class names as a list of distinct strings, or `None`.
+
+    Raises:
+        OptionError: If `class_names` is a string, or contains a name twice.
+    """
+    if class_names is None:
+        return None
+    if isinstance(class_names, str):
+        raise OptionError(f"`class_names` should be a list of strings. Received: class_names={class_names!r}")
+    names = [str(name) for name in class_names]
+    if repeated := [name for name, count in Counter(names).items() if count > 1]:
+        raise OptionError(f"`class_names` should contain each class once, but contains {repeated[0]!r} more than once.")
+    return names
 
 
 def as_filenames(filenames: Sequence[str | os.PathLike] | np.ndarray | str | os.PathLike) -> np.ndarray:
-    """Filenames as one array of text, shape `(num_samples,)`, with forward slashes.
+    """Filenames as one string array of shape `(num_samples,)`, with forward slashes.
 
     Args:
-        filenames: array, list, or path of a `.npy` file.
+        filenames: Array, list, or path of a `.npy` file.
 
     Raises:
-        DataError: when there are none, or one is no name.
+        DataError: If there are no filenames, or one of them is empty or not a string.
 
     >>> as_filenames([Path("cats") / "001.png", "dogs/1.png"])
     array(['cats/001.png', 'dogs/1.png'], dtype='<U12')
@@ -41,7 +70,7 @@ def as_filenames(filenames: Sequence[str | os.PathLike] | np.ndarray | str | os.
     if filenames.ndim == 2 and filenames.shape[1] == 1:
         filenames = filenames[:, 0]
     if filenames.ndim != 1 or not len(filenames):
-        raise DataError(f"`filenames` should be a list of at least one name. Received: shape {filenames.shape}")
+        raise DataError(f"`filenames` should be a list of at least one filename. Received: shape {filenames.shape}")
     if filenames.dtype.kind != "U":
         filenames = np.array([_as_name(name, i) for i, name in enumerate(filenames)], dtype=str)
     if not filenames.all():
@@ -53,18 +82,18 @@ def _as_name(name, i: int) -> str:
     try:
         return os.fsdecode(name)
     except TypeError:
-        raise DataError(f"The filename of sample {i} should be text. Received: {name!r}") from None
+        raise DataError(f"The filename of sample {i} should be a string. Received: {name!r}") from None
 
 
 def require_inside(filenames: np.ndarray, directory: str | os.PathLike) -> None:
-    """Raise for a filename that, joined to `directory`, would leave it.
+    """Check that every filename, joined to `directory`, stays inside it.
 
     Raises:
-        DataError: which names it.
+        DataError: If a filename is absolute or leads out of `directory`. The message contains the filename.
     """
     for start in range(0, len(filenames), BLOCK_ROWS):
         block = np.ascontiguousarray(filenames[start : start + BLOCK_ROWS], dtype=filenames.dtype.newbyteorder("="))
-        codes = block.view(np.uint32).reshape(len(block), -1)  # a character a column
+        codes = block.view(np.uint32).reshape(len(block), -1)  # one column per character
         dots = codes == ord(".")
         suspects = (dots[:, :-1] & dots[:, 1:]).any(axis=1) | np.isin(codes[:, 0], [ord("/"), ord("\\")])
         if os.name == "nt" and codes.shape[1] > 1:
@@ -72,8 +101,8 @@ def require_inside(filenames: np.ndarray, directory: str | os.PathLike) -> None:
         for name in block[suspects].tolist():
             if leaves_folder(name):
                 raise DataError(
-                    f"The filename {name!r} would leave its folder {os.fspath(directory)!r}. Filenames are relative to "
-                    "`directory`; pass directory=None to use them as they are."
+                    f"The filename {name!r} is outside the directory {os.fspath(directory)!r}. Filenames are relative "
+                    "to `directory`. To use the filenames as they are, pass directory=None."
                 )
 
 
@@ -82,13 +111,19 @@ def as_labels(
     class_names: Sequence[str] | None,
     filenames: np.ndarray,
 ) -> tuple[np.ndarray | None, list[str] | None]:
-    """Labels as an array, one row a sample, and the class names when they are known.
+    """Labels as an array with one row per sample, and the class names if they are known.
 
-    Text becomes `int32` indices into the class names. Integers and whole, non-negative floats of shape
-    `(num_samples,)` or `(num_samples, 1)` become `int32` of shape `(num_samples,)`; anything else stays as it is.
+    Strings become `int32` indices into the class names. Integers and whole, non-negative floats of shape
+    `(num_samples,)` or `(num_samples, 1)` become `int32` of shape `(num_samples,)`. All other labels stay unchanged.
+
+    Args:
+        labels: Array, list, path of a `.npy` file, or `None`.
+        class_names: List of class names in the order of their indices, or `None`.
+        filenames: String array of shape `(num_samples,)`, for error messages.
 
     Raises:
-        DataError: when lengths differ, a label is missing, or is no class of `class_names`.
+        DataError: If `labels` and `filenames` have different lengths, or a label is missing or is not in
+            `class_names`.
 
     >>> as_labels(["dog", "cat"], None, np.array(["a.png", "b.png"]))
     (array([1, 0], dtype=int32), ['cat', 'dog'])
@@ -110,16 +145,23 @@ def as_labels(
 
 
 def require_same_length(filenames: np.ndarray, labels: np.ndarray) -> None:
-    """Raise a DataError that gives both lengths when they differ."""
+    """Raise a `DataError` if `filenames` and `labels` have different lengths."""
     if len(labels) != len(filenames):
         raise DataError(
-            "Each sample needs one filename and one label. "
-            f"Received: {len(filenames):,} filenames and {len(labels):,} labels"
+            f"There should be one label per filename. Received: {len(filenames):,} filenames and {len(labels):,} labels"
         )
 
 
 def as_label_array(labels: Sequence | np.ndarray | str | os.PathLike) -> np.ndarray:
-    """Labels as numbers or text, never as Python objects; a path of a `.npy` file is loaded."""
+    """Labels as an array of numbers or strings, never of Python objects.
+
+    Args:
+        labels: Array, list, or path of a `.npy` file.
+
+    Raises:
+        OptionError: If `labels` is a single value, or a string that is not the path of a `.npy` file.
+        DataError: If the rows have different shapes, or a label is neither a number nor a string.
+    """
     if isinstance(labels, (str, os.PathLike)):
         if not os.fspath(labels).endswith(".npy"):
             raise OptionError(
@@ -130,12 +172,12 @@ def as_label_array(labels: Sequence | np.ndarray | str | os.PathLike) -> np.ndar
         array = np.asarray(labels)
         array = np.array(array.tolist()) if array.dtype == object else array
     except ValueError as error:
-        raise DataError("`labels` should be rows of one shape, but their shapes differ.") from error
+        raise DataError("The rows of `labels` should have the same shape, but their shapes differ.") from error
     if array.ndim == 0:
-        raise OptionError(f"`labels` should hold one label a sample. Received: labels={labels!r}")
+        raise OptionError(f"`labels` should contain one label per sample. Received: labels={labels!r}")
     if array.dtype == object:
         i, odd = next((i, label) for i, label in enumerate(array) if not isinstance(label, (str, int, float)))
-        raise DataError(f"The label of sample {i} should be a number or text. Received: {odd!r}")
+        raise DataError(f"The label of sample {i} should be a number or a string. Received: {odd!r}")
     return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
 
 
@@ -145,7 +187,7 @@ def _are_indices(labels: np.ndarray) -> bool:
 
 def _encode(labels, class_names, filenames):
     if labels.ndim != 1:
-        raise DataError(f"Text labels should be one a sample. Received: labels of shape {labels.shape}")
+        raise DataError(f"There should be one string label per sample. Received: labels of shape {labels.shape}")
     found, codes = np.unique(labels, return_inverse=True)
     found = found.tolist()
     if class_names is None:
@@ -155,8 +197,8 @@ def _encode(labels, class_names, filenames):
         if name not in index:
             sample = int(np.argmax(codes == i))
             raise DataError(
-                f"Unknown class {name!r} of sample {sample} ({str(filenames[sample])!r}): `class_names` does not hold "
-                f"it.{did_you_mean(name, class_names)}"
+                f"Unknown class {name!r} of sample {sample} ({str(filenames[sample])!r}): it is not in `class_names`."
+                f"{did_you_mean(name, class_names)}"
             )
     return np.array([index[name] for name in found], dtype=np.int32)[codes], class_names
 
@@ -166,102 +208,17 @@ def _require_classes(labels, class_names, filenames) -> None:
     if unknown.any():
         sample = int(np.argmax(unknown))
         raise DataError(
-            f"Unknown class {labels[sample]} of sample {sample} ({str(filenames[sample])!r}): `class_names` holds "
+            f"Unknown class {labels[sample]} of sample {sample} ({str(filenames[sample])!r}): `class_names` contains "
             f"{len(class_names)} names, so labels should be 0 to {len(class_names) - 1}."
         )
 
 
 def save_pair(directory: str | os.PathLike, filenames: np.ndarray, labels: np.ndarray | None) -> None:
-    """Write `filenames.npy` and `labels.npy` together: both are whole before either takes its name."""
+    """Write `filenames.npy` and `labels.npy`. Both files are complete before either gets its name."""
     folder = Path(directory)
     with contextlib.ExitStack() as stack:
         np.save(stack.enter_context(write_whole(folder / "filenames.npy")), filenames, allow_pickle=False)
         if labels is not None:
             np.save(stack.enter_context(write_whole(folder / "labels.npy")), labels, allow_pickle=False)
     if labels is None:
-        (folder / "labels.npy").unlink(missing_ok=True)  # of an earlier save: these filenames have none
-
-
-def read_table(
-    data: "str | os.PathLike | pandas.DataFrame", x_col: str, y_col: str | Sequence[str] | None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Filenames and labels from the columns of a CSV file or DataFrame, as `Manifest.from_csv` describes them."""
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise MissingExtraError(
-            'Reading a table of filenames needs pandas. Install it: pip install "keras_oocore[pandas]"'
-        ) from error
-    columns = [] if y_col is None else [y_col] if isinstance(y_col, str) else [*y_col]
-    if y_col is not None and not columns:
-        raise OptionError("`y_col` should name at least one column. Received: an empty list")
-    if isinstance(data, pd.DataFrame):
-        name, from_file = "the DataFrame", False
-        _require_columns(data.columns, x_col, columns, name)
-    else:
-        name, from_file = repr(os.fspath(data)), True
-        data = _read_csv(pd, data, x_col, columns, name)
-    filenames = as_filenames(_whole(data, x_col, name).astype(str).to_numpy(dtype=object))
-    if y_col is None:
-        return filenames, None
-    if isinstance(y_col, str):
-        return filenames, _as_classes(_whole(data, y_col, name), from_file)
-    return filenames, np.stack([_as_numbers(pd, _whole(data, y, name), name) for y in columns], axis=1)
-
-
-def _read_csv(pd, path, x_col, columns, name):
-    try:
-        header = pd.read_csv(path, nrows=0).columns
-        _require_columns(header, x_col, columns, name)
-        wanted = {x_col, *columns}
-        return pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], usecols=lambda c: c in wanted)
-    except OSError as error:
-        raise DataError(f"Cannot read {name}: {error.strerror or error}.") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(f"{name} is not a CSV file with a header, in UTF-8: {error}.") from error
-
-
-def _require_columns(header: Iterable, x_col: str, columns: list[str], name: str) -> None:
-    header = [*map(str, header)]
-    for argument, column in [("x_col", x_col), *(("y_col", column) for column in columns)]:
-        if column not in header:
-            separator = next((s for s in ";\t|" if len(header) == 1 and s in header[0]), None)
-            hint = f" It seems to be separated by {separator!r}: pass pandas.read_csv(path, sep={separator!r})."
-            raise DataError(
-                f"{name} has no column {column!r} ({argument}).{did_you_mean(column, header)} "
-                f"Columns: {', '.join(map(repr, header[:20]))}{'.' + hint if separator else ''}"
-            )
-
-
-def _whole(table, column, name):
-    """A column without missing values."""
-    values = table[column]
-    if values.isna().any():
-        row = int(values.isna().to_numpy().argmax())
-        raise DataError(f"Row {row + 1} of {name} (the header not counted) has no value in column {column!r}.")
-    return values
-
-
-def _as_classes(values, from_file: bool) -> np.ndarray:
-    """A column of text, of `int64`, or of `float32`; in a file, integers are those written without padding zeros."""
-    if values.dtype.kind in "iub":
-        return values.to_numpy()
-    if values.dtype.kind == "f":
-        return values.to_numpy(dtype=np.float32)
-    text = values.astype(str)
-    if from_file and text.str.fullmatch(CANONICAL_INTEGER).all():
-        return text.to_numpy(dtype=np.int64)
-    if from_file and text.str.fullmatch(DECIMAL).all() and not text.str.fullmatch(PADDED_INTEGER).any():
-        return text.to_numpy(dtype=np.float32)
-    return text.to_numpy(dtype=object).astype(str)
-
-
-def _as_numbers(pd, values, name) -> np.ndarray:
-    numbers = pd.to_numeric(values, errors="coerce")
-    if numbers.isna().any():
-        row = int(numbers.isna().to_numpy().argmax())
-        raise DataError(
-            f"Row {row + 1} of {name} (the header not counted) holds {values.iloc[row]!r} in column {values.name!r}, "
-            "where a number is needed. A column of classes is named by itself: y_col='name', not a list."
-        )
-    return numbers.to_numpy(dtype=np.float32)
+        (folder / "labels.npy").unlink(missing_ok=True)  # from an earlier save

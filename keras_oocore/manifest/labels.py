@@ -1,4 +1,4 @@
-"""Labels as a model wants them: integer, one-hot, binary or raw; and the weights of classes. Arrays only."""
+"""Converts labels to the form that a model expects (integer, one-hot, binary or raw), and computes class weights."""
 
 from collections.abc import Mapping
 
@@ -7,19 +7,26 @@ import numpy as np
 from keras_oocore.core.errors import OptionError
 
 LABEL_MODES = ("int", "categorical", "binary", "raw", None)
-MOST_CLASSES = 2**31 - 1  # indices are int32
+MAX_CLASSES = 2**31 - 1  # indices are int32
 
 
 class Labels:
-    """The labels of all samples, given out a batch at a time.
+    """The labels of all samples, which `take` returns for the samples of a batch.
 
     Args:
-        values: `(num_samples,)` class indices, also as `(num_samples, 1)` or one-hot `(num_samples, num_classes)`, as
-            blog code saves them; for `"raw"` any array whose first axis is the samples; `None` without labels.
-        label_mode: `"int"` gives `int32` of shape `(batch,)`; `"categorical"` one-hot `float32` of shape
-            `(batch, num_classes)`; `"binary"` `float32` of shape `(batch, 1)`; `"raw"` rows of `values`;
-            `None` no labels.
-        class_names: names of the classes, in the order of their indices.
+        values: Class indices of shape `(num_samples,)` or `(num_samples, 1)`, or one-hot rows of shape
+            `(num_samples, num_classes)`. For `label_mode="raw"`, any array whose first axis is the samples. `None` if
+            there are no labels.
+        label_mode: Type of the labels of a batch:
+            - `"int"`: `int32` of shape `(batch_size,)`.
+            - `"categorical"`: one-hot `float32` of shape `(batch_size, num_classes)`.
+            - `"binary"`: `float32` of shape `(batch_size, 1)`.
+            - `"raw"`: rows of `values`.
+            - `None`: no labels.
+        class_names: List of class names in the order of their indices, or `None`.
+
+    Raises:
+        OptionError: If `label_mode` is unknown, or the labels do not fit `label_mode` or `class_names`.
 
     >>> labels = Labels([2, 0, 1], "categorical", ["cat", "dog", "owl"])
     >>> labels.take(np.array([0, 1]))
@@ -39,8 +46,8 @@ class Labels:
             self.values = np.asarray(values)
             if self.values.dtype.kind not in "biufc":
                 raise OptionError(
-                    f'`label_mode="raw"` wants numbers. Received: labels of dtype {self.values.dtype}. '
-                    'Use label_mode="int" for names of classes.'
+                    f'`label_mode="raw"` requires numbers. Received: labels of dtype {self.values.dtype}. '
+                    'For class names, use label_mode="int".'
                 )
             self.num_classes = 0
         else:
@@ -51,7 +58,7 @@ class Labels:
     def _count_classes(self, indices: np.ndarray, one_hot_width: int) -> int:
         highest = int(indices.max(initial=-1))
         lowest = int(indices.min(initial=0))
-        counted = max(min(highest + 1, MOST_CLASSES), one_hot_width)
+        counted = max(min(highest + 1, MAX_CLASSES), one_hot_width)
         num_classes = len(self.class_names) if self.class_names else counted
         if lowest < 0 or highest >= num_classes:
             raise OptionError(
@@ -60,13 +67,13 @@ class Labels:
             )
         if self.label_mode == "binary" and (num_classes > 2 or (self.class_names and num_classes != 2)):
             raise OptionError(
-                f'`label_mode="binary"` wants exactly 2 classes. Received: {num_classes} classes'
+                f'`label_mode="binary"` requires exactly 2 classes. Received: {num_classes} classes'
                 + (f" {self.class_names}" if self.class_names else "")
             )
         return num_classes
 
     def take(self, samples: np.ndarray) -> np.ndarray | None:
-        """The labels of these samples, as `label_mode` says."""
+        """The labels of the given samples in the form of `label_mode`, or `None` if there are no labels."""
         if self.label_mode is None:
             return None
         values = self.values[samples]
@@ -78,32 +85,38 @@ class Labels:
             return one_hot
         return values
 
-    def texts(self, y, num_rows: int) -> list[str]:
-        """The rows of a batch's `y` as a person reads them; empty where a transform made something else of it.
+    def display_strings(self, y, num_rows: int) -> list[str]:
+        """Each row of a batch's `y` as a string to display: a class name, a class index or a number.
 
-        >>> Labels([1, 0], "categorical", ["cat", "dog"]).texts(np.array([[0.0, 1.0]]), 1)
+        The strings are empty if a `transform` has replaced `y` by something other than labels.
+
+        >>> Labels([1, 0], "categorical", ["cat", "dog"]).display_strings(np.array([[0.0, 1.0]]), 1)
         ['dog']
         """
         if self.label_mode is None or not isinstance(y, np.ndarray) or y.ndim > 2:
             return [""] * num_rows
-        return [self._text(label) for label in y[:num_rows]]
+        return [self._display_string(label) for label in y[:num_rows]]
 
-    def _text(self, label) -> str:
+    def _display_string(self, label) -> str:
         if self.label_mode == "raw":
             return str(label)
         index = int(np.argmax(label)) if self.label_mode == "categorical" else int(np.ravel(label)[0])
         return self.class_names[index] if self.class_names else str(index)
 
     def class_weights(self, class_weight: Mapping[int, float] | str) -> np.ndarray:
-        """The weight of every sample, `float32` of shape `(num_samples,)`, from the weights of the classes.
+        """The weight of each sample, `float32` of shape `(num_samples,)`, from the weights of the classes.
 
         Args:
-            class_weight: `{class index: weight}`, where a class that is left out weighs 1 as in Keras; or
-                `"balanced"`: `num_samples / (num_classes * count)`, as in scikit-learn's `compute_class_weight`.
+            class_weight: Dictionary mapping class indices to weights; as in Keras, other classes have a weight of 1.
+                Or `"balanced"`: the weights are `num_samples / (num_classes * count)`, as in scikit-learn's
+                `compute_class_weight`.
+
+        Raises:
+            OptionError: If the labels are not classes, or `class_weight` is not one of the above.
         """
         if self.label_mode in (None, "raw"):
             raise OptionError(
-                f"`class_weight` wants class labels. Received: label_mode={self.label_mode!r}. Use `sample_weight`."
+                f"`class_weight` requires class labels. Received: label_mode={self.label_mode!r}. Use `sample_weight`."
             )
         counts = np.bincount(self.values, minlength=self.num_classes)
         if isinstance(class_weight, str):
@@ -115,8 +128,8 @@ class Labels:
             for index, weight in class_weight.items():
                 if index not in range(self.num_classes):
                     raise OptionError(
-                        f"`class_weight` has a class that does not exist: {index!r}. "
-                        f"Expected class indices from 0 to {self.num_classes - 1}."
+                        f"`class_weight` should map class indices from 0 to {self.num_classes - 1} to weights. "
+                        f"Received: class {index!r}"
                     )
                 per_class[int(index)] = weight
         else:
@@ -125,7 +138,7 @@ class Labels:
 
 
 def _class_indices(values: np.ndarray, label_mode: str) -> tuple[np.ndarray, int]:
-    """`int64` of shape `(num_samples,)` from class indices, a column of them, or one-hot rows; and the rows' width."""
+    """Class indices, `int64` of shape `(num_samples,)`, and the width of one-hot rows (0 for other labels)."""
     one_hot_width = 0
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
@@ -134,8 +147,8 @@ def _class_indices(values: np.ndarray, label_mode: str) -> tuple[np.ndarray, int
         values = values.argmax(axis=1)
     if values.ndim != 1 or values.dtype.kind not in "biuf" or (values.dtype.kind == "f" and (values % 1 != 0).any()):
         raise OptionError(
-            f'`label_mode="{label_mode}"` wants one class a sample: indices of shape (n,) or (n, 1), or one-hot rows. '
-            f"Received: labels of shape {values.shape} and dtype {values.dtype}. "
-            'Use label_mode="raw" for multi-label or regression targets.'
+            f'`label_mode="{label_mode}"` requires one class per sample: indices of shape (n,) or (n, 1), or one-hot '
+            f"rows. Received: labels of shape {values.shape} and dtype {values.dtype}. "
+            'For multi-label or regression targets, use label_mode="raw".'
         )
     return values.astype(np.int64), one_hot_width

@@ -1,12 +1,9 @@
-"""Which samples exist: filenames, labels and classes as one record; scan, split, save, load.
-
-Nothing here opens a sample. Names are one numpy array of text, so a million samples are not a million Python objects.
-"""
+"""Defines `Manifest`, the filenames, labels and class names of a dataset, without opening any sample."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -15,28 +12,33 @@ from keras_oocore.manifest import files as manifest_files
 from keras_oocore.manifest import scan as class_folders
 from keras_oocore.manifest import splits
 from keras_oocore.manifest import summary as manifest_text
-from keras_oocore.manifest.inputs import as_filenames, as_labels, read_table, require_inside, require_same_length
-from keras_oocore.manifest.scan import as_class_names
-
-if TYPE_CHECKING:
-    import pandas
+from keras_oocore.manifest.inputs import (
+    as_class_names,
+    as_extensions,
+    as_filenames,
+    as_labels,
+    require_inside,
+    require_same_length,
+)
+from keras_oocore.manifest.table_input import read_table
 
 IMAGE_EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 class Manifest:
-    """The samples of a data set: which file each is, and its label.
+    """The filenames, labels and class names of a dataset.
 
-    Build one with `from_directory`, `from_arrays`, `from_csv` or `load`. Methods return new manifests; a filename
-    never parts from its label.
+    Create a manifest with `from_directory`, `from_arrays`, `from_csv` or `load`. Its methods return new manifests and
+    always keep each filename together with its label.
 
     Attributes:
-        filenames: text array of shape `(num_samples,)`: paths relative to `directory`, with forward slashes.
-        labels: `None`, or an array whose first axis is the samples; `int32` class indices `(num_samples,)` when they
-            were inferred or given as text.
-        class_names: the class of each index, or `None`.
-        directory: the folder that filenames are relative to, or `None` when they are used as they are.
-        passed_over: how many files and folders a scan left out, by reason.
+        filenames: String array of shape `(num_samples,)`. The paths are relative to `directory` and use forward
+            slashes.
+        labels: Array whose first axis is the samples, or `None`. Labels that were inferred or passed as strings are
+            class indices, `int32` of shape `(num_samples,)`.
+        class_names: List of class names in the order of their indices, or `None`.
+        directory: The directory that the filenames are relative to, or `None` if they are used as they are.
+        skipped: Dictionary with the number of skipped files and folders for each reason.
 
     >>> manifest = Manifest.from_arrays(["a.png", "b.png", "c.png"], ["cat", "dog", "cat"], directory="photos")
     >>> manifest
@@ -51,7 +53,7 @@ class Manifest:
         labels: np.ndarray | None = None,
         class_names: list[str] | None = None,
         directory: str | os.PathLike | None = ".",
-        passed_over: Mapping[str, int] | None = None,
+        skipped: Mapping[str, int] | None = None,
     ):
         if labels is not None:
             require_same_length(filenames, labels)
@@ -59,7 +61,7 @@ class Manifest:
         self.labels = labels
         self.class_names = class_names
         self.directory = None if directory is None else Path(directory)
-        self.passed_over = dict(passed_over or {})
+        self.skipped = dict(skipped or {})
 
     @classmethod
     def from_directory(
@@ -70,26 +72,30 @@ class Manifest:
         extensions: str | Iterable[str] = IMAGE_EXTENSIONS,
         follow_links: bool = False,
     ) -> "Manifest":
-        """The files of a directory, in the order of `keras.utils.image_dataset_from_directory(shuffle=False)`.
+        """Creates a manifest of the files in a directory.
 
-        Hidden files, files with other extensions and what operating systems leave behind are passed over and counted
-        in `passed_over`.
+        The samples have the order of `keras.utils.image_dataset_from_directory(shuffle=False)`. Hidden files, system
+        files and files with other extensions are skipped and counted in `skipped`.
 
         Args:
-            directory: where the data is. With `labels="inferred"`, each folder in it is a class; folders in those
-                belong to the class too.
-            labels: `"inferred"`, `None` (no labels; all files below `directory`), or one label a file, in the order
-                of `Manifest.from_directory(directory, labels=None).filenames`.
-            class_names: the classes in the order of their indices (alphanumeric otherwise).
-            extensions: endings of the files to take, in any case, such as `".npy"`.
-            follow_links: whether to look into linked folders too. Each real folder is visited once.
+            directory: Directory where the data is located. If `labels` is `"inferred"`, it should contain one
+                subdirectory per class. Files in nested folders belong to the class, too.
+            labels: Either `"inferred"` (labels are generated from the directory structure), `None` (no labels), or
+                one label per file, in the order of `Manifest.from_directory(directory, labels=None).filenames`.
+                Defaults to `"inferred"`.
+            class_names: List of class names that matches the subdirectories. Controls the order of the classes.
+                Defaults to alphanumerical order.
+            extensions: File extensions to include, such as `".npy"`. Upper and lower case are the same. Defaults to
+                image files.
+            follow_links: Whether to visit subdirectories pointed to by symlinks. Each directory is visited once.
+                Defaults to `False`.
 
         Returns:
-            A `Manifest` with `int32` labels of shape `(num_samples,)` when they were inferred.
+            A `Manifest`. Inferred labels are `int32` of shape `(num_samples,)`.
 
         Raises:
-            DataError: when the directory is missing, a file, or holds no such files; when `class_names` names a
-                folder that is not there; when `labels` has another length.
+            DataError: If the directory does not exist or contains no such files, if `class_names` contains a class
+                without a folder, or if `labels` has another length.
 
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as directory:
@@ -98,20 +104,22 @@ class Manifest:
         ...         path.parent.mkdir(exist_ok=True)
         ...         path.touch()
         ...     manifest = Manifest.from_directory(directory)
-        >>> manifest.filenames.tolist(), manifest.labels.tolist(), manifest.class_names, manifest.passed_over
+        >>> manifest.filenames.tolist(), manifest.labels.tolist(), manifest.class_names, manifest.skipped
         (['cat/1.png', 'cat/2.png', 'dog/1.png'], [0, 0, 1], ['cat', 'dog'], {'other extension': 1})
         """
         inferred = isinstance(labels, str) and labels == "inferred"
         if labels is None and class_names is not None:
-            raise OptionError('`class_names` needs labels: pass labels="inferred" or an array. Received: labels=None')
-        extensions = class_folders.as_extensions(extensions)
+            raise OptionError(
+                '`class_names` requires labels: pass labels="inferred" or an array. Received: labels=None'
+            )
+        extensions = as_extensions(extensions)
         found = class_folders.find_files(
             directory, extensions, inferred, class_names if inferred else None, follow_links
         )
         class_folders.require_files(found, directory, extensions)
         if not inferred:
             found.labels, found.class_names = as_labels(labels, class_names, found.filenames)
-        return cls(found.filenames, found.labels, found.class_names, directory, found.passed_over)
+        return cls(found.filenames, found.labels, found.class_names, directory, found.skipped)
 
     @classmethod
     def from_arrays(
@@ -121,21 +129,25 @@ class Manifest:
         directory: str | os.PathLike | None = ".",
         class_names: Sequence[str] | None = None,
     ) -> "Manifest":
-        """A manifest from filenames and labels that you keep yourself.
+        """Creates a manifest from arrays of filenames and labels.
 
-        Text labels become indices into the sorted class names (or into `class_names`). Integers and whole-number
-        floats, of shape `(num_samples,)` or `(num_samples, 1)`, become class indices `(num_samples,)`. Anything else,
-        such as one-hot rows or measured values, stays as it is.
+        String labels become indices into `class_names`, or into the sorted labels. Integers and whole floats of shape
+        `(num_samples,)` or `(num_samples, 1)` become class indices of shape `(num_samples,)`. All other labels, such
+        as one-hot rows or measured values, stay unchanged.
 
         Args:
-            filenames: array, list, or path of a `.npy` file.
-            labels: array, list, path of a `.npy` file, or `None`.
-            directory: the folder that the filenames are relative to; `None` uses them as they are (absolute, say).
-            class_names: the classes in the order of their indices.
+            filenames: Array, list, or path of a `.npy` file.
+            labels: Array, list, path of a `.npy` file, or `None`.
+            directory: Directory that the filenames are relative to. Pass `None` to use the filenames as they are,
+                such as absolute paths. Defaults to `"."`.
+            class_names: List of class names in the order of their indices.
+
+        Returns:
+            A `Manifest`.
 
         Raises:
-            DataError: when lengths differ, a filename would leave `directory`, a label is no class of `class_names`,
-                or a `.npy` file cannot be read.
+            DataError: If the lengths differ, a filename is outside `directory`, a label is not in `class_names`, or a
+                `.npy` file cannot be read.
 
         >>> Manifest.from_arrays(["a.png", "b.png"], [[0.0], [1.0]], class_names=["cat", "dog"]).labels
         array([0, 1], dtype=int32)
@@ -149,26 +161,33 @@ class Manifest:
     @classmethod
     def from_csv(
         cls,
-        data: "str | os.PathLike | pandas.DataFrame",
+        data: str | os.PathLike | Any,
         x_col: str = "filename",
         y_col: str | Sequence[str] | None = "class",
         directory: str | os.PathLike | None = None,
         class_names: Sequence[str] | None = None,
     ) -> "Manifest":
-        """A manifest from a table with a column of filenames, as `flow_from_dataframe` took it.
+        """Creates a manifest from a CSV file or a DataFrame with one row per sample.
 
         Args:
-            data: path of a CSV file with a header, or a pandas `DataFrame`.
-            x_col: the column of filenames. They stay text: `007` stays `007`.
-            y_col: the column of classes (text, or integers as indices) or of one measured value (`float32`); a list
-                of columns gives `float32` labels of shape `(num_samples, num_columns)`; `None` gives no labels.
-            directory: the folder that the filenames are relative to. `None` means the CSV file's own folder; for a
-                `DataFrame`, or absolute filenames, that they are used as they are.
-            class_names: the classes in the order of their indices (alphanumeric otherwise).
+            data: Path of a CSV file with a header, separated by commas and encoded in UTF-8 (also compressed, such as
+                `train.csv.gz`), or a `DataFrame` of pandas or polars. An empty cell is a missing value.
+            x_col: Name of the column that contains the filenames. They are read as strings: `007` stays `007`.
+                Defaults to `"filename"`.
+            y_col: Name of the column that contains the classes (strings, or integers as class indices) or one
+                measured value (`float32`). A list of columns gives `float32` labels of shape
+                `(num_samples, num_columns)`. `None` gives no labels. Defaults to `"class"`.
+            directory: Directory that the filenames are relative to. Defaults to the directory of the CSV file.
+                Absolute filenames and filenames from a `DataFrame` are used as they are by default.
+            class_names: List of class names in the order of their indices. Defaults to alphanumerical order.
+
+        Returns:
+            A `Manifest`.
 
         Raises:
-            DataError: when a column is not there, a value is missing or is no number where numbers are needed.
-            MissingExtraError: when pandas is not installed.
+            DataError: If the file cannot be read, a column does not exist, a row has too few or too many cells, a
+                value is missing, or a value is not a number where a number is required.
+            MissingExtraError: If `data` is a path and pyarrow is not installed.
 
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as directory:
@@ -184,7 +203,7 @@ class Manifest:
             directory = Path(data).parent
         if directory is not None:
             require_inside(filenames, directory)
-        if labels is not None and labels.dtype.kind != "f":  # measured values stay as they are, whole or not
+        if labels is not None and labels.dtype.kind != "f":  # measured values stay unchanged, even whole ones
             named = from_file and class_names is not None and {*map(str, class_names)} & {*map(str, np.unique(labels))}
             labels, class_names = as_labels(labels.astype(str) if named else labels, class_names, filenames)
         return cls(filenames, labels, as_class_names(class_names), directory)
@@ -197,7 +216,7 @@ class Manifest:
 
     @property
     def file_paths(self) -> list[str]:
-        """The path of each sample, `directory` joined to its filename; a list as in Keras's datasets.
+        """List of the paths of all samples: `directory` joined to each filename.
 
         >>> Manifest.from_arrays(["a.png"], directory="photos").file_paths
         ['photos/a.png']
@@ -206,11 +225,14 @@ class Manifest:
         return [os.path.join(folder, filename) for filename in self.filenames.tolist()]
 
     def path(self, i: int) -> str:
-        """The path of sample `i`."""
+        """Returns the path of sample `i`."""
         return os.path.join("" if self.directory is None else self.directory, str(self.filenames[i]))
 
     def take(self, indices: Sequence[int] | np.ndarray) -> "Manifest":
-        """The samples at `indices` (or where a boolean array is true), in that order.
+        """Returns a manifest of the samples at `indices`, in that order.
+
+        Args:
+            indices: Integer array of sample indices, or boolean array of shape `(num_samples,)`.
 
         >>> Manifest.from_arrays(["a.png", "b.png", "c.png"]).take([2, 0]).filenames.tolist()
         ['c.png', 'a.png']
@@ -221,11 +243,10 @@ class Manifest:
         return Manifest(self.filenames[indices], labels, self.class_names, self.directory)
 
     def shuffle(self, seed: int | None = None) -> "Manifest":
-        """The same samples in random order.
+        """Returns a manifest of the same samples in random order.
 
         Args:
-            seed: makes the order repeatable. `None` draws one from Python's `random`, which
-                `keras.utils.set_random_seed` governs.
+            seed: Random seed. Defaults to a seed from Python's `random`, which `keras.utils.set_random_seed` seeds.
 
         >>> Manifest.from_arrays(["a.png", "b.png", "c.png"]).shuffle(seed=0).filenames.tolist()
         ['c.png', 'a.png', 'b.png']
@@ -241,19 +262,25 @@ class Manifest:
         seed: int | None = None,
         shuffle: bool = True,
     ) -> tuple["Manifest", ...]:
-        """Manifests of the parts: `(train, validation)`, `(train, test)` or `(train, validation, test)`.
+        """Splits the samples into training, validation and test parts.
 
         Args:
-            validation_split: fraction of the samples, or their number as an integer.
-            test_split: likewise.
-            stratify: whether each part keeps the mix of classes. An array with one class a sample is kept to instead
-                of the labels. Without labels there is nothing to keep.
-            groups: an array with one group a sample; those of one group (a patient, a video) stay in one part.
-            seed: makes the split repeatable. `None` draws one from Python's `random`.
-            shuffle: `False` takes the last samples, in their order; it needs `stratify=False`.
+            validation_split: Fraction (float) or number (int) of samples to use for validation.
+            test_split: Fraction (float) or number (int) of samples to use for testing.
+            stratify: Whether each part has the same proportion of each class. Pass an array with one class per sample
+                to use these classes instead of the labels. Has no effect without labels. Defaults to `True`.
+            groups: Array with one group per sample. Samples of one group (such as one patient or one video) stay in
+                the same part.
+            seed: Random seed. Defaults to a seed from Python's `random`.
+            shuffle: Whether to draw the parts at random. If `False`, the last samples are split off, in order, which
+                requires `stratify=False`. Defaults to `True`.
+
+        Returns:
+            A tuple of manifests: `(train, validation)`, `(train, test)` or `(train, validation, test)`.
 
         Raises:
-            OptionError: when a size cannot work, a class is too small to stratify, or labels are no classes.
+            OptionError: If a part would be empty or too large, a class is too small to stratify, or the labels are not
+                classes.
 
         >>> manifest = Manifest.from_arrays(["a.png", "b.png", "c.png", "d.png"], ["cat", "cat", "dog", "dog"])
         >>> train, val = manifest.split(validation_split=0.5, seed=0)
@@ -268,13 +295,19 @@ class Manifest:
         return tuple(self.take(part) for part in parts)
 
     def save(self, directory: str | os.PathLike) -> Path:
-        """The folder, made when missing, that now holds `filenames.npy`, `labels.npy` and `manifest.json`.
+        """Saves the manifest as `filenames.npy`, `labels.npy` and `manifest.json`.
 
-        The arrays open with plain `numpy.load`. A manifest that was saved there before is replaced. `manifest.json`
-        comes last and fits only these arrays, so a save that was interrupted is noticed by `load`.
+        The arrays can be read with `numpy.load`. An earlier manifest in the directory is replaced. `manifest.json` is
+        written last and contains checksums of the arrays, so `load` detects an interrupted save.
+
+        Args:
+            directory: Directory to save to. It is created if it does not exist.
+
+        Returns:
+            The directory as a `Path`.
 
         Raises:
-            DestinationError: when it cannot be written.
+            DestinationError: If the files cannot be written.
 
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as directory:
@@ -286,20 +319,33 @@ class Manifest:
 
     @classmethod
     def load(cls, directory: str | os.PathLike) -> "Manifest":
-        """The manifest that `save` wrote into `directory`.
+        """Loads a manifest that was saved with `save`.
 
-        Its `directory` is found relative to the saved folder, so a project that moved as a whole still works, or else
-        where it was when saved. Nothing is unpickled.
+        The directory of the data is found relative to the saved manifest, so a project can be moved as a whole.
+        Otherwise, its absolute path at the time of saving is used. Nothing is unpickled.
+
+        Args:
+            directory: Directory that was passed to `save`.
+
+        Returns:
+            A `Manifest`.
 
         Raises:
-            DataError: when it is missing, from a newer version, half saved, or changed since.
+            DataError: If there is no manifest, it was written by a newer version, its save was interrupted, or its
+                files have changed.
         """
         return cls(*manifest_files.read(directory))
 
-    def summary(self, max_classes: int = 50) -> manifest_text.Text:
-        """Counts a class, total size and formats, as text that a notebook shows and `print` prints.
+    def summary(self, max_classes: int = 50) -> manifest_text.DisplayString:
+        """Returns a summary of the samples per class, the total size and the file formats.
 
-        Asks the disk for the size of every file, which the rest of a manifest never does.
+        This is the only method that reads the size of every file.
+
+        Args:
+            max_classes: Maximum number of classes to list. Defaults to `50`.
+
+        Returns:
+            A string, which a notebook displays and `print` prints.
 
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as directory:
@@ -309,7 +355,7 @@ class Manifest:
          class   samples   share
          cat           1   50.0%
          dog           1   50.0%
-        size: 2.0 kB, 2.0 kB a file
+        size: 2.0 kB, 2.0 kB per file
         formats: 2 .png
         missing: 1 file, the first '...b.png'
         """

@@ -1,4 +1,4 @@
-"""A manifest as a person reads it: in one line, and as a summary."""
+"""Formats a manifest as one line and as a summary."""
 
 import io
 import os
@@ -6,14 +6,15 @@ from collections import Counter
 
 import numpy as np
 
+from keras_oocore.core import storage
 from keras_oocore.core.sizes import format_bytes
-from keras_oocore.core.text import Text
+from keras_oocore.core.text import DisplayString
 
-NAMED_CLASSES = 8  # in one line
+NAMED_CLASSES = 8  # listed in `repr`
 
 
 def one_line(manifest) -> str:
-    """How many samples of how many classes, and where."""
+    """The `repr` of a manifest: number of samples, number of classes, directory and first class names."""
     names = [_printable(name) for name in (manifest.class_names or [])[:NAMED_CLASSES]]
     more = ", …" if len(manifest.class_names or []) > NAMED_CLASSES else ""
     return f"Manifest({_headline(manifest)}{': ' if names else ''}{', '.join(names)}{more})"
@@ -30,26 +31,26 @@ def _headline(manifest) -> str:
     return f"{count} of {len(manifest.class_names):,} class{'' if len(manifest.class_names) == 1 else 'es'}{where}"
 
 
-def summary(manifest, max_classes: int) -> Text:
-    """Counts a class, total size and formats; asks the disk for the size of every file."""
+def summary(manifest, max_classes: int) -> DisplayString:
+    """Samples per class, total size, and formats. Reads the size of every file."""
     sizes, missing, formats = [], [], Counter()
     for path in manifest.file_paths:
         formats[os.path.splitext(path)[1].lower() or "no extension"] += 1
         try:
-            sizes.append(os.stat(path).st_size)
+            sizes.append(storage.status(path).size_bytes)
         except OSError:
             missing.append(path)
     lines = [f"Manifest: {_headline(manifest)}"]
     if manifest.class_names and manifest.labels is not None and manifest.labels.ndim == 1:
         lines.append(_class_table(manifest, max_classes))
     if sizes:
-        lines.append(f"size: {format_bytes(sum(sizes))}, {format_bytes(sum(sizes) // len(sizes))} a file")
+        lines.append(f"size: {format_bytes(sum(sizes))}, {format_bytes(sum(sizes) // len(sizes))} per file")
     lines.append("formats: " + ", ".join(f"{count:,} {suffix}" for suffix, count in formats.most_common()))
     if missing:
         lines.append(f"missing: {len(missing):,} file{'s' * (len(missing) > 1)}, the first {missing[0]!r}")
-    if manifest.passed_over:
-        lines.append("passed over: " + ", ".join(f"{n:,} {reason}" for reason, n in manifest.passed_over.items()))
-    return Text("\n".join(lines))
+    if manifest.skipped:
+        lines.append("skipped: " + ", ".join(f"{n:,} {reason}" for reason, n in manifest.skipped.items()))
+    return DisplayString("\n".join(lines))
 
 
 def _class_table(manifest, max_classes: int) -> str:

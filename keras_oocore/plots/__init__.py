@@ -1,1 +1,1 @@
-"""Pictures for notebooks."""
+"""Draws figures for notebooks."""

@@ -1,4 +1,4 @@
-"""The curves of a training as a picture for notebooks. It knows what a history holds, and nothing of Keras."""
+"""Draws the metrics of a training history as curves, without importing Keras."""
 
 import itertools
 import math
@@ -16,31 +16,31 @@ INK, PALE = "#555555", "#e4e4e4"
 DOTS = {"linewidth": 1.5, "marker": "o", "markersize": 3.5}
 LINES = {"training": {"color": "#3b6ea5", "zorder": 2} | DOTS, "validation": {"color": "#d9822b", "zorder": 3} | DOTS}
 NOT_METRICS = ("phase", "partition")
-FEW_EPOCHS = 30  # as many dots can be told apart in a panel
-FEW_CHANGES, MANY_CHANGES = 12, 60  # more lines than these, or more bands, would be a hatching
+FEW_EPOCHS = 30  # more dots than this overlap
+MAX_LINES, MAX_BANDS = 12, 60  # more boundaries than this would hide the curves
 NAME_SIZE = 7  # points
-LETTERS = 60  # of that size, across a panel: it had room for 75 of usual text
-LEAST_LETTERS = 8  # a name cut shorter says nothing: "phase…"
+LETTERS = 60  # that fit across a panel in this size (75 letters of usual text do)
+MIN_LETTERS = 8  # a shorter name, such as "phase…", is not useful
 
 
 def plot_history(history, path: str | os.PathLike | None = None):
-    """A figure of a training: a panel a metric, the validation's curve beside that of the training.
+    """Draws the training and validation curves of each metric in one panel per metric.
 
-    The epochs of several phases are told apart by dashed lines and the phases' names, those of several partitions by
-    pale lines.
+    Phases are separated by dashed lines and labeled with their names. Partitions are separated by pale lines.
 
     Args:
-        history: what `fit` returned, a `keras.callbacks.History`, or its dict `history.history`: metric -> one number
-            an epoch. Metrics that are not numbers are left out, and `learning_rate` is where it never changes. Two
-            keys are no metrics: `"phase"`, one text an epoch, and `"partition"`, one integer an epoch.
-        path: a `.png` to save the figure as, or `None`.
+        history: A `keras.callbacks.History`, as returned by `model.fit()`, or its dictionary `history.history`, which
+            maps each metric to a list of one number per epoch. Metrics that are not numbers, and a learning rate that
+            never changes, are not drawn. Two keys are not metrics: `"phase"` (one string per epoch) and `"partition"`
+            (one integer per epoch).
+        path: Path of a `.png` file to save the figure to, or `None`.
 
     Returns:
-        A `matplotlib.figure.Figure`, which a notebook shows.
+        A `matplotlib.figure.Figure`, which a notebook displays.
 
     Raises:
-        MissingExtraError: when matplotlib is not installed.
-        OptionError: when `history` is something else, or holds no epochs.
+        MissingExtraError: If matplotlib is not installed.
+        OptionError: If `history` is not a history, or contains no epochs.
 
     >>> figure = plot_history({"accuracy": [0.5, 0.7], "loss": [2.0, 1.0], "val_loss": [2.5, 1.5]})
     >>> [panel.get_title(loc="left") for panel in figure.axes]
@@ -49,15 +49,15 @@ def plot_history(history, path: str | os.PathLike | None = None):
     values, epochs = _values_and_epochs(history)
     panels = _panels(values)
     rows = math.ceil(len(panels) / PANEL_COLUMNS)
-    columns = math.ceil(len(panels) / rows)  # four panels are two and two
+    columns = math.ceil(len(panels) / rows)  # four panels form two rows of two
     figure = empty_figure(columns * PANEL_INCHES[0], rows * PANEL_INCHES[1])
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.05, wspace=0.03, hspace=0.03)
     axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
-    for place, (axis, (metric, curves)) in enumerate(zip(axes, panels.items())):
+    for number, (axis, (metric, curves)) in enumerate(zip(axes, panels.items())):
         _draw_curves(axis, curves, epochs, stepped=metric == "learning_rate")
-        _dress(axis, metric, epochs)
+        _style_panel(axis, metric, epochs)
         _mark_partitions(axis, _runs(values.get("partition", ()), epochs))
-        _mark_phases(axis, _runs(values.get("phase", ()), epochs), named=place < columns)
+        _mark_phases(axis, _runs(values.get("phase", ()), epochs), named=number < columns)
     for axis in axes[len(panels) :]:
         axis.remove()
     if any("validation" in curves for curves in panels.values()):
@@ -66,24 +66,24 @@ def plot_history(history, path: str | os.PathLike | None = None):
 
 
 def _values_and_epochs(history) -> tuple[dict, np.ndarray]:
-    """The lists of a history by key, and the numbers of its epochs, counted from 1."""
+    """The dictionary of a history, and the numbers of its epochs, counted from 1."""
     values = getattr(history, "history", history)
     if not isinstance(values, dict):
         raise OptionError(
-            "Expected `history` to be what `fit` returned, a keras.callbacks.History, or its dict `history.history`. "
-            f"Received: {history!r}"
+            "`history` should be a keras.callbacks.History, as returned by `fit`, or its dictionary "
+            f"`history.history`. Received: {history!r}"
         )
     lengths = [len(_as_numbers(numbers)) for key, numbers in values.items() if key not in NOT_METRICS]
     if not any(lengths):
-        raise OptionError("`history` holds no epochs. Pass what `fit` returned, once an epoch has ended.")
+        raise OptionError("`history` contains no epochs. Pass the History that `fit` returns after at least one epoch.")
     epochs, known = np.arange(max(lengths)), np.asarray(getattr(history, "epoch", ()))
-    # A History given to several calls of `fit` begins this list anew in each, and goes on with its dict.
+    # If a History is passed to several calls of `fit`, each call resets this list, but continues the dictionary.
     usable = len(known) == len(epochs) and np.all(np.diff(known) > 0)
     return values, 1 + (known if usable else epochs)
 
 
 def _panels(values: dict) -> dict[str, dict[str, np.ndarray]]:
-    """Metric -> `{"training": numbers, "validation": numbers}`, loss first and the learning rate last."""
+    """Metric → `{"training": numbers, "validation": numbers}`. The loss is first, and the learning rate is last."""
     panels = {"loss": {}}
     for key, numbers in values.items():
         metric, curve = (key[4:], "validation") if key.startswith("val_") else (key, "training")
@@ -98,16 +98,16 @@ def _panels(values: dict) -> dict[str, dict[str, np.ndarray]]:
 
 
 def _as_numbers(values) -> np.ndarray:
-    """`float64` `(num_values,)`, of length 0 for what is not one number an epoch."""
+    """`float64` array of shape `(num_values,)`. It is empty if the values are not one number per epoch."""
     try:
         numbers = np.asarray(values, np.float64)
-    except (TypeError, ValueError):  # texts, or lists of differing lengths
+    except (TypeError, ValueError):  # strings, or lists of different lengths
         return np.empty(0)
     return numbers if numbers.ndim == 1 else np.empty(0)
 
 
 def _epochs_of(curve: str, num_values: int, epochs: np.ndarray) -> np.ndarray:
-    """The epochs of a list that may be shorter than they are, as `fit(validation_freq=k)` leaves it."""
+    """The epochs of a curve. With `fit(validation_freq=k)`, there are fewer values than epochs."""
     if curve == "validation" and num_values < len(epochs):
         validated = epochs[epochs % (len(epochs) // num_values) == 0]
         if len(validated) == num_values:
@@ -116,7 +116,7 @@ def _epochs_of(curve: str, num_values: int, epochs: np.ndarray) -> np.ndarray:
 
 
 def _draw_curves(axis, curves: dict[str, np.ndarray], epochs: np.ndarray, stepped: bool) -> None:
-    """The lines of a panel, with dots where the epochs are few; `stepped` for what holds all through an epoch."""
+    """Draw the curves of a panel, with dots if there are few epochs. Steps show values that are constant per epoch."""
     for curve, numbers in curves.items():
         (line,) = axis.plot(_epochs_of(curve, len(numbers), epochs), numbers, label=curve, **LINES[curve])
         line.set_markevery(np.flatnonzero(_alone(numbers) | (len(epochs) <= FEW_EPOCHS)).tolist())
@@ -125,14 +125,14 @@ def _draw_curves(axis, curves: dict[str, np.ndarray], epochs: np.ndarray, steppe
             axis.set_yscale("log" if np.nanmin(numbers) > 0 else "linear")
 
 
-def _dress(axis, metric: str, epochs: np.ndarray) -> None:
-    """Title, ticks and quiet lines of a panel."""
+def _style_panel(axis, metric: str, epochs: np.ndarray) -> None:
+    """Set the title, the ticks and the colors of a panel."""
     from matplotlib.ticker import MaxNLocator
 
     axis.set_title(metric, loc="left", fontsize=10, color="#222222", parse_math=False)
     axis.set_xlabel("epoch", fontsize=8, color=INK)
     margin = max(0.5, 0.015 * len(epochs))
-    axis.set_xlim(epochs[0] - min(margin, 0.9), epochs[-1] + margin)  # no tick at an epoch 0
+    axis.set_xlim(epochs[0] - min(margin, 0.9), epochs[-1] + margin)  # no tick for epoch 0
     axis.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
     axis.tick_params(which="both", labelsize=8, colors=INK, length=2)
     axis.grid(axis="y", color=PALE, linewidth=0.6)
@@ -142,24 +142,24 @@ def _dress(axis, metric: str, epochs: np.ndarray) -> None:
 
 
 def _alone(numbers: np.ndarray) -> np.ndarray:
-    """Which numbers have no neighbour that a line could lead to: only a dot shows them."""
+    """Whether each number has no neighbour to draw a line to, so that only a dot shows it."""
     known = np.isfinite(np.concatenate([[np.nan], numbers, [np.nan]]))
     return known[1:-1] & ~known[:-2] & ~known[2:]
 
 
 def _runs(values: Sequence, epochs: np.ndarray) -> list[tuple[str, float, float]]:
-    """What stays the same over epochs: as text, with where it begins and ends, half an epoch beside its own."""
+    """Runs of equal values: `(value as a string, start, end)`, from half an epoch before to half an epoch after."""
     values = values[-len(epochs) :]
     x = epochs[len(epochs) - len(values) :]
-    groups = [(str(value), [*places]) for value, places in itertools.groupby(range(len(values)), values.__getitem__)]
-    return [(value, x[places[0]] - 0.5, x[places[-1]] + 0.5) for value, places in groups]
+    groups = [(str(value), [*indices]) for value, indices in itertools.groupby(range(len(values)), values.__getitem__)]
+    return [(value, x[indices[0]] - 0.5, x[indices[-1]] + 0.5) for value, indices in groups]
 
 
 def _mark_partitions(axis, runs: list[tuple[str, float, float]]) -> None:
-    """Pale lines between partitions, every second one shaded where they are many, nothing where they are too many."""
-    if len(runs) - 1 > MANY_CHANGES:
+    """Separate partitions by pale lines. Many partitions are shaded alternately, and too many are not shown."""
+    if len(runs) - 1 > MAX_BANDS:
         return
-    if len(runs) - 1 > FEW_CHANGES:
+    if len(runs) - 1 > MAX_LINES:
         for _, start, end in runs[1::2]:
             axis.axvspan(start, end, color="#f3f3f3", linewidth=0, zorder=0)
     else:
@@ -168,13 +168,13 @@ def _mark_partitions(axis, runs: list[tuple[str, float, float]]) -> None:
 
 
 def _mark_phases(axis, runs: list[tuple[str, float, float]], named: bool) -> None:
-    """Dashed lines between phases; with `named`, room along the top for their names, shortened to fit."""
+    """Separate phases by dashed lines. If `named`, add their names along the top, shortened to fit."""
     for _, start, _ in runs[1:]:
         axis.axvline(start, color="#999999", linewidth=0.8, linestyle="--", zorder=1)
     if not (named and runs):
         return
-    scale = axis.yaxis.get_transform()  # of a logarithmic axis too
-    if axis.get_yscale() == "linear":  # no number beside the names: an accuracy of 1.1 is none
+    scale = axis.yaxis.get_transform()  # also for a logarithmic axis
+    if axis.get_yscale() == "linear":  # no tick beside the names, such as an accuracy of 1.1
         low, high = axis.get_ylim()
         axis.set_yticks([tick for tick in axis.get_yticks() if low <= tick <= high])
     low, high = scale.transform(axis.get_ylim())
@@ -187,18 +187,18 @@ def _mark_phases(axis, runs: list[tuple[str, float, float]], named: bool) -> Non
 
 
 def _shortened(name: str, num_letters: int) -> str:
-    """A name cut to so many letters, the last of them an ellipsis; nothing where that would say nothing.
+    """`name` shortened to `num_letters` with an ellipsis, or an empty string if that is too short to be useful.
 
     >>> _shortened("all layers", 10), _shortened("all layers", 8), _shortened("all layers", 5)
     ('all layers', 'all lay…', '')
     """
     if len(name) <= num_letters:
         return name
-    return f"{name[: num_letters - 1]}…" if num_letters >= LEAST_LETTERS else ""
+    return f"{name[: num_letters - 1]}…" if num_letters >= MIN_LETTERS else ""
 
 
 def _add_legend(figure) -> None:
-    """One legend below all panels, where it hides nothing."""
+    """Add one legend below all panels."""
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], color=LINES[curve]["color"], label=curve) for curve in LINES]

@@ -1,4 +1,4 @@
-"""Pictures for notebooks, with matplotlib (the extra `plots`)."""
+"""Draws a grid of images with matplotlib (the extra `plots`), or with Pillow alone."""
 
 import functools
 import io
@@ -18,18 +18,19 @@ CELL_PIXELS = 120
 
 
 def image_grid(images: np.ndarray, titles: Sequence[str], path: str | os.PathLike | None = None):
-    """A figure of images in rows of eight, each under its title.
+    """Draws images in rows of eight, with a title above each image.
 
     Args:
-        images: `(num_images, height, width, channels)`: `uint8`, or floats from 0 to 1 or to 255.
-        titles: one text an image.
-        path: a `.png` to save the figure as, or `None`.
+        images: Array of shape `(num_images, height, width, channels)`: `uint8`, or floats from 0 to 1 or from 0 to
+            255.
+        titles: List of strings, one per image.
+        path: Path of a `.png` file to save the figure to, or `None`.
 
     Returns:
-        A `matplotlib.figure.Figure`, which a notebook shows.
+        A `matplotlib.figure.Figure`, which a notebook displays.
 
     Raises:
-        MissingExtraError: when matplotlib is not installed.
+        MissingExtraError: If matplotlib is not installed.
     """
     columns = min(COLUMNS, len(images))
     rows = math.ceil(len(images) / columns)
@@ -44,24 +45,24 @@ def image_grid(images: np.ndarray, titles: Sequence[str], path: str | os.PathLik
 
 
 def empty_figure(width_inches: float, height_inches: float):
-    """An empty figure, which no window and no global list knows.
+    """An empty figure that pyplot does not manage, so it opens no window and is garbage-collected.
 
     Raises:
-        MissingExtraError: when matplotlib is not installed.
+        MissingExtraError: If matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure  # without pyplot
     except ImportError as error:
-        raise MissingExtraError('Pictures want matplotlib: pip install "keras_oocore[plots]"') from error
+        raise MissingExtraError('Plots require matplotlib: pip install "keras_oocore[plots]"') from error
     return Figure(figsize=(width_inches, height_inches), layout="constrained")
 
 
 def finished(figure, path: str | os.PathLike | None):
-    """The figure, saved where there is a `path`, and able to show itself in a notebook."""
+    """Save the figure to `path`, unless it is `None`, and return it in a form that a notebook displays."""
     if path is not None:
         with write_whole(path) as file:
             figure.savefig(file, format="png", dpi=120)
-    # Jupyter shows a Figure by itself only once pyplot was imported; this attribute is what it asks every object for.
+    # Jupyter only displays a Figure once pyplot has been imported. It calls this method of any object.
     figure._repr_png_ = functools.partial(_as_png, figure)
     return figure
 
@@ -73,12 +74,12 @@ def _as_png(figure) -> bytes:
 
 
 def contact_sheet(images: np.ndarray, titles: Sequence[str], path: str | os.PathLike) -> None:
-    """Save the same as a plain picture, drawn by Pillow alone.
+    """Draw the same grid with Pillow, without matplotlib.
 
     Args:
-        images: `(num_images, height, width, channels)`, `uint8` or floats as in `image_grid`.
-        titles: one text an image.
-        path: a `.png` to save it as.
+        images: Array of shape `(num_images, height, width, channels)`, `uint8` or floats, as in `image_grid`.
+        titles: List of strings, one per image.
+        path: Path of the `.png` file to save to.
     """
     columns = min(COLUMNS, len(images))
     sheet = Image.new("RGB", (columns * CELL_PIXELS, math.ceil(len(images) / columns) * (CELL_PIXELS + 16)), "white")
@@ -93,7 +94,7 @@ def contact_sheet(images: np.ndarray, titles: Sequence[str], path: str | os.Path
 
 
 def _displayable(images: np.ndarray) -> np.ndarray:
-    """`uint8`, or `float32` from 0 to 1; without the axis of a single channel."""
+    """Images as `uint8`, or as `float32` from 0 to 1. A single channel has no axis."""
     if images.dtype != np.uint8:
         images = np.asarray(images, np.float32)
         images = np.clip(images / 255 if images.max(initial=0) > 1 else images, 0, 1)

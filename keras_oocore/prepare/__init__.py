@@ -1,4 +1,4 @@
-"""Prepare a data set once: flatten, shuffle, split, save, zip."""
+"""Prepares a dataset once before training: flatten, shuffle, split, save and zip."""
 
 from keras_oocore.prepare.arrays import load_arrays, save_arrays, shuffle_arrays, split_arrays
 from keras_oocore.prepare.flatten import flatten_images

@@ -1,4 +1,4 @@
-"""Shuffle, split, save and load for those who keep filenames and labels as two arrays."""
+"""Shuffles, splits, saves and loads filenames and labels as a pair of arrays."""
 
 import os
 from collections.abc import Sequence
@@ -15,19 +15,18 @@ from keras_oocore.manifest.inputs import as_filenames, as_label_array, require_s
 def shuffle_arrays(
     filenames: Sequence[str] | np.ndarray, labels: Sequence | np.ndarray | None, seed: int | None = None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Filenames and labels in one random order.
+    """Shuffles filenames and labels in the same random order.
 
     Args:
-        filenames: array or list of `num_samples` names.
-        labels: array or list whose first axis is the samples, or `None`.
-        seed: makes the order repeatable. `None` draws one from Python's `random`, which
-            `keras.utils.set_random_seed` governs.
+        filenames: Array or list of `num_samples` filenames.
+        labels: Array or list whose first axis is the samples, or `None`.
+        seed: Random seed. Defaults to a seed from Python's `random`, which `keras.utils.set_random_seed` seeds.
 
     Returns:
-        `(filenames, labels)`: arrays of the same shapes (`labels` is `None` without labels).
+        `(filenames, labels)`: arrays of the same shapes. `labels` is `None` if there are no labels.
 
     Raises:
-        DataError: when lengths differ.
+        DataError: If the lengths differ.
 
     >>> filenames, labels = shuffle_arrays(["a.png", "b.png", "c.png"], [0, 1, 2], seed=0)
     >>> filenames.tolist(), labels.tolist()
@@ -47,25 +46,30 @@ def split_arrays(
     groups: Sequence | np.ndarray | None = None,
     seed: int | None = None,
 ) -> tuple[np.ndarray | None, ...]:
-    """Filenames of each part, then labels of each part, ordered as scikit-learn's `train_test_split` returns them.
+    """Splits filenames and labels into training, validation and test parts.
 
     Args:
-        filenames: array or list of `num_samples` names.
-        labels: array or list whose first axis is the samples, or `None`.
-        validation_split: fraction of the samples, or their number as an integer; `None` for no validation part.
-        test_split: likewise for a test part.
-        stratify: whether each part keeps the mix of classes; or an array with one class a sample to keep to.
-        groups: an array with one group a sample; those of one group (a patient, a video) stay in one part.
-        seed: makes the split repeatable. `None` draws one from Python's `random`.
+        filenames: Array or list of `num_samples` filenames.
+        labels: Array or list whose first axis is the samples, or `None`.
+        validation_split: Fraction (float) or number (int) of samples to use for validation. `None` for no validation
+            part. Defaults to `0.2`.
+        test_split: Fraction (float) or number (int) of samples to use for testing. Defaults to no test part.
+        stratify: Whether each part has the same proportion of each class. Pass an array with one class per sample to
+            use these classes instead of the labels. Defaults to `True`.
+        groups: Array with one group per sample. Samples of one group (such as one patient or one video) stay in the
+            same part.
+        seed: Random seed. Defaults to a seed from Python's `random`.
 
     Returns:
-        `(train_filenames, val_filenames, train_labels, val_labels)`, or with a test part
-        `(train_filenames, val_filenames, test_filenames, train_labels, val_labels, test_labels)`. Labels are `None`
-        without labels. With the same seed and no test part, the samples are those of `train_test_split`.
+        `(train_filenames, val_filenames, train_labels, val_labels)`, in the order of scikit-learn's
+        `train_test_split`, or `(train_filenames, val_filenames, test_filenames, train_labels, val_labels,
+        test_labels)`. Labels are `None` if there are no labels. Without a test part, the samples are those of
+        `train_test_split` with the same seed.
 
     Raises:
-        OptionError: when a size cannot work, a class is too small to stratify, or labels are no classes.
-        DataError: when lengths differ.
+        OptionError: If a part would be empty or too large, a class is too small to stratify, or the labels are not
+            classes.
+        DataError: If the lengths differ.
 
     >>> parts = split_arrays(["a.png", "b.png", "c.png", "d.png"], [0, 0, 1, 1], validation_split=0.5, seed=0)
     >>> train_filenames, val_filenames, train_labels, val_labels = parts
@@ -81,14 +85,22 @@ def split_arrays(
 def save_arrays(
     directory: str | os.PathLike, filenames: Sequence[str] | np.ndarray, labels: Sequence | np.ndarray | None = None
 ) -> Path:
-    """The folder, made when missing, that now holds `filenames.npy` and, with labels, `labels.npy`.
+    """Saves filenames and labels as `filenames.npy` and `labels.npy`.
 
-    Files of those names are replaced, both at once; without labels, a `labels.npy` from before is removed. Never
-    pickles: the files open with plain `numpy.load`.
+    Existing files of these names are replaced together. If there are no labels, an existing `labels.npy` is removed.
+    Arrays are never pickled and can be read with `numpy.load`.
+
+    Args:
+        directory: Directory to save to. It is created if it does not exist.
+        filenames: Array or list of `num_samples` filenames.
+        labels: Array or list whose first axis is the samples, or `None`.
+
+    Returns:
+        The directory as a `Path`.
 
     Raises:
-        DataError: when lengths differ, or a label is neither a number nor text.
-        DestinationError: when they cannot be written.
+        DataError: If the lengths differ, or a label is neither a number nor a string.
+        DestinationError: If the files cannot be written.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as directory:
@@ -101,18 +113,24 @@ def save_arrays(
 
 
 def load_arrays(directory: str | os.PathLike) -> tuple[np.ndarray, np.ndarray | None]:
-    """`(filenames, labels)` from `filenames.npy` and `labels.npy` in a folder; labels are `None` when not there.
+    """Loads filenames and labels that were saved with `save_arrays`.
+
+    Args:
+        directory: Directory that contains `filenames.npy` and, optionally, `labels.npy`.
+
+    Returns:
+        `(filenames, labels)`. `labels` is `None` if there is no `labels.npy`.
 
     Raises:
-        DataError: when `filenames.npy` is missing, lengths differ, or a file holds pickled objects.
+        DataError: If `filenames.npy` does not exist, the lengths differ, or a file contains pickled objects.
     """
     folder = Path(directory)
     filenames = load_array(folder / "filenames.npy")
     labels = load_array(folder / "labels.npy") if (folder / "labels.npy").exists() else None
     if labels is not None and len(labels) != len(filenames):
         raise DataError(
-            f"{os.fspath(folder)!r} holds {len(filenames):,} filenames but {len(labels):,} labels: a save was "
-            "interrupted, or the files are not of one data set. Save them again with save_arrays."
+            f"{os.fspath(folder)!r} contains {len(filenames):,} filenames but {len(labels):,} labels: a save was "
+            "interrupted, or the files belong to different datasets. Save them again with save_arrays."
         )
     return filenames, labels
 

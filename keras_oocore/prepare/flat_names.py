@@ -1,4 +1,4 @@
-"""Names for files of many folders in one folder: unique, stable, readable. Knows no disk, only names."""
+"""Gives the files of many folders unique, stable and readable names for one folder."""
 
 import hashlib
 import os
@@ -10,27 +10,30 @@ from collections.abc import Mapping, Sequence
 from keras_oocore.core.errors import DataError
 
 SEPARATOR = "__"
-MAX_BYTES = 255  # of a name, on every common file system
-UNPORTABLE = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f\ud800-\udfff]')  # not in names on Windows, or not Unicode
+MAX_BYTES = 255  # maximum length of a filename on common file systems
+UNPORTABLE = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f\ud800-\udfff]')  # not valid on Windows, or not Unicode
 
 
 def flat_names(
     filenames: Sequence[str], extensions: tuple[str, ...] = (), given: Mapping[str, str] | None = None
 ) -> list[str]:
-    """A name in one folder for each relative path: its parts joined by `__`.
+    """Names for files in one folder: the parts of each relative path, joined by `__`.
 
-    A name gets a short hash of its path where the joined parts alone could mean another path (they hold `__`, or a
-    character that Windows or Unicode refuses), are too long, or differ from another only in case or in how accents
-    are written. Of such a pair the one in lower case keeps its plain name. So names depend on no order, and files
-    added later change none but, in the last case, those they would clash with.
+    A short hash of the path is added to the name if the parts contain `__` or a character that is not valid on
+    Windows or in Unicode, if the name is too long, or if two names differ only in case or in the encoding of accents.
+    (Of such a pair, the name in lower case stays plain.) Names do not depend on the order of the files. Files that are
+    added later only change names in the last case.
 
     Args:
-        filenames: relative paths with forward slashes, all different.
-        extensions: endings (in lower case) that stay whole.
-        given: names given before, which are kept.
+        filenames: Distinct relative paths with forward slashes.
+        extensions: File extensions in lower case, which are never shortened.
+        given: Names from an earlier call, which do not change.
+
+    Returns:
+        List of names, one per filename.
 
     Raises:
-        DataError: when two names are the same all the same.
+        DataError: If two files would still have the same name.
 
     >>> flat_names(["cats/001.png", "dogs/001.png", "dogs/small/001.png"])
     ['cats__001.png', 'dogs__001.png', 'dogs__small__001.png']
@@ -39,24 +42,24 @@ def flat_names(
     """
     given = given or {}
     names = [given.get(name) or _plain_name(name) or _hashed_name(name, extensions) for name in filenames]
-    taken = {folded(name) for name in given.values()}
-    crowd = Counter(folded(name) for filename, name in zip(filenames, names) if filename not in given)
+    used = {folded(name) for name in given.values()}
+    counts = Counter(folded(name) for filename, name in zip(filenames, names) if filename not in given)
     for i, (filename, name) in enumerate(zip(filenames, names)):
         key = folded(name)
-        if filename not in given and (key in taken or (crowd[key] > 1 and name != key)):
+        if filename not in given and (key in used or (counts[key] > 1 and name != key)):
             names[i] = _hashed_name(filename, extensions)
     owners = {folded(name): filename for filename, name in given.items()}
     for filename, name in zip(filenames, names):
         other = owners.setdefault(folded(name), filename)
         if other != filename:
             raise DataError(
-                f"{filename!r} and {other!r} would both be named {name!r} in one folder. Rename one of them."
+                f"{filename!r} and {other!r} would have the same name {name!r} in one folder. Rename one of them."
             )
     return names
 
 
 def folded(name: str) -> str:
-    """What a file system that ignores case and the writing of accents takes `name` for.
+    """The form of `name` in which names that a case-insensitive file system does not distinguish are equal.
 
     >>> folded("Cafe\\u0301.PNG") == folded("CAFÉ.png") == "café.png"
     True
@@ -65,7 +68,7 @@ def folded(name: str) -> str:
 
 
 def _plain_name(filename: str) -> str | None:
-    """The joined parts, when they can be read back as the same parts and fit."""
+    """The joined parts, or `None` if they cannot be split into the same parts again or are too long."""
     parts = filename.split("/")
     name = UNPORTABLE.sub("_", SEPARATOR.join(parts))
     return name if name.split(SEPARATOR) == parts and len(name.encode()) <= MAX_BYTES else None

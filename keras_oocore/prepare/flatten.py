@@ -1,6 +1,5 @@
-"""All files of the class folders into one folder, copied, linked or moved; the next run finishes a killed one."""
+"""Copies, links or moves the files of class folders into one folder, and resumes after an interrupted run."""
 
-import errno
 import hashlib
 import os
 import zipfile
@@ -9,29 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_oocore.core.errors import DataError, DestinationError, OptionError, SampleError
+from keras_oocore.core.errors import DataError, OptionError, SampleError
 from keras_oocore.core.files import (
     TEMPORARY_PREFIX,
-    publish,
-    read_chunks,
     remove_leftovers,
     require_disk,
     write_whole,
 )
-from keras_oocore.core.locks import only_writer
+from keras_oocore.core.locks import write_lock
 from keras_oocore.core.progress import tqdm
+from keras_oocore.manifest.inputs import as_class_names, as_extensions
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
-from keras_oocore.manifest.scan import (
-    Found,
-    as_class_names,
-    as_extensions,
-    find_files,
-    require_files,
-    warn_of_empty_classes,
-)
+from keras_oocore.manifest.scan import Found, find_files, require_files, warn_of_empty_classes
 from keras_oocore.prepare.flat_names import flat_names
+from keras_oocore.prepare.transfer import MODES, transfer
 
-BLOCK_BYTES = 4096  # what a file takes on disk is a multiple of this
+BLOCK_BYTES = 4096  # files occupy multiples of this on disk
 
 
 def flatten_images(
@@ -43,31 +35,38 @@ def flatten_images(
     follow_links: bool = False,
     progress: bool = True,
 ) -> Manifest:
-    """A manifest of every image of the class folders, all now in one folder under unique names.
+    """Collects the images of all class folders in one folder, under unique names.
 
-    `cat/001.png` becomes `cat__001.png`, `cat/indoors/001.png` becomes `cat__indoors__001.png`; a short hash is added
-    where that would not be unique (names that differ only in case, say). Running it again finishes what a killed run
-    began and returns the same manifest, also after a move. A file already there with the same content is taken as it
-    is; a different one is never overwritten.
+    `cat/001.png` becomes `cat__001.png`, and `cat/indoors/001.png` becomes `cat__indoors__001.png`. A short hash is
+    added to names that would not be unique, such as names that differ only in case.
+
+    Calling the function again resumes an interrupted run and returns the same manifest, even in mode `"move"`. An
+    existing file with the same content is kept. An existing file with other content is never overwritten.
 
     Args:
-        directory: where the class folders are; nested folders belong to the class they are in.
-        destination: the folder for all images, made when missing.
-        mode: `"copy"`; `"hardlink"` (same disk: no space); `"symlink"` (links relative to `destination`, so that both
-            folders can be moved together); `"move"` (same disk: no space; otherwise copied, then removed; a linked
-            file is copied and its link removed). What was moved is remembered in a hidden file in `destination`.
-        extensions: endings of the files to take, in any case, such as `".npy"` or `".wav"`.
-        class_names: the classes in the order of their indices (alphanumeric otherwise).
-        follow_links: whether to look into linked folders too.
-        progress: whether to show a progress bar and, at the end, what was passed over.
+        directory: Directory that contains one subdirectory per class. Files in nested folders belong to the class,
+            too.
+        destination: Folder for all images. It is created if it does not exist. Defaults to `"all_images"`.
+        mode: How to bring each file into `destination`. Defaults to `"copy"`.
+            - `"copy"`: copies the file.
+            - `"hardlink"`: creates a hard link. Needs no disk space, and both folders must be on the same disk.
+            - `"symlink"`: creates a symbolic link. Links are relative, so both folders can be moved together.
+            - `"move"`: moves the file. Between disks, the file is copied and then removed. A linked file is copied
+              and its link removed. The original filenames are recorded in a hidden file in `destination`.
+        extensions: File extensions to include, such as `".npy"`. Upper and lower case are the same. Defaults to image
+            files.
+        class_names: List of class names in the order of their indices. Defaults to alphanumerical order.
+        follow_links: Whether to visit subdirectories pointed to by symlinks. Defaults to `False`.
+        progress: Whether to show a progress bar and, at the end, the number of skipped files. Defaults to `True`.
 
     Returns:
-        A `Manifest` whose directory is `destination`, with `int32` labels of shape `(num_samples,)`, in the order of
-        `Manifest.from_directory(directory)`.
+        A `Manifest` whose directory is `destination`. Labels are `int32` of shape `(num_samples,)`, and the samples
+        have the order of `Manifest.from_directory(directory)`.
 
     Raises:
-        DataError: when `directory` is missing or holds no such files, or one of them cannot be read.
-        DestinationError: when `destination` cannot be written, is too small or in use, or holds another file of the
+        OptionError: If `mode` or `extensions` is not valid, or `destination` is `directory`.
+        DataError: If `directory` does not exist or contains no such files, or a file cannot be read.
+        DestinationError: If `destination` cannot be written, is too small, is in use, or contains another file of the
             same name.
 
     >>> import tempfile
@@ -85,13 +84,15 @@ def flatten_images(
     source, destination, extensions = Path(directory), Path(destination), as_extensions(extensions)
     class_names = as_class_names(class_names)
     if os.path.realpath(source) == os.path.realpath(destination):
-        raise OptionError(f"`destination` should be another folder than `directory`. Received: {os.fspath(source)!r}")
+        raise OptionError(
+            f"`destination` should not be the same folder as `directory`. Received: {os.fspath(source)!r}"
+        )
     plan = _plan_path(source, destination)
     planned = _read_plan(plan)
     found = _scan(source, destination, extensions, class_names, follow_links, planned)
     if not planned:
-        require_files(found, source, extensions)  # before a folder is made for nothing
-    with only_writer(destination):
+        require_files(found, source, extensions)  # before the destination is created
+    with write_lock(destination):
         remove_leftovers(destination)
         planned = _read_plan(plan)
         here = found.filenames.tolist()
@@ -102,11 +103,11 @@ def flatten_images(
         if mode == "move":
             _write_plan(plan, {**planned, **dict(zip(here, names))})
         _require_room(source, destination, here, names, mode)
-        way_back = _way_back(source, destination)
+        source_from_destination = _seen_from(destination, source)
         with tqdm(total=len(here) + len(moved), initial=len(moved), unit="file", disable=not progress) as bar:
-            for filename, name in _in_order(source, here, names, mode):
-                link = os.path.join(way_back, filename)
-                _bring(os.path.join(source, filename), os.path.join(destination, name), mode, link)
+            for filename, name in _links_first(source, here, names, mode):
+                link = os.path.join(source_from_destination, filename)
+                transfer(os.path.join(source, filename), os.path.join(destination, name), mode, link)
                 bar.update()
     manifest = _as_manifest({**dict(zip(here, names)), **moved}, class_names, found, destination)
     if planned:
@@ -116,97 +117,23 @@ def flatten_images(
     return manifest
 
 
-def _in_order(source: Path, filenames: list[str], names: list[str], mode: str) -> list[tuple[str, str]]:
-    """Moves take linked files first, while what they link to is still where they say."""
+def _links_first(source: Path, filenames: list[str], names: list[str], mode: str) -> list[tuple[str, str]]:
+    """Pairs of filename and new name. `"move"` starts with links, because their targets are moved later."""
     pairs = [*zip(filenames, names)]
     return sorted(pairs, key=lambda pair: not os.path.islink(source / pair[0])) if mode == "move" else pairs
 
 
-def _bring(source: str, target: str, mode: str, link: str) -> None:
-    """One file to its place, whole or not at all, unless it is there already."""
-    if os.path.lexists(target):
-        if not _is_same(source, target, mode):
-            raise DestinationError(
-                f"{target!r} exists and is not {_LIKE[mode]} {source!r}; neither was touched. Move one of them away, "
-                "or choose another destination."
-            )
-        if mode == "move":  # a run was killed between copying and removing
-            with open(target, "rb") as file:
-                os.fsync(file.fileno())
-            os.unlink(source)
-        return
-    try:
-        MODES[mode](source, target, link)
-    except DestinationError:
-        raise
-    except OSError as error:
-        raise DestinationError(
-            f"Cannot {mode} {source!r} to {target!r}: {error.strerror or error}. "
-            'Choose another destination, or another mode, such as mode="copy".'
-        ) from error
-
-
-def _is_same(source: str, target: str, mode: str) -> bool:
-    linked = os.path.islink(target)
-    if not os.path.exists(target) or linked != (mode == "symlink"):
-        return False  # a copy or a move must not count on a link: its target may be the very file to be moved
-    if os.path.samefile(source, target):
-        return True
-    return mode in ("copy", "move") and os.path.isfile(target) and _same_bytes(source, target)
-
-
-def _same_bytes(one: str, other: str) -> bool:
-    if os.path.getsize(one) != os.path.getsize(other):
-        return False
-    return all(a == b for a, b in zip(read_chunks(one), read_chunks(other), strict=True))
-
-
-def _copy(source: str, target: str, _, durable: bool = False) -> None:
-    try:
-        status = os.stat(source)
-    except OSError as error:
-        raise SampleError(f"Cannot read {source!r}: {error.strerror or error}.") from error
-    with write_whole(target, overwrite=False, durable=durable) as file:
-        for chunk in read_chunks(source):
-            file.write(chunk)
-        file.flush()
-        os.utime(file.name, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-def _hardlink(source: str, target: str, _) -> None:
-    os.link(os.path.realpath(source) if os.path.islink(source) else source, target)
-
-
-def _symlink(_, target: str, link: str) -> None:
-    os.symlink(os.path.normpath(link), target)
-
-
-def _move(source: str, target: str, link: str) -> None:
-    if not os.path.islink(source):
-        try:
-            return publish(source, target)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-    _copy(source, target, link, durable=True)
-    os.unlink(source)
-
-
-MODES = {"copy": _copy, "hardlink": _hardlink, "symlink": _symlink, "move": _move}
-_LIKE = {"copy": "a copy of", "hardlink": "a hard link to", "symlink": "a symbolic link to", "move": "a copy of"}
-
-
 def _scan(source, destination, extensions, class_names, follow_links, planned) -> Found:
-    if planned and not source.is_dir():  # emptied by an earlier move, then removed
+    if planned and not source.is_dir():  # an earlier run moved all files, and the user removed the folder
         return Found(np.empty(0, dtype="U1"), np.empty(0, dtype=np.int32), class_names or [])
-    if class_names is not None:  # an emptied class folder may be gone as well
+    if class_names is not None:  # class folders without files may have been removed, too
         emptied = {_class_of(filename) for filename in planned}
         class_names = [name for name in class_names if name not in emptied or (source / name).is_dir()]
     return find_files(source, extensions, True, class_names, follow_links, exclude=destination)
 
 
 def _moved_before(planned, here, destination, extensions, class_names) -> dict[str, str]:
-    """Names of files that earlier runs moved, by the filename they had."""
+    """Files that earlier runs have moved: original filename → new name."""
     here = {*here}
     return {
         filename: name
@@ -219,7 +146,7 @@ def _moved_before(planned, here, destination, extensions, class_names) -> dict[s
 
 
 def _require_room(source, destination, filenames, names, mode) -> None:
-    """Raise before the first byte when copies would not fit."""
+    """Raise a `DestinationError` before the first file is written if the copies do not fit on the disk."""
     if mode != "copy" and not (mode == "move" and source.is_dir() and _disk(source) != _disk(destination)):
         return
     needed_bytes = 0
@@ -235,19 +162,19 @@ def _require_room(source, destination, filenames, names, mode) -> None:
 
 
 def _as_manifest(names: dict[str, str], class_names, found: Found, destination: Path) -> Manifest:
-    """The record of all files, in the order of the class folders they came from."""
+    """The manifest of all files, in the order of their original class folders."""
     if class_names is None:
         class_names = sorted({*found.class_names, *map(_class_of, names)})
     index = {name: i for i, name in enumerate(class_names)}
     filenames = sorted(names, key=lambda filename: (index[_class_of(filename)], *os.path.split(filename)))
     labels = np.array([index[_class_of(filename)] for filename in filenames], dtype=np.int32)
     flat = np.array([names[filename] for filename in filenames], dtype=str)
-    return Manifest(flat, labels, class_names, destination, found.passed_over)
+    return Manifest(flat, labels, class_names, destination, found.skipped)
 
 
 def _report(manifest: Manifest) -> str:
-    passed_over = ", ".join(f"{count:,} {reason}" for reason, count in manifest.passed_over.items())
-    return f"{manifest}" + (f". Passed over: {passed_over}" if passed_over else "")
+    skipped = ", ".join(f"{count:,} {reason}" for reason, count in manifest.skipped.items())
+    return f"{manifest}" + (f". Skipped: {skipped}" if skipped else "")
 
 
 def _class_of(filename: str) -> str:
@@ -258,22 +185,22 @@ def _disk(path: Path) -> int:
     return os.stat(path).st_dev
 
 
-def _way_back(source: Path, destination: Path) -> str:
-    """The source as seen from the destination: still right when both move together."""
+def _seen_from(folder: Path, path: Path) -> str:
+    """`path` relative to `folder`, which stays correct when both are moved together."""
     try:
-        return Path(os.path.relpath(os.path.realpath(source), os.path.realpath(destination))).as_posix()
+        return Path(os.path.relpath(os.path.realpath(path), os.path.realpath(folder))).as_posix()
     except ValueError:  # on another drive (Windows)
-        return os.path.realpath(source)
+        return os.path.realpath(path)
 
 
 def _plan_path(source: Path, destination: Path) -> Path:
-    """Where the names of moved files are kept: one hidden file a source, found again when both move together."""
-    key = hashlib.blake2b(os.fsencode(_way_back(source, destination)), digest_size=4).hexdigest()
+    """The hidden file that records the names of moved files: one per source, independent of where both are."""
+    key = hashlib.blake2b(os.fsencode(_seen_from(destination, source)), digest_size=4).hexdigest()
     return destination / f"{TEMPORARY_PREFIX}moved-{key}.npz"
 
 
 def _write_plan(path: Path, planned: dict[str, str]) -> None:
-    """Before the first file moves: once it has, only this knows its class and that it belongs to the data."""
+    """Record the names before the first file is moved, because a moved file no longer has a class folder."""
     with write_whole(path) as file:
         np.savez_compressed(
             file, filenames=np.array([*planned], dtype=str), names=np.array([*planned.values()], dtype=str)
@@ -288,6 +215,6 @@ def _read_plan(path: Path) -> dict[str, str]:
             return dict(zip(saved["filenames"].tolist(), saved["names"].tolist()))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(
-            f"{os.fspath(path)!r}, which remembers the files that were moved, is damaged: {error}. Move it away to go "
-            "on without those files."
+            f"{os.fspath(path)!r}, which records the moved files, is damaged: {error}. To continue without these "
+            "files, move it away."
         ) from error

@@ -1,4 +1,4 @@
-"""A folder as one zip file, stored as it is, and back; names that would leave the folder are refused."""
+"""Packs a folder into one zip file without compression, and unpacks it safely."""
 
 import os
 import stat
@@ -19,7 +19,7 @@ from keras_oocore.core.files import (
 from keras_oocore.core.progress import tqdm
 from keras_oocore.manifest.scan import existing_directory
 
-ENTRY_BYTES = 200  # headers of one file in a zip, beside its name twice
+ENTRY_BYTES = 200  # the headers of one file in a zip, without its name, which is stored twice
 
 
 def zip_folder(
@@ -28,20 +28,24 @@ def zip_folder(
     progress: bool = True,
     overwrite: bool = False,
 ) -> Path:
-    """The path of a zip file that holds a folder, to take it to another machine in one piece.
+    """Packs a folder into one zip file, for example to copy it to another machine.
 
-    Files are stored, not compressed again (images are compressed already), in sorted order. Names in the zip begin
-    with the folder's name. Linked files are stored as their content. The zip takes its name when it is complete.
+    Files are stored in sorted order without compression, because images are already compressed. Names in the zip file
+    start with the name of the folder. Linked files are stored as their content. The zip file only gets its name once
+    it is complete.
 
     Args:
-        directory: the folder.
-        destination: the zip file, `<directory>.zip` when `None`.
-        progress: whether to show a progress bar.
-        overwrite: whether an existing zip may be replaced.
+        directory: Folder to pack.
+        destination: Path of the zip file. Defaults to `<directory>.zip`.
+        progress: Whether to show a progress bar. Defaults to `True`.
+        overwrite: Whether to replace an existing zip file. Defaults to `False`.
+
+    Returns:
+        The path of the zip file.
 
     Raises:
-        DataError: when the folder is missing or empty, or one of its files cannot be read.
-        DestinationError: when the zip exists, or cannot be written, or would not fit on the disk.
+        DataError: If the folder does not exist or is empty, or a file cannot be read.
+        DestinationError: If the zip file exists, cannot be written, or does not fit on the disk.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as directory:
@@ -55,14 +59,14 @@ def zip_folder(
     folder = existing_directory(directory)
     top = Path(os.path.abspath(folder)).name
     if not top:
-        raise OptionError(f"A folder with a name is needed. Received: directory={os.fspath(directory)!r}")
+        raise OptionError(f"`directory` should be a folder with a name. Received: directory={os.fspath(directory)!r}")
     if destination is None:
         destination = folder.with_name(f"{top}.zip") if folder.name == top else Path(os.path.abspath(folder) + ".zip")
     destination = Path(destination)
     if destination.is_dir() or (os.path.lexists(destination) and not overwrite):
         raise DestinationError(
-            f"{os.fspath(destination)!r} exists and is kept. Move it away, choose another `destination`, or pass "
-            "overwrite=True."
+            f"{os.fspath(destination)!r} already exists and is not overwritten. Move it away, choose "
+            "another `destination`, or pass overwrite=True."
         )
     members = _members(folder, "", [os.path.realpath(folder)], os.path.realpath(destination))
     if not members:
@@ -88,19 +92,23 @@ def zip_folder(
 def unzip_folder(
     zip_path: str | os.PathLike, destination: str | os.PathLike | None = None, progress: bool = True
 ) -> Path:
-    """The folder that a zip was unpacked into.
+    """Unpacks a zip file into a folder.
 
-    All names are looked at before the first byte is written. Each file appears whole; unpacking again finishes what
-    a killed run began, and files that differ are never overwritten.
+    All names are checked before the first file is written. Calling the function again resumes an interrupted run.
+    Existing files with other content are never overwritten.
 
     Args:
-        zip_path: the zip file.
-        destination: the folder to unpack into, the zip's own folder when `None`.
-        progress: whether to show a progress bar.
+        zip_path: Path of the zip file.
+        destination: Folder to unpack into. Defaults to the folder of the zip file.
+        progress: Whether to show a progress bar. Defaults to `True`.
+
+    Returns:
+        The folder that the zip file was unpacked into.
 
     Raises:
-        DataError: when it is no zip, is damaged or encrypted, or a name in it would leave `destination`.
-        DestinationError: when a file cannot be written, or a different one is there.
+        DataError: If the file is not a zip file, is damaged or encrypted, or contains a name that is outside
+            `destination`.
+        DestinationError: If a file cannot be written, or exists with other content.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as directory:
@@ -120,13 +128,13 @@ def unzip_folder(
             for info in infos:
                 _require_harmless(info, name)
             total_bytes = sum(info.file_size for info in infos)
-            require_disk(destination, total_bytes, f"what {name!r} holds")
+            require_disk(destination, total_bytes, f"the content of {name!r}")
             with tqdm(total=total_bytes, unit="B", unit_scale=True, disable=not progress) as bar:
                 for info in infos:
                     _unpack(archive, info, destination / info.filename)
                     bar.update(info.file_size)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise DataError(f"{name!r} is not a whole zip file: {error}.") from error
+        raise DataError(f"{name!r} is not a complete zip file: {error}.") from error
     except DestinationError:
         raise
     except OSError as error:
@@ -135,7 +143,7 @@ def unzip_folder(
 
 
 def _members(folder: Path, prefix: str, ancestors: list[str], zip_path: str) -> list[str]:
-    """Relative paths of all files and empty folders, sorted; links in a circle end."""
+    """Sorted relative paths of all files and empty folders, without circles of links."""
     members = []
     try:
         entries = sorted(os.scandir(folder / prefix), key=lambda entry: entry.name)
@@ -158,26 +166,28 @@ def _info(folder: Path, top: str, name: str) -> zipfile.ZipInfo:
     path = folder / name
     try:
         if not (path.is_file() or path.is_dir()):
-            raise SampleError(f"Cannot zip {os.fspath(path)!r}: it is a broken link or no regular file.")
+            raise SampleError(f"Cannot zip {os.fspath(path)!r}: it is a broken link or not a regular file.")
         info = zipfile.ZipInfo.from_file(path, f"{top}/{name}", strict_timestamps=False)  # before 1980: 1980
         info.filename.encode()
     except OSError as error:
         raise SampleError(f"Cannot read {os.fspath(path)!r}: {error.strerror or error}.") from error
     except UnicodeEncodeError as error:
-        raise DataError(f"Cannot zip {os.fspath(path)!r}: its name is not Unicode. Rename it.") from error
+        raise DataError(f"Cannot zip {os.fspath(path)!r}: its name is not valid Unicode. Rename it.") from error
     return info
 
 
 def _require_harmless(info: zipfile.ZipInfo, zip_name: str) -> None:
     if leaves_folder(info.orig_filename, any_system=True) or leaves_folder(info.filename, any_system=True):
         raise DataError(
-            f"{zip_name!r} holds the name {info.orig_filename!r}, which would leave the folder it is unpacked into. "
-            "Nothing was unpacked; do not trust this file."
+            f"{zip_name!r} contains the name {info.orig_filename!r}, which is outside the folder to unpack into. "
+            "Nothing was unpacked. Do not trust this file."
         )
     if stat.S_ISLNK(info.external_attr >> 16):
-        raise DataError(f"{zip_name!r} holds a link, {info.filename!r}; links are not unpacked. Nothing was unpacked.")
+        raise DataError(
+            f"{zip_name!r} contains the link {info.filename!r}. Links are not supported. Nothing was unpacked."
+        )
     if info.flag_bits & 1:
-        raise DataError(f"{zip_name!r} is encrypted. Unpack it with the tool that made it.")
+        raise DataError(f"{zip_name!r} is encrypted. Unpack it with the program that created it.")
 
 
 def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:

@@ -33,6 +33,7 @@ INSTEAD = {
     "repeat": "`fit` reads as many passes as it has epochs",
     "unbatch": "use batch_size=1",
     "batch": "pass batch_size=... to the constructor",
+    "pack": 'Sequences of files have it, and the rows of CSV files are stored with cache="DIR"',
 }
 
 
@@ -141,6 +142,14 @@ class OutOfCoreSequence(keras.utils.PyDataset):
     def samples_of(self, batch_index: int) -> np.ndarray:
         """Return the numbers of the samples of a batch of the current pass, an `int64` array of shape `(batch,)`."""
         return self._pipeline.maker.planned(self._pass.number, self._checked(batch_index))
+
+    def filenames(self, batch_index: int) -> list[str]:
+        """Return the files or rows of a batch of the current pass, as planned: before `on_error` skips any.
+
+        In a callback's `on_train_batch_end(batch)`, `filenames(batch)` names the samples of that batch. With
+        `steps_per_epoch`, a pass continues over several epochs: add the batches of the earlier epochs.
+        """
+        return [self._source.name(sample) for sample in self.samples_of(batch_index).tolist()]
 
     def __len__(self) -> int:
         return self._pass.num_batches
@@ -358,8 +367,8 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         self._use(copy.copy(self._made))
 
     def __getattr__(self, name: str):
-        instead = f" Instead, {INSTEAD[name]}." if name in INSTEAD else ""
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}.{instead}")
+        instead = f". Instead: {INSTEAD[name]}" if name in INSTEAD else ""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{instead}")
 
     @property
     def workers(self) -> int:

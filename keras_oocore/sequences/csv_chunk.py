@@ -16,21 +16,22 @@ from keras_oocore.batches.options import BatchOptions
 from keras_oocore.batches.profile import Profile
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
-from keras_oocore.core.text import Text, display_path, listed
+from keras_oocore.core.text import DisplayString, display_path, listed
 from keras_oocore.core.warn import warn_user
 from keras_oocore.manifest.splits import as_seed
 from keras_oocore.sequences.arguments import TableArguments, documented, shares
 from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.sequences.inputs import batch_options, loading_options
 from keras_oocore.sources.base import Source
-from keras_oocore.tables.csv.reader import give_memory_back
-from keras_oocore.tables.csv.scan import Dialect
+from keras_oocore.tables.cells import release_memory
+from keras_oocore.tables.csv.dialect import NULL_VALUES, Dialect
 from keras_oocore.tables.csv.table import CSVTable
-from keras_oocore.tables.csv.values import NULL_VALUES
 from keras_oocore.tables.features import FeatureSpec
-from keras_oocore.tables.rows import CSVRows, Part
+from keras_oocore.tables.rows import TableRows
 from keras_oocore.tables.statistics import summary
-from keras_oocore.tables.stored import converted, settle, statistics
+from keras_oocore.tables.statistics_cache import fit_features, load_statistics
+from keras_oocore.tables.stored import convert
+from keras_oocore.tables.subset import RowSubset
 
 TRAINING, VALIDATION = "training", "validation"  # directories within the cache
 FEWEST_AHEAD, MOST_AHEAD, AHEAD_BYTES = 10, 256, 4 * 2**20  # batches ahead: as many as in Keras, more small ones
@@ -132,15 +133,15 @@ class CSVChunkSequence(OutOfCoreSequence):
         row_bytes, batches_bytes, batch_bytes = _budget(options.batch_size, len(spec.words), loading["memory_limit"])
         if loading["max_queue_size"] is None:
             loading["max_queue_size"] = min(max(FEWEST_AHEAD, AHEAD_BYTES // batch_bytes), MOST_AHEAD)
-        rows = CSVRows(table, spec, None, threads, row_bytes)
-        if on_bad_row == "skip" and rows.num_left_out:
-            number = rows.num_left_out
+        rows = TableRows(table, spec, None, threads, row_bytes)
+        if on_bad_row == "skip" and rows.num_skipped:
+            number = rows.num_skipped
             what = "1 row is" if number == 1 else f"{number:,} rows are"
             warn_user(f"{what} left out: on_bad_row='skip'.")
         self._serve(rows, options, {**loading, "memory_limit": batches_bytes}, cache, shared["overwrite_cache"])
 
     def _serve(
-        self, rows: CSVRows, options: BatchOptions, loading: Mapping, cache: Path | None, overwrite_cache: bool
+        self, rows: TableRows, options: BatchOptions, loading: Mapping, cache: Path | None, overwrite_cache: bool
     ) -> None:
         OutOfCoreSequence.__init__(self, rows, options, **loading)
         self._rows, self._loading = rows, loading
@@ -148,9 +149,9 @@ class CSVChunkSequence(OutOfCoreSequence):
 
     def _ready_source(self) -> Source:
         """Find means and codes, and fill the cache: the work with all rows that must precede the first batch."""
-        stored = None if self._cache is None else converted(self._rows, self._cache, self._overwrite_cache)
+        stored = None if self._cache is None else convert(self._rows, self._cache, self._overwrite_cache)
         if stored is None:
-            settle(self._rows, self._cache)
+            fit_features(self._rows, self._cache)
         self._overwrite_cache = False
         return self._rows if stored is None else stored
 
@@ -181,19 +182,19 @@ class CSVChunkSequence(OutOfCoreSequence):
                 "`validation_split` should be a fraction between 0 and 1. "
                 f"Received: validation_split={validation_split!r}"
             )
-        if self._rows.part is not None or self._partition is not None:
+        if self._rows.subset is not None or self._partition is not None:
             raise OptionError("Only a Sequence of all rows can be split. Received: a part of the rows")
-        subset = Part(validation_split, as_seed(seed), validation=False)
-        training = self._rows.taking(subset, None, None)
+        subset = RowSubset(validation_split, as_seed(seed), validation=False)
+        training = self._rows.subset_of(subset, None, None)
         others = np.subtract(self._rows.sizes, training.sizes).tolist()
-        validation = self._rows.taking(dataclasses.replace(subset, validation=True), training, others)
+        validation = self._rows.subset_of(dataclasses.replace(subset, validation=True), training, others)
         options = self._options
         return (
             self._reopened(training, options, TRAINING),
             self._reopened(validation, dataclasses.replace(options, shuffle=False), VALIDATION),
         )
 
-    def _reopened(self, rows: CSVRows, options: BatchOptions, folder: str) -> "CSVChunkSequence":
+    def _reopened(self, rows: TableRows, options: BatchOptions, folder: str) -> "CSVChunkSequence":
         """Return a Sequence of other rows of the same files."""
         sequence = copy.copy(self)
         cache = None if self._cache is None else self._cache / folder
@@ -218,8 +219,8 @@ class CSVChunkSequence(OutOfCoreSequence):
     def close(self) -> None:
         """Stop the loading threads and free memory. Reading starts them again."""
         super().close()
-        self._rows.forget()
-        give_memory_back()
+        self._rows.close()
+        release_memory()
 
     def save_index(self) -> None:
         """Save beside each file where its rows begin, which saves the next run a scan. It takes a few kB per GB.
@@ -262,9 +263,9 @@ class CSVChunkSequence(OutOfCoreSequence):
     @property
     def class_names(self) -> list[str] | None:
         """Classes of a target of strings in the order of their indices; of the first target if there are several."""
-        if not self._rows.recipe.targets:
+        if not self._rows.features.targets:
             return None
-        word = self._rows.recipe.words[self._rows.recipe.first_target]
+        word = self._rows.features.words[self._rows.features.first_target]
         return self.vocabulary(word.column.name) if word.is_code else None
 
     def vocabulary(self, column: str) -> list[str]:
@@ -275,13 +276,13 @@ class CSVChunkSequence(OutOfCoreSequence):
         Raises:
             OptionError: If the column is not a column of strings.
         """
-        texts = [word.column.name for word in self._rows.recipe.words if word.is_code]
+        texts = [word.column.name for word in self._rows.features.words if word.is_code]
         if column not in texts:
             raise OptionError(
                 f"`column` should be a column of strings: {listed(dict.fromkeys(texts))}. Received: {column!r}"
             )
-        settle(self._rows, self._cache)
-        return list(self._rows.recipe.vocabularies[column])
+        fit_features(self._rows, self._cache)
+        return list(self._rows.features.vocabularies[column])
 
     def normalization(self, name: str | None = None) -> keras.layers.Normalization:
         """Return a layer that scales each numeric feature to mean 0 and variance 1, fitted in one pass over all rows.
@@ -295,23 +296,23 @@ class CSVChunkSequence(OutOfCoreSequence):
         Raises:
             OptionError: If there is no such input.
         """
-        recipe = self._rows.recipe
-        if name not in recipe.inputs:
-            raise OptionError(f"`name` should be one of {list(recipe.inputs)}. Received: name={name!r}")
-        first, end, _ = recipe.inputs[name]
-        found = statistics(self._rows.learns_from, self._rows, self._cache)
+        spec = self._rows.features
+        if name not in spec.inputs:
+            raise OptionError(f"`name` should be one of {list(spec.inputs)}. Received: name={name!r}")
+        first, end, _ = spec.inputs[name]
+        found = load_statistics(self._rows.statistics_from, self._rows, self._cache)
         numbers = [
             None if word.is_code or word.role == "missing" else found[word.column.name]
-            for word in recipe.words[first:end]
+            for word in spec.words[first:end]
         ]
         layer = keras.layers.Normalization(
             mean=np.array([0.0 if n is None else n.mean for n in numbers], np.float32),
-            variance=np.array([1.0 if n is None else n.deviation**2 for n in numbers], np.float32),
+            variance=np.array([1.0 if n is None else n.std**2 for n in numbers], np.float32),
         )
         layer.build((None, len(numbers)))  # else it leaks tracers in the first step of `fit` on JAX (Keras 3.15.1)
         return layer
 
-    def summary(self, max_columns: int = 100) -> Text:
+    def summary(self, max_columns: int = 100) -> DisplayString:
         """Return a table of the columns that are used: mean, standard deviation, range, missing and distinct values.
 
         They are found in one pass over the files, unless the cache contains them.
@@ -320,12 +321,12 @@ class CSVChunkSequence(OutOfCoreSequence):
             max_columns: The largest number of columns to show.
         """
         rows = self._rows
-        left_out = f", {rows.num_left_out:,} left out" if rows.num_left_out else ""
+        left_out = f", {rows.num_skipped:,} left out" if rows.num_skipped else ""
         headline = f"{self.num_rows:,} rows{left_out}, {len(self.columns):,} columns, from {listed(rows.table.paths)}"
-        return summary(headline, statistics(rows, rows, self._cache).values(), max_columns)
+        return summary(headline, load_statistics(rows, rows, self._cache).values(), max_columns)
 
     def __repr__(self) -> str:
-        spec = self._rows.recipe
+        spec = self._rows.features
         inputs = [
             f"{name or 'x'} {np.dtype(dtype)} {(self.batch_size, end - first)}"
             for name, (first, end, dtype) in spec.inputs.items()
@@ -339,7 +340,7 @@ class CSVChunkSequence(OutOfCoreSequence):
 
     def _repr_memory(self) -> str:
         served_from_cache = self._made is not None and self._made.source.cached
-        return "" if served_from_cache else f", {format_bytes(self._rows.most_bytes)} of parsed rows"
+        return "" if served_from_cache else f", {format_bytes(self._rows.memory_bytes)} of parsed rows"
 
 
 def _budget(batch_size: int, num_words: int, memory_limit: int | str | None) -> tuple[int, int, int]:

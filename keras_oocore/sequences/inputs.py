@@ -45,7 +45,7 @@ def as_manifest(
         values = as_label_array(labels)
         if values.dtype.kind in "biufc":
             files = _manifest(data, None, None, directory, extensions, follow_links)
-            return Manifest(files.filenames, values, class_names, files.directory, files.passed_over)
+            return Manifest(files.filenames, values, class_names, files.directory, files.skipped)
     return _manifest(data, labels, class_names, directory, extensions, follow_links)
 
 

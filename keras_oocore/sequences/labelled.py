@@ -112,15 +112,9 @@ class LabelledSequence(OutOfCoreSequence):
         return self._pipeline.order.members()
 
     def filenames(self, batch_index: int) -> list[str]:
-        """Return the file names of a batch of the current pass, as planned: before `on_error` skips or replaces any.
-
-        In a callback's `on_train_batch_end(batch)`, `filenames(batch)` are the files of that batch. With
-        `steps_per_epoch`, a pass continues over several epochs: add the batches of the earlier epochs.
-        """
-        samples = self.samples_of(batch_index)
         if self.manifest is None:
-            return [self._source.name(sample) for sample in samples.tolist()]
-        return self.manifest.filenames[samples].tolist()
+            return super().filenames(batch_index)
+        return self.manifest.filenames[self.samples_of(batch_index)].tolist()
 
     def show_batch(self, batch_index: int = 0, num_images: int = 16, path: str | os.PathLike | None = None):
         """Draw the images of a batch with their labels.
@@ -147,7 +141,7 @@ class LabelledSequence(OutOfCoreSequence):
         x = x[:num_images]
         if self._format.channels_first:
             x = np.moveaxis(x, 1, -1)
-        return plots.image_grid(x, self._source.labels.texts(y, len(x)), path)
+        return plots.image_grid(x, self._source.labels.display_strings(y, len(x)), path)
 
     def split(
         self,

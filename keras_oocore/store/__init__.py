@@ -1,1 +1,1 @@
-"""Rows of arrays on disk: the packed store."""
+"""The packed store: rows of fixed-shape arrays on disk."""

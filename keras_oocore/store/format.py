@@ -1,4 +1,4 @@
-"""`store.json`: what a packed store holds, where its rows come from, and whether its writing has ended."""
+"""`store.json`: what a packed store contains, where its rows come from, and whether it is finished."""
 
 import dataclasses
 import json
@@ -10,29 +10,30 @@ from pathlib import Path
 import numpy as np
 
 from keras_oocore.core.errors import DataError, DestinationError
-from keras_oocore.core.files import TEMPORARY_PREFIX, write_whole
+from keras_oocore.core.files import TEMPORARY_PREFIX
+from keras_oocore.core.record import MissingRecordError, RecordFormat
 
-FORMAT_VERSION = 1
 RECORD, STATES, CHECKSUMS = "store.json", "rows.npy", "checksums.npy"
-GUNZIPPED = "gunzipped"  # a folder of what a store will be made of
-MISSING, WHOLE, UNREADABLE = 0, 1, 2  # the state of a row, a byte of rows.npy
+GUNZIPPED = "gunzipped"  # a folder with the uncompressed files that a store is made from
+MISSING, WHOLE, UNREADABLE = 0, 1, 2  # the states of a row; one byte per row in rows.npy
 BLOCK_BYTES = 2**20  # covered by one checksum
 OVERWRITE = "Pass overwrite_cache=True to make it again, or choose another directory."
-OTHER_FILES = "Each set of files, each subset and each seed of a split wants a directory of its own."
+_RECORD_FORMAT = RecordFormat(version=1, remedy=OVERWRITE, indent=1)
+OTHER_FILES = "Use a separate directory for each set of files, each subset and each seed of a split."
 
 
 @dataclasses.dataclass
 class StoreRecord:
-    """What `store.json` says.
+    """The content of `store.json`.
 
     Attributes:
-        num_rows: rows of every field.
-        fields: name → `(shape of a row, dtype)`.
-        fingerprint: what shaped the rows, as plain JSON; rows of another fingerprint never come beside them.
-        complete: whether every row is there and the checksums too.
-        unreadable: row → why it could not be read.
-        rows_per_block: rows of one checksum.
-        states_crc32: of `rows.npy`, once complete.
+        num_rows: The number of rows of every field.
+        fields: Name → `(shape of a row, dtype)`.
+        fingerprint: What determines the rows, as plain JSON. Rows of different fingerprints are never stored together.
+        complete: Whether the store is finished: it has all rows and the checksums.
+        unreadable: Row → why it could not be read.
+        rows_per_block: The number of rows per checksum.
+        states_crc32: The CRC-32 of the states in `rows.npy`, if the store is finished.
     """
 
     num_rows: int
@@ -40,7 +41,7 @@ class StoreRecord:
     fingerprint: dict
     complete: bool = False
     unreadable: dict[int, str] = dataclasses.field(default_factory=dict)
-    rows_per_block: int = 0  # as many as `BLOCK_BYTES` hold, unless told
+    rows_per_block: int = 0  # by default, as many as fit in `BLOCK_BYTES`
     states_crc32: int | None = None
 
     def __post_init__(self):
@@ -48,19 +49,18 @@ class StoreRecord:
             self.rows_per_block = max(1, BLOCK_BYTES // max(1, *(self.row_bytes(name) for name in self.fields)))
 
     def row_bytes(self, name: str) -> int:
-        """Bytes of one row of a field."""
+        """Return the size of one row of a field, in bytes."""
         shape, dtype = self.fields[name]
         return math.prod(shape) * dtype.itemsize
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all rows of all fields."""
+        """The size of all rows of all fields, in bytes."""
         return self.num_rows * sum(self.row_bytes(name) for name in self.fields)
 
     def save(self, directory: Path) -> None:
         """Write `store.json`, whole or not at all."""
-        record = {
-            "format": FORMAT_VERSION,
+        values = {
             "state": "complete" if self.complete else "filling",
             "num_rows": self.num_rows,
             "fields": {
@@ -72,67 +72,63 @@ class StoreRecord:
             "rows_per_block": self.rows_per_block,
             "rows_crc32": self.states_crc32,
         }
-        with write_whole(directory / RECORD) as file:
-            file.write(json.dumps(record, indent=1).encode())
+        _RECORD_FORMAT.write(directory / RECORD, values)
 
     @classmethod
     def load(cls, directory: Path) -> "StoreRecord | None":
-        """The record of a store; `None` where there is none.
+        """Return the record of the store in `directory`, or `None` if there is no store.
 
         Raises:
-            DataError: when it is damaged, or of a newer version.
+            DataError: If the record is damaged, or a newer version of keras_oocore wrote it.
         """
-        path = directory / RECORD
         try:
-            saved = json.loads(path.read_bytes())
-            if saved["format"] == FORMAT_VERSION:
-                return cls(
-                    num_rows=int(saved["num_rows"]),
-                    fields=checked_fields(
-                        {name: (field["shape"], field["dtype"]) for name, field in saved["fields"].items()}
-                    ),
-                    fingerprint=dict(saved["fingerprint"]),
-                    complete=saved["state"] == "complete",
-                    unreadable={int(row): str(reason) for row, reason in saved["unreadable"].items()},
-                    rows_per_block=int(saved["rows_per_block"]),
-                    states_crc32=saved["rows_crc32"],
-                )
-        except (FileNotFoundError, NotADirectoryError):
+            return _RECORD_FORMAT.read(directory / RECORD, cls._from_json)
+        except MissingRecordError:
             return None
-        except OSError as error:
-            raise DataError(f"Cannot read {os.fspath(path)!r}: {error.strerror or error}.") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{os.fspath(path)!r} is damaged ({error!r}). {OVERWRITE}") from error
-        raise DataError(
-            f"{os.fspath(path)!r} has format {saved['format']!r}, but this version of keras_oocore reads format "
-            f"{FORMAT_VERSION}. Upgrade: pip install -U keras_oocore"
+
+    @classmethod
+    def _from_json(cls, saved: dict) -> "StoreRecord":
+        return cls(
+            num_rows=int(saved["num_rows"]),
+            fields=checked_fields({name: (field["shape"], field["dtype"]) for name, field in saved["fields"].items()}),
+            fingerprint=dict(saved["fingerprint"]),
+            complete=saved["state"] == "complete",
+            unreadable={int(row): str(reason) for row, reason in saved["unreadable"].items()},
+            rows_per_block=int(saved["rows_per_block"]),
+            states_crc32=saved["rows_crc32"],
         )
 
     def require_same(self, other: "StoreRecord", directory: Path) -> None:
-        """Raise when the rows of `other`, now wanted, are not the rows that are stored.
+        """Check that the rows of `other`, which are requested, are the stored rows.
 
         Raises:
-            DataError: which says what differs.
+            DataError: If they are not. The message says what differs.
         """
-        stored, wanted = self._described(), other._described()
+        stored, requested = self._described(), other._described()
         differences = [
-            f"{key} was {stored.get(key)!r}, is {wanted.get(key)!r}"
-            for key in {**stored, **wanted}
-            if stored.get(key) != wanted.get(key)
+            f"{key} was {stored.get(key)!r}, is {requested.get(key)!r}"
+            for key in {**stored, **requested}
+            if stored.get(key) != requested.get(key)
         ]
         if differences:
-            advice = f"{OTHER_FILES} {OVERWRITE}" if stored.get("files") != wanted.get("files") else OVERWRITE
+            advice = f"{OTHER_FILES} {OVERWRITE}" if stored.get("files") != requested.get("files") else OVERWRITE
             raise DataError(f"{os.fspath(directory)!r} stores other rows: {'; '.join(differences)}. {advice}")
 
     def _described(self) -> dict:
         fields = {f"shape of {name}": list(shape) for name, (shape, _) in self.fields.items()}
         dtypes = {f"dtype of {name}": str(dtype) for name, (_, dtype) in self.fields.items()}
-        fingerprint = json.loads(json.dumps(self.fingerprint))  # tuples come back as lists
+        fingerprint = json.loads(json.dumps(self.fingerprint))  # turns tuples into lists
         return {**fingerprint, "number of rows": self.num_rows, **fields, **dtypes}
 
 
 def checked_fields(fields: Mapping[str, tuple]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-    """Name → `(shape, dtype)` of fields that a store can hold.
+    """Return the fields of a store with plain shapes and dtypes.
+
+    Args:
+        fields: Name → `(shape of a row, dtype)`.
+
+    Raises:
+        DataError: If there are no fields, or a store cannot have a field of that name or dtype.
 
     >>> checked_fields({"x": ([2, 3], "uint8")})
     {'x': ((2, 3), dtype('uint8'))}
@@ -141,20 +137,25 @@ def checked_fields(fields: Mapping[str, tuple]) -> dict[str, tuple[tuple[int, ..
     for name, (shape, dtype) in fields.items():
         dtype = np.dtype(dtype)
         if not name.isidentifier() or f"{name}.npy" in (STATES, CHECKSUMS, "filenames.npy", "labels.npy"):
-            raise DataError(f"A field cannot be called {name!r}.")
+            raise DataError(f"A field cannot have the name {name!r}.")
         if dtype.hasobject or dtype.kind == "V":
-            raise DataError(f"A field should hold numbers or text of one width. Received: {name!r} of dtype {dtype}")
+            raise DataError(
+                f"A field should have a dtype of numbers or of strings of a fixed length. "
+                f"Received: {name!r} of dtype {dtype}"
+            )
         checked[name] = (tuple(int(axis) for axis in shape), dtype)
     if not checked:
-        raise DataError("A store wants at least one field.")
+        raise DataError("A store requires at least one field.")
     return checked
 
 
 def require_own_folder(directory: Path) -> None:
-    """Raise when a new store in `directory` would lie among somebody else's files; beside other stores it may.
+    """Check that `directory` contains no other files, so that a new store may be created there.
+
+    Folders of other stores and hidden files of keras_oocore are allowed.
 
     Raises:
-        DestinationError: which names some of them.
+        DestinationError: If it contains other files. The message names some of them.
     """
     try:
         entries = [entry for entry in os.listdir(directory) if not entry.startswith(TEMPORARY_PREFIX)]

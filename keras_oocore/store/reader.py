@@ -1,7 +1,4 @@
-"""Fixed-shape arrays on disk: any row of a finished store, and whether its bytes are still those that were written.
-
-The writing is `packed_writer`'s, what `store.json` says `packed_format`'s.
-"""
+"""Reads a finished packed store: its rows in any order, and whether its files are still as they were written."""
 
 import os
 import zlib
@@ -17,18 +14,18 @@ from keras_oocore.store.mapped_rows import MappedRows
 
 
 class PackedStore:
-    """A finished store, opened for reading. Any number of threads and processes may share one directory.
+    """A finished store that is open for reading. Any number of threads and processes may read it at the same time.
 
     Args:
-        directory: where a `PackedStoreWriter` made it.
+        directory: The directory where a `PackedStoreWriter` has written it.
 
     Attributes:
-        fields: name → `(shape of a row, dtype)`.
-        states: `uint8` of shape `(num_rows,)`: 1 for a row that is there, 2 for one that could not be read.
-        unreadable: row → why it could not be read.
+        fields: Name → `(shape of a row, dtype)`.
+        states: `uint8` of shape `(num_rows,)`: 1 for a stored row, 2 for an unreadable one.
+        unreadable: Row → why it could not be read.
 
     Raises:
-        DataError: when there is none, or it is unfinished, truncated, damaged, or of a newer version.
+        DataError: If there is no store, or it is unfinished, truncated, damaged, or of a newer version.
 
     >>> import tempfile
     >>> from keras_oocore.store.writer import PackedStoreWriter
@@ -50,13 +47,13 @@ class PackedStore:
             raise DataError(f"{os.fspath(directory)!r} holds no packed store: there is no {RECORD}.")
         if not record.complete:
             raise DataError(
-                f"The packed store {os.fspath(directory)!r} is unfinished. Finish it where its files are: with "
-                "sequence.pack(...), or by training with cache=..."
+                f"The packed store {os.fspath(directory)!r} is unfinished. Finish it where the original files are: "
+                "with sequence.pack(...), or by training with cache=..."
             )
         self.record = record
         self.fields, self.unreadable = record.fields, record.unreadable
         self._rows = {name: MappedRows(array) for name, array in map_fields(self.directory, record).items()}
-        self.states = load_states(self.directory, record)  # after the fields: an overwrite removes the states first
+        self.states = load_states(self.directory, record)  # after the fields: overwriting removes the states first
         if zlib.crc32(self.states) != record.states_crc32:
             raise DataError(f"{os.fspath(self.directory / STATES)!r} is damaged. {OVERWRITE}")
 
@@ -64,10 +61,16 @@ class PackedStore:
     def opened_if_finished(
         cls, directory: str | os.PathLike, fields: Mapping[str, tuple], num_rows: int, fingerprint: Mapping
     ) -> "PackedStore | None":
-        """The store of these rows, or `None` while there is none or its writing has not ended.
+        """Return the store of these rows, or `None` if it does not exist or is unfinished.
+
+        Args:
+            directory: The directory of the store.
+            fields: Name → `(shape of a row, dtype)`.
+            num_rows: The number of rows.
+            fingerprint: What determines the rows, as plain JSON.
 
         Raises:
-            DataError: when other rows are stored there (the message says what differs), or the store is damaged.
+            DataError: If other rows are stored there (the message says what differs), or the store is damaged.
         """
         record = StoreRecord.load(Path(directory))
         if record is None:
@@ -80,30 +83,34 @@ class PackedStore:
         self._rows[name].copy(rows, out)
 
     def verify(self) -> None:
-        """Read every byte and compare it with the checksums.
+        """Read all files and compare them with the checksums.
 
         Raises:
-            DataError: which names the files and the rows that are not what was written.
+            DataError: If they changed since they were written. The message names the files and rows.
         """
-        wanted, found = _load_own(self.directory / CHECKSUMS), block_checksums(self.directory, self.record)
-        if wanted.shape != found.shape:
+        written, found = _load_own(self.directory / CHECKSUMS), block_checksums(self.directory, self.record)
+        if written.shape != found.shape:
             raise DataError(f"{os.fspath(self.directory / CHECKSUMS)!r} is damaged. {OVERWRITE}")
         step, last_row = self.record.rows_per_block, self.record.num_rows - 1
         damaged = [
             f"rows {block * step} to {min(block * step + step - 1, last_row)} of {name}.npy"
             for column, name in enumerate(self.fields)
-            for block in np.flatnonzero(wanted[:, column] != found[:, column]).tolist()
+            for block in np.flatnonzero(written[:, column] != found[:, column]).tolist()
         ]
         if damaged:
-            listed = ", ".join(damaged[:5]) + (f" and {len(damaged) - 5} more" if len(damaged) > 5 else "")
-            raise DataError(f"{os.fspath(self.directory)!r} changed since it was written: {listed}. {OVERWRITE}")
+            blocks = ", ".join(damaged[:5]) + (f" and {len(damaged) - 5} more" if len(damaged) > 5 else "")
+            raise DataError(f"{os.fspath(self.directory)!r} changed since it was written: {blocks}. {OVERWRITE}")
 
-    def __reduce__(self):  # by name, so that a process that starts opens its own maps
+    def __reduce__(self):  # by its directory: another process maps the files itself
         return PackedStore, (self.directory,)
 
 
 def load_states(directory: Path, record: StoreRecord) -> np.ndarray:
-    """The state of each row, `uint8` of shape `(num_rows,)`, as the disk has it."""
+    """Load the states of a store, `uint8` of shape `(num_rows,)`.
+
+    Raises:
+        DataError: If they are missing or damaged.
+    """
     states = _load_own(directory / STATES)
     if states.shape != (record.num_rows,) or states.dtype != np.uint8 or states.max(initial=0) > UNREADABLE:
         raise DataError(f"{os.fspath(directory / STATES)!r} is damaged. {OVERWRITE}")
@@ -118,7 +125,11 @@ def _load_own(path: Path) -> np.ndarray:
 
 
 def map_fields(directory: Path, record: StoreRecord) -> dict[str, np.memmap]:
-    """Every field as a memory map `(num_rows, ...)`, once its file is what the record describes."""
+    """Return a memory map of shape `(num_rows, ...)` for each field.
+
+    Raises:
+        DataError: If a file is missing, damaged, or not the array that the record describes.
+    """
     arrays = {}
     for name, (shape, dtype) in record.fields.items():
         path = directory / f"{name}.npy"
@@ -132,7 +143,7 @@ def map_fields(directory: Path, record: StoreRecord) -> dict[str, np.memmap]:
 
 
 def block_checksums(directory: Path, record: StoreRecord) -> np.ndarray:
-    """CRC-32 of each block of rows (a row) in each field (a column), read from the disk: `uint32`."""
+    """Read all rows and return CRC-32 checksums, `uint32` of shape `(num_blocks, num_fields)`."""
     num_blocks = -(-record.num_rows // record.rows_per_block)
     checksums = np.zeros((num_blocks, len(record.fields)), np.uint32)
     for column, (name, array) in enumerate(map_fields(directory, record).items()):

@@ -1,1 +1,1 @@
-"""Tables, whatever file they are in: features, statistics and rows."""
+"""Tables of any file format: features, statistics, rows and stored rows."""

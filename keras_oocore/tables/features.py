@@ -1,36 +1,33 @@
-"""How typed cells become the rows that a model gets: features, targets and weights, codes for text, what is missing.
+"""`FeatureSpec`: which columns make up a row, and where a batch finds its inputs, targets and weights in the rows.
 
-A row is a few 4-byte words, `float32` or the bits of an `int32`, so that one buffer, one order and one store serve all
-columns; `parts` takes a batch of them apart again.
+A row is a sequence of 4-byte words, `float32` or the bits of an `int32`. So one buffer, one order and one store serve
+all columns, and `unpack` returns views.
 """
 
 import copy
 import dataclasses
 import numbers
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import listed
-from keras_oocore.tables.csv.reader import Cells, Column, as_codes, is_missing
-from keras_oocore.tables.csv.table import CSVTable
-from keras_oocore.tables.csv.values import LARGEST_FLOAT32, rounded_by_float32
+from keras_oocore.core.warn import warn_user
+from keras_oocore.tables.cells import LARGEST_FLOAT32, Column
+from keras_oocore.tables.format import TableFormat
 from keras_oocore.tables.statistics import ColumnStatistics
 
-MISSING_CODE, UNKNOWN_CODE, FIRST_CODE = 0, 1, 2  # as keras.layers.StringLookup counts with a mask token
-DAY_STEP = 128  # seconds: the largest power of two of which a day is a multiple
 POLICIES = ("error", "nan", "mean", "drop")
 
 
 @dataclasses.dataclass(frozen=True)
 class Word:
-    """One word of a row.
+    """One 4-byte word of a row.
 
     Attributes:
-        column: whose cells it holds.
-        role: `"feature"`, `"missing"` (1 where the feature's cell is missing), `"target"` or `"weight"`.
+        column: The column that it comes from.
+        role: `"feature"`, `"missing"` (1 if the feature's cell is missing, 0 otherwise), `"target"` or `"weight"`.
     """
 
     column: Column
@@ -38,49 +35,55 @@ class Word:
 
     @property
     def is_code(self) -> bool:
-        """Whether it is an integer that stands for text."""
+        """Whether the word is an integer code of a string."""
         return self.column.kind == "string" and self.role != "missing"
 
 
 class FeatureSpec:
-    """Makes rows of cells.
+    """The layout of a row, from the user's choice of columns.
+
+    Everything but `means` and `vocabularies` is fixed. These two are computed from the training rows by `fit`.
 
     Args:
-        table: whose columns these are.
-        target: name or names; `None` for rows without an answer.
-        features: names; a dictionary of lists of names, for models of several inputs; `None` for all other columns.
-        sample_weight: name of a column, or `None`.
-        categorical: columns whose cells are names, also when they look like numbers.
-        missing: `"error"`, `"nan"`, `"mean"`, `"drop"`, or `{column: value}`, where others raise.
-        indicator: whether each feature that is a number is followed, at the end of its input, by one that is 1 where
-            its cell is missing.
+        table: The table.
+        target: Name of the target, a list of names, or `None` for rows without a target.
+        features: Names of the features; a dictionary of lists of names, for models with several inputs; or `None` for
+            all other columns.
+        sample_weight: Name of the column of sample weights, or `None`.
+        categorical: Columns whose cells are names, even if they look like numbers.
+        missing: How to handle missing numbers: `"error"`, `"nan"`, `"mean"`, `"drop"`, or `{column: value}`, which is
+            an error for other columns.
+        indicator: Whether to append, to each input, one word per feature that is a number: 1 if its cell is missing.
 
     Attributes:
-        words: of a row.
-        inputs: name of an input → `(first word, end, dtype)`; the one of a matrix is called `None`.
-        means: column → what stands for a missing cell, once settled, with `missing="mean"`.
-        vocabularies: column → texts in the order of their codes, once settled.
-        columns: all that are read, each once.
+        words: The words of a row.
+        inputs: Name of an input → `(first word, end, dtype)`. The name of a single matrix is `None`.
+        targets: Names of the targets.
+        first_target: Position of the first target among the words.
+        columns: The columns that are read, without repetition.
+        means: Column → value that replaces a missing cell, after `fit`, with `missing="mean"`.
+        vocabularies: Column → strings in the order of their codes, after `fit`.
+        rounded: Columns for which a warning said that `float32` rounds their integers.
 
     Raises:
-        OptionError: for a column that does not exist or cannot be what it is wanted for.
+        OptionError: If a column does not exist, or has the wrong kind for its use.
 
     >>> import tempfile
-    >>> from keras_oocore.tables.csv.scan import Dialect
+    >>> from keras_oocore.tables.csv.table import CSVTable, Dialect
     >>> path = f"{tempfile.mkdtemp()}/houses.csv"
     >>> with open(path, "w") as file:
-    ...     _ = file.write("sqft,price\\n1000,1\\n,2\\n")
-    >>> table = CSVTable(path, Dialect())
-    >>> recipe = FeatureSpec(table, "price", None, None, (), missing={"sqft": 500}, indicator=True)
-    >>> rows = recipe.encode(table.read(table.reader(recipe.columns), chunk=0), where=str)
-    >>> x, y, sample_weight = recipe.parts(rows)
-    >>> x.tolist(), y.tolist()
-    ([[1000.0, 0.0], [500.0, 1.0]], [1.0, 2.0])
+    ...     _ = file.write("sqft,city,price\\n1000,Rome,1\\n,Oslo,2\\n")
+    >>> features = FeatureSpec(CSVTable(path, Dialect()), "price", ["sqft", "city"], None, (), "nan", indicator=True)
+    >>> [(word.column.name, word.role) for word in features.words]
+    [('sqft', 'feature'), ('city', 'feature'), ('sqft', 'missing'), ('price', 'target')]
+    >>> x, y, sample_weight = features.unpack(np.zeros((32, 4), np.float32))
+    >>> x.shape, y.shape
+    ((32, 3), (32,))
     """
 
     def __init__(
         self,
-        table: CSVTable,
+        table: TableFormat,
         target: str | Sequence[str] | None,
         features: Sequence[str] | Mapping[str, Sequence[str]] | None,
         sample_weight: str | None,
@@ -101,10 +104,10 @@ class FeatureSpec:
         self.missing = self._checked_missing(missing)
         used = {self._column(name, "target").name for name in self.targets}
         if sample_weight is not None:
-            used.add(self._numbers(sample_weight, "sample_weight").name)
+            used.add(self._number_column(sample_weight, "sample_weight").name)
         if features is None:
             features = [name for name in table.columns if name not in used]
-            self._require_no_text(features)
+            self._require_numbers(features)
         inputs = features if isinstance(features, Mapping) else {None: features}
         if not inputs:
             raise OptionError("`features` should name at least one input. Received: an empty dictionary")
@@ -117,95 +120,57 @@ class FeatureSpec:
         if target is not None:
             self._require_targets_of_one_kind()
         elif sample_weight is not None:
-            raise OptionError("`sample_weight` wants a `target`. Received: target=None")
+            raise OptionError("`sample_weight` requires a `target`. Received: target=None")
         self.has_weight = sample_weight is not None
         if self.has_weight:
-            self.words.append(Word(self._numbers(sample_weight, "sample_weight"), "weight"))
+            self.words.append(Word(self._number_column(sample_weight, "sample_weight"), "weight"))
         self.columns = list({word.column.name: word.column for word in self.words}.values())
         self.means, self.vocabularies = {}, {}
-        self._rounded = set()  # columns with integers that float32 rounds, of which was warned
+        self.rounded = set()
         self._warn_of_notes()
 
     @property
-    def waits_for_statistics(self) -> bool:
-        """Whether means or codes are still to be settled, which needs every row."""
+    def needs_fit(self) -> bool:
+        """Whether means or codes are still to be computed, which requires a pass over all rows."""
         texts = {word.column.name for word in self.words if word.is_code}
-        wants_mean = self.missing == "mean" and any(w.role == "feature" and not w.is_code for w in self.words)
-        return bool(texts - set(self.vocabularies)) or (wants_mean and not self.means)
+        needs_means = self.missing == "mean" and any(w.role == "feature" and not w.is_code for w in self.words)
+        return bool(texts - set(self.vocabularies)) or (needs_means and not self.means)
 
-    def unsettled(self) -> "FeatureSpec":
-        """The same recipe, which knows no means and codes yet."""
-        recipe = copy.copy(self)
-        recipe.means, recipe.vocabularies = {}, {}
-        return recipe
+    def unfitted(self) -> "FeatureSpec":
+        """Return a copy without means and codes."""
+        features = copy.copy(self)
+        features.means, features.vocabularies = {}, {}
+        return features
 
-    def learn(self, found: Mapping[str, ColumnStatistics]) -> None:
-        """Settle means and codes as these rows have them.
+    def fit(self, statistics: Mapping[str, ColumnStatistics]) -> None:
+        """Take the values that replace missing cells, and the codes of strings, from statistics of the training rows.
+
+        Strings have codes in the order of their frequency. Classes of a target are sorted.
 
         Raises:
-            DataError: when a column whose mean is wanted has no number at all.
+            DataError: If a column has no number, but its mean is needed.
         """
         features = {word.column.name for word in self.words if word.role == "feature" and not word.is_code}
-        empty = [name for name in features if not found[name].count]
+        empty = [name for name in features if not statistics[name].count]
         if self.missing == "mean" and empty:
             first, *others = self._table.paths
             raise DataError(
-                f"{first}{f' and {len(others)} more' * bool(others)}: columns have no number that a mean could be "
-                f"taken of: {listed(sorted(empty))}. Fix: features=[...] without them, or missing='nan'."
+                f"{first}{f' and {len(others)} more' * bool(others)}: columns have no number to compute a mean of: "
+                f"{listed(sorted(empty))}. Fix: features=[...] without them, or missing='nan'."
             )
-        self.settle(
-            {name: found[name].mean for name in sorted(features)} if self.missing == "mean" else {},
-            {word.column.name: found[word.column.name].by_frequency for word in self.words if word.is_code},
-        )
-
-    def settle(self, means: Mapping[str, float], vocabularies: Mapping[str, Sequence[str]]) -> None:
-        """Fix what stands for missing cells, and the code of each text (most frequent first)."""
-        self.means = dict(means)
+        self.means = {name: statistics[name].mean for name in sorted(features)} if self.missing == "mean" else {}
         roles = {word.column.name: word.role for word in self.words if word.is_code}
         self.vocabularies = {
-            name: _sorted_classes(vocabularies[name]) if role == "target" else list(vocabularies[name])
+            name: sorted_classes(statistics[name].by_frequency) if role == "target" else statistics[name].by_frequency
             for name, role in roles.items()
         }
 
-    def counts(self, cells: Cells) -> np.ndarray | None:
-        """Which rows count, `bool` of shape `(n,)`; `None` for all: with `missing="drop"`, those without a gap."""
-        if self.missing != "drop":
-            return None
-        return ~np.logical_or.reduce([is_missing(cells.columns[column.name]) for column in self.columns])
+    def unpack(self, rows: np.ndarray) -> tuple:
+        """Return `(x, y, sample_weight)` as views of rows, `float32` of shape `(batch, words)`.
 
-    def encode(self, cells: Cells, where: Callable[[int], str]) -> np.ndarray:
-        """Rows `(n, words)`, `float32`.
-
-        Args:
-            cells: of a chunk.
-            where: number of a row in the chunk → how messages name it.
-
-        Raises:
-            DataError: for a missing cell that nothing stands for, or a target that is no class.
-        """
-        absent = {column.name: is_missing(cells.columns[column.name]) for column in self.columns}
-        self._require_present(absent, cells, where)
-        rows = np.empty((len(cells.rows), len(self.words)), np.float32)
-        for i, word in enumerate(self.words):
-            out, gaps = rows[:, i], absent[word.column.name]
-            if word.role == "missing":
-                out[...] = gaps
-            elif word.is_code:
-                codes = self._codes(word, cells, gaps, where)
-                (rows.view(np.int32)[:, i] if self._has_bits(i) else out)[...] = codes
-            else:
-                values = cells.columns[word.column.name].to_numpy(zero_copy_only=False)
-                self._warn_of_rounding(word.column, values)
-                out[...] = values
-                if gaps.any():
-                    out[gaps] = self._fill(word)
-        return rows
-
-    def parts(self, rows: np.ndarray) -> tuple:
-        """`(x, y, sample_weight)` of rows: views of them. Targets and weights are `None` where there are none.
-
-        `x` is `float32` `(batch, features)`, or a dictionary of such, `int32` where all of an input are codes. `y` is
-        `float32`, or the `int32` index of a class, of shape `(batch,)` for one target and `(batch, targets)` otherwise.
+        `x` is `float32` of shape `(batch, features)`, or a dictionary of such arrays; it is `int32` if all columns of
+        an input are codes. `y` is `float32`, or the `int32` index of a class, of shape `(batch,)` for one target and
+        `(batch, targets)` otherwise. `y` and `sample_weight` are `None` if there is no target or no weight.
         """
         inputs = {name: rows[:, first:end].view(dtype) for name, (first, end, dtype) in self.inputs.items()}
         x = inputs.get(None, inputs)
@@ -217,65 +182,72 @@ class FeatureSpec:
             y = y.view(np.int32)
         return x, y[:, 0] if self.one_target else y, rows[:, end] if self.has_weight else None
 
+    def holds_bits(self, i: int) -> bool:
+        """Return whether word `i`, if it is a code, is stored as the bits of an `int32`, and not as a `float32`."""
+        if i >= self.first_target:
+            return True
+        return next(dtype for first, end, dtype in self.inputs.values() if first <= i < end) is np.int32
+
+    def fingerprint(self) -> dict:
+        """Return everything that determines the words of a row, as plain JSON."""
+        return {
+            "columns": [[*dataclasses.astuple(word.column), word.role] for word in self.words],
+            "inputs": [[name, first, end] for name, (first, end, _) in self.inputs.items()],
+            "missing": self.missing,
+        }
+
     def _add_input(self, names: list[str], indicator: bool) -> tuple[int, int, type]:
+        """Add the words of one input. Return its first word, its end and its dtype."""
         first = len(self.words)
         columns = [self._column(name, "features") for name in names]
         if not columns:
-            raise OptionError("`features` should name at least one column of each input. Received: none")
+            raise OptionError("`features` should name at least one column for each input. Received: none")
         self.words += [Word(column, "feature") for column in columns]
         if indicator:
             self.words += [Word(column, "missing") for column in columns if column.kind != "string"]
         words = self.words[first:]
         return first, len(self.words), np.int32 if all(word.is_code for word in words) else np.float32
 
-    def _has_bits(self, i: int) -> bool:
-        """Whether word `i` holds the bits of an integer."""
-        if i >= self.first_target:
-            return True
-        return next(dtype for first, end, dtype in self.inputs.values() if first <= i < end) is np.int32
-
     def _column(self, name: str, argument: str) -> Column:
+        """Return a column with the kind that it has here."""
         column = self._table.column(name, argument)
         return dataclasses.replace(column, kind=self._kinds.get(name, column.kind))
 
-    def _warn_of_leak(self) -> None:
-        """Say that the answer is among the questions, unless it is all of them, as an autoencoder has it."""
-        features = [word.column.name for word in self.words if word.role == "feature"]
-        leaked = [name for name in features if name in self.targets]
-        if leaked and set(features) != set(self.targets):
-            warnings.warn(f"`features` names the target, {listed(leaked)}: the model is told the answer.", stacklevel=4)
+    def _number_column(self, name: str, argument: str) -> Column:
+        """Return a column of numbers."""
+        if not isinstance(name, str):
+            raise OptionError(f"`{argument}` should be the name of a column. Received: {name!r}")
+        column = self._column(name, argument)
+        if column.kind == "string":
+            raise OptionError(f"`{argument}` should be a column of numbers. Received: {name!r}, which holds strings")
+        return column
+
+    def _require_numbers(self, names: list[str]) -> None:
+        """Raise for columns of strings that the user did not name as features."""
+        texts = [name for name in names if self._column(name, "features").kind == "string" and name not in self._kinds]
+        if texts:
+            raise OptionError(
+                f"Columns hold strings: {listed(texts)}. Choose the features, features=[...]; or encode the strings, "
+                f"categorical=[{texts[0]!r}]; or give the format of dates, dtypes={{{texts[0]!r}: '%Y-%m-%d'}}."
+            )
 
     def _require_targets_of_one_kind(self) -> None:
+        """Raise for no target, and for targets of strings and numbers."""
         texts = [word.is_code for word in self.words[self.first_target :]]
         if not texts:
             raise OptionError("`target` should name at least one column. Received: none")
         if any(texts) and not all(texts):
             kinds = {word.column.name: word.column.kind for word in self.words[self.first_target :]}
-            raise OptionError(f"Several targets should all be text, or all numbers. Received: {kinds}")
-
-    def _numbers(self, name: str, argument: str) -> Column:
-        if not isinstance(name, str):
-            raise OptionError(f"`{argument}` should be the name of a column. Received: {name!r}")
-        column = self._column(name, argument)
-        if column.kind == "string":
-            raise OptionError(f"`{argument}` should be a column of numbers. Received: {name!r}, which holds text")
-        return column
-
-    def _require_no_text(self, names: list[str]) -> None:
-        texts = [name for name in names if self._column(name, "features").kind == "string" and name not in self._kinds]
-        if texts:
-            raise OptionError(
-                f"Columns hold text: {listed(texts)}. Say which columns are features, features=[...]; or "
-                f"give text codes, categorical=[{texts[0]!r}]; or a date's format, dtypes={{{texts[0]!r}: '%Y-%m-%d'}}."
-            )
+            raise OptionError(f"Several targets should all be strings, or all numbers. Received: {kinds}")
 
     def _checked_missing(self, missing) -> str | dict:
+        """Return the argument `missing` once it is checked."""
         if isinstance(missing, Mapping):
             for name, value in missing.items():
                 is_number = isinstance(value, numbers.Real) and (not abs(value) > LARGEST_FLOAT32 or np.isinf(value))
                 if not is_number or self._column(name, "missing").kind == "string":
                     raise OptionError(
-                        "`missing` should give numbers that float32 holds, for columns that are not text. "
+                        "`missing` should give numbers that float32 can represent, for columns that are not strings. "
                         f"Received: missing={{{name!r}: {value!r}}}"
                     )
             return {name: float(value) for name, value in missing.items()}
@@ -285,80 +257,29 @@ class FeatureSpec:
             )
         return missing
 
-    def _fill(self, word: Word) -> float | None:
-        """What stands for a missing cell; `None` where nothing does."""
-        if word.is_code:
-            return None if word.role == "target" else MISSING_CODE
-        if isinstance(self.missing, Mapping):
-            return self.missing.get(word.column.name)
-        if word.role != "feature":
-            return None
-        return {"nan": np.nan, "mean": self.means.get(word.column.name)}.get(self.missing)
-
-    def _codes(self, word: Word, cells: Cells, absent: np.ndarray, where: Callable[[int], str]) -> np.ndarray:
-        column = word.column
-        codes = as_codes(cells.columns[column.name], self.vocabularies[column.name])  # -1 where it is none of them
-        if word.role != "target":
-            return np.where(absent, MISSING_CODE, np.where(codes < 0, UNKNOWN_CODE, codes + FIRST_CODE))
-        unknown = int(np.argmax(codes < 0))
-        if len(codes) and codes[unknown] < 0:
-            text = cells.columns[column.name][unknown].as_py()
-            raise DataError(
-                f"{where(int(cells.rows[unknown]))}, column {column.name!r} (#{column.position}): {text!r} is none of "
-                f"the {len(self.vocabularies[column.name])} classes that the training rows have. "
-                "Fix: split with another seed, so that training sees it, or leave out its rows."
-            )
-        return codes
-
-    def _warn_of_rounding(self, column: Column, values: np.ndarray) -> None:
-        """Say once of a column that a row holds an integer which `float32` rounds, where the samples had none."""
-        rounded = None if column.name in self._rounded else rounded_by_float32(values)
-        if rounded is None:
-            return
-        self._rounded.add(column.name)
-        if column.kind == "date":
-            step = int(np.spacing(np.float32(abs(rounded))))
-            what, exact = ("times of day", " Days stay exact.") if step <= DAY_STEP else ("dates", "")
-            warnings.warn(
-                f"Column {column.name!r} has {what}, which float32 rounds: seconds since 1970 come in steps of "
-                f"{step}.{exact}",
-                stacklevel=2,
-            )
-        else:
-            _warn_of_loss(column.name, f"integers beyond 2^24, which float32 rounds, such as {rounded:.0f}")
-
-    def _require_present(self, absent: Mapping[str, np.ndarray], cells: Cells, where: Callable[[int], str]) -> None:
-        """Raise for the first row with a missing cell that nothing stands for."""
-        gaps = [
-            (int(np.argmax(absent[word.column.name])), word.column.position, word)
-            for word in self.words
-            if word.role != "missing" and absent[word.column.name].any() and self._fill(word) is None
-        ]
-        if not gaps:
-            return
-        row, _, word = min(gaps, key=lambda gap: gap[:2])
-        counts = ", ".join(f"{name!r}: {int(mask.sum())}" for name, mask in absent.items() if mask.any())
-        remedies = "missing='mean', 'nan', 'drop' or {column: value}" if word.role == "feature" else "missing='drop'"
-        raise DataError(
-            f"{where(int(cells.rows[row]))}, column {word.column.name!r} (#{word.column.position}): "
-            f"the cell is missing. Missing in this part of the file: {counts}. Fix: {remedies}."
-        )
+    def _warn_of_leak(self) -> None:
+        """Warn if the target is a feature, unless all features are targets, as in an autoencoder."""
+        features = [word.column.name for word in self.words if word.role == "feature"]
+        leaked = [name for name in features if name in self.targets]
+        if leaked and set(features) != set(self.targets):
+            warn_user(f"`features` contains the target, {listed(leaked)}: the model sees the answer.")
 
     def _warn_of_notes(self) -> None:
-        for column in {word.column.name: word.column for word in self.words}.values():
+        """Warn of what is unusual about the cells of the columns."""
+        for column in self.columns:
             for note in self._table.notes.get(column.name, ()):
                 if column.kind == "float32":
-                    _warn_of_loss(column.name, note)
+                    warn_of_loss(column.name, note)
                     if "2^24" in note:
-                        self._rounded.add(column.name)
+                        self.rounded.add(column.name)
                 elif column.name not in self._kinds:
-                    warnings.warn(f"Column {column.name!r} is {note}, or categorical=[{column.name!r}].", stacklevel=4)
+                    warn_user(f"Column {column.name!r} is {note}, or categorical=[{column.name!r}].")
 
 
-def _sorted_classes(texts: Sequence[str]) -> list[str]:
-    """Classes in the order of their indices: by number where all are numbers, else by the alphabet.
+def sorted_classes(texts: Sequence[str]) -> list[str]:
+    """Return classes in the order of their indices: by value if all are numbers, alphabetically otherwise.
 
-    >>> _sorted_classes(["10", "9"]), _sorted_classes(["10", "9", "b"])
+    >>> sorted_classes(["10", "9"]), sorted_classes(["10", "9", "b"])
     (['9', '10'], ['10', '9', 'b'])
     """
     try:
@@ -367,14 +288,16 @@ def _sorted_classes(texts: Sequence[str]) -> list[str]:
         return sorted(texts)
 
 
-def _warn_of_loss(name: str, loss: str) -> None:
-    warnings.warn(f"Column {name!r} has {loss}. If they are names and no amounts: categorical=[{name!r}]", stacklevel=5)
+def warn_of_loss(name: str, loss: str) -> None:
+    """Warn that a column loses information as `float32`."""
+    warn_user(f"Column {name!r} has {loss}. If they are names and not amounts: categorical=[{name!r}]")
 
 
 def _as_names(names: str | Sequence[str], argument: str) -> list[str]:
+    """Return an argument that is a name or several names as a list."""
     if isinstance(names, str):
         return [names]
-    several = list(names) if isinstance(names, Iterable) else [names]  # a DataFrame's `columns` too
+    several = list(names) if isinstance(names, Iterable) else [names]  # including the `columns` of a DataFrame
     if not all(isinstance(name, str) for name in several):
         raise OptionError(f"`{argument}` should be the name of a column, or a list of names. Received: {names!r}")
     return several

@@ -1,7 +1,8 @@
-"""What one pass over a table tells of its columns: how many, mean and deviation, extremes, how often each text comes.
+"""Statistics of columns, computed in one pass: counts, mean, standard deviation, extremes and frequencies.
 
-The figures of two parts are joined by the formula of Chan, Golub and LeVeque (Updating formulae and a pairwise
-algorithm for computing sample variances, 1979), in the order of the parts: the same bits for any number of threads.
+Statistics of two parts are combined by the formula of Chan, Golub and LeVeque (Updating formulae and a pairwise
+algorithm for computing sample variances, 1979), in the order of the parts. The result is bitwise the same for any
+number of threads.
 """
 
 import collections
@@ -13,10 +14,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from keras_oocore.core.text import Text
-from keras_oocore.tables.csv.reader import Column, counted, distinct, is_missing
+from keras_oocore.core.text import DisplayString
+from keras_oocore.tables.cells import Column, count_strings, distinct_numbers, is_missing
 
-MOST_DISTINCT = 100_000  # numbers that are told apart; beyond, there are only "more than"
+MOST_DISTINCT = 100_000  # distinct numbers are counted up to here; beyond, the count is "more than"
 FIGURES = {
     "count": int,
     "missing": int,
@@ -25,21 +26,23 @@ FIGURES = {
     "smallest": float,
     "largest": float,
     "counts": collections.Counter,
-}  # plain values, and the type of each
+}  # the attributes that are plain values, with their types
 
 
 @dataclasses.dataclass
 class ColumnStatistics:
-    """Of one column.
+    """The statistics of one column.
 
     Attributes:
-        column: which.
-        count: cells that are there, and not infinite.
-        missing: cells that are not.
-        mean, deviation: of those numbers; the deviation is the population's, as `keras.layers.Normalization` takes it.
-        smallest, largest: of the numbers.
-        counts: how often each text comes.
-        numbers: the different ones, `float64`, while they are no more than `MOST_DISTINCT`, and `None` from then on.
+        column: The column.
+        count: Number of cells that are neither missing nor infinite.
+        missing: Number of missing cells.
+        mean: Mean of the numbers.
+        squares: Sum of squared differences from the mean.
+        smallest: Smallest number.
+        largest: Largest number.
+        counts: How often each string occurs.
+        numbers: The distinct numbers, `float64`, or `None` if there are more than `MOST_DISTINCT`.
 
     >>> part = ColumnStatistics(Column("a", 0, "float32"), count=2, mean=1.0, squares=2.0)
     >>> part.join(ColumnStatistics(Column("a", 0, "float32"), count=1, mean=4.0))
@@ -51,36 +54,36 @@ class ColumnStatistics:
     count: int = 0
     missing: int = 0
     mean: float = 0.0
-    squares: float = 0.0  # sum of squared differences from the mean
+    squares: float = 0.0
     smallest: float = math.inf
     largest: float = -math.inf
     counts: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     numbers: np.ndarray | None = dataclasses.field(default_factory=lambda: np.zeros(0))
 
     @property
-    def deviation(self) -> float:
-        """The standard deviation; NaN where nothing was counted."""
+    def std(self) -> float:
+        """Standard deviation of the population, as in `keras.layers.Normalization`; NaN if nothing was counted."""
         return math.sqrt(self.squares / self.count) if self.count else math.nan
 
     @property
     def distinct(self) -> int | None:
-        """How many values there are; `None` where there are more than are counted."""
+        """Number of distinct values, or `None` if there are more than `MOST_DISTINCT` numbers."""
         if self.column.kind == "string":
             return len(self.counts)
         return None if self.numbers is None else len(self.numbers)
 
     @property
     def by_frequency(self) -> list[str]:
-        """The texts, most frequent first; of those equally frequent, in alphabetical order."""
+        """The strings, most frequent first. Equally frequent strings are in alphabetical order."""
         return [text for text, _ in sorted(self.counts.items(), key=lambda pair: (-pair[1], pair[0]))]
 
     @classmethod
     def of(cls, column: Column, cells) -> "ColumnStatistics":
-        """Of the cells of one part."""
+        """Compute the statistics of the cells of one part."""
         missing = int(is_missing(cells).sum())
         found = cls(column, count=len(cells) - missing, missing=missing)
         if column.kind == "string":
-            found.counts.update(counted(cells))
+            found.counts.update(count_strings(cells))
         elif found.count:
             values = cells.drop_null().to_numpy(zero_copy_only=False)
             found.smallest, found.largest = float(values.min()), float(values.max())
@@ -90,20 +93,20 @@ class ColumnStatistics:
             if found.count:
                 found.mean = float(values.mean())
                 found.squares = float(np.square(values - found.mean).sum())
-            found._add_numbers(distinct(cells))
+            found._add_numbers(distinct_numbers(cells))
         return found
 
     def as_json(self) -> dict:
-        """All figures as plain JSON, exactly."""
+        """Return all statistics as plain JSON, without loss of precision."""
         values = {name: getattr(self, name) for name in FIGURES}
         return {**values, "numbers": None if self.numbers is None else self.numbers.tolist()}
 
     @classmethod
     def from_json(cls, column: Column, record: dict) -> "ColumnStatistics":
-        """Those that `as_json` gave.
+        """Restore what `as_json` returned.
 
         >>> found = ColumnStatistics(Column("a", 0, "float32"), count=2, mean=1.0, squares=2.0)
-        >>> ColumnStatistics.from_json(found.column, found.as_json()).deviation
+        >>> ColumnStatistics.from_json(found.column, found.as_json()).std
         1.0
         """
         values = {name: kind(record[name]) for name, kind in FIGURES.items()}
@@ -111,7 +114,7 @@ class ColumnStatistics:
         return cls(column, **values, numbers=numbers)
 
     def join(self, other: "ColumnStatistics") -> None:
-        """Add the figures of the next part."""
+        """Add the statistics of the next part."""
         count = self.count + other.count
         if count:
             difference = other.mean - self.mean
@@ -123,21 +126,22 @@ class ColumnStatistics:
         self._add_numbers(other.numbers)
 
     def _add_numbers(self, numbers: np.ndarray | None) -> None:
+        """Add distinct numbers."""
         if self.numbers is not None:
             self.numbers = None if numbers is None else np.union1d(self.numbers, numbers)
             if self.numbers is not None and len(self.numbers) > MOST_DISTINCT:
                 self.numbers = None
 
 
-def summary(headline: str, columns: Iterable[ColumnStatistics], max_columns: int) -> Text:
-    """A table of columns as a person reads it, after a line that says what they are of."""
+def summary(headline: str, columns: Iterable[ColumnStatistics], max_columns: int) -> DisplayString:
+    """Return a printable table of statistics, one line per column, after the line `headline`."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     columns = list(columns)
     table = Table("column", "kind", box=None, pad_edge=True)
-    for title in ("mean", "deviation", "min", "max", "missing", "distinct"):
+    for title in ("mean", "std", "min", "max", "missing", "distinct"):
         table.add_column(title, justify="right")
     for found in columns[:max_columns]:
         table.add_row(escape(repr(found.column.name)[1:-1]), found.column.kind, *_figures(found))
@@ -145,21 +149,22 @@ def summary(headline: str, columns: Iterable[ColumnStatistics], max_columns: int
         table.add_row(f"… and {len(columns) - max_columns:,} more")
     console = Console(file=io.StringIO(), width=140, color_system=None, force_jupyter=False)
     console.print(table)
-    return Text("\n".join([headline, *(line.rstrip() for line in console.file.getvalue().splitlines())]))
+    return DisplayString("\n".join([headline, *(line.rstrip() for line in console.file.getvalue().splitlines())]))
 
 
 def _figures(found: ColumnStatistics) -> list[str]:
-    """Mean, deviation, min, max, missing and distinct, as text."""
+    """Return mean, standard deviation, min, max, missing and distinct as strings."""
     several = f"more than {MOST_DISTINCT:,}" if found.distinct is None else f"{found.distinct:,}"
     if found.column.kind == "string" or not found.count:
         return ["", "", "", "", f"{found.missing:,}", several]
     if found.column.kind == "date":
         moments = [_moment(seconds) for seconds in (found.mean, found.smallest, found.largest)]
-        return [moments[0], f"{found.deviation / 86400:,.6g} days", *moments[1:], f"{found.missing:,}", several]
-    numbers = [f"{value:,.6g}" for value in (found.mean, found.deviation, found.smallest, found.largest)]
+        return [moments[0], f"{found.std / 86400:,.6g} days", *moments[1:], f"{found.missing:,}", several]
+    numbers = [f"{value:,.6g}" for value in (found.mean, found.std, found.smallest, found.largest)]
     return [*numbers, f"{found.missing:,}", several]
 
 
 def _moment(seconds: float) -> str:
+    """Return a number of seconds since 1970 as a date."""
     moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=round(seconds))
     return moment.isoformat(" ").removesuffix(" 00:00:00")

@@ -1,4 +1,4 @@
-"""Callbacks that see one training where there are several calls of `fit`: it begins once, ends once, steps count on."""
+"""Callbacks that see one training across several calls of `fit`: it begins once, ends once, and steps count on."""
 
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -7,34 +7,34 @@ import keras
 
 
 class Listener(Protocol):
-    """Who is told of the training, each time after the callbacks, unless it says before."""
+    """The object that is told about the training. Its methods are called after the callbacks unless they say before."""
 
-    def beginning(self) -> AbstractContextManager:
-        """Around the callbacks' `on_train_begin`."""
+    def around_train_begin(self) -> AbstractContextManager:
+        """Return a context manager to run the callbacks' `on_train_begin` in."""
 
-    def before_epoch(self, epoch: int) -> int:
-        """Called before the callbacks; how many of the epoch's batches were given to the model by an earlier call."""
+    def before_epoch_begin(self) -> int:
+        """Called before the callbacks. Returns the batches of the epoch that an earlier call of `fit` trained on."""
 
-    def epoch_begun(self) -> None:
-        """Called after the callbacks."""
+    def after_epoch_begin(self) -> None: ...
 
-    def before_batch(self) -> None: ...
+    def before_batch(self) -> None:
+        """Called before the callbacks."""
 
     def after_batch(self, step: int) -> None:
-        """The model was given so many batches of the epoch."""
+        """Called when the model was given `step` batches of the epoch."""
 
-    def after_epoch(self, epoch: int) -> None: ...
+    def after_epoch(self) -> None: ...
 
 
 class ContinuousCallbackList(keras.callbacks.CallbackList):
-    """Passed to each `fit` as its callbacks; Keras takes a `CallbackList` as it is.
+    """The callbacks of one training, to pass to each call of `fit`. Keras uses a `CallbackList` as it is.
 
     Args:
-        callbacks: the user's.
-        model: that is trained.
-        listener: who is told.
-        verbose: as `fit` has it.
-        epochs: of the whole training.
+        callbacks: The user's callbacks.
+        model: The model that is trained.
+        listener: The object that is told about the training.
+        verbose: The argument of `fit`.
+        epochs: Number of epochs of the whole training.
     """
 
     def __init__(self, callbacks, model: keras.Model, listener: Listener, verbose, epochs: int):
@@ -48,9 +48,9 @@ class ContinuousCallbackList(keras.callbacks.CallbackList):
             steps=None,
         )
         self._listener = listener
-        self.begun = False  # the training, whose callbacks are told once
-        self._steps_before = 0  # of this epoch, in an earlier call of `fit`
-        self.logs = None  # of the last epoch
+        self.begun = False  # whether the callbacks were told that the training begins
+        self._steps_before = 0  # batches of this epoch in an earlier call of `fit`
+        self.logs = None  # logs of the last epoch
 
     @property
     def history(self) -> keras.callbacks.History:
@@ -60,20 +60,20 @@ class ContinuousCallbackList(keras.callbacks.CallbackList):
     def on_train_begin(self, logs=None):
         if not self.begun:
             self.begun = True
-            with self._listener.beginning():
+            with self._listener.around_train_begin():
                 super().on_train_begin(logs)
 
     def on_train_end(self, logs=None):
-        """Keras calls it after each `fit`; the training ends with `finish`."""
+        """Do nothing. Keras calls this after each `fit`; the training ends with `finish`."""
 
     def finish(self) -> None:
-        """The training ends."""
+        """Tell the callbacks that the training has ended."""
         super().on_train_end(self.logs)
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._steps_before = self._listener.before_epoch(epoch)
+        self._steps_before = self._listener.before_epoch_begin()
         super().on_epoch_begin(epoch, logs)
-        self._listener.epoch_begun()
+        self._listener.after_epoch_begin()
 
     def on_train_batch_begin(self, batch, logs=None):
         self._listener.before_batch()
@@ -86,9 +86,9 @@ class ContinuousCallbackList(keras.callbacks.CallbackList):
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
         self.logs = logs
-        self._listener.after_epoch(epoch)
+        self._listener.after_epoch()
 
     def wait(self) -> None:
-        """Until every callback has been called, also those that Keras calls in a thread."""
-        if self._async_train:
+        """Wait until every callback has been called, including those that Keras calls in a thread."""
+        if self._async_train:  # private: `CallbackList` (keras/src/callbacks/callback_list.py, 3.15.1)
             self._flush_futures()

@@ -1,4 +1,4 @@
-"""Which layers of a model are meant, and which of them train; it knows neither optimizers nor how training goes."""
+"""Selects layers of a model by name or function, and freezes or unfreezes them; optimizers are not its concern."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -8,30 +8,30 @@ import keras
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import did_you_mean
 
-MAX_NAMES = 50  # that an error message lists
-Chosen = str | Callable[[keras.layers.Layer], bool]
+MAX_NAMES = 50  # names that an error message lists
+Selector = str | Callable[[keras.layers.Layer], bool]
 
 
 def set_trainable(
     model: keras.Model,
-    freeze: Chosen | list[Chosen] | tuple[Chosen, ...] | None = (),
-    unfreeze: Chosen | list[Chosen] | tuple[Chosen, ...] | None = (),
+    freeze: Selector | list[Selector] | tuple[Selector, ...] | None = (),
+    unfreeze: Selector | list[Selector] | tuple[Selector, ...] | None = (),
 ) -> None:
-    """Freeze some layers of a model and let others train; layers that are not named stay as they are.
+    """Freeze some layers of a model and unfreeze others. Layers that are not selected keep their setting.
 
-    A text is `"all"`; or the name of a layer anywhere in the model, a nested model standing for all that it holds;
-    or, when no layer has that name, the beginning of names (`"block1_"`). A function is asked about each layer that is
-    no model. A layer that holds layers and is no model (`Bidirectional`) is one layer. `freeze="all"` may be followed
-    by exceptions in `unfreeze`; otherwise no layer can be in both. Compile the model again afterwards: Keras decides at
-    `compile` what trains.
+    A string is `"all"`, or the name of a layer anywhere in the model (a nested model means all of its layers), or, if
+    no layer has that name, a prefix of names (`"block1_"`). A function is called with each layer that is not a model.
+    A layer with inner layers that is not a model (`Bidirectional`) is one layer. `freeze="all"` may have exceptions in
+    `unfreeze`; otherwise no layer can be in both. Compile the model again afterwards: Keras decides at `compile` which
+    weights train.
 
     Args:
-        model: a model of any kind, with models nested in it or not.
-        freeze: None, a text, a function `layer -> bool`, or a list of these.
-        unfreeze: the same.
+        model: A model of any kind, with or without nested models.
+        freeze: `None`, a string, a function `layer -> bool`, or a list of these.
+        unfreeze: The same.
 
     Raises:
-        OptionError: when something matches no layer, when a layer is in both, or when an argument is of another type.
+        OptionError: If something matches no layer, a layer is in both, or an argument is of another type.
 
     >>> model = keras.Sequential([keras.layers.Dense(8, name="body"), keras.layers.Dense(1, name="head")])
     >>> set_trainable(model, freeze="all", unfreeze="head")
@@ -41,22 +41,22 @@ def set_trainable(
     >>> [layer.trainable for layer in model.layers]
     [True, True]
     """
-    frozen, frozen_all = _meant(model, freeze, "freeze")
-    thawed, _ = _meant(model, unfreeze, "unfreeze")
-    both = [layer.name for layer in _every(model) if id(layer) in frozen & thawed]
-    if both and (not frozen_all or id(model) in thawed):
+    frozen, frozen_all = _select(model, freeze, "freeze")
+    unfrozen, _ = _select(model, unfreeze, "unfreeze")
+    both = [layer.name for layer in _nested_layers(model) if id(layer) in frozen & unfrozen]
+    if both and (not frozen_all or id(model) in unfrozen):
         names = ", ".join(map(repr, both[:5])) + (", ..." if len(both) > 5 else "")
         raise OptionError(
-            f"`freeze` and `unfreeze` both match {names}. Name each layer in one of them; only freeze='all' may be "
-            f"followed by exceptions in `unfreeze`. Received: freeze={freeze!r}, unfreeze={unfreeze!r}"
+            f"`freeze` and `unfreeze` both match {names}. Name each layer in one of them; only freeze='all' may have "
+            f"exceptions in `unfreeze`. Received: freeze={freeze!r}, unfreeze={unfreeze!r}"
         )
-    _apply(model, dict.fromkeys(frozen, False) | dict.fromkeys(thawed, True))
+    _apply(model, dict.fromkeys(frozen, False) | dict.fromkeys(unfrozen, True))
 
 
 def trainable_flags(model: keras.Model) -> tuple:
-    """What is trained now, to be compared with what was trained before.
+    """Return the `trainable` flags of all layers and weights, to compare with earlier flags.
 
-    A layer without weights that train counts too: a frozen BatchNormalization no longer moves its statistics.
+    Layers without trainable weights count too: a frozen BatchNormalization does not update its statistics.
 
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     >>> before = trainable_flags(model)
@@ -66,39 +66,39 @@ def trainable_flags(model: keras.Model) -> tuple:
     >>> trainable_flags(model) == before
     False
     """
-    layers = tuple(layer.trainable for layer in [model, *_every(model)])
+    layers = tuple(layer.trainable for layer in [model, *_nested_layers(model)])
     return layers, tuple(weight.trainable for weight in model.weights)
 
 
-def described(model: keras.Model) -> str:
-    """How many of a model's layers and weights train, in words; layers without weights do not count.
+def trainable_summary(model: keras.Model) -> str:
+    """Return how many layers and weights of a model train, in words. Layers without weights do not count.
 
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(4, name="body"), keras.layers.Dense(1)])
     >>> set_trainable(model, freeze="body")
-    >>> described(model)
+    >>> trainable_summary(model)
     '1 of 2 layers train, 5 of 17 weights'
     """
     trained = {id(weight) for weight in model.trainable_weights}
-    weights = [_own_weights(layer) for layer in [model, *_every(model)]]
+    weights = [_own_weights(layer) for layer in [model, *_nested_layers(model)]]
     weights = [own for own in weights if own]
     num_trained = sum(any(id(weight) in trained for weight in own) for own in weights)
     return (
         f"{num_trained:,} of {len(weights):,} layers train, "
-        f"{_num_numbers(model.trainable_weights):,} of {_num_numbers(model.weights):,} weights"
+        f"{_size(model.trainable_weights):,} of {_size(model.weights):,} weights"
     )
 
 
-def _num_numbers(weights: list[keras.Variable]) -> int:
+def _size(weights: list[keras.Variable]) -> int:
     return sum(math.prod(weight.shape) for weight in weights)
 
 
 def _inner(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    """The layers of a model, none for a layer that is no model."""
+    """Return the layers of a model, or none for a layer that is not a model."""
     return list(layer.layers) if isinstance(layer, keras.Model) else []
 
 
 def _own_weights(layer: keras.layers.Layer) -> list[keras.Variable]:
-    """The weights of a layer; of a model those which it added itself, outside its layers."""
+    """Return the weights of a layer, or those that a model added itself, outside its layers."""
     inner = {id(weight) for child in _inner(layer) for weight in child.weights}
     return [weight for weight in layer.weights if id(weight) not in inner]
 
@@ -109,62 +109,63 @@ def _walk(model: keras.Model) -> Iterator[keras.layers.Layer]:
         yield from _walk(layer)
 
 
-def _every(model: keras.Model) -> list[keras.layers.Layer]:
-    """Each layer and nested model below `model` once, a model before all that it holds.
+def _nested_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Return each layer and nested model in `model` once, with a model before its layers.
 
-    A layer shared by two models counts where it comes last, so that it comes after both.
+    A layer that two models share comes after both of them.
     """
     last_first = {id(layer): layer for layer in reversed(list(_walk(model)))}
     return list(last_first.values())[::-1]
 
 
-def _meant(model: keras.Model, chosen, argument: str) -> tuple[set[int], bool]:
-    """The ids of the layers that an argument means, and whether "all" is in it."""
-    chosen = () if chosen is None else chosen
-    chosen = list(chosen) if isinstance(chosen, (list, tuple)) else [chosen]
-    layers = [layer for one in chosen for layer in _matches(model, one, argument)]
+def _select(model: keras.Model, selectors, argument: str) -> tuple[set[int], bool]:
+    """Return the ids of the layers that an argument selects, and whether it contains "all"."""
+    selectors = () if selectors is None else selectors
+    selectors = list(selectors) if isinstance(selectors, (list, tuple)) else [selectors]
+    layers = [layer for selector in selectors for layer in _matches(model, selector, argument)]
     below = [inner for layer in layers if _inner(layer) for inner in _walk(layer)]
-    return {id(layer) for layer in layers + below}, any(isinstance(one, str) and one == "all" for one in chosen)
+    has_all = any(isinstance(selector, str) and selector == "all" for selector in selectors)
+    return {id(layer) for layer in layers + below}, has_all
 
 
-def flags(model: keras.Model) -> list[bool]:
-    """Whether each layer trains, in the order of the model's."""
-    return [bool(layer.trainable) for layer in _every(model)]
+def layer_flags(model: keras.Model) -> list[bool]:
+    """Return the `trainable` flag of each layer, in the model's order."""
+    return [bool(layer.trainable) for layer in _nested_layers(model)]
 
 
-def set_flags(model: keras.Model, flags_then: list[bool]) -> bool:
-    """Give each layer the flag that `flags` had of it; whether any had another."""
-    pairs = [pair for pair in zip(_every(model), flags_then) if not _inner(pair[0])]
-    other = {id(layer): flag for layer, flag in pairs if bool(layer.trainable) != flag}
-    _apply(model, other)
-    return bool(other)
+def set_layer_flags(model: keras.Model, flags: list[bool]) -> bool:
+    """Give each layer the flag that `layer_flags` returned, and return whether any flag changed."""
+    pairs = [pair for pair in zip(_nested_layers(model), flags) if not _inner(pair[0])]
+    changed = {id(layer): flag for layer, flag in pairs if bool(layer.trainable) != flag}
+    _apply(model, changed)
+    return bool(changed)
 
 
-def _matches(model: keras.Model, one: Chosen, argument: str) -> list[keras.layers.Layer]:
-    layers = _every(model)
-    if isinstance(one, str):
-        if one == "all":
+def _matches(model: keras.Model, selector: Selector, argument: str) -> list[keras.layers.Layer]:
+    layers = _nested_layers(model)
+    if isinstance(selector, str):
+        if selector == "all":
             return [model, *layers]
-        found = [layer for layer in layers if layer.name == one]
-        found = found or [layer for layer in layers if one and layer.name.startswith(one)]
-    elif callable(one) and not isinstance(one, (type, keras.layers.Layer)):
-        # Nested models are not asked: `not isinstance(layer, BatchNormalization)` would be true of them, and mean all
-        # that they hold, BatchNormalization as well.
-        found = [layer for layer in layers if not _inner(layer) and one(layer)]
+        found = [layer for layer in layers if layer.name == selector]
+        found = found or [layer for layer in layers if selector and layer.name.startswith(selector)]
+    elif callable(selector) and not isinstance(selector, (type, keras.layers.Layer)):
+        # Not called with nested models: `not isinstance(layer, BatchNormalization)` would be true for them, and select
+        # all of their layers, including BatchNormalization.
+        found = [layer for layer in layers if not _inner(layer) and selector(layer)]
     else:
         raise OptionError(
-            f"`{argument}` should be a layer's name, the beginning of names, a function of a layer, or a list of "
-            f"these. Received: {one!r}"
+            f"`{argument}` should be the name of a layer, a prefix of names, a function of a layer, or a list of "
+            f"these. Received: {selector!r}"
         )
     if not found:
-        near = did_you_mean(one, [layer.name for layer in layers]) if isinstance(one, str) else ""
+        near = did_you_mean(selector, [layer.name for layer in layers]) if isinstance(selector, str) else ""
         listed, _ = _listed(_inner(model), MAX_NAMES)
-        raise OptionError(f"`{argument}` matches no layer: {one!r}. The layers are: {listed}.{near}")
+        raise OptionError(f"`{argument}` matches no layer: {selector!r}. The layers are: {listed}.{near}")
     return found
 
 
 def _listed(layers: list[keras.layers.Layer], room: int) -> tuple[str, int]:
-    """The names of layers and of what they hold, and how many more names there is room for.
+    """Return the names of layers and their inner layers, and how many more names there is room for.
 
     >>> _listed([keras.layers.Dense(1, name=name) for name in "abcd"], 2)
     ("'a', 'b', ... (2 more)", 0)
@@ -185,19 +186,19 @@ def _listed(layers: list[keras.layers.Layer], room: int) -> tuple[str, int]:
 
 
 def _apply(model: keras.Model, wanted: dict[int, bool]) -> None:
-    """Set the flags of the layers in `wanted`, id to flag, and those of the models around them.
+    """Set the flags of the layers in `wanted` (id → flag), and those of the models that contain them.
 
-    Two quirks of Keras 3.15.1 (`keras/src/layers/layer.py`): setting `trainable` on a model sets it on all that it
-    holds, and `trainable_variables` of the model that trains looks at its own flag and each weight's, so that a layer
-    trains inside a nested model whose flag is False. We keep both flags in line, since a saved model is loaded with the
-    nested model's flag set on all of its layers. So models come first, from the outside in, then the layers in them;
-    and only what changes is set, for a layer may hold weights or layers that were frozen one by one.
+    Two quirks of Keras 3.15.1 (`keras/src/layers/layer.py`): setting `trainable` on a model sets it on all of its
+    layers, and `trainable_variables` of the outermost model reads its own flag and that of each weight, so a layer
+    trains inside a nested model whose flag is False. We keep both flags consistent, because loading a saved model sets
+    the nested model's flag on all of its layers. Therefore models are set first, from the outside in, then their
+    layers. Only flags that change are set, because a layer may contain weights or layers that were frozen separately.
     """
     if not wanted:
         return
-    if not model.trainable:  # then nothing was trained, whatever the flags inside say
+    if not model.trainable:  # nothing trains in this case, whatever the inner flags are
         _push(model, False)
-    layers = _every(model)
+    layers = _nested_layers(model)
     models = [model, *(layer for layer in layers if _inner(layer))]
     single = [layer for layer in layers if not _inner(layer)]
     own = {id(layer): _own_weights(layer) for layer in models}
@@ -210,9 +211,9 @@ def _apply(model: keras.Model, wanted: dict[int, bool]) -> None:
 
     for layer in models:
         _set(layer, flags, wanted)
-    thawed = {id(w) for layer in models if wanted.get(id(layer)) for w in own[id(layer)]}
+    unfrozen = {id(w) for layer in models if wanted.get(id(layer)) for w in own[id(layer)]}
     for weight, flag in kept:
-        if id(weight) not in thawed:
+        if id(weight) not in unfrozen:
             weight.trainable = flag
     for layer in single:
         _set(layer, flags, wanted)
@@ -224,9 +225,9 @@ def _set(layer: keras.layers.Layer, flags: dict[int, bool], wanted: dict[int, bo
 
 
 def _push(layer: keras.layers.Layer, flag: bool) -> None:
-    """Set a flag on a layer and all that it holds.
+    """Set a flag on a layer and everything in it.
 
-    On TensorFlow Keras 3.15.1 passes over a flag that is set already, and so over what the layer holds
+    On TensorFlow, Keras 3.15.1 skips a flag that already has the value, and with it everything in the layer
     (`keras/src/backend/tensorflow/trackable.py`).
     """
     layer.trainable = not flag

@@ -1,19 +1,20 @@
-"""Phases of one training: each with a learning rate, trained layers and, where it wants, data of its own."""
+"""`fit_phases`: phases of one training, each with its own learning rate, trained layers and, if given, data."""
 
 import dataclasses
 import functools
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 
 from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import OptionError
 from keras_oocore.sequences.base import OutOfCoreSequence
-from keras_oocore.training.layers import described, set_trainable, trainable_flags
+from keras_oocore.training.arguments import TrainingArguments, with_training_arguments
+from keras_oocore.training.layers import set_trainable, trainable_flags, trainable_summary
 from keras_oocore.training.recompile import check_rate, recompile
-from keras_oocore.training.run import Stage
+from keras_oocore.training.stages import Stage
 from keras_oocore.training.start import train
 
 Layers = str | Callable[[keras.Layer], bool] | Sequence[str | Callable[[keras.Layer], bool]]
@@ -24,18 +25,19 @@ class Phase:
     """Some epochs of a training.
 
     Args:
-        epochs: how many.
-        learning_rate: a number, or a `keras.optimizers.schedules.LearningRateSchedule`; `None` leaves it.
-        freeze: layers that are not trained from here on: names, beginnings of names (where no layer has that name),
-            functions of a layer, or a list of these; `"all"` for all. The name of a model within the model means all
-            of its layers; `freeze="all", unfreeze="head"` means all but the head. Layers that no phase names stay as
-            they are.
-        unfreeze: layers that are trained again, likewise.
-        reset_optimizer: whether the optimizer forgets its state (momentum, averages, iterations); otherwise it is kept
-            for the weights that stay trained, and weights that join begin without.
-        data: a Sequence of its own, of larger images or another partition say; `None` for that of the whole training.
-        validation_data: likewise.
-        name: in the history and in pictures; "phase 1" and so on unless told.
+        epochs: Number of epochs.
+        learning_rate: A number, or a `keras.optimizers.schedules.LearningRateSchedule`. `None` keeps the current rate.
+        freeze: Layers to stop training from this phase on: names, prefixes of names (if no layer has that name),
+            functions of a layer, or a list of these, or `"all"`. The name of a nested model means all of its layers.
+            `freeze="all", unfreeze="head"` means all layers except the head. Layers that no phase names keep their
+            setting.
+        unfreeze: Layers to train again, given in the same way.
+        reset_optimizer: Whether the optimizer loses its state (momentum, averages, iterations). If `False`, the state
+            is kept for the weights that stay trainable, and weights that become trainable start without.
+        data: A Sequence for this phase, for example with larger images or another partition. `None` uses the data of
+            the whole training.
+        validation_data: Validation data for this phase. `None` uses those of the whole training.
+        name: Name in the history and in plots. Defaults to `"phase 1"` and so on.
 
     >>> Phase(epochs=5, learning_rate=1e-3, freeze=["backbone"]).epochs
     5
@@ -55,38 +57,35 @@ class Phase:
         check_rate(self.learning_rate)
 
 
+@with_training_arguments
 def fit_phases(
     model: keras.Model | Callable[[], keras.Model],
-    phases: Sequence[Phase],
+    phases: Phase | Sequence[Phase],
     x: OutOfCoreSequence | None = None,
     checkpoint: str | os.PathLike | None = None,
-    save_every_batches: int | None = None,
-    keep: int = 2,
-    validation_data: Any = None,
-    callbacks: list | None = None,
-    verbose="auto",
-    **fit_options,
+    **arguments: Unpack[TrainingArguments],
 ) -> keras.callbacks.History:
-    """Train in phases, as one training: layers are frozen and unfrozen and the learning rate changed between them.
+    """Train in phases, as one training: freeze and unfreeze layers and change the learning rate between them.
 
-    Epochs count on from phase to phase; callbacks see one training, so that one that stops it ends all phases. The
-    model is compiled again where Keras needs that; what trains in a phase, and what becomes of the optimizer's state,
-    is printed, unless `verbose=0`. The history has a column `phase`, which `ko.plot_history` marks.
+    Epochs count on from phase to phase. Callbacks see one training: a callback that stops it ends all phases. The model
+    is compiled again where Keras requires it. Unless `verbose=0`, each phase prints which layers it trains and what
+    happens to the state of the optimizer. The history has a column `phase`, which `ko.plot_history` marks.
 
     Args:
-        model: as in `fit_resumable`.
-        phases: one after another.
-        x: a Sequence of keras_oocore, for the phases without data of their own.
-        checkpoint: a directory for this training alone, to go on from after a kill, as in `fit_resumable`; `None` saves
+        model: A compiled model, new or loaded, or a function without arguments that returns one. In that case, the
+            model is `history.model`.
+        phases: The phases, in order.
+        x: A Sequence of keras_oocore, for the phases without their own data.
+        checkpoint: Directory for this training only, to resume it after a crash as `fit_resumable` does. `None` saves
             nothing.
-        save_every_batches, keep, validation_data, callbacks, verbose, **fit_options: as in `fit_resumable`.
+        **arguments: Shared by the three functions.
 
     Returns:
         The `keras.callbacks.History` of the whole training.
 
     Raises:
-        OptionError: when a name matches no layer (it lists them), or another argument cannot work.
-        DataError, BusyError, DestinationError: as in `fit_resumable`.
+        OptionError: If a name matches no layer (the message lists the names), or another argument cannot work.
+        DataError, BusyError, DestinationError: As in `fit_resumable`.
 
     >>> import numpy as np
     >>> import keras_oocore as ko
@@ -94,7 +93,7 @@ def fit_phases(
     ...     [keras.Input((1,)), keras.layers.Dense(4, name="backbone"), keras.layers.Dense(1, name="head")]
     ... )
     >>> model.compile("sgd", "mse")
-    >>> numbers = ko.NpyManifestSequence(np.arange(8.0)[:, None] / 8, np.arange(8.0), batch_size=2, seed=1)
+    >>> numbers = ko.ArraySequence(np.arange(8.0)[:, None] / 8, np.arange(8.0), batch_size=2, seed=1)
     >>> history = fit_phases(
     ...     model,
     ...     [Phase(epochs=1, freeze="backbone"), Phase(epochs=2, learning_rate=1e-3, unfreeze="all")],
@@ -108,7 +107,8 @@ def fit_phases(
     if not phases or not all(isinstance(phase, Phase) for phase in phases):
         raise OptionError(f"`phases` should be a list of ko.Phase. Received: {phases!r:.200}")
     if x is None and any(phase.data is None for phase in phases):
-        raise OptionError("`x` is wanted for the phases without data of their own. Received: x=None")
+        raise OptionError("`x` is required for phases without their own data. Received: x=None")
+    validation_data = arguments.get("validation_data")
     stages, end_epoch = [], 0
     for number, phase in enumerate(phases, 1):
         end_epoch += int(phase.epochs)
@@ -123,19 +123,19 @@ def fit_phases(
                 note=("phase", name),
             )
         )
-    return train("fit_phases", model, stages, checkpoint, save_every_batches, keep, callbacks, verbose, fit_options)
+    return train(fit_phases, model, stages, checkpoint, arguments)
 
 
 def _freeze(phase: Phase, name: str, model: keras.Model) -> None:
     set_trainable(model, phase.freeze or (), phase.unfreeze or ())
     if not model.trainable_variables:
-        raise OptionError(f"{name}: every layer is frozen, so that there is nothing to train. Unfreeze some.")
+        raise OptionError(f"{name}: all layers are frozen, so there is nothing to train. Unfreeze some of them.")
 
 
 def _enter(phase: Phase, name: str, model: keras.Model) -> str:
-    """Freeze, unfreeze, compile; returns what became of the model."""
+    """Freeze, unfreeze and compile, and return what happened to the model."""
     before = trainable_flags(model)
     _freeze(phase, name, model)
     changed = trainable_flags(model) != before
-    said = recompile(model, phase.learning_rate, not phase.reset_optimizer, changed)
-    return f"{name}: {described(model)}; {said}."
+    outcome = recompile(model, phase.learning_rate, not phase.reset_optimizer, changed)
+    return f"{name}: {trainable_summary(model)}; {outcome}."

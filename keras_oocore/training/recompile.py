@@ -1,6 +1,7 @@
-"""A compiled model with another learning rate or other layers to train; it knows neither phases nor which layers.
+"""Compiles a model again with another learning rate or other trainable layers; phases are not its concern.
 
-Keras keeps the parts private that this needs; each use below says where, in Keras 3.15.1, and what happens without it.
+This needs private parts of Keras. Each use below says where they are defined in Keras 3.15.1, and what happens if they
+are missing.
 """
 
 import inspect
@@ -21,24 +22,24 @@ def recompile(
     keep_optimizer_state: bool = True,
     trainable_changed: bool = False,
 ) -> str:
-    """Give a compiled model another learning rate, and let its optimizer follow the layers that train now.
+    """Give a compiled model another learning rate, and adapt its optimizer to the layers that train now.
 
-    Loss, metrics and everything else given to `compile` stay. State that is kept is the count of steps and what the
-    optimizer holds of each weight that trained before and trains now (momentum, velocity, ...). What it holds of a
-    weight that begins to train is as new; its first steps with Adam are up to three times as long as usual, since the
-    count of steps goes on.
+    Loss, metrics and everything else passed to `compile` are kept. The optimizer keeps its step count and its state
+    (momentum, velocity, ...) for each weight that trained before and trains now. For a weight that starts to train, the
+    state is new. With Adam, the first steps of that weight are up to three times as large as usual, because the step
+    count continues.
 
     Args:
-        model: a compiled model, also a built one unless only a float rate changes.
-        learning_rate: a float, a `LearningRateSchedule`, or None for the rate as it is now.
-        keep_optimizer_state: False to begin with a new optimizer of the same settings.
-        trainable_changed: whether layers were frozen or unfrozen since `compile`.
+        model: A compiled model, which must also be built unless only a float rate changes.
+        learning_rate: A float, a `LearningRateSchedule`, or `None` to keep the current rate.
+        keep_optimizer_state: `False` starts with a new optimizer with the same settings.
+        trainable_changed: Whether layers were frozen or unfrozen since `compile`.
 
     Returns:
         What happened, in words.
 
     Raises:
-        OptionError: when the rate is no rate, or the model cannot be compiled again.
+        OptionError: If the rate is not a learning rate, or the model cannot be compiled again.
 
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="head")])
     >>> model.compile("adam", "mse"); model.optimizer.build(model.trainable_variables)
@@ -49,7 +50,7 @@ def recompile(
     'learning rate 1e-05 as before; the optimizer keeps its state'
     >>> model.get_layer("head").trainable = True
     >>> recompile(model, keep_optimizer_state=False, trainable_changed=True)
-    'learning rate 1e-05 as before; the optimizer begins anew'
+    'learning rate 1e-05 as before; the optimizer starts over'
     """
     check_rate(learning_rate)
     old = _optimizer_of(model)
@@ -60,32 +61,32 @@ def recompile(
         return f"{_rate_in_words(old, learning_rate)}; the optimizer keeps its state"
     if not model.built:
         raise OptionError(
-            "The model has no weights yet, so its optimizer cannot be made for them. Build it first: call it once on a "
-            f"batch, or begin it with keras.Input(shape). Received: the model {model.name!r}, not built"
+            "The model has no weights yet, so its optimizer cannot be created for them. Build it first: call it once "
+            f"on a batch, or start it with keras.Input(shape). Received: the model {model.name!r}, not built"
         )
-    _compile_again(model, _renewed(old, learning_rate))
+    _compile_again(model, _recreated(old, learning_rate))
     new = model.optimizer
     if not new.built:
         new.build(model.trainable_variables)
     rate = _rate_in_words(new, learning_rate)
     if not (keep_optimizer_state and old.built):
-        return f"{rate}; the optimizer begins anew"
+        return f"{rate}; the optimizer starts over"
     num_kept, num_new = copy_state(old, new, model.trainable_variables)
     if not num_new:
         return f"{rate}; the optimizer keeps its state"
-    begin = "begins" if num_new == 1 else "begin"
+    start = "starts" if num_new == 1 else "start"
     kept = f"{num_kept:,} variable" + ("" if num_kept == 1 else "s")
-    return f"{rate}; the optimizer keeps its state of {kept}, {num_new:,} {begin} anew"
+    return f"{rate}; the optimizer keeps its state of {kept}, {num_new:,} {start} over"
 
 
 # The learning rate
 
 
 def check_rate(rate) -> None:
-    """Raise when this is no learning rate, nor `None`.
+    """Raise an error unless this is a learning rate or `None`.
 
     Raises:
-        OptionError: which says what it may be.
+        OptionError: If it is neither.
     """
     number = isinstance(rate, Real) and not isinstance(rate, bool) and math.isfinite(rate) and rate >= 0
     if not (rate is None or number or isinstance(rate, Schedule)):
@@ -100,7 +101,7 @@ def _has_plain_rate(optimizer: keras.optimizers.Optimizer) -> bool:
 
 
 def _only_rate(optimizer: keras.optimizers.Optimizer, rate) -> bool:
-    """Whether a rate can be set on an optimizer as it is; no rate can."""
+    """Return whether the optimizer can stay as it is, apart from its rate."""
     return rate is None or (_has_plain_rate(optimizer) and not isinstance(rate, Schedule))
 
 
@@ -125,28 +126,28 @@ def _optimizer_of(model: keras.Model) -> keras.optimizers.Optimizer:
             "The model should be compiled, with an optimizer of Keras: model.compile(optimizer, loss). "
             f"Received: the model {model.name!r} with optimizer={optimizer!r}"
         )
-    if getattr(optimizer, "learning_rate", None) is None:  # MultiOptimizer refuses to say it
+    if getattr(optimizer, "learning_rate", None) is None:  # MultiOptimizer has none
         raise OptionError(
-            "An optimizer without a learning rate of its own cannot be changed here: compile the model yourself, and "
-            f"call fit for each phase. Received: {type(optimizer).__name__}"
+            "An optimizer without its own learning rate cannot be changed here: compile the model yourself, and call "
+            f"fit for each phase. Received: {type(optimizer).__name__}"
         )
     return optimizer
 
 
-def _renewed(optimizer: keras.optimizers.Optimizer, rate) -> keras.optimizers.Optimizer:
-    """A new optimizer of the same settings, with another rate unless that is None."""
+def _recreated(optimizer: keras.optimizers.Optimizer, rate) -> keras.optimizers.Optimizer:
+    """Return a new optimizer with the same settings, and another rate unless that is None."""
     inner = getattr(optimizer, "inner_optimizer", None)
     try:
-        if inner is not None:  # LossScaleOptimizer of mixed precision: its config holds the inner one as text
+        if inner is not None:  # LossScaleOptimizer of mixed precision: its config contains the inner one serialized
             names = ("initial_scale", "dynamic_growth_steps", "name")
-            return type(optimizer)(_renewed(inner, rate), **{name: getattr(optimizer, name) for name in names})
+            return type(optimizer)(_recreated(inner, rate), **{name: getattr(optimizer, name) for name in names})
         config = _config(optimizer)
         if rate is not None:
             config["learning_rate"] = rate if isinstance(rate, Schedule) else float(rate)
         new = type(optimizer).from_config(config)
     except (AttributeError, KeyError, NotImplementedError, TypeError, ValueError) as error:
         raise OptionError(
-            f"The optimizer cannot be made again from its settings ({error}). Give it a `get_config` that returns "
+            f"The optimizer cannot be created again from its settings ({error}). Give it a `get_config` that returns "
             f"every argument of its `__init__`. Received: {type(optimizer).__name__}"
         ) from error
     _copy_exclusions(optimizer, new)
@@ -154,10 +155,10 @@ def _renewed(optimizer: keras.optimizers.Optimizer, rate) -> keras.optimizers.Op
 
 
 def _config(optimizer: keras.optimizers.Optimizer) -> dict:
-    """The settings of an optimizer; a schedule is in them as it is, not as text.
+    """Return the settings of an optimizer, with a schedule as the object itself instead of serialized.
 
-    Private: the schedule is in `_learning_rate` (base_optimizer.py), and `get_config` fails on one that has no
-    `get_config` of its own. Without that attribute the schedule goes through text.
+    Private: the schedule is in `_learning_rate` (base_optimizer.py), and `get_config` fails if the schedule has no
+    `get_config`. Without that attribute, the schedule is serialized.
     """
     schedule = getattr(optimizer, "_learning_rate", None)
     if _has_plain_rate(optimizer) or schedule is None:
@@ -171,7 +172,7 @@ def _config(optimizer: keras.optimizers.Optimizer) -> dict:
 
 
 def _copy_exclusions(old: keras.optimizers.Optimizer, new: keras.optimizers.Optimizer) -> None:
-    """Carry over `exclude_from_weight_decay`, which no config holds (private: base_optimizer.py)."""
+    """Copy `exclude_from_weight_decay`, which no config contains (private: base_optimizer.py)."""
     variables = getattr(old, "_exclude_from_weight_decay", None)
     pattern = getattr(old, "_exclude_from_weight_decay_pattern", None)
     if variables or pattern:
@@ -183,23 +184,23 @@ def _copy_exclusions(old: keras.optimizers.Optimizer, new: keras.optimizers.Opti
 
 
 def _compile_again(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
-    """Compile a model with another optimizer and all else as it was.
+    """Compile a model with another optimizer, and everything else as before.
 
-    Private: `_compile_config.config` (trainers/trainer.py) holds the very objects that were given to `compile`, so that
-    a loss that is a closure survives. Without it, or where a class has arguments of its own and says how it is compiled
-    again, the public `get_compile_config` and `compile_from_config` are used.
+    Private: `_compile_config.config` (trainers/trainer.py) contains the objects that were passed to `compile`, so a
+    loss that is a closure is kept. Without it, or if a class has its own arguments of `compile` and overrides
+    `compile_from_config`, the public `get_compile_config` and `compile_from_config` are used.
     """
     given = getattr(getattr(model, "_compile_config", None), "config", None)
     if given is None or (_own_arguments(model) and _overrides(model, "compile_from_config")):
         _compile_from_config(model, optimizer)
         return
-    run_eagerly = model.run_eagerly  # may have been set since
-    # `auto_scale_loss` is not kept; an optimizer that was wrapped for mixed precision is so already.
+    run_eagerly = model.run_eagerly  # may have been set after `compile`
+    # Keras does not keep `auto_scale_loss`. An optimizer for mixed precision is already wrapped.
     options = {**given, "optimizer": optimizer, "run_eagerly": run_eagerly, "auto_scale_loss": False}
     options["jit_compile"] = given.get("jit_compile", "auto") if not run_eagerly else False
     if _overrides(model, "compile"):
         _compile_by_class(model, options)
-    # Again where the class has its own: that may wrap a loss which is wrapped already, as Keras got it.
+    # Also if the class overrides `compile`: it may wrap the loss, and here the loss is already wrapped.
     keras.Model.compile(model, **options)
 
 
@@ -212,13 +213,13 @@ def _overrides(model: keras.Model, method: str) -> bool:
 
 
 def _own_arguments(model: keras.Model) -> list[str]:
-    """Arguments of the `compile` of a model's class that Keras's does not have."""
+    """Return the arguments of the `compile` of a model's class that Keras's does not have."""
     own = inspect.signature(type(model).compile).parameters.values()
     return [p.name for p in own if p.kind not in STARRED and p.name not in KERAS_ARGUMENTS]
 
 
 def _compile_by_class(model: keras.Model, options: dict) -> None:
-    """Call the `compile` of a model's class, if it asks for nothing that Keras's does not."""
+    """Call the `compile` of a model's class, unless it has arguments that Keras's does not have."""
     remedy = (
         "Give the class a `get_compile_config` and a `compile_from_config`, or compile the model yourself and call fit "
         f"for each phase. Received: {type(model).__name__}"
@@ -235,7 +236,7 @@ def _compile_by_class(model: keras.Model, options: dict) -> None:
 
 
 def _compile_from_config(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
-    """Compile through text, as a saved model is when it is loaded."""
+    """Compile from the serialized configuration, as loading a saved model does."""
     old = model.optimizer
     config = dict(model.get_compile_config() or {})
     places = [name for name, value in config.items() if value is old] or ["optimizer"]

@@ -1,37 +1,119 @@
-"""When a training is saved: as often as it was asked to, or so that saving costs a twentieth of the time at most."""
+"""What a training writes: when a checkpoint is due, and what it contains."""
 
+import dataclasses
 import time
+import warnings
+from typing import Any
 
-COST = 20  # training takes so many times as long as writing a checkpoint, before the next one: under 5 %
-SECONDS_BETWEEN = 60  # two checkpoints within an epoch, at least
+import numpy as np
+
+from keras_oocore.core.errors import DestinationError
+from keras_oocore.sequences.base import OutOfCoreSequence
+from keras_oocore.training.resume import versions
+from keras_oocore.training.stages import TrainingState
+from keras_oocore.training.state import model as model_state
+from keras_oocore.training.state import random as random_state
+from keras_oocore.training.state.checkpoints import Checkpoints
+from keras_oocore.training.state.plain_values import NotPlainError, to_plain
+
+COST = 20  # train this many times as long as the last checkpoint took before writing the next one: under 5 %
+SECONDS_BETWEEN = 60  # at least, between two checkpoints within an epoch
 
 
-class SavingTimes:
-    """Says when a checkpoint is due.
+class Saver:
+    """Writes the checkpoints of one training.
 
     Args:
-        every_batches: save after so many, and at the end of each epoch; `None` goes by time.
+        state: The training.
+        checkpoints: The directory to write to.
+        every_batches: Save after this many batches, and at the end of each epoch. `None` decides by time.
     """
 
-    def __init__(self, every_batches: int | None):
-        self.every_batches = every_batches
+    def __init__(self, state: TrainingState, checkpoints: Checkpoints, every_batches: int | None):
+        self.state, self.checkpoints, self.every_batches = state, checkpoints, every_batches
+        self.is_saved = False  # whether the newest checkpoint has the current position
         self._cost_seconds = 0.0
-        self._ended_seconds = time.monotonic()  # of the checkpoint before
+        self._last_saved_seconds = time.monotonic()
+        self._skipped_columns = set()  # columns of the history that cannot be saved
 
     def due_within_epoch(self, batches_before: int, batches: int) -> bool:
-        """Whether one is due between two batches, of which the training had so many before and has so many now."""
+        """Return whether a checkpoint is due now that the training has come from `batches_before` to `batches`."""
         if self.every_batches is not None:
             return batches // self.every_batches > batches_before // self.every_batches
-        return self._trained_seconds > max(SECONDS_BETWEEN, COST * self._cost_seconds)
+        return self._seconds_since > max(SECONDS_BETWEEN, COST * self._cost_seconds)
 
     def due_after_epoch(self) -> bool:
-        """Whether one is due when an epoch has ended; of epochs shorter than it is worth, not after each."""
-        return self.every_batches is not None or self._trained_seconds > COST * self._cost_seconds
+        """Return whether a checkpoint is due at the end of an epoch. Short epochs do not each get one."""
+        return self.every_batches is not None or self._seconds_since > COST * self._cost_seconds
 
     @property
-    def _trained_seconds(self) -> float:
-        return time.monotonic() - self._ended_seconds
+    def _seconds_since(self) -> float:
+        return time.monotonic() - self._last_saved_seconds
 
-    def saved(self, seconds: float) -> None:
-        """A checkpoint was written, which took so long."""
-        self._cost_seconds, self._ended_seconds = seconds, time.monotonic()
+    def save(self, required: bool = False) -> None:
+        """Write a checkpoint. If that fails, the training continues, because it is still in memory.
+
+        Args:
+            required: Whether a failure is an error instead of a warning.
+
+        Raises:
+            DestinationError: If `required` and the checkpoint cannot be written.
+        """
+        started_seconds = time.monotonic()
+        try:
+            self.checkpoints.save(*self._capture())
+            self.is_saved = True
+        except DestinationError as error:
+            if required:
+                raise
+            warnings.warn(f"The training continues, but could not be saved: {error}", stacklevel=2)
+        self._last_saved_seconds = time.monotonic()
+        self._cost_seconds = self._last_saved_seconds - started_seconds
+
+    def _capture(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Return everything there is to save, as plain JSON and arrays. The keys are those of checkpoint.json."""
+        state = self.state
+        position = state.position
+        state.record_position()
+        paths, arrays = model_state.capture(state.model, with_metrics=position.step > 0)
+        saved = {
+            "kind": state.kind,
+            "versions": versions(),
+            "epochs": state.end_epoch,
+            "place": dataclasses.asdict(position),
+            "steps_per_epoch": state.steps_per_epoch,
+            "data": {number: _state_at(data, *state.data_positions[id(data)]) for number, data in state.data().items()},
+            "validations": {number: _next_call(data) for number, data in state.validation_data().items()},
+            "ends": [stage.end_epoch for stage in state.stages[: position.stage]],
+            "seeds": [stage.data.seed for stage in state.stages],
+            "trainable": state.trainable,
+            "variables": paths,
+            "history": to_plain(self._plain_history(), arrays, "history"),
+            "callbacks": state.callback_states.capture(arrays),
+            "random": to_plain(random_state.capture(), arrays, "random"),
+        }
+        return saved, arrays
+
+    def _plain_history(self) -> dict[str, list]:
+        """Return the history without columns that cannot be saved, which a callback may add. Warn of each once."""
+        plain = {}
+        for name, values in self.state.history.items():
+            try:
+                to_plain(values, {}, name)
+                plain[name] = values
+            except NotPlainError as error:
+                if name not in self._skipped_columns:
+                    self._skipped_columns.add(name)
+                    warnings.warn(f"{name!r} of the history cannot be saved: {error}", stacklevel=2)
+        return plain
+
+
+def _state_at(data: OutOfCoreSequence, epoch: int, batches: int) -> dict[str, Any]:
+    """Return the state of a Sequence at a position that the training counted, because Keras asks for batches ahead."""
+    return {**data.state_dict(), "epoch": epoch, "batches": batches}
+
+
+def _next_call(data: OutOfCoreSequence) -> dict[str, Any]:
+    """Return the state of a Sequence at the position where the next call of `evaluate` starts."""
+    state = data.state_dict()
+    return {**state, "epoch": state["epoch"] + (state["batches"] > 0), "batches": 0}

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C, noted until the training has come to a place where it can be saved."""
+"""SIGTERM and Ctrl-C, deferred until the training can be saved."""
 
 import contextlib
 import signal
@@ -9,49 +9,49 @@ NAMES = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C"}
 
 
 class StopSignal:
-    """The signal that came, if one did."""
+    """The signal that was received, if any."""
 
     def __init__(self):
         self.received = None
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
+        """The name that a user knows the signal by."""
         return NAMES[self.received]
 
     def raise_again(self) -> None:
-        """End as the signal would have ended the program, now that all is saved."""
+        """End the program as the signal would have ended it. Call this when the training is saved."""
         if self.received == signal.SIGINT:
             raise KeyboardInterrupt
-        raise SystemExit(128 + self.received)  # as a shell reports it
+        raise SystemExit(128 + self.received)  # the exit status that a shell reports
 
 
 @contextlib.contextmanager
-def noted() -> Iterator[StopSignal]:
-    """Note the first of them; a second one does what it did before.
+def deferred_signals() -> Iterator[StopSignal]:
+    """Record the first signal instead of acting on it. A second signal does what it did before.
 
-    Only the main thread gets signals; elsewhere they do what they did before. So does one that was ignored.
+    Only the main thread receives signals; in other threads, nothing changes. A signal that was ignored stays ignored.
     """
     stop, before = StopSignal(), {}
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
 
-    def note(number: int, frame) -> None:
+    def record(number: int, frame) -> None:
         stop.received = number
-        put_back()
+        restore()
         print(
-            f"\n{stop.name}: the training stops after this batch, and is saved. Once more stops it at once.", flush=True
+            f"\n{stop.name}: the training stops after this batch and is saved. Repeat it to stop at once.", flush=True
         )
 
-    def put_back() -> None:
+    def restore() -> None:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     for number in NAMES:
         if signal.getsignal(number) != signal.SIG_IGN:
-            before[number] = signal.signal(number, note)
+            before[number] = signal.signal(number, record)
     try:
         yield stop
     finally:
-        put_back()
+        restore()

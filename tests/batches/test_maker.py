@@ -1,4 +1,4 @@
-"""One batch: rows where they belong, labels and weights beside them, and what becomes of those that cannot be read."""
+"""A batch: its rows, labels and weights, and how unreadable samples are handled."""
 
 import pickle
 
@@ -8,27 +8,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_oocore.batches.loader import BatchLoader
-from keras_oocore.batches.maker import BatchMaker, BatchOptions
+from keras_oocore.batches.maker import BatchMaker
+from keras_oocore.batches.options import BatchOptions
 from keras_oocore.core.errors import OptionError, SampleError
 from keras_oocore.manifest.labels import Labels
 from keras_oocore.ordering.epoch_order import EpochOrder, partition
 from keras_oocore.ordering.window_order import WindowOrder
+from keras_oocore.sources.base import RowSpec, Source
+from keras_oocore.sources.labelled import Labelled
 
 
-class Numbered:
+class Numbered(Source):
     """Samples in memory: sample i is an array full of i, and those in `bad` cannot be read."""
 
     rows_per_task = 2
 
     def __init__(self, num_samples, bad=(), shape=(2, 3), dtype="uint8"):
         self.num_samples, self.bad = num_samples, set(bad)
-        self.shape, self.dtype = shape, np.dtype(dtype)
+        self.spec = RowSpec(shape, np.dtype(dtype))
 
     def __len__(self):
         return self.num_samples
 
     def name(self, sample):
         return f"{sample}.bin"
+
+    def fingerprint(self):
+        return {"samples": self.num_samples}
 
     def read(self, samples, out):
         failed = {}
@@ -42,12 +48,29 @@ class Numbered:
         return failed
 
 
-def maker(num_samples=10, bad=(), labels="numbers", sample_weight=None, shape=(2, 3), stored="uint8", **options):
+def maker(
+    num_samples=10,
+    bad=(),
+    labels="numbers",
+    sample_weight=None,
+    shape=(2, 3),
+    stored="uint8",
+    keep_buffers=0,
+    order=None,
+    source=None,
+    **options,
+):
     """A BatchMaker of batches of 4 in order, whose labels are the numbers of the samples."""
     values = np.arange(num_samples) if labels == "numbers" else labels
-    samples = Numbered(num_samples, bad, shape, stored)
+    source = Labelled(source or Numbered(num_samples, bad, shape, stored), Labels(values, "raw"), sample_weight)
     options = BatchOptions(**{"batch_size": 4, "shuffle": False, **options})
-    return BatchMaker(samples, Labels(values, "raw"), sample_weight, options)
+    order = order or source.order(options.shuffle, options.seed, options.batch_size)
+    return BatchMaker(source, order, options, keep_buffers=keep_buffers)
+
+
+def of_order(whole, order, **options):
+    """A BatchMaker of the same samples in another order."""
+    return BatchMaker(whole.source, order, whole.options, **options)
 
 
 def make(maker, ticket=0):
@@ -67,7 +90,7 @@ def numbers(x):
     return rows[:, 0].tolist()
 
 
-def test_batches_hold_their_samples_with_their_labels_and_the_last_is_shorter():
+def test_batches_contain_their_samples_and_labels_and_the_last_is_shorter():
     batches = [make(maker(), ticket) for ticket in range(3)]
 
     assert [numbers(x) for x, _ in batches] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
@@ -76,7 +99,7 @@ def test_batches_hold_their_samples_with_their_labels_and_the_last_is_shorter():
     assert batches[0][0].dtype == np.uint8
 
 
-def test_tickets_count_on_from_epoch_to_epoch():
+def test_job_numbers_continue_from_epoch_to_epoch():
     by_epoch = maker(shuffle=True, seed=1)
 
     for epoch in range(3):
@@ -85,7 +108,7 @@ def test_tickets_count_on_from_epoch_to_epoch():
         assert sorted(sample for batch in given for sample in batch) == list(range(10))
 
 
-def test_the_last_batch_is_dropped_when_told_but_only_if_it_is_not_full():
+def test_last_batch_drop_drops_only_a_batch_that_is_not_full():
     assert maker(last_batch="drop").num_batches == 2
     assert maker(last_batch="keep").num_batches == 3
     assert maker(num_samples=8, last_batch="drop").num_batches == 2
@@ -123,7 +146,7 @@ def test_rescale_and_dtype(options, dtype, first):
 
     assert x.dtype == dtype
     assert x[1].tolist() == [[first] * 3] * 2
-    assert maker(**options).batch_bytes == 4 * 6 * np.dtype(dtype).itemsize
+    assert maker(**options).format.batch_bytes == 4 * 6 * np.dtype(dtype).itemsize
 
 
 def test_rescale_keeps_the_precision_of_the_dtype():
@@ -132,18 +155,17 @@ def test_rescale_keeps_the_precision_of_the_dtype():
     assert x[3, 0, 0] == 3 * (1 / 255)
 
 
-def test_channels_come_first_when_told():
+def test_data_format_channels_first():
     class Channels(Numbered):
         def read(self, samples, out):
             out[:] = samples[:, None, None, None] * 10 + np.arange(3)
             return {}
 
-    options = BatchOptions(batch_size=4, shuffle=False, data_format="channels_first")
-    first = BatchMaker(Channels(10, shape=(5, 6, 3)), Labels(None, None), None, options)
+    first = maker(labels=None, source=Channels(10, shape=(5, 6, 3)), data_format="channels_first")
     x = make(first, 1)
 
     assert x.shape == (4, 3, 5, 6)
-    assert first.shape == (3, 5, 6)
+    assert first.format.shape == (3, 5, 6)
     assert x[2, :, 4, 5].tolist() == [60, 61, 62]
     assert x.flags.c_contiguous
 
@@ -154,9 +176,9 @@ def test_samples_that_are_single_numbers():
     assert x.tolist() == y.tolist() == [0, 1, 2, 3]
 
 
-def test_a_sample_that_cannot_be_read_raises_with_its_name_its_cause_and_what_to_do():
+def test_on_error_raise_names_the_sample_its_cause_and_the_remedy():
     with pytest.raises(
-        SampleError, match=r'sample 2: too bad\. Mend or remove it, or pass on_error="skip" or "repl'
+        SampleError, match=r'sample 2: too bad\. Fix or remove it, or pass on_error="skip" or "repl'
     ) as e:
         make(maker(bad=[2, 3]))
 
@@ -164,7 +186,7 @@ def test_a_sample_that_cannot_be_read_raises_with_its_name_its_cause_and_what_to
     assert numbers(make(maker(bad=[2, 3]), 1)[0]) == [4, 5, 6, 7]
 
 
-def test_skip_shortens_the_batch_and_label_and_weight_with_it():
+def test_on_error_skip_shortens_batch_labels_and_weights():
     skipping = maker(bad=[0, 2, 9], on_error="skip", sample_weight=np.arange(10, dtype="float32"))
 
     batches = [make(skipping, ticket) for ticket in range(3)]
@@ -177,15 +199,17 @@ def test_skip_shortens_the_batch_and_label_and_weight_with_it():
     }
 
 
-def test_skip_of_a_whole_batch_raises():
+def test_on_error_skip_of_a_whole_batch_raises():
     skipping = maker(bad=[4, 5, 6, 7], on_error="skip")
 
-    with pytest.raises(SampleError, match=r"None of the 4 samples of a batch can be read. First: .* sample 4: too bad"):
+    with pytest.raises(
+        SampleError, match=r"None of the 4 samples of a batch can be read. The first error: .* sample 4: too bad"
+    ):
         make(skipping, 1)
     assert numbers(make(skipping, 0)[0]) == [0, 1, 2, 3]
 
 
-def test_replace_takes_the_next_readable_sample_of_the_plan_with_its_label_and_weight():
+def test_on_error_replace_uses_the_next_readable_sample_with_label_and_weight():
     replacing = maker(bad=[1, 3, 4], on_error="replace", sample_weight=np.arange(10, dtype="float32"))
 
     x, y, weight = make(replacing, 0)
@@ -195,13 +219,13 @@ def test_replace_takes_the_next_readable_sample_of_the_plan_with_its_label_and_w
     assert replacing.planned(0, 0).tolist() == [0, 1, 2, 3]
 
 
-def test_replace_wraps_around_at_the_end_of_the_plan():
+def test_on_error_replace_wraps_around_at_the_end_of_the_epoch():
     x, y = make(maker(bad=[9, 0, 1], on_error="replace"), 2)
 
     assert numbers(x) == y.tolist() == [8, 2]
 
 
-def test_replace_follows_the_plan_of_the_epoch_not_the_order_on_disk():
+def test_on_error_replace_follows_the_order_of_the_epoch():
     replacing = maker(bad=[7], on_error="replace", shuffle=True, seed=3)
     for epoch in range(4):
         order = replacing.order.samples(epoch, 0, 10).tolist()
@@ -210,18 +234,18 @@ def test_replace_follows_the_plan_of_the_epoch_not_the_order_on_disk():
         assert y[place % 4] == order[(place + 1) % 10]
 
 
-def test_replace_can_take_what_last_batch_drops():
+def test_on_error_replace_can_use_samples_that_last_batch_drops():
     x, _ = make(maker(num_samples=9, bad=[7], on_error="replace", last_batch="drop"), 1)
 
     assert numbers(x) == [4, 5, 6, 8]
 
 
-def test_replace_raises_when_nothing_can_be_read():
-    with pytest.raises(SampleError, match=r"No sample can be read. First: Cannot read sample 0: too bad"):
+def test_on_error_replace_raises_if_no_sample_can_be_read():
+    with pytest.raises(SampleError, match=r"No sample can be read. The first error: Cannot read sample 0: too bad"):
         make(maker(num_samples=4, bad=range(4), on_error="replace"))
 
 
-def test_replace_converts_as_any_row():
+def test_on_error_replace_converts_the_sample():
     x, y = make(maker(bad=[1], on_error="replace", rescale=0.5))
 
     assert numbers(x) == (y * 0.5).tolist() == [0, 1, 1, 1.5]
@@ -229,7 +253,7 @@ def test_replace_converts_as_any_row():
 
 @given(bad=st.sets(st.integers(0, 12), max_size=12), seed=st.integers(0, 50))
 @settings(max_examples=40, deadline=None)
-def test_replace_never_serves_a_bad_sample_and_never_moves_a_good_one(bad, seed):
+def test_on_error_replace_keeps_good_samples_in_place(bad, seed):
     replacing = maker(num_samples=13, bad=bad, on_error="replace", shuffle=True, seed=seed)
     for ticket in range(replacing.num_batches):
         x, y = make(replacing, ticket)
@@ -241,7 +265,7 @@ def test_replace_never_serves_a_bad_sample_and_never_moves_a_good_one(bad, seed)
 
 
 @pytest.mark.parametrize("on_error", ["skip", "replace"])
-def test_the_same_bytes_for_any_number_of_workers(on_error):
+def test_batches_do_not_depend_on_the_number_of_workers(on_error):
     def noisy(x, y, rng):
         return x + rng.random(x.shape), y
 
@@ -253,7 +277,7 @@ def test_the_same_bytes_for_any_number_of_workers(on_error):
     assert batches(0) == batches(1) == batches(4)
 
 
-def test_transform_is_given_the_batch_and_a_generator_keyed_by_seed_epoch_and_batch():
+def test_transform_draws_by_seed_epoch_and_batch():
     def draws(seed, ticket):
         seen = []
         made = maker(seed=seed, rescale=0.5, transform=lambda x, y, rng: (seen.append((x, y, rng.random())), (x, y))[1])
@@ -269,7 +293,7 @@ def test_transform_is_given_the_batch_and_a_generator_keyed_by_seed_epoch_and_ba
     assert all(draws(seed, ticket) == value for (seed, ticket), value in drawn.items())
 
 
-def test_transform_runs_once_bad_samples_are_gone_and_without_labels_gets_none():
+def test_transform_runs_after_bad_samples_are_skipped():
     seen = []
 
     def transform(x, y, rng):
@@ -286,14 +310,13 @@ def test_transform_runs_once_bad_samples_are_gone_and_without_labels_gets_none()
     ("result", "received"),
     [(None, "NoneType"), (np.zeros(4), "ndarray"), ((1,), "tuple of 1"), ((1, 2, 3), "tuple of 3"), ([1, 2], "list")],
 )
-def test_what_transform_returns_is_checked(result, received):
+def test_result_of_transform_is_checked(result, received):
     with pytest.raises(OptionError, match=rf"should return a tuple \(x, y\). Received: {received}$"):
         make(maker(transform=lambda x, y, rng: result))
 
 
-def test_a_batch_gives_its_buffer_back_when_its_last_view_is_gone():
-    made = maker()
-    made.pool.keep = 5
+def test_buffer_returns_to_the_pool_with_the_last_view_of_a_batch():
+    made = maker(keep_buffers=5)
     x, _ = make(made)
     row = x[0]
     del x
@@ -302,9 +325,8 @@ def test_a_batch_gives_its_buffer_back_when_its_last_view_is_gone():
     assert made.pool.num_idle == 1
 
 
-def test_a_job_that_is_finished_or_skips_keeps_no_buffer():
-    made = maker(bad=[1], on_error="skip")
-    made.pool.keep = 5
+def test_finished_job_keeps_no_buffer():
+    made = maker(bad=[1], on_error="skip", keep_buffers=5)
     job = made.job(0)
     job.fill(0, 4)
     ((x, _),) = job.finish()
@@ -313,9 +335,8 @@ def test_a_job_that_is_finished_or_skips_keeps_no_buffer():
     assert numbers(x) == [0, 2, 3]
 
 
-def test_a_maker_pickles_and_makes_the_same_batches():
-    made = maker(bad=[2], on_error="skip", shuffle=True, seed=4)
-    made.pool.keep = 3
+def test_pickled_maker_makes_the_same_batches():
+    made = maker(bad=[2], on_error="skip", shuffle=True, seed=4, keep_buffers=3)
     make(made, 1)
     again = pickle.loads(pickle.dumps(made))
 
@@ -326,10 +347,10 @@ def test_a_maker_pickles_and_makes_the_same_batches():
 def parts(whole, num_parts):
     """Makers of disjoint parts of the samples."""
     bounds = partition(whole.order.num_samples, whole.options.batch_size, num_parts)
-    return [whole.of_order(whole.order.part(*places)) for places in bounds]
+    return [of_order(whole, whole.order.part(*places)) for places in bounds]
 
 
-def test_makers_of_parts_serve_every_sample_once_with_its_label_and_weight():
+def test_parts_serve_every_sample_once_with_label_and_weight():
     whole = maker(num_samples=42, shuffle=True, seed=3, sample_weight=np.arange(42, dtype="float32"))
     made = parts(whole, 3)
 
@@ -344,16 +365,16 @@ def test_makers_of_parts_serve_every_sample_once_with_its_label_and_weight():
         assert sorted(served) == list(range(42))
 
 
-def test_the_last_batch_of_a_part_is_dropped_when_told():
+def test_last_batch_drop_in_parts():
     whole = maker(num_samples=42, last_batch="drop")
 
     assert [part.num_batches for part in parts(whole, 3)] == [3, 4, 3]
-    assert whole.of_order(whole.order.part(40, 42)).num_batches == 0
+    assert of_order(whole, whole.order.part(40, 42)).num_batches == 0
 
 
-def test_several_batches_of_a_part_in_one_job_end_with_the_part():
-    part = parts(maker(num_samples=42), 3)[1]
-    part.make_together(3)
+def test_job_of_several_batches_ends_with_the_part():
+    whole = maker(num_samples=42)
+    part = of_order(whole, whole.order.part(12, 28), batches_per_job=3)
     jobs = [part.job(number) for number in range(4)]
     for job in jobs:
         job.fill(0, job.num_rows)
@@ -363,29 +384,28 @@ def test_several_batches_of_a_part_in_one_job_end_with_the_part():
     assert served == [first, last, first, last]
 
 
-def test_a_maker_of_another_order_shares_what_is_read_and_nothing_that_changes():
-    whole = maker(bad=[0, 9], on_error="skip")
-    whole.pool.keep = 3
-    part = whole.of_order(whole.order.part(4, 10))
+def test_makers_of_one_source_share_no_state():
+    whole = maker(bad=[0, 9], on_error="skip", keep_buffers=3)
+    part = of_order(whole, whole.order.part(4, 10))
 
-    assert [part.samples, part.labels, part.options] == [whole.samples, whole.labels, whole.options]
+    assert [part.source, part.options] == [whole.source, whole.options]
     assert part.pool is not whole.pool
     make(part, 1)
     assert (list(part.bad_samples), list(whole.bad_samples)) == ([9], [])
 
 
-def test_replace_stays_within_the_part():
-    part = maker(bad=[7, 6], on_error="replace").of_order(EpochOrder(10, False, 0).part(4, 8))
+def test_on_error_replace_stays_within_the_part():
+    part = maker(bad=[7, 6], on_error="replace", order=EpochOrder(10, False, 0).part(4, 8))
 
     assert numbers(make(part)[0]) == [4, 5, 4, 4]
-    only_bad = maker(bad=[4, 5], on_error="replace").of_order(EpochOrder(10, False, 0).part(4, 6))
-    with pytest.raises(SampleError, match=r"No sample can be read. First: Cannot read sample 4: too bad"):
+    only_bad = maker(bad=[4, 5], on_error="replace", order=EpochOrder(10, False, 0).part(4, 6))
+    with pytest.raises(SampleError, match=r"No sample can be read. The first error: Cannot read sample 4: too bad"):
         make(only_bad)
 
 
 @given(bad=st.sets(st.integers(0, 19), max_size=8), seed=st.integers(0, 50))
 @settings(max_examples=40, deadline=None)
-def test_replace_never_takes_another_parts_sample(bad, seed):
+def test_on_error_replace_uses_only_samples_of_the_part(bad, seed):
     for part in parts(maker(num_samples=20, bad=bad, on_error="replace", shuffle=True, seed=seed), 2):
         members = set(part.order.members().tolist())
         for ticket in range(part.num_batches if members - bad else 0):
@@ -394,7 +414,7 @@ def test_replace_never_takes_another_parts_sample(bad, seed):
             assert set(y.tolist()) <= members - bad
 
 
-def test_no_two_parts_draw_the_same_for_transform_and_a_part_of_all_draws_what_the_whole_does():
+def test_transform_draws_differently_in_each_part():
     drawn = []
     whole = maker(num_samples=42, seed=1, transform=lambda x, y, rng: (drawn.append(rng.random()), (x, y))[1])
 
@@ -413,7 +433,7 @@ class Chunked(Numbered):
         super().__init__(sum(sizes))
         self.prepared, self.starts = [], np.cumsum(sizes)
 
-    def prepare(self, chunks):
+    def prefetch(self, chunks):
         self.prepared += chunks
 
     def read(self, samples, out):
@@ -422,12 +442,12 @@ class Chunked(Numbered):
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_a_part_of_chunks_prepares_its_own_chunks_before_they_are_read(shuffle):
+def test_chunks_are_prefetched_before_they_are_read(shuffle):
     sizes = (5, 0, 7, 4, 6, 3)
     order, served = WindowOrder(sizes, 2, 1, shuffle), []
     for places in partition(25, 4, 3):
         samples = Chunked(sizes)
-        part = BatchMaker(samples, Labels(np.arange(25), "raw"), None, BatchOptions(batch_size=4), order.part(*places))
+        part = maker(25, source=samples, order=order.part(*places))
         for ticket in range(part.num_batches):
             job = part.job(ticket)
             job.fill(0, job.num_rows)
@@ -438,63 +458,3 @@ def test_a_part_of_chunks_prepares_its_own_chunks_before_they_are_read(shuffle):
         chunks = np.searchsorted(samples.starts, part.order.members(), side="right")
         assert set(samples.prepared) == set(chunks.tolist())
     assert sorted(served) == list(range(25))
-
-
-@pytest.mark.parametrize(
-    "order", [EpochOrder(10, True, 1), WindowOrder((4, 6), 1, 1), EpochOrder(10, True, 1).part(4, 8)]
-)
-def test_a_maker_that_is_reseeded_is_one_that_was_made_with_that_seed(order):
-    def noisy(x, y, rng):
-        return x + rng.random(x.shape), y
-
-    made = maker(seed=1, transform=noisy, seed_is_drawn=True).of_order(order)
-    other = maker(seed=2, transform=noisy).of_order(order.reseeded(2))
-    made.samples.prepare = other.samples.prepare = lambda chunks: None
-    before = make(made)
-
-    made.reseed(2)
-
-    assert (made.options.seed, made.options.seed_is_drawn, made.order.seed) == (2, True, 2)
-    assert [part.tobytes() for part in make(made)] == [part.tobytes() for part in make(other)]
-    assert [part.tobytes() for part in make(made)] != [part.tobytes() for part in before]
-
-
-def test_a_bad_seed_changes_nothing():
-    made = maker(shuffle=True, seed=1)
-    with pytest.raises(OptionError, match="`seed` should be a non-negative integer"):
-        made.reseed(-1)
-    assert (made.options.seed, made.order.seed) == (1, 1)
-
-
-def test_somebody_asked_for_the_seed_unless_it_is_said():
-    assert not BatchOptions(seed=3).seed_is_drawn
-
-
-@pytest.mark.parametrize(
-    ("option", "value", "message"),
-    [
-        ("batch_size", 0, r"`batch_size` should be a positive integer. Received: batch_size=0"),
-        ("batch_size", -3, r"Received: batch_size=-3"),
-        ("batch_size", 2.0, r"Received: batch_size=2.0"),
-        ("batch_size", True, r"Received: batch_size=True"),
-        ("batch_size", "8", r"Received: batch_size='8'"),
-        (
-            "on_error",
-            "ignore",
-            r"`on_error` should be one of \('raise', 'skip', 'replace'\). Received: on_error='ignore'",
-        ),
-        ("last_batch", "pad", r"`last_batch` should be one of \('keep', 'drop'\). Received: last_batch='pad'"),
-        ("data_format", "NHWC", r"`data_format` should be one of \('channels_last', 'channels_first'\)"),
-        ("transform", "flip", r"`transform` should be a function. Received: transform='flip'"),
-        ("dtype", "float33", r"`dtype` should be one that numpy has. Received: dtype='float33'"),
-        ("dtype", "object", r"`dtype` should be .*Received: dtype='object'"),
-        ("dtype", "str", r"`dtype` should be .*Received: dtype='str'"),
-        ("rescale", "1/255", r"`rescale` should be a number. Received: rescale='1/255'"),
-        ("rescale", [1, 2], r"`rescale` should be a number. Received: rescale=\[1, 2\]"),
-        ("seed", -1, r"`seed` should be a non-negative integer or None. Received: seed=-1"),
-        ("shuffle", "yes", r"`shuffle` should be True, False or"),
-    ],
-)
-def test_bad_options_are_refused_before_any_data_is_read(option, value, message):
-    with pytest.raises(OptionError, match=message):
-        maker(**{option: value})

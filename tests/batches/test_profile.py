@@ -151,7 +151,7 @@ def test_ctrl_c_leaves_no_thread_and_a_sequence_that_works(folder, workers):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_bad_samples_raise_or_are_skipped_as_ever(folder, workers):
     (folder / "b" / "5.png").write_bytes(b"not what it was")
-    with pytest.raises(SampleError, match=r"5\.png.*Mend or remove it"):
+    with pytest.raises(SampleError, match=r"5\.png.*Fix or remove it"):
         opened(folder, workers=workers).profile(num_batches=3)
     skipping = opened(folder, workers=workers, on_error="skip")
 

@@ -40,7 +40,7 @@ class FileContract(SequenceContract):
 
         for _ in range(2):
             with pytest.raises(
-                SampleError, match=rf"Cannot read sample 5, {re.escape(repr(path))}: .*Mend or remove it"
+                SampleError, match=rf"Cannot read sample 5, {re.escape(repr(path))}: .*Fix or remove it"
             ):
                 sequence[1]
         assert self.numbers(sequence[0][0]) == [0, 1, 2, 3]
@@ -88,7 +88,7 @@ class FileContract(SequenceContract):
             self.damage(path)
 
         with pytest.raises(
-            SampleError, match=r"None of the 4 samples of a batch can be read\. First: Cannot read sample 4"
+            SampleError, match=r"None of the 4 samples of a batch can be read\. The first error: Cannot read sample 4"
         ):
             sequence[1]
         assert self.numbers(sequence[2][0]) == [8, 9]

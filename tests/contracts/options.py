@@ -4,7 +4,6 @@ import inside_sequence as inside
 import numpy as np
 import pytest
 from contracts.numbered import LABELS, NUM_SAMPLES, NumberedSamples
-from contracts.reading import as_bytes
 
 from keras_oocore.core.errors import DataError, OptionError
 
@@ -41,7 +40,7 @@ class OptionContract(NumberedSamples):
         assert y_of["categorical"].dtype == np.float32
         assert y_of["raw"].tolist() == [1, 1, 1, 2]
         assert make().labels.tolist() == LABELS
-        with pytest.raises(OptionError, match=r'`label_mode="binary"` wants exactly 2 classes. Received: 3 classes'):
+        with pytest.raises(OptionError, match=r'`label_mode="binary"` requires exactly 2 classes. Received: 3 classes'):
             make(label_mode="binary")
         with pytest.raises(OptionError, match=r"`label_mode` should be one of"):
             make(label_mode="sparse")
@@ -59,7 +58,7 @@ class OptionContract(NumberedSamples):
         assert y.dtype == np.float32
         assert y.tolist() == several[self.numbers(x)].tolist()
         with pytest.raises(
-            OptionError, match=r'"int"` wants one class a sample.*shape \(10, 3\).*Use label_mode="raw"'
+            OptionError, match=r'"int"` requires one class per sample.*shape \(10, 3\).*use label_mode="raw"'
         ):
             make(labels=several, label_mode="int")
 
@@ -72,9 +71,7 @@ class OptionContract(NumberedSamples):
 
     @pytest.mark.parametrize("labels", [LABELS[:-1], [*LABELS, 0]])
     def test_labels_of_another_length_are_an_error(self, make, labels):
-        with pytest.raises(
-            DataError, match=f"one filename and one label. Received: 10 filenames and {len(labels)} labels"
-        ):
+        with pytest.raises(DataError, match=f"one label per filename. Received: 10 filenames and {len(labels)} labels"):
             make(labels=labels)
 
     def test_class_weight_gives_each_sample_the_weight_of_its_class(self, make):
@@ -96,18 +93,18 @@ class OptionContract(NumberedSamples):
         [
             (
                 dict(class_weight="balanced", label_mode="raw"),
-                "`class_weight` wants class labels. .*Use `sample_weight`",
+                "`class_weight` requires class labels. .*Use `sample_weight`",
             ),
-            (dict(class_weight="balanced", label_mode=None), "`class_weight` wants class labels"),
-            (dict(class_weight={5: 1.0}), "`class_weight` has a class that does not exist: 5"),
+            (dict(class_weight="balanced", label_mode=None), "`class_weight` requires class labels"),
+            (dict(class_weight={5: 1.0}), "`class_weight` should map class indices .*Received: class 5"),
             (dict(class_weight="auto"), 'should be a dict or "balanced"'),
             (
                 dict(class_weight="balanced", sample_weight=[1] * 10),
                 "cannot both be given. Multiply them into `sample_w",
             ),
-            (dict(sample_weight=[1] * 9), r"should have one weight a sample, shape \(10,\). Received: \(9,\)"),
-            (dict(sample_weight=np.ones((10, 1))), r"shape \(10,\). Received: \(10, 1\)"),
-            (dict(sample_weight=[1] * 10, label_mode=None), "`sample_weight` wants labels. Received: no labels"),
+            (dict(sample_weight=[1] * 9), r"should have shape \(10,\), one weight per sample. Received: shape \(9,\)"),
+            (dict(sample_weight=np.ones((10, 1))), r"shape \(10,\), one weight per sample. Received: shape \(10, 1\)"),
+            (dict(sample_weight=[1] * 10, label_mode=None), "`sample_weight` requires labels. Received: no labels"),
             (dict(batch_size=0), "`batch_size` should be a positive integer. Received: batch_size=0"),
             (dict(batch_size=-4), "`batch_size` should be a positive integer. Received: batch_size=-4"),
             (dict(shuffle="batch"), '`shuffle` should be True, False or "block"'),
@@ -116,13 +113,13 @@ class OptionContract(NumberedSamples):
             (dict(workers=-1), "`workers` should be a number of threads, 0 or more, or None. Received: workers=-1"),
             (dict(workers="all"), "`workers` should be a number of threads"),
             (dict(max_queue_size=0), "`max_queue_size` should be a positive integer. Received: max_queue_size=0"),
-            (dict(memory_limit="lots"), "`memory_limit` should be bytes, or text such as"),
-            (dict(memory_limit=0), "`memory_limit` should be bytes, or text such as"),
+            (dict(memory_limit="lots"), "`memory_limit` should be a number of bytes, or a string such as"),
+            (dict(memory_limit=0), "`memory_limit` should be a number of bytes, or a string such as"),
             (dict(on_error="ignore"), "`on_error` should be one of"),
             (dict(last_batch="pad"), "`last_batch` should be one of"),
             (dict(transform="flip"), "`transform` should be a function"),
             (dict(rescale="1/255"), "`rescale` should be a number. Received: rescale='1/255'"),
-            (dict(dtype="float99"), "`dtype` should be one that numpy has"),
+            (dict(dtype="float99"), "`dtype` should be a dtype of numpy"),
         ],
     )
     def test_invalid_options_are_errors_of_the_constructor(self, make, options, message):
@@ -141,14 +138,58 @@ class OptionContract(NumberedSamples):
         assert (training, validation) == (samples("training"), samples("validation"))
         assert len({tuple(samples("validation", seed)) for seed in range(5)}) > 1
 
-    def test_subset_both_returns_training_and_validation_in_order(self, make):
-        training, validation = make(validation_split=0.3, subset="both")
-        validated = [number for batch in self.epoch_of(validation) for number in batch]
+    def test_split_returns_training_and_validation_in_order(self, make):
+        whole = make(class_weight="balanced", transform=lambda x, y, rng: (x + 0, y))
+        training, validation = whole.split(validation_split=0.3, seed=1)
+        served = []
+        for part in whole.split(validation_split=0.3, seed=1):
+            served.append([number for batch in part for number in self.numbers(batch[0])])
 
-        assert validated == sorted(validated)
-        assert validated == sorted(n for b in self.epoch_of(make(validation_split=0.3, subset="validation")) for n in b)
-        assert as_bytes(training) == as_bytes(make(validation_split=0.3, subset="training"))
-        assert type(training) is type(validation)
+        assert [type(part) for part in (training, validation)] == [type(whole)] * 2
+        assert (len(served[0]), len(served[1])) == (7, 3)
+        assert sorted(served[0] + served[1]) == list(range(NUM_SAMPLES))
+        assert served[1] == sorted(served[1])
+        assert {len(batch) for batch in training} == {3}  # with the weights of its own classes
+        assert {len(batch) for batch in validation} == {2}
+        for part in (training, validation):
+            assert [LABELS[number] for number in self.numbers(np.concatenate([b[0] for b in part]))] == [
+                int(label) for batch in part for label in batch[1]
+            ]
+        counts = np.bincount(training.labels, minlength=3)
+        _, y, weight = training[0]
+        np.testing.assert_allclose(weight, (7 / (np.count_nonzero(counts) * counts))[y], rtol=1e-6)
+
+    def test_split_into_three_keeps_proportions_or_groups(self, make):
+        parts = make().split(validation_split=0.3, test_split=0.3, stratify=True, seed=0)
+        assert [part.num_samples for part in parts] == [4, 3, 3]
+        assert all(set(part.labels.tolist()) == {0, 1, 2} for part in parts)
+        groups = [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+        for part in make().split(validation_split=2, test_split=2, groups=groups):
+            members = [number for batch in part for number in self.numbers(batch[0])]
+            assert sorted(number ^ 1 for number in members) == sorted(members)
+
+    def test_split_carries_sample_weight_and_val_transform(self, make):
+        weights = [number / 4 for number in range(10)]
+        whole = make(sample_weight=weights, transform=lambda x, y, rng: (x, y + 100), label_mode="raw")
+        training, validation = whole.split(0.3, val_transform=lambda x, y, rng: (x, y + 500))
+        for part, added in ((training, 100), (validation, 500)):
+            for x, y, weight in part:
+                assert (weight * 4).tolist() == self.numbers(x)
+                assert y.tolist() == [LABELS[number] + added for number in self.numbers(x)]
+        with pytest.raises(OptionError, match="Only a whole Sequence can be split"):
+            make().partition(2)[0].split(0.3)
+
+    @pytest.mark.parametrize(
+        ("keyword", "message"),
+        [
+            ("bach_size", "has no argument `bach_size`. Did you mean 'batch_size'"),
+            ("num_workers", "has no argument `num_workers`. Use `workers` instead"),
+            ("preprocessing_function", "Use `transform` instead"),
+        ],
+    )
+    def test_unknown_keyword_names_the_nearest_argument(self, make, keyword, message):
+        with pytest.raises(OptionError, match=message):
+            make(**{keyword: 4})
 
     def test_subsets_do_not_overlap_if_only_one_is_shuffled(self, make):
         training = make(validation_split=0.3, subset="training", shuffle=True)
@@ -165,20 +206,20 @@ class OptionContract(NumberedSamples):
             assert (weight * 4).tolist() == self.numbers(x)
         for wrong in (weights[:9], [*weights, 0]):
             with pytest.raises(
-                OptionError, match=rf"should have one weight a sample, shape \(10,\). Received: \({len(wrong)},"
+                OptionError, match=rf"should have shape \(10,\), one weight per sample. Received: shape \({len(wrong)},"
             ):
                 make(sample_weight=wrong, validation_split=0.5, subset="training")
 
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            (dict(validation_split=0.3, subset="training", seed=None), "wants a seed, so that subsets do not overlap"),
-            (dict(validation_split=0.3, subset="both", seed=None), "wants a seed, so that subsets do not overlap"),
-            (dict(validation_split=0.3, subset="both", seed=None, shuffle=False), "A split wants a seed"),
+            (dict(validation_split=0.3, subset="training", seed=None), "A split requires a seed"),
+            (dict(validation_split=0.3, subset="training", seed=None, shuffle=False), "A split requires a seed"),
+            (dict(validation_split=0.3, subset="both"), r"returns two Sequences. Use train, val = sequence.split"),
             (dict(validation_split=0.3), "`subset` should be one of"),
             (dict(subset="training"), "`validation_split` should be between 0 and 1, with `subset`"),
             (dict(validation_split=0.3, subset="test"), "`subset` should be one of"),
-            (dict(validation_split=0.01, subset="both"), "of 10 samples leaves none for validation"),
+            (dict(validation_split=0.01, subset="training"), "of 10 samples leaves no sample for validation"),
         ],
     )
     def test_invalid_splits_are_errors(self, make, options, message):

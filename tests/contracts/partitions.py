@@ -63,7 +63,7 @@ class PartitionContract(NumberedSamples):
             with pytest.raises(OptionError, match=f"{message}{wrong!r}"):
                 sequence.partition(wrong)
         for whole in (parts, make().partition(1)):
-            with pytest.raises(OptionError, match=r"Only a whole Sequence can be partitioned\. Received: one that"):
+            with pytest.raises(OptionError, match=r"Only a whole Sequence can be partitioned"):
                 whole[0].partition(1)
 
     def test_seed_determines_the_members_of_a_partition(self, make):

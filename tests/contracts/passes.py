@@ -45,7 +45,7 @@ class PassContract(NumberedSamples):
         assert (len(x), len(y)) == (2, 2)
         assert [len(x) for x, _ in dropped] == [4, 4]
         with pytest.raises(
-            DataError, match=r"10 samples do not fill one batch of 11. .*smaller batch_size, or last_batch="
+            DataError, match=r"10 samples do not fill a batch of 11. .*smaller batch_size, or last_batch="
         ):
             make(batch_size=11, last_batch="drop")
 

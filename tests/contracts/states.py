@@ -73,7 +73,7 @@ class StateContract(NumberedSamples):
         state, other = saved(make(seed=7)), make(seed=8)
 
         assert_rejects(
-            other, state, OptionError, "The state has seed=7, this Sequence was made with seed=8. .*seed=None"
+            other, state, OptionError, "The state has seed=7, but this Sequence was made with seed=8. .*seed=None"
         )
         assert as_bytes(other) == as_bytes(make(seed=8))
         assert resumed(make, state, 3)[0] == as_bytes(make(seed=7))
@@ -127,7 +127,7 @@ class StateContract(NumberedSamples):
             ("seed", None),
         ):
             wrong = {**state, key: value}
-            message = f"of 3 batches at most. Received: .*'{key}': {value}"
+            message = f"and at most 3 batches. Received: .*'{key}': {value}"
             assert_rejects(sequence, wrong, OptionError, message)
 
     @pytest.mark.parametrize("workers", [0, 2])

@@ -101,9 +101,7 @@ class WorkerContract(NumberedSamples):
     def test_memory_limit_below_two_batches_is_an_error_that_names_the_minimum(self, make):
         batch_bytes = inside.batch_bytes(make())
 
-        with pytest.raises(
-            OptionError, match=rf"holds less than two batches of .*or memory_limit={2 * batch_bytes} or"
-        ):
+        with pytest.raises(OptionError, match=rf"does not hold two batches of .*or memory_limit={2 * batch_bytes} or"):
             make(memory_limit=2 * batch_bytes - 1)
         assert inside.max_batches_ahead(make(memory_limit=2 * batch_bytes)) == 0
 

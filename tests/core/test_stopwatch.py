@@ -1,4 +1,4 @@
-"""Seconds by stage: of one thread, of several at once, and of nobody else; by a clock that the tests move."""
+"""Seconds per stage of one thread and of several, measured with a clock that the tests move."""
 
 import threading
 
@@ -9,7 +9,7 @@ from keras_oocore.core.stopwatch import Stopwatch, stage
 
 
 class Clock:
-    """Stands still until told."""
+    """A clock that does not move by itself."""
 
     now = 0.0
 
@@ -26,7 +26,7 @@ def clock(monkeypatch):
     return stopwatch.perf_counter
 
 
-def test_what_is_in_no_stage_has_a_name_too(clock):
+def test_stages_and_the_time_between_them(clock):
     watch = Stopwatch()
     clock.forward(100)
     with watch.running("assembling"):
@@ -41,7 +41,7 @@ def test_what_is_in_no_stage_has_a_name_too(clock):
     assert watch.seconds == {"assembling": 5, "decoding": 2, "resizing": 8}
 
 
-def test_a_stage_within_a_stage_is_counted_once(clock):
+def test_nested_stages_are_counted_once(clock):
     watch = Stopwatch()
     with watch.running("assembling"), stage("reading"):
         clock.forward(1)
@@ -55,7 +55,7 @@ def test_a_stage_within_a_stage_is_counted_once(clock):
     assert watch.seconds == {"assembling": 0, "reading": 21, "decoding": 10}
 
 
-def test_runs_add_up(clock):
+def test_runs_are_added_up(clock):
     watch = Stopwatch()
     for seconds in (1, 2):
         with watch.running("assembling"):
@@ -64,7 +64,7 @@ def test_runs_add_up(clock):
     assert watch.seconds == {"assembling": 3}
 
 
-def test_an_error_ends_its_stage_and_its_run(clock):
+def test_an_exception_ends_the_stage_and_the_run(clock):
     watch = Stopwatch()
 
     def interrupted():
@@ -87,9 +87,9 @@ def test_an_error_ends_its_stage_and_its_run(clock):
     assert watch.seconds == {"assembling": 6, "decoding": 1}
 
 
-def test_threads_in_stages_at_the_same_time_are_summed_and_others_are_not_counted(clock):
+def test_threads_of_a_stopwatch_are_added_up_and_others_are_not_counted(clock):
     watch, another = Stopwatch(), Stopwatch()
-    everyone = threading.Barrier(5, timeout=30)
+    everyone = threading.Barrier(5, timeout=300)
 
     def work(name):
         with stage(name):
@@ -104,7 +104,7 @@ def test_threads_in_stages_at_the_same_time_are_summed_and_others_are_not_counte
         threading.Thread(target=work_for, args=(watch, "decoding")),
         threading.Thread(target=work_for, args=(watch, "decoding")),
         threading.Thread(target=work_for, args=(another, "resizing")),
-        threading.Thread(target=work, args=("reading",)),  # for nobody
+        threading.Thread(target=work, args=("reading",)),  # for no stopwatch
     ]
     for thread in threads:
         thread.start()
@@ -112,14 +112,14 @@ def test_threads_in_stages_at_the_same_time_are_summed_and_others_are_not_counte
     clock.forward(3)
     everyone.wait()
     for thread in threads:
-        thread.join(30)
+        thread.join(300)
 
     assert watch.seconds == {"assembling": 0, "decoding": 6}
     assert another.seconds == {"assembling": 0, "resizing": 3}
 
 
-def test_a_run_within_another_counts_for_both_and_the_outer_one_goes_on(clock):
-    """As when `transform` reads from a Sequence that is profiled itself."""
+def test_nested_runs(clock):
+    """For example, `transform` reads from another Sequence that is profiled too."""
     outer, inner = Stopwatch(), Stopwatch()
     with outer.running("assembling"), stage("transform"):
         clock.forward(1)
@@ -131,7 +131,7 @@ def test_a_run_within_another_counts_for_both_and_the_outer_one_goes_on(clock):
     assert inner.seconds == {"assembling": 0, "reading": 2}
 
 
-def test_where_none_runs_a_stage_is_one_object_that_does_nothing():
+def test_a_stage_without_a_stopwatch_does_nothing():
     assert stage("decoding") is stage("reading")
     with Stopwatch().running("assembling"):
         assert stage("decoding") is not stage("decoding")

@@ -1,4 +1,4 @@
-"""Labels in every form that people keep them in, and in the form that a model wants."""
+"""Labels in every form that users pass them, and in every form that a model expects."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ ALL = np.arange(4)
     ],
     ids=["list", "int64", "uint8", "float32", "column", "float column", "one-hot", "int one-hot", "bool one-hot"],
 )
-def test_labels_as_blog_code_saves_them_are_class_indices(values):
+def test_class_indices_and_one_hot_rows_are_equal(values):
     as_int, as_categorical = Labels(values, "int"), Labels(values, "categorical")
 
     assert as_int.take(ALL).tolist() == INDICES
@@ -41,14 +41,14 @@ def test_labels_as_blog_code_saves_them_are_class_indices(values):
 
 
 @pytest.mark.parametrize("values", [[0, 1, 1], [[0], [1], [1]], [[1, 0], [0, 1], [0, 1]], [False, True, True]])
-def test_binary_labels_are_a_float_column(values):
+def test_binary_mode_is_a_float_column(values):
     y = Labels(values, "binary").take(np.array([1, 0]))
 
     assert y.tolist() == [[1.0], [0.0]]
     assert y.dtype == np.float32
 
 
-def test_one_hot_keeps_the_width_that_class_names_or_rows_have():
+def test_categorical_width_follows_class_names_or_rows():
     assert Labels([0, 1], "categorical", ["a", "b", "c"]).take(np.array([1])).tolist() == [[0, 1, 0]]
     assert Labels([[1, 0, 0], [0, 1, 0]], "categorical").take(np.array([1])).tolist() == [[0, 1, 0]]
 
@@ -57,7 +57,7 @@ def test_one_hot_keeps_the_width_that_class_names_or_rows_have():
     "values",
     [[0.5, 1.5], [[0, 1, 1], [1, 0, 1]], np.zeros((2, 3, 4), np.float16), [True, False], [1 + 2j, 3], [2**40, -1]],
 )
-def test_raw_labels_are_rows_of_any_array(values):
+def test_raw_mode_returns_rows_unchanged(values):
     y = Labels(values, "raw").take(np.array([1, 0]))
 
     assert y.tolist() == np.asarray(values)[[1, 0]].tolist()
@@ -65,7 +65,7 @@ def test_raw_labels_are_rows_of_any_array(values):
 
 
 @pytest.mark.parametrize(("values", "mode"), [(None, "int"), (None, "raw"), ([0, 1], None), (None, None)])
-def test_no_labels(values, mode):
+def test_labels_none(values, mode):
     labels = Labels(values, mode)
 
     assert labels.take(np.array([0])) is None
@@ -74,7 +74,7 @@ def test_no_labels(values, mode):
 
 
 @given(indices=st.lists(st.integers(0, 6), min_size=1, max_size=30), data=st.data())
-def test_every_mode_tells_the_same_class_of_the_same_sample(indices, data):
+def test_modes_agree_on_the_class_of_each_sample(indices, data):
     samples = np.array(data.draw(st.lists(st.integers(0, len(indices) - 1), max_size=10)), dtype=np.int64)
     expected = [indices[sample] for sample in samples]
 
@@ -87,26 +87,26 @@ def test_every_mode_tells_the_same_class_of_the_same_sample(indices, data):
     assert Labels(halves, "binary").take(samples)[:, 0].tolist() == [halves[sample] for sample in samples]
 
 
-def test_texts_name_the_classes_of_a_batch():
+def test_display_strings():
     names, both = ["cat", "dog"], np.array([1, 0])
 
-    assert Labels([0, 1], "int", names).texts(np.array([1, 0, 1]), 2) == ["dog", "cat"]
-    assert Labels([0, 1], "int").texts(both, 2) == ["1", "0"]
+    assert Labels([0, 1], "int", names).display_strings(np.array([1, 0, 1]), 2) == ["dog", "cat"]
+    assert Labels([0, 1], "int").display_strings(both, 2) == ["1", "0"]
     for mode in ("binary", "categorical"):
         labels = Labels([0, 1], mode, names)
-        assert labels.texts(labels.take(both), 2) == ["dog", "cat"]
-    assert Labels([0.25, 1], "raw").texts(np.array([0.25]), 1) == ["0.25"]
+        assert labels.display_strings(labels.take(both), 2) == ["dog", "cat"]
+    assert Labels([0.25, 1], "raw").display_strings(np.array([0.25]), 1) == ["0.25"]
 
 
-def test_texts_are_empty_where_a_transform_made_something_else_of_the_labels():
+def test_display_strings_of_other_targets_are_empty():
     labels = Labels([0, 1], "int", ["cat", "dog"])
     for y in (None, {"class": np.array([0, 1])}, np.zeros((2, 4, 4, 3))):
-        assert labels.texts(y, 2) == ["", ""]
-    assert Labels([0, 1], None).texts(np.array([0, 1]), 2) == ["", ""]
+        assert labels.display_strings(y, 2) == ["", ""]
+    assert Labels([0, 1], None).display_strings(np.array([0, 1]), 2) == ["", ""]
 
 
 @pytest.mark.parametrize("mode", ["categories", "", 1, "Int"])
-def test_an_unknown_mode_is_refused(mode):
+def test_unknown_label_mode_raises(mode):
     with pytest.raises(
         OptionError, match=r"`label_mode` should be one of \('int', 'categorical', 'binary', 'raw', None\)"
     ):
@@ -114,21 +114,20 @@ def test_an_unknown_mode_is_refused(mode):
     assert mode not in LABEL_MODES
 
 
-@pytest.mark.parametrize("mode", ["int", "categorical", "binary"])
 @pytest.mark.parametrize(
-    ("values", "received"),
+    ("values", "mode", "received"),
     [
-        ([[0, 1, 1], [1, 0, 1]], r"shape \(2, 3\)"),  # multi-label
-        ([[0, 0], [1, 0]], r"shape \(2, 2\)"),
-        ([0.5, 1.0], "dtype float64"),
-        ([np.nan, 1.0], "dtype float64"),
-        (["cat", "dog"], "dtype <U3"),
-        (np.zeros((2, 3, 3)), r"shape \(2, 3, 3\)"),
+        ([[0, 1, 1], [1, 0, 1]], "int", r"shape \(2, 3\)"),  # multi-label
+        ([[0, 0], [1, 0]], "categorical", r"shape \(2, 2\)"),
+        ([0.5, 1.0], "binary", "dtype float64"),
+        ([np.nan, 1.0], "int", "dtype float64"),
+        (["cat", "dog"], "categorical", "dtype <U3"),
+        (np.zeros((2, 3, 3)), "binary", r"shape \(2, 3, 3\)"),
     ],
 )
-def test_labels_that_are_not_one_class_a_sample_are_refused(mode, values, received):
+def test_class_mode_requires_one_class_per_sample(values, mode, received):
     with pytest.raises(
-        OptionError, match=f'`label_mode="{mode}"` wants one class a sample.*{received}.*"raw" for multi'
+        OptionError, match=f'`label_mode="{mode}"` requires one class per sample.*{received}.*For multi-label .*"raw"'
     ):
         Labels(values, mode)
 
@@ -136,24 +135,29 @@ def test_labels_that_are_not_one_class_a_sample_are_refused(mode, values, receiv
 @pytest.mark.parametrize(
     ("values", "mode", "names", "message"),
     [
-        ([0, 1, 2], "binary", ["a", "b", "c"], r"wants exactly 2 classes. Received: 3 classes \['a', 'b', 'c'\]"),
-        ([0, 1, 2], "binary", None, r"wants exactly 2 classes. Received: 3 classes$"),
-        ([0, 0], "binary", ["a"], r"wants exactly 2 classes. Received: 1 classes \['a'\]"),
+        ([0, 1, 2], "binary", ["a", "b", "c"], r"requires exactly 2 classes. Received: 3 classes \['a', 'b', 'c'\]"),
+        ([0, 1, 2], "binary", None, r"requires exactly 2 classes. Received: 3 classes$"),
+        ([0, 0], "binary", ["a"], r"requires exactly 2 classes. Received: 1 classes \['a'\]"),
         ([0, 3], "int", ["a", "b"], r"class indices from 0 to 1. Received: labels from 0 to 3"),
         ([-1, 0], "int", None, r"class indices from 0 to 0. Received: labels from -1 to 0"),
         ([1, 2**32 + 1], "int", None, r"class indices .*Received: labels from .* to 4294967297"),
         ([2.0**40, 0], "categorical", None, r"class indices .*Received: labels from .* to 1099511627776"),
-        (["cat", "dog"], "raw", None, r'wants numbers. Received: labels of dtype <U3. Use label_mode="int" for names'),
-        (np.array([None, 1]), "raw", None, r"wants numbers. Received: labels of dtype object"),
+        (
+            ["cat", "dog"],
+            "raw",
+            None,
+            r'requires numbers. Received: labels of dtype <U3. For class names, use .*"int"',
+        ),
+        (np.array([None, 1]), "raw", None, r"requires numbers. Received: labels of dtype object"),
     ],
 )
-def test_labels_that_do_not_fit_are_refused(values, mode, names, message):
+def test_labels_that_do_not_fit_raise(values, mode, names, message):
     with pytest.raises(OptionError, match=message):
         Labels(values, mode, names)
 
 
 @given(indices=st.lists(st.integers(0, 5), min_size=1, max_size=40))
-def test_balanced_weights_are_those_of_scikit_learn(indices):
+def test_balanced_class_weight_equals_scikit_learn(indices):
     classes = np.unique(indices)
     expected = dict(zip(classes, compute_class_weight("balanced", classes=classes, y=np.array(indices))))
 
@@ -164,7 +168,7 @@ def test_balanced_weights_are_those_of_scikit_learn(indices):
 
 
 @pytest.mark.parametrize("mode", ["int", "categorical", "binary"])
-def test_weights_of_classes_become_weights_of_samples_and_a_class_left_out_weighs_one(mode):
+def test_class_weight_of_other_classes_is_one(mode):
     weights = Labels([0, 1, 1, 0], mode).class_weights({1: 2.5})
 
     assert weights.tolist() == [1, 2.5, 2.5, 1]
@@ -173,15 +177,15 @@ def test_weights_of_classes_become_weights_of_samples_and_a_class_left_out_weigh
 @pytest.mark.parametrize(
     ("values", "mode", "class_weight", "message"),
     [
-        ([0, 1], "raw", "balanced", r"wants class labels. Received: label_mode='raw'. Use `sample_weight`"),
-        (None, "int", {0: 1}, r"wants class labels. Received: label_mode=None. Use `sample_weight`"),
+        ([0, 1], "raw", "balanced", r"requires class labels. Received: label_mode='raw'. Use `sample_weight`"),
+        (None, "int", {0: 1}, r"requires class labels. Received: label_mode=None. Use `sample_weight`"),
         ([0, 1], "int", "balance", r'should be a dict or "balanced". Received: \'balance\''),
         ([0, 1], "int", [1, 2], r'should be a dict or "balanced". Received: \[1, 2\]'),
-        ([0, 1], "int", {2: 1.0}, r"has a class that does not exist: 2. Expected class indices from 0 to 1"),
-        ([0, 1], "int", {-1: 1.0}, r"has a class that does not exist: -1"),
-        ([0, 1], "int", {"cat": 1.0}, r"has a class that does not exist: 'cat'"),
+        ([0, 1], "int", {2: 1.0}, r"should map class indices from 0 to 1 to weights. Received: class 2"),
+        ([0, 1], "int", {-1: 1.0}, r"Received: class -1"),
+        ([0, 1], "int", {"cat": 1.0}, r"Received: class 'cat'"),
     ],
 )
-def test_class_weights_that_do_not_fit_are_refused(values, mode, class_weight, message):
+def test_invalid_class_weight_raises(values, mode, class_weight, message):
     with pytest.raises(OptionError, match=message):
         Labels(values, mode).class_weights(class_weight)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import warnings
 
+import inside_sequence as inside
 import keras
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from PIL import Image
 
 import keras_oocore as ko
 from keras_oocore.core.errors import DataError, DestinationError, OptionError, SampleError
-from keras_oocore.core.locks import only_writer
+from keras_oocore.core.locks import write_lock
 from keras_oocore.sources import cached
 
 
@@ -51,7 +52,7 @@ class TestFilledCache(FileContract):
     def open(self, folder, **options):
         opened = TestCachedImages.open(self, folder, **options)
         for sequence in opened if isinstance(opened, tuple) else [opened]:
-            sequence.pack(sequence._source.directory)
+            sequence.pack(inside.cache(sequence).directory)
         return opened
 
     caches = itertools.count()
@@ -86,7 +87,7 @@ def opened(photos, tmp_path):
 def filled(sequence):
     """Once through, and the store finished."""
     list(sequence)
-    sequence._source.finish()
+    inside.cache(sequence).finish()
     return sequence
 
 
@@ -251,7 +252,7 @@ def test_with_on_error_raise_a_bad_file_is_not_noted(opened, photos):
 
 
 def test_each_subset_has_a_cache_of_its_own(opened, tmp_path):
-    train, val = opened(validation_split=0.3, subset="both")
+    train, val = opened().split(validation_split=0.3)
     filled(train), filled(val)
 
     assert sorted(os.listdir(tmp_path / "cache")) == ["training", "validation"]
@@ -298,7 +299,7 @@ def test_partitions_fill_one_cache_and_all_of_them_read_it(opened):
         assert sorted(numbers_in(np.concatenate([x for x, _ in part]))) == part._pipeline.order.members().tolist()
     assert sorted(opened.decoded[:NUM_SAMPLES]) == list(range(NUM_SAMPLES))
     assert len(opened.decoded) == NUM_SAMPLES  # none of them again, in the second pass, though one was closed
-    assert parts[0]._source is parts[1]._source
+    assert inside.cache(parts[0]) is inside.cache(parts[1])
 
 
 def test_a_run_resumes_while_its_cache_is_half_full(opened, tmp_path):
@@ -417,10 +418,10 @@ def test_a_disk_that_fills_up_costs_the_cache_and_not_the_training(opened, monke
         pytest.raises(DestinationError, match="No space left on device"),
         pytest.warns(UserWarning, match="no longer filled"),
     ):
-        opened(cache=None).pack(sequence._source.directory)
+        opened(cache=None).pack(inside.cache(sequence).directory)
     monkeypatch.undo()
     sequence.close()
-    opened(cache=None).pack(sequence._source.directory)
+    opened(cache=None).pack(inside.cache(sequence).directory)
 
 
 @pytest.mark.backend
@@ -528,7 +529,7 @@ def test_a_reader_that_holds_other_values_is_refused(tmp_path, reader_of):
 
 def test_a_cache_within_the_data_is_no_class_of_it(opened, photos):
     for _ in range(2):
-        train, val = opened(cache=photos / "cache", validation_split=0.3, subset="both")
+        train, val = opened(cache=photos / "cache").split(validation_split=0.3)
         assert train.class_names == CLASS_NAMES
         filled(train), filled(val)
     assert opened(cache=photos / "another").class_names == CLASS_NAMES
@@ -605,7 +606,7 @@ def test_a_refused_cache_is_let_go_though_the_error_is_kept(opened, photos, tmp_
     draw(photos / "ant" / "0.png", 20)
     with pytest.raises(DataError, match="files changed since") as kept:
         opened()
-    with only_writer(tmp_path / "cache"):
+    with write_lock(tmp_path / "cache"):
         assert kept.value is not None
 
 

@@ -33,9 +33,9 @@ from recording import planned, recorder
 from keras_oocore.core.errors import DataError, MissingExtraError, OptionError
 from keras_oocore.sequences import csv_chunk
 from keras_oocore.sequences.csv_chunk import CSVChunkSequence
-from keras_oocore.tables.csv import reader as csv
+from keras_oocore.tables import cells as csv
 from keras_oocore.tables.csv import table as csv_table
-from keras_oocore.tables.rows import CSVRows
+from keras_oocore.tables.rows import TableRows
 
 NUM_ROWS = 118
 cached = pytest.mark.parametrize("cached", [False, True], ids=["files", "cache"])
@@ -137,7 +137,7 @@ def test_without_a_cache_a_window_of_chunks_is_mixed(make):
 def test_the_last_batch_is_dropped(make):
     sequence = make(last_batch="drop")
     assert [len(x) for x, _ in sequence] == [4] * 29
-    with pytest.raises(DataError, match=r"118 samples do not fill one batch of 200. Use a smaller batch_size"):
+    with pytest.raises(DataError, match=r"118 samples do not fill a batch of 200. Use a smaller batch_size"):
         make(batch_size=200, last_batch="drop")
 
 
@@ -179,8 +179,8 @@ def test_batches_made_at_a_time_count_as_batches_in_flight(make, monkeypatch, ma
         for batch in sequence:  # the model still has one batch when it asks for the next
             previous = batch
     assert len(previous) == 2
-    assert leases["most"] * sequence._maker.batches_per_job <= max_queue_size + 2
-    assert sequence._maker.batches_per_job > 1
+    assert leases["most"] * sequence._pipeline.maker.batches_per_job <= max_queue_size + 2
+    assert sequence._pipeline.maker.batches_per_job > 1
 
 
 def test_a_transform_that_fails_fails_its_batch_and_no_others(make):
@@ -190,7 +190,7 @@ def test_a_transform_that_fails_fails_its_batch_and_no_others(make):
         return x, y
 
     sequence = make(shuffle=False, transform=fail_at_50, max_queue_size=10)
-    assert sequence._maker.batches_per_job > 1
+    assert sequence._pipeline.maker.batches_per_job > 1
     failed = []
     for index in range(len(sequence)):
         try:
@@ -316,9 +316,9 @@ def test_a_forked_process_reads_the_same_batches(make, cached):
 def test_closing_gives_threads_and_memory_back(make):
     with make(workers=2) as sequence:
         first = as_bytes(read_batches(sequence, (0, 1, 2)))
-        threads, memory = set(sequence._pipeline.loader._threads), sequence._rows._memory
+        threads, memory = set(sequence._pipeline.loader._threads), sequence._rows._chunk_cache
     assert not any(thread.is_alive() for thread in threads)
-    assert sequence._rows._memory is not memory
+    assert sequence._rows._chunk_cache is not memory
     assert as_bytes(read_batches(sequence, (0, 1, 2))) == first
     del sequence
     gc.collect()
@@ -372,7 +372,7 @@ def test_parts_go_to_folders_of_the_cache_and_the_whole_is_not_read(make, tmp_pa
     assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["training", "validation"]
     assert np.load(tmp_path / "cache/training/x.npy", mmap_mode="r").shape == (89, 2)
     monkeypatch.setattr(csv_table, "index_records", None)  # the training rows' store has where all rows lie
-    monkeypatch.setattr(CSVRows, "over_chunks", None)
+    monkeypatch.setattr(TableRows, "map_chunks", None)
     again = make(cached=True).split(0.25)
     assert as_bytes([again[1][0], again[0][0]]) == as_bytes([val[0], train[0]])
 
@@ -537,8 +537,8 @@ def test_partitions_of_a_part(make, cached):
 
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_without_a_cache_a_partition_parses_about_its_share(make, monkeypatch, shuffle):
-    parsed, rows = [], CSVRows.rows
-    monkeypatch.setattr(CSVRows, "rows", lambda self, chunk: parsed.append(chunk) or rows(self, chunk))
+    parsed, rows = [], TableRows.encode_chunk
+    monkeypatch.setattr(TableRows, "encode_chunk", lambda self, chunk: parsed.append(chunk) or rows(self, chunk))
     parts = make(shuffle=shuffle, batch_size=10, workers=0).partition(4)
     assert parsed == []  # to make them costs nothing
     parsed_by_part = []
@@ -590,11 +590,11 @@ def test_each_partition_is_resumed_and_takes_no_state_of_another(make, cached):
 
 
 def test_partitions_share_the_cache_which_is_filled_once(make, monkeypatch):
-    converted, convert = [], csv_chunk.converted
-    monkeypatch.setattr(csv_chunk, "converted", lambda *arguments: converted.append(1) or convert(*arguments))
+    converted, convert = [], csv_chunk.convert
+    monkeypatch.setattr(csv_chunk, "convert", lambda *arguments: converted.append(1) or convert(*arguments))
     parts = make(cached=True).partition(3)
     parsed = []
-    monkeypatch.setattr(CSVRows, "rows", lambda self, chunk: parsed.append(chunk))
+    monkeypatch.setattr(TableRows, "encode_chunk", lambda self, chunk: parsed.append(chunk))
     assert sorted(n for part in parts for n in flat(numbers(part))) == list(range(NUM_ROWS))
     assert (converted, parsed) == ([1], [])
     assert len({id(part._source) for part in parts}) == 1
@@ -635,7 +635,7 @@ def test_rows_without_an_answer(make):
     model = keras.Model(inputs, keras.layers.Rescaling(2.0)(inputs))
     rows = make(target=None, shuffle=False, batch_size=50)
     assert model.predict(rows, verbose=0)[:, 0].tolist() == [2.0 * i for i in range(NUM_ROWS)]
-    with pytest.raises(OptionError, match="`sample_weight` wants a `target`"):
+    with pytest.raises(OptionError, match="`sample_weight` requires a `target`"):
         make(target=None, sample_weight="y")
 
 
@@ -719,10 +719,10 @@ def test_the_summary(make):
     assert str(make(features=["x", "city"]).summary()) == "\n".join(
         [
             "118 rows, 3 columns, from 'houses.csv'",
-            " column  kind     mean  deviation  min  max  missing  distinct",
-            " x       float32  58.5    34.0624    0  117        0       118",
-            " city    string                                    0         2",
-            " y       float32   117    68.1249    0  234        0       118",
+            " column  kind     mean      std  min  max  missing  distinct",
+            " x       float32  58.5  34.0624    0  117        0       118",
+            " city    string                                  0         2",
+            " y       float32   117  68.1249    0  234        0       118",
         ]
     )
 
@@ -747,8 +747,8 @@ def test_a_saved_index_is_used(make, monkeypatch):
 
 def test_a_second_run_reads_no_cell(make, monkeypatch):
     first = as_bytes(make(cached=True, features=["x", "city"]))
-    monkeypatch.setattr(CSVRows, "rows", None)
-    monkeypatch.setattr(CSVRows, "over_chunks", None)
+    monkeypatch.setattr(TableRows, "encode_chunk", None)
+    monkeypatch.setattr(TableRows, "map_chunks", None)
     assert as_bytes(make(cached=True, features=["x", "city"])) == first
 
 
@@ -764,13 +764,13 @@ def test_a_second_run_knows_the_statistics(make, monkeypatch):
     train, val = parts()
     list(train), list(val)
     found = said(train, val)
-    monkeypatch.setattr(CSVRows, "over_chunks", None)
+    monkeypatch.setattr(TableRows, "map_chunks", None)
     assert said(*parts()) == found
 
 
 def test_two_threads_that_want_the_first_batch_get_ready_once(make, monkeypatch):
-    ready, convert = [], csv_chunk.converted
-    monkeypatch.setattr(csv_chunk, "converted", lambda *arguments: ready.append(1) or convert(*arguments))
+    ready, convert = [], csv_chunk.convert
+    monkeypatch.setattr(csv_chunk, "convert", lambda *arguments: ready.append(1) or convert(*arguments))
     sequence = make(cached=True)
     with ThreadPoolExecutor(4) as threads:
         batches = list(threads.map(lambda index: sequence[index], range(len(sequence))))
@@ -798,12 +798,12 @@ def test_memory_limit_bounds_rows_and_batches(make):
         OptionError, match=r"`memory_limit` of 191 B is too small: .*two take 64 B. .*memory_limit=192 or"
     ):
         make(memory_limit=191)
-    assert make(memory_limit=192)._loader.max_ahead == 0
+    assert make(memory_limit=192)._pipeline.loader.max_ahead == 0
     sequence = make(memory_limit=5000, chunk_bytes=100)
-    kept = sequence._rows._memory.memory.nbytes + 8 * len(sequence._rows._memory.memory)
+    kept = sequence._rows._chunk_cache.memory.nbytes + 8 * len(sequence._rows._chunk_cache.memory)
     assert kept + (sequence._pipeline.loader.max_ahead + 2) * sequence._format.batch_bytes <= 5000
     for value in (0, "much", True):
-        with pytest.raises(OptionError, match="`memory_limit` should be bytes"):
+        with pytest.raises(OptionError, match="`memory_limit` should be a number of bytes"):
             make(memory_limit=value)
 
 
@@ -832,7 +832,7 @@ def test_options_that_cannot_work(make, options, message):
 
 def test_without_pyarrow(make, monkeypatch):
     monkeypatch.setattr(csv, "pa", None)
-    with pytest.raises(MissingExtraError, match=r"CSV files want pyarrow: pip install 'keras_oocore\[csv\]'"):
+    with pytest.raises(MissingExtraError, match=r"CSV files require pyarrow: pip install 'keras_oocore\[csv\]'"):
         make()
 
 

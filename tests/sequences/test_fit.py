@@ -284,7 +284,7 @@ def test_ctrl_c_in_fit_stops_cleanly_and_the_next_fit_is_whole():
                     os.kill(os.getpid(), signal.SIGINT)
 
         signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs with it ignored
-        keras_oocore.batch_loader.IDLE_SECONDS = 0.05
+        keras_oocore.batches.loader.IDLE_SECONDS = 0.05
         model, sequence = recorder(), numbered(118, workers=2)
         try:
             model.fit(sequence, verbose=0, callbacks=[Interrupt()])

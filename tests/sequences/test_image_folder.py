@@ -142,7 +142,7 @@ def test_one_class_is_a_class(tmp_path):
     assert opened(tmp_path)[0][1].tolist() == [0]
     assert opened(tmp_path, label_mode="categorical")[0][1].tolist() == [[1.0]]
     with pytest.raises(
-        OptionError, match=r'`label_mode="binary"` wants exactly 2 classes. Received: 1 classes \[\'only\'\]'
+        OptionError, match=r'`label_mode="binary"` requires exactly 2 classes. Received: 1 classes \[\'only\'\]'
     ):
         opened(tmp_path, label_mode="binary")
 
@@ -166,7 +166,7 @@ def test_a_zero_byte_and_a_truncated_file_are_told_apart(folder):
     paths = opened(folder).file_paths
     whole = (folder / "ant/1.png").read_bytes()
     (folder / "ant/1.png").write_bytes(b"")
-    with pytest.raises(SampleError, match=rf"sample 1, {re.escape(repr(paths[1]))}: empty file\. Mend or remove it"):
+    with pytest.raises(SampleError, match=rf"sample 1, {re.escape(repr(paths[1]))}: empty file\. Fix or remove it"):
         opened(folder)[0]
     (folder / "ant/1.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SampleError, match=rf"sample 1, {re.escape(repr(paths[1]))}: .*(truncated|broken)"):
@@ -195,7 +195,7 @@ def test_a_zero_byte_and_a_truncated_file_are_told_apart(folder):
         (dict(labels=["ant"] * 9 + ["cow"], class_names=["ant"]), DataError, "Unknown class 'cow' of sample 9"),
         (dict(labels="labels.csv"), OptionError, '`labels` should be "inferred", None, an array, or a .npy file'),
         (dict(directory="elsewhere"), OptionError, "`directory` goes with filenames"),
-        (dict(label_mode="raw", class_weight="balanced"), OptionError, "`class_weight` wants class labels"),
+        (dict(label_mode="raw", class_weight="balanced"), OptionError, "`class_weight` requires class labels"),
     ],
 )
 def test_options_that_cannot_work(folder, options, error, message):
@@ -213,12 +213,12 @@ def test_directories_that_hold_nothing(tmp_path):
     (tmp_path / "photos/ant/notes.txt").touch()
     with pytest.raises(DataError, match=r"No files ending in .bmp.*1 .txt"):
         opened(tmp_path / "photos")
-    with pytest.raises(DataError, match=r"'.*notes.txt' is a file, but a directory is needed"):
+    with pytest.raises(DataError, match=r"'.*notes.txt' is a file, but it should be a directory"):
         opened(tmp_path / "photos/ant/notes.txt")
     draw(tmp_path / "photos/loose.png", 1)
     (tmp_path / "photos/ant/notes.txt").unlink()
     (tmp_path / "photos/ant").rmdir()
-    with pytest.raises(DataError, match=r"holds 1 file but no class folders. .*or pass labels=None"):
+    with pytest.raises(DataError, match=r"contains 1 file but no class folders. .*or pass labels=None"):
         opened(tmp_path / "photos")
     assert numbers_in(opened(tmp_path / "photos", labels=None)[0]) == [1]
 

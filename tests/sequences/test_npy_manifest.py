@@ -10,45 +10,13 @@ import numpy as np
 import pytest
 from contracts.files import FileContract
 from contracts.numbered import CLASS_NAMES, LABELS, NUM_SAMPLES
-from contracts.sequences import SequenceContract
 from wav_reader import MELS, log_mel, mel_edges
 
 from keras_oocore.core.errors import DataError, OptionError, SampleError
 from keras_oocore.manifest.manifest import Manifest
-from keras_oocore.sequences import NpyManifestSequence
+from keras_oocore.sequences import ArraySequence, NpyManifestSequence
 
 RATE = 8000
-
-
-class TestRowsOfAFile(SequenceContract):
-    """One large `.npy`, whose row i is full of i."""
-
-    def prepare(self, folder):
-        np.save(folder / "rows.npy", np.repeat(np.arange(NUM_SAMPLES, dtype="float32"), 3).reshape(-1, 3))
-
-    def open(self, folder, **options):
-        return NpyManifestSequence(folder / "rows.npy", **{"labels": LABELS, **options})
-
-    def numbers(self, x):
-        assert (x == x[:, :1]).all()
-        return x[:, 0].astype(int).tolist()
-
-    def test_rows_have_names(self, make):
-        assert make(shuffle=False).filenames(2)[0].startswith("row 8 of ")
-        assert make(shuffle=False).file_paths == []
-        split = make(shuffle=False, validation_split=0.2, subset="validation")
-        named = [f"row {number}" for number in self.numbers(split[0][0])]
-        assert [name.split(" of ")[0] for name in split.filenames(0)] == named
-
-
-class TestRowsInMemory(TestRowsOfAFile):
-    """The same rows as an array that the user has."""
-
-    def open(self, folder, **options):
-        return NpyManifestSequence(np.load(folder / "rows.npy"), **{"labels": np.array(LABELS), **options})
-
-    def test_rows_have_names(self, make):
-        assert make(shuffle=False).filenames(2) == ["row 8", "row 9"]
 
 
 class TestFiles(FileContract):
@@ -77,7 +45,7 @@ class TestFiles(FileContract):
         ):
             sequence[1]
 
-    def test_the_first_file_that_can_be_read_says_the_shape(self, make):
+    def test_first_readable_file_defines_the_shape(self, make):
         paths = make().file_paths
         self.damage(paths[0])
 
@@ -119,7 +87,7 @@ class TestSounds(FileContract):
 
         assert (x.shape, x.dtype) == ((4, 6, MELS), np.float32)
 
-    def test_a_longer_sound_is_named(self, make):
+    def test_file_of_another_length_is_named(self, make):
         sequence = make(shuffle=False)
         path = sequence.file_paths[3]
         write_tone(path, 440, num_samples=4000)
@@ -157,7 +125,7 @@ def first_column(sequence):
     return [(x[:, 0].tolist(), y.tolist()) for x, y in sequence]
 
 
-def test_a_directory_of_class_folders_a_manifest_and_npy_files_of_names_are_the_same(files, tmp_path):
+def test_data_is_a_directory_a_manifest_or_file_names(files, tmp_path):
     manifest = Manifest.from_directory(files, extensions=".npy")
     manifest.save(tmp_path / "saved")
     options = dict(batch_size=4, shuffle=False)
@@ -181,21 +149,21 @@ def test_a_directory_of_class_folders_a_manifest_and_npy_files_of_names_are_the_
     assert by_name[0].class_names == by_name[2].class_names == CLASS_NAMES
 
 
-def test_text_labels_are_classes_for_files_and_rows_alike(files):
+def test_string_labels_become_class_indices(files):
     names = [CLASS_NAMES[label] for label in LABELS]
     manifest = Manifest.from_directory(files, extensions=".npy")
     of_files = NpyManifestSequence(manifest.filenames, names, directory=files, label_mode="int")
-    of_rows = NpyManifestSequence(np.zeros((10, 2)), names, label_mode="int")
+    of_rows = ArraySequence(np.zeros((10, 2)), names, label_mode="int")
 
     assert of_files.labels.tolist() == of_rows.labels.tolist() == LABELS
     assert of_files.class_names == of_rows.class_names == CLASS_NAMES
 
 
-def test_a_sample_may_be_a_single_number(tmp_path):
+def test_samples_can_be_single_numbers(tmp_path):
     for number in range(3):
         np.save(tmp_path / f"{number}.npy", np.float32(number + 0.5))
     of_files = NpyManifestSequence([f"{n}.npy" for n in range(3)], [0, 1, 2], directory=tmp_path, shuffle=False)
-    of_rows = NpyManifestSequence(np.array([0.5, 1.5, 2.5]), labels=[0, 1, 2], shuffle=False)
+    of_rows = ArraySequence(np.array([0.5, 1.5, 2.5]), labels=[0, 1, 2], shuffle=False)
 
     assert of_files[0][0].tolist() == of_rows[0][0].tolist() == [0.5, 1.5, 2.5]
 
@@ -209,7 +177,7 @@ class Halves:
         out[:] = np.load(path) / 2
 
 
-def test_a_reader_may_be_an_object(files):
+def test_reader_can_be_an_object(files):
     sequence = NpyManifestSequence(files, reader=Halves(), batch_size=10, shuffle=False)
     x, _ = pickle.loads(pickle.dumps(sequence))[0]
 
@@ -217,54 +185,39 @@ def test_a_reader_may_be_an_object(files):
     assert x[:, 0].tolist() == [number / 2 for number in range(10)]
 
 
-def test_a_reader_may_be_a_lambda_where_cloudpickle_carries_it(files):
+def test_reader_can_be_a_lambda_with_cloudpickle(files):
     sequence = NpyManifestSequence(files, reader=lambda path: np.load(path) * 3, batch_size=10, shuffle=False)
 
     assert pickle.loads(cloudpickle.dumps(sequence))[0][0][:, 0].tolist() == [3 * number for number in range(10)]
 
 
-def test_other_byte_orders_and_kinds_of_numbers(tmp_path):
-    for dtype in (">f4", "bool", "int64", "complex64"):
-        rows = np.arange(6).reshape(3, 2).astype(dtype)
-        x = NpyManifestSequence(rows, labels=None, shuffle=False)[0]
-        assert x.tolist() == rows.tolist()
-        assert x.dtype == rows.dtype.newbyteorder("=")
-
-
-def test_the_repr_of_files_and_rows(files):
+def test_repr(files):
     assert repr(NpyManifestSequence(files, seed=3, workers=2, batch_size=4)) == (
         "<NpyManifestSequence: 10 samples, 3 classes\n"
         "  3 batches of 4, shuffled, seed=3\n"
         "  x float32 (4, 2), labels raw\n"
         f"  from {str(files)!r}\n"
-        "  2 threads, 10 batches ahead, 384 B in flight at most>"
+        "  2 threads, 10 batches ahead, at most 384 B in flight>"
     )
-    assert "\n  rows of one array\n" in repr(NpyManifestSequence(np.zeros((3, 2)), labels=None))
 
 
 @pytest.mark.parametrize(
     ("data", "options", "error", "message"),
     [
-        (np.zeros((3, 2)), dict(), OptionError, "Rows want labels: pass labels=..., or labels=None for none"),
-        (np.zeros((3, 2)), dict(labels=None, reader=np.load), OptionError, "`reader` reads files"),
-        (np.zeros((0, 2)), dict(labels=None), DataError, "0 samples do not fill one batch of 32"),
-        (np.zeros((3, 0)), dict(labels=None), DataError, r"Samples of shape \(0,\) hold nothing"),
-        (np.array(3.0), dict(labels=None), DataError, "The rows of an array are wanted"),
+        (np.zeros((3, 2)), dict(labels=None), OptionError, r"use ko.ArraySequence\(data, labels\)"),
         ([], dict(labels=None), DataError, "at least one name"),
-        (["a.npy"], dict(), OptionError, "Filenames want labels"),
+        (["a.npy"], dict(), OptionError, "File names require labels"),
         (["no.npy"], dict(labels=None), SampleError, r"Cannot read sample 0, .*no.npy.*: .*No such file"),
         ("no/such/place", dict(), DataError, "Directory 'no/such/place' does not exist"),
         ("no.npy", dict(labels=None), DataError, "Cannot read .*no.npy': No such file or directory"),
-        (np.zeros((3, 2)), dict(labels=[1, 2]), DataError, "3 filenames and 2 labels"),
-        (np.zeros((3, 2)), dict(labels=["a", "b"]), DataError, "3 filenames and 2 labels"),
     ],
 )  # fmt: skip
-def test_data_that_cannot_work(data, options, error, message):
+def test_invalid_data_is_refused(data, options, error, message):
     with pytest.raises(error, match=message):
         NpyManifestSequence(data, **options)
 
 
-def test_a_folder_without_arrays_says_what_it_holds(tmp_path):
+def test_directory_without_npy_files_is_an_error(tmp_path):
     (tmp_path / "ant").mkdir()
     (tmp_path / "ant/notes.txt").touch()
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import inside_sequence as inside
 import keras
 import numpy as np
 import pytest
@@ -98,7 +99,7 @@ def test_labels_of_a_later_packing_replace_those_before_and_no_row_is_read_again
     ko.ImageFolderSequence(manifest, image_size=SIZE).pack(tmp_path / "packed")
     turned = ko.Manifest(manifest.filenames, 2 - manifest.labels, CLASS_NAMES[::-1], manifest.directory)
     relabelled = ko.ImageFolderSequence(turned, image_size=SIZE)
-    monkeypatch.setattr(relabelled._source, "read", None)
+    monkeypatch.setattr(inside.samples(relabelled), "read", None)
     relabelled.pack(tmp_path / "packed")
     packed = ko.open_packed(tmp_path / "packed", shuffle=False)
 
@@ -147,12 +148,12 @@ def test_what_is_no_finished_store_is_refused(photos, tmp_path):
         ko.open_packed(tmp_path / "nothing")
     sequence = ko.ImageFolderSequence(photos, image_size=SIZE, batch_size=4, cache=tmp_path / "cache")
     sequence[0]
-    with pytest.raises(DataError, match=r"is unfinished. Finish it where its files are: with sequence.pack"):
+    with pytest.raises(DataError, match=r"is unfinished. Finish it where the original files are: with sequence.pack"):
         ko.open_packed(tmp_path / "cache")
     ko.ImageFolderSequence(
-        photos, image_size=SIZE, cache=tmp_path / "both", validation_split=0.3, subset="both", seed=0
+        photos, image_size=SIZE, cache=tmp_path / "both", validation_split=0.3, subset="training", seed=0
     )
-    with pytest.raises(DataError, match=rf"open one: {re.escape(str(tmp_path / 'both' / 'training'))}, "):
+    with pytest.raises(DataError, match=rf"Open one of them: {re.escape(str(tmp_path / 'both' / 'training'))}, "):
         ko.open_packed(tmp_path / "both")
 
 

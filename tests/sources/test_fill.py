@@ -3,13 +3,14 @@
 import shutil
 import threading
 
+import inside_sequence as inside
 import numpy as np
 import pytest
 from drawing import SIZE, draw, numbers_in
 
 import keras_oocore as ko
 from keras_oocore.core.errors import BusyError, SampleError
-from keras_oocore.core.locks import only_writer
+from keras_oocore.core.locks import write_lock
 from keras_oocore.sources import fill as pack
 
 NUM_SAMPLES = 200
@@ -45,7 +46,7 @@ def test_every_row_is_there_for_any_number_of_workers(photos, tmp_path, workers,
 def test_packing_again_reads_nothing(photos, tmp_path, monkeypatch):
     opened(photos).pack(tmp_path / "packed")
     sequence = opened(photos)
-    monkeypatch.setattr(sequence._source, "read", None)
+    monkeypatch.setattr(inside.samples(sequence), "read", None)
 
     assert sequence.pack(tmp_path / "packed") == tmp_path / "packed"
 
@@ -54,7 +55,7 @@ def test_packing_again_reads_nothing(photos, tmp_path, monkeypatch):
 def test_what_was_stopped_goes_on(photos, tmp_path, monkeypatch, workers):
     monkeypatch.setattr(pack, "TASK_ROWS", 10)
     sequence = opened(photos, workers=workers)
-    reader, read = sequence._source.reader, []
+    reader, read = inside.samples(sequence).reader, []
 
     class Stopping:
         shape, dtype, options = reader.shape, reader.dtype, reader.options
@@ -68,7 +69,7 @@ def test_what_was_stopped_goes_on(photos, tmp_path, monkeypatch, workers):
                 raise KeyboardInterrupt
             reader.read_into(path, out)
 
-    sequence._source.reader = stopping = Stopping()
+    inside.samples(sequence).reader = stopping = Stopping()
     with pytest.raises(KeyboardInterrupt):
         sequence.pack(tmp_path / "packed")
     assert len(read) == 65 if workers == 1 else len(read) >= 65  # the other threads end the tasks they are at
@@ -102,7 +103,7 @@ def test_packing_again_still_tells_of_bad_files(photos, tmp_path):
 
 def test_a_bad_file_is_reported_with_what_may_be_done(photos, tmp_path):
     (photos / "150.png").write_bytes(b"no picture")
-    with pytest.raises(SampleError, match=r'150.png.* Mend or remove it, or pass on_error="skip" or "replace"'):
+    with pytest.raises(SampleError, match=r'150.png.* Fix or remove it, or pass on_error="skip" or "replace"'):
         opened(photos).pack(tmp_path / "packed")
 
 
@@ -133,7 +134,7 @@ def test_overwrite_makes_other_rows(photos, tmp_path):
 
 
 def test_one_packs_at_a_time(photos, tmp_path):
-    with only_writer(tmp_path / "packed"), pytest.raises(BusyError, match="Another process is filling"):
+    with write_lock(tmp_path / "packed"), pytest.raises(BusyError, match="Another process is filling"):
         opened(photos).pack(tmp_path / "packed")
 
 

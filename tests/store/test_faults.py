@@ -1,6 +1,6 @@
-"""A store whose writer is killed, robbed of power or disk, or has a rival: no wrong row, and the next run finishes.
+"""Kills, power cuts, full disks and other processes: a store never returns a wrong row, and the next run finishes it.
 
-Run as a script this file is the child process: `python tests/test_store_faults.py FUNCTION ARGUMENT ...`.
+The child processes run this file as a script: `python tests/store/test_faults.py FUNCTION ARGUMENT ...`.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_oocore.core import files, locks
+from keras_oocore.core import locks
 from keras_oocore.core.errors import BusyError, DataError, DestinationError, SampleError
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sources import cached as readers_cached
@@ -28,6 +28,7 @@ from keras_oocore.sources.cache import cached, open_samples
 from keras_oocore.sources.cached import Cached
 from keras_oocore.sources.files import FileSamples
 from keras_oocore.sources.fill import fill_store
+from keras_oocore.store import row_files
 from keras_oocore.store import writer as packed_writer
 from keras_oocore.store.format import MISSING, UNREADABLE, WHOLE
 from keras_oocore.store.reader import PackedStore
@@ -37,18 +38,19 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and 
 
 FIELDS = {"x": ((3,), "int64"), "y": ((), "U5")}
 NUM_ROWS, BAD_ROW, REASON = 5, 2, "cut short"
+TIMEOUT_SECONDS = 600  # of a child process, far beyond its work
 
 
 def child(function, *arguments, **options):
-    """A process that runs a function of this file."""
+    """A process that runs a function of this file; it ends after `TIMEOUT_SECONDS` in any case."""
     command = [sys.executable, __file__, function.__name__, *map(str, arguments)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options)
 
 
 def output(function, *arguments, returncode=0):
-    """What such a process prints."""
+    """Run a function of this file in a process, and return what it prints."""
     with child(function, *arguments, stderr=subprocess.PIPE) as process:
-        said, complaints = process.communicate()
+        said, complaints = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == returncode, complaints
     return said, complaints
 
@@ -57,7 +59,7 @@ def say(word):
     print(word, flush=True)
 
 
-# --- rows of a store, whose numbers tell the generation that wrote them ---------------------------------------------
+# --- rows of a store, whose values show which generation wrote them -------------------------------------------------
 
 
 def rows_of(generation):
@@ -67,7 +69,7 @@ def rows_of(generation):
 
 
 def fill(directory, generation, overwrite=False, stop=None):
-    """Write the rows that are missing, two at a time and the last first, and finish; or close after `stop` of them."""
+    """Write the missing rows, two at a time and the last ones first, and finish; or close after `stop` of them."""
     arrays = rows_of(generation)
     writer = PackedStoreWriter(directory, FIELDS, NUM_ROWS, {"generation": generation}, overwrite)
     missing = np.flatnonzero(writer.states == MISSING)[::-1][:stop]
@@ -81,7 +83,7 @@ def fill(directory, generation, overwrite=False, stop=None):
 
 
 def check(store, generation):
-    """That every row that counts is the one of this generation."""
+    """Every row that counts belongs to this generation."""
     for name, values in rows_of(generation).items():
         rows = np.flatnonzero(store.states == WHOLE)
         out = np.zeros((len(rows), *values.shape[1:]), values.dtype)
@@ -121,7 +123,7 @@ class Filling:
         try:
             writer = PackedStoreWriter(*arguments)
         except DataError:
-            assert self.overwrite  # killed before the old rows were gone: refused until asked again
+            assert self.overwrite  # killed before the old rows were removed: refused without overwrite=True
             with pytest.raises(DataError, match="generation was 1, is 2"):
                 PackedStoreWriter(*arguments)
             writer = PackedStoreWriter(*arguments, overwrite=True)
@@ -154,7 +156,7 @@ def make_files(folder, num_files):
 
 
 def change(path, content):
-    """Write another content, and see that the clock shows it."""
+    """Change the content of a file, and its time."""
     before = path.stat().st_mtime_ns if path.exists() else 0
     path.write_bytes(content)
     os.utime(path, ns=(before + 10**9, before + 10**9))
@@ -183,13 +185,13 @@ def read_all(samples, order=None):
 
 
 def finish_all(samples):
-    """Read everything and wait for what finishes the store behind, however that goes."""
+    """Read everything, and wait for the thread that finishes the store, even if it fails."""
     read_all(samples)
     samples._finishing.join()
 
 
-class Mending:
-    """A finished cache with a file that could not be read, and can be now."""
+class Repaired:
+    """A finished cache with a file that was unreadable and has been repaired."""
 
     def prepare(self, directory):
         folder = make_files(directory.parent / "files", 4)
@@ -220,29 +222,29 @@ class Mending:
 SCENARIOS = {
     "a new store": Filling(),
     "half a store": Filling(old=1, stop=2),
-    "a store that only wants finishing": Filling(old=1, stop=5),
+    "a store with all rows that is not finished": Filling(old=1, stop=5),
     "another store overwritten": Filling(old=1, overwrite=True),
     "half of another store overwritten": Filling(old=1, stop=3, overwrite=True),
-    "a file mended": Mending(),
+    "a repaired file": Repaired(),
 }
 
 
-# --- death at every step --------------------------------------------------------------------------------------------
+# --- a kill at every step -------------------------------------------------------------------------------------------
 
 
 class Doom:
-    """Ends this process at a step: before any call that changes the disk (so after the last one), or within a write.
+    """Kills this process at a step: before a call that changes the disk, or in the middle of a write.
 
     Args:
-        last_step: which one.
-        late: files whose writes a power cut undoes unless they were synced; all others are on disk at once.
+        last_step: The number of the step.
+        late: Files whose writes a power cut undoes unless they were synced. Writes to other files are never lost.
     """
 
     def __init__(self, last_step, late):
         self.last_step, self.step = last_step, 0
         self.late, self.pending = late, {}
-        self.really_write = files._pwrite
-        files._pwrite = self.write
+        self.really_write = row_files.pwrite
+        row_files.pwrite = self.write
         os.fdatasync = self.sync
         for name in ("replace", "link", "unlink", "rename", "fsync"):
             setattr(os, name, self.doomed((lambda *_: None) if name == "fsync" else getattr(os, name)))
@@ -280,7 +282,7 @@ class Doom:
 
 
 def kill_at_every_step(folder, late, *names):
-    """Run scenarios until they live to their end, one step longer each time; print how often they died."""
+    """Run scenarios, killing them one step later each time until they finish; print the number of kills."""
     os.fsync = os.fdatasync = lambda _: None  # a kill needs none, and Doom plays the power cut
     deaths = {}
     for name in names:
@@ -324,16 +326,16 @@ def deaths_of(folder, late, *names):
     return deaths
 
 
-def test_a_kill_at_any_step_leaves_no_wrong_row_and_the_next_run_finishes(tmp_path):
+def test_a_kill_at_any_step(tmp_path):
     deaths = deaths_of(tmp_path, "", *SCENARIOS)
     assert min(deaths.values()) >= 8, deaths
     assert sum(deaths.values()) >= 200, deaths
 
 
 @pytest.mark.parametrize("late", ["x.npy y.npy source.npy", "rows.npy"], ids=["data", "states"])
-def test_a_power_cut_that_lost_what_was_not_synced_leaves_no_wrong_row(tmp_path, late):
-    """What is `late` reached the disk by a sync alone; all the rest was there at once."""
-    deaths = deaths_of(tmp_path, late, "half a store", "half of another store overwritten", "a file mended")
+def test_a_power_cut_at_any_step(tmp_path, late):
+    """Files in `late` are on disk only after a sync; all others are on disk at once."""
+    deaths = deaths_of(tmp_path, late, "half a store", "half of another store overwritten", "a repaired file")
     assert min(deaths.values()) >= 20, deaths
 
 
@@ -341,7 +343,7 @@ def test_a_power_cut_that_lost_what_was_not_synced_leaves_no_wrong_row(tmp_path,
 
 
 def fill_half(folder, directory):
-    """Fill half a cache, then go on when a line comes."""
+    """Fill half a cache, and the other half after a line of input."""
     samples = cache_of(folder, directory)
     read_all(samples, np.arange(10))
     samples._store.sync()
@@ -396,7 +398,7 @@ def test_a_second_process_takes_over_when_the_first_is_killed(tmp_path, folder, 
     PackedStore(tmp_path / "store").verify()
 
 
-def test_one_that_waits_does_not_look_at_every_file_each_time(tmp_path, folder, impatient, monkeypatch):
+def test_a_waiting_process_does_not_check_all_files_each_time(tmp_path, folder, impatient, monkeypatch):
     with child(fill_half, folder, tmp_path / "store") as process:
         assert process.stdout.readline() == "half\n"
         source, stamped = samples_of(folder), []
@@ -423,7 +425,7 @@ def fill_slowly(folder, directory):
     samples.finish()
 
 
-def test_a_reader_sees_an_unfinished_store_or_a_whole_one(tmp_path, folder):
+def test_a_reader_sees_an_unfinished_store_or_a_finished_one(tmp_path, folder):
     met = set()
     with child(fill_slowly, folder, tmp_path / "store") as process:
         while True:
@@ -474,7 +476,7 @@ def test_rows_are_read_by_threads_while_others_write_them(tmp_path):
 
 
 def fill_a_small_disk(folder, directory, limit_bytes):
-    """Two epochs and a `pack` on a disk that has room for some rows."""
+    """Two epochs and a `pack` on a disk with room for some rows."""
     import resource
 
     samples = cache_of(folder, directory)
@@ -493,7 +495,7 @@ def fill_a_small_disk(folder, directory, limit_bytes):
 
 
 @pytest.mark.parametrize("limit_bytes", [128 + 80, 1], ids=["some rows", "no byte"])
-def test_a_full_disk_is_warned_of_once_and_training_goes_on(tmp_path, folder, limit_bytes):
+def test_a_full_disk_warns_once_and_training_continues(tmp_path, folder, limit_bytes):
     said, complaints = output(fill_a_small_disk, folder, tmp_path / "store", limit_bytes)
     lines = said.splitlines()
     assert lines[0] == "1"
@@ -508,7 +510,7 @@ def test_a_full_disk_is_warned_of_once_and_training_goes_on(tmp_path, folder, li
 
 
 class LargeReader(RawReader):
-    """A megabyte of what is in the file."""
+    """Reads a file as 1 MB of its first byte."""
 
     shape, options = (2**20,), {"reader": "large"}
 
@@ -518,7 +520,7 @@ class LargeReader(RawReader):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A real one, of 48 MiB."""
+    """A real disk of 48 MiB."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=48m", "none", disk]
@@ -528,10 +530,10 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", disk], check=True)
 
 
-def test_a_disk_that_somebody_else_fills(small_disk, folder):
+def test_a_disk_that_other_programs_fill(small_disk, folder):
     def leave_free(num_bytes):
         free_bytes = shutil.disk_usage(small_disk).free
-        with open(small_disk / "somebody else's", "wb") as file:
+        with open(small_disk / "other file", "wb") as file:
             file.write(bytes(free_bytes - num_bytes))
 
     directory = small_disk / "store"
@@ -545,14 +547,14 @@ def test_a_disk_that_somebody_else_fills(small_disk, folder):
     samples.close()
     with pytest.raises(DestinationError, match=r"Not enough disk for the packed store: 1\d\.\d MB needed"):
         cache_of(folder, directory, reader=LargeReader())
-    (small_disk / "somebody else's").unlink()
+    (small_disk / "other file").unlink()
     samples = cache_of(folder, directory, reader=LargeReader())
     assert 10 <= len(samples.missing()) <= 19
     leave_free(8 * 2**20)
     with pytest.raises(DestinationError, match="No space left"), pytest.warns(UserWarning, match="no longer filled"):
         fill_store(samples, 2)
     samples.close()
-    (small_disk / "somebody else's").unlink()
+    (small_disk / "other file").unlink()
     samples = cache_of(folder, directory, reader=LargeReader())
     fill_store(samples, 2)
     assert read_all(samples) == (list(range(20)), {})
@@ -564,7 +566,7 @@ def test_a_disk_that_somebody_else_fills(small_disk, folder):
 
 
 @pytest.mark.parametrize("finished", [True, False])
-def test_a_file_changed_between_epochs_is_named_and_never_served_stale(tmp_path, folder, finished):
+def test_a_file_that_changed_between_epochs_is_an_error(tmp_path, folder, finished):
     samples = cache_of(folder, tmp_path / "store")
     read_all(samples, np.arange(20 if finished else 10))
     samples.finish()
@@ -580,7 +582,7 @@ def test_a_file_changed_between_epochs_is_named_and_never_served_stale(tmp_path,
 
 
 @pytest.mark.parametrize("num_stored", [20, 10])
-def test_a_file_changed_between_runs_is_named_until_the_cache_is_made_again(tmp_path, folder, num_stored):
+def test_files_that_changed_between_runs_are_an_error_until_overwrite(tmp_path, folder, num_stored):
     samples = cache_of(folder, tmp_path / "store")
     read_all(samples, np.arange(num_stored))
     samples.finish()
@@ -598,7 +600,7 @@ def test_a_file_changed_between_runs_is_named_until_the_cache_is_made_again(tmp_
     assert (levels[2:10], errors) == ([2, 53, 4, 55, 6, 57, 8, 59], {})
 
 
-def test_a_file_that_is_gone_is_still_in_the_cache_and_may_come_back(tmp_path, folder):
+def test_a_removed_file_is_read_from_the_cache(tmp_path, folder):
     samples = cache_of(folder, tmp_path / "store")
     read_all(samples)
     samples.finish()
@@ -613,7 +615,7 @@ def test_a_file_that_is_gone_is_still_in_the_cache_and_may_come_back(tmp_path, f
     assert read_all(samples)[1].keys() == {3}
 
 
-def test_a_file_mended_is_read_again_and_no_other(tmp_path, folder):
+def test_only_repaired_files_are_read_again(tmp_path, folder):
     class CountingReader(RawReader):
         def read_into(self, path, out):
             seen.append(Path(path).name)
@@ -666,21 +668,21 @@ def test_a_file_that_changes_while_it_is_read_is_not_stored(tmp_path, folder):
     samples._store.verify()
 
 
-def test_one_sample_read_by_two_threads_while_its_file_changes_is_of_one_piece(tmp_path, folder):
-    """The second thread reads the changed file while the first still stores what it was."""
+def test_two_threads_read_a_sample_while_its_file_changes(tmp_path, folder):
+    """The second thread reads the changed file while the first one is still storing the old content."""
 
     class SlowReader(RawReader):
         def read_into(self, path, out):
             super().read_into(path, out)
             if out[0] == 3:
                 first_has_read.set()
-                assert second_has_stored.wait(60)
+                assert second_has_stored.wait(300)
 
     first_has_read, second_has_stored = threading.Event(), threading.Event()
     samples = cache_of(folder, tmp_path / "store", reader=SlowReader())
     first = threading.Thread(target=read_all, args=(samples, np.array([3])))
     first.start()
-    assert first_has_read.wait(60)
+    assert first_has_read.wait(300)
     change(folder / "3.raw", bytes([33]) * 8)
     assert read_all(samples, np.array([3])) == ([33], {})
     second_has_stored.set()
@@ -693,7 +695,7 @@ def test_one_sample_read_by_two_threads_while_its_file_changes_is_of_one_piece(t
 # --- closed, copied, forked -----------------------------------------------------------------------------------------
 
 
-def test_a_closed_cache_opens_again_to_be_read_or_packed(tmp_path, folder):
+def test_a_closed_cache_opens_again(tmp_path, folder):
     samples = cache_of(folder, tmp_path / "store")
     read_all(samples, np.arange(5))
     samples.close()
@@ -703,7 +705,7 @@ def test_a_closed_cache_opens_again_to_be_read_or_packed(tmp_path, folder):
     assert isinstance(samples._store, PackedStore)
 
 
-def test_a_finish_behind_that_fails_is_told_and_made_up_for_by_the_next_run(tmp_path, folder, monkeypatch):
+def test_finishing_in_the_background_fails_and_the_next_run_succeeds(tmp_path, folder, monkeypatch):
     samples = cache_of(folder, tmp_path / "store")
     monkeypatch.setattr(packed_writer, "save_array", lambda *_: (_ for _ in ()).throw(DestinationError("disk full")))
     with pytest.warns(UserWarning, match="no longer filled.*disk full"):
@@ -720,14 +722,14 @@ def test_a_finish_behind_that_fails_is_told_and_made_up_for_by_the_next_run(tmp_
 
 
 def fork_while_filling(folder, directory):
-    """Fork from one thread while another stores rows; the children read everything, and the parent finishes."""
+    """Fork while another thread stores rows. The children read everything, and the parent finishes."""
     samples = cache_of(folder, directory)
     filling = threading.Thread(target=lambda: [read_all(samples, np.array([i])) for i in range(20)])
     filling.start()
     pids = []
     while filling.is_alive() or not pids:
         if not (pid := os.fork()):
-            signal.alarm(60)
+            signal.alarm(300)
             os._exit(read_all(samples) != (list(range(20)), {}))
         pids.append(pid)
     filling.join()
@@ -737,7 +739,7 @@ def fork_while_filling(folder, directory):
     say(len(pids))
 
 
-def test_children_forked_at_any_moment_read_right_samples_and_write_none(tmp_path, folder):
+def test_children_forked_at_any_moment_read_and_do_not_write(tmp_path, folder):
     assert int(output(fork_while_filling, folder, tmp_path / "store")[0]) >= 1
     assert np.load(tmp_path / "store" / "x.npy")[:, 0].tolist() == list(range(20))
 
@@ -756,7 +758,7 @@ def make_images(folder):
 
 
 def fit_until_ctrl_c(folder, directory):
-    """Train with a cache; Ctrl-C comes in the fourth batch."""
+    """Train with a cache, and press Ctrl-C in the fourth batch."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs start with it ignored
     import keras
 
@@ -778,7 +780,7 @@ def fit_until_ctrl_c(folder, directory):
 
 
 @pytest.mark.backend
-def test_ctrl_c_in_fit_keeps_what_is_stored_and_the_next_run_finishes(tmp_path):
+def test_ctrl_c_in_fit_keeps_the_stored_rows(tmp_path):
     from keras_oocore.images.reader import ImageReader
 
     folder, directory = make_images(tmp_path / "images"), tmp_path / "store"
@@ -800,7 +802,7 @@ def test_ctrl_c_in_fit_keeps_what_is_stored_and_the_next_run_finishes(tmp_path):
 
 
 def fill_at_some_pace(folder, directory, how, seed):
-    """Fill a cache, by `pack` or sample by sample in threads, until done or killed."""
+    """Fill a cache by `pack` or sample by sample in threads, at a random pace."""
     packed_writer.SYNC_SECONDS = 0.005
     rng = random.Random(seed)
 
@@ -827,7 +829,7 @@ def fill_at_some_pace(folder, directory, how, seed):
 
 @pytest.mark.soak
 def test_200_kills_at_random_moments(tmp_path):
-    """Each store is filled by as many children as it takes; what counts after a kill is right at once."""
+    """Each store is filled by several children. After each kill, every row that counts is right."""
     rng = random.Random(0)
     folder = make_files(tmp_path / "files", 256)
     kills = stores = 0
@@ -864,4 +866,5 @@ def test_200_kills_at_random_moments(tmp_path):
 
 
 if __name__ == "__main__":
+    signal.alarm(TIMEOUT_SECONDS)
     globals()[sys.argv[1]](*map(lambda a: Path(a) if "/" in a else int(a) if a.isdigit() else a, sys.argv[2:]))

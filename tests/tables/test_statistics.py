@@ -1,4 +1,4 @@
-"""Figures of columns: those of parts joined are those of the whole."""
+"""Statistics of columns: joined parts equal the whole."""
 
 import math
 
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_oocore.tables import statistics as csv_statistics
-from keras_oocore.tables.csv.reader import Column, pa
+from keras_oocore.tables import statistics as statistics_module
+from keras_oocore.tables.cells import Column, pa
 from keras_oocore.tables.statistics import ColumnStatistics, summary
 
 NUMBER, TEXT = Column("a", 0, "float32"), Column("b", 1, "string")
@@ -25,7 +25,7 @@ numbers = st.none() | st.floats(-1e6, 1e6)
 
 
 @given(st.lists(st.lists(numbers, max_size=5), max_size=6))
-def test_parts_joined_are_the_whole(parts):
+def test_joined_parts_equal_the_whole(parts):
     values = [value for part in parts for value in part if value is not None]
     found = joined(NUMBER, parts)
 
@@ -33,42 +33,42 @@ def test_parts_joined_are_the_whole(parts):
     assert found.distinct == len(set(values))
     if values:
         assert found.mean == pytest.approx(np.mean(values), rel=1e-9, abs=1e-6)
-        assert found.deviation == pytest.approx(np.std(values), rel=1e-6, abs=1e-6)
+        assert found.std == pytest.approx(np.std(values), rel=1e-6, abs=1e-6)
         assert (found.smallest, found.largest) == (min(values), max(values))
     else:
-        assert math.isnan(found.deviation)
+        assert math.isnan(found.std)
 
 
-def test_a_deviation_far_from_zero_is_exact():
+def test_std_of_numbers_far_from_zero():
     values = 1e9 + np.random.default_rng(0).normal(size=10_000)
     found = joined(NUMBER, np.split(values, 10))
-    assert found.deviation == pytest.approx(np.std(values - 1e9), rel=1e-6)
+    assert found.std == pytest.approx(np.std(values - 1e9), rel=1e-6)
 
 
-def test_texts_by_frequency_and_then_by_the_alphabet():
+def test_strings_by_frequency_then_alphabet():
     found = joined(TEXT, [["b", "c", None, "a"], ["c", "Ä", "b"], ["d"]])
     assert found.by_frequency == ["b", "c", "a", "d", "Ä"]
     assert (found.count, found.missing, found.distinct) == (7, 1, 5)
 
 
-def test_many_different_numbers_are_no_longer_told_apart(monkeypatch):
-    monkeypatch.setattr(csv_statistics, "MOST_DISTINCT", 5)
+def test_most_distinct_numbers(monkeypatch):
+    monkeypatch.setattr(statistics_module, "MOST_DISTINCT", 5)
     assert joined(NUMBER, [[1, 2, 3], [3, 4, 5]]).distinct == 5
     assert joined(NUMBER, [[1, 2, 3], [3, 4, 5], [6], [1]]).distinct is None
     assert joined(NUMBER, [[1, 2, 3, 4, 5, 6]]).distinct is None
 
 
-def test_a_million_texts():
+def test_a_million_distinct_strings():
     found = joined(TEXT, [[f"{i:06d}" for i in range(k, 1_000_000, 2)] for k in (0, 1)])
     assert found.distinct == 1_000_000
     assert found.by_frequency[-1] == "999999"
 
 
-def test_infinities_warn_of_nothing():
+def test_infinities_cause_no_warning():
     assert joined(NUMBER, [[math.inf, 1.0]]).largest == math.inf
 
 
-def test_the_summary_of_columns():
+def test_summary():
     date = ColumnStatistics.of(Column("[red]day", 2, "date"), pa.array([0.0, 86400.0 * 2 + 3600]))
     empty = ColumnStatistics.of(Column("empty", 3, "float32"), pa.array([None, None], pa.float64()))
     columns = [joined(NUMBER, [[1.0, 2000.5, None]]), joined(TEXT, [["x", "x", None]]), date, empty]
@@ -76,7 +76,7 @@ def test_the_summary_of_columns():
     assert str(summary("3 rows", columns, 10)) == "\n".join(
         [
             "3 rows",
-            " column    kind                    mean     deviation         min                  max  missing  distinct",
+            " column    kind                    mean           std         min                  max  missing  distinct",
             " a         float32             1,000.75        999.75           1              2,000.5        1         2",
             " b         string                                                                             1         1",
             " [red]day  date     1970-01-02 00:30:00  1.02083 days  1970-01-01  1970-01-03 01:00:00        0         2",

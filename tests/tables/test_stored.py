@@ -1,4 +1,4 @@
-"""Rows of CSV files in a packed store: finished after a kill, refused when the files changed, shared by processes."""
+"""Rows of CSV files in a packed store: interrupted conversions, changed files, several processes, saved statistics."""
 
 import json
 import os
@@ -7,20 +7,24 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import numpy as np
 import pytest
 
 from keras_oocore.core import files
 from keras_oocore.core.errors import DataError, DestinationError
+from keras_oocore.store import open_writers
 from keras_oocore.store import writer as packed_writer
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.tables.csv import table as csv_table
-from keras_oocore.tables.csv.scan import Dialect
+from keras_oocore.tables.csv.dialect import Dialect
 from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.features import FeatureSpec
-from keras_oocore.tables.rows import CSVRows, Part
-from keras_oocore.tables.stored import converted, settle, statistics
+from keras_oocore.tables.rows import TableRows
+from keras_oocore.tables.statistics_cache import fit_features, load_statistics
+from keras_oocore.tables.stored import convert
+from keras_oocore.tables.subset import RowSubset
 
 NUM_ROWS = 300
 
@@ -30,25 +34,25 @@ SCRIPT = """
     from keras_oocore.tables.csv import table as csv_table
     from keras_oocore.store import writer as packed_writer
     from keras_oocore.tables.features import FeatureSpec
-    from keras_oocore.tables.rows import CSVRows
-    from keras_oocore.tables.stored import converted
-    from keras_oocore.tables.csv.scan import Dialect
+    from keras_oocore.tables.rows import TableRows
+    from keras_oocore.tables.stored import convert
+    from keras_oocore.tables.csv.dialect import Dialect
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in its background
     csv_table.CHUNK_BYTES, packed_writer.SYNC_SECONDS = 100, 0.0
     table = csv_table.CSVTable(sys.argv[1], Dialect())
-    rows = CSVRows(table, FeatureSpec(table, "b", None, None, ["city"], "mean", False), None, 1, 2**20)
-    encode, done = rows.rows, []
+    rows = TableRows(table, FeatureSpec(table, "b", None, None, ["city"], "mean", False), None, 1, 2**20)
+    encode, done = rows.encode_chunk, []
 
     def slowly(chunk):
         done.append(chunk)
         if len(done) == 12:
             print("half", flush=True)
-            time.sleep(60)
+            time.sleep(600)
         return encode(chunk)
 
-    rows.rows = slowly
-    converted(rows, Path(sys.argv[2]), False)
+    rows.encode_chunk = slowly
+    convert(rows, Path(sys.argv[2]), False)
 """
 
 
@@ -57,38 +61,38 @@ KEPT = "statistics.json"
 
 @pytest.fixture
 def make(tmp_path, monkeypatch):
-    """Rows of the file `houses.csv`, in small chunks; a mean and codes are wanted."""
+    """Function that returns rows of `houses.csv` in small chunks, with a mean and codes."""
     monkeypatch.setattr(csv_table, "CHUNK_BYTES", 100)
     path = tmp_path / "houses.csv"
     cities = ["Rome", "Oslo", "", "Rome"]
     path.write_text("a,city,b\n" + "".join(f"{i if i % 9 else ''},{cities[i % 4]},{2 * i}\n" for i in range(NUM_ROWS)))
 
-    def make(part=None, missing="mean", **of_table):
+    def make(subset=None, missing="mean", **of_table):
         table = CSVTable(str(path), Dialect(), **of_table)
-        return CSVRows(table, FeatureSpec(table, "b", None, None, ["city"], missing, False), part, 2, 2**20)
+        return TableRows(table, FeatureSpec(table, "b", None, None, ["city"], missing, False), subset, 2, 2**20)
 
     return make
 
 
 def statistics_of(rows, directory):
-    return statistics(rows, rows, directory)
+    return load_statistics(rows, rows, directory)
 
 
 def everything(rows):
-    out = np.empty((len(rows), *rows.shape), rows.dtype)
+    out = np.empty((len(rows), *rows.spec.shape), rows.spec.dtype)
     rows.read(np.arange(len(rows)), out)
     return out
 
 
 def expected(rows):
-    settle(rows, None)
+    fit_features(rows, None)
     return everything(rows)
 
 
-def test_rows_are_stored_as_they_are_read(make, tmp_path):
-    stored = converted(make(), tmp_path / "store", False)
+def test_stored_rows_equal_the_rows(make, tmp_path):
+    stored = convert(make(), tmp_path / "store", False)
     samples = np.random.default_rng(0).permutation(NUM_ROWS)
-    out = np.empty((NUM_ROWS, *stored.shape), stored.dtype)
+    out = np.empty((NUM_ROWS, *stored.spec.shape), stored.spec.dtype)
     stored.read(samples, out)
 
     assert np.array_equal(out, expected(make())[samples])
@@ -98,112 +102,112 @@ def test_rows_are_stored_as_they_are_read(make, tmp_path):
     assert np.array_equal(everything(pickle.loads(pickle.dumps(stored))), everything(stored))
 
 
-def test_a_finished_store_is_opened_without_a_look_at_the_rows(make, tmp_path, monkeypatch):
-    rows = converted(make(), tmp_path / "store", False)
-    for name in ("_cells", "over_chunks"):
-        monkeypatch.setattr(CSVRows, name, None)
+def test_complete_store_is_opened_without_reading_the_files(make, tmp_path, monkeypatch):
+    rows = convert(make(), tmp_path / "store", False)
+    for name in ("cells", "map_chunks"):
+        monkeypatch.setattr(TableRows, name, None)
     monkeypatch.setattr(csv_table, "index_records", None)  # the scan
-    again = converted(make(kept_in=[tmp_path / "store"]), tmp_path / "store", False)
+    again = convert(make(kept_in=[tmp_path / "store"]), tmp_path / "store", False)
     assert np.array_equal(everything(again), everything(rows))
-    assert again.recipe.vocabularies == {"city": ["Rome", "Oslo"]}
-    assert again.recipe.means == rows.recipe.means
+    assert again.features.vocabularies == {"city": ["Rome", "Oslo"]}
+    assert again.features.means == rows.features.means
 
 
-def test_a_finished_store_may_be_read_only(make, tmp_path):
-    converted(make(), tmp_path / "store", False)
+def test_complete_store_may_be_read_only(make, tmp_path):
+    convert(make(), tmp_path / "store", False)
     for path in (*(tmp_path / "store").iterdir(), tmp_path / "store"):
         path.chmod(path.stat().st_mode & ~0o222)
     try:
-        assert np.array_equal(everything(converted(make(), tmp_path / "store", False)), expected(make()))
+        assert np.array_equal(everything(convert(make(), tmp_path / "store", False)), expected(make()))
     finally:
         (tmp_path / "store").chmod(0o755)
 
 
-def test_another_file_or_other_options_are_refused(make, tmp_path):
+def test_store_of_another_file_or_other_options_is_refused(make, tmp_path):
     store = tmp_path / "store"
-    converted(make(), store, False)
+    convert(make(), store, False)
     with pytest.raises(DataError, match=r"stores other rows: missing was 'mean', is 'nan'\. .*overwrite"):
-        converted(make(missing="nan"), store, False)
+        convert(make(missing="nan"), store, False)
     with pytest.raises(DataError, match="stores other rows: null_values was"):
-        converted(make(null_values=["", "0"]), store, False)
+        convert(make(null_values=["", "0"]), store, False)
     with pytest.raises(DataError, match="part was None, is"):
-        converted(make(part=Part(0.5, 0, False)), store, False)
+        convert(make(subset=RowSubset(0.5, 0, False)), store, False)
     path = tmp_path / "houses.csv"
     path.write_text(path.read_text().replace("Rome", "Bonn"))
     with pytest.raises(DataError, match=r"stores other rows: files was .*houses.csv"):
-        converted(make(), store, False)
-    again = converted(make(), store, True)
-    assert again.recipe.vocabularies == {"city": ["Bonn", "Oslo"]}
+        convert(make(), store, False)
+    again = convert(make(), store, True)
+    assert again.features.vocabularies == {"city": ["Bonn", "Oslo"]}
     assert np.array_equal(everything(again), expected(make()))
 
 
-def test_codes_of_another_file_are_never_taken(make, tmp_path):
-    """A store that was begun anew, and stopped before its means and codes were saved."""
+def test_statistics_of_another_file_are_ignored(make, tmp_path):
+    """A store that was started over, and interrupted before its statistics were saved."""
     store = tmp_path / "store"
-    converted(make(), store, False)
+    convert(make(), store, False)
     kept = (store / KEPT).read_bytes()
     path = tmp_path / "houses.csv"
     path.write_text(path.read_text().replace("Oslo", "Bonn"))
-    converted(make(), store, True)
+    convert(make(), store, True)
     (store / KEPT).write_bytes(kept)
-    assert converted(make(), store, False).recipe.vocabularies == {"city": ["Rome", "Bonn"]}
+    assert convert(make(), store, False).features.vocabularies == {"city": ["Rome", "Bonn"]}
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"of": {}}'])
-def test_damaged_means_and_codes_are_found_again(make, tmp_path, damage):
-    stored = converted(make(), tmp_path / "store", False)
+def test_damaged_statistics_are_computed_again(make, tmp_path, damage):
+    stored = convert(make(), tmp_path / "store", False)
     (tmp_path / "store" / KEPT).write_bytes(damage)
-    again = converted(make(), tmp_path / "store", False)
+    again = convert(make(), tmp_path / "store", False)
     assert np.array_equal(everything(again), everything(stored))
     kept = json.loads((tmp_path / "store" / KEPT).read_bytes())
     assert kept["columns"]["city"]["counts"] == {"Rome": 150, "Oslo": 75}
 
 
-def test_statistics_are_kept_exactly(make, tmp_path, monkeypatch):
+def test_statistics_are_saved_exactly(make, tmp_path, monkeypatch):
     store = tmp_path / "store"
     found = statistics_of(make(), store)  # before the store: nothing is written
     assert not store.exists()
-    converted(make(), store, False)
-    monkeypatch.setattr(CSVRows, "over_chunks", None)
+    convert(make(), store, False)
+    monkeypatch.setattr(TableRows, "map_chunks", None)
     kept = statistics_of(make(), store)
     for name in ("a", "b", "city"):
         assert str(vars(kept[name])) == str(vars(found[name]))
 
 
-def test_statistics_of_a_part_are_not_those_of_another(make, tmp_path):
+def test_statistics_of_subsets_are_saved_separately(make, tmp_path):
     store = tmp_path / "store"
-    training, validation = (make(part=Part(0.25, 0, is_validation)) for is_validation in (False, True))
-    converted(training, store, False)
-    found = [statistics(of, training, store)["a"].count for of in (training, validation)]
-    again = [statistics(make(part=of.part), training, store)["a"].count for of in (training, validation)]
+    training, validation = (make(subset=RowSubset(0.25, 0, is_validation)) for is_validation in (False, True))
+    convert(training, store, False)
+    found = [load_statistics(of, training, store)["a"].count for of in (training, validation)]
+    again = [load_statistics(make(subset=of.subset), training, store)["a"].count for of in (training, validation)]
     assert again == found
     names = sorted(path.name for path in store.glob("stat*"))
     assert names == ["statistics-training.json", "statistics-validation.json"]
 
 
-def test_statistics_of_other_options_do_not_take_the_place_of_a_stores_own(make, tmp_path):
+def test_statistics_of_other_options_do_not_replace_those_of_the_store(make, tmp_path):
     store = tmp_path / "store"
-    converted(make(), store, False)
+    convert(make(), store, False)
     kept = (store / KEPT).read_bytes()
     statistics_of(make(missing="drop"), store)
     assert (store / KEPT).read_bytes() == kept
     path = tmp_path / "houses.csv"
     path.write_text(path.read_text().replace("Rome", "Bonn"))
-    converted(make(), store, True)
+    convert(make(), store, True)
     assert b"Bonn" in (store / KEPT).read_bytes()
 
 
-def test_columns_in_another_order_are_other_rows(make, tmp_path):
-    converted(make(missing="nan"), tmp_path / "store", False)
+def test_order_of_columns_is_part_of_the_fingerprint(make, tmp_path):
+    convert(make(missing="nan"), tmp_path / "store", False)
     with pytest.raises(DataError, match="stores other rows: columns was"):
-        converted(make(missing="nan", column_names=["b", "city", "a"]), tmp_path / "store", False)
+        convert(make(missing="nan", column_names=["b", "city", "a"]), tmp_path / "store", False)
 
 
-def test_a_cell_that_cannot_be_read_ends_the_conversion_and_what_is_there_counts(make, tmp_path):
+def test_unreadable_cell_stops_the_conversion(make, tmp_path):
     path = tmp_path / "houses.csv"
     path.write_text(path.read_text().replace("\n250,", "\nx,"))
     with pytest.raises(DataError, match=r"row 250 \(line 252\), column 'a' \(#0\): cannot read 'x' as float32"):
-        converted(make(dtypes={"a": "float32"}, missing={"a": 0}), tmp_path / "store", False)
+        convert(make(dtypes={"a": "float32"}, missing={"a": 0}), tmp_path / "store", False)
 
 
 def run(script, *arguments):
@@ -219,60 +223,61 @@ def run(script, *arguments):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-def test_killed_in_the_midst_the_next_run_finishes(make, tmp_path, monkeypatch):
+def test_conversion_resumes_after_a_kill(make, tmp_path, monkeypatch):
     store = tmp_path / "store"
     process = run(SCRIPT, tmp_path / "houses.csv", store)
-    while not np.load(store / "rows.npy").any():  # until the disk has the first states
-        pass
+    deadline = time.monotonic() + 300
+    while not np.load(store / "rows.npy").any():  # until the first states are on disk
+        assert time.monotonic() < deadline, "no state is written"
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=300)
     assert json.loads((store / "store.json").read_text())["state"] == "filling"
     rows, parsed = make(), []
-    encode = rows.rows
-    rows.rows = lambda chunk: parsed.append(chunk) or encode(chunk)
-    stored = converted(rows, store, False)
+    encode = rows.encode_chunk
+    rows.encode_chunk = lambda chunk: parsed.append(chunk) or encode(chunk)
+    stored = convert(rows, store, False)
 
     assert np.array_equal(everything(stored), expected(make()))
     assert 5 < len(parsed) < rows.table.num_chunks  # of what was there already, nothing is parsed again
     PackedStore(store).verify()
 
 
-def test_interrupted_it_ends_promptly_and_goes_on(make, tmp_path):
+def test_conversion_resumes_after_ctrl_c(make, tmp_path):
     store = tmp_path / "store"
-    process = run(SCRIPT.replace("time.sleep(60)", "time.sleep(1)"), tmp_path / "houses.csv", store)
+    process = run(SCRIPT.replace("time.sleep(600)", "time.sleep(1)"), tmp_path / "houses.csv", store)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=300)
     assert "KeyboardInterrupt" in errors
     assert process.returncode != 0
     states = np.load(store / "rows.npy")
     assert 0 < states.sum() < NUM_ROWS
-    assert np.array_equal(everything(converted(make(), store, False)), expected(make()))
+    assert np.array_equal(everything(convert(make(), store, False)), expected(make()))
 
 
-def test_two_at_once_the_second_reads_the_files(make, tmp_path):
+def test_second_process_reads_the_files(make, tmp_path):
     store = tmp_path / "store"
     process = run(SCRIPT, tmp_path / "houses.csv", store)
     try:
         with pytest.warns(UserWarning, match="is being filled") as caught:
-            assert converted(make(), store, False) is None
+            assert convert(make(), store, False) is None
         assert (
             str(caught[0].message)
-            == f"{str(store)!r} is being filled by another process or thread; this one reads the files."
+            == f"{str(store)!r} is being filled by another process or thread. This one reads the files."
         )
     finally:
         process.kill()
-        process.communicate(timeout=30)
-    assert converted(make(), store, False) is not None
+        process.communicate(timeout=300)
+    assert convert(make(), store, False) is not None
 
 
-def test_a_full_disk_is_known_before_the_first_byte(make, tmp_path, monkeypatch):
+def test_full_disk_is_detected_before_the_first_byte(make, tmp_path, monkeypatch):
     monkeypatch.setattr(files.shutil, "disk_usage", lambda path: type("", (), {"free": 10})())
     with pytest.raises(DestinationError, match="Not enough disk for the packed store"):
-        converted(make(), tmp_path / "store", False)
+        convert(make(), tmp_path / "store", False)
     assert not (tmp_path / "store").exists()
 
 
-def test_a_disk_that_fills_up_is_said_and_the_next_run_goes_on(make, tmp_path, monkeypatch):
+def test_conversion_resumes_after_the_disk_was_full(make, tmp_path, monkeypatch):
     write_at, written = packed_writer.write_at, []
 
     def full(file, values, offset):
@@ -284,34 +289,67 @@ def test_a_disk_that_fills_up_is_said_and_the_next_run_goes_on(make, tmp_path, m
     with monkeypatch.context() as patch:
         patch.setattr(packed_writer, "write_at", full)
         with pytest.raises(DestinationError, match=r"No space left on device. Free some space"):
-            converted(make(), tmp_path / "store", False)
-    assert np.array_equal(everything(converted(make(), tmp_path / "store", False)), expected(make()))
+            convert(make(), tmp_path / "store", False)
+    assert np.array_equal(everything(convert(make(), tmp_path / "store", False)), expected(make()))
 
 
-def test_a_folder_that_cannot_be_written(make, tmp_path):
+def test_directory_that_cannot_be_written(make, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DestinationError):
-        converted(make(), tmp_path / "file" / "store", False)
+        convert(make(), tmp_path / "file" / "store", False)
     (tmp_path / "other").mkdir()
     (tmp_path / "other/notes.txt").touch()
     with pytest.raises(DestinationError, match=r"holds other files \(notes.txt\) and no packed store"):
-        converted(make(), tmp_path / "other", False)
+        convert(make(), tmp_path / "other", False)
 
 
-def test_the_directory_is_free_again_after_an_error(make, tmp_path):
+def test_store_is_unlocked_after_an_error(make, tmp_path):
     rows = make()
-    rows.rows = lambda chunk: 1 / 0
+    rows.encode_chunk = lambda chunk: 1 / 0
     with pytest.raises(ZeroDivisionError):
-        converted(rows, tmp_path / "store", False)
-    assert not any(writer.writable for writer in packed_writer._writers.values())
-    assert converted(make(), tmp_path / "store", False) is not None
+        convert(rows, tmp_path / "store", False)
+    assert open_writers.directories() == []
+    assert convert(make(), tmp_path / "store", False) is not None
 
 
-def test_parts_are_stored_beside_each_other(make, tmp_path):
+def test_subsets_are_stored_separately(make, tmp_path):
     whole = make()
-    training = whole.taking(Part(0.25, 1, False), None, None)
-    validation = whole.taking(Part(0.25, 1, True), training, None)
-    stored = [converted(rows, tmp_path / name, False) for rows, name in ((validation, "v"), (training, "t"))]
+    training = whole.subset_of(RowSubset(0.25, 1, False), None, None)
+    validation = whole.subset_of(RowSubset(0.25, 1, True), training, None)
+    stored = [convert(rows, tmp_path / name, False) for rows, name in ((validation, "v"), (training, "t"))]
     assert [len(rows) for rows in stored] == [75, 225]
     assert sorted(value for rows in stored for value in everything(rows)[:, -1]) == list(range(0, 2 * NUM_ROWS, 2))
-    assert stored[0].recipe is stored[1].recipe
+    assert stored[0].features is stored[1].features
+
+
+def test_file_that_changes_during_the_conversion(make, tmp_path):
+    path, rows, parsed = tmp_path / "houses.csv", make(missing={"a": 0}), []
+    encode = rows.encode_chunk
+
+    def change(chunk):
+        parsed.append(chunk)
+        if len(parsed) == 9:
+            (tmp_path / "new.csv").write_text(path.read_text() + "5,Rome,6\n")
+            os.replace(tmp_path / "new.csv", path)  # the file is never shorter
+        return encode(chunk)
+
+    rows.encode_chunk = change
+    with pytest.raises(DataError, match=r"the file changed since its rows were counted .* Open it again"):
+        convert(rows, tmp_path / "store", False)
+    with pytest.raises(
+        DataError, match=r"stores other rows: files was \['houses.csv, .* bytes, of .* is \['houses.csv"
+    ):
+        convert(make(missing={"a": 0}), tmp_path / "store", False)
+    stored = convert(make(missing={"a": 0}), tmp_path / "store", True)
+    assert np.array_equal(everything(stored), expected(make(missing={"a": 0})))
+
+
+@pytest.mark.parametrize("has_format", [False, True])
+def test_statistics_are_read_with_and_without_a_format_number(make, tmp_path, monkeypatch, has_format):
+    store = tmp_path / "store"
+    convert(make(), store, False)
+    kept = json.loads((store / KEPT).read_bytes())
+    assert kept.pop("format") == 1
+    (store / KEPT).write_text(json.dumps({"format": 1, **kept} if has_format else kept))
+    monkeypatch.setattr(TableRows, "map_chunks", None)
+    assert statistics_of(make(), store)["city"].counts == {"Rome": 150, "Oslo": 75}

@@ -1,12 +1,12 @@
-"""Partitions and phases that are killed, and the corners of a training that somebody once fell into.
+"""Partitions and phases that are killed, and unusual callbacks, arguments and models.
 
-As in test_fit_resumable.py, a kill is an exception in a callback, and the next run of the "script" makes everything
-anew. Each test below that compares has a whole training beside the killed one.
+As in test_resumable.py, a kill is an exception in a callback, and the next run of the "script" creates everything
+again. Each test that compares runs an uninterrupted training and a killed one.
 """
 
 import datetime
 import itertools
-import os
+import re
 import shutil
 import warnings
 from typing import NamedTuple
@@ -16,30 +16,19 @@ import numpy as np
 import pytest
 import training_child as child
 from recording import numbered, planned, recorder
-from training_child import data, small_model, validation_data
+from training_child import Killed, data, killer, small_model, validation_data
 
 import keras_oocore as ko
 from keras_oocore.core.errors import DataError, OptionError
 
+pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("fast_training")]
 BACKEND = keras.backend.backend()
-on_torch = pytest.mark.skipif(BACKEND != "torch", reason="torch's modules")
+on_torch = pytest.mark.skipif(BACKEND != "torch", reason="needs torch modules")
 not_on_jax = pytest.mark.skipif(BACKEND == "jax", reason="functions are stateless on JAX")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _quick():
-    """No waiting for the disk, which a kill does not need, nor for threads of torch's that others keep busy."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda _: None)
-        yield from child.one_thread()
-
-
-class Killed(Exception):
-    pass
-
-
 class Outcome(NamedTuple):
-    """What a training leaves behind."""
+    """The result of a training."""
 
     variables: list
     history: dict
@@ -48,27 +37,19 @@ class Outcome(NamedTuple):
     callbacks: list
 
 
-def killer(kill):
-    """Kills at the end of that batch, before it counts; or in the `number`-th call of a hook."""
-    hook, number = kill if isinstance(kill, tuple) else ("on_train_batch_end", kill)
-    calls = itertools.count(1)
-
-    def called(*_, **__):
-        if next(calls) == number:
-            raise Killed
-
-    return keras.callbacks.LambdaCallback(**{hook: called})
-
-
 def resumable(epochs=3, save_every_batches=1, **options):
-    """A script that calls `fit_resumable`."""
+    """Return a script that calls `fit_resumable`."""
     return lambda model, x, directory, callbacks: ko.fit_resumable(
-        model, x, epochs, directory, save_every_batches, callbacks=callbacks, verbose=0, **options
+        *(model, x, epochs, directory),
+        save_every_batches=save_every_batches,
+        callbacks=callbacks,
+        verbose=0,
+        **options,
     )
 
 
 def partitions(n=2, passes=2, save_every_batches=1, validated=False, **options):
-    """A script that calls `fit_partitions`."""
+    """Return a script that calls `fit_partitions`."""
     return lambda model, x, directory, callbacks: ko.fit_partitions(
         *(model, x, n),
         passes=passes,
@@ -82,9 +63,10 @@ def partitions(n=2, passes=2, save_every_batches=1, validated=False, **options):
 
 
 def phased(*phases, save_every_batches=1, **options):
-    """A script that calls `fit_phases`; a phase's data are made anew in each run."""
+    """Return a script that calls `fit_phases`. Phases that are functions are called in each run."""
     return lambda model, x, directory, callbacks: ko.fit_phases(
-        *(model, [phase() if callable(phase) else phase for phase in phases], x, directory, save_every_batches),
+        *(model, [phase() if callable(phase) else phase for phase in phases], x, directory),
+        save_every_batches=save_every_batches,
         callbacks=callbacks,
         verbose=0,
         **options,
@@ -92,7 +74,7 @@ def phased(*phases, save_every_batches=1, **options):
 
 
 def trained(directory, *kills, script=None, model=small_model, x=data, callbacks=lambda x: []):
-    """The outcome of running the script as often as it is killed, and once more."""
+    """Run the script once per kill and once more, and return the outcome."""
     script = script or resumable()
     for kill in [*kills, None]:
         made, rows = model(), x()
@@ -101,7 +83,7 @@ def trained(directory, *kills, script=None, model=small_model, x=data, callbacks
             history = script(made, rows, directory, [*used, *([] if kill is None else [killer(kill)])])
         except Killed:
             continue
-        assert kill is None, f"{kill} never came"
+        assert kill is None, f"{kill} did not happen"
         return Outcome(child.variables(history.model), history.history, history.epoch, history.model, used)
     raise AssertionError
 
@@ -113,16 +95,16 @@ def same(left, right):
     assert [array.tobytes() for array in left.variables] == [array.tobytes() for array in right.variables]
 
 
-def unharmed(tmp_path, *kills, **options):
-    """These kills, one after another, leave what no kill leaves; returns both outcomes."""
-    whole = trained(tmp_path / "whole", **options)
+def check_kills(tmp_path, *kills, **options):
+    """Check that these kills do not change the outcome, and return both outcomes."""
+    uninterrupted = trained(tmp_path / "uninterrupted", **options)
     killed = trained(tmp_path / "killed", *kills, **options)
-    same(killed, whole)
-    return killed, whole
+    same(killed, uninterrupted)
+    return killed, uninterrupted
 
 
 def warned(function):
-    """What a function warns of."""
+    """Return the warnings of a function."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         function()
@@ -132,79 +114,83 @@ def warned(function):
 # --- partitions -----------------------------------------------------------------------------------------------------
 
 
-def test_partitions_killed_in_every_batch_in_turn(tmp_path):
-    """Two partitions of two batches each, twice; each run gives the model one batch that counts."""
-    _, whole = unharmed(tmp_path, *[2] * 7, script=partitions())
-    assert whole.epochs == [0, 1, 2, 3]
-    assert whole.history["partition"] == [0, 1, 0, 1]
+def test_partitions_killed_in_every_batch(tmp_path):
+    """Two passes over two partitions of two batches each. Each run trains on one batch that counts."""
+    _, uninterrupted = check_kills(tmp_path, *[2] * 7, script=partitions())
+    assert uninterrupted.epochs == [0, 1, 2, 3]
+    assert uninterrupted.history["partition"] == [0, 1, 0, 1]
 
 
-def test_partitions_killed_between_two_of_them(tmp_path):
+def test_partitions_killed_between_two_partitions(tmp_path):
     kills = ("on_epoch_end", 1), ("on_epoch_begin", 2), ("on_epoch_end", 2), ("on_train_end", 1)
-    unharmed(tmp_path, *kills, script=partitions())
+    check_kills(tmp_path, *kills, script=partitions())
 
 
-def test_partitions_with_several_epochs_each_and_validation(tmp_path):
+def test_epochs_per_partition_with_validation_data(tmp_path):
     script = partitions(passes=1, epochs_per_partition=2, validated=True)
-    _, whole = unharmed(tmp_path, 3, ("on_test_begin", 2), script=script)
-    assert whole.history["partition"] == [0, 0, 1, 1]
-    assert len(whole.history["val_loss"]) == 4
+    _, uninterrupted = check_kills(tmp_path, 3, ("on_test_begin", 2), script=script)
+    assert uninterrupted.history["partition"] == [0, 0, 1, 1]
+    assert len(uninterrupted.history["val_loss"]) == 4
 
 
-def test_early_stopping_waits_across_partitions(tmp_path):
-    """It ends all of them, and goes back to the weights of another partition."""
+def test_early_stopping_patience_continues_across_partitions(tmp_path):
+    """Early stopping ends all partitions, and restores weights from another partition."""
 
     def callbacks(x):
         return [keras.callbacks.EarlyStopping("loss", min_delta=100, patience=2, restore_best_weights=True)]
 
-    killed, whole = unharmed(tmp_path, 1, 3, 2, ("on_epoch_end", 1), script=partitions(passes=3), callbacks=callbacks)
-    assert killed.history["partition"] == whole.history["partition"] == [0, 1, 0]
+    killed, uninterrupted = check_kills(
+        tmp_path, 1, 3, 2, ("on_epoch_end", 1), script=partitions(passes=3), callbacks=callbacks
+    )
+    assert killed.history["partition"] == uninterrupted.history["partition"] == [0, 1, 0]
     assert killed.callbacks[0].stopped_epoch == 2
 
 
-def test_partitions_see_every_sample_once_a_pass(tmp_path):
-    """With a seed that is drawn anew in each run: those to come are to be those of the first run."""
+def test_partitions_use_every_sample_once_per_pass_with_drawn_seed(tmp_path):
+    """Each run draws another seed, and the later partitions are those of the first run."""
     rows, given = np.arange(24, dtype="float32")[:, np.newaxis], []
     for kill in (6, None):  # within the second of three partitions of four batches
         model, begun = recorder(), []
-        note = keras.callbacks.LambdaCallback(
+        record = keras.callbacks.LambdaCallback(
             on_train_batch_begin=lambda batch, logs, b=begun, m=model: b.append(len(m.given)),
             on_train_batch_end=lambda batch, logs, b=begun, m=model: b.append(m.given[b.pop() :]),
         )
         x = ko.ArraySequence(rows, labels=rows.copy(), batch_size=2)
         script = partitions(n=3, passes=1)
         try:
-            script(model, x, tmp_path, [note] if kill is None else [note, killer(kill)])
+            script(model, x, tmp_path, [record] if kill is None else [record, killer(kill)])
         except Killed:
-            begun.pop()  # that batch did not count
+            begun.pop()  # this batch did not count
         given += [sample for batch in begun for sample in batch]
     assert sorted(given) == [*range(24)]
 
 
-def test_without_a_directory_nothing_is_saved(tmp_path, monkeypatch):
+def test_checkpoint_none_saves_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    whole = trained(tmp_path / "saved", script=partitions())
+    uninterrupted = trained(tmp_path / "saved", script=partitions())
     shutil.rmtree(tmp_path / "saved")
-    same(trained(None, script=partitions(save_every_batches=None)), whole)
-    same(trained(None, script=partitions()), whole)
+    same(trained(None, script=partitions(save_every_batches=None)), uninterrupted)
+    same(trained(None, script=partitions()), uninterrupted)
     assert [*tmp_path.iterdir()] == []
 
 
-def test_more_partitions_than_batches():
+def test_more_partitions_than_batches_is_an_error():
     with pytest.raises(OptionError, match=r"^`n` should be a number of partitions from 1 to 4, .* n=5$"):
         ko.fit_partitions(small_model(), data(), 5, verbose=0)
 
 
-def test_another_number_of_partitions(tmp_path):
+def test_resume_with_another_n_is_an_error(tmp_path):
     with pytest.raises(Killed):
         partitions()(small_model(), data(), tmp_path, [killer(4)])
-    with pytest.raises(DataError, match=r"The data.* do not go together\..* partition was '\d of 2', is '\d of 4'"):
+    with pytest.raises(DataError, match=r"The data.* do not belong together\..* partition was '\d of 2', is '\d of 4'"):
         partitions(n=4)(small_model(), data(), tmp_path, [])
 
 
-def test_a_training_that_was_not_one_of_partitions(tmp_path):
+def test_resume_with_another_function_is_an_error(tmp_path):
     trained(tmp_path, script=resumable(1))
-    with pytest.raises(DataError, match=r"holds a training by `fit_resumable`, and this is one by `fit_partitions`\."):
+    with pytest.raises(
+        DataError, match=r"contains a training by `fit_resumable`, but this is a training by `fit_partitions`\."
+    ):
         trained(tmp_path, script=partitions())
 
 
@@ -230,17 +216,18 @@ THREE_PHASES = (
 )
 
 
-def test_phases_killed_in_every_batch_in_turn(tmp_path):
-    """Of four, two and four batches; each run gives the model one batch that counts."""
-    killed, whole = unharmed(tmp_path, *[2] * 9, script=phased(*THREE_PHASES), model=two_layers)
-    assert whole.epochs == [0, 1, 2]
-    assert whole.history["phase"] == ["phase 1", "small", "phase 3"]
-    assert [layer.trainable for layer in killed.model.layers] == [layer.trainable for layer in whole.model.layers]
+def test_phases_killed_in_every_batch(tmp_path):
+    """Phases of four, two and four batches. Each run trains on one batch that counts."""
+    killed, uninterrupted = check_kills(tmp_path, *[2] * 9, script=phased(*THREE_PHASES), model=two_layers)
+    assert uninterrupted.epochs == [0, 1, 2]
+    assert uninterrupted.history["phase"] == ["phase 1", "small", "phase 3"]
+    flags = [[layer.trainable for layer in outcome.model.layers] for outcome in (killed, uninterrupted)]
+    assert flags[0] == flags[1]
 
 
-def test_phases_killed_between_two_of_them(tmp_path):
+def test_phases_killed_between_two_phases(tmp_path):
     kills = ("on_epoch_end", 1), ("on_epoch_begin", 2), ("on_epoch_end", 1), ("on_train_end", 1)
-    unharmed(tmp_path, *kills, script=phased(*THREE_PHASES), model=two_layers)
+    check_kills(tmp_path, *kills, script=phased(*THREE_PHASES), model=two_layers)
 
 
 def test_early_stopping_ends_all_phases(tmp_path):
@@ -248,89 +235,92 @@ def test_early_stopping_ends_all_phases(tmp_path):
         return [keras.callbacks.EarlyStopping("loss", min_delta=100, patience=1)]
 
     script = phased(ko.Phase(1, freeze="body"), ko.Phase(1, unfreeze="all"), ko.Phase(1))
-    killed, _ = unharmed(tmp_path, 3, 3, 1, script=script, model=two_layers, callbacks=callbacks)
+    killed, _ = check_kills(tmp_path, 3, 3, 1, script=script, model=two_layers, callbacks=callbacks)
     assert killed.history["phase"] == ["phase 1", "phase 2"]
 
 
-def test_fewer_phases_than_done(tmp_path):
+def test_resume_with_fewer_phases_is_an_error(tmp_path):
     trained(tmp_path, script=phased(ko.Phase(1), ko.Phase(1)), model=two_layers)
-    with pytest.raises(OptionError, match=r"^2 epochs of the training .* are done already\. .* Received: 1 epochs$"):
+    with pytest.raises(OptionError, match=r"^2 epochs of the training .* are already done\. .* Received: 1 epochs$"):
         trained(tmp_path, script=phased(ko.Phase(1)), model=two_layers)
 
 
-def test_a_phase_that_is_done_and_longer_now(tmp_path):
+def test_resume_with_longer_finished_phase_is_an_error(tmp_path):
     trained(tmp_path, script=phased(ko.Phase(1), ko.Phase(1)), model=two_layers)
-    message = r"is in its part 2, and 2 epochs are done; that part lies elsewhere now\. Leave the parts that are done "
+    message = r"is in part 2, with 2 epochs done, but now this part covers other epochs\. Keep the parts that are done "
     with pytest.raises(OptionError, match=message):
         trained(tmp_path, script=phased(ko.Phase(3), ko.Phase(1)), model=two_layers)
 
 
-def test_one_more_phase_is_as_if_asked_for_from_the_beginning(tmp_path):
+def test_added_phase_continues_as_in_one_training(tmp_path):
     phases = ko.Phase(1, freeze="body"), ko.Phase(1, unfreeze="all", learning_rate=1e-3)
     trained(tmp_path / "in steps", script=phased(phases[0]), model=two_layers)
     in_steps = trained(tmp_path / "in steps", script=phased(*phases), model=two_layers)
-    same(in_steps, trained(tmp_path / "whole", script=phased(*phases), model=two_layers))
+    same(in_steps, trained(tmp_path / "uninterrupted", script=phased(*phases), model=two_layers))
 
 
 @pytest.mark.parametrize("optimizer", [lambda: keras.optimizers.SGD(0.05), lambda: keras.optimizers.Adam(0.01)])
-def test_phases_run_again_in_one_process_with_the_same_model(tmp_path, optimizer):
-    """As a notebook's cell: the model comes back from phase 2, the newest checkpoint is of phase 1."""
+def test_phases_resume_with_the_same_model_object(tmp_path, optimizer):
+    """As in a notebook cell: the model was trained in phase 2, and the newest checkpoint is from phase 1."""
     script = phased(ko.Phase(2), ko.Phase(1, freeze="body"), keep=20)
-    whole = trained(tmp_path / "whole", script=script, model=lambda: two_layers(optimizer()))
+    uninterrupted = trained(tmp_path / "uninterrupted", script=script, model=lambda: two_layers(optimizer()))
     model, directory = two_layers(optimizer()), tmp_path / "killed"
     with pytest.raises(Killed):
         script(model, data(), directory, [killer(10)])
     assert not model.get_layer("body").trainable
-    for path in sorted(directory.glob("checkpoint-*"))[7:]:  # as if it were saved less often: these 7 are of phase 1
+    for path in sorted(directory.glob("checkpoint-*"))[
+        7:
+    ]:  # as if it were saved less often: 7 checkpoints of phase 1 remain
         shutil.rmtree(path)
     trains = []
-    note = keras.callbacks.LambdaCallback(
+    record = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda epoch, logs: trains.append(model.get_layer("body").trainable)
     )
-    history = script(model, data(), directory, [note])
+    history = script(model, data(), directory, [record])
     assert trains == [True, False]
-    same(Outcome(child.variables(model), history.history, history.epoch, model, []), whole)
+    same(Outcome(child.variables(model), history.history, history.epoch, model, []), uninterrupted)
 
 
 def a_b_a(a, b):
-    """Three phases, of which two share their data."""
+    """Return a script with three phases, two of which share their data."""
     return lambda model, directory, callbacks: ko.fit_phases(
-        *(model, [ko.Phase(1, data=a), ko.Phase(1, data=b), ko.Phase(1, data=a)], None, directory, 1),
+        *(model, [ko.Phase(1, data=a), ko.Phase(1, data=b), ko.Phase(1, data=a)], None, directory),
+        save_every_batches=1,
         callbacks=callbacks,
         verbose=0,
     )
 
 
-def test_data_of_a_phase_that_is_done_comes_again(tmp_path):
-    """Killed in B; what was A goes on with its second pass, and has to be what it was."""
-    whole = a_b_a(data(), fewer_rows())(small_model(), tmp_path / "whole", [])
+def test_phases_that_share_data(tmp_path):
+    """Killed in phase B. Phase A's data continue with their second pass, and must be the same."""
+    uninterrupted = a_b_a(data(), fewer_rows())(small_model(), tmp_path / "uninterrupted", [])
     with pytest.raises(Killed):
         a_b_a(data(), fewer_rows())(small_model(), tmp_path / "run", [killer(6)])
 
     other = ko.ArraySequence(child.ROWS[::-1].copy(), child.CLASSES, label_mode="int", batch_size=4, seed=3)
-    with pytest.raises(DataError, match=r"^The data of part 1 and the checkpoint do not go together\. "):
+    with pytest.raises(DataError, match=r"^The data of part 1 and the checkpoint do not belong together\. "):
         a_b_a(other, fewer_rows())(small_model(), tmp_path / "run", [])
-    with pytest.raises(OptionError, match=r"^The data of part 1 .* has seed=3, this Sequence was made with seed=4\."):
+    with pytest.raises(OptionError, match=r"^The data of part 1 .* has seed=3, but this Sequence was .* seed=4\."):
         a_b_a(data(seed=4), fewer_rows())(small_model(), tmp_path / "run", [])
-    with pytest.raises(DataError, match=r"^The data of part 2 and the checkpoint do not go together\. "):
+    with pytest.raises(DataError, match=r"^The data of part 2 and the checkpoint do not belong together\. "):
         a_b_a(data(), data())(small_model(), tmp_path / "run", [])
 
     history = a_b_a(data(), fewer_rows())(small_model(), tmp_path / "run", [])
-    assert history.history == whole.history
+    assert history.history == uninterrupted.history
 
 
-def test_a_phase_in_which_nothing_trains(tmp_path):
-    with pytest.raises(OptionError, match=r"^thaw later: every layer is frozen, so that there is nothing to train\."):
-        trained(None, script=phased(ko.Phase(1), ko.Phase(1, freeze="all", name="thaw later")), model=two_layers)
+def test_phase_with_all_layers_frozen_is_an_error(tmp_path):
+    with pytest.raises(OptionError, match=r"^unfreeze later: all layers are frozen, so there is nothing to train\."):
+        trained(None, script=phased(ko.Phase(1), ko.Phase(1, freeze="all", name="unfreeze later")), model=two_layers)
 
 
-def test_a_mistake_in_a_later_phase_is_found_before_the_first(tmp_path):
-    """Not after hours of the first."""
+def test_error_in_later_phase_is_raised_before_the_first(tmp_path):
+    """The error is not raised after hours of training."""
     model = two_layers()
     before = child.variables(model)
     for later, message in (
         (ko.Phase(1, unfreeze="hed"), r"`unfreeze` matches no layer: 'hed'\. .* Did you mean 'head'\?"),
-        (ko.Phase(1, freeze="all"), "^phase 2: every layer is frozen, so that there is nothing to train"),
+        (ko.Phase(1, freeze="all"), "^phase 2: all layers are frozen, so there is nothing to train"),
     ):
         with pytest.raises(OptionError, match=message):
             ko.fit_phases(model, [ko.Phase(1), later], data(), verbose=0)
@@ -340,14 +330,14 @@ def test_a_mistake_in_a_later_phase_is_found_before_the_first(tmp_path):
     np.testing.assert_equal(child.variables(model)[: len(model.variables)], before[: len(model.variables)])
 
 
-def test_phases_that_are_done_and_others_now(tmp_path):
+def test_resume_with_other_phases_is_an_error(tmp_path):
     trained(tmp_path, script=phased(ko.Phase(2), ko.Phase(2)), model=two_layers)
-    with pytest.raises(OptionError, match="Leave the parts that are done as they were"):
+    with pytest.raises(OptionError, match="Keep the parts that are done as they were"):
         trained(tmp_path, script=phased(ko.Phase(1), ko.Phase(4)), model=two_layers)
 
 
-def test_every_column_of_the_history_has_a_value_for_each_epoch():
-    """So that a picture, or a table, has each at its epoch."""
+def test_history_columns_have_one_value_per_epoch():
+    """A plot or a table can show each value at its epoch."""
     phases = [ko.Phase(2), ko.Phase(1, validation_data=fewer_rows()), ko.Phase(1)]
     history = ko.fit_phases(two_layers(), phases, data(), verbose=0).history
     assert {len(values) for values in history.values()} == {4}
@@ -358,19 +348,21 @@ def test_every_column_of_the_history_has_a_value_for_each_epoch():
     assert len(plain.history["val_loss"]) == 2
 
 
-def test_a_model_is_not_changed_by_a_checkpoint_that_is_refused(tmp_path):
+def test_refused_checkpoint_does_not_change_the_model(tmp_path):
     trained(tmp_path, script=resumable(1), model=two_layers)
     other = two_layers(keras.optimizers.Adam())
     before = child.variables(other)
-    with pytest.raises(DataError, match="of another optimizer"):
+    with pytest.raises(DataError, match="belongs to another optimizer"):
         trained(tmp_path, script=resumable(2), model=lambda: other)
     np.testing.assert_equal(child.variables(other)[: len(other.variables)], before[: len(other.variables)])
 
 
-def test_a_directory_of_other_files_is_not_taken_for_checkpoints(tmp_path):
-    """It may hold the images of a class."""
+def test_checkpoint_directory_with_other_files_is_an_error(tmp_path):
+    """It may contain the images of a class."""
     (tmp_path / "1.png").touch()
-    with pytest.raises(ko.DestinationError, match=r"holds other files \(1\.png\) and no checkpoint\. Choose an empty"):
+    with pytest.raises(
+        ko.DestinationError, match=r"contains other files \(1\.png\) and no checkpoint\. Choose an empty"
+    ):
         ko.fit_resumable(two_layers(), data(), 1, tmp_path, verbose=0)
     assert [path.name for path in tmp_path.iterdir()] == ["1.png"]
     with pytest.raises(OptionError, match="`checkpoint` should be a directory"):
@@ -378,7 +370,7 @@ def test_a_directory_of_other_files_is_not_taken_for_checkpoints(tmp_path):
 
 
 @pytest.mark.parametrize("function", [ko.fit_partitions, ko.fit_phases])
-def test_epochs_are_said_otherwise(function):
+def test_epochs_argument_of_partitions_and_phases_is_an_error(function):
     second = {"n": 2, "x": data()} if function is ko.fit_partitions else {"phases": ko.Phase(1), "x": data()}
     with pytest.raises(
         OptionError, match="`epochs` is decided by the Sequence, the checkpoint and the other arguments"
@@ -386,17 +378,17 @@ def test_epochs_are_said_otherwise(function):
         function(two_layers(), epochs=3, verbose=0, **second)
 
 
-def test_numbers_of_numpy(tmp_path):
+def test_numpy_integers_as_arguments(tmp_path):
     script = phased(ko.Phase(epochs=np.int64(1)), steps_per_epoch=np.int64(2))
-    unharmed(tmp_path, 2, script=script)
-    unharmed(tmp_path / "plain", 3, script=resumable(np.int64(2), steps_per_epoch=np.int64(2)))
+    check_kills(tmp_path, 2, script=script)
+    check_kills(tmp_path / "plain", 3, script=resumable(np.int64(2), steps_per_epoch=np.int64(2)))
 
 
 # --- callbacks ------------------------------------------------------------------------------------------------------
 
 
 class Counts(keras.callbacks.Callback):
-    """Counts batches in arrays that it changes in place."""
+    """Counts batches in arrays, which it changes in place."""
 
     def __init__(self):
         super().__init__()
@@ -414,7 +406,7 @@ class Counts(keras.callbacks.Callback):
 
 
 class CountsAndSaves(Counts):
-    """Hands out the very arrays that it counts in, and counts in those that it gets."""
+    """Returns the arrays that it counts in, and counts in the arrays that it receives."""
 
     def state_dict(self):
         return {"total": self.total, "of_epoch": self.of_epoch}
@@ -423,25 +415,25 @@ class CountsAndSaves(Counts):
         self.total, self.of_epoch = state["total"], state["of_epoch"]
 
 
-@pytest.mark.parametrize("counter", [Counts, CountsAndSaves])
 @pytest.mark.parametrize(
-    ("save_every_batches", "kills"),
+    ("counter", "save_every_batches", "kills"),
     [
-        (1, [7]),
-        (1, [6, 2, ("on_epoch_end", 1), ("on_epoch_begin", 1)]),
-        (4, [1, 6, 5]),
-        pytest.param(3, [1, 6, 2, 4], marks=pytest.mark.soak),
+        (Counts, 1, [6, 2, ("on_epoch_end", 1), ("on_epoch_begin", 1)]),
+        (Counts, 4, [1, 6, 5]),
+        (CountsAndSaves, 1, [7]),
+        (CountsAndSaves, 4, [1, 6, 5]),
+        pytest.param(Counts, 3, [1, 6, 2, 4], marks=pytest.mark.soak),
     ],
-    ids=["once", "again and again", "before it was saved", "saved less often"],
+    ids=["many times", "before the first checkpoint", "state_dict", "state_dict before the first", "less often"],
 )
-def test_arrays_that_a_callback_changes_in_place(tmp_path, counter, kills, save_every_batches):
+def test_callback_arrays_changed_in_place(tmp_path, counter, save_every_batches, kills):
     script = resumable(save_every_batches=save_every_batches)
     killed = trained(tmp_path, *kills, script=script, callbacks=lambda x: [counter()])
     assert killed.callbacks[0].counts() == [12, 4]
 
 
 class Evaluates(keras.callbacks.Callback):
-    """Evaluates the very Sequence that the model is trained on."""
+    """Evaluates the Sequence that the model is trained on."""
 
     def __init__(self, x):
         super().__init__()
@@ -452,7 +444,7 @@ class Evaluates(keras.callbacks.Callback):
 
 
 class Loops(Evaluates):
-    """Goes through it itself, the second time not to the end."""
+    """Iterates over it twice, the second time not to the end."""
 
     def on_epoch_end(self, epoch, logs=None):
         self.read.append([float(np.sum(rows)) for rows, _ in self.x])
@@ -474,14 +466,14 @@ TWO_PHASES = phased(ko.Phase(1), ko.Phase(2, learning_rate=0.1))
     ],
     ids=["fit", "saved less often", "phases"],
 )
-def test_a_callback_that_reads_the_training_data(tmp_path, callback, script, kills):
-    killed, whole = unharmed(tmp_path, *kills, script=script, callbacks=lambda x: [callback(x)])
-    assert killed.callbacks[0].read == whole.callbacks[0].read
+def test_callback_that_reads_the_training_data_resumes(tmp_path, callback, script, kills):
+    killed, uninterrupted = check_kills(tmp_path, *kills, script=script, callbacks=lambda x: [callback(x)])
+    assert killed.callbacks[0].read == uninterrupted.callbacks[0].read
 
 
 @pytest.mark.parametrize("script", [resumable(), partitions(), TWO_PHASES], ids=["fit", "partitions", "phases"])
-def test_what_a_callback_reads_counts_for_nothing(tmp_path, script):
-    """Without dropout, for torch's iterators draw from its generator too."""
+def test_callback_that_reads_the_training_data_does_not_move_it(tmp_path, script):
+    """Without dropout, because torch's iterators draw from the generator that dropout uses."""
 
     def model():
         keras.utils.set_random_seed(7)
@@ -491,37 +483,39 @@ def test_what_a_callback_reads_counts_for_nothing(tmp_path, script):
     same(reading, trained(tmp_path / "alone", script=script, model=model))
 
 
-@pytest.mark.xfail(strict=True, reason="with steps_per_epoch, the iterator of Keras goes on where the callback read")
-def test_a_callback_that_reads_within_a_pass(tmp_path):
-    """Epochs of half a pass: the samples stay those of the plan."""
+@pytest.mark.xfail(
+    strict=True, reason="with steps_per_epoch, the iterator of Keras continues where the callback stopped"
+)
+def test_callback_that_reads_within_a_pass_with_steps_per_epoch(tmp_path):
+    """Epochs of half a pass use the planned samples."""
     model, x, begun = recorder(), numbered(16), []
-    note = keras.callbacks.LambdaCallback(
+    record = keras.callbacks.LambdaCallback(
         on_train_batch_begin=lambda batch, logs: begun.append(len(model.given)),
         on_train_batch_end=lambda batch, logs: begun.append(model.given[begun.pop() :]),
     )
-    resumable(4, steps_per_epoch=2)(model, x, tmp_path, [note, Loops(x)])
+    resumable(4, steps_per_epoch=2)(model, x, tmp_path, [record, Loops(x)])
     assert [*itertools.chain(*begun)] == planned(numbered(16), 0, 1)
 
 
 class Dates(keras.callbacks.Callback):
-    """Puts into the logs what is no number."""
+    """Adds a date to the logs."""
 
     def on_epoch_end(self, epoch, logs=None):
         logs["when"] = datetime.date(2024, 1, 1 + epoch)
 
 
-def test_a_value_in_the_logs_that_cannot_be_saved(tmp_path):
-    """It is named, and the training goes on; the rest of the history is there after a kill."""
+def test_unsupported_value_in_the_logs_is_a_warning(tmp_path):
+    """The warning names it, the training continues, and the rest of the history is restored."""
     (message,) = warned(lambda: trained(tmp_path, callbacks=lambda x: [Dates()]))
     assert message.startswith("'when' of the history cannot be saved: `when[0]` is a date. ")
 
     again = trained(tmp_path)
     assert "when" not in again.history
-    assert again.history["loss"] == trained(tmp_path / "whole").history["loss"]
+    assert again.history["loss"] == trained(tmp_path / "uninterrupted").history["loss"]
 
 
 class SavesWrong(keras.callbacks.Callback):
-    """Has a state that cannot be saved from the second epoch on."""
+    """Returns a state that cannot be saved from the second epoch on."""
 
     def __init__(self):
         super().__init__()
@@ -537,7 +531,7 @@ class SavesWrong(keras.callbacks.Callback):
         self.loaded.append(state)
 
 
-def test_a_state_that_a_callback_hands_out_and_cannot_be_saved(tmp_path):
+def test_unsupported_value_in_state_dict_is_a_warning(tmp_path):
     outcomes = []
     (message,) = warned(lambda: outcomes.append(trained(tmp_path, callbacks=lambda x: [SavesWrong()])))
     assert message.startswith("The state of the callback SavesWrong cannot be saved: `callbacks.SavesWrong['epochs']` ")
@@ -547,7 +541,7 @@ def test_a_state_that_a_callback_hands_out_and_cannot_be_saved(tmp_path):
 
 
 class Holds(keras.callbacks.Callback):
-    """Holds something of the model that it gets."""
+    """Keeps something made from the model."""
 
     def __init__(self, what):
         super().__init__()
@@ -555,28 +549,30 @@ class Holds(keras.callbacks.Callback):
 
     def set_model(self, model):
         super().set_model(model)
-        self.held = self.what(model)
+        self.kept = self.what(model)
 
 
-HELD = {
-    "a clone": (keras.models.clone_model, True),
-    "a list of clones": (lambda model: [keras.models.clone_model(model)], True),
-    "another optimizer": (lambda model: keras.optimizers.SGD(), True),
-    "a metric of its own": (lambda model: keras.metrics.Mean(), True),
-    "the model": (lambda model: model, False),
-    "a layer": (lambda model: model.layers[-1], False),
-    "its optimizer": (lambda model: model.optimizer, False),
-}
+def test_other_model_in_a_callback_is_a_warning(tmp_path):
+    """Such as a model with averaged weights, which is not saved. The trained model and its parts are."""
+    others = [
+        keras.models.clone_model,
+        lambda model: [keras.models.clone_model(model)],
+        lambda model: keras.optimizers.SGD(),
+        lambda model: keras.metrics.Mean(),
+    ]
+    parts = [lambda model: model, lambda model: model.layers[-1], lambda model: model.optimizer]
+
+    def callbacks(x):
+        return [Holds(what) for what in others + parts]
+
+    messages = warned(lambda: trained(tmp_path, script=resumable(1), callbacks=callbacks))
+    names = [
+        re.match(r"The state of the callback (Holds( \d)?) cannot be saved: `", message)[1] for message in messages
+    ]
+    assert names == ["Holds", "Holds 2", "Holds 3", "Holds 4"]
 
 
-@pytest.mark.parametrize(("what", "is_named"), HELD.values(), ids=HELD)
-def test_another_model_in_a_callback_is_named(tmp_path, what, is_named):
-    """Such as holds averages of the weights, which are lost; the model that is trained is saved."""
-    messages = warned(lambda: trained(tmp_path, script=resumable(1), callbacks=lambda x: [Holds(what)]))
-    assert [message[:52] for message in messages] == is_named * ["The state of the callback Holds cannot be saved: `ca"]
-
-
-def test_a_log_that_somebody_deletes_stops_no_training(tmp_path):
+def test_deleted_csv_log_does_not_stop_the_training(tmp_path):
     def callbacks(x):
         delete = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: epoch == 1 and log.unlink())
         return [keras.callbacks.CSVLogger(log), delete]
@@ -585,7 +581,7 @@ def test_a_log_that_somebody_deletes_stops_no_training(tmp_path):
     assert trained(tmp_path / "run", callbacks=callbacks).epochs == [0, 1, 2]
 
 
-class NotesTheEnd(keras.callbacks.Callback):
+class RecordsTheEnd(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         self.at_end = logs
 
@@ -593,14 +589,14 @@ class NotesTheEnd(keras.callbacks.Callback):
 @pytest.mark.parametrize(
     "script", [resumable(1), partitions(passes=1), phased(ko.Phase(1))], ids=["fit", "partitions", "phases"]
 )
-def test_the_end_of_a_training_that_had_ended_is_the_same_to_callbacks(tmp_path, script):
-    first, again = (trained(tmp_path, script=script, callbacks=lambda x: [NotesTheEnd()]) for _ in range(2))
+def test_on_train_end_of_a_finished_training_gets_the_same_logs(tmp_path, script):
+    first, again = (trained(tmp_path, script=script, callbacks=lambda x: [RecordsTheEnd()]) for _ in range(2))
     assert again.callbacks[0].at_end == first.callbacks[0].at_end
     assert first.callbacks[0].at_end["loss"] == first.history["loss"][-1]
 
 
-class Diary(keras.callbacks.History):
-    """A history that notes more."""
+class LongHistory(keras.callbacks.History):
+    """A history that also counts batches."""
 
     def __init__(self):
         super().__init__()
@@ -610,14 +606,14 @@ class Diary(keras.callbacks.History):
         self.batches += 1
 
 
-def test_a_history_of_ones_own(tmp_path):
-    killed, whole = unharmed(tmp_path, 7, 2, callbacks=lambda x: [Diary()])
-    assert killed.callbacks[0].batches == whole.callbacks[0].batches == 12
+def test_subclass_of_history(tmp_path):
+    killed, uninterrupted = check_kills(tmp_path, 7, 2, callbacks=lambda x: [LongHistory()])
+    assert killed.callbacks[0].batches == uninterrupted.callbacks[0].batches == 12
     assert killed.callbacks[0].history == killed.history
 
 
 @pytest.mark.parametrize("script", [partitions(passes=1), phased(ko.Phase(1))], ids=["partitions", "phases"])
-def test_the_history_knows_the_model_that_a_function_built(tmp_path, script):
+def test_history_has_the_model_that_a_function_built(tmp_path, script):
     built = []
 
     def build():
@@ -631,29 +627,29 @@ def test_the_history_knows_the_model_that_a_function_built(tmp_path, script):
 # --- steps and epochs -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("then", "now"), [(3, 2), (None, 2), (3, None)])
-def test_other_steps_per_epoch_within_a_pass(tmp_path, then, now):
+@pytest.mark.parametrize(("before", "now"), [(3, 2), (None, 2), (3, None)])
+def test_resume_with_other_steps_per_epoch_within_a_pass_is_an_error(tmp_path, before, now):
     with pytest.raises(Killed):
-        resumable(steps_per_epoch=then)(small_model(), data(), tmp_path, [killer(3)])
-    message = rf"within a pass .* with steps_per_epoch={then}\. Pass the same\. Received: steps_per_epoch={now}$"
+        resumable(steps_per_epoch=before)(small_model(), data(), tmp_path, [killer(3)])
+    message = rf"within a pass .* with steps_per_epoch={before}\. Use the same value\. Received: steps_per_epoch={now}$"
     with pytest.raises(OptionError, match=message):
         resumable(steps_per_epoch=now)(small_model(), data(), tmp_path, [])
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
-@pytest.mark.parametrize(("then", "now"), [(2, None), (None, 2)])
-def test_other_steps_per_epoch_between_two_passes(tmp_path, then, now):
-    """The samples are those of the passes, however they are cut into epochs."""
-    epochs = 2 if then == 2 else 1  # each a pass
-    trained(tmp_path / "changed", script=resumable(epochs, steps_per_epoch=then))
+@pytest.mark.parametrize(("before", "now"), [(2, None), (None, 2)])
+def test_resume_with_other_steps_per_epoch_between_passes(tmp_path, before, now):
+    """The samples do not depend on how passes are divided into epochs."""
+    epochs = 2 if before == 2 else 1  # one per pass
+    trained(tmp_path / "changed", script=resumable(epochs, steps_per_epoch=before))
     changed = trained(tmp_path / "changed", script=resumable(epochs + (now or 1), steps_per_epoch=now))
-    whole = trained(tmp_path / "whole", script=resumable(2))
-    assert [a.tobytes() for a in changed.variables] == [a.tobytes() for a in whole.variables]
+    uninterrupted = trained(tmp_path / "uninterrupted", script=resumable(2))
+    assert [a.tobytes() for a in changed.variables] == [a.tobytes() for a in uninterrupted.variables]
 
 
 @pytest.mark.skipif(not hasattr(keras.config, "set_max_epochs"), reason="an older Keras")
 @pytest.mark.filterwarnings("ignore:Limiting epochs")
-def test_a_limit_of_epochs_in_the_configuration_is_named(tmp_path):
+def test_max_epochs_of_keras_config_is_an_error(tmp_path):
     before = keras.config.max_epochs()
     keras.config.set_max_epochs(2)
     try:
@@ -668,7 +664,7 @@ def test_a_limit_of_epochs_in_the_configuration_is_named(tmp_path):
 
 
 def apply_gradients(model, loss_of, *steps):
-    """One step of each optimizer for its layer, on torch or TensorFlow; returns the loss."""
+    """Apply each optimizer to its layer once, on torch or TensorFlow, and return the loss."""
     if BACKEND == "torch":
         import torch
 
@@ -689,7 +685,7 @@ def apply_gradients(model, loss_of, *steps):
 
 
 class TwoOptimizers(keras.Model):
-    """Each layer with its own, as a GAN has it; the second is made by the first step."""
+    """A model with one optimizer per layer, as in a GAN. The first step builds the second optimizer."""
 
     def __init__(self):
         super().__init__()
@@ -707,7 +703,7 @@ class TwoOptimizers(keras.Model):
 
 @not_on_jax
 @pytest.mark.parametrize("kills", [[6], pytest.param([1, 2, 4, ("on_epoch_end", 1)], marks=pytest.mark.soak)], ids=str)
-def test_a_second_optimizer(tmp_path, kills):
+def test_model_with_a_second_optimizer(tmp_path, kills):
     def model():
         keras.utils.set_random_seed(7)
         made, loss = TwoOptimizers(), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -716,37 +712,37 @@ def test_a_second_optimizer(tmp_path, kills):
         made.optimizer.build(made.first.trainable_variables)
         return made
 
-    killed, whole = unharmed(tmp_path, *kills, model=model)
+    killed, uninterrupted = check_kills(tmp_path, *kills, model=model)
     others = [
         [keras.ops.convert_to_numpy(variable).tobytes() for variable in outcome.model.other.variables]
-        for outcome in (killed, whole)
+        for outcome in (killed, uninterrupted)
     ]
     assert others[0] == others[1]
     assert len(others[0]) > 2
 
 
 class Noise(keras.layers.Layer):
-    """Draws from Keras's own generator."""
+    """Draws from Keras's global generator."""
 
     def call(self, x, training=False):
         return x + keras.random.normal(keras.ops.shape(x)) if training else x
 
 
 @not_on_jax
-def test_random_numbers_without_a_seed(tmp_path):
+def test_keras_random_without_a_seed(tmp_path):
     def model():
         keras.utils.set_random_seed(7)
         return child.compiled(keras.Sequential([keras.Input((5,)), Noise(), keras.layers.Dense(3)]))
 
-    _, whole = unharmed(tmp_path, 6, 1, ("on_epoch_end", 1), 3, model=model)
+    _, uninterrupted = check_kills(tmp_path, 6, 1, ("on_epoch_end", 1), 3, model=model)
     keras.utils.set_random_seed(8)
     other = child.compiled(keras.Sequential([keras.Input((5,)), Noise(), keras.layers.Dense(3)]))
-    assert trained(tmp_path / "other", model=lambda: other).history != whole.history
+    assert trained(tmp_path / "other", model=lambda: other).history != uninterrupted.history
 
 
 @pytest.mark.parametrize("is_cached", [False, True], ids=["", "cached"])
-def test_a_csv_file_with_gaps_and_a_model_without_weights(tmp_path, is_cached):
-    """The means that fill the gaps are known when the model is built."""
+def test_csv_with_missing_values_and_an_unbuilt_model(tmp_path, is_cached):
+    """The means that replace missing values are known when the model is built."""
     rows = [f"{row},{row / 2 if row % 3 else ''},{row % 3}\n" for row in range(14)]
     (tmp_path / "rows.csv").write_text("a,b,y\n" + "".join(rows))
     options = {"cache": tmp_path / "cache"} if is_cached else {}
@@ -760,8 +756,8 @@ def test_a_csv_file_with_gaps_and_a_model_without_weights(tmp_path, is_cached):
         made.compile(keras.optimizers.SGD(1e-4, momentum=0.9), "mse", run_eagerly=True)
         return made
 
-    _, whole = unharmed(tmp_path, 6, 1, x=x, model=model, script=resumable(2))
-    assert np.isfinite(whole.history["loss"]).all()
+    _, uninterrupted = check_kills(tmp_path, 6, 1, x=x, model=model, script=resumable(2))
+    assert np.isfinite(uninterrupted.history["loss"]).all()
 
 
 def nested(is_built, inner=keras.layers.BatchNormalization):
@@ -772,12 +768,12 @@ def nested(is_built, inner=keras.layers.BatchNormalization):
 
 
 @pytest.mark.parametrize("is_built", [False, pytest.param(True, marks=pytest.mark.soak)], ids=["not built", "built"])
-def test_a_nested_model_that_was_saved_and_loaded(tmp_path, is_built):
-    """Its variables have other paths then."""
+def test_nested_model_saved_and_loaded(tmp_path, is_built):
+    """The variables of a loaded model have other paths."""
     first = trained(tmp_path / "run", script=resumable(1), model=lambda: nested(is_built))
     first.model.save(tmp_path / "model.keras")
     again = trained(tmp_path / "run", model=lambda: keras.models.load_model(tmp_path / "model.keras"))
-    same(again, trained(tmp_path / "whole", model=lambda: nested(is_built)))
+    same(again, trained(tmp_path / "uninterrupted", model=lambda: nested(is_built)))
 
 
 @pytest.mark.parametrize(
@@ -785,14 +781,16 @@ def test_a_nested_model_that_was_saved_and_loaded(tmp_path, is_built):
     [keras.layers.LayerNormalization, lambda: keras.layers.Dense(4), lambda: keras.layers.BatchNormalization(name="b")],
     ids=["of another kind", "of other shapes", "of another name"],
 )
-def test_a_nested_model_with_another_layer_inside(tmp_path, inner):
+def test_nested_model_with_another_inner_layer_is_an_error(tmp_path, inner):
     trained(tmp_path, script=resumable(1), model=lambda: nested(True))
-    with pytest.raises(DataError, match=r"is of another model: its variable 2 was '.*gamma' of shape \(4,\), and is "):
+    with pytest.raises(
+        DataError, match=r"belongs to another model: its variable 2 was '.*gamma' of shape \(4,\), and is "
+    ):
         trained(tmp_path, model=lambda: nested(True, inner))
 
 
 class Steps(keras.Model):
-    """Trains its layers in a step of its own, without a `call`."""
+    """A model with a train step and without a `call`."""
 
     def __init__(self, is_built=False):
         super().__init__()
@@ -811,24 +809,24 @@ class Steps(keras.Model):
 
 
 @pytest.mark.filterwarnings("ignore:Layer 'steps:UserWarning", "ignore:`build:UserWarning")
-def test_a_model_without_call(tmp_path):
+def test_unbuilt_model_without_call_is_an_error(tmp_path):
     with pytest.raises(OptionError, match=r"^The model 'steps.*' has no `call`, .* and set model\.built = True\.$"):
         trained(tmp_path, model=lambda: child.compiled(Steps()))
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="Keras itself builds by a call there")
-def test_a_model_without_call_that_is_built(tmp_path):
+def test_built_model_without_call(tmp_path):
     def model():
         keras.utils.set_random_seed(7)
         made, loss = Steps(is_built=True), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         made.compile("adam", loss, run_eagerly=True)
         return made
 
-    unharmed(tmp_path, 6, 1, model=model)
+    check_kills(tmp_path, 6, 1, model=model)
 
 
 def with_torch_module():
-    """The module is built by its first batch, though the model around it is built."""
+    """Return a model that is built, with a torch module that its first batch builds."""
     import torch
 
     keras.utils.set_random_seed(7)
@@ -837,9 +835,9 @@ def with_torch_module():
 
 
 @on_torch
-def test_what_a_module_of_torch_remembers(tmp_path):
-    killed, whole = unharmed(tmp_path, 6, 1, ("on_epoch_end", 1), model=with_torch_module)
-    states = [outcome.model.layers[0].module.state_dict() for outcome in (killed, whole)]
+def test_buffers_of_torch_modules(tmp_path):
+    killed, uninterrupted = check_kills(tmp_path, 6, 1, ("on_epoch_end", 1), model=with_torch_module)
+    states = [outcome.model.layers[0].module.state_dict() for outcome in (killed, uninterrupted)]
     assert [*states[0]] == ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
     assert [value.tolist() for value in states[0].values()] == [value.tolist() for value in states[1].values()]
     assert states[0]["num_batches_tracked"] == 12

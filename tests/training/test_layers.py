@@ -1,17 +1,18 @@
-"""Which layers are frozen by a name, a prefix, a function or "all", and that Keras trains exactly the others."""
+"""Names, prefixes, functions and "all" select the layers to freeze, and Keras trains the other layers."""
 
 import keras
 import numpy as np
 import pytest
 
 from keras_oocore.core.errors import OptionError
-from keras_oocore.training.layers import described, set_trainable, trainable_flags
+from keras_oocore.training.layers import set_trainable, trainable_flags, trainable_summary
 
+pytestmark = pytest.mark.backend
 layers = keras.layers
 
 
 def nested():
-    """'input', 'backbone' (with 'in', 'stem', 'block1' (with 'a', 'bn'), 'conv1'), 'head_1', 'head_2'."""
+    """Return 'input', 'backbone' ('in', 'stem', 'block1' ('a', 'bn'), 'conv1'), 'head_1' and 'head_2' as a model."""
     block = keras.Sequential([layers.Dense(3, name="a"), layers.BatchNormalization(name="bn")], name="block1")
     inside = keras.Input((3,), name="in")
     hidden = block(layers.Dense(3, name="stem")(inside))
@@ -22,7 +23,7 @@ def nested():
 
 
 class Subclassed(keras.Model):
-    """A model with a list of layers, a model inside and a weight of its own."""
+    """A model with a list of layers and a nested model."""
 
     def __init__(self):
         super().__init__()
@@ -37,7 +38,7 @@ class Subclassed(keras.Model):
 
 
 class Scaled(keras.Model):
-    """A model with a weight of its own, named 'scale', beside a layer."""
+    """A model with a layer and its own weight, named 'scale'."""
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -62,14 +63,14 @@ def every(model):
 
 
 def trained(model):
-    """The names of the layers whose weights Keras would train, in the model's order."""
+    """Return the names of the layers whose weights Keras trains, in the model's order."""
     ids = {id(weight) for weight in model.trainable_variables}
     single = [layer for layer in every(model) if not isinstance(layer, keras.Model)]
     return [layer.name for layer in single if any(id(weight) in ids for weight in layer.weights)]
 
 
-def weights_that_move(model):
-    """The paths of all weights that one step of `fit` changes, the statistics of BatchNormalization included."""
+def changed_weights(model):
+    """Return the paths of all weights that one step of `fit` changes, including BatchNormalization statistics."""
     model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=keras.backend.backend() == "tensorflow")
     before = [np.array(keras.ops.convert_to_numpy(weight)) for weight in model.weights]
     rng = np.random.default_rng(0)
@@ -78,8 +79,8 @@ def weights_that_move(model):
     return {weight.path for weight, a, b in zip(model.weights, before, after) if not np.array_equal(a, b)}
 
 
-def layers_that_move(model):
-    return {path.split("/")[-2] for path in weights_that_move(model)}
+def changed_layers(model):
+    return {path.split("/")[-2] for path in changed_weights(model)}
 
 
 EVERY = ["stem", "a", "bn", "conv1", "head_1", "head_2"]
@@ -105,7 +106,7 @@ EVERY = ["stem", "a", "bn", "conv1", "head_1", "head_2"]
         ("all", []),
     ],
 )
-def test_what_is_named_is_frozen_and_unfreezing_it_undoes_that(freeze, expected):
+def test_freeze_and_unfreeze_select_the_same_layers(freeze, expected):
     model = nested()
     set_trainable(model, freeze=freeze)
     assert trained(model) == expected
@@ -114,7 +115,7 @@ def test_what_is_named_is_frozen_and_unfreezing_it_undoes_that(freeze, expected)
     assert all(layer.trainable for layer in [model, *every(model)])
 
 
-def test_an_exact_name_goes_before_the_beginning_of_names():
+def test_exact_name_takes_precedence_over_prefix():
     model = keras.Sequential([keras.Input((2,)), *(layers.Dense(2, name=name) for name in ("d", "d_1", "d_2"))])
     set_trainable(model, freeze="d")
     assert trained(model) == ["d_1", "d_2"]
@@ -122,14 +123,14 @@ def test_an_exact_name_goes_before_the_beginning_of_names():
     assert trained(model) == []
 
 
-def test_layers_not_named_keep_their_flag():
+def test_unselected_layers_keep_their_flag():
     model = nested()
     set_trainable(model, freeze=["stem", "head_1"])
     set_trainable(model, freeze="conv1", unfreeze="head_1")
     assert trained(model) == ["a", "bn", "head_1", "head_2"]
 
 
-def test_all_but_some():
+def test_freeze_all_with_exceptions():
     model = nested()
     set_trainable(model, freeze="all", unfreeze=["a", "head_2"])
     assert trained(model) == ["a", "head_2"]
@@ -138,19 +139,19 @@ def test_all_but_some():
 
 
 @pytest.mark.parametrize("freeze", ["all", "backbone", lambda layer: True])
-def test_a_layer_in_a_frozen_nested_model_trains_alone(freeze):
+def test_unfreeze_one_layer_of_a_frozen_nested_model(freeze):
     model = nested()
     set_trainable(model, freeze=freeze)
     set_trainable(model, freeze="head_")
     set_trainable(model, unfreeze="a")
-    assert layers_that_move(model) == {"a"}
-    # Keras looks at the weights only; asked themselves, and saved and loaded, the models around it agree.
+    assert changed_layers(model) == {"a"}
+    # Keras reads only the weights. The flags of the models around the layer are consistent with them.
     backbone = model.get_layer("backbone")
     assert [weight.path.split("/")[-2] for weight in backbone.trainable_variables] == ["a", "a"]
     assert (backbone.trainable, backbone.get_layer("block1").trainable, model.trainable) == (True, True, True)
 
 
-def test_a_model_frozen_by_hand_is_frozen_whatever_the_flags_inside_say():
+def test_model_with_trainable_false_ignores_inner_flags():
     model = nested()
     model.trainable = False
     model.get_layer("head_1").trainable = True
@@ -159,7 +160,7 @@ def test_a_model_frozen_by_hand_is_frozen_whatever_the_flags_inside_say():
     assert trained(model) == ["head_2"]
 
 
-def test_a_nested_model_whose_layers_are_all_frozen_is_frozen():
+def test_nested_model_with_all_layers_frozen_is_frozen():
     model = nested()
     set_trainable(model, freeze=["stem", "block1", "conv1"])
     assert trained(model) == ["head_1", "head_2"]
@@ -168,68 +169,68 @@ def test_a_nested_model_whose_layers_are_all_frozen_is_frozen():
     assert model.trainable
 
 
-def test_frozen_weights_and_frozen_statistics_do_not_move():
+def test_frozen_weights_and_statistics_do_not_change():
     model = nested()
-    assert layers_that_move(model) == set(EVERY)
+    assert changed_layers(model) == set(EVERY)
     set_trainable(model, freeze="backbone")
-    assert layers_that_move(model) == {"head_1", "head_2"}
+    assert changed_layers(model) == {"head_1", "head_2"}
     set_trainable(model, unfreeze=lambda layer: not isinstance(layer, layers.BatchNormalization))
-    assert layers_that_move(model) == set(EVERY) - {"bn"}
+    assert changed_layers(model) == set(EVERY) - {"bn"}
 
 
-def test_a_saved_model_is_loaded_with_the_same_layers_trained(tmp_path):
+def test_loaded_model_trains_the_same_layers(tmp_path):
     model = nested()
     set_trainable(model, freeze="all", unfreeze=["a", "head_2"])
     model.save(tmp_path / "model.keras")
     assert trained(keras.models.load_model(tmp_path / "model.keras")) == ["a", "head_2"]
 
 
-def test_a_layer_shared_by_two_nested_models_is_one_layer():
+def test_shared_layer_counts_once():
     shared = layers.Dense(3, name="shared")
     first = keras.Sequential([keras.Input((3,)), shared, layers.Dense(3, name="one")], name="first")
     second = keras.Sequential([keras.Input((3,)), shared, layers.Dense(3, name="two")], name="second")
     model = keras.Sequential([keras.Input((3,)), first, second])
     set_trainable(model, freeze="all", unfreeze="shared")
     assert set(trained(model)) == {"shared"}
-    assert described(model) == "1 of 3 layers train, 12 of 36 weights"
+    assert trainable_summary(model) == "1 of 3 layers train, 12 of 36 weights"
     set_trainable(model, freeze="shared", unfreeze="two")
     assert set(trained(model)) == {"two"}
 
 
-def test_a_layer_that_holds_layers_and_is_no_model_is_one_layer():
+def test_wrapper_layer_counts_as_one_layer():
     model = keras.Sequential(
         [keras.Input((4, 2)), layers.Bidirectional(layers.SimpleRNN(2), name="both_ways"), layers.Dense(1, name="head")]
     )
     set_trainable(model, freeze="both_ways")
     assert len(model.trainable_variables) == 2
-    assert described(model) == "1 of 2 layers train, 5 of 25 weights"
+    assert trainable_summary(model) == "1 of 2 layers train, 5 of 25 weights"
     with pytest.raises(OptionError, match="matches no layer: 'forward'"):
         set_trainable(model, freeze="forward")
 
 
-def test_a_subclassed_model_and_weights_that_belong_to_a_model_itself():
+def test_subclassed_model_with_own_weights():
     model = subclassed()
-    assert described(model) == "5 of 5 layers train, 41 of 41 weights"
+    assert trainable_summary(model) == "5 of 5 layers train, 41 of 41 weights"
     set_trainable(model, freeze="body_")
     assert trained(model) == ["dense", "head"]
     set_trainable(model, freeze="all", unfreeze="dense")
-    assert weights_that_move(model) == {weight.path for weight in model.inner.dense.weights}
+    assert changed_weights(model) == {weight.path for weight in model.inner.dense.weights}
     set_trainable(model, unfreeze="inner")
-    assert described(model) == "2 of 5 layers train, 13 of 41 weights"
+    assert trainable_summary(model) == "2 of 5 layers train, 13 of 41 weights"
     set_trainable(model, freeze="dense")
     assert model.trainable_variables == [model.inner.scale]
     set_trainable(model, unfreeze="all")
-    assert described(model) == "5 of 5 layers train, 41 of 41 weights"
+    assert trainable_summary(model) == "5 of 5 layers train, 41 of 41 weights"
 
 
-def test_flags_are_set_before_a_model_has_weights():
+def test_freeze_before_the_model_is_built():
     model = Subclassed()
     set_trainable(model, freeze="body_")
     model(np.zeros((1, 3)))
     assert trained(model) == ["dense", "head"]
 
 
-def test_weights_frozen_one_by_one_stay_so_when_their_layer_is_not_named():
+def test_separately_frozen_weights_of_unselected_layers_stay_frozen():
     model = nested()
     stem = model.get_layer("backbone").get_layer("stem")
     stem.bias.trainable = False
@@ -239,7 +240,7 @@ def test_weights_frozen_one_by_one_stay_so_when_their_layer_is_not_named():
     assert stem.kernel.trainable
 
 
-def test_flags_tell_whether_anything_changed():
+def test_trainable_flags_detect_changes():
     model = nested()
     before = trainable_flags(model)
     set_trainable(model, unfreeze="all")
@@ -254,7 +255,7 @@ THE_LAYERS = (
     "The layers are: 'input', 'backbone' (with 'in', 'stem', 'block1' (with 'a', 'bn'), 'conv1'), 'head_1', 'head_2'."
 )
 WRONG_TYPE = (
-    "`freeze` should be a layer's name, the beginning of names, a function of a layer, or a list of these. Received: "
+    "`freeze` should be the name of a layer, a prefix of names, a function of a layer, or a list of these. Received: "
 )
 
 
@@ -270,7 +271,7 @@ WRONG_TYPE = (
         (layers.Dense, f"{WRONG_TYPE}{layers.Dense!r}"),
     ],
 )
-def test_what_matches_nothing_is_told_with_the_names(freeze, message):
+def test_selector_without_match_lists_the_layers(freeze, message):
     model = nested()
     with pytest.raises(OptionError) as error:
         set_trainable(model, freeze=freeze)
@@ -278,11 +279,11 @@ def test_what_matches_nothing_is_told_with_the_names(freeze, message):
     assert trained(model) == EVERY
 
 
-def test_a_function_that_is_true_of_no_layer_and_a_layer_itself():
+def test_function_without_match_and_layer_object_are_errors():
     model = nested()
     with pytest.raises(OptionError, match=r"^`unfreeze` matches no layer: <function .*The layers are: 'input'"):
         set_trainable(model, unfreeze=lambda layer: False)
-    with pytest.raises(OptionError, match=r"^`unfreeze` should be a layer's name.*Received: <Dense name=head_1"):
+    with pytest.raises(OptionError, match=r"^`unfreeze` should be the name of a layer.*Received: <Dense name=head_1"):
         set_trainable(model, unfreeze=[model.get_layer("head_1")])
 
 
@@ -295,18 +296,18 @@ def test_a_function_that_is_true_of_no_layer_and_a_layer_itself():
         ("all", "all", "'input', 'backbone', 'in', 'stem', 'block1', ..."),
     ],
 )
-def test_a_layer_cannot_be_both_frozen_and_not(freeze, unfreeze, names):
+def test_layer_in_freeze_and_unfreeze_is_an_error(freeze, unfreeze, names):
     model = nested()
     with pytest.raises(OptionError) as error:
         set_trainable(model, freeze, unfreeze)
     assert str(error.value) == (
-        f"`freeze` and `unfreeze` both match {names}. Name each layer in one of them; only freeze='all' may be "
-        f"followed by exceptions in `unfreeze`. Received: freeze={freeze!r}, unfreeze={unfreeze!r}"
+        f"`freeze` and `unfreeze` both match {names}. Name each layer in one of them; only freeze='all' may have "
+        f"exceptions in `unfreeze`. Received: freeze={freeze!r}, unfreeze={unfreeze!r}"
     )
     assert trained(model) == EVERY
 
 
-def test_long_lists_of_names_are_cut():
+def test_long_lists_of_names_are_truncated():
     inner = keras.Sequential([layers.Activation("relu", name=f"relu_{i}") for i in range(70)], name="inner")
     model = keras.Sequential([inner, layers.Dense(1, name="head")])
     with pytest.raises(OptionError) as error:

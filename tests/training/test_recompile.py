@@ -1,4 +1,4 @@
-"""A compiled model gets another rate or other trained layers, and its optimizer goes on as if nothing had happened."""
+"""A model gets another learning rate or other trainable layers, and its optimizer keeps its state."""
 
 import re
 from types import SimpleNamespace
@@ -10,6 +10,7 @@ import pytest
 from keras_oocore.core.errors import OptionError
 from keras_oocore.training.recompile import recompile
 
+pytestmark = pytest.mark.backend
 BACKEND = keras.backend.backend()
 optimizers = keras.optimizers
 rng = np.random.default_rng(0)
@@ -17,11 +18,11 @@ X, Y = rng.normal(size=(8, 3)).astype("float32"), rng.normal(size=(8, 1)).astype
 
 
 def small(optimizer="adam", steps=2, **options):
-    """A model of 'body' and 'head', compiled and trained for a few steps, eagerly, which takes less than tracing."""
+    """Return a model of 'body' and 'head', trained for a few steps. Eager steps take less time than tracing."""
     branching = isinstance(optimizer, optimizers.LossScaleOptimizer) or getattr(
         optimizer, "gradient_accumulation_steps", None
     )
-    branches = BACKEND == "jax" and branching  # which JAX compiles anew in each eager step
+    branches = BACKEND == "jax" and branching  # which JAX compiles in each eager step
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [keras.Input((3,)), keras.layers.Dense(2, name="body"), keras.layers.Dense(1, name="head")]
@@ -50,7 +51,7 @@ def same(first, second):
 
 
 def state(optimizer):
-    """The numbers of an optimizer by name, without the rate; Keras numbers a variable that Nadam leaves nameless."""
+    """Return the values of an optimizer by name, without the rate. Keras numbers a variable of Nadam without a name."""
     names = [re.sub(r"^variable_\d+$", "variable", variable.name) for variable in optimizer.variables]
     named = dict(zip(names, numbers(optimizer.variables)))
     return {name: value for name, value in named.items() if name != "learning_rate"}
@@ -65,14 +66,14 @@ def freeze(model, name, frozen=True):
 
 
 class Halving(optimizers.schedules.LearningRateSchedule):
-    """A schedule that says nothing about its settings."""
+    """A schedule without `get_config`."""
 
     def __call__(self, step):
         return 0.1 / (1.0 + keras.ops.cast(step, "float32"))
 
 
 def without_biases():
-    """An optimizer with a choice that its config does not hold."""
+    """Return an optimizer with a setting that its config does not contain."""
     optimizer = optimizers.AdamW(0.1, weight_decay=0.5)
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     return optimizer
@@ -98,7 +99,7 @@ OPTIMIZERS = {
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_training_goes_on_bit_for_bit(name):
+def test_training_after_recompile_is_bit_identical(name):
     through = small(OPTIMIZERS[name](), steps=3)
     recompiled = small(OPTIMIZERS[name](), steps=3)
     old = recompiled.optimizer
@@ -112,8 +113,8 @@ def test_training_goes_on_bit_for_bit(name):
     assert same(numbers(through.optimizer.variables), numbers(recompiled.optimizer.variables))
 
 
-@pytest.mark.parametrize("name", ["Adam", "SGD", "Nadam", "accumulation", "loss scale"])
-def test_state_goes_with_the_weights_that_train_and_is_new_for_others(name):
+@pytest.mark.parametrize("name", ["SGD", "Nadam", "loss scale"])
+def test_optimizer_state_is_kept_for_weights_that_stay_trainable(name):
     model = small(OPTIMIZERS[name](), steps=3)
     both = state(model.optimizer)
     freeze(model, "body")
@@ -126,8 +127,8 @@ def test_state_goes_with_the_weights_that_train_and_is_new_for_others(name):
     train(model, 2)
     freeze(model, "body", False)
     before = state(model.optimizer)
-    said = recompile(model, trainable_changed=True)
-    assert said == "learning rate 0.1 as before; the optimizer keeps its state of 2 variables, 2 begin anew"
+    message = recompile(model, trainable_changed=True)
+    assert message == "learning rate 0.1 as before; the optimizer keeps its state of 2 variables, 2 start over"
     after = state(model.optimizer)
     assert after.keys() == both.keys()
     assert all(np.array_equal(after[name], before[name]) for name in before)
@@ -137,17 +138,17 @@ def test_state_goes_with_the_weights_that_train_and_is_new_for_others(name):
     assert not same(weights, numbers(model.get_layer("body").weights))
 
 
-def test_one_weight_that_begins_anew():
+def test_message_for_one_weight_that_starts_over():
     model = small()
     bias = model.get_layer("head").bias
     bias.trainable = False
     recompile(model, trainable_changed=True)
     bias.trainable = True
-    said = recompile(model, trainable_changed=True)
-    assert said.endswith("the optimizer keeps its state of 3 variables, 1 begins anew")
+    message = recompile(model, trainable_changed=True)
+    assert message.endswith("the optimizer keeps its state of 3 variables, 1 starts over")
 
 
-def test_averages_of_new_weights_begin_at_the_weights_and_do_not_ruin_them():
+def test_moving_averages_of_new_weights_start_at_the_weights():
     model = small(optimizers.SGD(0.0, use_ema=True), steps=0)
     freeze(model, "body")
     recompile(model, trainable_changed=True)
@@ -155,23 +156,23 @@ def test_averages_of_new_weights_begin_at_the_weights_and_do_not_ruin_them():
     freeze(model, "body", False)
     recompile(model, trainable_changed=True)
     weights = numbers(model.weights)
-    fit(model)  # a rate of 0: weights stay, unless averages that began at zero are written over them
+    fit(model)  # with a rate of 0, only averages that start at zero would change the weights
     assert all(np.allclose(a, b, rtol=1e-5) for a, b in zip(weights, numbers(model.weights)))
 
 
-def test_fit_can_be_called_again_with_averages():
+def test_fit_after_recompile_with_moving_averages():
     model = small(optimizers.SGD(0.1, use_ema=True), steps=0, run_eagerly=False)
     fit(model)
     before = numbers(model.optimizer.variables)
     recompile(model)
     assert same(before, numbers(model.optimizer.variables))
-    fit(model)  # fails on JAX without
+    fit(model)  # fails on JAX if averages share memory with weights
 
 
 @pytest.mark.parametrize("name", ["Adam", "Nadam", "loss scale"])
-def test_a_new_optimizer_when_the_state_is_left_behind(name):
+def test_keep_optimizer_state_false_creates_a_new_optimizer(name):
     model = small(OPTIMIZERS[name](), steps=3)
-    assert recompile(model, 0.25, keep_optimizer_state=False) == "learning rate 0.25; the optimizer begins anew"
+    assert recompile(model, 0.25, keep_optimizer_state=False) == "learning rate 0.25; the optimizer starts over"
     new = OPTIMIZERS[name]()
     new.build(model.trainable_variables)
     fresh = state(new)
@@ -181,7 +182,7 @@ def test_a_new_optimizer_when_the_state_is_left_behind(name):
 
 
 @pytest.mark.parametrize("name", ["Adam", "loss scale"])
-def test_a_rate_alone_is_set_on_the_optimizer_as_it_is(name):
+def test_float_learning_rate_keeps_the_optimizer(name):
     model = small(OPTIMIZERS[name]())
     optimizer, before = model.optimizer, state(model.optimizer)
     assert recompile(model, np.float32(1e-5)) == "learning rate 1e-05; the optimizer keeps its state"
@@ -193,7 +194,7 @@ def test_a_rate_alone_is_set_on_the_optimizer_as_it_is(name):
 
 
 @pytest.mark.parametrize("name", ["Adam", "loss scale"])
-def test_from_a_float_to_a_schedule_and_back(name):
+def test_learning_rate_from_float_to_schedule_and_back(name):
     model = small(OPTIMIZERS[name](), steps=3)
     before = state(model.optimizer)
     schedule = Halving()
@@ -208,7 +209,7 @@ def test_from_a_float_to_a_schedule_and_back(name):
     assert int(keras.ops.convert_to_numpy(model.optimizer.iterations)) == 4
 
 
-def test_a_rate_that_a_callback_lowered_is_kept():
+def test_learning_rate_lowered_by_a_callback_is_kept():
     model = small(optimizers.Adam(0.5))
     lowered = keras.callbacks.ReduceLROnPlateau(monitor="loss", factor=0.5, patience=1, min_delta=1e9)
     model.fit(X, Y, epochs=2, verbose=0, callbacks=[lowered])
@@ -218,7 +219,7 @@ def test_a_rate_that_a_callback_lowered_is_kept():
     assert rate_of(model) == 0.25
 
 
-def test_a_frozen_layer_stays_and_the_rate_changes_at_once():
+def test_frozen_layer_keeps_its_weights_and_the_rate_changes():
     model = small()
     freeze(model, "body")
     recompile(model, 0.5, trainable_changed=True)
@@ -229,7 +230,7 @@ def test_a_frozen_layer_stays_and_the_rate_changes_at_once():
     assert rate_of(model) == 0.5
 
 
-def test_loss_and_metrics_are_the_very_objects_given():
+def test_loss_and_metrics_objects_are_kept():
     scale = 3.0
 
     def loss(y, y_pred):
@@ -247,15 +248,15 @@ def test_loss_and_metrics_are_the_very_objects_given():
     assert model.evaluate(X, Y, verbose=0, return_dict=True) == pytest.approx(value)
 
 
-@pytest.mark.skipif(BACKEND == "torch", reason="Keras runs one step an execution on torch")
-def test_steps_per_execution_and_jit_compile_stay():
+@pytest.mark.skipif(BACKEND == "torch", reason="Keras has no steps_per_execution on torch")
+def test_steps_per_execution_and_jit_compile_are_kept():
     model = small(steps=1, steps_per_execution=2, jit_compile=False, run_eagerly=False)
     recompile(model, trainable_changed=True)
     assert (model.steps_per_execution, model.jit_compile, model.run_eagerly) == (2, False, False)
     fit(model)
 
 
-def test_mixed_precision_wraps_the_optimizer_once():
+def test_mixed_precision_optimizer_is_wrapped_once():
     keras.utils.set_random_seed(0)
     dense = keras.layers.Dense(1, dtype="mixed_float16")
     model = keras.Sequential([keras.Input((3,)), dense])
@@ -271,7 +272,7 @@ def test_mixed_precision_wraps_the_optimizer_once():
     train(model)
 
 
-def test_no_loss_scale_where_the_user_wanted_none():
+def test_auto_scale_loss_false_is_kept():
     model = small(steps=0)
     model.dtype_policy = keras.DTypePolicy("mixed_float16")
     model.compile("sgd", "mse", auto_scale_loss=False)
@@ -279,15 +280,15 @@ def test_no_loss_scale_where_the_user_wanted_none():
     assert type(model.optimizer).__name__ == "SGD"
 
 
-def test_an_optimizer_that_never_trained():
+def test_optimizer_without_steps_starts_over():
     model = small(steps=0)
     freeze(model, "body")
-    said = recompile(model, 0.5, trainable_changed=True)
-    assert said == "learning rate 0.5; the optimizer begins anew"
+    message = recompile(model, 0.5, trainable_changed=True)
+    assert message == "learning rate 0.5; the optimizer starts over"
     train(model)
 
 
-def test_slots_kept_in_an_attribute_of_another_kind_go_by_name():
+def test_slots_in_a_dictionary_are_matched_by_name():
     class Unusual(optimizers.Optimizer):
         def __init__(self, learning_rate=0.1, **options):
             super().__init__(learning_rate=learning_rate, **options)
@@ -308,11 +309,11 @@ def test_slots_kept_in_an_attribute_of_another_kind_go_by_name():
     assert same(numbers(through.weights), numbers(model.weights))
 
 
-# Models whose class compiles in its own way
+# Classes that override `compile`
 
 
 class Passing(keras.Model):
-    """A model that passes on what it gets, with a loss of its own making."""
+    """A model whose `compile` wraps the loss."""
 
     def __init__(self):
         super().__init__()
@@ -329,7 +330,7 @@ class Passing(keras.Model):
         self.mine = self.optimizer
 
 
-def test_a_class_that_wraps_the_loss_wraps_it_once_and_knows_the_new_optimizer():
+def test_compile_that_wraps_the_loss_wraps_it_once():
     model = Passing()
     model.compile("sgd", run_eagerly=True)
     train(model)
@@ -341,14 +342,14 @@ def test_a_class_that_wraps_the_loss_wraps_it_once_and_knows_the_new_optimizer()
 
 
 class Demanding(Passing):
-    """A model whose compile takes an argument of its own, which nobody else knows."""
+    """A model whose `compile` has another argument."""
 
     def compile(self, optimizer, strength):
         keras.Model.compile(self, optimizer, "mse", run_eagerly=True)
         self.strength = strength
 
 
-def test_a_class_whose_compile_takes_more_is_not_compiled_again_by_guesses():
+def test_compile_with_further_arguments_is_an_error():
     model = Demanding()
     model.compile("sgd", strength=2)
     train(model)
@@ -362,13 +363,13 @@ def test_a_class_whose_compile_takes_more_is_not_compiled_again_by_guesses():
 
 
 class Stubborn(Passing):
-    """A model whose compile names what it is then given again."""
+    """A model whose `compile` passes `loss` twice if it receives one."""
 
     def compile(self, optimizer, **options):
         keras.Model.compile(self, optimizer=optimizer, loss="mse", **options)
 
 
-def test_a_class_whose_compile_fails_is_told():
+def test_compile_that_fails_is_an_error():
     model = Stubborn()
     model.compile("sgd")
     model(X)
@@ -379,7 +380,7 @@ def test_a_class_whose_compile_fails_is_told():
 
 
 class Saying(Demanding):
-    """A model that says how it is compiled again."""
+    """A model with `get_compile_config` and `compile_from_config`."""
 
     def get_compile_config(self):
         return {"its_optimizer": self.optimizer, "strength": self.strength}
@@ -389,7 +390,7 @@ class Saying(Demanding):
         self.compile(config["its_optimizer"], config["strength"])
 
 
-def test_a_class_that_says_how_it_is_compiled_again():
+def test_compile_from_config_of_the_class_is_used():
     model = Saying()
     model.compile(optimizers.Adam(0.1), strength=2)
     train(model)
@@ -401,7 +402,7 @@ def test_a_class_that_says_how_it_is_compiled_again():
     assert all(np.array_equal(value, before[name]) for name, value in state(model.optimizer).items())
 
 
-def test_without_the_private_config_the_public_one_is_used():
+def test_public_compile_config_is_the_fallback():
     model = small(loss=keras.losses.Huber(delta=0.5))
     before = state(model.optimizer)
     model._compile_config = SimpleNamespace(serialize=model._compile_config.serialize)
@@ -411,7 +412,7 @@ def test_without_the_private_config_the_public_one_is_used():
     assert all(np.array_equal(value, before[name]) for name, value in state(model.optimizer).items())
 
 
-def test_a_loss_that_is_a_closure_survives_in_a_class_that_can_be_loaded():
+def test_closure_as_loss_is_kept_with_compile_from_config():
     class Loadable(Passing):
         def compile(self, *args, **options):
             keras.Model.compile(self, *args, **options)
@@ -427,7 +428,7 @@ def test_a_loss_that_is_a_closure_survives_in_a_class_that_can_be_loaded():
     assert model.loss is loss
 
 
-def test_a_class_that_compiles_without_the_optimizer_is_told():
+def test_compile_from_config_without_optimizer_is_an_error():
     class Idle(Saying):
         def compile_from_config(self, config):
             pass
@@ -439,11 +440,11 @@ def test_a_class_that_compiles_without_the_optimizer_is_told():
         recompile(model, trainable_changed=True)
 
 
-# What cannot be done
+# Errors
 
 
 @pytest.mark.parametrize("rate", [-0.1, float("nan"), float("inf"), True, "0.1", [0.1], lambda: 0.1])
-def test_a_rate_that_is_none(rate):
+def test_learning_rate_of_wrong_type_or_value(rate):
     with pytest.raises(OptionError) as error:
         recompile(small(steps=0), rate)
     assert str(error.value) == (
@@ -452,7 +453,7 @@ def test_a_rate_that_is_none(rate):
     )
 
 
-def test_a_model_that_is_not_compiled_or_not_built():
+def test_model_that_is_not_compiled_or_not_built():
     model = keras.Sequential([keras.layers.Dense(1)], name="raw")
     with pytest.raises(OptionError) as error:
         recompile(model, 0.1)
@@ -465,12 +466,12 @@ def test_a_model_that_is_not_compiled_or_not_built():
     with pytest.raises(OptionError) as error:
         recompile(model, trainable_changed=True)
     assert str(error.value) == (
-        "The model has no weights yet, so its optimizer cannot be made for them. Build it first: call it once on a "
-        "batch, or begin it with keras.Input(shape). Received: the model 'raw', not built"
+        "The model has no weights yet, so its optimizer cannot be created for them. Build it first: call it once on "
+        "a batch, or start it with keras.Input(shape). Received: the model 'raw', not built"
     )
 
 
-def test_an_optimizer_that_forgets_its_settings():
+def test_optimizer_with_incomplete_get_config():
     class Forgetful(optimizers.SGD):
         def __init__(self, learning_rate, secret):
             super().__init__(learning_rate)
@@ -480,13 +481,13 @@ def test_an_optimizer_that_forgets_its_settings():
 
     model = small(Forgetful(0.1, secret=1))
     old = model.optimizer
-    with pytest.raises(OptionError, match=r"^The optimizer cannot be made again from its settings \(.*secret.*"):
+    with pytest.raises(OptionError, match=r"^The optimizer cannot be created again from its settings \(.*secret.*"):
         recompile(model, trainable_changed=True)
     assert model.optimizer is old
 
 
 @pytest.mark.skipif(not hasattr(optimizers, "MultiOptimizer"), reason="newer than this Keras")
-def test_several_optimizers_in_one():
+def test_multi_optimizer_is_an_error():
     model = small(optimizers.MultiOptimizer(optimizers.OptimizerMap(optimizers.Adam())))
-    with pytest.raises(OptionError, match=r"^An optimizer without a learning rate.*Received: MultiOptimizer$"):
+    with pytest.raises(OptionError, match=r"^An optimizer without its own learning rate.*Received: MultiOptimizer$"):
         recompile(model, 0.1)

@@ -1,11 +1,10 @@
-"""A training that is killed and begun anew is the one that was never killed, to the last bit.
+"""A training that is killed and resumed is bit-identical to one that was not interrupted.
 
-Here a kill is an exception in a callback, and the next run of the "script" makes everything anew: model, data and
-callbacks. Real kills of real processes are in test_fit_resumable_faults.py.
+In this file a kill is an exception in a callback, and the next run of the "script" creates model, data and callbacks
+again. test_resumable_faults.py kills processes.
 """
 
 import itertools
-import os
 import re
 from typing import NamedTuple
 
@@ -14,35 +13,24 @@ import numpy as np
 import pytest
 import training_child as child
 from recording import StopAt, numbered, planned, recorder
-from training_child import NUM_BATCHES, data, small_model, tiny_model, validation_data
+from training_child import NUM_BATCHES, Killed, data, killer, small_model, tiny_model, validation_data
 
 import keras_oocore as ko
 from keras_oocore.core.errors import BusyError, DataError, OptionError
 
+pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("fast_training")]
 EPOCHS = 3
 BACKEND = keras.backend.backend()
 not_on_torch = pytest.mark.skipif(BACKEND == "torch", reason="Keras has no steps_per_execution on torch")
 
 
 def soak(*values):
-    """A case that says least of what the others leave open, for what it takes."""
+    """Return a case for `make soak`, which takes long and adds little to the other cases."""
     return pytest.param(*values, marks=pytest.mark.soak)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _quick():
-    """No waiting for the disk, which a kill does not need, nor for threads of torch's that others keep busy."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda _: None)
-        yield from child.one_thread()
-
-
-class Killed(Exception):
-    pass
-
-
 class Outcome(NamedTuple):
-    """What a training leaves behind."""
+    """The result of a training."""
 
     variables: list
     history: dict
@@ -51,20 +39,8 @@ class Outcome(NamedTuple):
     best: list
 
 
-def killer(kill):
-    """Kills in the `number`-th call of a hook; a plain number counts batches."""
-    hook, number = kill if isinstance(kill, tuple) else ("on_train_batch_end", kill)
-    calls = itertools.count(1)
-
-    def called(*_, **__):
-        if next(calls) == number:
-            raise Killed
-
-    return keras.callbacks.LambdaCallback(**{hook: called})
-
-
 def trained(folder, *kills, model=small_model, x=data, callbacks=child.callbacks, epochs=EPOCHS, **options):
-    """The outcome of running the script as often as it is killed, and once more."""
+    """Run the script once per kill and once more, and return the outcome."""
     options = {"validation_data": validation_data, "save_every_batches": 1, "verbose": 0, **options}
     make_validation_data = options.pop("validation_data") or (lambda: None)
     folder.mkdir(exist_ok=True)
@@ -76,7 +52,7 @@ def trained(folder, *kills, model=small_model, x=data, callbacks=child.callbacks
             history = ko.fit_resumable(made, x(), epochs, folder / "checkpoints", **arguments)
         except Killed:
             continue
-        assert kill is None, f"{kill} never came"
+        assert kill is None, f"{kill} did not happen"
         log, best = folder / "log.csv", folder / "best.keras"
         return Outcome(
             child.variables(history.model),
@@ -97,9 +73,9 @@ def same(left, right):
         assert [array.tobytes() for array in ours] == [array.tobytes() for array in theirs]
 
 
-def unharmed(tmp_path, *kills, **options):
-    """These kills, one after another, leave what no kill leaves; returns that."""
-    expected = trained(tmp_path / "whole", **options)
+def check_kills(tmp_path, *kills, **options):
+    """Check that these kills do not change the outcome, and return it."""
+    expected = trained(tmp_path / "uninterrupted", **options)
     same(trained(tmp_path / "killed", *kills, **options), expected)
     return expected
 
@@ -116,14 +92,14 @@ def log_only(folder):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """Everything in play, not killed."""
-    return trained(tmp_path_factory.mktemp("whole") / "run", model=tiny_model)
+def uninterrupted(tmp_path_factory):
+    """The outcome of an uninterrupted training."""
+    return trained(tmp_path_factory.mktemp("uninterrupted") / "run", model=tiny_model)
 
 
-@pytest.mark.skipif(BACKEND == "torch", reason="an iterator of torch's draws from the generator that dropout uses")
-def test_it_is_what_plain_fit_gives(tmp_path, whole):
-    """So that the comparisons are with a training as Keras has it."""
+@pytest.mark.skipif(BACKEND == "torch", reason="a torch iterator draws from the generator that dropout uses")
+def test_fit_resumable_equals_fit(tmp_path, uninterrupted):
+    """The comparisons in this file are with a training by Keras."""
     model = tiny_model()
     history = model.fit(
         data(),
@@ -135,17 +111,17 @@ def test_it_is_what_plain_fit_gives(tmp_path, whole):
     )
     best = keras.models.load_model(tmp_path / "best.keras").get_weights()
     log = (tmp_path / "log.csv").read_text()
-    same(Outcome(child.variables(model), history.history, history.epoch, log, best), whole)
+    same(Outcome(child.variables(model), history.history, history.epoch, log, best), uninterrupted)
 
 
-def test_killed_in_every_batch_in_turn(tmp_path, whole):
-    """Each run gives the model one batch that counts."""
-    same(trained(tmp_path / "run", *[2] * (EPOCHS * NUM_BATCHES - 1), model=tiny_model), whole)
+def test_killed_in_every_batch(tmp_path, uninterrupted):
+    """Each run trains on one batch that counts."""
+    same(trained(tmp_path / "run", *[2] * (EPOCHS * NUM_BATCHES - 1), model=tiny_model), uninterrupted)
 
 
 @pytest.mark.parametrize("kill", [kill if kill == 5 else soak(kill) for kill in range(1, 13)])
-def test_killed_once_in_any_batch(tmp_path, whole, kill):
-    same(trained(tmp_path / "run", kill, model=tiny_model), whole)
+def test_killed_in_one_batch(tmp_path, uninterrupted, kill):
+    same(trained(tmp_path / "run", kill, model=tiny_model), uninterrupted)
 
 
 @pytest.mark.parametrize(
@@ -157,55 +133,59 @@ def test_killed_once_in_any_batch(tmp_path, whole, kill):
     ],
     ids=["beginning", "epochs", "end"],
 )
-def test_killed_between_the_batches(tmp_path, whole, kills):
-    same(trained(tmp_path / "run", *kills, model=tiny_model), whole)
+def test_killed_between_batches(tmp_path, uninterrupted, kills):
+    same(trained(tmp_path / "run", *kills, model=tiny_model), uninterrupted)
 
 
 @pytest.mark.soak
-def test_killed_again_and_again(tmp_path, whole):
-    same(trained(tmp_path / "run", 2, 3, 1, ("on_test_batch_end", 1), 1, 1, 4, model=tiny_model), whole)
+def test_killed_many_times(tmp_path, uninterrupted):
+    same(trained(tmp_path / "run", 2, 3, 1, ("on_test_batch_end", 1), 1, 1, 4, model=tiny_model), uninterrupted)
 
 
 @pytest.mark.parametrize("save_every_batches", [soak(3), None])
-def test_killed_where_it_is_saved_less_often(tmp_path, whole, save_every_batches):
+def test_save_every_batches_above_one(tmp_path, uninterrupted, save_every_batches):
     kills = 3, 6, ("on_epoch_end", 1), 5
-    same(trained(tmp_path / "run", *kills, model=tiny_model, save_every_batches=save_every_batches), whole)
+    same(trained(tmp_path / "run", *kills, model=tiny_model, save_every_batches=save_every_batches), uninterrupted)
 
 
 def test_compiled_steps(tmp_path):
-    unharmed(tmp_path, 6, model=lambda: tiny_model(eagerly=False), epochs=2)
+    check_kills(tmp_path, 6, model=lambda: tiny_model(eagerly=False), epochs=2)
 
 
 # --- the sequence of samples ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kill", [1, soak(3), 5, 6, soak(9)])
-def test_every_sample_once_an_epoch_in_the_order_of_the_plan(tmp_path, kill):
-    """What the model was given until the checkpoint, and from there on."""
+def test_every_sample_once_per_epoch_in_order(tmp_path, kill):
+    """The samples before the checkpoint and after it."""
     given = []
     for kills in ([killer(kill)], []):
         model, batches = recorder(), []
-        note = keras.callbacks.LambdaCallback(
+        record = keras.callbacks.LambdaCallback(
             on_train_batch_begin=lambda batch, logs, b=batches, m=model: b.append(len(m.given)),
             on_train_batch_end=lambda batch, logs, b=batches, m=model: b.append(m.given[b.pop() :]),
         )
         try:
-            ko.fit_resumable(model, numbered(18), 2, tmp_path, 1, verbose=0, callbacks=[note, *kills])
+            ko.fit_resumable(
+                model, numbered(18), 2, tmp_path, save_every_batches=1, verbose=0, callbacks=[record, *kills]
+            )
         except Killed:
-            batches.pop()  # its end was not reached, so that it is given again
+            batches.pop()  # this batch did not end, and is repeated
         given += batches
     assert [*itertools.chain(*given)] == planned(numbered(18), 0, 1)
 
 
-def test_a_seed_that_was_drawn_is_taken_over(tmp_path):
-    """What is drawn differs from run to run, and the order does not."""
+def test_drawn_seed_is_adopted(tmp_path):
+    """Each run draws another seed, and the order is the same."""
+    first = data(seed=None)
+    options = {"save_every_batches": 1, "callbacks": [killer(6)]}
     with pytest.raises(Killed):
-        ko.fit_resumable(small_model(), first := data(seed=None), 2, tmp_path, 1, verbose=0, callbacks=[killer(6)])
+        ko.fit_resumable(small_model(), first, 2, tmp_path, verbose=0, **options)
     second = data(seed=None)
     assert second.seed != first.seed
     history = ko.fit_resumable(model := small_model(), second, 2, tmp_path, verbose=0)
     assert second.seed == first.seed
-    expected = ko.fit_resumable(other := small_model(), data(seed=first.seed), 2, tmp_path / "whole", verbose=0)
+    expected = ko.fit_resumable(other := small_model(), data(seed=first.seed), 2, tmp_path / "uninterrupted", verbose=0)
     assert history.history == expected.history
     assert [a.tobytes() for a in child.variables(model)] == [a.tobytes() for a in child.variables(other)]
 
@@ -214,35 +194,35 @@ def test_a_seed_that_was_drawn_is_taken_over(tmp_path):
 
 
 def stopping(folder):
-    """Stops after the second epoch, and goes back to the first."""
+    """Stop after the second epoch, and restore the weights of the first."""
     early = keras.callbacks.EarlyStopping(monitor="loss", patience=1, min_delta=100, restore_best_weights=True)
     return [early, *log_only(folder)]
 
 
-def test_a_training_that_early_stopping_ends(tmp_path):
+def test_early_stopping(tmp_path):
     kills = 2, 4, 1, ("on_epoch_end", 1), ("on_train_end", 1)
-    assert unharmed(tmp_path, *kills, callbacks=stopping, epochs=5).epochs == [0, 1]
+    assert check_kills(tmp_path, *kills, callbacks=stopping, epochs=5).epochs == [0, 1]
 
 
-def test_one_that_early_stopping_ended_stays_so_until_more_epochs_are_asked_for(tmp_path, capsys):
+def test_stopped_training_continues_only_with_more_epochs(tmp_path, capsys):
     ended = trained(tmp_path / "run", callbacks=stopping, epochs=5)
     same(trained(tmp_path / "run", callbacks=stopping, epochs=5, verbose=2), ended)
     assert (
-        "checkpoint-00000008': a callback stopped it after epoch 2 of 5; to go on anyway, make it longer.\n"
+        "checkpoint-00000008': a callback stopped it after epoch 2 of 5; to continue, ask for more epochs.\n"
         in capsys.readouterr().out
     )
     assert trained(tmp_path / "run", callbacks=no_callbacks, epochs=7).epochs == [*range(7)]
 
 
-def test_a_callback_stops_within_an_epoch(tmp_path):
-    """The epoch counts as one, like that of a plain `fit`, and its pass is over."""
+def test_stop_training_within_an_epoch(tmp_path):
+    """The epoch counts as complete, as in `fit`, and its pass has ended."""
 
     def callbacks(folder):
         return [StopAt(2), *log_only(folder)]
 
-    expected = unharmed(tmp_path, 2, 2, ("on_epoch_end", 1), callbacks=callbacks)
+    expected = check_kills(tmp_path, 2, 2, ("on_epoch_end", 1), callbacks=callbacks)
     assert expected.epochs == [0]
-    more = [trained(tmp_path / name, callbacks=log_only, epochs=4) for name in ("whole", "killed")]
+    more = [trained(tmp_path / name, callbacks=log_only, epochs=4) for name in ("uninterrupted", "killed")]
     same(*more)
     assert more[0].epochs == [0, 1, 2, 3]
 
@@ -251,7 +231,7 @@ def test_reduce_lr_on_plateau(tmp_path):
     def callbacks(folder):
         return [keras.callbacks.ReduceLROnPlateau(patience=0, min_delta=0.5, factor=0.5), *log_only(folder)]
 
-    expected = unharmed(
+    expected = check_kills(
         tmp_path,
         *(2, 2, 2, 3, ("on_epoch_end", 1), 3, 2),
         model=lambda: small_model(keras.optimizers.Adam(0.01)),
@@ -261,11 +241,11 @@ def test_reduce_lr_on_plateau(tmp_path):
     assert expected.history["learning_rate"] == pytest.approx([0.01, 0.01, 0.005, 0.0025])
 
 
-def test_a_learning_rate_that_is_multiplied_each_epoch_is_so_once(tmp_path):
+def test_learning_rate_scheduler_is_applied_once_per_epoch(tmp_path):
     def callbacks(folder):
         return [keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5), *log_only(folder)]
 
-    expected = unharmed(
+    expected = check_kills(
         tmp_path, 1, 3, 2, 1, 4, model=lambda: small_model(keras.optimizers.SGD(0.1)), callbacks=callbacks
     )
     assert expected.history["learning_rate"] == pytest.approx([0.05, 0.025, 0.0125])
@@ -277,9 +257,9 @@ def test_a_learning_rate_that_is_multiplied_each_epoch_is_so_once(tmp_path):
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 @pytest.mark.parametrize("steps_per_epoch", [soak(1), soak(2), 3, 6])
 def test_steps_per_epoch(tmp_path, steps_per_epoch):
-    """Below the length one pass goes on over several epochs; above it, an epoch ends with its pass."""
+    """Below the length, a pass continues over several epochs. Above it, an epoch ends with its pass."""
     kills = 1, 2, 2, 2, 3, ("on_epoch_end", 1), 3, ("on_test_begin", 1), 1
-    unharmed(
+    check_kills(
         tmp_path,
         *kills[: 4 if steps_per_epoch == 1 else None],
         steps_per_epoch=steps_per_epoch,
@@ -292,7 +272,7 @@ def test_steps_per_epoch(tmp_path, steps_per_epoch):
 @pytest.mark.parametrize(("steps_per_execution", "kills"), [(2, [1, 1, 2]), soak(3, [1, 1, 1])])
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_steps_per_execution(tmp_path, steps_per_execution, kills):
-    unharmed(
+    check_kills(
         tmp_path,
         *kills,
         model=lambda: small_model(eagerly=False, steps_per_execution=steps_per_execution),
@@ -319,7 +299,7 @@ def test_steps_per_execution(tmp_path, steps_per_execution, kills):
     ],
 )
 def test_options(tmp_path, options):
-    unharmed(tmp_path, 2, 4, ("on_epoch_end", 1), 1, callbacks=log_only, **options)
+    check_kills(tmp_path, 2, 4, ("on_epoch_end", 1), 1, callbacks=log_only, **options)
 
 
 # --- models ---------------------------------------------------------------------------------------------------------
@@ -339,7 +319,7 @@ def unbuilt():
 
 
 class OwnStep(keras.Model):
-    """Own train step, own metric, own weight that no gradient changes."""
+    """A model with its own loss, metric and weight that no gradient changes."""
 
     def __init__(self):
         super().__init__()
@@ -385,51 +365,51 @@ def in_half_precision():
     ids=lambda m: m.__name__,
 )
 def test_models(tmp_path, model):
-    unharmed(tmp_path, 2, 3, ("on_epoch_end", 1), 1, model=model, callbacks=log_only)
+    check_kills(tmp_path, 2, 3, ("on_epoch_end", 1), 1, model=model, callbacks=log_only)
 
 
-def test_a_model_that_a_function_builds(tmp_path):
-    """The function is called once in each run."""
+def test_model_as_a_function(tmp_path):
+    """The function is called once per run."""
     built = []
 
     def build():
         built.append(small_model())
         return built[-1]
 
-    same(trained(tmp_path / "run", 5, model=lambda: build), trained(tmp_path / "whole"))
+    same(trained(tmp_path / "run", 5, model=lambda: build), trained(tmp_path / "uninterrupted"))
     assert len(built) == 2
     history = ko.fit_resumable(build, data(), EPOCHS, tmp_path / "other", verbose=0)
     assert history.model is built[-1]
 
 
-def test_a_model_that_was_loaded(tmp_path):
+def test_loaded_model(tmp_path):
     before = small_model(keras.optimizers.Adam(0.01))
     before.fit(data(), epochs=1, verbose=0)
     before.save(tmp_path / "model.keras")
 
     def loaded():
-        keras.utils.set_random_seed(7)  # the file holds no states of generators
+        keras.utils.set_random_seed(7)  # the file does not contain the states of generators
         return keras.models.load_model(tmp_path / "model.keras")
 
-    unharmed(tmp_path, 3, 4, model=loaded, callbacks=log_only)
+    check_kills(tmp_path, 3, 4, model=loaded, callbacks=log_only)
 
 
-# --- ended, and gone on with ----------------------------------------------------------------------------------------
+# --- finished trainings ---------------------------------------------------------------------------------------------
 
 
-def test_the_rerun_of_a_finished_training_trains_nothing(tmp_path, whole):
+def test_finished_training_trains_nothing(tmp_path, uninterrupted):
     trained(tmp_path / "run", model=tiny_model)
     batches = []
-    note = keras.callbacks.LambdaCallback(on_train_batch_begin=lambda *_: batches.append(1))
+    record = keras.callbacks.LambdaCallback(on_train_batch_begin=lambda *_: batches.append(1))
 
     def callbacks(folder):
-        return [*child.callbacks(folder), note]
+        return [*child.callbacks(folder), record]
 
-    same(trained(tmp_path / "run", model=tiny_model, callbacks=callbacks), whole)
+    same(trained(tmp_path / "run", model=tiny_model, callbacks=callbacks), uninterrupted)
     assert batches == []
 
 
-def test_a_finished_training_with_averaged_weights_returns_them_again(tmp_path):
+def test_finished_training_with_use_ema_returns_averaged_weights(tmp_path):
     first = trained(tmp_path / "run", model=averaging, callbacks=log_only)
     same(trained(tmp_path / "run", model=averaging, callbacks=log_only), first)
 
@@ -440,35 +420,35 @@ def test_a_finished_training_with_averaged_weights_returns_them_again(tmp_path):
     ids=lambda value: getattr(value, "__name__", value),
 )
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
-def test_more_epochs_are_as_if_asked_for_from_the_beginning(tmp_path, model, steps_per_epoch):
+def test_more_epochs_continue_as_in_one_training(tmp_path, model, steps_per_epoch):
     options = {"model": model, "callbacks": log_only, "steps_per_epoch": steps_per_epoch}
     for epochs in (1, 2, 4):
-        outcome = trained(tmp_path / "bit by bit", epochs=epochs, **options)
-    same(outcome, trained(tmp_path / "whole", epochs=4, **options))
+        outcome = trained(tmp_path / "in steps", epochs=epochs, **options)
+    same(outcome, trained(tmp_path / "uninterrupted", epochs=4, **options))
 
 
-def test_more_epochs_with_the_same_objects(tmp_path):
-    """As a notebook's cell that is run again."""
+def test_more_epochs_with_the_same_model_and_data_objects(tmp_path):
+    """As in a notebook cell that is run again."""
     model, x = small_model(), data()
     for epochs in (1, 1, 3):
         history = ko.fit_resumable(model, x, epochs, tmp_path / "run", verbose=0)
-    expected = trained(tmp_path / "whole", callbacks=no_callbacks, validation_data=None)
+    expected = trained(tmp_path / "uninterrupted", callbacks=no_callbacks, validation_data=None)
     assert (history.epoch, history.history) == (expected.epochs, expected.history)
     assert [a.tobytes() for a in child.variables(model)] == [a.tobytes() for a in expected.variables]
 
 
-def test_fewer_epochs_than_done(tmp_path):
+def test_fewer_epochs_than_done_is_an_error(tmp_path):
     trained(tmp_path / "run", callbacks=no_callbacks)
     directory = str(tmp_path / "run" / "checkpoints")
     message = (
-        f"3 epochs of the training in {directory!r} are done already. Ask for 3 or more, or choose another directory. "
+        f"3 epochs of the training in {directory!r} are already done. Ask for 3 or more, or choose another directory. "
         "Received: 2 epochs"
     )
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         trained(tmp_path / "run", callbacks=no_callbacks, epochs=2)
 
 
-# --- what cannot work -----------------------------------------------------------------------------------------------
+# --- invalid arguments ----------------------------------------------------------------------------------------------
 
 
 def uncompiled():
@@ -483,7 +463,7 @@ BOTH = data()
 REFUSED = {
     "BackupAndRestore": (
         {"callbacks": lambda folder: [keras.callbacks.BackupAndRestore(folder / "b")]},
-        "Leave `BackupAndRestore` out: `checkpoint` saves the training, and the two would disagree.",
+        "Remove `BackupAndRestore`: `checkpoint` saves the training, and the two would disagree.",
     ),
     "one Sequence for both": (
         {"x": lambda: BOTH, "validation_data": lambda: BOTH},
@@ -491,8 +471,8 @@ REFUSED = {
     ),
     "an array": (
         {"x": lambda: child.ROWS},
-        "`x` should be a Sequence of keras_oocore, whose place can be saved. For arrays, ko.ArraySequence(x, y). "
-        "Received: ndarray",
+        "`x` should be a Sequence of keras_oocore, whose position can be saved. For arrays, use "
+        "ko.ArraySequence(x, y). Received: ndarray",
     ),
     "y": ({"y": 1}, decided("y")),
     "initial_epoch": (
@@ -512,7 +492,10 @@ REFUSED = {
         {"sample_weight": np.ones(3)},
         decided("sample_weight"),
     ),
-    "another spelling": ({"epoch": 1}, "`fit` has no argument `epoch`. Did you mean 'epochs'? Received: epoch=1"),
+    "another spelling": (
+        {"epoch": 1},
+        "`fit_resumable` has no argument `epoch`. Did you mean 'epochs'? Received: epoch=1",
+    ),
     "balanced classes": (
         {"class_weight": "balanced"},
         "`class_weight` of `fit` is a dictionary; the Sequence takes class_weight='balanced'. "
@@ -553,27 +536,27 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("options", REFUSED.values(), ids=REFUSED)
-def test_what_cannot_work_is_said_before_anything_is_done(tmp_path, options):
+def test_invalid_arguments(tmp_path, options):
     options, message = options
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         trained(tmp_path / "run", **{"callbacks": no_callbacks, **options})
     assert not [*tmp_path.glob("run/checkpoints/checkpoint-*")]
 
 
-def test_other_data(tmp_path):
+def test_resume_with_other_data_is_an_error(tmp_path):
     trained(tmp_path / "run", callbacks=no_callbacks, epochs=1)
     fewer = ko.ArraySequence(child.ROWS[:9], child.CLASSES[:9], label_mode="int", batch_size=4, seed=3)
     with pytest.raises(DataError, match="num_samples was 14, is 9"):
         trained(tmp_path / "run", callbacks=no_callbacks, x=lambda: fewer)
-    with pytest.raises(OptionError, match="The state has seed=3, this Sequence was made with seed=4"):
+    with pytest.raises(OptionError, match="The state has seed=3, but this Sequence was made with seed=4"):
         trained(tmp_path / "run", callbacks=no_callbacks, x=lambda: data(seed=4))
 
 
-def test_of_another_kind_of_training(tmp_path):
+def test_resume_by_fit_partitions_is_an_error(tmp_path):
     trained(tmp_path / "run", callbacks=no_callbacks, epochs=1)
     directory = tmp_path / "run" / "checkpoints"
     message = (
-        f"{str(directory)!r} holds a training by `fit_resumable`, and this is one by `fit_partitions`. "
+        f"{str(directory)!r} contains a training by `fit_resumable`, but this is a training by `fit_partitions`. "
         "Choose another directory."
     )
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
@@ -584,19 +567,19 @@ def test_of_another_kind_of_training(tmp_path):
 
 
 @pytest.mark.parametrize("keep", [soak(1), 3])
-def test_so_many_checkpoints_stay(tmp_path, keep):
+def test_keep(tmp_path, keep):
     trained(tmp_path / "run", 3, ("on_epoch_end", 1), keep=keep, epochs=2, callbacks=no_callbacks)
     left = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir() if path.name[0] != ".")
     assert len(left) == keep
     assert all(re.fullmatch(r"checkpoint-\d{8}", name) for name in left)
 
 
-def test_a_directory_that_is_there_and_empty(tmp_path, whole):
+def test_empty_directory(tmp_path, uninterrupted):
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
-    same(trained(tmp_path / "run", model=tiny_model), whole)
+    same(trained(tmp_path / "run", model=tiny_model), uninterrupted)
 
 
-def test_two_trainings_in_one_directory(tmp_path):
+def test_second_training_in_the_directory_is_busy(tmp_path):
     def second(epoch, logs):
         with pytest.raises(BusyError, match=r"^Another training is running in '.*'. Wait for it to end, or choose ano"):
             ko.fit_resumable(small_model(), data(), 1, tmp_path, verbose=0)
@@ -606,39 +589,39 @@ def test_two_trainings_in_one_directory(tmp_path):
     callback = keras.callbacks.LambdaCallback(on_epoch_end=second)
     ko.fit_resumable(small_model(), data(), 1, tmp_path, verbose=0, callbacks=[callback])
     assert tried == [0]
-    ko.fit_resumable(small_model(), data(), 2, tmp_path, verbose=0)  # it was let go
+    ko.fit_resumable(small_model(), data(), 2, tmp_path, verbose=0)  # the lock was released
 
 
-def test_a_damaged_checkpoint_costs_what_came_after_the_one_before(tmp_path):
-    expected = trained(tmp_path / "whole", callbacks=no_callbacks, validation_data=None)
+def test_damaged_checkpoint_falls_back_to_the_one_before(tmp_path):
+    expected = trained(tmp_path / "uninterrupted", callbacks=no_callbacks, validation_data=None)
     model, directory = small_model(), tmp_path / "run" / "checkpoints"
     with pytest.raises(Killed):
-        ko.fit_resumable(model, data(), EPOCHS, directory, 1, callbacks=[killer(7)], verbose=0)
+        ko.fit_resumable(model, data(), EPOCHS, directory, save_every_batches=1, callbacks=[killer(7)], verbose=0)
     newest = max(directory.glob("checkpoint-*"))
     (newest / "arrays.npz").write_bytes(b"nothing")
-    with pytest.warns(UserWarning, match=rf"{newest.name}' is damaged .* the one before it is used\."):
+    with pytest.warns(UserWarning, match=rf"{newest.name}' is damaged .* The checkpoint before it is used\."):
         same(trained(tmp_path / "run", callbacks=no_callbacks, validation_data=None), expected)
 
 
-# --- what is printed ------------------------------------------------------------------------------------------------
+# --- output ---------------------------------------------------------------------------------------------------------
 
 
-def test_it_says_where_it_goes_on(tmp_path, capsys):
+def test_resuming_prints_the_position(tmp_path, capsys):
     directory = tmp_path / "run" / "checkpoints"
     trained(tmp_path / "run", 7, verbose=2, callbacks=no_callbacks)
-    said = capsys.readouterr().out
-    assert f"\nGoing on from '{directory}/checkpoint-00000006': epoch 2 of 3, batch 3.\n" in said
-    assert re.findall(r"^Epoch \d/\d$", said, re.MULTILINE) == ["Epoch 1/3", "Epoch 2/3", "Epoch 2/3", "Epoch 3/3"]
+    output = capsys.readouterr().out
+    assert f"\nResuming from '{directory}/checkpoint-00000006': epoch 2 of 3, batch 3.\n" in output
+    assert re.findall(r"^Epoch \d/\d$", output, re.MULTILINE) == ["Epoch 1/3", "Epoch 2/3", "Epoch 2/3", "Epoch 3/3"]
     trained(tmp_path / "run", verbose=2, callbacks=no_callbacks)
     assert re.fullmatch(
-        rf"Going on from '{directory}/checkpoint-\d+': all 3 epochs are done\.\n", capsys.readouterr().out
+        rf"Resuming from '{directory}/checkpoint-\d+': all 3 epochs are done\.\n", capsys.readouterr().out
     )
     trained(tmp_path / "run", verbose=2, callbacks=no_callbacks, epochs=4)
-    assert re.match(rf"Going on from '{directory}/checkpoint-\d+': epoch 4 of 4\.\n", capsys.readouterr().out)
+    assert re.match(rf"Resuming from '{directory}/checkpoint-\d+': epoch 4 of 4\.\n", capsys.readouterr().out)
 
 
 def test_verbose_0_prints_nothing(tmp_path, capfd):
     trained(tmp_path / "run", 7)
-    said, complaints = capfd.readouterr()
-    assert said == ""
-    assert "Going on" not in complaints
+    output, errors = capfd.readouterr()
+    assert output == ""
+    assert "Resuming" not in errors

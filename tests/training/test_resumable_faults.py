@@ -1,17 +1,14 @@
-"""Trainings of real processes that are killed, preempted, interrupted, or run out of disk: the next run goes on.
+"""Trainings resume after their process is killed, preempted or interrupted, and after the disk was full.
 
-The child processes are training_child.py. A kill in a test of test_fit_resumable.py is an exception; here it is real.
+The child processes run `training_child.main`.
 """
 
 import collections
-import contextlib
 import os
 import random
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 import warnings
 
@@ -19,65 +16,51 @@ import keras
 import numpy as np
 import pytest
 import training_child
+from forked_child import TIMEOUT_SECONDS, forked_child
 from training_child import NUM_BATCHES, data, small_model
 
 import keras_oocore as ko
 from keras_oocore.core.errors import BusyError, DestinationError
 
 needs_kill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("one_thread")]
 EPOCHS = 5
-PATIENCE_SECONDS = 100  # for a child on a busy machine
 
 
 # --- children -------------------------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def child(folder, **options):
-    """A process that trains in a folder."""
+def start(folder, **options):
+    """Start a process that trains in a folder."""
     folder.mkdir(exist_ok=True)
-    command = [sys.executable, training_child.__file__, folder, *(f"{name}={value}" for name, value in options.items())]
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    cache = {"JAX_COMPILATION_CACHE_DIR": str(folder.parent / "jax"), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-    with subprocess.Popen(list(map(str, command)), text=True, env=os.environ | cache, **pipes) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def ended(process):
-    """What a child printed, and how it ended."""
-    said, complaints = process.communicate(timeout=PATIENCE_SECONDS)
-    return process.returncode, said, complaints
+    return forked_child(training_child.main, str(folder), **options)
 
 
 def run(folder, returncode=0, **options):
-    """A child from its begin to its end."""
-    with child(folder, **options) as process:
-        code, said, complaints = ended(process)
-    assert code == returncode, complaints
-    return said
+    """Run a child to its end."""
+    with start(folder, **options) as child:
+        code, _, errors = child.finish()
+    assert code == returncode, errors
 
 
 def kill_at(folder, num_batches, random_seconds=0, **options):
-    """A child that is killed some moment after it was given so many batches; whether it lived to be."""
-    log, deadline = folder / "samples.txt", time.monotonic() + PATIENCE_SECONDS
+    """Kill a child after this many batches, and return whether it was still running."""
+    log, deadline = folder / "samples.txt", time.monotonic() + TIMEOUT_SECONDS
     num_before = len(log.read_text().splitlines()) if log.exists() else 0
-    with child(folder, **options) as process:
-        while process.poll() is None and time.monotonic() < deadline:
+    with start(folder, **options) as child:
+        while child.process.is_alive() and time.monotonic() < deadline:
             if log.exists() and len(log.read_text().splitlines()) >= num_before + num_batches:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(random_seconds)
+                child.process.join(random_seconds)
                 break
-        process.kill()
-        code, _, complaints = ended(process)
-    assert code in (0, -signal.SIGKILL), complaints
+            time.sleep(0.001)
+        child.process.kill()
+        code, _, errors = child.finish()
+    assert code in (0, -signal.SIGKILL), errors
     return code != 0
 
 
 def samples_by_batch(folder):
-    """Batch of the training -> its samples; one that was given again after a kill had the same."""
+    """Return the samples of each batch of the training. A batch repeated after a kill must have the same samples."""
     given = {}
     for line in (folder / "samples.txt").read_text().splitlines():
         number, samples = line.split(" ", 1)
@@ -85,67 +68,62 @@ def samples_by_batch(folder):
     return given
 
 
-def check_same(folder, whole):
-    """That a folder holds what a training left that was not killed, to the bit."""
-    assert (folder / "result.json").read_text() == (whole / "result.json").read_text()
-    assert (folder / "log.csv").read_bytes() == (whole / "log.csv").read_bytes()
-    ours, theirs = (np.load(path / "result.npz") for path in (folder, whole))
+def check_same(folder, expected):
+    """Check that two trainings left bit-identical files."""
+    assert (folder / "result.json").read_text() == (expected / "result.json").read_text()
+    assert (folder / "log.csv").read_bytes() == (expected / "log.csv").read_bytes()
+    ours, theirs = (np.load(path / "result.npz") for path in (folder, expected))
     assert ours.files == theirs.files
     assert [ours[name].tobytes() for name in ours.files] == [theirs[name].tobytes() for name in theirs.files]
-    best, other = (keras.models.load_model(path / "best.keras", compile=False) for path in (folder, whole))
+    best, other = (keras.models.load_model(path / "best.keras", compile=False) for path in (folder, expected))
     assert [a.tobytes() for a in best.get_weights()] == [b.tobytes() for b in other.get_weights()]
-    if (whole / "samples.txt").exists():
-        assert samples_by_batch(folder) == samples_by_batch(whole)
+    if (expected / "samples.txt").exists():
+        assert samples_by_batch(folder) == samples_by_batch(expected)
     assert not [
         path for path in (folder / "checkpoints").iterdir() if re.fullmatch(r"\.keras_oocore-\w{16}", path.name)
     ]
 
 
-@pytest.fixture(scope="module")
-def own_models():
-    """`load_model` finds the class of the child's model, which was saved as a script's."""
-    with keras.saving.custom_object_scope({"Noting": training_child.Noting}):
-        yield
-
-
 @needs_kill
-def test_killed_in_training_and_in_saving_and_preempted_it_is_the_training_that_was_not(tmp_path, own_models):
-    """One training in four processes: killed between two batches, killed as it saves, told to go, run to its end."""
-    whole, folder = tmp_path / "whole", tmp_path / "killed"
-    with child(whole, epochs=EPOCHS) as uninterrupted:
+@pytest.mark.child
+def test_training_killed_between_batches_while_saving_and_by_sigterm_is_bit_identical(tmp_path):
+    """One training in four processes: killed between batches, killed while saving, stopped by SIGTERM, completed."""
+    expected, folder = tmp_path / "expected", tmp_path / "killed"
+    with start(expected, epochs=EPOCHS) as uninterrupted:
         assert kill_at(folder, 2 * NUM_BATCHES - 1, epochs=EPOCHS)
-        run(folder, -signal.SIGKILL, epochs=EPOCHS, kill="fsync-6")  # each save has four, two of them of files
+        run(folder, -signal.SIGKILL, epochs=EPOCHS, kill="fsync-6")  # each save calls it four times, twice for files
         assert [
             path for path in (folder / "checkpoints").iterdir() if re.fullmatch(r"\.keras_oocore-\w{16}", path.name)
         ]
-        with child(folder, epochs=EPOCHS, wait=3 * NUM_BATCHES + 2) as process:
-            assert process.stdout.readline() == "waits\n"
+        with start(folder, epochs=EPOCHS, wait=3 * NUM_BATCHES + 2) as child:
+            assert child.stdout.readline() == "waits\n"
             with pytest.raises(
                 BusyError, match=r"^Another training is running in '.*killed/checkpoints'\. Wait for it"
             ):
                 ko.fit_resumable(small_model(), data(), EPOCHS, folder / "checkpoints", verbose=0)
-            process.send_signal(signal.SIGTERM)
-            assert process.stdout.readline() == "\n"
-            assert process.stdout.readline() == (
-                "SIGTERM: the training stops after this batch, and is saved. Once more stops it at once.\n"
+            child.signal(signal.SIGTERM)
+            assert child.stdout.readline() == "\n"
+            assert child.stdout.readline() == (
+                "SIGTERM: the training stops after this batch and is saved. Repeat it to stop at once.\n"
             )
-            process.stdin.write("go on\n")
-            code, said, complaints = ended(process)
-        assert code == 128 + signal.SIGTERM, complaints
-        assert said == (f"SIGTERM: the training is saved, in '{folder}/checkpoints'. Run the same again to go on.\n")
+            child.send("continue\n")
+            code, output, errors = child.finish()
+        assert code == 128 + signal.SIGTERM, errors
+        directory = f"{folder}/checkpoints"
+        assert output == f"SIGTERM: the training is saved, in '{directory}'. Run the same command again to continue.\n"
         assert len(samples_by_batch(folder)) == 3 * NUM_BATCHES + 2
         run(folder, epochs=EPOCHS)
-        code, _, complaints = ended(uninterrupted)
-        assert code == 0, complaints
+        code, _, errors = uninterrupted.finish()
+        assert code == 0, errors
     assert len(samples_by_batch(folder)) == EPOCHS * NUM_BATCHES
-    check_same(folder, whole)
+    check_same(folder, expected)
 
 
 # --- signals, in this process ---------------------------------------------------------------------------------------
 
 
 class Signals(keras.callbacks.Callback):
-    """Sends itself signals at a batch."""
+    """Sends signals to this process at a batch."""
 
     def __init__(self, batch, *numbers):
         super().__init__()
@@ -158,7 +136,7 @@ class Signals(keras.callbacks.Callback):
 
 
 class StoppedAtOnce(BaseException):
-    """What the program does itself when a signal comes."""
+    """Raised by the signal handler of the program."""
 
 
 def stop_at_once(number, frame):
@@ -176,66 +154,67 @@ def own_handlers():
 
 
 def fit(folder, callbacks=(), epochs=2, model=small_model, **options):
-    """A small training; the variables at its end, and its history."""
+    """Run a small training, and return its variables and history."""
     history = ko.fit_resumable(made := model(), data(), epochs, folder, callbacks=[*callbacks], verbose=0, **options)
     return [array.tobytes() for array in training_child.variables(made)], history.history
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
+@pytest.fixture(scope="module")
+def one_thread():
     yield from training_child.one_thread()
 
 
-@pytest.mark.parametrize("batch", [1, NUM_BATCHES - 1], ids=["within an epoch", "at its end"])
 @pytest.mark.parametrize(
-    ("number", "name", "error", "code"),
-    [(signal.SIGINT, "Ctrl-C", KeyboardInterrupt, None), (signal.SIGTERM, "SIGTERM", SystemExit, 143)],
-    ids=["Ctrl-C", "SIGTERM"],
+    ("batch", "number", "name", "error", "code"),
+    [
+        (1, signal.SIGINT, "Ctrl-C", KeyboardInterrupt, None),
+        (NUM_BATCHES - 1, signal.SIGTERM, "SIGTERM", SystemExit, 143),
+    ],
+    ids=["Ctrl-C within an epoch", "SIGTERM at its end"],
 )
-def test_a_signal_saves_and_ends(tmp_path, own_handlers, capsys, batch, number, name, error, code):
+def test_signal_saves_and_exits(tmp_path, own_handlers, capsys, batch, number, name, error, code):
     with pytest.raises(error) as caught:
         fit(tmp_path / "run", [Signals(batch, number)])
     assert getattr(caught.value, "code", None) == code
     assert capsys.readouterr().out == (
-        f"\n{name}: the training stops after this batch, and is saved. Once more stops it at once.\n"
-        f"{name}: the training is saved, in '{tmp_path}/run'. Run the same again to go on.\n"
+        f"\n{name}: the training stops after this batch and is saved. Repeat it to stop at once.\n"
+        f"{name}: the training is saved, in '{tmp_path}/run'. Run the same command again to continue.\n"
     )
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert signal.getsignal(signal.SIGTERM) is stop_at_once
     batches = []
-    note = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: batches.append(batch))
-    assert fit(tmp_path / "run", [note]) == fit(tmp_path / "whole")
+    record = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: batches.append(batch))
+    assert fit(tmp_path / "run", [record]) == fit(tmp_path / "expected")
     assert len(batches) == 2 * NUM_BATCHES - batch - 1
 
 
-@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
-    ("second", "error"),
-    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, StoppedAtOnce)],
+    ("first", "second", "error"),
+    [(signal.SIGTERM, signal.SIGINT, KeyboardInterrupt), (signal.SIGINT, signal.SIGTERM, StoppedAtOnce)],
     ids=["Ctrl-C", "SIGTERM"],
 )
-def test_a_second_signal_stops_at_once(tmp_path, own_handlers, capsys, first, second, error):
+def test_second_signal_stops_at_once(tmp_path, own_handlers, capsys, first, second, error):
     with pytest.raises(error):
         fit(tmp_path / "run", [Signals(1, first, second)])
-    assert capsys.readouterr().out.count("\n") == 2  # of the first signal, and nothing of saving
-    assert fit(tmp_path / "run") == fit(tmp_path / "whole")
+    assert capsys.readouterr().out.count("\n") == 2  # two lines about the first signal, none about saving
+    assert fit(tmp_path / "run") == fit(tmp_path / "expected")
 
 
-def test_a_signal_in_the_last_epoch_ends_when_all_is_done(tmp_path, own_handlers, capsys):
-    """There is nothing left to go on with, but whoever sent it wants the program to end."""
+def test_signal_in_last_epoch_exits_after_training(tmp_path, own_handlers, capsys):
+    """Nothing is left to train, but the signal still ends the program."""
     with pytest.raises(KeyboardInterrupt):
         fit(tmp_path / "run", [Signals(NUM_BATCHES - 1, signal.SIGINT)], epochs=1)
-    assert fit(tmp_path / "run", epochs=1) == fit(tmp_path / "whole", epochs=1)
+    assert fit(tmp_path / "run", epochs=1) == fit(tmp_path / "expected", epochs=1)
 
 
-def test_a_signal_that_is_ignored_stays_so(tmp_path, own_handlers):
-    """As a shell's background jobs start."""
+def test_ignored_signal_stays_ignored(tmp_path, own_handlers):
+    """As in background jobs of a shell."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    assert fit(tmp_path / "run", [Signals(1, signal.SIGINT)]) == fit(tmp_path / "whole")
+    assert fit(tmp_path / "run", [Signals(1, signal.SIGINT)]) == fit(tmp_path / "expected")
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
-def test_an_exception_puts_the_handlers_back(tmp_path, own_handlers):
+def test_exception_restores_signal_handlers(tmp_path, own_handlers):
     def fail(batch, logs):
         raise ZeroDivisionError
 
@@ -248,25 +227,25 @@ def test_an_exception_puts_the_handlers_back(tmp_path, own_handlers):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_directory(tmp_path):
+def test_read_only_directory(tmp_path):
     (tmp_path / "run").mkdir(mode=0o500)
     with pytest.raises(DestinationError, match=r"Permission denied. Choose a destination that you may write to\."):
         fit(tmp_path / "run")
 
 
-def test_a_directory_that_may_not_be_written(tmp_path, monkeypatch):
-    """Said before the first batch, also to root."""
-    really = os.mkdir
+def test_directory_without_write_permission_fails_before_first_batch(tmp_path, monkeypatch):
+    """The refusal is simulated, because root may write anywhere."""
+    mkdir = os.mkdir
 
     def refuse(path, *arguments, **options):
         if ".keras_oocore-" in str(path):
             raise PermissionError(13, "Permission denied")
-        return really(path, *arguments, **options)
+        return mkdir(path, *arguments, **options)
 
     monkeypatch.setattr(os, "mkdir", refuse)
-    note, batches = keras.callbacks.LambdaCallback(on_train_batch_begin=lambda batch, logs: batches.append(1)), []
+    record, batches = keras.callbacks.LambdaCallback(on_train_batch_begin=lambda batch, logs: batches.append(1)), []
     with pytest.raises(DestinationError, match=r"^Cannot write '.*run': Permission denied\. Choose a destination that"):
-        fit(tmp_path / "run", [note])
+        fit(tmp_path / "run", [record])
     assert batches == []
 
 
@@ -282,18 +261,18 @@ class Disk:
         return collections.namedtuple("usage", "total used free")(10**12, 10**12 - free_bytes, free_bytes)
 
 
-def test_a_disk_that_is_full_is_said_before_the_first_batch(tmp_path, monkeypatch):
+def test_full_disk_fails_before_first_batch(tmp_path, monkeypatch):
     Disk(monkeypatch).is_full = True
-    note, batches = keras.callbacks.LambdaCallback(on_train_batch_begin=lambda batch, logs: batches.append(1)), []
+    record, batches = keras.callbacks.LambdaCallback(on_train_batch_begin=lambda batch, logs: batches.append(1)), []
     with pytest.raises(
         DestinationError, match=r"^Not enough disk for a checkpoint: .* needed, .* Free some space, or "
     ):
-        fit(tmp_path / "run", [note])
+        fit(tmp_path / "run", [record])
     assert batches == []
 
 
-def test_a_disk_that_fills_up_stops_no_training(tmp_path, monkeypatch):
-    """It warns, and saves again once there is room."""
+def test_disk_that_fills_up_during_training_is_a_warning(tmp_path, monkeypatch):
+    """The training is saved again when the disk has space."""
     disk = Disk(monkeypatch)
 
     def fill(batch, logs):
@@ -304,19 +283,19 @@ def test_a_disk_that_fills_up_stops_no_training(tmp_path, monkeypatch):
         warnings.simplefilter("always")
         outcome = fit(tmp_path / "run", [full], save_every_batches=1)
     messages = [str(warning.message) for warning in caught if "could not be saved" in str(warning.message)]
-    assert len(messages) == 4  # two of each epoch
+    assert len(messages) == 4  # two per epoch
     assert all(
-        re.match(r"The training goes on, but could not be saved: Not enough disk for a checkpoint: ", message)
+        re.match(r"The training continues, but could not be saved: Not enough disk for a checkpoint: ", message)
         for message in messages
     )
-    whole = fit(tmp_path / "whole")
-    assert outcome == whole
-    assert fit(tmp_path / "run") == whole  # the last checkpoint is of the end
+    expected = fit(tmp_path / "expected")
+    assert outcome == expected
+    assert fit(tmp_path / "run") == expected  # the last checkpoint has the end of the training
 
 
 @pytest.mark.parametrize("batch", [1, NUM_BATCHES - 1])
-def test_a_signal_on_a_full_disk_says_what_is_lost(tmp_path, monkeypatch, own_handlers, capsys, batch):
-    """What was saved before is there, and the next run goes on from it."""
+def test_signal_on_full_disk_reports_what_is_not_saved(tmp_path, monkeypatch, own_handlers, capsys, batch):
+    """The next run resumes from the checkpoint before."""
     disk = Disk(monkeypatch)
 
     def fill(at, logs):
@@ -327,24 +306,24 @@ def test_a_signal_on_a_full_disk_says_what_is_lost(tmp_path, monkeypatch, own_ha
         fit(tmp_path / "run", callbacks, save_every_batches=1)
     assert capsys.readouterr().out.endswith(
         f"SIGTERM: the training is not saved since the last checkpoint, in '{tmp_path}/run'. "
-        "Run the same again to go on.\n"
+        "Run the same command again to continue.\n"
     )
     disk.is_full = False
-    assert fit(tmp_path / "run") == fit(tmp_path / "whole")
+    assert fit(tmp_path / "run") == fit(tmp_path / "expected")
 
 
 # --- soak -----------------------------------------------------------------------------------------------------------
 
 
-def killed_until_it_ends(rng, folder, whole, **options):
-    """Kill a training at random moments until one lives to its end; the number of kills."""
+def killed_until_it_ends(rng, folder, expected, **options):
+    """Kill a training at random moments until one ends, and return the number of kills."""
     kills = 0
     while kills < 12:
         if rng.random() < 0.5:
             how = f"{rng.choice(['fsync', 'fsync', 'rename', 'mkdir'])}-{rng.randrange(1, 25)}"
-            with child(folder, kill=how, **options) as process:
-                code, _, complaints = ended(process)
-            assert code in (0, -signal.SIGKILL), complaints
+            with start(folder, kill=how, **options) as child:
+                code, _, errors = child.finish()
+            assert code in (0, -signal.SIGKILL), errors
             killed = code != 0
         else:
             killed = kill_at(folder, rng.randrange(1, 9), rng.random() * 0.1, **options)
@@ -353,35 +332,37 @@ def killed_until_it_ends(rng, folder, whole, **options):
             break
     else:
         run(folder, **options)
-    check_same(folder, whole)
+    check_same(folder, expected)
     return kills
 
 
 @needs_kill
+@pytest.mark.child
 @pytest.mark.soak
 @pytest.mark.parametrize(
-    "options", [{"save": 3}, {"save": 1, "plateau": 1}, {"save": "time"}], ids=["schedule", "plateau", "by time"]
+    "options", [{"save": 3}, {"save": 1, "plateau": True}, {"save": None}], ids=["schedule", "plateau", "by time"]
 )
-def test_random_kills(tmp_path, own_models, options):
-    """Kills at random moments of trainings, half of them within the saving of a checkpoint."""
+def test_random_kills(tmp_path, options):
+    """Half of the kills happen while a checkpoint is being saved."""
     rng = random.Random(0)
-    run(tmp_path / "whole", epochs=6, **options)
+    run(tmp_path / "expected", epochs=6, **options)
     kills = trainings = 0
     while kills < 10:
-        kills += killed_until_it_ends(rng, tmp_path / f"{trainings}", tmp_path / "whole", epochs=6, **options)
+        kills += killed_until_it_ends(rng, tmp_path / f"{trainings}", tmp_path / "expected", epochs=6, **options)
         trainings += 1
 
 
 @needs_kill
+@pytest.mark.child
 @pytest.mark.soak
-def test_random_kills_of_compiled_steps(tmp_path, own_models):
-    rng, options = random.Random(1), {"epochs": 6, "save": 3, "compiled_steps": 1}
-    run(tmp_path / "whole", **options)
+def test_random_kills_of_compiled_steps(tmp_path):
+    rng, options = random.Random(1), {"epochs": 6, "save": 3, "compiled_steps": True}
+    run(tmp_path / "expected", **options)
     for number in range(8):
         how = f"{rng.choice(['fsync', 'rename'])}-{rng.randrange(3, 30)}"
         run(tmp_path / "killed", -signal.SIGKILL, kill=how, **options) if number == 0 else None
-        with child(tmp_path / "killed", kill=how, **options) as process:
-            code, _, complaints = ended(process)
-        assert code in (0, -signal.SIGKILL), complaints
+        with start(tmp_path / "killed", kill=how, **options) as child:
+            code, _, errors = child.finish()
+        assert code in (0, -signal.SIGKILL), errors
     run(tmp_path / "killed", **options)
-    check_same(tmp_path / "killed", tmp_path / "whole")
+    check_same(tmp_path / "killed", tmp_path / "expected")

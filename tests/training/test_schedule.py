@@ -1,4 +1,4 @@
-"""The calls of `fit` that one training takes: whatever kills it, the batches asked for are those of one plain `fit`."""
+"""The calls of `fit` of one training: after any kill, they use the batches of one plain `fit`."""
 
 import copy
 import itertools
@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_oocore.training.schedule import FitCall, Place, next_fit
+from keras_oocore.training.schedule import FitCall, TrainingPosition, next_fit
 
 
 def plain(num_batches, steps_per_epoch, num_epochs):
-    """What one `fit` of Keras trains on: each epoch's batches, as (number of the pass, position in it)."""
+    """Return the batches of each epoch of one `fit` of Keras, as (number of the pass, position in it)."""
     steps = steps_per_epoch or num_batches
     epochs = (
         [(number, position) for position in range(start, min(start + steps, num_batches))]
@@ -26,7 +26,7 @@ class Killed(Exception):
 
 
 class Passes:
-    """Pass after pass over the data, from a place on."""
+    """Consecutive passes over the data, from a position on."""
 
     def __init__(self, number, start, num_batches):
         self.number, self.start, self.num_batches = number, start, num_batches
@@ -41,27 +41,27 @@ class Passes:
 
 
 class Training:
-    """Calls `fit` as `next_fit` says, keeps a place after every batch, and may be killed in any."""
+    """Calls `fit` as `next_fit` returns, saves its position after every batch, and may be killed in any."""
 
     def __init__(self, num_batches, steps_per_epoch):
         self.num_batches, self.steps_per_epoch = num_batches, steps_per_epoch
-        self.saved = Place()
-        self.given = {}  # (epoch, step) -> batch; what is given again after a kill has to be the same
+        self.saved = TrainingPosition()
+        self.given = {}  # (epoch, step) -> batch, which must be the same if repeated after a kill
 
-    def run(self, end_epoch, live_batches):
-        """Go on from the place that was saved, and die in the batch after so many; returns the calls."""
-        place, self.live_batches, calls = copy.copy(self.saved), live_batches, []
-        while call := next_fit(place, end_epoch, self.num_batches, self.steps_per_epoch):
+    def run(self, end_epoch, batches_until_kill):
+        """Resume from the saved position, raise `Killed` after `batches_until_kill` batches, and return the calls."""
+        position, self.batches_until_kill, calls = copy.copy(self.saved), batches_until_kill, []
+        while call := next_fit(position, end_epoch, self.num_batches, self.steps_per_epoch):
             calls.append(call)
-            assert call.first_epoch == place.epoch < call.end_epoch <= end_epoch
-            self.fit(call, place)
-            assert place.epoch == call.end_epoch
+            assert call.first_epoch == position.epoch < call.end_epoch <= end_epoch
+            self.fit(call, position)
+            assert position.epoch == call.end_epoch
         return calls
 
-    def fit(self, call, place):
-        """As Keras 3.15.1 does, which reads the length once a call: `EpochIterator._enumerate_iterator`."""
+    def fit(self, call, position):
+        """Iterate as Keras 3.15.1, which reads the length once per call (`EpochIterator._enumerate_iterator`)."""
         length = self.num_batches if call.num_batches is None else call.num_batches
-        passes = Passes(place.pass_number, place.pass_batches, self.num_batches)
+        passes = Passes(position.pass_number, position.pass_batches, self.num_batches)
         iterator, seen = None, 0
         for epoch in range(call.first_epoch, call.end_epoch):
             if iterator is None or call.steps_per_epoch is None:
@@ -71,35 +71,39 @@ class Training:
                     break
                 seen += 1
                 last = seen == length or step + 1 == call.steps_per_epoch
-                self.give(epoch, place, next(iterator), last)
+                self.give(epoch, position, next(iterator), last)
             if seen == length:
                 iterator, seen = passes.iterator(), 0
-            place.end_epoch(self.num_batches, self.steps_per_epoch)
-            self.saved = copy.copy(place)
+            position.end_epoch(self.num_batches, self.steps_per_epoch)
+            self.saved = copy.copy(position)
 
-    def give(self, epoch, place, batch, last):
-        if self.live_batches == 0:
+    def give(self, epoch, position, batch, last):
+        if self.batches_until_kill == 0:
             raise Killed
-        self.live_batches -= 1
-        assert self.given.setdefault((epoch, place.step), batch) == batch
-        assert batch == (place.pass_number, place.pass_batches)
-        place.step, place.pass_batches, place.batches = place.step + 1, place.pass_batches + 1, place.batches + 1
-        if not last:  # the epoch's end follows, and is saved then
-            self.saved = copy.copy(place)
+        self.batches_until_kill -= 1
+        assert self.given.setdefault((epoch, position.step), batch) == batch
+        assert batch == (position.pass_number, position.pass_batches)
+        position.step, position.pass_batches, position.batches = (
+            position.step + 1,
+            position.pass_batches + 1,
+            position.batches + 1,
+        )
+        if not last:  # the position is saved at the end of the epoch, which follows
+            self.saved = copy.copy(position)
 
     @property
     def epochs(self):
-        """The batches by epoch."""
+        """The batches of each epoch."""
         ordered = itertools.groupby(sorted(self.given.items()), lambda item: item[0][0])
         return [[batch for _, batch in steps] for _, steps in ordered]
 
 
 @given(st.integers(1, 9), st.none() | st.integers(1, 12), st.integers(1, 7), st.lists(st.integers(0, 20), max_size=8))
-def test_killed_at_any_batches_a_training_asks_for_those_of_a_plain_fit(num_batches, steps, num_epochs, lives):
+def test_resumed_trainings_use_the_batches_of_a_plain_fit(num_batches, steps, num_epochs, kills):
     training = Training(num_batches, steps)
-    for live_batches in lives:
+    for batches_until_kill in kills:
         try:
-            training.run(num_epochs, live_batches)
+            training.run(num_epochs, batches_until_kill)
         except Killed:
             continue
         break
@@ -110,21 +114,21 @@ def test_killed_at_any_batches_a_training_asks_for_those_of_a_plain_fit(num_batc
 
 @pytest.mark.parametrize("steps", [None, 1, 2, 3, 4, 5, 6, 7, 8, 13])
 @pytest.mark.parametrize("num_batches", [1, 2, 5, 6])
-def test_from_every_place_that_is_saved(num_batches, steps):
+def test_resume_from_every_saved_position(num_batches, steps):
     expected = plain(num_batches, steps, 5)
-    for live_batches in range(sum(map(len, expected)) + 1):
+    for batches_until_kill in range(sum(map(len, expected)) + 1):
         training = Training(num_batches, steps)
         try:
-            training.run(5, live_batches)
+            training.run(5, batches_until_kill)
         except Killed:
-            assert training.saved.batches == live_batches
+            assert training.saved.batches == batches_until_kill
             calls = training.run(5, 1000)
             assert sum(call.end_epoch - call.first_epoch for call in calls) == 5 - calls[0].first_epoch
         assert training.epochs == expected
 
 
 @given(st.integers(1, 9), st.none() | st.integers(1, 12), st.lists(st.integers(1, 4), min_size=1, max_size=4))
-def test_more_epochs_go_on_as_if_asked_for_from_the_beginning(num_batches, steps, more):
+def test_more_epochs_continue_as_in_one_training(num_batches, steps, more):
     training = Training(num_batches, steps)
     for end_epoch in itertools.accumulate(more):
         training.run(end_epoch, 1000)
@@ -133,21 +137,21 @@ def test_more_epochs_go_on_as_if_asked_for_from_the_beginning(num_batches, steps
 
 
 @given(st.integers(1, 9), st.none() | st.integers(1, 12), st.integers(1, 9))
-def test_a_training_that_is_not_killed_takes_one_call(num_batches, steps, num_epochs):
+def test_uninterrupted_training_is_one_call_of_fit(num_batches, steps, num_epochs):
     assert Training(num_batches, steps).run(num_epochs, 1000) == [FitCall(0, num_epochs, None, steps)]
 
 
-def test_a_training_that_a_callback_stopped_has_ended():
-    assert next_fit(Place(epoch=1, pass_number=1, stopped=True), 5, 4, None) is None
+def test_stopped_training_has_no_next_call():
+    assert next_fit(TrainingPosition(epoch=1, pass_number=1, stopped=True), 5, 4, None) is None
 
 
-def test_a_pass_that_a_callback_stopped_in_an_epoch_is_not_gone_on_with():
-    place = Place(epoch=2, step=3, pass_number=2, pass_batches=3, batches=11)
-    place.end_epoch(num_batches=4, steps_per_epoch=None)
-    assert place == Place(epoch=3, pass_number=3, batches=11)
+def test_pass_ends_when_a_callback_stops_within_an_epoch():
+    position = TrainingPosition(epoch=2, step=3, pass_number=2, pass_batches=3, batches=11)
+    position.end_epoch(num_batches=4, steps_per_epoch=None)
+    assert position == TrainingPosition(epoch=3, pass_number=3, batches=11)
 
 
-def test_a_pass_that_steps_per_epoch_leaves_half_done_is_gone_on_with():
-    place = Place(epoch=2, step=3, pass_number=1, pass_batches=3, batches=11)
-    place.end_epoch(num_batches=4, steps_per_epoch=3)
-    assert place == Place(epoch=3, pass_number=1, pass_batches=3, batches=11)
+def test_pass_continues_when_steps_per_epoch_ends_the_epoch():
+    position = TrainingPosition(epoch=2, step=3, pass_number=1, pass_batches=3, batches=11)
+    position.end_epoch(num_batches=4, steps_per_epoch=3)
+    assert position == TrainingPosition(epoch=3, pass_number=1, pass_batches=3, batches=11)

@@ -1,1 +1,1 @@
-"""CSV files as one table."""
+"""CSV files as a table."""

@@ -1,4 +1,4 @@
-"""The text of gzip files as plain files in a cache: rows of theirs cannot be found without all that comes before."""
+"""CSV files compressed with gzip, unpacked once into a cache: their rows cannot be read without all preceding bytes."""
 
 import gzip
 import json
@@ -10,8 +10,9 @@ from typing import IO
 
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.files import remove_leftovers, write_whole
-from keras_oocore.core.locks import only_writer
+from keras_oocore.core.locks import write_lock
 from keras_oocore.core.progress import QUIET_SECONDS, tqdm
+from keras_oocore.core.storage import open_file
 from keras_oocore.store.format import GUNZIPPED, RECORD, require_own_folder
 from keras_oocore.tables.csv.index import cannot_read, file_stamp
 
@@ -20,81 +21,87 @@ BLOCK_BYTES = 2**20
 
 
 def is_gzip(path: str) -> bool:
-    """Whether the file begins as gzip files do, whatever its name."""
+    """Return whether a file begins like a gzip file, whatever its name."""
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             return file.read(len(MAGIC)) == MAGIC
-    except OSError:  # those who read it say why
+    except OSError:  # the function that reads the file reports the error
         return False
 
 
 def gunzipped(path: str, cache: Path, number: int) -> str:
-    """The path of a plain file with the text of a gzip file, made in one pass unless it is there already.
+    """Return the path of a plain file with the text of a gzip file. The file is written once, in one pass.
 
     Args:
-        path: the gzip file; several streams in a row are one text.
-        cache: the directory of a cache, or one that will be.
-        number: tells files of the same name apart.
+        path: The gzip file. If it holds several streams, their texts are joined.
+        cache: Directory of a cache, which may not exist yet.
+        number: Number of the file in its table, to tell apart files of the same name.
 
     Raises:
-        DataError: when the file is damaged, ends too early or changes meanwhile.
-        DestinationError: when the text cannot be written, or `cache` holds somebody else's files.
-        BusyError: when another process is unpacking there.
+        DataError: If the gzip file is damaged, truncated, or changes during the unpacking.
+        DestinationError: If the text cannot be written, or `cache` holds other files.
+        BusyError: If another process is unpacking into this cache.
     """
     folder = cache / GUNZIPPED
     plain = folder / f"{number}-{Path(path).name.removesuffix('.gz')}"
     stamp = file_stamp(path)
-    if _is_of(stamp, plain):
+    if _is_current(stamp, plain):
         return str(plain)
     if not (cache / RECORD).exists():
         require_own_folder(cache)
-    with only_writer(folder):
-        if _is_of(stamp, plain):  # another process was quicker
+    with write_lock(folder):
+        if _is_current(stamp, plain):  # another process was faster
             return str(plain)
         remove_leftovers(folder)
         with write_whole(plain) as file:
             _unpack(path, file)
             if file_stamp(path) != stamp:
-                raise DataError(f"{path}: the file changed while it was unpacked. Try again once it is finished.")
-            _note_of(plain).unlink(missing_ok=True)
-        os.utime(plain, ns=(stamp[1], stamp[1]))  # unpacked again it is the same file to a store that was made of it
-        with write_whole(_note_of(plain)) as file:
+                raise DataError(f"{path}: the file changed while it was unpacked. Try again once it is complete.")
+            _note_path(plain).unlink(missing_ok=True)
+        os.utime(plain, ns=(stamp[1], stamp[1]))  # a store that was made of it stays valid if it is unpacked again
+        with write_whole(_note_path(plain)) as file:
             file.write(json.dumps([stamp, file_stamp(plain)]).encode())
     return str(plain)
 
 
-def _note_of(plain: Path) -> Path:
-    """Where it is noted which gzip file the text is of, and when it was last as it was written."""
+def _note_path(plain: Path) -> Path:
+    """Return the path of the note with the stamps of the gzip file and of the plain file."""
     return plain.with_name(f"{plain.name}.gz.json")
 
 
-def _is_of(stamp: tuple[int, int], plain: Path) -> bool:
+def _is_current(stamp: tuple[int, int], plain: Path) -> bool:
+    """Return whether the plain file is complete, unchanged, and from the gzip file with this stamp."""
     try:
-        return json.loads(_note_of(plain).read_bytes()) == [list(stamp), list(file_stamp(plain))]
+        return json.loads(_note_path(plain).read_bytes()) == [list(stamp), list(file_stamp(plain))]
     except (OSError, ValueError, DataError):
         return False
 
 
 def _unpack(path: str, out: IO[bytes]) -> None:
+    """Write the text of a gzip file, with a progress bar."""
     task = f"unpacking {Path(path).name}"
-    with tqdm(total=os.path.getsize(path), unit="B", unit_scale=True, desc=task, delay=QUIET_SECONDS) as bar:
-        for text, num_read in _texts(path):
+    with tqdm(total=file_stamp(path)[0], unit="B", unit_scale=True, desc=task, delay=QUIET_SECONDS) as bar:
+        for text, num_read in read_blocks(path):
             out.write(text)
             bar.update(num_read - bar.n)
 
 
-def _texts(path: str) -> Iterator[tuple[bytes, int]]:
-    """The text of a gzip file, block by block, and how many bytes of the file were read for it."""
+def read_blocks(path: str) -> Iterator[tuple[bytes, int]]:
+    """Iterate over the text of a gzip file: blocks, and the number of compressed bytes read so far.
+
+    Raises:
+        DataError: If the file is damaged or truncated, or cannot be read.
+    """
     num_bytes = 0
     try:
-        with open(path, "rb") as packed, gzip.open(packed) as file:
+        with open_file(path) as compressed, gzip.open(compressed) as file:
             while text := file.read(BLOCK_BYTES):
-                yield text, packed.tell()
+                yield text, compressed.tell()
                 num_bytes += len(text)
     except EOFError as error:
         raise DataError(
             f"{path}: the gzip file ends too early, after {num_bytes:,} bytes of text. "
-            "Was it cut, or is it still being written?"
+            "Is it truncated, or is it still being written?"
         ) from error
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path}: the gzip file is damaged after {num_bytes:,} bytes of text ({error}).") from error

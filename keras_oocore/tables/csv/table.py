@@ -1,59 +1,62 @@
-"""One or several CSV files as one table: which columns it has, of what kind, and which rows lie in which chunk.
+"""One or several CSV files as one table: its columns, their kinds, and its chunks of rows.
 
-Nothing is guessed while a model trains: kinds are settled here, from cells spread over all files, and then held.
+The kinds are inferred once, from cells of all files, and do not change while a model trains.
 """
 
 import contextlib
+import dataclasses
+import datetime
 import glob
 import os
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.progress import QUIET_SECONDS, tqdm
-from keras_oocore.core.text import did_you_mean, listed
+from keras_oocore.tables.cells import Cells, Column, require_pyarrow
+from keras_oocore.tables.csv.chunks import locate
+from keras_oocore.tables.csv.dialect import NULL_VALUES, CellOptions, Dialect, expand_null_values
 from keras_oocore.tables.csv.gzip import gunzipped, is_gzip
-from keras_oocore.tables.csv.reader import Cells, Column, CSVReader, null_texts, num_cells, require_pyarrow
-from keras_oocore.tables.csv.scan import CHUNK_BYTES, Dialect, RecordIndex, index_records, locate
-from keras_oocore.tables.csv.values import NULL_VALUES, looks_like
+from keras_oocore.tables.csv.index import CHUNK_BYTES, RecordIndex
+from keras_oocore.tables.csv.kinds import given_kinds, infer_kind
+from keras_oocore.tables.csv.names import column_names as names_of
+from keras_oocore.tables.csv.reader import CSVReader
+from keras_oocore.tables.csv.scan import index_records
+from keras_oocore.tables.format import TableFormat
 
-SAMPLED_PLACES = 8  # of the table, to tell what kind its columns are
+SAMPLED_PLACES = 8  # in the table, to infer the kinds of the columns
 INDEX_SUFFIX = ".keras_oocore-index.json"
 OTHER_DELIMITERS = (",", ";", "\t", "|")
-ALIKE = "All files of a table have the same columns in the same order."
 
 
-class CSVTable:
-    """The rows of CSV files that all have the same columns.
+class CSVTable(TableFormat):
+    """The rows of CSV files that have the same columns.
 
     Args:
-        data: a path, a pattern such as `"part-*.csv"`, or a list of paths.
-        dialect: how the files are written.
-        column_names: names in place of the header's, or of a header that is not there.
-        dtypes: column → kind, where it is not to be inferred: `"float32"` (and every other type of numbers), `"bool"`,
-            `"string"`, or the format of a date, such as `"%Y-%m-%d"`.
-        null_values: texts that stand for a missing cell.
-        decimal: `"."` or `","`.
-        on_bad_row: `"error"` or `"skip"`.
-        num_workers: threads that look for the ends of rows.
-        cache: the directory of a cache, where gzip files are unpacked.
-        kept_in: directories where `save_indexes` may have left where the rows lie; beside each file is looked too.
+        data: A path, a pattern such as `"part-*.csv"`, or a list of paths.
+        dialect: The dialect of the files.
+        column_names: Names that replace those of the header, or names for files without a header.
+        dtypes: Column → kind, for columns whose kind should not be inferred: `"float32"` (or any other type of
+            numbers), `"bool"`, `"string"`, or the format of a date, such as `"%Y-%m-%d"`.
+        null_values: Strings that mark a missing cell. `...` among them stands for the default ones.
+        decimal: The decimal point, `"."` or `","`. Defaults to `"."`.
+        on_bad_row: `"error"` or `"skip"`. Defaults to `"error"`.
+        num_workers: Number of threads that scan the files. Defaults to `1`.
+        cache: Directory of a cache, where gzip files are unpacked.
+        kept_in: Directories where `save_indexes` may have stored indexes, besides the folders of the files.
 
     Attributes:
-        paths: of the files, in order, as they were given.
-        columns: all of them, in the files' order: name → `Column`.
-        notes: column → what is odd about its cells, in words, as far as was seen.
-        rows: `int64` of shape `(num_chunks + 1,)`: how many rows come before each chunk, over all files.
+        indexes: The `RecordIndex` of each file.
 
     Raises:
-        DataError: when a file is missing or empty, when files have other columns than the first, when a name stands
-            twice.
-        OptionError: when an argument cannot work.
-        MissingExtraError: when pyarrow is not installed.
+        DataError: If a file does not exist or is empty, if the columns of a file differ from those of the first, or if
+            a name occurs twice.
+        OptionError: If an argument is not supported.
+        MissingExtraError: If pyarrow is not installed.
 
     >>> import tempfile
     >>> path = f"{tempfile.mkdtemp()}/houses.csv"
@@ -79,9 +82,7 @@ class CSVTable:
     ):
         require_pyarrow()
         self.paths = _paths(data)
-        self.dialect, self.null_values = dialect, null_texts(null_values)
-        self.decimal, self.on_bad_row = decimal, on_bad_row
-        CSVReader(0, [], self.null_values, decimal, on_bad_row)  # refuses options before the files are gone through
+        self.dialect, self.options = dialect, CellOptions(expand_null_values(null_values), decimal, on_bad_row)
         self.indexes = []
         for number, path in enumerate(self.paths):
             if cache is not None and is_gzip(path):
@@ -93,88 +94,75 @@ class CSVTable:
         self._chunks = [(file, chunk) for file, index in enumerate(self.indexes) for chunk in range(index.num_chunks)]
         sizes = [np.diff(index.rows) for index in self.indexes]
         self.rows = np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)
-        names = _names(self.indexes, column_names)
-        self.columns, self.notes = self._with_kinds(names, _given_kinds(dtypes or {}, names))
+        self.may_skip_rows = on_bad_row == "skip"
+        self.num_bad_rows = sum(len(index.bad) for index in self.indexes)
+        names = names_of(self.indexes, column_names)
+        self._reader = CSVReader(len(names), self.options)
+        self.columns, self.notes = self._with_kinds(names, given_kinds(dtypes or {}, names))
+        self.hint = _delimiter_hint(names)
 
-    @property
-    def num_rows(self) -> int:
-        """Rows of all files."""
-        return int(self.rows[-1])
-
-    @property
-    def num_chunks(self) -> int:
-        """Chunks of all files."""
-        return len(self._chunks)
-
-    def column(self, name: str, argument: str) -> Column:
-        """The column of this name.
-
-        Raises:
-            OptionError: when there is none; the message has the nearest name.
-        """
-        if name not in self.columns:
-            raise OptionError(
-                f"`{argument}` names a column that does not exist: {name!r}.{did_you_mean(name, self.columns)} "
-                f"Columns: {listed(self.columns)}{self._delimiter_hint()}"
-            )
-        return self.columns[name]
-
-    def _delimiter_hint(self) -> str:
-        """What to say of a file whose only column is probably several."""
-        only = next(iter(self.columns))
-        if only.lower().startswith("sep="):  # as Excel writes it
-            return f". Is the first line no header? Fix: skip_rows=1, delimiter={only[4:5] or ','!r}"
-        found = [delimiter for delimiter in OTHER_DELIMITERS if delimiter in only and len(self.columns) == 1]
-        return f". Is it delimiter={found[0]!r}?" if found else ""
-
-    def reader(self, columns: Sequence[Column]) -> CSVReader:
-        """What reads these columns of any chunk."""
-        return CSVReader(len(self.columns), columns, self.null_values, self.decimal, self.on_bad_row)
-
-    def read(self, reader: CSVReader, chunk: int) -> Cells:
-        """The cells of one of the table's chunks."""
+    def read(self, chunk: int, columns: Sequence[Column]) -> Cells:
+        """Return the cells of one chunk, as in `TableFormat`."""
         file, chunk_of_file = self._chunks[chunk]
-        return reader.read(self.indexes[file], chunk_of_file)
+        return self._reader.read(self.indexes[file], chunk_of_file, columns)
 
     def where(self, chunk: int, row_in_chunk: int) -> str:
-        """A row as messages name it: file, row and line."""
+        """Return how error messages name a row: file, row and line."""
         file, chunk_of_file = self._chunks[chunk]
         place = locate(self.indexes[file], chunk_of_file, row_in_chunk)
         return f"{self.indexes[file].path}: row {place.row} (line {place.line})"
 
+    def fingerprint(self) -> dict:
+        """Return everything that determines the cells, as plain JSON."""
+        return {
+            "files": [_describe(index) for index in self.indexes],
+            "dialect": dataclasses.asdict(self.dialect),
+            "null_values": list(self.options.null_values),
+            "decimal": self.options.decimal,
+            "on_bad_row": self.options.on_bad_row,
+        }
+
+    def portable_fingerprint(self) -> dict:
+        """Return what identifies the rows, as plain JSON: names and sizes of the files, without folders and times."""
+        return {
+            "files": [f"{os.path.basename(index.path)}, {index.size_bytes:,} bytes" for index in self.indexes],
+            "on_bad_row": self.options.on_bad_row,
+        }
+
     def save_indexes(self, directory: Path | None = None) -> None:
-        """Save where the rows lie, so that the next run need not look for them: beside each file, or in a directory.
+        """Save the indexes beside the files, or in a directory, so that the next run does not scan the files.
 
         Raises:
-            DestinationError: when nothing can be written there.
+            DestinationError: If a file cannot be written.
         """
         for number, index in enumerate(self.indexes):
             index.save(index.absolute_path + INDEX_SUFFIX if directory is None else directory / _index_name(number))
 
     def _with_kinds(self, names: list[str], given: Mapping[str, tuple]) -> tuple[dict[str, Column], dict]:
-        """The columns, each of the kind that is given or that its cells look like; and what is odd about these."""
+        """Return the columns with their given or inferred kinds, and notes about the inferred ones."""
         texts = [Column(name, position, "string") for position, name in enumerate(names)]
-        reader = CSVReader(len(names), texts, self.null_values, self.decimal, "skip")
         places = np.linspace(0, self.num_chunks - 1, SAMPLED_PLACES).round() if self.num_chunks else []
         samples = []
         for chunk, num_pieces in sorted(Counter(map(int, places)).items()):
             file, chunk_of_file = self._chunks[chunk]
-            samples.append(reader.sample(self.indexes[file], chunk_of_file, num_pieces))
+            samples.append(self._reader.sample(self.indexes[file], chunk_of_file, texts, num_pieces))
         columns, notes = {}, {}
         for column in texts:
             name, form = column.name, None
             if name in given:
                 kind, form = given[name]
             else:
-                kind, notes[name] = looks_like([sample[name] for sample in samples], self.decimal, self.null_values)
+                cells = [sample[name] for sample in samples]
+                kind, notes[name] = infer_kind(cells, self.options.decimal, self.options.null_values)
             columns[name] = Column(name, column.position, kind, form)
         return columns, notes
 
 
 def _paths(data) -> list[str]:
+    """Return the paths that the argument `data` names."""
     several = [data] if isinstance(data, str | os.PathLike) else data
     try:
-        if hasattr(data, "columns") or hasattr(data, "read"):  # a table in memory, an open file
+        if hasattr(data, "columns") or hasattr(data, "read"):  # a table in memory, or an open file
             raise TypeError
         paths = [path for pattern in several for path in _matching(os.path.expanduser(pattern))]
     except TypeError:
@@ -185,22 +173,22 @@ def _paths(data) -> list[str]:
 
 
 def _matching(pattern: str) -> list[str]:
-    """The files that a pattern stands for; a path stands for itself."""
-    if os.path.exists(pattern) or not glob.has_magic(pattern):
+    """Return the files that match a pattern; an existing path matches itself only."""
+    if storage.exists(pattern) or not glob.has_magic(pattern):
         return [pattern]
-    found = [path for path in sorted(glob.glob(pattern, recursive=True)) if not os.path.isdir(path)]
-    paths = [path for path in found if not path.endswith(INDEX_SUFFIX)]
+    paths = [path for path in storage.match(pattern) if not path.endswith(INDEX_SUFFIX)]
     if not paths:
         raise DataError(f"No file matches {pattern!r}.")
     return paths
 
 
 def _index_name(number: int) -> str:
+    """Return the name of an index file in a directory."""
     return f"index-{number}.json"
 
 
 def _kept_index(path: str, dialect: Dialect, on_bad_row: str, kept: Sequence[str | Path]) -> RecordIndex | None:
-    """Where the rows of a file lie as it was saved, if it is still so."""
+    """Return a saved index of a file, if it is still valid."""
     for saved in kept:
         with contextlib.suppress(DataError):
             index = RecordIndex.load(saved, path)
@@ -210,95 +198,24 @@ def _kept_index(path: str, dialect: Dialect, on_bad_row: str, kept: Sequence[str
 
 
 def _index(path: str, dialect: Dialect, on_bad_row: str, num_workers: int) -> RecordIndex:
-    """Where the rows of a file lie, looked for, with a progress bar."""
-    size_bytes = os.path.getsize(path) if os.path.exists(path) else 0
+    """Scan a file, with a progress bar."""
+    size_bytes = max(0, storage.stamp(path)[0])
     task = f"finding the rows of {Path(path).name}"
     with tqdm(total=size_bytes, unit="B", unit_scale=True, desc=task, delay=QUIET_SECONDS) as bar:
         return index_records(path, dialect, CHUNK_BYTES, num_workers, on_bad_row, bar.update)
 
 
-def _names(indexes: list[RecordIndex], column_names: Sequence[str] | None) -> list[str]:
-    """The names of the columns, the same for all files."""
-    first = indexes[0]
-    for index in indexes[1:]:
-        if _stripped(index) != _stripped(first):
-            raise DataError(f"{index.path}: {_difference(_stripped(index), _stripped(first))} in {first.path}. {ALIKE}")
-    num_columns = _width(indexes) if first.header is None else len(first.header)
-    if column_names is not None:
-        if isinstance(column_names, str) or not all(isinstance(name, str) for name in column_names):
-            raise OptionError(f"`column_names` should be a list of texts. Received: column_names={column_names!r}")
-        if len(column_names) != num_columns:
-            raise OptionError(f"`column_names` should name {num_columns} columns. Received: {len(column_names)} names")
-        names = list(column_names)
-    elif first.header is None:
-        names = [f"column_{position}" for position in range(num_columns)]
-    else:
-        names = [name or f"Unnamed: {position}" for position, name in enumerate(_stripped(first))]
-    if first.header is not None and all(map(_is_number, names if column_names is None else _stripped(first))):
-        warnings.warn(
-            f"{first.path}: the header holds numbers only, and is no row. If it is one: header=False", stacklevel=5
-        )
-    name, times = Counter(names).most_common(1)[0]
-    if times > 1:
-        where = "`column_names` has" if column_names is not None else f"{first.path}: the header has"
-        raise DataError(f"{where} {name!r} {times} times. Pass column_names=[...] with a name of its own for each.")
-    return names
+def _describe(index: RecordIndex) -> str:
+    """Return name, size and time of a file as a person reads them, so that an error message shows what changed."""
+    seconds, nanoseconds = divmod(index.changed_ns, 10**9)
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return f"{os.path.basename(index.path)}, {index.size_bytes:,} bytes, of {moment}.{nanoseconds:09d} UTC"
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _stripped(index: RecordIndex) -> list[str]:
-    """The names in a file's header without the spaces around them."""
-    return [name.strip() for name in index.header or ()]
-
-
-def _difference(header: list[str], first: list[str]) -> str:
-    """What differs between two headers, in words that end before the first file's name."""
-    missing, added = Counter(first) - Counter(header), Counter(header) - Counter(first)
-    if missing:
-        return f"no column {listed(missing.elements())}, which is"
-    if added:
-        return f"a column {listed(added.elements())}, which is not"
-    return "the columns are in another order than"
-
-
-def _width(indexes: list[RecordIndex]) -> int:
-    """Cells in the first row of the first file; of files without a header."""
-    for index in indexes:
-        if index.num_chunks:
-            return num_cells(locate(index, 0, 0).text, index.dialect)
-    raise DataError(f"There are no rows in {listed(index.path for index in indexes)}.")
-
-
-def _given_kinds(dtypes: Mapping[str, object], names: list[str]) -> dict[str, tuple[str, str | None]]:
-    if not isinstance(dtypes, Mapping):
-        raise OptionError(f"`dtypes` should be a dictionary, column → type. Received: dtypes={dtypes!r}")
-    kinds = {}
-    for name, dtype in dtypes.items():
-        if name not in names:
-            raise OptionError(f"`dtypes` names a column that does not exist: {name!r}.{did_you_mean(name, names)}")
-        if isinstance(dtype, str) and "%" in dtype:
-            kinds[name] = ("date", dtype)
-        elif dtype in ("string", str):
-            kinds[name] = ("string", None)
-        else:
-            try:
-                kind = "" if dtype is None else np.dtype(dtype).kind
-            except TypeError:
-                kind = ""
-            if kind in ("U", "S", "O"):
-                kinds[name] = ("string", None)
-                continue
-            if kind not in "biuf" or not kind:
-                raise OptionError(
-                    "`dtypes` should give a type of numbers, 'bool', 'string', or a format of dates: '%Y-%m-%d'. "
-                    f"Received: dtypes={{{name!r}: {dtype!r}}}"
-                )
-            kinds[name] = ("bool" if kind == "b" else "float32", None)
-    return kinds
+def _delimiter_hint(names: list[str]) -> str:
+    """Return the likely delimiter of a file that seems to have one column."""
+    only = names[0]
+    if only.lower().startswith("sep="):  # the first line of files that Excel wrote
+        return f". Is the first line not the header? Fix: skip_rows=1, delimiter={only[4:5] or ','!r}"
+    found = [delimiter for delimiter in OTHER_DELIMITERS if delimiter in only and len(names) == 1]
+    return f". Is it delimiter={found[0]!r}?" if found else ""

@@ -1,1 +1,1 @@
-"""What a checkpoint holds: variables, optimizer, callbacks and random states."""
+"""What a checkpoint contains: variables, optimizer, callbacks and random states, and the files that store them."""

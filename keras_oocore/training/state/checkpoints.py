@@ -1,27 +1,26 @@
-"""A directory of checkpoints, each whole or not there, the last good one never lost; it does not know what they hold.
+"""A directory of checkpoints, each complete or absent; this module does not know what they describe.
 
     DIR/checkpoint-00000007/arrays.npz         the arrays as a0, a1, ...; numpy.load opens it
     DIR/checkpoint-00000007/checkpoint.json    their names, dtypes and shapes, the state, a checksum of all this
 
-A kill or a power cut at any moment leaves whole checkpoints and hidden temporary directories, which the next holder of
-the directory removes.
+A kill or a power cut at any moment leaves complete checkpoints and hidden temporary directories, which the next
+training in the directory removes. The last good checkpoint is never lost.
 """
 
 import contextlib
 import dataclasses
-import json
 import os
 import re
 import shutil
 import warnings
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from keras_oocore.core.errors import BusyError, DataError, DestinationError, MissingExtraError, OptionError
+from keras_oocore.core.checks import positive
+from keras_oocore.core.errors import BusyError, DataError, DestinationError, MissingExtraError
 from keras_oocore.core.files import (
     explained,
     remove_leftovers,
@@ -29,64 +28,60 @@ from keras_oocore.core.files import (
     sync_folder,
     temporary_name,
 )
-from keras_oocore.core.locks import only_writer
+from keras_oocore.core.locks import write_lock
+from keras_oocore.core.record import NewerRecordError, RecordError, RecordFormat
+from keras_oocore.core.version import __version__
 from keras_oocore.training.state.plain_values import NotPlainError, dtype_name, named_dtype
 
-FORMAT_VERSION = 1
 ARRAYS, RECORD = "arrays.npz", "checkpoint.json"
+RECORD_FORMAT = RecordFormat(version=1, remedy="Remove the checkpoint.", checksum=True)
 NAME = re.compile(r"checkpoint-([0-9]{8}|[1-9][0-9]{8,})")
-# The checksum stands last, and is of the JSON text without it. Every format to come keeps this, its number and the
-# version that wrote it, so that a newer one is told from a damaged one.
-CHECKSUM = re.compile(rb'(\{.*), "crc32": ([0-9]{1,10})\}', re.DOTALL)
 ARRAY_OVERHEAD_BYTES = 1024  # headers of one array in zip and npy
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """One checkpoint, read.
+    """The content of one checkpoint.
 
     Attributes:
-        path: its directory.
-        number: of its directory; later ones have higher numbers.
-        state: plain JSON.
-        arrays: name -> array.
-        written_by: the version of keras_oocore that wrote it.
+        path: Its directory.
+        number: Number of its directory. Later checkpoints have higher numbers.
+        state: Plain JSON.
+        arrays: Name → array.
     """
 
     path: Path
     number: int
     state: dict
     arrays: dict[str, np.ndarray]
-    written_by: str
 
 
 @contextlib.contextmanager
-def held(directory: str | os.PathLike, keep: int = 2) -> Iterator["Checkpoints"]:
-    """Hold `directory` as the one training in it; what killed runs left there is removed.
+def exclusive(directory: str | os.PathLike, keep: int = 2) -> Iterator["Checkpoints"]:
+    """Lock `directory` for one training, and remove what killed runs left in it.
 
     Args:
-        directory: made when missing; files of other names may lie there.
-        keep: how many of the latest checkpoints stay.
+        directory: Created if it does not exist. It may contain files of other names.
+        keep: Number of the latest checkpoints to keep.
 
     Raises:
-        BusyError: when another training holds it.
-        DestinationError: when it cannot be written.
-        OptionError: when `keep` is not a positive integer.
+        BusyError: If another training has locked it.
+        DestinationError: If it cannot be written to.
+        OptionError: If `keep` is not a positive integer.
 
-    >>> with held(getfixture("tmp_path"), keep=1) as checkpoints:
+    >>> with exclusive(getfixture("tmp_path"), keep=1) as checkpoints:
     ...     path = checkpoints.save({"epoch": 3}, {"kernel": np.ones(2)})
     ...     latest = checkpoints.latest()
     >>> path.name, latest.state, latest.arrays
     ('checkpoint-00000000', {'epoch': 3}, {'kernel': array([1., 1.])})
     """
-    if not isinstance(keep, (int, np.integer)) or isinstance(keep, bool) or keep < 1:
-        raise OptionError(f"`keep` should be a positive integer. Received: keep={keep!r}")
+    keep = positive(keep, "keep")
     directory = Path(os.path.expanduser(directory)).absolute()
     if os.path.exists(directory) and not os.path.isdir(directory):
         raise DestinationError(f"{str(directory)!r} is a file. Choose another directory.")
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(only_writer(directory))
+            stack.enter_context(write_lock(directory))
         except BusyError as error:
             raise BusyError(
                 f"Another training is running in {str(directory)!r}. Wait for it to end, or choose another directory."
@@ -94,55 +89,55 @@ def held(directory: str | os.PathLike, keep: int = 2) -> Iterator["Checkpoints"]
         with explained(directory):
             _try_to_write(directory)
             remove_leftovers(directory)
-        sync_folder(directory.parent)  # which may have got this name just now
-        yield Checkpoints(directory, int(keep))
+        sync_folder(directory.parent)  # the directory may be new
+        yield Checkpoints(directory, keep)
 
 
 def require_own_directory(directory: str | os.PathLike) -> None:
-    """Raise when checkpoints in `directory` would lie among somebody else's files, such as the images of a class.
+    """Raise an error if checkpoints in `directory` would be mixed with other files, such as the images of a class.
 
     Raises:
-        DestinationError: which names some of them.
+        DestinationError: If it contains other files and no checkpoint. The message names some of them.
     """
     try:
         entries = sorted(os.listdir(os.path.expanduser(directory)))
-    except OSError:  # there is none yet, or `held` will say why
+    except OSError:  # it does not exist, or `exclusive` will say why it cannot be used
         return
     others = [entry for entry in entries if not entry.startswith(".")]
     if others and not any(NAME.fullmatch(entry) for entry in others):
         raise DestinationError(
-            f"{os.fspath(directory)!r} holds other files ({', '.join(others[:3])}{', ...' if len(others) > 3 else ''}) "
-            "and no checkpoint. Choose an empty or a new directory."
+            f"{os.fspath(directory)!r} contains other files ({', '.join(others[:3])}"
+            f"{', ...' if len(others) > 3 else ''}) and no checkpoint. Choose an empty or a new directory."
         )
 
 
 def _try_to_write(directory: Path) -> None:
-    """Fail now, not at the end of the first epoch; the lock may be an old file, which tells nothing."""
+    """Fail now, not at the end of the first epoch. An old lock file opens even if the directory is read-only."""
     temporary = temporary_name(directory / RECORD)
     temporary.mkdir()
     temporary.rmdir()
 
 
 class Checkpoints:
-    """The checkpoints of a directory that is held: `held` makes it.
+    """The checkpoints of a directory that `exclusive` has locked.
 
     Args:
-        directory: where they are.
-        keep: how many of the latest good ones stay.
+        directory: The directory.
+        keep: Number of the latest good checkpoints to keep.
     """
 
     def __init__(self, directory: Path, keep: int):
         self.directory, self.keep = directory, keep
-        self._good = set()  # numbers of those that this object wrote, or read whole
+        self._good = set()  # numbers of the checkpoints that this object wrote, or read completely
 
     def latest(self) -> Checkpoint | None:
-        """The newest checkpoint that is whole; `None` where there is none at all.
+        """Return the newest complete checkpoint, or `None` if there is no checkpoint.
 
-        Warns of every newer one that is damaged.
+        Warns of every newer checkpoint that is damaged.
 
         Raises:
-            DataError: when all are damaged, or one is of a newer version.
-            MissingExtraError: when an array needs ml_dtypes, which is not installed.
+            DataError: If all checkpoints are damaged, or a newer version wrote one.
+            MissingExtraError: If an array requires ml_dtypes, which is not installed.
         """
         damaged = []
         for number in sorted(self._numbers(), reverse=True):
@@ -153,33 +148,33 @@ class Checkpoints:
                 damaged.append((path, error))
                 continue
             self._good.add(number)
-            for other, why in damaged:
-                warnings.warn(f"{str(other)!r} is damaged ({why}); the one before it is used.", stacklevel=2)
+            for other, reason in damaged:
+                warnings.warn(f"{str(other)!r} is damaged ({reason}). The checkpoint before it is used.", stacklevel=2)
             return checkpoint
         if damaged:
-            path, why = damaged[0]
+            path, reason = damaged[0]
             raise DataError(
-                f"{str(self.directory)!r} holds no checkpoint that is whole: {str(path)!r} is damaged ({why}). "
-                "Remove the directory to begin anew, or choose another one."
-            ) from why
+                f"{str(self.directory)!r} contains no complete checkpoint: {str(path)!r} is damaged ({reason}). "
+                "Remove the directory to start over, or choose another one."
+            ) from reason
         return None
 
     def save(self, state: dict, arrays: Mapping[str, np.ndarray]) -> Path:
-        """Write a checkpoint, wait until the disk holds it, then remove those beyond `keep`.
+        """Write a checkpoint, wait until it is on disk, then remove older ones beyond `keep`.
 
         Args:
-            state: plain JSON.
-            arrays: name -> array of a plain dtype, or one of ml_dtypes; names may hold any characters.
+            state: Plain JSON.
+            arrays: Name → array of a plain dtype, or one of ml_dtypes. Names may contain any characters.
 
         Returns:
             The directory of the new checkpoint.
 
         Raises:
-            DestinationError: when the disk is full or cannot be written; all older ones are still there.
-            NotPlainError: when an array holds objects or records.
+            DestinationError: If the disk is full or cannot be written to. All older checkpoints are kept.
+            NotPlainError: If an array contains objects or records.
         """
         with explained(self.directory):
-            number = max(self._numbers(), default=-1) + 1  # higher than a damaged one's, too
+            number = max(self._numbers(), default=-1) + 1  # also higher than that of a damaged checkpoint
         path = self._path(number)
         record = _record(state, arrays)
         needed_bytes = len(record) + sum(array.nbytes + ARRAY_OVERHEAD_BYTES for array in arrays.values())
@@ -198,9 +193,10 @@ class Checkpoints:
         return [int(match[1]) for match in matches if match]
 
     def _remove_old(self) -> None:
-        """Remove all below the oldest good one that stays: damaged ones take no good one's place.
+        """Remove all checkpoints older than the good ones to keep. Damaged checkpoints do not count towards `keep`.
 
-        No half-removed directory bears a checkpoint's name. One that cannot be removed stays, which harms nothing.
+        A partly removed directory never has the name of a checkpoint. One that cannot be removed stays, which does no
+        harm.
         """
         good = sorted(self._good)[-self.keep :]
         if len(good) < self.keep:
@@ -220,28 +216,20 @@ class Checkpoints:
                 shutil.rmtree(temporary)
 
 
-# --- written --------------------------------------------------------------------------------------------------------
-
-
-def _own_version() -> str:
-    from keras_oocore.core.version import __version__  # late: the package may be importing this module
-
-    return __version__
+# --- writing --------------------------------------------------------------------------------------------------------
 
 
 def _record(state: dict, arrays: Mapping[str, np.ndarray]) -> bytes:
-    """The text of `checkpoint.json`."""
+    """Return the text of `checkpoint.json`."""
     for name, array in arrays.items():
         if dtype_name(array.dtype) is None:
-            raise NotPlainError(f"The array {name!r} should hold numbers or text. Received: dtype {array.dtype}")
+            raise NotPlainError(f"The array {name!r} should contain numbers or strings. Received: dtype {array.dtype}")
     described = {name: {"dtype": dtype_name(array.dtype), "shape": array.shape} for name, array in arrays.items()}
-    record = {"format": FORMAT_VERSION, "keras_oocore": _own_version(), "arrays": described, "state": state}
-    text = json.dumps(record).encode()
-    return text[:-1] + b', "crc32": %d}' % zlib.crc32(text)
+    return RECORD_FORMAT.encode({"keras_oocore": __version__, "arrays": described, "state": state})
 
 
 def _write(path: Path, record: bytes, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write both files under a temporary name, and give them their own once the disk holds them."""
+    """Write both files to a temporary directory, and rename it once they are on disk."""
     temporary = temporary_name(path)
     try:
         os.mkdir(temporary)
@@ -266,7 +254,7 @@ def _durable(path: Path) -> Iterator:
 
 
 def _as_stored(array: np.ndarray) -> np.ndarray:
-    """What npz can hold: the bits of ml_dtypes' numbers as unsigned integers."""
+    """Return what npz can store: the bits of ml_dtypes numbers as unsigned integers."""
     return array.view(_stored_dtype(array.dtype))
 
 
@@ -274,27 +262,26 @@ def _stored_dtype(dtype: np.dtype) -> np.dtype:
     return np.dtype(f"u{dtype.itemsize}") if dtype.type.__module__ == "ml_dtypes" else dtype
 
 
-# --- read -----------------------------------------------------------------------------------------------------------
+# --- reading --------------------------------------------------------------------------------------------------------
 
 
 class _DamagedError(Exception):
-    """A checkpoint that is not whole; the message says why, to stand in brackets."""
+    """A checkpoint is not complete. The message says why, for use in brackets."""
 
 
 def _read(path: Path, number: int) -> Checkpoint:
-    """A checkpoint, every byte of its state and arrays checked.
+    """Return a checkpoint, after checking every byte of its state and arrays.
 
     Raises:
-        DataError: when it is of a newer version.
-        _DamagedError: when it is not whole.
+        NewerRecordError: If a newer version wrote it.
+        _DamagedError: If it is not complete.
     """
-    record = _read_record(path / RECORD)
-    if record["format"] != FORMAT_VERSION:
-        raise DataError(
-            f"{str(path)!r} has format {record['format']!r}, written by keras_oocore {record['keras_oocore']}, but "
-            f"this is keras_oocore {_own_version()}, which reads format {FORMAT_VERSION}. "
-            "Upgrade: pip install -U keras_oocore"
-        )
+    try:
+        record = RECORD_FORMAT.read(path / RECORD, lambda values: values)
+    except NewerRecordError:
+        raise
+    except RecordError as error:
+        raise _DamagedError(f"{RECORD}: {error.reason}") from error
     try:
         with zipfile.ZipFile(path / ARRAYS) as npz:
             arrays = {
@@ -303,27 +290,13 @@ def _read(path: Path, number: int) -> Checkpoint:
             }
     except (MemoryError, MissingExtraError, _DamagedError):
         raise
-    except Exception as error:  # a flipped bit makes zipfile and numpy raise nearly anything
+    except Exception as error:  # a flipped bit makes zipfile and numpy raise nearly any error
         raise _DamagedError(f"{ARRAYS}: {_in_words(error)}") from error
-    return Checkpoint(path, number, record["state"], arrays, record["keras_oocore"])
-
-
-def _read_record(path: Path) -> dict:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise _DamagedError(f"{RECORD}: {_in_words(error)}") from error
-    parts = CHECKSUM.fullmatch(content)
-    if not parts:
-        raise _DamagedError(f"{RECORD} is cut short")
-    text = parts[1] + b"}"
-    if zlib.crc32(text) != int(parts[2]):
-        raise _DamagedError(f"{RECORD} does not fit its checksum")
-    return json.loads(text)
+    return Checkpoint(path, number, record["state"], arrays)
 
 
 def _read_array(npz: zipfile.ZipFile, member: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """One array, which is allocated only once its header says what the record says; reading to the end checks it."""
+    """Return one array. Its header must match the record before memory is allocated; reading to the end checks it."""
     with npz.open(member) as file:
         np.lib.format.read_magic(file)
         header_shape, _, header_dtype = np.lib.format.read_array_header_1_0(file)

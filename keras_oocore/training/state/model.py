@@ -1,7 +1,7 @@
-"""All that training changes in a model, as arrays and back: variables of the model, its optimizer and its metrics.
+"""Everything that training changes in a model, as arrays and back: variables of the model, optimizer and metrics.
 
-It does not know where the arrays are kept. Variables are matched by their order, shapes and names; numbers that Keras
-gives to names do not count, because they differ when a notebook builds the same model twice.
+This module does not know where the arrays are stored. Variables are matched by their order, shapes and names. Numbers
+that Keras adds to names are ignored, because they differ when a notebook builds the same model twice.
 """
 
 import re
@@ -13,15 +13,15 @@ import numpy as np
 
 from keras_oocore.core.errors import DataError, OptionError
 
-FURTHER = "optimizer "  # begins the groups of optimizers that are attributes of the model
+FURTHER = "optimizer "  # prefix of the groups of optimizers that are attributes of the model
 AUTO_NUMBER = re.compile(r"_\d+(?=[/_]|$)")
 
 
 def require_compiled(model: Any) -> None:
-    """Raise when `model` is not a compiled Keras model.
+    """Raise an error unless `model` is a compiled Keras model.
 
     Raises:
-        OptionError: which says what it is.
+        OptionError: If it is not a model, or not compiled.
     """
     if not isinstance(model, keras.Model):
         raise OptionError(
@@ -33,10 +33,10 @@ def require_compiled(model: Any) -> None:
 
 
 def ensure_built(model: keras.Model, batch: Callable[[], Any]) -> None:
-    """Make the variables of a model and its optimizer, where the model has not seen a batch yet.
+    """Create the variables of a model and its optimizer, if the model has not seen a batch yet.
 
     Raises:
-        OptionError: when the model cannot be called on a batch.
+        OptionError: If the model cannot be called on a batch.
     """
     if not all(layer.built for layer in every_layer(model)):
         x, _, _ = keras.utils.unpack_x_y_sample_weight(batch())
@@ -44,36 +44,36 @@ def ensure_built(model: keras.Model, batch: Callable[[], Any]) -> None:
             model(keras.tree.map_structure(keras.ops.convert_to_tensor, x), training=False)
         except NotImplementedError as error:
             raise OptionError(
-                f"The model {model.name!r} has no `call`, so that its weights cannot be made here. Build it first: "
-                "call its layers once, and set model.built = True."
+                f"The model {model.name!r} has no `call`, so its weights cannot be created here. Build it first: call "
+                "its layers once, and set model.built = True."
             ) from error
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
 
 
 def ensure_stepped(model: keras.Model, paths: dict[str, list[str]], batch: Callable[[], Any]) -> None:
-    """Make the variables that only a first step makes: by one, which `restore` undoes.
+    """Create the variables that only a first step creates, by a step which `restore` undoes.
 
-    Those are of further optimizers, as a GAN has them, and on TensorFlow of metrics. JAX and torch make metrics before
-    the first step of `fit` (Keras 3.15.1, `Trainer._symbolic_build`).
+    These belong to further optimizers, as a GAN has them, and on TensorFlow to metrics. JAX and torch create metrics
+    before the first step of `fit` (Keras 3.15.1, `Trainer._symbolic_build`).
 
     Args:
-        model: that is built.
-        paths: the variables that are wanted, by group.
-        batch: makes one.
+        model: A built model.
+        paths: The variables that are needed, by group.
+        batch: Returns a batch.
     """
     groups = _groups(model)
     later = [group for group in groups if group.startswith(FURTHER)]
     if keras.backend.backend() == "tensorflow":
         later.append("metrics")
     if any(len(groups[group]) < len(paths.get(group, ())) for group in later):
-        model.fit(_OneBatch(batch()), verbose=0)  # and not `train_on_batch`, whose batch always has three parts
+        model.fit(_OneBatch(batch()), verbose=0)  # not `train_on_batch`, whose batch always has three parts
 
 
 def _groups(model: keras.Model) -> dict[str, list]:
-    """The variables of a model by what they are of."""
+    """Return the variables of a model by the object they belong to."""
     groups = {
-        "model": model.variables,  # those of seed generators, as dropout has them, are among them
+        "model": model.variables,  # includes those of seed generators, which dropout has
         "optimizer": model.optimizer.variables,
         "metrics": model.metrics_variables,
     }
@@ -99,12 +99,12 @@ class _OneBatch(keras.utils.PyDataset):
 
 
 def every_layer(model: keras.Model) -> list[keras.Layer]:
-    """The model and all layers within, as Keras's own build step looks at them (private: `Layer._flatten_layers`)."""
+    """Return the model and all layers in it, as Keras's build step sees them (private: `Layer._flatten_layers`)."""
     return list(model._flatten_layers()) if hasattr(model, "_flatten_layers") else [model, *model.layers]
 
 
 def _buffers(model: keras.Model) -> dict[str, Any]:
-    """What modules of torch within the model remember beside Keras's variables."""
+    """Return what torch modules in the model remember in addition to Keras's variables."""
     return {
         f"{number}/{name}": buffer
         for number, layer in enumerate(every_layer(model))
@@ -113,8 +113,8 @@ def _buffers(model: keras.Model) -> dict[str, Any]:
     }
 
 
-def captured(model: keras.Model, with_metrics: bool) -> tuple[dict[str, list[str]], dict[str, np.ndarray]]:
-    """The paths of all variables by group, and copies of their values."""
+def capture(model: keras.Model, with_metrics: bool) -> tuple[dict[str, list[str]], dict[str, np.ndarray]]:
+    """Return the paths of all variables by group, and copies of their values."""
     if hasattr(model, "jax_state_sync"):
         model.jax_state_sync()  # within an epoch, JAX keeps the values outside of the variables
     paths, arrays = {}, {}
@@ -130,33 +130,45 @@ def captured(model: keras.Model, with_metrics: bool) -> tuple[dict[str, list[str
 
 
 def require_same_variables(
-    model: keras.Model, paths: dict[str, list[str]], arrays: dict[str, np.ndarray], whose: str
+    model: keras.Model, paths: dict[str, list[str]], arrays: dict[str, np.ndarray], owner: str
 ) -> None:
-    """Raise when the variables that `captured` took are not those of this model.
+    """Raise an error if captured variables belong to another model.
+
+    Args:
+        model: The model.
+        paths: The paths that `capture` returned.
+        arrays: The values that `capture` returned.
+        owner: What the captured values belong to, for the message.
 
     Raises:
-        DataError: which names the first that differs, and `whose` values they are.
+        DataError: If a variable differs. The message names the first one.
     """
+    groups = _groups(model)
     for group in paths:
-        there = [(path, arrays[f"{group}/{number}"].shape) for number, path in enumerate(paths[group])]
-        here = [(variable.path, tuple(variable.shape)) for variable in _groups(model).get(group, [])]
-        _require_same(group, there, here, whose)
+        before = [(path, arrays[f"{group}/{number}"].shape) for number, path in enumerate(paths[group])]
+        now = [(variable.path, tuple(variable.shape)) for variable in groups.get(group, [])]
+        _require_same(group, before, now, owner)
 
 
-def _require_same(group: str, there: list[tuple], here: list[tuple], whose: str) -> None:
-    by_role = group.startswith("optimizer")
-    for number in range(max(len(there), len(here))):
-        was, now = (described[number] if number < len(described) else None for described in (there, here))
-        if was is None or now is None or was[1] != now[1] or _named(was[0], by_role) != _named(now[0], by_role):
+def _require_same(group: str, before: list[tuple], now: list[tuple], owner: str) -> None:
+    is_optimizer = group.startswith("optimizer")
+    for number in range(max(len(before), len(now))):
+        was, is_now = (variables[number] if number < len(variables) else None for variables in (before, now))
+        if (
+            was is None
+            or is_now is None
+            or was[1] != is_now[1]
+            or _identity(was[0], is_optimizer) != _identity(is_now[0], is_optimizer)
+        ):
             kind = {"model": "model", "metrics": "set of metrics"}.get(group, "optimizer")
             raise DataError(
-                f"{whose} is of another {kind}: its variable {number} was {_shown(was)}, and is {_shown(now)}. "
-                f"Build and compile the same model as then, or choose another directory."
+                f"{owner} belongs to another {kind}: its variable {number} was {_in_words(was)}, and is "
+                f"{_in_words(is_now)}. Build and compile the same model as before, or choose another directory."
             )
 
 
 def restore(model: keras.Model, paths: dict[str, list[str]], arrays: dict[str, np.ndarray]) -> None:
-    """Give the variables the values that `captured` took, once `require_same_variables` has found them to fit."""
+    """Give the variables captured values, which `require_same_variables` has checked."""
     groups = _groups(model)
     for group in paths:
         for number, variable in enumerate(groups[group]):
@@ -164,41 +176,40 @@ def restore(model: keras.Model, paths: dict[str, list[str]], arrays: dict[str, n
 
 
 def restore_buffers(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:
-    """Give modules of torch what they remembered, where the model has them."""
+    """Give torch modules what they remembered, where the model has them."""
     for name, buffer in _buffers(model).items():
         if arrays.get(f"buffers/{name}", np.empty(0)).shape == tuple(buffer.shape):
             buffer.copy_(keras.ops.convert_to_tensor(arrays[f"buffers/{name}"]))
 
 
-def _named(path: str, of_optimizer: bool = False) -> tuple[str, str]:
-    """What of a path says which variable it is: not the models around it, which differ once a model was loaded.
+def _identity(path: str, is_optimizer: bool = False) -> tuple[str, str]:
+    """Return the part of a path that identifies a variable, without the models around it, which change on loading.
 
-    >>> _named("sequential_4/backbone/dense_5/kernel"), _named("adam_1/backbone_dense_5_kernel_momentum", True)
+    >>> _identity("sequential_4/backbone/dense_5/kernel"), _identity("adam_1/backbone_dense_5_kernel_momentum", True)
     (('dense', 'kernel'), ('adam', 'momentum'))
     """
     *_, owner, name = ["", *AUTO_NUMBER.sub("", path).split("/")]
-    return owner, name.rsplit("_", 1)[-1] if of_optimizer else name
+    return owner, name.rsplit("_", 1)[-1] if is_optimizer else name
 
 
-def _shown(described: tuple[str, tuple[int, ...]] | None) -> str:
-    return "missing" if described is None else f"{described[0]!r} of shape {described[1]}"
+def _in_words(variable: tuple[str, tuple[int, ...]] | None) -> str:
+    return "missing" if variable is None else f"{variable[0]!r} of shape {variable[1]}"
 
 
 class AveragedWeights:
-    """What Keras puts averages in place of when a `fit` ends, with an optimizer of `use_ema=True`, put back.
+    """The weights that Keras overwrites with averages when a `fit` ends, for an optimizer with `use_ema=True`.
 
-    In a training of several fits that is due after the last (Keras 3.15.1: `Optimizer.finalize_variable_values`).
+    In a training of several fits this should happen after the last (Keras 3.15.1:
+    `Optimizer.finalize_variable_values`).
     """
 
     def __init__(self, model: keras.Model):
         self.model = model
         optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-        self.values = [np.array(v) for v in map(keras.ops.convert_to_numpy, self._variables(optimizer))]
-
-    def _variables(self, optimizer) -> list:
-        return self.model.trainable_variables if getattr(optimizer, "use_ema", False) else []
+        variables = model.trainable_variables if getattr(optimizer, "use_ema", False) else []
+        self.values = [np.array(value) for value in map(keras.ops.convert_to_numpy, variables)]
 
     def put_back(self) -> None:
-        """Give the variables their values from when this was made."""
+        """Give the variables the values that they had when this object was made."""
         for variable, value in zip(self.model.trainable_variables, self.values):
             variable.assign(value)

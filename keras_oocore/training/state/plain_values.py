@@ -1,16 +1,16 @@
-"""Python values as JSON, with the numpy arrays among them beside it; it does not know what they mean or who keeps them.
+"""Python values as JSON and NumPy arrays; this module does not know what the values mean or where they are stored.
 
-None, truth values, whole and finite numbers, text and lists stand in the JSON as themselves. Everything else is an
-object with one key, which says what it is, so that a dictionary of the user's can look like anything:
+None, booleans, integers, finite numbers, strings and lists are written to the JSON unchanged. Everything else is an
+object with one key that names its type, so that a dictionary of the user can have any keys:
 
-    {"float": "7ff8000000000000"}   infinities and what is not a number, as the 8 bytes of a double
-    {"int": "0x..."}                whole numbers of more than 64 bits
-    {"str": "..."}, {"bytes": ..}   text with lone surrogates (base64 of its UTF-8), bytes (base64)
+    {"float": "7ff8000000000000"}   infinities and NaN, as the 8 bytes of a double
+    {"int": "0x..."}                integers of more than 64 bits
+    {"str": "..."}, {"bytes": ..}   strings with lone surrogates (base64 of their UTF-8), bytes (base64)
     {"tuple": [..]}, {"set": [..]}, {"frozenset": [..]}
-    {"dict": {..}}                  keys are text
-    {"items": [[key, value], ..]}   keys are anything
-    {"array": name}                 an array, which lies beside
-    {"scalar": [dtype, hex]}, {"np.str": ..}, {"np.bytes": ..}      a scalar of numpy's
+    {"dict": {..}}                  all keys are strings
+    {"items": [[key, value], ..]}   keys of any type
+    {"array": name}                 an array, which is stored separately
+    {"scalar": [dtype, hex]}, {"np.str": ..}, {"np.bytes": ..}      a NumPy scalar
 """
 
 import base64
@@ -29,37 +29,37 @@ from keras_oocore.core.errors import DataError, MissingExtraError, OutOfCoreErro
 MAX_DEPTH = 32
 COLLECTIONS = {"tuple": tuple, "set": set, "frozenset": frozenset}
 PLAIN = (
-    "None, bool, int, float, str, bytes, list, tuple, set, frozenset, dict, and arrays and scalars of numpy, "
-    f"at most {MAX_DEPTH} deep in each other and no subclasses of them"
+    "None, bool, int, float, str, bytes, list, tuple, set, frozenset, dict, and arrays and scalars of NumPy, "
+    f"nested at most {MAX_DEPTH} deep, and no subclasses of these"
 )
 
 
 class NotPlainError(OutOfCoreError, TypeError):
-    """A value that cannot be saved as JSON and arrays; the message says where it is, and its type."""
+    """A value that cannot be saved as JSON and arrays. The message says where it is, and its type."""
 
 
 def to_plain(value: Any, arrays: dict[str, np.ndarray], name: str) -> Any:
-    """A value as JSON; the arrays in it are added to `arrays`.
+    """Return a value as JSON, and add the arrays in it to `arrays`.
 
-    Every type comes back exactly, and every bit. The arrays are not copied. A list that stands in two places comes
-    back as two lists.
+    `from_plain` restores every type and every bit. The arrays are not copied. A list that occurs in two places is
+    restored as two lists.
 
     Args:
-        value: `None`, truth values, numbers, text, bytes, collections of them, arrays and scalars of numpy.
-        arrays: gets each array, under names that begin with `name`; stays as it is when an error is raised.
-        name: what to call the value, in the names of its arrays and in errors.
+        value: `None`, booleans, numbers, strings, bytes, collections of these, or arrays and scalars of NumPy.
+        arrays: Receives each array, under names that begin with `name`. Unchanged if an error is raised.
+        name: Name of the value, for its arrays and for error messages.
 
     Raises:
-        NotPlainError: for anything else, a subclass of these types too.
+        NotPlainError: If the value is of any other type, including subclasses of these types.
 
     >>> arrays = {}
     >>> to_plain({"rate": 0.5, "shape": (2, 3), "mean": np.float32([1, 2])}, arrays, "scaler")
     {'dict': {'rate': 0.5, 'shape': {'tuple': [2, 3]}, 'mean': {'array': 'scaler.0'}}}
     >>> arrays
     {'scaler.0': array([1., 2.], dtype=float32)}
-    >>> to_plain({"log": [print]}, arrays, "scaler")
+    >>> to_plain({"log": [object()]}, arrays, "scaler")
     Traceback (most recent call last):
-    keras_oocore.plain_values.NotPlainError: `scaler['log'][0]` is a builtin_function_or_method. Expected: None, ...
+    keras_oocore.training.state.plain_values.NotPlainError: `scaler['log'][0]` is an object. Expected: None, ...
     """
     found, numbers = {}, itertools.count()
 
@@ -68,21 +68,21 @@ def to_plain(value: Any, arrays: dict[str, np.ndarray], name: str) -> Any:
         found[free] = array
         return free
 
-    plain = _plain(value, keep, _Place(name))
+    plain = _plain(value, keep, ValuePath(name))
     arrays.update(found)
     return plain
 
 
 def from_plain(plain: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    """The value that `to_plain` saved.
+    """Return the value that `to_plain` saved.
 
     Args:
-        plain: what it returned, perhaps after a journey through JSON.
-        arrays: the arrays that it added; they are not copied.
+        plain: What `to_plain` returned, also after `json.dumps` and `json.loads`.
+        arrays: The arrays that it added. They are not copied.
 
     Raises:
-        DataError: when that is not what it returned, or an array is missing.
-        MissingExtraError: when a dtype needs ml_dtypes, which is not installed.
+        DataError: If `to_plain` did not return this, or an array is missing.
+        MissingExtraError: If a dtype requires ml_dtypes, which is not installed.
 
     >>> from_plain({"tuple": [1, {"array": "a.0"}]}, {"a.0": np.zeros(2)})
     (1, array([0., 0.]))
@@ -92,11 +92,11 @@ def from_plain(plain: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     except DataError:
         raise
     except (TypeError, ValueError, LookupError, AttributeError, OverflowError, struct.error) as error:
-        raise DataError(f"This is no value saved by keras_oocore ({error!r}): {reprlib.repr(plain)}") from error
+        raise DataError(f"This is not a value saved by keras_oocore ({error!r}): {reprlib.repr(plain)}") from error
 
 
 def dtype_name(dtype: np.dtype) -> str | None:
-    """The dtype as text, exact to the byte order; `None` for objects, records and others that are no plain numbers.
+    """Return the name of a dtype, including its byte order, or `None` for objects, records and other types.
 
     >>> dtype_name(np.dtype("float32")), dtype_name(np.dtype(object))
     ('<f4', None)
@@ -111,11 +111,11 @@ def dtype_name(dtype: np.dtype) -> str | None:
 
 
 def named_dtype(name: str) -> np.dtype:
-    """The dtype of that `dtype_name`.
+    """Return the dtype with that `dtype_name`.
 
     Raises:
-        DataError: when there is none.
-        MissingExtraError: when it is one of ml_dtypes, which is not installed.
+        DataError: If there is none.
+        MissingExtraError: If it is a dtype of ml_dtypes, which is not installed.
 
     >>> named_dtype(">f4"), named_dtype("bfloat16")
     (dtype('>f4'), dtype(bfloat16))
@@ -133,7 +133,7 @@ def _ml_dtypes(name: str):
     try:
         import ml_dtypes
     except ImportError as error:
-        raise MissingExtraError(f"The dtype {name} needs ml_dtypes. Install it: pip install ml_dtypes") from error
+        raise MissingExtraError(f"The dtype {name} requires ml_dtypes. Install it: pip install ml_dtypes") from error
     return ml_dtypes
 
 
@@ -141,19 +141,19 @@ def _ml_dtypes(name: str):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a value is: in which container, at which step (an index, a key, or `...` for a key or member itself)."""
+class ValuePath:
+    """The path to a value: its container, and the step to it (an index, a key, or `...` for a key or member)."""
 
     name: str
-    parent: "_Place | None" = None
+    parent: "ValuePath | None" = None
     container: Any = None
     step: Any = None
 
-    def within(self, container: Any, step: Any) -> "_Place":
-        return _Place(self.name, self, container, step)
+    def within(self, container: Any, step: Any) -> "ValuePath":
+        return ValuePath(self.name, self, container, step)
 
     def containers(self) -> list:
-        """All that the value is in, the nearest first."""
+        """Return everything that contains the value, innermost first."""
         return [self.container, *self.parent.containers()] if self.parent else []
 
     def __str__(self):
@@ -165,12 +165,12 @@ class _Place:
         return NotPlainError(f"`{self}` is {article} {what}. Expected: {PLAIN}.")
 
 
-def _plain(value: Any, keep: Callable[[np.ndarray], str], at: _Place) -> Any:
+def _plain(value: Any, keep: Callable[[np.ndarray], str], at: ValuePath) -> Any:
     kind = type(value)
     if value is None or kind is bool:
         return value
     if kind is int:
-        return value if -(2**63) <= value < 2**64 else {"int": hex(value)}  # Python reads back 4300 digits, no more
+        return value if -(2**63) <= value < 2**64 else {"int": hex(value)}  # Python reads at most 4300 decimal digits
     if kind is float:
         return value if math.isfinite(value) else {"float": struct.pack(">d", value).hex()}
     if kind is str:
@@ -191,14 +191,14 @@ def _plain(value: Any, keep: Callable[[np.ndarray], str], at: _Place) -> Any:
 def _plain_text(text: str) -> Any:
     try:
         text.encode()
-    except UnicodeEncodeError:  # JSON would make one character of two surrogates
+    except UnicodeEncodeError:  # JSON would join two surrogates into one character
         return {"str": base64.b64encode(text.encode("utf-8", "surrogatepass")).decode()}
     return text
 
 
-def _plain_scalar(value: np.generic, at: _Place) -> dict:
+def _plain_scalar(value: np.generic, at: ValuePath) -> dict:
     kind = type(value)
-    if kind is np.str_:  # these two have bytes at their end that a dtype does not
+    if kind is np.str_:  # these two types keep trailing zero bytes, which a dtype does not
         return {"np.str": _plain_text(str.__str__(value))}
     if kind is np.bytes_:
         return {"np.bytes": base64.b64encode(value).decode()}
@@ -208,10 +208,10 @@ def _plain_scalar(value: np.generic, at: _Place) -> dict:
     return {"scalar": [name, value.tobytes().hex()]}
 
 
-def _plain_container(value: Any, keep: Callable[[np.ndarray], str], at: _Place) -> Any:
+def _plain_container(value: Any, keep: Callable[[np.ndarray], str], at: ValuePath) -> Any:
     kind, around = type(value), at.containers()
     if any(container is value for container in around):
-        raise at.refused(f"{kind.__name__} that holds itself")
+        raise at.refused(f"{kind.__name__} that contains itself")
     if len(around) >= MAX_DEPTH:
         raise at.refused(f"{kind.__name__} nested deeper than {MAX_DEPTH}")
     if kind is dict:
@@ -252,10 +252,10 @@ def _value(plain: Any, arrays: Mapping[str, np.ndarray], depth: int) -> Any:
 
 
 def _collected(kind: type, items: list) -> Any:
-    """A collection of all these items, none of which stands there twice."""
+    """Return a collection of these items, which must be distinct."""
     collection = kind(items)
     if len(collection) != len(items):
-        raise ValueError(f"a {kind.__name__} that holds something twice")
+        raise ValueError(f"a {kind.__name__} with duplicates")
     return collection
 
 

@@ -1,6 +1,7 @@
-"""The states of the random generators that belong to no model: Python's, numpy's, Keras's own, and torch's.
+"""The states of the random generators that belong to no model: those of Python, NumPy, Keras and torch.
 
-Keras's draws for layers and losses that call `keras.random` without a seed, torch's for dropout.
+Layers and losses that call `keras.random` without a seed draw from Keras's generator. Dropout on torch draws from
+torch's.
 """
 
 import random
@@ -11,13 +12,13 @@ import keras
 import numpy as np
 
 
-def captured() -> dict[str, Any]:
-    """The states, as plain values and arrays."""
+def capture() -> dict[str, Any]:
+    """Return the states, as plain values and arrays."""
     states = {"python": random.getstate(), "numpy": np.random.get_state()}
-    generator = _keras_generator(make=False)
+    generator = _keras_generator(create=False)
     if generator is not None:
         states["keras"] = np.array(keras.ops.convert_to_numpy(generator.state))
-    torch = sys.modules.get("torch")  # who did not import it draws nothing from it
+    torch = sys.modules.get("torch")  # a program that did not import torch draws nothing from it
     if torch is not None:
         states["torch"] = torch.get_rng_state().numpy().copy()
         if torch.cuda.is_available() and torch.cuda.is_initialized():
@@ -26,10 +27,10 @@ def captured() -> dict[str, Any]:
 
 
 def restore(states: dict[str, Any]) -> None:
-    """Bring the generators to `captured` states; those of devices that are not there are left out."""
+    """Set the generators to captured states, except those of devices that this machine does not have."""
     random.setstate(states["python"])
     np.random.set_state(states["numpy"])
-    generator = _keras_generator(make="keras" in states)
+    generator = _keras_generator(create="keras" in states)
     if generator is not None and "keras" in states:
         generator.state.assign(states["keras"].astype(keras.backend.standardize_dtype(generator.state.dtype)))
     torch = sys.modules.get("torch")
@@ -39,10 +40,10 @@ def restore(states: dict[str, Any]) -> None:
             torch.cuda.set_rng_state_all([torch.from_numpy(state.copy()) for state in states.get("cuda", [])])
 
 
-def _keras_generator(make: bool) -> Any:
-    """Keras's generator, if somebody has used it, or made now.
+def _keras_generator(create: bool) -> Any:
+    """Return Keras's global generator if it exists, or create it.
 
-    Private: `global_seed_generator` (keras/src/random/seed_generator.py, 3.15.1). Without it, nothing is saved of it.
+    Private: `global_seed_generator` (keras/src/random/seed_generator.py, 3.15.1). Without it, its state is not saved.
     """
     try:
         from keras.src.backend.common.global_state import get_global_attribute
@@ -50,4 +51,4 @@ def _keras_generator(make: bool) -> Any:
     except ImportError:
         return None
     found = get_global_attribute(GLOBAL_SEED_GENERATOR)
-    return global_seed_generator() if found is None and make else found
+    return global_seed_generator() if found is None and create else found

@@ -1,4 +1,4 @@
-"""CSV files that are compressed with gzip: unpacked once into the cache, whole or not at all."""
+"""CSV files compressed with gzip: unpacked once into the cache, atomically."""
 
 import gzip
 import itertools
@@ -12,7 +12,7 @@ import pytest
 
 import keras_oocore as ko
 from keras_oocore.core.errors import BusyError, DataError, DestinationError
-from keras_oocore.core.locks import only_writer
+from keras_oocore.core.locks import write_lock
 from keras_oocore.tables.csv import gzip as csv_gzip
 
 HEADER = b"x,city,y\n"
@@ -22,7 +22,7 @@ TEXT = HEADER + b"".join(ROWS)
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder in which the test runs."""
+    """The working directory of the test."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -54,23 +54,22 @@ def error_of(function, kind=DataError):
 
 @pytest.fixture
 def plain(folder):
-    """The rows of the same text, not compressed."""
+    """The rows of the same text without compression."""
     (folder / "plain.csv").write_bytes(TEXT)
     return rows_of(opened("plain.csv", cache=None))
 
 
-@pytest.mark.parametrize("name", ["houses.csv.gz", "houses.csv", "my houses é.csv.gz"])
-@pytest.mark.parametrize("num_streams", [1, 3, 50])
-def test_rows_are_those_of_the_plain_file(plain, name, num_streams):
+@pytest.mark.parametrize(("name", "num_streams"), [("houses.csv.gz", 1), ("houses.csv", 3), ("my houses é.csv.gz", 50)])
+def test_rows_equal_those_of_the_plain_file(plain, name, num_streams):
     write(name, num_streams=num_streams)
     assert np.array_equal(rows_of(opened(name)), plain)
     with open(f"cache/gunzipped/0-{name.removesuffix('.gz')}", "rb") as file:
         assert file.read() == TEXT
 
 
-def test_it_is_unpacked_once(plain, monkeypatch):
+def test_file_is_unpacked_once(plain, monkeypatch):
     write("houses.csv.gz")
-    opened().close()  # no batch is asked for: there is no store yet
+    opened().close()  # no batch is read: the store does not exist yet
     monkeypatch.setattr(csv_gzip.gzip, "open", None)
     assert np.array_equal(rows_of(opened()), plain)
     assert np.array_equal(rows_of(opened()), plain)
@@ -78,7 +77,7 @@ def test_it_is_unpacked_once(plain, monkeypatch):
     assert (train.num_rows, val.num_rows) == (2250, 750)
 
 
-def test_without_a_cache_the_error_says_what_to_do(folder):
+def test_gzip_requires_a_cache(folder):
     write("houses.csv.gz")
     assert error_of(lambda: opened(cache=None)) == (
         "houses.csv.gz is compressed with gzip, not CSV. Convert it first: gunzip -k houses.csv.gz "
@@ -86,7 +85,7 @@ def test_without_a_cache_the_error_says_what_to_do(folder):
     )
 
 
-def test_a_bad_cell_is_named_in_the_text_that_was_unpacked(folder):
+def test_unreadable_cell_is_named_in_the_unpacked_file(folder):
     write("houses.csv.gz", TEXT + b"many,Rome,7\n")
     message = error_of(lambda: rows_of(opened(features=["x"])))
     assert message.startswith(
@@ -94,15 +93,14 @@ def test_a_bad_cell_is_named_in_the_text_that_was_unpacked(folder):
     )
 
 
-@pytest.mark.parametrize("num_streams", [1, 2])
-@pytest.mark.parametrize("lost", [1, 4, 8, 9, 1000])
-def test_a_file_that_was_cut_is_refused_and_leaves_nothing(folder, lost, num_streams):
+@pytest.mark.parametrize(("lost", "num_streams"), [(1, 1), (4, 2), (8, 1), (9, 2), (1000, 1), (1000, 2)])
+def test_truncated_file_is_refused(folder, lost, num_streams):
     write("houses.csv.gz", num_streams=num_streams)
     with open("houses.csv.gz", "r+b") as file:
         file.truncate(os.path.getsize("houses.csv.gz") - lost)
     message = error_of(opened)
     assert message.startswith("houses.csv.gz: the gzip file ends too early, after ")
-    assert message.endswith(" bytes of text. Was it cut, or is it still being written?")
+    assert message.endswith(" bytes of text. Is it truncated, or is it still being written?")
     assert [name for name in os.listdir("cache/gunzipped") if not name.endswith("-lock")] == []
 
 
@@ -115,7 +113,7 @@ def test_a_file_that_was_cut_is_refused_and_leaves_nothing(folder, lost, num_str
         (lambda data: data[:2] + b"\x07" + data[3:], "Unknown compression method"),
     ],
 )
-def test_a_damaged_file_is_refused(folder, damage, reason):
+def test_damaged_file_is_refused(folder, damage, reason):
     write("houses.csv.gz")
     with open("houses.csv.gz", "rb") as file:
         data = file.read()
@@ -126,7 +124,7 @@ def test_a_damaged_file_is_refused(folder, damage, reason):
     assert reason in message
 
 
-def test_zeros_after_the_end_are_padding(plain):
+def test_zeros_after_the_end_are_ignored(plain):
     write("houses.csv.gz")
     with open("houses.csv.gz", "ab") as file:
         file.write(bytes(512))
@@ -134,7 +132,7 @@ def test_zeros_after_the_end_are_padding(plain):
 
 
 @pytest.mark.parametrize("text", [b"", b"\xef\xbb\xbf"])
-def test_nothing_in_it(folder, text):
+def test_empty_text(folder, text):
     write("houses.csv.gz", text)
     assert error_of(opened) == f"{folder}/cache/gunzipped/0-houses.csv is empty. Expected a header."
 
@@ -148,7 +146,7 @@ def test_files_of_the_same_name(plain):
     assert "from 'a/houses.csv.gz', 'b/houses.csv.gz', 'c/houses.csv.gz'\n" in repr(rows)
 
 
-def test_a_changed_file_is_unpacked_again_and_its_old_rows_are_refused(plain):
+def test_changed_file_is_unpacked_again(plain):
     write("houses.csv.gz")
     rows_of(opened())
     write("houses.csv.gz", TEXT.replace(b"Rome", b"Oslo"))
@@ -157,7 +155,7 @@ def test_a_changed_file_is_unpacked_again_and_its_old_rows_are_refused(plain):
     assert not np.array_equal(rows_of(opened(overwrite_cache=True)), plain)
 
 
-def test_text_that_somebody_removed_is_unpacked_again(plain):
+def test_removed_text_is_unpacked_again(plain):
     write("houses.csv.gz")
     rows_of(opened())
     os.unlink("cache/gunzipped/0-houses.csv")
@@ -165,14 +163,14 @@ def test_text_that_somebody_removed_is_unpacked_again(plain):
 
 
 @pytest.mark.parametrize("change", [lambda path: os.truncate(path, 2000), lambda path: os.utime(path, ns=(1, 1))])
-def test_text_that_somebody_changed_is_unpacked_again(plain, change):
+def test_changed_text_is_unpacked_again(plain, change):
     write("houses.csv.gz")
     rows_of(opened())
     change("cache/gunzipped/0-houses.csv")
     assert np.array_equal(rows_of(opened()), plain)
 
 
-def test_a_folder_of_other_files_is_no_cache(folder):
+def test_cache_directory_with_other_files_is_refused(folder):
     write("houses.csv.gz")
     assert "holds other files (houses.csv.gz) and no packed store" in error_of(
         lambda: opened(cache="."), DestinationError
@@ -182,47 +180,47 @@ def test_a_folder_of_other_files_is_no_cache(folder):
 
 def test_another_process_is_unpacking(folder):
     write("houses.csv.gz")
-    with only_writer("cache/gunzipped"):
+    with write_lock("cache/gunzipped"):
         assert error_of(opened, BusyError).startswith(
             f"Another process is writing '{folder}/cache/gunzipped'. Wait for it to finish"
         )
     assert len(rows_of(opened())) == 3000
 
 
-def test_a_file_that_grows_meanwhile(folder, monkeypatch):
+def test_file_that_changes_during_unpacking(folder, monkeypatch):
     def texts(path):
         with open(path, "ab") as file:
             file.write(gzip.compress(b"1,Rome,2\n"))
         return [(TEXT, 1)]
 
-    monkeypatch.setattr(csv_gzip, "_texts", texts)
+    monkeypatch.setattr(csv_gzip, "read_blocks", texts)
     write("houses.csv.gz")
-    assert error_of(opened) == ("houses.csv.gz: the file changed while it was unpacked. Try again once it is finished.")
+    assert error_of(opened) == ("houses.csv.gz: the file changed while it was unpacked. Try again once it is complete.")
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-def test_a_run_that_was_killed_leaves_nothing_behind(plain):
+def test_unpacking_restarts_after_a_kill(plain):
     write("houses.csv.gz")
     script = """
 import sys
 from pathlib import Path
 from keras_oocore.tables.csv import gzip as csv_gzip
-texts = csv_gzip._texts
+read_blocks = csv_gzip.read_blocks
 
 def slow(path):
-    for text, num_read in texts(path):
+    for text, num_read in read_blocks(path):
         yield text[:1000], num_read
         print("half", flush=True)
         sys.stdin.read()
 
-csv_gzip._texts = slow
+csv_gzip.read_blocks = slow
 csv_gzip.gunzipped("houses.csv.gz", Path("cache"), 0)
 """
     child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stdin=subprocess.PIPE)
     assert child.stdout.readline() == b"half\n"
-    assert len(os.listdir("cache/gunzipped")) == 2  # the lock, and what is being written
+    assert len(os.listdir("cache/gunzipped")) == 2  # the lock, and the temporary file
     child.kill()
-    child.communicate()
+    child.communicate(timeout=300)
     assert np.array_equal(rows_of(opened()), plain)
     assert sorted(os.listdir("cache/gunzipped")) == [
         ".keras_oocore-lock",
@@ -232,7 +230,7 @@ csv_gzip.gunzipped("houses.csv.gz", Path("cache"), 0)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits on the size of files are of POSIX")
-def test_a_full_disk_leaves_nothing_behind(folder):
+def test_full_disk_leaves_no_files(folder):
     write("houses.csv.gz")
     script = """
 import resource, signal
@@ -246,6 +244,6 @@ try:
 except DestinationError as error:
     print(error)
 """
-    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
     assert child.stdout.startswith("Cannot write 'cache/gunzipped/0-houses.csv': File too large."), child.stderr
     assert [name for name in os.listdir("cache/gunzipped") if not name.endswith("-lock")] == []

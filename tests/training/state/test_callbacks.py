@@ -1,7 +1,5 @@
-"""What callbacks remember comes back after a kill; what cannot be saved is named; a log is cut back to its rows."""
+"""What callbacks remember is restored after a kill, unsupported values are warnings, and CSV logs are truncated."""
 
-import itertools
-import os
 import re
 import threading
 import warnings
@@ -12,34 +10,23 @@ import numpy as np
 import pytest
 import training_child as child
 from recording import numbered, recorder
+from training_child import Killed, killer
 
 import keras_oocore as ko
 from keras_oocore.training.state.callbacks import CallbackStates
 
+pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("fast_training")]
 EPOCHS, NUM_BATCHES = 4, 3
 
 
-class Killed(Exception):
-    pass
-
-
-def killer(kill):
-    """Kills at the end of that batch, before it counts."""
-    calls = itertools.count(1)
-
-    def called(batch, logs):
-        if next(calls) == kill:
-            raise Killed
-
-    return keras.callbacks.LambdaCallback(on_train_batch_end=called)
-
-
 def run(folder, callbacks, kill=None, epochs=EPOCHS, **options):
-    """Train for 4 epochs of 3 batches, or until killed."""
+    """Train for 4 epochs of 3 batches, or until killed, and return the model."""
     used = [*callbacks, *([] if kill is None else [killer(kill)])]
     model = recorder()
     try:
-        ko.fit_resumable(model, numbered(12), epochs, folder, 1, callbacks=used, verbose=0, **options)
+        ko.fit_resumable(
+            model, numbered(12), epochs, folder, save_every_batches=1, callbacks=used, verbose=0, **options
+        )
     except Killed:
         return None
     assert kill is None
@@ -47,20 +34,20 @@ def run(folder, callbacks, kill=None, epochs=EPOCHS, **options):
 
 
 def after_a_kill(folder, make, kill=8):
-    """A callback when a training ended that was killed, and another when one was not: they ought to be the same."""
+    """Return a callback after a training that was killed, and one after an uninterrupted training."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         run(folder / "killed", [make()], kill)
         run(folder / "killed", [killed := make()])
-        run(folder / "whole", [whole := make()])
-    return killed, whole
+        run(folder / "uninterrupted", [uninterrupted := make()])
+    return killed, uninterrupted
 
 
-# --- callbacks of one's own -----------------------------------------------------------------------------------------
+# --- custom callbacks -----------------------------------------------------------------------------------------------
 
 
 class Remembers(keras.callbacks.Callback):
-    """Has attributes of all kinds, which change at batches and epochs."""
+    """Has attributes of all supported types, which change in batches and epochs."""
 
     def __init__(self):
         super().__init__()
@@ -77,32 +64,24 @@ class Remembers(keras.callbacks.Callback):
         self.name = f"{self.name[-20:]} {batch}"
         self.array = self.array * np.float32(0.7) + np.float32([batch, 1])
         self.scalar += 0.1
-        self.later = self.batches  # an attribute that comes with the first batch
+        self.later = self.batches  # an attribute created in the first batch
 
     def on_epoch_end(self, epoch, logs=None):
         self.flags = (*self.flags, epoch)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _quick():
-    """No waiting for the disk, which a kill does not need, nor for threads of torch's that others keep busy."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda _: None)
-        yield from child.one_thread()
-
-
-@pytest.mark.parametrize("kill", [1, 2, 4, 8])
-def test_plain_attributes_come_back(tmp_path, kill):
-    killed, whole = (vars(callback) for callback in after_a_kill(tmp_path, Remembers, kill))
-    names = [name for name in whole if name not in ("_model", "params", "array")]
-    assert [killed[name] for name in names] == [whole[name] for name in names]
-    assert [type(killed[name]) for name in names] == [type(whole[name]) for name in names]
+@pytest.mark.parametrize("kill", [1, 8])
+def test_plain_attributes_are_restored(tmp_path, kill):
+    killed, uninterrupted = (vars(callback) for callback in after_a_kill(tmp_path, Remembers, kill))
+    names = [name for name in uninterrupted if name not in ("_model", "params", "array")]
+    assert [killed[name] for name in names] == [uninterrupted[name] for name in names]
+    assert [type(killed[name]) for name in names] == [type(uninterrupted[name]) for name in names]
     assert killed["array"].dtype == np.float32
-    assert killed["array"].tobytes() == whole["array"].tobytes()
+    assert killed["array"].tobytes() == uninterrupted["array"].tobytes()
 
 
 class Toggles(keras.callbacks.Callback):
-    """Is back at the value of the beginning in every second epoch."""
+    """Has its initial value again in every second epoch."""
 
     def __init__(self):
         super().__init__()
@@ -115,13 +94,13 @@ class Toggles(keras.callbacks.Callback):
         self.seen = [*self.seen, self.is_odd]
 
 
-@pytest.mark.parametrize("kill", [2, 5, 8])
-def test_an_attribute_that_is_back_at_its_first_value(tmp_path, kill):
-    killed, whole = after_a_kill(tmp_path, Toggles, kill)
-    assert killed.seen == whole.seen == [False, True, False, True]
+@pytest.mark.parametrize("kill", [5, 8])
+def test_attribute_that_returned_to_its_initial_value(tmp_path, kill):
+    killed, uninterrupted = after_a_kill(tmp_path, Toggles, kill)
+    assert killed.seen == uninterrupted.seen == [False, True, False, True]
 
 
-def test_two_of_one_class(tmp_path):
+def test_two_callbacks_of_one_class(tmp_path):
     class Counts(keras.callbacks.Callback):
         def __init__(self, step):
             super().__init__()
@@ -138,7 +117,7 @@ def test_two_of_one_class(tmp_path):
     assert [callback.count for callback in again] == [12, 120]
 
 
-def test_what_is_given_now_counts_where_it_did_not_change(tmp_path):
+def test_unchanged_attributes_keep_the_new_arguments(tmp_path):
     class Decays(keras.callbacks.Callback):
         def __init__(self, factor, rate):
             super().__init__()
@@ -153,7 +132,7 @@ def test_what_is_given_now_counts_where_it_did_not_change(tmp_path):
 
 
 class SavesItself(keras.callbacks.Callback):
-    """Keeps its state where nobody looks."""
+    """Has an attribute that cannot be saved, and `state_dict`."""
 
     def __init__(self):
         super().__init__()
@@ -172,18 +151,18 @@ class SavesItself(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize("kill", [1, 5])
-def test_one_that_saves_itself(tmp_path, kill):
-    killed, whole = after_a_kill(tmp_path, SavesItself, kill)
-    assert killed.hidden[1] == whole.hidden[1] == EPOCHS * NUM_BATCHES
+def test_callback_with_state_dict(tmp_path, kill):
+    killed, uninterrupted = after_a_kill(tmp_path, SavesItself, kill)
+    assert killed.hidden[1] == uninterrupted.hidden[1] == EPOCHS * NUM_BATCHES
 
 
-def test_a_callback_that_was_not_there_before_and_one_that_is_gone(tmp_path):
+def test_added_and_removed_callbacks(tmp_path):
     run(tmp_path, [Remembers()], kill=5)
     run(tmp_path, [again := SavesItself()])
     assert again.hidden[1] == EPOCHS * NUM_BATCHES - 4
 
 
-# --- what cannot be saved -------------------------------------------------------------------------------------------
+# --- unsupported values ---------------------------------------------------------------------------------------------
 
 
 class Thing:
@@ -203,55 +182,46 @@ def warned(callbacks, folder):
     return [str(warning.message) for warning in caught if "cannot be saved" in str(warning.message)]
 
 
-@pytest.mark.parametrize(
-    ("make", "where", "what"),
-    [
-        (Thing, "", "a Thing"),
-        (lambda: [1, {"deep": Thing()}], "[1]['deep']", "a Thing"),
-        (lambda: np.random.default_rng(0), "", "a Generator"),
-        (lambda: (number for number in range(3)), "", "a generator"),
-    ],
-    ids=["object", "in a list", "random generator", "generator"],
-)
-def test_what_cannot_be_saved_is_named_once(tmp_path, make, where, what):
-    (message,) = warned([Holds(1), Holds(make())], tmp_path)
-    assert message.startswith(
-        f"The state of the callback Holds 2 cannot be saved: `callbacks.Holds 2.value{where}` is {what}. "
-        "Expected: None, "
-    )
-    assert message.endswith("Give the callback state_dict() and load_state_dict(state).")
+def test_unsupported_attribute_is_one_warning(tmp_path):
+    """One per callback, in several epochs."""
+    values = [1, Thing(), [1, {"deep": Thing()}], np.random.default_rng(0), (number for number in range(3))]
+    messages = warned([Holds(value) for value in values], tmp_path)
+    for message, number, where, what in zip(
+        messages, (2, 3, 4, 5), ("", "[1]['deep']", "", ""), ("Thing", "Thing", "Generator", "generator"), strict=True
+    ):
+        assert message.startswith(
+            f"The state of the callback Holds {number} cannot be saved: `callbacks.Holds {number}.value{where}` is a "
+            f"{what}. Expected: None, "
+        )
+        assert message.endswith("Give the callback state_dict() and load_state_dict(state).")
 
 
-def test_an_open_file_cannot_be_saved(tmp_path):
+def test_open_file_is_a_warning(tmp_path):
     with open(tmp_path / "notes.txt", "w") as file:
         (message,) = warned([Holds(file)], tmp_path / "checkpoints")
     assert "The state of the callback Holds cannot be saved: `callbacks.Holds.value` is a TextIOWrapper." in message
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda folder: print,  # a function of C
-        lambda folder: lambda: 3,
-        lambda folder: keras.losses.MeanSquaredError(),
-        lambda folder: keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5),
-        lambda folder: child.data(),
-        lambda folder: folder,
-        lambda folder: threading.Lock(),
-        lambda folder: Thing,
-        lambda folder: np.maximum,
-    ],
-    ids=["builtin", "lambda", "loss", "schedule", "data", "path", "lock", "class", "ufunc"],
-)
-def test_what_is_no_state_is_not_warned_of(tmp_path, make):
-    assert warned([Holds(make(tmp_path))], tmp_path) == []
+def test_settings_are_not_warned_of(tmp_path):
+    settings = [
+        print,
+        lambda: 3,
+        keras.losses.MeanSquaredError(),
+        keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5),
+        child.data(),
+        tmp_path,
+        threading.Lock(),
+        Thing,
+        np.maximum,
+    ]
+    assert warned([Holds(setting) for setting in settings], tmp_path) == []
 
 
-# --- those of Keras -------------------------------------------------------------------------------------------------
+# --- callbacks of Keras ---------------------------------------------------------------------------------------------
 
 
 def of_keras(folder):
-    """Each that can be made here without a network or another package; loggers are below."""
+    """Return the callbacks that need neither a network nor another package."""
     return {
         "EarlyStopping": lambda: keras.callbacks.EarlyStopping("loss", patience=9, restore_best_weights=True),
         "ReduceLROnPlateau": lambda: keras.callbacks.ReduceLROnPlateau("loss", patience=0, cooldown=1, min_delta=1e9),
@@ -264,23 +234,22 @@ def of_keras(folder):
         ),
         "LambdaCallback": lambda: keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None),
         "TerminateOnNaN": keras.callbacks.TerminateOnNaN,
-        "Callback": keras.callbacks.Callback,
     }
 
 
 @pytest.mark.parametrize("name", of_keras(Path()))
-def test_a_callback_of_keras(tmp_path, name):
-    """All its attributes are those of a training that was not killed, and nothing is warned of."""
-    killed, whole = after_a_kill(tmp_path, of_keras(tmp_path)[name])
-    ours, theirs = CallbackStates([killed]), CallbackStates([whole])
-    ours, theirs = ours._attributes(killed, name), theirs._attributes(whole, name)
+def test_callbacks_of_keras(tmp_path, name):
+    """All attributes equal those after an uninterrupted training, without warnings."""
+    killed, uninterrupted = after_a_kill(tmp_path, of_keras(tmp_path)[name])
+    ours, theirs = CallbackStates([killed]), CallbackStates([uninterrupted])
+    ours, theirs = (states.attributes(*states.callbacks) for states in (ours, theirs))
     assert {key: repr(plain) for key, (plain, _) in ours.items()} == {key: repr(p) for key, (p, _) in theirs.items()}
     for key in theirs:
         assert [array.tobytes() for array in ours[key][1].values()] == [a.tobytes() for a in theirs[key][1].values()]
 
 
-def test_one_that_averages_weights(tmp_path):
-    """SwapEMAWeights swaps them around evaluation."""
+def test_swap_ema_weights(tmp_path):
+    """SwapEMAWeights swaps weights and averages around evaluation."""
 
     def model():
         return child.small_model(keras.optimizers.SGD(0.05, momentum=0.9, use_ema=True, ema_momentum=0.8))
@@ -288,31 +257,35 @@ def test_one_that_averages_weights(tmp_path):
     def fitted(folder, kill=None):
         callbacks = [keras.callbacks.SwapEMAWeights(), *([] if kill is None else [killer(kill)])]
         history = ko.fit_resumable(
-            made := model(), child.data(), 3, folder, 1, 2, child.validation_data(), callbacks, 0
+            *(made := model(), child.data(), 3, folder),
+            save_every_batches=1,
+            validation_data=child.validation_data(),
+            callbacks=callbacks,
+            verbose=0,
         )
         return history.history, [array.tobytes() for array in child.variables(made)]
 
     with pytest.raises(Killed):
         fitted(tmp_path / "killed", 6)
-    assert fitted(tmp_path / "killed") == fitted(tmp_path / "whole")
+    assert fitted(tmp_path / "killed") == fitted(tmp_path / "uninterrupted")
 
 
-def test_tensorboard_is_named_or_nothing_is_lost(tmp_path):
-    """It needs TensorFlow's summaries, and counts steps."""
+def test_tensorboard_is_at_most_one_warning(tmp_path):
+    """TensorBoard uses summaries of TensorFlow, and counts steps."""
     pytest.importorskip("tensorboard")
     messages = warned([keras.callbacks.TensorBoard(tmp_path / "logs", update_freq=1)], tmp_path / "checkpoints")
     assert len(messages) <= 1
     assert all("callback TensorBoard cannot be saved" in message for message in messages)
 
 
-def test_patience_that_is_another_now(tmp_path):
+def test_early_stopping_with_another_patience(tmp_path):
     run(tmp_path, [keras.callbacks.EarlyStopping("loss", patience=3, min_delta=1e9)], kill=5)
     run(tmp_path, [again := keras.callbacks.EarlyStopping("loss", patience=5, min_delta=1e9)], epochs=9)
     assert again.patience == 5
-    assert again.stopped_epoch == 5  # the first epoch is the best; five more
+    assert again.stopped_epoch == 5  # the first epoch is the best, and five more follow
 
 
-# --- a CSVLogger's file ---------------------------------------------------------------------------------------------
+# --- CSV logs -------------------------------------------------------------------------------------------------------
 
 
 def logger(folder, **options):
@@ -321,15 +294,15 @@ def logger(folder, **options):
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory):
-    """The log of a training that was not killed, line by line."""
+    """The lines of the log of an uninterrupted training."""
     folder = tmp_path_factory.mktemp("log")
     run(folder / "checkpoints", [logger(folder)])
     return (folder / "log.csv").read_text().splitlines()
 
 
-@pytest.mark.parametrize("kill", [1, 4, 7, 9])
-def test_the_log_is_cut_back_to_the_checkpoint(tmp_path, rows, kill):
-    """Also where it had come further than the checkpoint."""
+@pytest.mark.parametrize("kill", [1, 4, 9])
+def test_csv_log_is_truncated_to_the_checkpoint(tmp_path, rows, kill):
+    """Rows written after the checkpoint are removed."""
     run(tmp_path / "checkpoints", [logger(tmp_path)], kill)
     with open(tmp_path / "log.csv", "a") as file:
         file.write("9,of a later epoch\n9,half a")
@@ -338,7 +311,7 @@ def test_the_log_is_cut_back_to_the_checkpoint(tmp_path, rows, kill):
 
 
 @pytest.mark.parametrize("kill", [2, 5])
-def test_a_log_that_held_other_rows_before(tmp_path, rows, kill):
+def test_csv_log_with_append_keeps_older_rows(tmp_path, rows, kill):
     (tmp_path / "log.csv").write_text(others := f"{rows[0]}\n0,of another training\n")
     run(tmp_path / "checkpoints", [logger(tmp_path, append=True)], kill)
     run(tmp_path / "checkpoints", [again := logger(tmp_path, append=True)])
@@ -347,7 +320,7 @@ def test_a_log_that_held_other_rows_before(tmp_path, rows, kill):
 
 
 @pytest.mark.parametrize("content", [None, "epoch\n"], ids=["deleted", "shorter"])
-def test_a_log_whose_rows_are_gone(tmp_path, rows, content):
+def test_csv_log_with_missing_rows_is_a_warning(tmp_path, rows, content):
     run(tmp_path / "checkpoints", [logger(tmp_path)], kill=8)
     log = tmp_path / "log.csv"
     size_bytes, left_bytes = log.stat().st_size, len(content or "")
@@ -363,13 +336,13 @@ def test_a_log_whose_rows_are_gone(tmp_path, rows, content):
     assert log.read_text().splitlines()[-2:] == rows[-2:]
 
 
-def test_a_logger_that_joins_later(tmp_path, rows):
+def test_csv_logger_added_later(tmp_path, rows):
     run(tmp_path / "checkpoints", [], kill=8)
     run(tmp_path / "checkpoints", [logger(tmp_path)])
     assert (tmp_path / "log.csv").read_text().splitlines() == [rows[0], *rows[3:]]
 
 
-def test_two_loggers(tmp_path, rows):
+def test_two_csv_loggers(tmp_path, rows):
     def loggers():
         return [keras.callbacks.CSVLogger(tmp_path / name, separator=mark) for name, mark in (("a", ","), ("b", ";"))]
 

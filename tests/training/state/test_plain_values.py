@@ -1,4 +1,4 @@
-"""Values that go through JSON and come back: every type, every bit; and what is refused, by name."""
+"""Values are restored from JSON with every type and bit, and unsupported values are errors with their path."""
 
 import collections
 import enum
@@ -24,7 +24,7 @@ from keras_oocore.training.state.plain_values import (
 )
 
 
-def journey(value, name="v"):
+def restored(value, name="v"):
     arrays = {}
     plain = json.loads(json.dumps(to_plain(value, arrays, name), allow_nan=False))
     assert all(key.startswith(name) for key in arrays)
@@ -32,12 +32,12 @@ def journey(value, name="v"):
 
 
 def assert_same(a, b):
-    """Equal in every type and bit, and in the order of dictionaries."""
-    assert told(a) == told(b)
+    """Check that types, bits and the order of dictionaries are equal."""
+    assert comparable(a) == comparable(b)
 
 
-def told(value):
-    """All that there is to a value, in tuples of what is compared easily."""
+def comparable(value):
+    """Return a value as nested tuples that can be compared."""
     kind = type(value)
     if isinstance(value, (np.ndarray, np.generic)):
         length = len(value) if isinstance(value, (str, bytes)) else None
@@ -47,17 +47,17 @@ def told(value):
     elif kind is int:
         content = hex(value)
     elif kind is dict:
-        content = tuple((told(key), told(item)) for key, item in value.items())
+        content = tuple((comparable(key), comparable(item)) for key, item in value.items())
     elif kind in (list, tuple):
-        content = tuple(told(item) for item in value)
+        content = tuple(comparable(item) for item in value)
     elif kind in (set, frozenset):
-        content = tuple(sorted((told(item) for item in value), key=ascii))
+        content = tuple(sorted((comparable(item) for item in value), key=ascii))
     else:
         content = value
     return kind.__name__, content
 
 
-TEXT = st.text(st.one_of(st.characters(), st.characters(categories=["Cs"])), max_size=5)  # lone surrogates, too
+TEXT = st.text(st.one_of(st.characters(), st.characters(categories=["Cs"])), max_size=5)  # including lone surrogates
 MARKERS = st.sampled_from(["tuple", "set", "dict", "items", "array", "scalar", "float", "int", "str", "bytes", "v.0"])
 SCALARS = st.one_of(
     st.builds(np.float32, st.floats(width=32)),
@@ -100,15 +100,15 @@ VALUES = st.recursive(
 
 @settings(deadline=None, max_examples=200)
 @given(VALUES)
-def test_any_value_comes_back(value):
-    assert_same(value, journey(value))
+def test_any_value_is_restored(value):
+    assert_same(value, restored(value))
 
 
 @settings(deadline=None, max_examples=100)
 @given(VALUES)
-def test_a_dictionary_that_looks_like_our_json_comes_back(value):
+def test_dictionary_that_looks_like_the_json_is_restored(value):
     plain = to_plain(value, {}, "v")
-    assert_same(plain, journey(plain))
+    assert_same(plain, restored(plain))
 
 
 @pytest.mark.parametrize(
@@ -128,16 +128,16 @@ def test_a_dictionary_that_looks_like_our_json_comes_back(value):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_values_that_are_easily_bent(value):
-    assert_same(value, journey(value))
+def test_values_that_are_easily_changed(value):
+    assert_same(value, restored(value))
 
 
 def test_order_of_keys_is_kept():
-    assert [*journey({"b": 1, "a": 2})] == ["b", "a"]
-    assert [*journey({2: 1, 1: 2})] == [2, 1]
+    assert [*restored({"b": 1, "a": 2})] == ["b", "a"]
+    assert [*restored({2: 1, 1: 2})] == [2, 1]
 
 
-def test_arrays_of_several_values_lie_beside_each_other():
+def test_arrays_of_several_values_have_distinct_names():
     arrays = {"x.1": np.zeros(1)}
     plain = [to_plain([np.full(2, i), np.full(3, i)], arrays, "x") for i in range(3)]
     assert len(arrays) == 7
@@ -145,7 +145,7 @@ def test_arrays_of_several_values_lie_beside_each_other():
     assert [from_plain(p, arrays)[1].tolist() for p in plain] == [[i] * 3 for i in range(3)]
 
 
-# --- refused --------------------------------------------------------------------------------------------------------
+# --- unsupported values ---------------------------------------------------------------------------------------------
 
 
 class Colour(enum.IntEnum):
@@ -157,10 +157,10 @@ class Text(str):
 
 
 Pair = collections.namedtuple("Pair", "a b")
-HOLDS_ITSELF = [1]
-HOLDS_ITSELF.append({"me": HOLDS_ITSELF})
+CONTAINS_ITSELF = [1]
+CONTAINS_ITSELF.append({"me": CONTAINS_ITSELF})
 TWICE = []
-TWICE += [TWICE, TWICE]  # would double at every level
+TWICE += [TWICE, TWICE]  # doubles at every level
 
 
 @pytest.mark.parametrize(
@@ -183,36 +183,36 @@ TWICE += [TWICE, TWICE]  # would double at every level
         (np.ma.masked_array([1.0]), "a MaskedArray"),
         (np.void(b"ab"), "a void"),
         (type("Float", (np.float64,), {})(1), "a Float"),
-        (HOLDS_ITSELF, "a list that holds itself"),
-        (TWICE, "a list that holds itself"),
+        (CONTAINS_ITSELF, "a list that contains itself"),
+        (TWICE, "a list that contains itself"),
     ],
 )
-def test_anything_else_is_refused_by_name(value, what):
+def test_unsupported_value_is_an_error_with_its_path(value, what):
     arrays = {}
     with pytest.raises(NotPlainError, match=rf"^`state\['a'\]\[1\].*` is {what}\. Expected: None, bool"):
         to_plain({"a": [np.zeros(1), value]}, arrays, "state")
     assert arrays == {}
 
 
-def test_where_a_key_or_a_member_is_refused():
+def test_unsupported_key_or_member_is_an_error_with_its_path():
     with pytest.raises(NotPlainError, match=r"^`state\[7\]\[\.\.\.\]\[0\]` is a Pair"):
         to_plain({7: {(Pair(1, 2),)}}, {}, "state")
     with pytest.raises(NotPlainError, match=r"^`state\[\.\.\.\]` is a Colour"):
         to_plain({Colour.RED: 1}, {}, "state")
 
 
-def test_errors_cross_a_process_pool():
+def test_errors_can_be_pickled():
     error = pickle.loads(pickle.dumps(NotPlainError("`a` is a Pair.")))
     assert str(error) == "`a` is a Pair."
     assert isinstance(error, TypeError)
 
 
 @pytest.mark.parametrize("around", [lambda v: [v], lambda v: (v,), lambda v: {"a": v}, lambda v: {1: v}])
-def test_how_deep(around):
+def test_maximum_depth(around):
     value = np.float32(1)
     for _ in range(MAX_DEPTH):
         value = around(value)
-    assert_same(value, journey(value))
+    assert_same(value, restored(value))
     with pytest.raises(NotPlainError, match=r"nested deeper than 32\. Expected"):
         to_plain(around(value), {}, "v")
 
@@ -241,12 +241,12 @@ def test_how_deep(around):
     ],
     ids=str,
 )
-def test_what_was_never_saved_is_no_value(plain):
+def test_malformed_json_is_an_error(plain):
     with pytest.raises(DataError):
         from_plain([plain], {})
 
 
-def test_endless_nesting_is_no_value():
+def test_deeply_nested_json_is_an_error():
     plain = []
     for _ in range(10_000):
         plain = [plain]
@@ -254,7 +254,7 @@ def test_endless_nesting_is_no_value():
         from_plain(plain, {})
 
 
-def test_a_missing_array_is_named():
+def test_missing_array_is_an_error():
     with pytest.raises(DataError, match=r"The array 'a\.0' is missing"):
         from_plain({"tuple": [{"array": "a.0"}]}, {})
 
@@ -265,18 +265,18 @@ def test_a_missing_array_is_named():
 @pytest.mark.parametrize(
     "name", ["<f4", ">f8", "|u1", "|b1", "<U5", "|S3", "<M8[25s]", "bfloat16", "float8_e5m2", "int4"]
 )
-def test_dtypes_have_names(name):
+def test_dtype_names(name):
     assert dtype_name(named_dtype(name)) == name
 
 
 @pytest.mark.parametrize("name", ["O", "|V3", "<f4,<i4", "float32", "finfo", "", "<f3", "f4", "(2,)<f4"])
-def test_other_dtypes_have_none(name):
+def test_unsupported_dtype_names_are_errors(name):
     with pytest.raises(DataError, match=r"no (plain )?dtype"):
         named_dtype(name)
 
 
-def test_without_ml_dtypes_only_its_numbers_want_it(monkeypatch):
+def test_only_ml_dtypes_require_ml_dtypes(monkeypatch):
     monkeypatch.setitem(sys.modules, "ml_dtypes", None)
-    assert_same(np.float32([1]), journey(np.float32([1])))
-    with pytest.raises(MissingExtraError, match=r"bfloat16 needs ml_dtypes.*pip install ml_dtypes"):
+    assert_same(np.float32([1]), restored(np.float32([1])))
+    with pytest.raises(MissingExtraError, match=r"bfloat16 requires ml_dtypes.*pip install ml_dtypes"):
         named_dtype("bfloat16")

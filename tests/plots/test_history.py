@@ -1,9 +1,7 @@
-"""Pictures of batches (each image in its place, in its own range) and of trainings (each number at its epoch)."""
+"""`plot_history`: every number at its epoch, in the panel of its metric."""
 
-import builtins
 import io
 import itertools
-import sys
 import warnings
 from types import SimpleNamespace
 
@@ -11,100 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_oocore.core.errors import MissingExtraError, OptionError, OutOfCoreError
+from keras_oocore.core.errors import OptionError
 from keras_oocore.plots.history import plot_history
-from keras_oocore.plots.images import image_grid
 
 pytest.importorskip("matplotlib", reason="the extra `plots` is not installed")
 
 
-def display_path(figure):
-    """What each axis shows: its title and its pixels as the figure was given them."""
-    return [(axis.get_title(), axis.images[0].get_array()) for axis in figure.axes if axis.images]
-
-
-def rendered(figure):
-    """The levels that each axis shows, `uint8` RGBA."""
-    return [axis.images[0].to_rgba(axis.images[0].get_array(), bytes=True) for axis in figure.axes if axis.images]
-
-
-def images(num_images, channels=3, dtype="uint8"):
-    """Image i is of level 10 * i."""
-    levels = np.arange(num_images).reshape(-1, 1, 1, 1) * 10
-    return np.broadcast_to(levels, (num_images, 4, 6, channels)).astype(dtype)
-
-
-@pytest.mark.parametrize("num_images", [1, 3, 8, 9, 17])
-def test_every_image_has_its_title_and_rows_are_of_eight(num_images):
-    figure = image_grid(images(num_images), [f"class {i}" for i in range(num_images)])
-
-    assert [(title, int(pixels.max())) for title, pixels in display_path(figure)] == [
-        (f"class {i}", 10 * i) for i in range(num_images)
-    ]
-    assert figure.axes[0].get_gridspec().ncols == min(8, num_images)
-    assert not any(axis.axison for axis in figure.axes)
-
-
-@pytest.mark.parametrize(
-    ("dtype", "scale"), [("uint8", 1), ("float32", 1), ("float32", 1 / 255), ("float16", 1 / 255), ("int32", 1)]
-)
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_levels_are_those_of_the_image_whatever_its_dtype_and_range(dtype, scale, channels):
-    levels = (images(4, channels) * scale).astype(dtype)
-    if channels == 4:
-        levels[..., 3] = 255 * scale
-
-    for number, pixels in enumerate(rendered(image_grid(levels, [""] * 4))):
-        assert abs(int(pixels[0, 0, 0]) - 10 * number) <= 1
-        assert pixels[0, 0, 3] == 255
-
-
-def test_levels_below_zero_are_black():
-    standardised = np.stack([np.full((4, 4, 3), level, "float32") for level in (-1, 0, 1)])
-
-    assert [int(pixels[0, 0, 0]) for pixels in rendered(image_grid(standardised, "abc"))] == [0, 0, 255]
-
-
-def test_a_picture_is_saved_whole_as_png(tmp_path):
-    path = tmp_path / "of all" / "batch.png"
-    figure = image_grid(images(3), ["a", "b", "c"], path)
-
-    with Image.open(path) as picture:
-        assert picture.format == "PNG"
-        assert picture.size == tuple((figure.get_size_inches() * 120).round().astype(int))
-    assert [file.name for file in path.parent.iterdir() if not file.name.startswith(".")] == ["batch.png"]
-
-
-def test_no_window_and_no_list_of_figures():
-    """pyplot would keep every figure, and pick a backend with a window."""
-    had_pyplot = "matplotlib.pyplot" in sys.modules
-    image_grid(images(2), ["", ""])
-    plot_history({"loss": [1.0], "val_loss": [1.0]})
-
-    assert ("matplotlib.pyplot" in sys.modules) == had_pyplot
-
-
-@pytest.mark.parametrize(
-    "draw", [lambda: image_grid(images(2), ["", ""]), lambda: plot_history({"loss": [1.0]})], ids=["grid", "history"]
-)
-def test_without_matplotlib_the_error_holds_the_line_that_installs_it(monkeypatch, draw):
-    real_import = builtins.__import__
-
-    def without_matplotlib(name, *args, **kwargs):
-        if name.startswith("matplotlib"):
-            raise ImportError(name)
-        return real_import(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without_matplotlib)
-
-    with pytest.raises(MissingExtraError, match=r'Pictures want matplotlib: pip install "keras_oocore\[plots\]"') as e:
-        draw()
-    assert isinstance(e.value, ImportError)
-    assert isinstance(e.value, OutOfCoreError)
-
-
 def panels(figure):
-    """What each panel shows: metric -> curve -> its (epoch, number) points."""
+    """The curves of each panel: metric → curve → list of (epoch, number)."""
     return {
         axis.get_title(loc="left"): {
             line.get_label(): list(zip(*(np.asarray(part).tolist() for part in line.get_data())))
@@ -116,17 +28,17 @@ def panels(figure):
 
 
 def boundaries(axis, style):
-    """Where the vertical lines of that style are."""
+    """The positions of the vertical lines of a style."""
     lines = [line for line in axis.lines if line.get_label() not in ("training", "validation")]
     return [line.get_xdata()[0] for line in lines if line.get_linestyle() == style]
 
 
 def names(axis):
-    """The texts inside a panel, each with the epoch that it stands over."""
+    """The strings in a panel, each with its epoch."""
     return [(text.get_text(), text.get_position()[0]) for text in axis.texts]
 
 
-def test_a_panel_a_metric_loss_first_with_the_validation_beside_it():
+def test_one_panel_per_metric_with_training_and_validation():
     history = {"accuracy": [0.5, 0.7], "loss": [2.0, 1.0], "val_accuracy": [0.4, 0.6], "val_loss": [2.5, 1.5]}
     figure = plot_history(history)
 
@@ -138,14 +50,14 @@ def test_a_panel_a_metric_loss_first_with_the_validation_beside_it():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["training", "validation"]
 
 
-def test_one_curve_wants_no_legend():
+def test_no_legend_without_validation():
     assert not plot_history({"loss": [2.0, 1.0]}).legends
 
 
 @pytest.mark.parametrize(
     ("num_metrics", "rows", "columns"), [(1, 1, 1), (2, 1, 2), (3, 1, 3), (4, 2, 2), (5, 2, 3), (7, 3, 3)]
 )
-def test_panels_are_at_most_three_in_a_row(num_metrics, rows, columns):
+def test_panels_form_rows_of_at_most_three(num_metrics, rows, columns):
     figure = plot_history({"loss": [1.0]} | {f"metric_{i}": [1.0] for i in range(num_metrics - 1)})
 
     assert len(figure.axes) == num_metrics
@@ -153,22 +65,22 @@ def test_panels_are_at_most_three_in_a_row(num_metrics, rows, columns):
     assert tuple(figure.get_size_inches()) == (4 * columns, 3 * rows)
 
 
-def test_a_keras_history_names_its_epochs():
-    """As `fit(initial_epoch=5, epochs=8)` returns it."""
+def test_initial_epoch():
+    """The History of `fit(initial_epoch=5, epochs=8)`."""
     history = SimpleNamespace(history={"loss": [3.0, 2.0, 1.0]}, epoch=[5, 6, 7])
 
     assert panels(plot_history(history))["loss"]["training"] == [(6, 3.0), (7, 2.0), (8, 1.0)]
 
 
 @pytest.mark.parametrize("epoch", [[0], [0, 1, 0]])
-def test_a_history_that_several_calls_of_fit_wrote_is_counted_through(epoch):
+def test_history_of_several_calls_of_fit(epoch):
     history = SimpleNamespace(history={"loss": [3.0, 2.0, 1.0]}, epoch=epoch)
 
     assert panels(plot_history(history))["loss"]["training"] == [(1, 3.0), (2, 2.0), (3, 1.0)]
 
 
 @pytest.mark.parametrize("num_epochs", [1, 2, 3, 12, 30, 31, 200])
-def test_ticks_are_whole_epochs_and_few_epochs_have_dots(num_epochs):
+def test_ticks_are_integers_and_few_epochs_have_dots(num_epochs):
     figure = plot_history({"loss": np.linspace(1, 0, num_epochs)})
     figure.draw_without_rendering()
     axis = figure.axes[0]
@@ -180,8 +92,8 @@ def test_ticks_are_whole_epochs_and_few_epochs_have_dots(num_epochs):
     assert axis.lines[0].get_marker() == "o"
 
 
-def test_a_number_between_gaps_keeps_its_dot_however_many_the_epochs():
-    """A line needs two neighbours: validated in every second epoch, nothing else would be seen."""
+def test_number_between_gaps_has_a_dot():
+    """With validation in every second epoch, no two numbers are next to each other, so no line is drawn."""
     gaps = [np.nan, 1.0] * 20
     figure = plot_history({"loss": [1.0] * 40, "val_loss": gaps})
     training, validation = figure.axes[0].lines
@@ -195,25 +107,25 @@ def test_a_number_between_gaps_keeps_its_dot_however_many_the_epochs():
     [
         (10, 5, [2, 4, 6, 8, 10]),
         (10, 2, [5, 10]),
-        (7, 3, [2, 4, 6]),  # every second, and stopped at the seventh
+        (7, 3, [2, 4, 6]),  # every second epoch, and stopped after the seventh
         (3, 1, [3]),
-        (5, 4, [2, 3, 4, 5]),  # no `validation_freq` leaves four: the last are likeliest
+        (5, 4, [2, 3, 4, 5]),  # no `validation_freq` gives four values, so these are the last epochs
     ],
 )
-def test_validation_of_every_kth_epoch_stands_at_that_epoch(num_epochs, num_validated, epochs):
+def test_validation_freq(num_epochs, num_validated, epochs):
     history = {"loss": [1.0] * num_epochs, "val_loss": [2.0] * num_validated}
 
     assert [epoch for epoch, _ in panels(plot_history(history))["loss"]["validation"]] == epochs
 
 
-def test_epochs_that_keras_validates_are_those_that_its_number_divides():
-    """`fit(initial_epoch=3, epochs=9, validation_freq=2)` validates after the epochs 4, 6 and 8, counted from 1."""
+def test_validation_freq_with_initial_epoch():
+    """`fit(initial_epoch=3, epochs=9, validation_freq=2)` validates after epochs 4, 6 and 8, counted from 1."""
     history = SimpleNamespace(history={"loss": [1.0] * 6, "val_loss": [1.0, 2.0, 3.0]}, epoch=[*range(3, 9)])
 
     assert panels(plot_history(history))["loss"]["validation"] == [(4, 1.0), (6, 2.0), (8, 3.0)]
 
 
-def test_what_is_not_one_number_an_epoch_is_left_out():
+def test_values_that_are_not_numbers_are_skipped():
     history = {
         "per_class": [[0.1, 0.2], [0.3, 0.4]],
         "ragged": [[0.1], [0.3, 0.4]],
@@ -229,7 +141,7 @@ def test_what_is_not_one_number_an_epoch_is_left_out():
     assert drawn["f1"]["validation"][1] == (2, 0.5)
 
 
-def test_a_learning_rate_that_changes_has_the_last_panel_with_a_logarithmic_scale():
+def test_learning_rate_has_the_last_panel_and_a_logarithmic_scale():
     figure = plot_history({"learning_rate": [1e-2, 1e-3], "loss": [2.0, 1.0], "accuracy": [0.5, 0.7]})
 
     assert [*panels(figure)] == ["loss", "accuracy", "learning_rate"]
@@ -237,15 +149,15 @@ def test_a_learning_rate_that_changes_has_the_last_panel_with_a_logarithmic_scal
     assert figure.axes[2].lines[0].get_drawstyle() == "steps-mid"
 
 
-def test_a_learning_rate_that_stays_has_no_panel_and_one_that_begins_at_zero_no_logarithm():
+def test_constant_learning_rate_has_no_panel():
     assert [*panels(plot_history({"loss": [2.0, 1.0], "learning_rate": [1e-2, 1e-2]}))] == ["loss"]
 
-    assert [*panels(plot_history({"learning_rate": [1e-2, 1e-2]}))] == ["learning_rate"]  # better than an empty figure
+    assert [*panels(plot_history({"learning_rate": [1e-2, 1e-2]}))] == ["learning_rate"]  # the only panel
     figure = plot_history({"loss": [2.0, 1.0], "learning_rate": [0.0, 1e-2]})
     assert figure.axes[1].get_yscale() == "linear"
 
 
-def test_phases_are_parted_in_every_panel_and_named_in_the_first_row():
+def test_phases_are_separated_and_named_in_the_first_row():
     phases = ["head only"] * 3 + ["all layers"] * 3
     history = {"loss": [1.0] * 6, "phase": phases} | {name: [1.0] * 6 for name in "abcd"}
     figure = plot_history(history)
@@ -256,7 +168,7 @@ def test_phases_are_parted_in_every_panel_and_named_in_the_first_row():
 
 
 @pytest.mark.parametrize("rates", [[1.0, 1.0, 1.0, 1.0], [1.0, 0.1, 0.01, 1e-9]])
-def test_names_of_phases_stand_above_the_curves(rates):
+def test_phase_names_are_above_the_curves(rates):
     figure = plot_history({"loss": [3.0, 2.0, 1.0, 0.0], "learning_rate": rates, "phase": ["one", "one", "two", "two"]})
     figure.draw_without_rendering()
 
@@ -269,8 +181,8 @@ def test_names_of_phases_stand_above_the_curves(rates):
             assert box.y1 <= axis.bbox.y1
 
 
-def test_a_phase_that_comes_again_is_named_again_and_a_name_without_room_is_shortened():
-    name = "every layer of the model, slowly, with a name that nobody would want to type"
+def test_long_phase_names_are_shortened():
+    name = "every layer of the model, with a very small learning rate for many epochs"
     figure = plot_history({"loss": [1.0] * 20, "phase": ["a"] * 9 + ["unreadably short"] + ["a"] * 2 + [name] * 8})
     texts = [text for text, _ in names(figure.axes[0])]
 
@@ -280,7 +192,7 @@ def test_a_phase_that_comes_again_is_named_again_and_a_name_without_room_is_shor
     assert len(texts[3]) >= 8
 
 
-def test_names_of_neighbouring_phases_do_not_touch():
+def test_phase_names_do_not_overlap():
     phases = [f"phase {1 + epoch // 4} of several" for epoch in range(16)]
     figure = plot_history({"loss": [1.0] * 16, "phase": phases})
     figure.draw_without_rendering()
@@ -290,13 +202,13 @@ def test_names_of_neighbouring_phases_do_not_touch():
     assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
 
 
-def test_dollars_in_names_are_dollars():
+def test_names_are_not_parsed_as_math():
     figure = plot_history({"loss": [1.0], "$\\nonsense$": [1.0], "phase": ["$\\nonsense$"]})
 
-    figure.draw_without_rendering()  # matplotlib would read a formula, and raise
+    figure.draw_without_rendering()  # parsed as math, this would raise an error
 
 
-def test_few_partitions_are_parted_by_lines_many_are_shaded_and_too_many_are_not_shown():
+def test_number_of_partitions_decides_how_they_are_shown():
     def drawn(num_changes):
         num_epochs = num_changes + 1
         axis = plot_history({"loss": [1.0] * num_epochs, "partition": [*range(num_epochs)]}).axes[0]
@@ -307,7 +219,7 @@ def test_few_partitions_are_parted_by_lines_many_are_shaded_and_too_many_are_not
     assert drawn(200) == ([], [], [])
 
 
-def test_partitions_of_several_epochs_are_parted_where_they_change():
+def test_partitions_of_several_epochs():
     figure = plot_history({"loss": [1.0] * 6, "partition": [0, 0, 1, 1, 0, 0]})
 
     assert [*panels(figure)] == ["loss"]
@@ -315,13 +227,13 @@ def test_partitions_of_several_epochs_are_parted_where_they_change():
 
 
 @pytest.mark.parametrize(("partitions", "boundary"), [([0, 0, 0, 1], 3.5), ([0, 1], 3.5), ([5, 5, 0, 0, 0, 1], 3.5)])
-def test_partitions_are_those_of_the_last_epochs_whatever_their_number(partitions, boundary):
+def test_partitions_belong_to_the_last_epochs(partitions, boundary):
     figure = plot_history({"loss": [1.0] * 4, "partition": partitions})
 
     assert boundaries(figure.axes[0], "-") == [boundary]
 
 
-def test_gaps_are_drawn_without_a_warning():
+def test_nan_does_not_warn():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         figure = plot_history({"loss": [np.nan] * 3, "a": [1.0, np.inf, np.nan], "learning_rate": [np.nan, 1e-3, 1e-4]})
@@ -330,8 +242,8 @@ def test_gaps_are_drawn_without_a_warning():
     assert [*panels(figure)] == ["loss", "a", "learning_rate"]
 
 
-def test_a_history_is_saved_and_shows_itself(tmp_path):
-    path = tmp_path / "of all" / "history.png"
+def test_path_saves_a_png_and_repr_png(tmp_path):
+    path = tmp_path / "new folder" / "history.png"
     figure = plot_history({"loss": [2.0, 1.0]}, path)
 
     with Image.open(path) as picture:
@@ -341,12 +253,12 @@ def test_a_history_is_saved_and_shows_itself(tmp_path):
 
 
 @pytest.mark.parametrize("history", [{}, {"loss": []}, {"phase": ["a"]}, SimpleNamespace(history={}, epoch=[])])
-def test_a_history_without_epochs_is_refused(history):
-    with pytest.raises(OptionError, match=r"`history` holds no epochs\. Pass what `fit` returned"):
+def test_history_without_epochs_raises(history):
+    with pytest.raises(OptionError, match=r"`history` contains no epochs\. Pass the History that `fit` returns"):
         plot_history(history)
 
 
 @pytest.mark.parametrize("history", [None, [1.0], "loss", SimpleNamespace(history=None)])
-def test_what_is_no_history_is_refused(history):
-    with pytest.raises(OptionError, match=r"what `fit` returned, a keras\.callbacks\.History.*Received: "):
+def test_other_objects_raise(history):
+    with pytest.raises(OptionError, match=r"should be a keras\.callbacks\.History.*Received: "):
         plot_history(history)

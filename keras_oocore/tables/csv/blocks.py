@@ -1,0 +1,152 @@
+"""The bytes of a CSV file in blocks, read ahead by threads."""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_oocore.core.errors import DataError
+from keras_oocore.core.storage import open_file
+from keras_oocore.tables.csv.bits import count, positions
+from keras_oocore.tables.csv.dialect import Dialect
+from keras_oocore.tables.csv.index import cannot_read
+from keras_oocore.tables.csv.marks import LF, Look, find_lines, look
+
+BLOCK_BYTES = 2**21  # read and examined at once; with smaller blocks, threads would wait for each other more often
+CAREFUL_BYTES = 2**12  # size of the first window after a bad row, where another bad row may follow
+
+
+class FileOffset(NamedTuple):
+    """A position in a file: the offset, the number of rows before it, and its physical line."""
+
+    offset: int
+    row: int
+    line: int
+
+
+class Blocks:
+    """The bytes of a file from `begin` to `stop`, read in blocks by helper threads ahead of the thread that uses them.
+
+    Args:
+        path: The file.
+        begin: Offset of the first byte.
+        stop: Offset after the last byte.
+        dialect: The dialect of the file.
+        num_workers: Number of threads, including the calling thread. Defaults to `1`.
+    """
+
+    def __init__(self, path: str, begin: int, stop: int, dialect: Dialect, num_workers: int = 1):
+        self.path, self.begin, self.stop, self.dialect = path, begin, stop, dialect
+        self.block_bytes, self.careful_bytes = BLOCK_BYTES, CAREFUL_BYTES
+        num_helpers = num_workers - 1
+        self._pool = ThreadPoolExecutor(num_helpers, "keras_oocore-csv") if num_helpers else None
+        self._num_ahead = 2 * num_helpers
+        self._coming: deque[tuple[int, Future]] = deque()
+        self._spare: list[np.ndarray] = []  # allocating memory costs more than reading
+        self._own = threading.local()
+        self._number, self._data, self._seen = -1, None, None
+
+    def __enter__(self) -> "Blocks":
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def window(self, offset: int, size_bytes: int) -> np.ndarray:
+        """Return at most `size_bytes` from `offset` on, with the byte before and the byte after, as `uint8`.
+
+        The array is valid until the next call. The first byte of the file is preceded by a newline, and the last byte
+        is followed by a delimiter.
+        """
+        start = self._load(offset)
+        return self._data[start : min(start + size_bytes, len(self._data) - 2) + 2]
+
+    def look(self, offset: int, size_bytes: int) -> Look:
+        """Return the `Look` of at most `size_bytes` from `offset` on. For a whole block it is computed ahead."""
+        start = self._load(offset)
+        if start or size_bytes < self._seen.size_bytes:
+            return look(self.window(offset, size_bytes), self.dialect, self._scratch())
+        return self._seen
+
+    def windows(self, start: int, stop: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Iterate over the bytes from `start` to `stop` as offsets and windows."""
+        while start < stop:
+            data = self.window(start, stop - start)
+            yield start, data
+            start += len(data) - 2
+
+    def text(self, start: int, stop: int) -> bytes:
+        """Return the bytes from `start` to `stop`, clipped to the file."""
+        windows = self.windows(max(start, self.begin), min(stop, self.stop))
+        return b"".join(data[1:-1].tobytes() for _, data in windows)
+
+    def count_lines(self, start: int, stop: int) -> int:
+        """Return the number of lines that end between two offsets."""
+        return sum(count(find_lines(data)[0]) for _, data in self.windows(start, stop))
+
+    def find_line_end(self, start: int, num_lines: int = 1) -> tuple[int, int]:
+        """Return the offset after the `num_lines`-th line from `start`, and the number of lines that have an end.
+
+        The second number is smaller than `num_lines` if the file ends earlier.
+        """
+        num_ended, size_bytes = 0, self.careful_bytes
+        while start < self.stop:
+            data = self.window(start, size_bytes)
+            ends = positions(find_lines(data)[0])
+            if num_ended + len(ends) >= num_lines:
+                return start + int(ends[num_lines - num_ended - 1]) + 1, num_lines
+            num_ended, start, size_bytes = num_ended + len(ends), start + len(data) - 2, self.block_bytes
+        return self.stop, num_ended
+
+    def _load(self, offset: int) -> int:
+        """Load the block that holds `offset`, and return the position of `offset` in it."""
+        number, start = divmod(offset - self.begin, self.block_bytes)
+        if number == self._number:
+            return start
+        if self._data is not None:
+            self._spare.append(self._data.base)
+            self._data, self._seen, self._number = None, None, -1
+        while self._coming and self._coming[0][0] != number:  # the caller went back
+            self._coming.popleft()
+        coming = self._coming.popleft()[1] if self._coming else None
+        self._data, self._seen = coming.result() if coming else self._read(number, self._buffer())
+        self._number = number
+        latest = self._coming[-1][0] if self._coming else number
+        last_block = (self.stop - self.begin - 1) // self.block_bytes
+        for following in range(latest + 1, min(number + self._num_ahead, last_block) + 1):
+            self._coming.append((following, self._pool.submit(self._read, following, self._buffer())))
+        return start
+
+    def _buffer(self) -> np.ndarray:
+        """Return memory for a block."""
+        return self._spare.pop() if self._spare else np.empty(self.block_bytes + 2, np.uint8)
+
+    def _scratch(self) -> np.ndarray:
+        """Return the work space of this thread."""
+        if not hasattr(self._own, "scratch"):
+            self._own.scratch = np.empty(self.block_bytes, bool)
+        return self._own.scratch
+
+    def _read(self, number: int, buffer: np.ndarray) -> tuple[np.ndarray, Look]:
+        """Read and examine a block. This runs in any thread."""
+        start = self.begin + number * self.block_bytes
+        stop = min(start + self.block_bytes, self.stop)
+        data = buffer[: stop - start + 2]
+        data[0], data[-1] = LF, ord(self.dialect.delimiter)
+        has_before, has_after = number > 0, stop < self.stop
+        unread = memoryview(data)[1 - has_before : len(data) - 1 + has_after]
+        try:
+            with open_file(self.path, buffered=False) as file:
+                file.seek(start - has_before)
+                while unread:
+                    num_read = file.readinto(unread)
+                    if not num_read:
+                        raise DataError(f"{self.path}: the file became shorter while its rows were counted.")
+                    unread = unread[num_read:]
+        except OSError as error:
+            raise cannot_read(self.path, error) from error
+        return data, look(data, self.dialect, self._scratch())

@@ -1,0 +1,130 @@
+"""What precedes the first row of a CSV file: the byte order mark, skipped lines and the header."""
+
+import csv
+import io
+import re
+import shlex
+from typing import NoReturn
+
+from keras_oocore.core.errors import DataError
+from keras_oocore.core.sizes import format_bytes
+from keras_oocore.core.storage import open_file
+from keras_oocore.tables.csv.bits import below, first, last, next_one
+from keras_oocore.tables.csv.blocks import Blocks, FileOffset
+from keras_oocore.tables.csv.dialect import Dialect
+from keras_oocore.tables.csv.faults import explain, field_of, remedy
+from keras_oocore.tables.csv.index import cannot_read
+from keras_oocore.tables.csv.marks import INSIDE, OUTSIDE, look, mark
+
+HEADER_BYTES = 2**24  # a header that is longer has a wrong delimiter or an unclosed quote
+BOM = b"\xef\xbb\xbf"
+CONVERSIONS = {  # first bytes of files that are not CSV -> what they are, and the command that converts them
+    rb"\x1f\x8b": (
+        "compressed with gzip",
+        'gunzip -c {0} > out.csv (or pass cache="DIR", where it is unpacked once)',
+    ),
+    rb"PK\x03\x04": ("a zip archive, as Excel workbooks are", "unzip {0} (or save the workbook as CSV UTF-8)"),
+    rb"\x28\xb5\x2f\xfd": ("compressed with zstd", "zstd -dc {0} > out.csv"),
+    rb"\xfd7zXZ\x00": ("compressed with xz", "xz -dc {0} > out.csv"),
+    rb"BZh[1-9]1AY&SY": ("compressed with bzip2", "bzip2 -dc {0} > out.csv"),
+    rb"\xff\xfe\x00\x00|\x00\x00\xfe\xff": ("in UTF-32", "iconv -f UTF-32 -t UTF-8 {0} > out.csv"),
+    rb"\xff\xfe|\xfe\xff": ("in UTF-16", "iconv -f UTF-16 -t UTF-8 {0} > out.csv"),
+    rb"([^\x00]\x00){8}": ("in UTF-16", "iconv -f UTF-16LE -t UTF-8 {0} > out.csv"),
+    rb"(\x00[^\x00]){8}": ("in UTF-16", "iconv -f UTF-16BE -t UTF-8 {0} > out.csv"),
+}
+
+
+def table_start(path: str, dialect: Dialect, size_bytes: int) -> FileOffset:
+    """Return where the header, or the first row, may begin: after the byte order mark and the skipped lines.
+
+    Raises:
+        DataError: If the file cannot be read, is compressed, or has a multi-byte encoding such as UTF-16.
+    """
+    try:
+        with open_file(path) as file:
+            head = file.read(16)
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    _require_text(path, head)
+    begin = len(BOM) if head.startswith(BOM) else 0
+    if not dialect.skip_rows:
+        return FileOffset(begin, 0, 1)
+    with Blocks(path, begin, size_bytes, dialect) as blocks:
+        offset, num_lines = blocks.find_line_end(begin, dialect.skip_rows)
+    return FileOffset(offset, 0, 1 + num_lines)
+
+
+def empty_file(path: str, dialect: Dialect) -> DataError:
+    """Return the error for a file without a header, or without a row."""
+    skipped = f" after the lines that skip_rows={dialect.skip_rows} skips" if dialect.skip_rows else ""
+    return DataError(f"{path} is empty{skipped}. Expected {'a header' if dialect.header else 'a row'}.")
+
+
+def read_header(blocks: Blocks, begin: FileOffset) -> tuple[tuple[str, ...], FileOffset]:
+    """Return the names of the columns, and the position after the header.
+
+    Raises:
+        DataError: If there is no header, or it cannot be read.
+    """
+    start, stop, state, opened = -1, -1, OUTSIDE, -1
+    for offset, data in blocks.windows(begin.offset, blocks.stop):
+        marks = mark(look(data, blocks.dialect), state)
+        if start < 0 and (found := first(marks.row_starts)) >= 0:
+            start = offset + found
+        end = next_one(marks.record_ends, max(0, start - offset)) if start >= 0 else -1
+        wrong = first(marks.faults if end < 0 else below(marks.faults, end))
+        if wrong >= 0:
+            _refuse(blocks, begin, offset + wrong, field_of(marks, wrong, offset, opened))
+        if end >= 0:
+            stop = offset + end + 1
+            break
+        if (latest := last(marks.opened)) >= 0:
+            opened = offset + latest
+        state = marks.state
+        if start >= 0 and offset - start > HEADER_BYTES:
+            break
+    if start < 0:
+        raise empty_file(blocks.path, blocks.dialect)
+    line = begin.line + blocks.count_lines(begin.offset, start)
+    if stop < 0:
+        if offset + len(data) - 2 < blocks.stop:
+            raise DataError(
+                f"{blocks.path}: header (line {line}): it does not end within {format_bytes(HEADER_BYTES)}. "
+                "Is it a CSV file, and is each quote in its header closed?"
+            )
+        if state == INSIDE:
+            _refuse(blocks, begin, -1, opened)
+        stop = blocks.stop
+    names = _names(blocks.text(start, stop), blocks, line)
+    return names, FileOffset(stop, 0, line + blocks.count_lines(start, stop))
+
+
+def _require_text(path: str, head: bytes) -> None:
+    """Raise if the first bytes of a file show that it is compressed or has a multi-byte encoding."""
+    for magic, (what, command) in CONVERSIONS.items():
+        if re.match(magic, head, re.DOTALL):
+            if path.endswith(".gz"):
+                command = command.replace("gunzip -c {0} > out.csv", "gunzip -k {0}")
+            raise DataError(f"{path} is {what}, not CSV. Convert it first: {command.format(shlex.quote(path))}")
+
+
+def _refuse(blocks: Blocks, begin: FileOffset, wrong: int, field: int) -> NoReturn:
+    """Raise for a misplaced or unclosed quote in the header. `wrong` and `field` are those of `explain`."""
+    line = begin.line + blocks.count_lines(begin.offset, field)
+    reason = explain(blocks, wrong, field, line)
+    raise DataError(f"{blocks.path}: header (line {line}): {reason}. {remedy(blocks, wrong, field)} Fix the file.")
+
+
+def _names(text: bytes, blocks: Blocks, line: int) -> tuple[str, ...]:
+    """Return the fields of the header's record."""
+    encoding, where = blocks.dialect.encoding, f"{blocks.path}: header (line {line})"
+    try:
+        lines = io.StringIO(text.decode(encoding), newline="")
+        return tuple(next(csv.reader(lines, delimiter=blocks.dialect.delimiter, strict=True)))
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{where}: cannot read {text[error.start : error.end]!r} as {encoding}. "
+            "Pass the encoding of the file, such as encoding='latin-1'"
+        ) from error
+    except csv.Error as error:  # a name of more than 128 KiB
+        raise DataError(f"{where}: {error}. Is it a CSV file?") from error

@@ -1,0 +1,48 @@
+"""Some rows of a chunk, from which the kinds of columns are inferred; most of the chunk is not parsed."""
+
+import numpy as np
+
+from keras_oocore.tables.csv.bits import positions
+from keras_oocore.tables.csv.chunks import framed
+from keras_oocore.tables.csv.dialect import Dialect
+from keras_oocore.tables.csv.marks import look, mark
+
+SAMPLED_BYTES = 2**16  # per piece
+
+
+def sample_rows(data: bytes | memoryview, dialect: Dialect, num_pieces: int) -> bytes | memoryview:
+    """Return whole rows from `num_pieces` places of a chunk, spread from its beginning to its end.
+
+    Args:
+        data: The rows of a chunk, as `read_chunk` returns them.
+        dialect: The dialect of the file.
+        num_pieces: Number of places, each of about `SAMPLED_BYTES`.
+    """
+    if num_pieces == 1:
+        return _head(data, dialect)
+    return _pieces(data, dialect, num_pieces) if len(data) > num_pieces * SAMPLED_BYTES else data
+
+
+def _head(data: bytes | memoryview, dialect: Dialect) -> bytes | memoryview:
+    """Return the first rows of a chunk, at least one."""
+    for size_bytes in (2 * SAMPLED_BYTES, len(data)):
+        starts = _row_starts(data[:size_bytes], dialect)
+        enough = np.searchsorted(starts, SAMPLED_BYTES)
+        if enough < len(starts):
+            return data[: starts[enough]]
+    return data
+
+
+def _pieces(data: bytes | memoryview, dialect: Dialect, num_pieces: int) -> bytes:
+    """Return rows from several places of a chunk, joined."""
+    starts = _row_starts(data, dialect)
+    begins = np.linspace(0, len(data) - SAMPLED_BYTES, num_pieces).astype(np.int64)
+    bounds = np.searchsorted(starts, np.stack([begins, begins + SAMPLED_BYTES]))
+    bounds[1] = np.maximum(bounds[1], bounds[0] + 1)  # a row may be longer than a piece
+    offsets = np.append(starts, [len(data)] * 2)[bounds]
+    return b"".join(data[start:stop] for start, stop in offsets.T.tolist())
+
+
+def _row_starts(data: bytes | memoryview, dialect: Dialect) -> np.ndarray:
+    """Return where the rows of a chunk begin."""
+    return positions(mark(look(framed(data, dialect), dialect)).row_starts)

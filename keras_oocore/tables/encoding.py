@@ -1,0 +1,130 @@
+"""Cells as rows of numbers: codes for strings, and replacements for missing cells, as a `FeatureSpec` describes."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from keras_oocore.core.errors import DataError
+from keras_oocore.core.warn import warn_user
+from keras_oocore.tables.cells import Cells, Column, as_codes, is_missing, rounded_by_float32
+from keras_oocore.tables.features import FeatureSpec, Word, warn_of_loss
+
+MISSING_CODE, UNKNOWN_CODE, FIRST_CODE = 0, 1, 2  # as in keras.layers.StringLookup with a mask token
+DAY_STEP = 128  # seconds: the largest power of two that divides a day
+
+
+def complete_rows(features: FeatureSpec, cells: Cells) -> np.ndarray | None:
+    """Return which rows are used, `bool` of shape `(n,)`, or `None` for all.
+
+    With `missing="drop"`, rows with a missing cell in a column that is read are not used.
+    """
+    if features.missing != "drop":
+        return None
+    return ~np.logical_or.reduce([is_missing(cells.columns[column.name]) for column in features.columns])
+
+
+def encode(features: FeatureSpec, cells: Cells, where: Callable[[int], str]) -> np.ndarray:
+    """Return rows, `float32` of shape `(n, words)`.
+
+    Args:
+        features: The layout of a row, fitted if necessary.
+        cells: The cells of a chunk.
+        where: Function from the number of a row in the chunk to how messages name it.
+
+    Raises:
+        DataError: If a cell is missing and has no replacement, or a target is not one of the classes.
+
+    >>> import tempfile
+    >>> from keras_oocore.tables.csv.table import CSVTable, Dialect
+    >>> path = f"{tempfile.mkdtemp()}/houses.csv"
+    >>> with open(path, "w") as file:
+    ...     _ = file.write("sqft,price\\n1000,1\\n,2\\n")
+    >>> table = CSVTable(path, Dialect())
+    >>> features = FeatureSpec(table, "price", None, None, (), missing={"sqft": 500}, indicator=True)
+    >>> encode(features, table.read(0, features.columns), where=str).tolist()
+    [[1000.0, 0.0, 1.0], [500.0, 1.0, 2.0]]
+    """
+    absent = {column.name: is_missing(cells.columns[column.name]) for column in features.columns}
+    _require_present(features, absent, cells, where)
+    rows = np.empty((len(cells.rows), len(features.words)), np.float32)
+    for i, word in enumerate(features.words):
+        out, gaps = rows[:, i], absent[word.column.name]
+        if word.role == "missing":
+            out[...] = gaps
+        elif word.is_code:
+            codes = _codes(features, word, cells, gaps, where)
+            (rows.view(np.int32)[:, i] if features.holds_bits(i) else out)[...] = codes
+        else:
+            values = cells.columns[word.column.name].to_numpy(zero_copy_only=False)
+            _warn_of_rounding(features, word.column, values)
+            out[...] = values
+            if gaps.any():
+                out[gaps] = _replacement(features, word)
+    return rows
+
+
+def _replacement(features: FeatureSpec, word: Word) -> float | None:
+    """Return what replaces a missing cell, or `None` if a missing cell is an error."""
+    if word.is_code:
+        return None if word.role == "target" else MISSING_CODE
+    if isinstance(features.missing, Mapping):
+        return features.missing.get(word.column.name)
+    if word.role != "feature":
+        return None
+    return {"nan": np.nan, "mean": features.means.get(word.column.name)}.get(features.missing)
+
+
+def _codes(
+    features: FeatureSpec, word: Word, cells: Cells, absent: np.ndarray, where: Callable[[int], str]
+) -> np.ndarray:
+    """Return the codes of strings, or the indices of classes."""
+    column = word.column
+    codes = as_codes(cells.columns[column.name], features.vocabularies[column.name])  # -1 if it is unknown
+    if word.role != "target":
+        return np.where(absent, MISSING_CODE, np.where(codes < 0, UNKNOWN_CODE, codes + FIRST_CODE))
+    unknown = int(np.argmax(codes < 0))
+    if len(codes) and codes[unknown] < 0:
+        text = cells.columns[column.name][unknown].as_py()
+        raise DataError(
+            f"{where(int(cells.rows[unknown]))}, column {column.name!r} (#{column.position}): {text!r} is not one of "
+            f"the {len(features.vocabularies[column.name])} classes of the training rows. "
+            "Fix: split with another seed, so that training sees it, or remove its rows."
+        )
+    return codes
+
+
+def _warn_of_rounding(features: FeatureSpec, column: Column, values: np.ndarray) -> None:
+    """Warn once per column of an integer that `float32` rounds, if the sampled cells had none."""
+    rounded = None if column.name in features.rounded else rounded_by_float32(values)
+    if rounded is None:
+        return
+    features.rounded.add(column.name)
+    if column.kind == "date":
+        step = int(np.spacing(np.float32(abs(rounded))))
+        what, exact = ("times of day", " Days stay exact.") if step <= DAY_STEP else ("dates", "")
+        warn_user(
+            f"Column {column.name!r} has {what}, which float32 rounds: seconds since 1970 come in steps of "
+            f"{step}.{exact}"
+        )
+    else:
+        warn_of_loss(column.name, f"integers beyond 2^24, which float32 rounds, such as {rounded:.0f}")
+
+
+def _require_present(
+    features: FeatureSpec, absent: Mapping[str, np.ndarray], cells: Cells, where: Callable[[int], str]
+) -> None:
+    """Raise for the first row with a missing cell that has no replacement."""
+    gaps = [
+        (int(np.argmax(absent[word.column.name])), word.column.position, word)
+        for word in features.words
+        if word.role != "missing" and absent[word.column.name].any() and _replacement(features, word) is None
+    ]
+    if not gaps:
+        return
+    row, _, word = min(gaps, key=lambda gap: gap[:2])
+    counts = ", ".join(f"{name!r}: {int(mask.sum())}" for name, mask in absent.items() if mask.any())
+    remedies = "missing='mean', 'nan', 'drop' or {column: value}" if word.role == "feature" else "missing='drop'"
+    raise DataError(
+        f"{where(int(cells.rows[row]))}, column {word.column.name!r} (#{word.column.position}): "
+        f"the cell is missing. Missing cells in this part of the file: {counts}. Fix: {remedies}."
+    )

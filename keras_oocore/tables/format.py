@@ -1,0 +1,99 @@
+"""`TableFormat`: what a tabular file format provides. The other modules of `tables` know no more about a file.
+
+To add a format, write one class with these attributes and methods (`tables/csv/table.py` is the first).
+"""
+
+import abc
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from keras_oocore.core.errors import OptionError
+from keras_oocore.core.text import did_you_mean, listed
+from keras_oocore.tables.cells import Cells, Column
+
+
+class TableFormat(abc.ABC):
+    """The rows of one or several files that have the same columns, in chunks of a few MB that are read on their own.
+
+    Attributes:
+        paths: Paths of the files, in order, as the user gave them.
+        columns: Name → `Column` for all columns, in the order of the files.
+        notes: Name → what is unusual about the cells of the column, as far as it is known: a list of phrases.
+        rows: `int64` of shape `(num_chunks + 1,)`. Number of rows before each chunk, over all files, and `num_rows`.
+        may_skip_rows: Whether `read` may skip rows, so that only reading a chunk tells how many rows it has.
+        num_bad_rows: Number of rows that are not even counted in `rows`, because they cannot be parsed.
+        hint: What an error message about an unknown column should add, such as a likely delimiter.
+    """
+
+    paths: list[str]
+    columns: dict[str, Column]
+    notes: dict[str, list[str]]
+    rows: np.ndarray
+    may_skip_rows: bool = False
+    num_bad_rows: int = 0
+    hint: str = ""
+
+    @abc.abstractmethod
+    def read(self, chunk: int, columns: Sequence[Column]) -> Cells:
+        """Return the cells of one chunk. Any number of threads may call this at once.
+
+        Args:
+            chunk: Number of the chunk, over all files.
+            columns: The columns to read, at least one. A column with the kind `"string"` is read as strings, whatever
+                the kind in `self.columns`.
+
+        Raises:
+            DataError: If a cell cannot be read, or a file changed. The message names file, row and column.
+        """
+
+    @abc.abstractmethod
+    def where(self, chunk: int, row_in_chunk: int) -> str:
+        """Return how error messages name a row, such as `"houses.csv: row 7 (line 9)"`."""
+
+    @abc.abstractmethod
+    def fingerprint(self) -> dict:
+        """Return everything that determines the cells, as plain JSON: files with their times, and how they are read."""
+
+    @abc.abstractmethod
+    def portable_fingerprint(self) -> dict:
+        """Return what identifies the rows, as plain JSON. Copies of the files have the same portable fingerprint."""
+
+    @abc.abstractmethod
+    def save_indexes(self, directory: Path | None = None) -> None:
+        """Save what was found by scanning the files, so that the next run does not scan them again.
+
+        Args:
+            directory: Folder for the index files. `None` saves them beside the data files.
+
+        Raises:
+            DestinationError: If a file cannot be written.
+        """
+
+    @property
+    def num_rows(self) -> int:
+        """Number of rows of all files."""
+        return int(self.rows[-1])
+
+    @property
+    def num_chunks(self) -> int:
+        """Number of chunks of all files."""
+        return len(self.rows) - 1
+
+    def column(self, name: str, argument: str) -> Column:
+        """Return the column named `name`.
+
+        Args:
+            name: Name of the column.
+            argument: The user's argument that names it, for the error message.
+
+        Raises:
+            OptionError: If the column does not exist. The message has the most similar name.
+        """
+        if name not in self.columns:
+            raise OptionError(
+                f"`{argument}` names a column that does not exist: {name!r}.{did_you_mean(name, self.columns)} "
+                f"Columns: {listed(self.columns)}{self.hint}"
+            )
+        return self.columns[name]

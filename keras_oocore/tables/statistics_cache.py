@@ -1,0 +1,91 @@
+"""Statistics of a table's columns, stored in a cache, and features fitted to them."""
+
+import contextlib
+import json
+from pathlib import Path
+
+from keras_oocore.core.errors import DataError, DestinationError
+from keras_oocore.core.record import RecordFormat
+from keras_oocore.store.format import StoreRecord
+from keras_oocore.tables.rows import TableRows
+from keras_oocore.tables.statistics import ColumnStatistics
+
+FILES = {None: "statistics.json", False: "statistics-training.json", True: "statistics-validation.json"}
+STATISTICS_FORMAT = RecordFormat(version=1, remedy="Remove it; it will be computed again.", unversioned=True)
+
+
+def fit_features(rows: TableRows, directory: Path | None) -> None:
+    """Compute the means and codes that the features of `rows` need, if any.
+
+    Args:
+        rows: The rows.
+        directory: The cache of the rows, or `None`.
+
+    Raises:
+        DataError: If a cell cannot be read, or a column whose mean is needed has no number.
+    """
+    if rows.features.needs_fit:
+        rows.features.fit(load_statistics(rows.statistics_from, rows, directory))
+
+
+def load_statistics(of: TableRows, rows: TableRows, directory: Path | None) -> dict[str, ColumnStatistics]:
+    """Return the statistics of all columns that are read: from memory, from the cache, or from a pass over the files.
+
+    Args:
+        of: The rows that the statistics describe.
+        rows: The rows that the cache holds: the same, or rows that use the statistics of `of`.
+        directory: The cache, where the statistics are saved once its store exists, or `None`.
+
+    Raises:
+        DataError: If a cell cannot be read.
+    """
+    if directory is None:
+        return of.statistics()
+    path = directory / FILES[None if of.subset is None else of.subset.validation]
+    is_kept = path.exists()
+    if not of.has_statistics:
+        kept = _read(of, path)
+        is_kept = kept is not None
+        if is_kept:
+            of.adopt_statistics(kept)
+    found = of.statistics()
+    if not is_kept and _is_stored(rows, directory):
+        columns = {name: statistics.as_json() for name, statistics in found.items()}
+        with contextlib.suppress(DestinationError):  # a complete store may be read-only
+            STATISTICS_FORMAT.write(path, {"of": _as_json(of.row_fingerprint()), "columns": columns})
+    return found
+
+
+def remove_statistics(directory: Path) -> None:
+    """Remove all statistics from a cache."""
+    for name in FILES.values():
+        (directory / name).unlink(missing_ok=True)
+
+
+def _is_stored(rows: TableRows, directory: Path) -> bool:
+    """Return whether the store in `directory` exists and is a store of these rows."""
+    try:
+        record = StoreRecord.load(directory)
+    except DataError:
+        return False
+    return record is not None and _as_json(record.fingerprint) == _as_json(rows.row_fingerprint())
+
+
+def _read(rows: TableRows, path: Path) -> dict[str, ColumnStatistics] | None:
+    """Return the saved statistics of `rows`, or `None` if the file is missing, damaged or describes other rows."""
+
+    def parse(saved: dict) -> dict[str, ColumnStatistics] | None:
+        if saved["of"] != _as_json(rows.row_fingerprint()):
+            return None
+        columns = rows.features.columns
+        return {column.name: ColumnStatistics.from_json(column, saved["columns"][column.name]) for column in columns}
+
+    try:
+        return STATISTICS_FORMAT.read(path, parse)
+    except DataError:
+        return None
+
+
+def _as_json(value: dict) -> dict:
+    """Return what comes back when a value is saved as JSON."""
+    return json.loads(json.dumps(value))

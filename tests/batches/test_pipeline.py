@@ -1,0 +1,72 @@
+"""Pipeline: batches ahead of time, and pipelines of another order or seed."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from keras_oocore.batches.budget import Budget
+from keras_oocore.batches.options import BatchOptions
+from keras_oocore.batches.pipeline import Pipeline
+from keras_oocore.core.errors import OptionError
+from keras_oocore.ordering.window_order import WindowOrder
+from keras_oocore.sources.arrays import ArrayRows
+
+NUM_SAMPLES = 10
+
+
+class Grouped(ArrayRows):
+    """Rows of which one job makes several batches."""
+
+    groups_batches = True
+
+
+def pipeline(order=None, source=None, workers=2, **options):
+    source = source or ArrayRows(np.arange(NUM_SAMPLES))
+    options = BatchOptions(**{"batch_size": 4, "seed": 1, "seed_is_drawn": True, **options})
+    order = order or source.order(options.shuffle, options.seed, options.batch_size)
+    return Pipeline(source, order, options, Budget(workers, max_ahead=30))
+
+
+def batches(made, epochs=2):
+    return [made.get(epoch, position).tolist() for epoch in range(epochs) for position in range(made.maker.num_batches)]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("source", [ArrayRows, Grouped])
+def test_batches_do_not_depend_on_workers_or_grouping(workers, source):
+    made = pipeline(source=source(np.arange(NUM_SAMPLES)), workers=workers, batch_size=1)
+
+    assert (made.maker.batches_per_job > 1) == (source is Grouped and workers > 0)
+    assert batches(made) == batches(pipeline(batch_size=1))
+    assert made.get(0, 3).tolist() == made.load(0, 3).tolist() == pipeline(batch_size=1).load(0, 3).tolist()
+    made.close()
+    assert batches(made) == batches(pipeline(batch_size=1))
+
+
+@pytest.mark.parametrize("part", [None, (4, 8)])
+@pytest.mark.parametrize("window", [False, True])
+def test_with_seed_equals_a_pipeline_made_with_that_seed(window, part):
+    def noisy(x, y, rng):
+        return x + rng.random(x.shape), y
+
+    made = pipeline(transform=noisy)
+    order = WindowOrder((4, 6), 1, 1) if window else made.order
+    order = order if part is None else order.part(*part)
+    first, other = made.with_order(order), pipeline(order.reseeded(2), transform=noisy, seed=2)
+    before = batches(first)
+    again = first.with_seed(2)
+
+    assert (again.options.seed, again.options.seed_is_drawn, again.order.seed) == (2, True, 2)
+    assert batches(again) == batches(other) != before
+    assert batches(first) == before  # a pipeline never changes
+
+
+def test_invalid_seed_is_an_error():
+    with pytest.raises(OptionError, match="`seed` should be a non-negative integer"):
+        pipeline().with_seed(-1)
+
+
+def test_pickled_pipeline_makes_the_same_batches():
+    made = pipeline()
+    assert batches(pickle.loads(pickle.dumps(made))) == batches(made)

@@ -1,0 +1,37 @@
+"""The demo with images, from the preparation to the trained model."""
+
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_oocore.demo import images as demo
+
+
+@pytest.mark.backend
+def test_run_demo_prepares_trains_and_prints_paths(tmp_path, capsys):
+    accuracy = demo.run_demo(tmp_path / "demo")
+    output = capsys.readouterr().out
+    assert accuracy > 0.9
+    assert f"val_accuracy: {accuracy:.4f}" in output
+    for name in ("digits", "all_images", "train", "val", "batch.png", "model.keras"):
+        assert (tmp_path / "demo" / name).exists()
+        assert name in output
+    assert len(np.load(tmp_path / "demo/train/filenames.npy")) + len(np.load(tmp_path / "demo/val/labels.npy")) == 1797
+    assert Image.open(tmp_path / "demo" / "batch.png").size[0] > 500
+
+
+@pytest.mark.backend
+def test_second_run_keeps_the_images(tmp_path):
+    demo.run_demo(tmp_path, epochs=1)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "all_images").glob("*.png")}
+    demo.run_demo(tmp_path, epochs=1)
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "all_images").glob("*.png")}
+
+
+@pytest.mark.backend
+def test_without_matplotlib_pillow_draws_the_batch(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    demo.run_demo(tmp_path, epochs=1)
+    assert Image.open(tmp_path / "batch.png").size == (960, 272)

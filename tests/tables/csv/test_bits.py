@@ -1,0 +1,28 @@
+"""Bit sets in words of 64 bits."""
+
+import numpy as np
+from csv_scans import BARE
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_oocore.tables.csv.bits import below, count, first, has, last, next_one, packed, parities, positions
+from keras_oocore.tables.csv.scan import index_records
+
+
+def test_count_without_numpys_bitwise_count(write, monkeypatch):
+    monkeypatch.delattr(np, "bitwise_count", raising=False)
+    index = index_records(write(b'1,"\n"\n' * 1000), BARE, chunk_bytes=600)
+    assert (index.num_rows, index.num_chunks, index.lines[-1]) == (1000, 10, 2001)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=200), st.integers(0, 199))
+def test_operations_match_plain_python(flags, place):
+    words, ones, place = packed(np.array(flags)), [i for i, flag in enumerate(flags) if flag], place % len(flags)
+    assert positions(words).tolist() == ones
+    assert (count(words), first(words), last(words)) == (len(ones), ones[0] if ones else -1, ones[-1] if ones else -1)
+    assert has(words, place) == flags[place]
+    assert positions(below(words, place)).tolist() == [i for i in ones if i < place]
+    assert next_one(words, place) == min((i for i in ones if i >= place), default=-1)
+    assert positions(parities(words))[: len(flags)].tolist()[: sum(np.cumsum(flags) % 2)] == [
+        i for i in range(len(flags)) if np.cumsum(flags)[i] % 2
+    ]

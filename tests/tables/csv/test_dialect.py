@@ -1,0 +1,68 @@
+"""Options of a CSV file that are accepted and refused."""
+
+import pytest
+
+from keras_oocore.core.errors import OptionError
+from keras_oocore.tables.csv.dialect import CellOptions, Dialect
+
+
+@pytest.mark.parametrize("delimiter", ["", ",,", '"', "\n", "\r", "ö", None, 1])
+def test_invalid_delimiter(delimiter):
+    with pytest.raises(OptionError) as caught:
+        Dialect(delimiter=delimiter)
+    assert str(caught.value) == (
+        f"`delimiter` should be one ASCII character, but not a quote or a newline. Received: delimiter={delimiter!r}"
+    )
+
+
+@pytest.mark.parametrize("comment", ["", "//", '"', "\n", ",", "ö", 1])
+def test_invalid_comment(comment):
+    with pytest.raises(OptionError) as caught:
+        Dialect(comment=comment)
+    assert str(caught.value) == (
+        "`comment` should be None, or one ASCII character, but not a quote, a newline or the delimiter. "
+        f"Received: comment={comment!r}"
+    )
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf_16_le", "UTF-32", "shift_jis", "gbk", "gb18030", "big5", "utf-7"])
+def test_encodings_that_reuse_ascii_bytes_are_refused(encoding):
+    with pytest.raises(OptionError) as caught:
+        Dialect(encoding=encoding)
+    assert str(caught.value) == (
+        "`encoding` should be one in which every byte below 0x80 is an ASCII character, such as 'utf-8' or 'latin-1'. "
+        f"Received: encoding={encoding!r}. If the file has this encoding, convert it: "
+        f"iconv -f {encoding.upper().replace('_', '-')} -t UTF-8 in.csv > out.csv"
+    )
+
+
+@pytest.mark.parametrize("encoding", ["cp037", "hz", "iso2022_jp", "base64", "idna", "klingon", "", None])
+def test_invalid_encoding(encoding):
+    with pytest.raises(OptionError, match=r"`encoding` should be .* Received: encoding="):
+        Dialect(encoding=encoding)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf8", "UTF-8-sig", "cp1252", "latin-1", "koi8-r", "euc-jp", "euc-kr"])
+def test_encodings_that_keep_ascii_are_accepted(encoding):
+    assert Dialect(encoding=encoding).encoding == encoding
+
+
+@pytest.mark.parametrize(("name", "value"), [("header", 1), ("header", None), ("skip_rows", -1), ("skip_rows", True)])
+def test_invalid_header_and_skip_rows(name, value):
+    with pytest.raises(OptionError, match=rf"`{name}` should be .*\. Received: {name}={value!r}"):
+        Dialect(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(decimal=";"), "`decimal` should be '.' or ','. Received: decimal=';'"),
+        (dict(on_bad_row="warn"), '`on_bad_row` should be "error" or "skip". Received: on_bad_row=\'warn\''),
+        (dict(null_values="NA"), "`null_values` should be a list of strings. Received: null_values='NA'"),
+        (dict(null_values=[3]), "`null_values` should be a list of strings. Received: null_values=[3]"),
+    ],
+)
+def test_invalid_cell_options(options, message):
+    with pytest.raises(OptionError) as caught:
+        CellOptions(**options)
+    assert str(caught.value) == message

@@ -1,0 +1,63 @@
+"""The index of a CSV file, saved and loaded."""
+
+import pickle
+
+import numpy as np
+import pytest
+from csv_scans import chunks, refusal
+
+from keras_oocore.core.errors import DataError
+from keras_oocore.tables.csv.dialect import Dialect
+from keras_oocore.tables.csv.index import RecordIndex
+from keras_oocore.tables.csv.scan import index_records
+
+
+def test_saved_index_is_restored(write, tmp_path):
+    path = write('größe,"a\nb"\n1,2\n12",3\n4,5\n'.encode())
+    index = index_records(path, Dialect(comment="#"), 1, on_bad_row="skip")
+    loaded = RecordIndex.load(index.save(tmp_path / "deep" / "index.json"), path)
+
+    for copy in (loaded, pickle.loads(pickle.dumps(index))):
+        assert (copy.path, copy.dialect, copy.header, copy.bad) == (str(path), index.dialect, index.header, index.bad)
+        assert (copy.size_bytes, copy.changed_ns) == (index.size_bytes, index.changed_ns)
+        for name in ("starts", "rows", "lines"):
+            assert getattr(copy, name).dtype == np.int64
+            assert getattr(copy, name).tolist() == getattr(index, name).tolist()
+        assert chunks(copy) == [b"1,2\n", b"4,5\n"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[:-10],
+        lambda text: "[]",
+        lambda text: text.replace('"starts": [3, ', '"starts": ['),
+        lambda text: text.replace('"starts": [3, ', '"starts": [9, '),
+        lambda text: text.replace('"delimiter": ","', '"delimiter": "\\""'),
+        lambda text: text.replace('"rows": ', '"raws": '),
+        lambda text: text.replace('"rows": [0, 2]', '"rows": [0, 1e30]'),
+    ],
+)
+def test_damaged_index_is_named(write, tmp_path, damage):
+    path = write(b"id\n1\n2\n")
+    saved = index_records(path, Dialect()).save(tmp_path / "index.json")
+    saved.write_text(damage(saved.read_text()))
+    with pytest.raises(
+        DataError, match=r"index\.json' is damaged \(.*\)\. Remove it; the file will be scanned again\."
+    ):
+        RecordIndex.load(saved, path)
+
+
+def test_newer_or_missing_index_is_named(write, tmp_path):
+    path = write(b"id\n1\n2\n")
+    saved = index_records(path, Dialect()).save(tmp_path / "index.json")
+    saved.write_text(saved.read_text().replace('"format": 1', '"format": 2'))
+    with pytest.raises(DataError, match=r"has format 2, but .* reads format 1\. Upgrade: pip install -U keras_oocore"):
+        RecordIndex.load(saved, path)
+    with pytest.raises(DataError, match=r"Cannot read '.*gone': No such file"):
+        RecordIndex.load(tmp_path / "gone", path)
+
+
+def test_unreadable_path_is_named(tmp_path):
+    assert refusal(tmp_path / "gone.csv") == f"Cannot read '{tmp_path}/gone.csv': No such file or directory."
+    assert refusal(tmp_path) == f"Cannot read '{tmp_path}': it is a folder. Its files are '{tmp_path}/*.csv'."
