@@ -14,7 +14,7 @@ import pytest
 
 import keras_oocore as ko
 from keras_oocore.core.errors import DataError, DestinationError, OptionError
-from keras_oocore.tables.csv import sample
+from keras_oocore.csv import sample
 from keras_oocore.tables.csv import table as csv_table
 
 MANY, ONE = 64, 2**20  # bytes per chunk

@@ -18,13 +18,13 @@ from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
 from keras_oocore.core.text import DisplayString, display_path, listed
 from keras_oocore.core.warn import warn_user
+from keras_oocore.csv.cells import release_memory
+from keras_oocore.csv.dialect import NULL_VALUES, Dialect
 from keras_oocore.manifest.splits import as_seed
 from keras_oocore.sequences.arguments import TableArguments, documented, shares
 from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.sequences.inputs import batch_options, loading_options
 from keras_oocore.sources.base import Source
-from keras_oocore.tables.cells import release_memory
-from keras_oocore.tables.csv.dialect import NULL_VALUES, Dialect
 from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.rows import TableRows

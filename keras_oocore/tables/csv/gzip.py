@@ -13,8 +13,8 @@ from keras_oocore.core.files import remove_leftovers, write_whole
 from keras_oocore.core.locks import write_lock
 from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.core.storage import open_file
+from keras_oocore.csv.index import cannot_read, file_stamp
 from keras_oocore.store.format import GUNZIPPED, RECORD, require_own_folder
-from keras_oocore.tables.csv.index import cannot_read, file_stamp
 
 MAGIC = b"\x1f\x8b"
 BLOCK_BYTES = 2**20

@@ -24,11 +24,10 @@ from csv_outcomes import (
 )
 
 from keras_oocore.core.errors import DataError, DestinationError, MissingExtraError, OptionError
-from keras_oocore.tables import cells
-from keras_oocore.tables.cells import Column
-from keras_oocore.tables.csv import sample
+from keras_oocore.csv import cells, sample
+from keras_oocore.csv.cells import Column
+from keras_oocore.csv.dialect import Dialect
 from keras_oocore.tables.csv import table as csv_table
-from keras_oocore.tables.csv.dialect import Dialect
 from keras_oocore.tables.csv.names import SAME_COLUMNS
 from keras_oocore.tables.csv.table import INDEX_SUFFIX, CSVTable
 

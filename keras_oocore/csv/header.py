@@ -9,12 +9,12 @@ from typing import NoReturn
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.sizes import format_bytes
 from keras_oocore.core.storage import open_file
-from keras_oocore.tables.csv.bits import below, first, last, next_one
-from keras_oocore.tables.csv.blocks import Blocks, FileOffset
-from keras_oocore.tables.csv.dialect import Dialect
-from keras_oocore.tables.csv.faults import explain, field_of, remedy
-from keras_oocore.tables.csv.index import cannot_read
-from keras_oocore.tables.csv.marks import INSIDE, OUTSIDE, look, mark
+from keras_oocore.csv.bits import below, first, last, next_one
+from keras_oocore.csv.blocks import Blocks, FileOffset
+from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.faults import explain, field_of, remedy
+from keras_oocore.csv.index import cannot_read
+from keras_oocore.csv.marks import INSIDE, OUTSIDE, look, mark
 
 HEADER_BYTES = 2**24  # a header that is longer has a wrong delimiter or an unclosed quote
 BOM = b"\xef\xbb\xbf"

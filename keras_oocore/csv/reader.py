@@ -12,12 +12,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_oocore.core.errors import DataError
-from keras_oocore.tables.cells import LARGEST_FLOAT32, Cells, Column, is_missing, require_pyarrow
-from keras_oocore.tables.csv.chunks import locate, read_chunk
-from keras_oocore.tables.csv.dialect import CellOptions, Dialect
-from keras_oocore.tables.csv.index import CHUNK_BYTES, RecordIndex
-from keras_oocore.tables.csv.sample import sample_rows
-from keras_oocore.tables.csv.values import (
+from keras_oocore.csv.cells import LARGEST_FLOAT32, Cells, Column, is_missing, require_pyarrow
+from keras_oocore.csv.chunks import locate, read_chunk
+from keras_oocore.csv.dialect import CellOptions, Dialect
+from keras_oocore.csv.index import CHUNK_BYTES, RecordIndex
+from keras_oocore.csv.sample import sample_rows
+from keras_oocore.csv.values import (
     FALSE_VALUES,
     TRUE_VALUES,
     as_booleans,
@@ -46,7 +46,7 @@ class CSVReader:
         MissingExtraError: If pyarrow is not installed.
 
     >>> import tempfile
-    >>> from keras_oocore.tables.csv.scan import index_records
+    >>> from keras_oocore.csv.scan import index_records
     >>> path = f"{tempfile.mkdtemp()}/houses.csv"
     >>> with open(path, "w") as file:
     ...     _ = file.write("sqft,city\\n1000,Rome\\nNA,\\n")

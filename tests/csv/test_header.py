@@ -9,9 +9,9 @@ from csv_outcomes import (
 )
 from csv_scans import BARE, LINE_END, cells, chunks, refusal, small_blocks
 
-from keras_oocore.tables.csv import header
-from keras_oocore.tables.csv.dialect import Dialect
-from keras_oocore.tables.csv.scan import index_records
+from keras_oocore.csv import header
+from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.scan import index_records
 
 EMPTY, ROWLESS = Fails("houses.csv is empty. Expected a header."), Fails("There are no rows in 'houses.csv'.")
 BOM = b"\xef\xbb\xbf"

@@ -11,13 +11,13 @@ from collections.abc import Callable
 import numpy as np
 
 from keras_oocore.core.errors import DataError, OptionError
-from keras_oocore.tables.csv.bits import below, count, first, last, next_one
-from keras_oocore.tables.csv.blocks import Blocks, FileOffset
-from keras_oocore.tables.csv.dialect import Dialect
-from keras_oocore.tables.csv.faults import SKIP, explain, field_of, remedy
-from keras_oocore.tables.csv.header import empty_file, read_header, table_start
-from keras_oocore.tables.csv.index import CHUNK_BYTES, BadRow, RecordIndex, file_stamp
-from keras_oocore.tables.csv.marks import INSIDE, OUTSIDE, Look, mark
+from keras_oocore.csv.bits import below, count, first, last, next_one
+from keras_oocore.csv.blocks import Blocks, FileOffset
+from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.faults import SKIP, explain, field_of, remedy
+from keras_oocore.csv.header import empty_file, read_header, table_start
+from keras_oocore.csv.index import CHUNK_BYTES, BadRow, RecordIndex, file_stamp
+from keras_oocore.csv.marks import INSIDE, OUTSIDE, Look, mark
 
 
 def index_records(

@@ -29,8 +29,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from keras_oocore.core.errors import DataError, OptionError
-from keras_oocore.tables.csv.dialect import Dialect
-from keras_oocore.tables.csv.scan import index_records
+from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.scan import index_records
 
 
 @outcomes(
