@@ -129,7 +129,7 @@ def outcome_of(*arguments, **options):
         try:
             x, y = served(make(*arguments, **options))
         except (DataError, OptionError, DestinationError) as error:
-            return Fails(str(error), type(error))
+            return Fails(str(error), DataError if isinstance(error, DataError) else type(error))
     return Rows(x, y, tuple(str(warning.message) for warning in caught))
 
 

@@ -26,7 +26,7 @@ ROWLESS = Fails("There are no rows in 'houses.csv'.")
 
 
 def no_csv(what, command):
-    return Fails(f"houses.csv is {what}, not CSV. Convert it first: {command}")
+    return Fails(f"houses.csv: the file is {what}, not CSV. Convert it first: {command}")
 
 
 @outcomes(
