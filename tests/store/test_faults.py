@@ -174,7 +174,7 @@ def cache_of(folder, directory, keep_errors=True, overwrite=False, reader=None):
 def read_all(samples, order=None):
     """`(first byte of each sample, errors)`."""
     order = np.arange(len(samples)) if order is None else order
-    out = np.full((len(order), *samples.shape), 255, samples.dtype)
+    out = np.full((len(order), *samples.spec.shape), 255, samples.spec.dtype)
     errors = {}
     for start in range(0, len(order), 4):  # as many at a time as a loader's thread takes
         part = slice(start, start + 4)
@@ -403,15 +403,11 @@ def test_a_waiting_process_does_not_check_all_files_each_time(tmp_path, folder, 
         assert process.stdout.readline() == "half\n"
         source, stamped = samples_of(folder), []
         monkeypatch.setattr(source, "stamps", lambda *_: stamped.append(1))
-        samples = Cached(source, tmp_path / "store", {"reader": "raw", **fingerprint_of(tmp_path)}, True)
+        samples = Cached(source, tmp_path / "store", keep_errors=True)
         for _ in range(5):
             assert read_all(samples) == (list(range(20)), {})
         assert stamped == []
         process.kill()
-
-
-def fingerprint_of(tmp_path):
-    return json.loads((tmp_path / "store" / "store.json").read_text())["fingerprint"]
 
 
 def fill_slowly(folder, directory):
@@ -499,7 +495,7 @@ def test_a_full_disk_warns_once_and_training_continues(tmp_path, folder, limit_b
     said, complaints = output(fill_a_small_disk, folder, tmp_path / "store", limit_bytes)
     lines = said.splitlines()
     assert lines[0] == "1"
-    assert "The cache is no longer filled; the files themselves are read: Cannot write" in lines[1]
+    assert "The cache is no longer filled, and the files are read instead: Cannot write" in lines[1]
     assert lines[2:] == ["refused", "refused"]
     assert "Traceback" not in complaints
     samples = cache_of(folder, tmp_path / "store")
@@ -574,7 +570,7 @@ def test_a_file_that_changed_between_epochs_is_an_error(tmp_path, folder, finish
     levels, errors = read_all(samples, np.array([4, 3, 3, 2]))
     assert list(errors) == [1, 2]
     assert isinstance(errors[1], SampleError)
-    assert "3.raw': its file changed since" in str(errors[1])
+    assert "3.raw': its file changed after it was stored" in str(errors[1])
     assert "Pass overwrite_cache=True" in errors[1].reason
     assert (levels[0], levels[3]) == (4, 2)
     if finished:
@@ -590,7 +586,8 @@ def test_files_that_changed_between_runs_are_an_error_until_overwrite(tmp_path, 
     for number in (3, 5, 7, 9):
         change(folder / f"{number}.raw", bytes([number + 50]) * 8)
     expected = (
-        r"4 of 20 files changed since '.*' stored them: '.*3\.raw', '.*5\.raw', '.*7\.raw', \.\.\..*overwrite_cache"
+        r"4 of 20 files changed after they were stored in '.*': "
+        r"'.*3\.raw', '.*5\.raw', '.*7\.raw', \.\.\..*overwrite_cache"
     )
     for _ in range(2):
         with pytest.raises(DataError, match=expected):
@@ -661,7 +658,9 @@ def test_a_file_that_changes_while_it_is_read_is_not_stored(tmp_path, folder):
     samples = cache_of(folder, tmp_path / "store", reader=MeddlingReader())
     assert read_all(samples)[0][3] == 3
     assert samples.missing().tolist() == [3]
-    with pytest.raises(DataError, match=r"1 files changed while they were read, or .*, such as '.*3\.raw'. Pack again"):
+    with pytest.raises(
+        DataError, match=r"1 files changed while they were read, or .*, such as '.*3\.raw'. Call `pack` again"
+    ):
         fill_store(samples, 2)
     assert fill_store(samples, 2) == {}
     assert read_all(samples)[0][3] == 32
