@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from keras_oocore.core import storage
 from keras_oocore.core.errors import SampleError
 from keras_oocore.core.fingerprint import described, of_names
 from keras_oocore.core.stopwatch import stage
@@ -70,14 +71,8 @@ class FileSamples(StampedSource):
         return FileSamples(self.manifest.take(samples), self.reader)
 
     def stamps(self, samples: np.ndarray) -> np.ndarray:
-        stamps = []
         with stage("checking"):
-            for sample in samples.tolist():
-                try:
-                    status = os.stat(self.name(sample))
-                    stamps.append((status.st_size, status.st_mtime_ns))
-                except OSError:
-                    stamps.append((-1, -1))
+            stamps = [storage.stamp(self.name(sample)) for sample in samples.tolist()]
         return np.array(stamps, np.int64).reshape(-1, 2)
 
     def _explained(self, sample: int, error: Exception) -> SampleError:
@@ -102,7 +97,7 @@ class FunctionReader:
     """
 
     def __init__(self, function: Callable[[str], Any], path: str | os.PathLike):
-        first = np.asarray(function(os.fspath(path)))
+        first = np.asarray(function(storage.local_path(path)))
         if first.dtype.kind not in "biufc":
             raise SampleError(f"`reader` should return numbers. Received: an array of dtype {first.dtype}")
         self.function = function
@@ -112,7 +107,7 @@ class FunctionReader:
 
     def read_into(self, path: str, out: np.ndarray) -> None:
         """Fill `out` with what the function returns for `path`."""
-        array = np.asarray(self.function(path))
+        array = np.asarray(self.function(storage.local_path(path)))
         floats = array.dtype.kind == self.dtype.kind == "f"  # these lose precision at most
         if array.shape != self.shape or not (floats or np.can_cast(array.dtype, self.dtype, "safe")):
             raise SampleError(
