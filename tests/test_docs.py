@@ -301,6 +301,12 @@ def test_the_api_pages_build_without_a_warning(tmp_path):
     page = (tmp_path / "keras_oocore.html").read_text()
     for name in ko.__all__:
         assert f'id="{name}"' in page, name
-    assert 'id="Manifest.split"' in page
+    for method in ("Manifest.split", "LabelledSequence.split", "FileSequence.pack", "OutOfCoreSequence.state_dict"):
+        assert f'id="{method}"' in page
+    for text in ("{shared}", "**shared", "@shares", "**arguments"):
+        assert text not in page
+    assert len(re.findall(r'class="param".*?<span class="n">memory_limit</span>', page)) == 6, (
+        "of four classes, two functions"
+    )
     assert "object at 0x" not in page
     assert str(ROOT) not in page

@@ -151,7 +151,8 @@ def shares(arguments: type, **defaults) -> Callable[[F], F]:
     hints = arguments.__annotations__
 
     def decorator(function: F) -> F:
-        own = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        signature = inspect.signature(function)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
         own_names = [parameter.name for parameter in own if parameter.name != "self"]
         shared = [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
@@ -164,7 +165,7 @@ def shares(arguments: type, **defaults) -> Callable[[F], F]:
             require_known(kwargs, [*own_names, *defaults], function.__qualname__.split(".")[0])
             return function(*args, **{**defaults, **kwargs})
 
-        checked.__signature__ = inspect.Signature([*own, *shared])
+        checked.__signature__ = signature.replace(parameters=[*own, *shared])
         checked.shared_defaults = defaults
         return checked
 

@@ -4,6 +4,8 @@ import os
 from collections.abc import Sequence
 from typing import Any, Unpack
 
+import numpy as np
+
 from keras_oocore.core.errors import OptionError
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS
 from keras_oocore.sequences.arguments import LoadingArguments, documented, shares
@@ -17,7 +19,7 @@ FORMATS = ("tf", "grain")
 @shares(LoadingArguments)
 def image_dataset_from_directory(
     directory: str | os.PathLike,
-    labels="inferred",
+    labels: str | os.PathLike | Sequence | np.ndarray | None = "inferred",
     label_mode: str | None = "int",
     class_names: Sequence[str] | None = None,
     color_mode: str = "rgb",

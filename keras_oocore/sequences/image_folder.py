@@ -77,7 +77,7 @@ class ImageFolderSequence(FileSequence):
     def __init__(
         self,
         data: str | os.PathLike | Manifest | Sequence[str] | np.ndarray,
-        labels="inferred",
+        labels: str | os.PathLike | Sequence | np.ndarray | None = "inferred",
         label_mode: str | None = "int",
         class_names: Sequence[str] | None = None,
         color_mode: str = "rgb",

@@ -66,7 +66,7 @@ class NpyManifestSequence(FileSequence):
     def __init__(
         self,
         data: str | os.PathLike | Manifest | Sequence[str] | np.ndarray,
-        labels="inferred",
+        labels: str | os.PathLike | Sequence | np.ndarray | None = "inferred",
         label_mode: str | None = "raw",
         class_names: Sequence[str] | None = None,
         directory: str | os.PathLike | None = None,
