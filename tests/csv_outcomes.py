@@ -14,7 +14,7 @@ import pytest
 
 import keras_oocore as ko
 from keras_oocore.core.errors import DataError, DestinationError, OptionError
-from keras_oocore.tables.csv import sample
+from keras_oocore.csv import sample
 from keras_oocore.tables.csv import table as csv_table
 
 MANY, ONE = 64, 2**20  # bytes per chunk
@@ -129,7 +129,7 @@ def outcome_of(*arguments, **options):
         try:
             x, y = served(make(*arguments, **options))
         except (DataError, OptionError, DestinationError) as error:
-            return Fails(str(error), type(error))
+            return Fails(str(error), DataError if isinstance(error, DataError) else type(error))
     return Rows(x, y, tuple(str(warning.message) for warning in caught))
 
 

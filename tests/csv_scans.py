@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from keras_oocore.core.errors import DataError
-from keras_oocore.tables.csv import blocks
-from keras_oocore.tables.csv.chunks import locate, read_chunk
-from keras_oocore.tables.csv.dialect import Dialect
-from keras_oocore.tables.csv.scan import index_records
+from keras_oocore.csv import blocks
+from keras_oocore.csv.chunks import locate, read_chunk
+from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.scan import index_records
 
 BARE = Dialect(header=False)
 COMMENTED = Dialect(header=False, comment="#")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_oocore.core.errors import DataError
-from keras_oocore.tables.csv.dialect import Dialect
+from keras_oocore.csv.dialect import Dialect
 from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.rows import TableRows

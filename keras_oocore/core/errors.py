@@ -4,6 +4,8 @@ Each has one argument, its message, so that it can be sent from one process to a
 and where, what was expected, what was received, and what to type next.
 """
 
+import os
+
 ON_ERROR = 'Fix or remove it, or pass on_error="skip" or "replace".'
 
 
@@ -29,6 +31,19 @@ class SampleError(DataError):
         """Return the error for a sample whose file (or file and row) is `name`."""
         error = cls(f"Cannot read sample {sample}, {name!r}: {reason}.")
         error.reason = reason
+        return error
+
+
+class CSVError(DataError):
+    """A CSV file cannot be read as a table. The message names the file; `fault` says what is wrong without the file."""
+
+    fault = ""
+
+    @classmethod
+    def of(cls, path: str | os.PathLike, fault: str, fix: str) -> "CSVError":
+        """Return the error for the CSV file `path`. `fix` is what to type next, such as an option."""
+        error = cls(f"{os.fspath(path)}: {fault} {fix}")
+        error.fault = fault
         return error
 
 

@@ -11,8 +11,8 @@ from rich.console import Console
 import keras_oocore as ko
 from keras_oocore.core.backend import require_backend
 from keras_oocore.core.files import write_whole
+from keras_oocore.csv.cells import require_pyarrow
 from keras_oocore.demo.images import DIRECTORY, show_paths
-from keras_oocore.tables.cells import require_pyarrow
 
 FOLDER = "csv"  # in the directory of the demo, next to the images
 COLUMNS = ("age", "sex", "bmi", "blood_pressure", "cholesterol", "ldl", "hdl", "tch", "ltg", "glucose", "progression")

@@ -171,7 +171,8 @@ class Manifest:
 
         Args:
             data: Path of a CSV file with a header, separated by commas and encoded in UTF-8 (also compressed, such as
-                `train.csv.gz`), or a `DataFrame` of pandas or polars. An empty cell is a missing value.
+                `train.csv.gz`), or a `DataFrame` of pandas or polars. An empty cell is a missing value. A quote inside
+                a cell is doubled, and the cell is quoted: `"12"" pipe.png"`.
             x_col: Name of the column that contains the filenames. They are read as strings: `007` stays `007`.
                 Defaults to `"filename"`.
             y_col: Name of the column that contains the classes (strings, or integers as class indices) or one
@@ -186,7 +187,8 @@ class Manifest:
 
         Raises:
             DataError: If the file cannot be read, a column does not exist, a row has too few or too many cells, a
-                value is missing, or a value is not a number where a number is required.
+                quote is misplaced, a value is missing, or a value is not a number where a number is required.
+            DestinationError: If there is no room to decompress the file into a temporary file.
             MissingExtraError: If `data` is a path and pyarrow is not installed.
 
         >>> import tempfile

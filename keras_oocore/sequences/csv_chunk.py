@@ -18,13 +18,13 @@ from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
 from keras_oocore.core.text import DisplayString, display_path, listed
 from keras_oocore.core.warn import warn_user
+from keras_oocore.csv.cells import release_memory
+from keras_oocore.csv.dialect import NULL_VALUES, Dialect
 from keras_oocore.manifest.splits import as_seed
 from keras_oocore.sequences.arguments import TableArguments, documented, shares
 from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.sequences.inputs import batch_options, loading_options
 from keras_oocore.sources.base import Source
-from keras_oocore.tables.cells import release_memory
-from keras_oocore.tables.csv.dialect import NULL_VALUES, Dialect
 from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.rows import TableRows
@@ -138,9 +138,9 @@ class CSVChunkSequence(OutOfCoreSequence):
             number = rows.num_skipped
             what = "1 row is" if number == 1 else f"{number:,} rows are"
             warn_user(f"{what} left out: on_bad_row='skip'.")
-        self._serve(rows, options, {**loading, "memory_limit": batches_bytes}, cache, shared["overwrite_cache"])
+        self._open_rows(rows, options, {**loading, "memory_limit": batches_bytes}, cache, shared["overwrite_cache"])
 
-    def _serve(
+    def _open_rows(
         self, rows: TableRows, options: BatchOptions, loading: Mapping, cache: Path | None, overwrite_cache: bool
     ) -> None:
         OutOfCoreSequence.__init__(self, rows, options, **loading)
@@ -198,7 +198,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         """Return a Sequence of other rows of the same files."""
         sequence = copy.copy(self)
         cache = None if self._cache is None else self._cache / folder
-        sequence._serve(rows, options, self._loading, cache, self._overwrite_cache)
+        sequence._open_rows(rows, options, self._loading, cache, self._overwrite_cache)
         return sequence
 
     def profile(self, num_batches: int | None = None) -> Profile:

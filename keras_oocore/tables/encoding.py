@@ -6,7 +6,8 @@ import numpy as np
 
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.warn import warn_user
-from keras_oocore.tables.cells import Cells, Column, as_codes, is_missing, rounded_by_float32
+from keras_oocore.csv.cells import Cells, Column, is_missing
+from keras_oocore.tables.cells import as_codes, rounded_by_float32
 from keras_oocore.tables.features import FeatureSpec, Word, warn_of_loss
 
 MISSING_CODE, UNKNOWN_CODE, FIRST_CODE = 0, 1, 2  # as in keras.layers.StringLookup with a mask token

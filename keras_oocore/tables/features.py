@@ -14,7 +14,7 @@ import numpy as np
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import listed
 from keras_oocore.core.warn import warn_user
-from keras_oocore.tables.cells import LARGEST_FLOAT32, Column
+from keras_oocore.csv.cells import LARGEST_FLOAT32, Column
 from keras_oocore.tables.format import TableFormat
 from keras_oocore.tables.statistics import ColumnStatistics
 

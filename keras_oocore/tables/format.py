@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import did_you_mean, listed
-from keras_oocore.tables.cells import Cells, Column
+from keras_oocore.csv.cells import Cells, Column
 
 
 class TableFormat(abc.ABC):

@@ -13,9 +13,9 @@ from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.core.stopwatch import stage
 from keras_oocore.core.text import listed
+from keras_oocore.csv.cells import Cells
 from keras_oocore.ordering.window_order import WindowOrder
 from keras_oocore.sources.base import RowSpec, Source
-from keras_oocore.tables.cells import Cells
 from keras_oocore.tables.chunk_cache import ChunkCache
 from keras_oocore.tables.encoding import complete_rows, encode
 from keras_oocore.tables.features import FeatureSpec

@@ -15,7 +15,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from keras_oocore.core.text import DisplayString
-from keras_oocore.tables.cells import Column, count_strings, distinct_numbers, is_missing
+from keras_oocore.csv.cells import Column, is_missing
+from keras_oocore.tables.cells import count_strings, distinct_numbers
 
 MOST_DISTINCT = 100_000  # distinct numbers are counted up to here; beyond, the count is "more than"
 FIGURES = {

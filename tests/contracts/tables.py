@@ -101,7 +101,7 @@ class TableFormatContract:
         with concurrent.futures.ThreadPoolExecutor(4) as threads:
             found = list(threads.map(lambda chunk: self.cells(table, "name", [chunk]), chunks, timeout=300))
 
-        assert [cell for part in found[: table.num_chunks] for cell in part] == [f"n{row}" for row in range(NUM_ROWS)]
+        assert [name for names in found[: table.num_chunks] for name in names] == [f"n{row}" for row in range(NUM_ROWS)]
         assert found == found[: table.num_chunks] * 10
 
     def test_where_names_each_row(self, table):

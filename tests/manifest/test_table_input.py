@@ -1,6 +1,7 @@
 """`Manifest.from_csv`: filenames and labels from a CSV file or a DataFrame."""
 
 import gzip
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 from keras_oocore.core.errors import DataError, MissingExtraError, OptionError
+from keras_oocore.csv import cells
 from keras_oocore.manifest.manifest import Manifest
 
 
@@ -104,24 +106,27 @@ def test_absolute_filenames_are_used_as_they_are(tmp_path):
         (
             "filename,class\na,b\n,c\n",
             {},
-            r"Row 2 of .*table.csv' \(the header not counted\) has no value in column 'filename'",
+            r"table\.csv: row 1 \(line 3\), column 'filename' \(#0\): the value is missing\.$",
         ),
-        ("filename,class\na,b\nc,\n", {}, "Row 2 of .* has no value in column 'class'"),
+        ("filename,class\na,b\nc,\n", {}, r"row 1 \(line 3\), column 'class' \(#1\): the value is missing"),
+        ('filename,class\na,b\n\n"c\nd",""\n', {}, r"row 1 \(line 4\), column 'class' \(#1\): the value is missing"),
         (
             "filename,x\na,1\nb,cat\n",
             {"y_col": ["x"]},
-            "Row 2 of .* contains 'cat' in column 'x', where a number is required",
+            r"row 1 \(line 3\), column 'x' \(#1\): cannot read 'cat' as a number\. For a column of classes",
         ),
-        ("filename,x\na,1_000\n", {"y_col": ["x"]}, "Row 1 of .* contains '1_000' in column 'x'"),
+        ("filename,x\na,1_000\n", {"y_col": ["x"]}, "row 0 .* column 'x' .*: cannot read '1_000' as a number"),
         (
             'filename,class\n\na,b\n\n"c\nd",e,f\n',
             {},
-            r"Row 2 of .* should have 2 cells, as the header has\. Received: 3 cells",
+            r"row 1 \(line 5\): expected 2 cells, found 3, in '\"c\\nd\",e,f'\. Fix the file, or read it with pandas",
         ),
-        ("filename,class\na,b\nc\n", {}, r"Row 2 of .* should have 2 cells.* Received: 1 cell$"),
+        ("filename,class\na,b\nc\n", {}, r"row 1 \(line 3\): expected 2 cells, found 1, in 'c'\. Fix the file"),
         ("filename,class\n", {}, "at least one filename"),
-        ("", {}, "is not a CSV file with a header"),
-        ('filename,class\n"a,b\n', {}, r"Row 1 of .* should have 2 cells"),
+        ("", {}, "the file is empty"),
+        ('filename,class\n"a,b\n', {}, r"row 0 \(line 2\): the quoted field that opens in .* is never closed"),
+        ('filename,class\n12" pipe,b\n', {}, r"row 0 \(line 2\): misplaced quote .*Double a quote inside a field"),
+        ("filename,class,class\na,b,c\n", {}, r"the header has 'class' 2 times\. Fix the file"),
     ],
 )
 def test_invalid_table_raises(tmp_path, text, options, words):
@@ -132,11 +137,16 @@ def test_invalid_table_raises(tmp_path, text, options, words):
 def test_missing_file_and_other_encoding_raise(tmp_path):
     with pytest.raises(DataError, match=r"Cannot read '.*gone\.csv': No such file"):
         Manifest.from_csv(tmp_path / "gone.csv")
-    with pytest.raises(DataError, match=r"Cannot read .*is a directory"):
+    with pytest.raises(DataError, match=r"Cannot read .*it is a folder"):
         Manifest.from_csv(tmp_path)
-    for text in ("filename,class\nä.png,b\n", "filename,klässe\na.png,b\n"):
+    for text, place in (
+        ("filename,class\nä.png,b\n", r"row 0 \(line 2\), column 'filename' \(#0\)"),
+        ("filename,klässe\na.png,b\n", r"header \(line 1\)"),
+    ):
         (tmp_path / "latin.csv").write_bytes(text.encode("latin-1"))
-        with pytest.raises(DataError, match="in UTF-8"):
+        with pytest.raises(
+            DataError, match=rf"latin\.csv: {place}: cannot read b'.*' as utf-8\. Fix the file, or read it"
+        ):
             Manifest.from_csv(tmp_path / "latin.csv")
 
 
@@ -163,9 +173,9 @@ def test_integers_longer_than_64_bits_are_strings(tmp_path):
 @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT])
 def test_missing_value_in_dataframe_raises(missing):
     table = pd.DataFrame({"filename": ["a", "b"], "class": ["dog", missing]})
-    with pytest.raises(DataError, match=r"Row 2 of the DataFrame \(the header not counted\) has no value in .*'class'"):
+    with pytest.raises(DataError, match=r"^the DataFrame: row 1, column 'class': the value is missing\.$"):
         Manifest.from_csv(table)
-    with pytest.raises(DataError, match=r"Row 2 of the DataFrame .* has no value"):
+    with pytest.raises(DataError, match=r"row 1, column 'class': the value is missing"):
         Manifest.from_csv(pd.DataFrame({"filename": ["a", "b"], "class": [0.5, float("nan")]}))
 
 
@@ -184,14 +194,33 @@ def test_dataframe_of_any_library():
     assert built.filenames.tolist() == ["7", "8"]
     assert built.labels.tolist() == [1, 0]
     assert Manifest.from_csv(Frame(), y_col=["size"]).labels.tolist() == [[1], [2.5]]
-    with pytest.raises(DataError, match="the DataFrame has no column 'klass'"):
+    with pytest.raises(DataError, match="the DataFrame: there is no column 'klass'"):
         Manifest.from_csv(Frame(), y_col="klass")
     with pytest.raises(OptionError, match=r"path of a CSV file or a DataFrame\. Received: list"):
         Manifest.from_csv([["a.png", "dog"]])
 
 
 def test_missing_pyarrow_raises(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingExtraError, match=r'pip install "keras_oocore\[csv\]"'):
+    monkeypatch.setattr(cells, "pa", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'keras_oocore\[csv\]'"):
         Manifest.from_csv("table.csv")
     assert len(Manifest.from_csv(Frame())) == 2
+
+
+def test_manifests_of_other_data_import_no_pyarrow():
+    script = """
+import sys
+sys.modules["pyarrow"] = None
+import keras_oocore as ko
+print(ko.Manifest.from_arrays(["a.png"], ["dog"]))
+try:
+    ko.Manifest.from_csv("table.csv")
+except ko.MissingExtraError as error:
+    print(error)
+"""
+    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
+    assert "1 sample" in child.stdout, child.stderr
+    assert "pip install 'keras_oocore[csv]'" in child.stdout, child.stderr
+    script = "import sys, keras_oocore; print('pyarrow' in sys.modules)"
+    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
+    assert child.stdout == "False\n", child.stderr

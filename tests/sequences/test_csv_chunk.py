@@ -31,9 +31,9 @@ from contracts.reading import (
 from recording import planned, recorder
 
 from keras_oocore.core.errors import DataError, MissingExtraError, OptionError
+from keras_oocore.csv import cells as csv
 from keras_oocore.sequences import csv_chunk
 from keras_oocore.sequences.csv_chunk import CSVChunkSequence
-from keras_oocore.tables import cells as csv
 from keras_oocore.tables.csv import table as csv_table
 from keras_oocore.tables.rows import TableRows
 

@@ -3,8 +3,8 @@
 import pytest
 from contracts.tables import NUM_ROWS, TableFormatContract
 
+from keras_oocore.csv.dialect import Dialect
 from keras_oocore.tables.csv import table as csv_table
-from keras_oocore.tables.csv.dialect import Dialect
 from keras_oocore.tables.csv.table import CSVTable
 
 

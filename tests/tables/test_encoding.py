@@ -207,7 +207,7 @@ def test_warning_about_float32_is_issued_once(make_rows):
 
 
 def test_warning_about_a_late_integer_that_float32_rounds(make_rows, monkeypatch):
-    monkeypatch.setattr("keras_oocore.tables.csv.sample.SAMPLED_BYTES", 20)
+    monkeypatch.setattr("keras_oocore.csv.sample.SAMPLED_BYTES", 20)
     content = "id,price\n" + "1,1\n" * 1000 + "16777217,1\n" + "1,1\n" * 1000
     rows = make_rows(content)
     with pytest.warns(

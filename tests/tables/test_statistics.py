@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keras_oocore.csv.cells import Column, pa
 from keras_oocore.tables import statistics as statistics_module
-from keras_oocore.tables.cells import Column, pa
 from keras_oocore.tables.statistics import ColumnStatistics, summary
 
 NUMBER, TEXT = Column("a", 0, "float32"), Column("b", 1, "string")

@@ -14,11 +14,11 @@ import pytest
 
 from keras_oocore.core import files
 from keras_oocore.core.errors import DataError, DestinationError
+from keras_oocore.csv.dialect import Dialect
 from keras_oocore.store import open_writers
 from keras_oocore.store import writer as packed_writer
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.tables.csv import table as csv_table
-from keras_oocore.tables.csv.dialect import Dialect
 from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.rows import TableRows
@@ -36,7 +36,7 @@ SCRIPT = """
     from keras_oocore.tables.features import FeatureSpec
     from keras_oocore.tables.rows import TableRows
     from keras_oocore.tables.stored import convert
-    from keras_oocore.tables.csv.dialect import Dialect
+    from keras_oocore.csv.dialect import Dialect
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in its background
     csv_table.CHUNK_BYTES, packed_writer.SYNC_SECONDS = 100, 0.0

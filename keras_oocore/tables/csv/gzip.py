@@ -1,10 +1,7 @@
 """CSV files compressed with gzip, unpacked once into a cache: their rows cannot be read without all preceding bytes."""
 
-import gzip
 import json
 import os
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -12,21 +9,9 @@ from keras_oocore.core.errors import DataError
 from keras_oocore.core.files import remove_leftovers, write_whole
 from keras_oocore.core.locks import write_lock
 from keras_oocore.core.progress import QUIET_SECONDS, tqdm
-from keras_oocore.core.storage import open_file
+from keras_oocore.csv.compression import read_blocks
+from keras_oocore.csv.index import file_stamp
 from keras_oocore.store.format import GUNZIPPED, RECORD, require_own_folder
-from keras_oocore.tables.csv.index import cannot_read, file_stamp
-
-MAGIC = b"\x1f\x8b"
-BLOCK_BYTES = 2**20
-
-
-def is_gzip(path: str) -> bool:
-    """Return whether a file begins like a gzip file, whatever its name."""
-    try:
-        with open_file(path) as file:
-            return file.read(len(MAGIC)) == MAGIC
-    except OSError:  # the function that reads the file reports the error
-        return False
 
 
 def gunzipped(path: str, cache: Path, number: int) -> str:
@@ -84,26 +69,3 @@ def _unpack(path: str, out: IO[bytes]) -> None:
         for text, num_read in read_blocks(path):
             out.write(text)
             bar.update(num_read - bar.n)
-
-
-def read_blocks(path: str) -> Iterator[tuple[bytes, int]]:
-    """Iterate over the text of a gzip file: blocks, and the number of compressed bytes read so far.
-
-    Raises:
-        DataError: If the file is damaged or truncated, or cannot be read.
-    """
-    num_bytes = 0
-    try:
-        with open_file(path) as compressed, gzip.open(compressed) as file:
-            while text := file.read(BLOCK_BYTES):
-                yield text, compressed.tell()
-                num_bytes += len(text)
-    except EOFError as error:
-        raise DataError(
-            f"{path}: the gzip file ends too early, after {num_bytes:,} bytes of text. "
-            "Is it truncated, or is it still being written?"
-        ) from error
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: the gzip file is damaged after {num_bytes:,} bytes of text ({error}).") from error
-    except OSError as error:
-        raise cannot_read(path, error) from error

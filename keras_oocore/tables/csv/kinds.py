@@ -7,9 +7,9 @@ import numpy as np
 
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import did_you_mean
+from keras_oocore.csv.dialect import NULL_VALUES
+from keras_oocore.csv.values import FALSE_VALUES, TRUE_VALUES, as_numbers, is_one_of, shortened
 from keras_oocore.tables.cells import rounded_by_float32
-from keras_oocore.tables.csv.dialect import NULL_VALUES
-from keras_oocore.tables.csv.values import FALSE_VALUES, TRUE_VALUES, as_numbers, is_one_of, shortened
 
 try:
     import pyarrow as pa

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import listed
 from keras_oocore.core.warn import warn_user
-from keras_oocore.tables.csv.chunks import locate
-from keras_oocore.tables.csv.index import RecordIndex
-from keras_oocore.tables.csv.reader import num_cells
+from keras_oocore.csv.chunks import locate
+from keras_oocore.csv.index import RecordIndex
+from keras_oocore.csv.reader import num_cells
 
 SAME_COLUMNS = "All files of a table should have the same columns in the same order."
 

@@ -17,15 +17,16 @@ import numpy as np
 from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.progress import QUIET_SECONDS, tqdm
-from keras_oocore.tables.cells import Cells, Column, require_pyarrow
-from keras_oocore.tables.csv.chunks import locate
-from keras_oocore.tables.csv.dialect import NULL_VALUES, CellOptions, Dialect, expand_null_values
-from keras_oocore.tables.csv.gzip import gunzipped, is_gzip
-from keras_oocore.tables.csv.index import CHUNK_BYTES, RecordIndex
+from keras_oocore.csv.cells import Cells, Column, require_pyarrow
+from keras_oocore.csv.chunks import locate
+from keras_oocore.csv.compression import is_gzip
+from keras_oocore.csv.dialect import NULL_VALUES, CellOptions, Dialect, expand_null_values
+from keras_oocore.csv.index import CHUNK_BYTES, RecordIndex
+from keras_oocore.csv.reader import CSVReader
+from keras_oocore.csv.scan import index_records
+from keras_oocore.tables.csv.gzip import gunzipped
 from keras_oocore.tables.csv.kinds import given_kinds, infer_kind
 from keras_oocore.tables.csv.names import column_names as names_of
-from keras_oocore.tables.csv.reader import CSVReader
-from keras_oocore.tables.csv.scan import index_records
 from keras_oocore.tables.format import TableFormat
 
 SAMPLED_PLACES = 8  # in the table, to infer the kinds of the columns

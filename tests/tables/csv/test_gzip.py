@@ -70,7 +70,7 @@ def test_rows_equal_those_of_the_plain_file(plain, name, num_streams):
 def test_file_is_unpacked_once(plain, monkeypatch):
     write("houses.csv.gz")
     opened().close()  # no batch is read: the store does not exist yet
-    monkeypatch.setattr(csv_gzip.gzip, "open", None)
+    monkeypatch.setattr(gzip, "open", None)
     assert np.array_equal(rows_of(opened()), plain)
     assert np.array_equal(rows_of(opened()), plain)
     train, val = opened(cache="cache").split(0.25)
@@ -80,7 +80,7 @@ def test_file_is_unpacked_once(plain, monkeypatch):
 def test_gzip_requires_a_cache(folder):
     write("houses.csv.gz")
     assert error_of(lambda: opened(cache=None)) == (
-        "houses.csv.gz is compressed with gzip, not CSV. Convert it first: gunzip -k houses.csv.gz "
+        "houses.csv.gz: the file is compressed with gzip, not CSV. Convert it first: gunzip -k houses.csv.gz "
         '(or pass cache="DIR", where it is unpacked once)'
     )
 
@@ -134,7 +134,7 @@ def test_zeros_after_the_end_are_ignored(plain):
 @pytest.mark.parametrize("text", [b"", b"\xef\xbb\xbf"])
 def test_empty_text(folder, text):
     write("houses.csv.gz", text)
-    assert error_of(opened) == f"{folder}/cache/gunzipped/0-houses.csv is empty. Expected a header."
+    assert error_of(opened) == f"{folder}/cache/gunzipped/0-houses.csv: the file is empty. Expected a header."
 
 
 def test_files_of_the_same_name(plain):

@@ -1,6 +1,6 @@
 """Kinds of columns, inferred from their cells."""
 
-from keras_oocore.tables.cells import pa
+from keras_oocore.csv.cells import pa
 from keras_oocore.tables.csv.kinds import infer_kind
 
 

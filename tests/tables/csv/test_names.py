@@ -13,7 +13,7 @@ from csv_outcomes import (
 )
 
 from keras_oocore.core.errors import DataError, OptionError
-from keras_oocore.tables.csv.dialect import Dialect
+from keras_oocore.csv.dialect import Dialect
 from keras_oocore.tables.csv.table import CSVTable
 
 BOM = b"\xef\xbb\xbf"

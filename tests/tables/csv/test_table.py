@@ -24,11 +24,10 @@ from csv_outcomes import (
 )
 
 from keras_oocore.core.errors import DataError, DestinationError, MissingExtraError, OptionError
-from keras_oocore.tables import cells
-from keras_oocore.tables.cells import Column
-from keras_oocore.tables.csv import sample
+from keras_oocore.csv import cells, sample
+from keras_oocore.csv.cells import Column
+from keras_oocore.csv.dialect import Dialect
 from keras_oocore.tables.csv import table as csv_table
-from keras_oocore.tables.csv.dialect import Dialect
 from keras_oocore.tables.csv.names import SAME_COLUMNS
 from keras_oocore.tables.csv.table import INDEX_SUFFIX, CSVTable
 
@@ -238,7 +237,7 @@ def test_many_columns(write_files):
         ("y\n4\n", Fails(f"b.csv: it has no column 'x', which is in a.csv. {SAME_COLUMNS}")),
         ("x,y,z\n3,4,5\n", Fails(f"b.csv: it has a column 'z', which is not in a.csv. {SAME_COLUMNS}")),
         ("X,y\n3,4\n", Fails(f"b.csv: it has no column 'x', which is in a.csv. {SAME_COLUMNS}")),
-        ("", Fails("b.csv is empty. Expected a header.")),
+        ("", Fails("b.csv: the file is empty. Expected a header.")),
         (None, Fails("Cannot read 'b.csv': No such file or directory.")),
         (" x ,y\n3,4\n", TWO_ROWS),
     ],

@@ -10,14 +10,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_oocore.core.errors import DataError, OptionError
-from keras_oocore.tables.csv.bits import below, count, first, last, next_one
-from keras_oocore.tables.csv.blocks import Blocks, FileOffset
-from keras_oocore.tables.csv.dialect import Dialect
-from keras_oocore.tables.csv.faults import SKIP, explain, field_of, remedy
-from keras_oocore.tables.csv.header import empty_file, read_header, table_start
-from keras_oocore.tables.csv.index import CHUNK_BYTES, BadRow, RecordIndex, file_stamp
-from keras_oocore.tables.csv.marks import INSIDE, OUTSIDE, Look, mark
+from keras_oocore.core.errors import CSVError, DataError, OptionError
+from keras_oocore.csv.bits import below, count, first, last, next_one
+from keras_oocore.csv.blocks import Blocks, FileOffset
+from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.faults import SKIP, explain, field_of, remedy
+from keras_oocore.csv.header import empty_file, read_header, table_start
+from keras_oocore.csv.index import CHUNK_BYTES, BadRow, RecordIndex, file_stamp
+from keras_oocore.csv.marks import INSIDE, OUTSIDE, Look, mark
 
 
 def index_records(
@@ -167,8 +167,8 @@ class _Scan:
         line = record.line + blocks.count_lines(record.offset, field)
         reason = explain(blocks, wrong, field, line)
         if self.on_bad_row == "error":
-            fix = remedy(blocks, wrong, field)
-            raise DataError(f"{blocks.path}: row {record.row} (line {line}): {reason}. {fix} {SKIP}")
+            fault = f"row {record.row} (line {line}): {reason}. {remedy(blocks, wrong, field)}"
+            raise CSVError.of(blocks.path, fault, SKIP)
         stop, num_ended = blocks.find_line_end(field)
         self.bad.append(BadRow(line, reason, record.offset, stop))
         if self.chunks and self.chunks[-1].offset == record.offset:

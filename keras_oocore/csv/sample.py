@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from keras_oocore.tables.csv.bits import positions
-from keras_oocore.tables.csv.chunks import framed
-from keras_oocore.tables.csv.dialect import Dialect
-from keras_oocore.tables.csv.marks import look, mark
+from keras_oocore.csv.bits import positions
+from keras_oocore.csv.chunks import framed
+from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.marks import look, mark
 
 SAMPLED_BYTES = 2**16  # per piece
 

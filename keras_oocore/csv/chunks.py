@@ -8,10 +8,10 @@ import numpy as np
 
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.storage import open_file
-from keras_oocore.tables.csv.bits import count, next_one, positions
-from keras_oocore.tables.csv.dialect import Dialect
-from keras_oocore.tables.csv.index import RecordIndex, cannot_read
-from keras_oocore.tables.csv.marks import find_lines, look, mark
+from keras_oocore.csv.bits import count, next_one, positions
+from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.index import RecordIndex, cannot_read
+from keras_oocore.csv.marks import find_lines, look, mark
 
 
 class Location(NamedTuple):

@@ -9,11 +9,11 @@ from csv_outcomes import (
 )
 from csv_scans import BARE, LINE_END, cells, chunks, refusal, small_blocks
 
-from keras_oocore.tables.csv import header
-from keras_oocore.tables.csv.dialect import Dialect
-from keras_oocore.tables.csv.scan import index_records
+from keras_oocore.csv import header
+from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.scan import index_records
 
-EMPTY, ROWLESS = Fails("houses.csv is empty. Expected a header."), Fails("There are no rows in 'houses.csv'.")
+EMPTY, ROWLESS = Fails("houses.csv: the file is empty. Expected a header."), Fails("There are no rows in 'houses.csv'.")
 BOM = b"\xef\xbb\xbf"
 
 
@@ -22,12 +22,12 @@ BOM = b"\xef\xbb\xbf"
     ("byte order mark only", BOM, {}, EMPTY),
     ("blank lines only", "\n\r\n\r", {}, EMPTY),
     ("comments only", "#a\n#b\n", dict(comment="#"), EMPTY),
-    ("zero bytes without a header", b"", dict(header=False), Fails("houses.csv is empty. Expected a row.")),
+    ("zero bytes without a header", b"", dict(header=False), Fails("houses.csv: the file is empty. Expected a row.")),
     ("header only", "x,y\n", {}, ROWLESS),
     ("header only without newline", "x,y", {}, ROWLESS),
     ("header and comments", "x,y\n#1,2\n", dict(comment="#"), ROWLESS),
     ("fewer lines than skip_rows", "x,y\n1,2\n", dict(skip_rows=3),
-     Fails("houses.csv is empty after the lines that skip_rows=3 skips. Expected a header.")),
+     Fails("houses.csv: the file is empty after the lines that skip_rows=3 skips. Expected a header.")),
 )  # fmt: skip
 def test_outcome(check, content, options, outcome):
     check(content, options, outcome)
@@ -36,10 +36,10 @@ def test_outcome(check, content, options, outcome):
 @pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf", b"\n\r\n\r", b"\xef\xbb\xbf\n"])
 def test_empty_file_is_refused(write, content):
     path = write(content)
-    assert refusal(path, Dialect()) == f"{path} is empty. Expected a header."
-    assert refusal(path, BARE) == f"{path} is empty. Expected a row."
+    assert refusal(path, Dialect()) == f"{path}: the file is empty. Expected a header."
+    assert refusal(path, BARE) == f"{path}: the file is empty. Expected a row."
     assert refusal(path, Dialect(skip_rows=4)) == (
-        f"{path} is empty after the lines that skip_rows=4 skips. Expected a header."
+        f"{path}: the file is empty after the lines that skip_rows=4 skips. Expected a header."
     )
 
 
@@ -131,7 +131,7 @@ UNPACKED = ' (or pass cache="DIR", where it is unpacked once)'
 )
 def test_other_file_types_are_recognized(write, content, name, expected):
     path = write(content, name)
-    assert refusal(path) == f"{path} is {expected.format(path=path)}"
+    assert refusal(path) == f"{path}: the file is {expected.format(path=path)}"
 
 
 def test_text_that_begins_like_bzip2_is_csv(write):

@@ -15,10 +15,10 @@ from csv_outcomes import (
 from csv_scans import BARE, chunks, located
 
 from keras_oocore.core.errors import DataError
-from keras_oocore.tables.csv.chunks import locate, read_chunk
-from keras_oocore.tables.csv.dialect import Dialect
-from keras_oocore.tables.csv.index import RecordIndex
-from keras_oocore.tables.csv.scan import index_records
+from keras_oocore.csv.chunks import locate, read_chunk
+from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.index import RecordIndex
+from keras_oocore.csv.scan import index_records
 
 
 @outcomes(

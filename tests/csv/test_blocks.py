@@ -3,7 +3,7 @@
 import numpy as np
 from csv_scans import BARE, COMMENTED, LINE_END, cells, chunks, small_blocks
 
-from keras_oocore.tables.csv.scan import index_records
+from keras_oocore.csv.scan import index_records
 
 
 def test_doubled_quote_is_split_by_a_block_edge(write):

@@ -16,17 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_oocore.core.errors import DataError, MissingExtraError
-from keras_oocore.tables import cells as cells_module
-from keras_oocore.tables.cells import Column
-from keras_oocore.tables.csv.dialect import NULL_VALUES, CellOptions, Dialect
-from keras_oocore.tables.csv.reader import CSVReader
-from keras_oocore.tables.csv.scan import index_records
+from keras_oocore.csv import cells as cells_module
+from keras_oocore.csv.cells import Column
+from keras_oocore.csv.dialect import NULL_VALUES, CellOptions, Dialect
+from keras_oocore.csv.reader import CSVReader
+from keras_oocore.csv.scan import index_records
 
 ROWLESS = Fails("There are no rows in 'houses.csv'.")
 
 
 def no_csv(what, command):
-    return Fails(f"houses.csv is {what}, not CSV. Convert it first: {command}")
+    return Fails(f"houses.csv: the file is {what}, not CSV. Convert it first: {command}")
 
 
 @outcomes(

@@ -7,9 +7,9 @@ import pytest
 from csv_scans import chunks, refusal
 
 from keras_oocore.core.errors import DataError
-from keras_oocore.tables.csv.dialect import Dialect
-from keras_oocore.tables.csv.index import RecordIndex
-from keras_oocore.tables.csv.scan import index_records
+from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.index import RecordIndex
+from keras_oocore.csv.scan import index_records
 
 
 def test_saved_index_is_restored(write, tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.record import RecordFormat
-from keras_oocore.tables.csv.dialect import Dialect
+from keras_oocore.csv.dialect import Dialect
 
 INDEX_FORMAT = RecordFormat(version=1, remedy="Remove it; the file will be scanned again.")
 CHUNK_BYTES = 4 * 2**20

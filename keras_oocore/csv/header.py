@@ -6,15 +6,15 @@ import re
 import shlex
 from typing import NoReturn
 
-from keras_oocore.core.errors import DataError
+from keras_oocore.core.errors import CSVError
 from keras_oocore.core.sizes import format_bytes
 from keras_oocore.core.storage import open_file
-from keras_oocore.tables.csv.bits import below, first, last, next_one
-from keras_oocore.tables.csv.blocks import Blocks, FileOffset
-from keras_oocore.tables.csv.dialect import Dialect
-from keras_oocore.tables.csv.faults import explain, field_of, remedy
-from keras_oocore.tables.csv.index import cannot_read
-from keras_oocore.tables.csv.marks import INSIDE, OUTSIDE, look, mark
+from keras_oocore.csv.bits import below, first, last, next_one
+from keras_oocore.csv.blocks import Blocks, FileOffset
+from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.faults import explain, field_of, remedy
+from keras_oocore.csv.index import cannot_read
+from keras_oocore.csv.marks import INSIDE, OUTSIDE, look, mark
 
 HEADER_BYTES = 2**24  # a header that is longer has a wrong delimiter or an unclosed quote
 BOM = b"\xef\xbb\xbf"
@@ -54,10 +54,10 @@ def table_start(path: str, dialect: Dialect, size_bytes: int) -> FileOffset:
     return FileOffset(offset, 0, 1 + num_lines)
 
 
-def empty_file(path: str, dialect: Dialect) -> DataError:
+def empty_file(path: str, dialect: Dialect) -> CSVError:
     """Return the error for a file without a header, or without a row."""
     skipped = f" after the lines that skip_rows={dialect.skip_rows} skips" if dialect.skip_rows else ""
-    return DataError(f"{path} is empty{skipped}. Expected {'a header' if dialect.header else 'a row'}.")
+    return CSVError.of(path, f"the file is empty{skipped}.", f"Expected {'a header' if dialect.header else 'a row'}.")
 
 
 def read_header(blocks: Blocks, begin: FileOffset) -> tuple[tuple[str, ...], FileOffset]:
@@ -88,9 +88,10 @@ def read_header(blocks: Blocks, begin: FileOffset) -> tuple[tuple[str, ...], Fil
     line = begin.line + blocks.count_lines(begin.offset, start)
     if stop < 0:
         if offset + len(data) - 2 < blocks.stop:
-            raise DataError(
-                f"{blocks.path}: header (line {line}): it does not end within {format_bytes(HEADER_BYTES)}. "
-                "Is it a CSV file, and is each quote in its header closed?"
+            raise CSVError.of(
+                blocks.path,
+                f"header (line {line}): it does not end within {format_bytes(HEADER_BYTES)}.",
+                "Is it a CSV file, and is each quote in its header closed?",
             )
         if state == INSIDE:
             _refuse(blocks, begin, -1, opened)
@@ -105,26 +106,27 @@ def _require_text(path: str, head: bytes) -> None:
         if re.match(magic, head, re.DOTALL):
             if path.endswith(".gz"):
                 command = command.replace("gunzip -c {0} > out.csv", "gunzip -k {0}")
-            raise DataError(f"{path} is {what}, not CSV. Convert it first: {command.format(shlex.quote(path))}")
+            fix = f"Convert it first: {command.format(shlex.quote(path))}"
+            raise CSVError.of(path, f"the file is {what}, not CSV.", fix)
 
 
 def _refuse(blocks: Blocks, begin: FileOffset, wrong: int, field: int) -> NoReturn:
     """Raise for a misplaced or unclosed quote in the header. `wrong` and `field` are those of `explain`."""
     line = begin.line + blocks.count_lines(begin.offset, field)
     reason = explain(blocks, wrong, field, line)
-    raise DataError(f"{blocks.path}: header (line {line}): {reason}. {remedy(blocks, wrong, field)} Fix the file.")
+    fault = f"header (line {line}): {reason}. {remedy(blocks, wrong, field)}"
+    raise CSVError.of(blocks.path, fault, "Fix the file.")
 
 
 def _names(text: bytes, blocks: Blocks, line: int) -> tuple[str, ...]:
     """Return the fields of the header's record."""
-    encoding, where = blocks.dialect.encoding, f"{blocks.path}: header (line {line})"
+    encoding, where = blocks.dialect.encoding, f"header (line {line})"
     try:
         lines = io.StringIO(text.decode(encoding), newline="")
         return tuple(next(csv.reader(lines, delimiter=blocks.dialect.delimiter, strict=True)))
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{where}: cannot read {text[error.start : error.end]!r} as {encoding}. "
-            "Pass the encoding of the file, such as encoding='latin-1'"
-        ) from error
+        fault = f"{where}: cannot read {text[error.start : error.end]!r} as {encoding}."
+        fix = "Pass the encoding of the file, such as encoding='latin-1'"
+        raise CSVError.of(blocks.path, fault, fix) from error
     except csv.Error as error:  # a name of more than 128 KiB
-        raise DataError(f"{where}: {error}. Is it a CSV file?") from error
+        raise CSVError.of(blocks.path, f"{where}: {error}.", "Is it a CSV file?") from error

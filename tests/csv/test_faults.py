@@ -11,9 +11,9 @@ from csv_outcomes import (
 )
 from csv_scans import BARE, DOUBLED, SKIP, SPACED, cells, chunks, located, refusal, small_blocks
 
-from keras_oocore.tables.csv.dialect import Dialect
-from keras_oocore.tables.csv.index import BadRow
-from keras_oocore.tables.csv.scan import index_records
+from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.index import BadRow
+from keras_oocore.csv.scan import index_records
 
 UNCLOSED = f"Add the missing quote at the end of the field. {SKIP}"
 ESCAPED = f'CSV has no backslash escapes: double a quote inside a field, "" instead of \\". {SKIP}'

@@ -1,11 +1,14 @@
 """Fixtures for tests of CSV files."""
 
 import pytest
+from csv_outcomes import check, folder
 
-from keras_oocore.tables.cells import Column
-from keras_oocore.tables.csv.dialect import CellOptions, Dialect
-from keras_oocore.tables.csv.reader import CSVReader
-from keras_oocore.tables.csv.scan import index_records
+from keras_oocore.csv.cells import Column
+from keras_oocore.csv.dialect import CellOptions, Dialect
+from keras_oocore.csv.reader import CSVReader
+from keras_oocore.csv.scan import index_records
+
+__all__ = ["check", "folder", "read", "scratch", "write"]
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 import re
 
-from keras_oocore.tables.csv.bits import below, has, last
-from keras_oocore.tables.csv.blocks import Blocks
-from keras_oocore.tables.csv.marks import Marks
+from keras_oocore.csv.bits import below, has, last
+from keras_oocore.csv.blocks import Blocks
+from keras_oocore.csv.marks import Marks
 
 SHOWN_BYTES = 20  # on each side of a quote, in messages
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from keras_oocore.tables.cells import Column
-from keras_oocore.tables.csv import sample
-from keras_oocore.tables.csv.dialect import Dialect
-from keras_oocore.tables.csv.reader import CSVReader
-from keras_oocore.tables.csv.scan import index_records
+from keras_oocore.csv import sample
+from keras_oocore.csv.cells import Column
+from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.reader import CSVReader
+from keras_oocore.csv.scan import index_records
 
 
 def test_samples_span_the_chunk(tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 import pytest
 
 from keras_oocore.core.errors import OptionError
-from keras_oocore.tables.csv.dialect import CellOptions, Dialect
+from keras_oocore.csv.dialect import CellOptions, Dialect
 
 
 @pytest.mark.parametrize("delimiter", ["", ",,", '"', "\n", "\r", "ö", None, 1])

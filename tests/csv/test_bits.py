@@ -5,8 +5,8 @@ from csv_scans import BARE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_oocore.tables.csv.bits import below, count, first, has, last, next_one, packed, parities, positions
-from keras_oocore.tables.csv.scan import index_records
+from keras_oocore.csv.bits import below, count, first, has, last, next_one, packed, parities, positions
+from keras_oocore.csv.scan import index_records
 
 
 def test_count_without_numpys_bitwise_count(write, monkeypatch):

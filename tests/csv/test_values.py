@@ -16,8 +16,8 @@ from csv_outcomes import (
 )
 from csv_scans import error_of
 
-from keras_oocore.tables.csv.dialect import Dialect
-from keras_oocore.tables.csv.values import python_seconds
+from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.values import python_seconds
 
 ZEROS = "numbers with leading zeros, which are lost, such as"
 LARGE = "integers beyond 2^24, which float32 rounds, such as"

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_oocore.core.errors import DataError
-from keras_oocore.tables.cells import LARGEST_FLOAT32, Cells, Column, is_missing, require_pyarrow
-from keras_oocore.tables.csv.chunks import locate, read_chunk
-from keras_oocore.tables.csv.dialect import CellOptions, Dialect
-from keras_oocore.tables.csv.index import CHUNK_BYTES, RecordIndex
-from keras_oocore.tables.csv.sample import sample_rows
-from keras_oocore.tables.csv.values import (
+from keras_oocore.core.errors import CSVError, DataError
+from keras_oocore.csv.cells import LARGEST_FLOAT32, Cells, Column, is_missing, require_pyarrow
+from keras_oocore.csv.chunks import locate, read_chunk
+from keras_oocore.csv.dialect import CellOptions, Dialect
+from keras_oocore.csv.index import CHUNK_BYTES, RecordIndex
+from keras_oocore.csv.sample import sample_rows
+from keras_oocore.csv.values import (
     FALSE_VALUES,
     TRUE_VALUES,
     as_booleans,
@@ -46,7 +46,7 @@ class CSVReader:
         MissingExtraError: If pyarrow is not installed.
 
     >>> import tempfile
-    >>> from keras_oocore.tables.csv.scan import index_records
+    >>> from keras_oocore.csv.scan import index_records
     >>> path = f"{tempfile.mkdtemp()}/houses.csv"
     >>> with open(path, "w") as file:
     ...     _ = file.write("sqft,city\\n1000,Rome\\nNA,\\n")
@@ -187,24 +187,28 @@ class CSVReader:
             return as_numbers(texts, self.options.decimal)
         return as_seconds(texts, column.format) if column.kind == "date" else as_booleans(texts)
 
-    def _error(self, index, chunk: int, ragged: list, rows: np.ndarray, table: dict, wrong: dict) -> DataError:
+    def _error(self, index, chunk: int, ragged: list, rows: np.ndarray, table: dict, wrong: dict) -> CSVError:
         """Return the error for the first row that cannot be read."""
         column = min(wrong, key=lambda column: (wrong[column][0], column.position), default=None)
         if column is None or (ragged and ragged[0][0] < rows[wrong[column][0]]):
             row, num_found = ragged[0]
             place = locate(index, chunk, row)
             text = shortened(place.text.decode(index.dialect.encoding, "replace"))
-            return DataError(
-                f"{index.path}: row {place.row} (line {place.line}): expected {self.num_columns} cells, found "
-                f"{num_found}, in {text!r}. Fix the row, or on_bad_row='skip'."
+            return CSVError.of(
+                index.path,
+                f"row {place.row} (line {place.line}): expected {self.num_columns} cells, found {num_found}, "
+                f"in {text!r}.",
+                "Fix the row, or on_bad_row='skip'.",
             )
         first = int(wrong[column][0])
         place = locate(index, chunk, int(rows[first]))
         text = _decoded(table[column.name][first].as_py())
         kind = index.dialect.encoding if isinstance(text, bytes) else _describe(column)
-        return DataError(
-            f"{index.path}: row {place.row} (line {place.line}), column {column.name!r} (#{column.position}): "
-            f"cannot read {shortened(text)!r} as {kind}. Fix: {_fix(column, text)}, or on_bad_row='skip'."
+        return CSVError.of(
+            index.path,
+            f"row {place.row} (line {place.line}), column {column.name!r} (#{column.position}): "
+            f"cannot read {shortened(text)!r} as {kind}.",
+            f"Fix: {_fix(column, text)}, or on_bad_row='skip'.",
         )
 
 

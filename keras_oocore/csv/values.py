@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_oocore.tables.cells import LARGEST_FLOAT32
+from keras_oocore.csv.cells import LARGEST_FLOAT32
 
 try:
     import pyarrow as pa

@@ -10,10 +10,10 @@ import numpy as np
 
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.storage import open_file
-from keras_oocore.tables.csv.bits import count, positions
-from keras_oocore.tables.csv.dialect import Dialect
-from keras_oocore.tables.csv.index import cannot_read
-from keras_oocore.tables.csv.marks import LF, Look, find_lines, look
+from keras_oocore.csv.bits import count, positions
+from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.index import cannot_read
+from keras_oocore.csv.marks import LF, Look, find_lines, look
 
 BLOCK_BYTES = 2**21  # read and examined at once; with smaller blocks, threads would wait for each other more often
 CAREFUL_BYTES = 2**12  # size of the first window after a bad row, where another bad row may follow

@@ -29,8 +29,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from keras_oocore.core.errors import DataError, OptionError
-from keras_oocore.tables.csv.dialect import Dialect
-from keras_oocore.tables.csv.scan import index_records
+from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.scan import index_records
 
 
 @outcomes(
@@ -207,7 +207,7 @@ def test_broken_files_match_a_slow_reference(
     rows, bad = reference(data, comment=comment and comment.encode())
     with small_blocks(block_bytes, careful_bytes):
         if not rows and not bad:
-            assert refusal(scratch, dialect) == f"{scratch} is empty. Expected a row."
+            assert refusal(scratch, dialect) == f"{scratch}: the file is empty. Expected a row."
             return
         index = index_records(scratch, dialect, chunk_bytes, num_workers, "skip")
         if bad:

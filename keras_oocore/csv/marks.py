@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_oocore.tables.csv.bits import has, packed, parities, positions, shifted, shifted_back
-from keras_oocore.tables.csv.dialect import Dialect
+from keras_oocore.csv.bits import has, packed, parities, positions, shifted, shifted_back
+from keras_oocore.csv.dialect import Dialect
 
 QUOTE, LF, CR = b'"\n\r'
 OUTSIDE, INSIDE, COMMENT = "outside quotes", "inside quotes", "in a comment"

@@ -1,0 +1,71 @@
+"""Typed cells of the rows of a file, as pyarrow arrays."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_oocore.core.errors import MissingExtraError
+
+try:
+    import pyarrow as pa
+except ImportError:  # the `csv` extra is not installed
+    pa = None
+
+LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes:
+        name: Name in the header, or as given by the user.
+        position: Position in the file, counted from 0.
+        kind: `"float32"`, `"bool"`, `"string"` or `"date"`.
+        format: Format of a date, as for `datetime.strptime`; `None` for other kinds.
+    """
+
+    name: str
+    position: int
+    kind: str
+    format: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Cells:
+    """The cells of a chunk.
+
+    Attributes:
+        rows: `int64` of shape `(n,)`. Numbers of the rows within the chunk: all of them, unless some were skipped.
+        columns: Name → `pyarrow` array of length `n`: `double` for numbers, dates (seconds since 1970) and booleans (0
+            or 1), `string` for strings. Missing cells are null.
+    """
+
+    rows: np.ndarray
+    columns: dict
+
+    def select(self, mask: np.ndarray) -> "Cells":
+        """Return the rows where `mask`, `bool` of shape `(n,)`, is true."""
+        chosen = pa.array(mask)
+        return Cells(self.rows[mask], {name: cells.filter(chosen) for name, cells in self.columns.items()})
+
+
+def is_missing(cells) -> np.ndarray:
+    """Return which cells are missing, `bool` of shape `(n,)`."""
+    return np.zeros(len(cells), bool) if not cells.null_count else cells.is_null().to_numpy(zero_copy_only=False)
+
+
+def require_pyarrow() -> None:
+    """Raise if pyarrow is not installed.
+
+    Raises:
+        MissingExtraError: If pyarrow is not installed. The message has the command that installs it.
+    """
+    if pa is None:
+        raise MissingExtraError("CSV files require pyarrow: pip install 'keras_oocore[csv]'")
+
+
+def release_memory() -> None:
+    """Return the memory that pyarrow keeps for reuse to the operating system."""
+    if pa is not None:
+        pa.default_memory_pool().release_unused()
