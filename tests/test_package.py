@@ -146,7 +146,7 @@ def test_subset_both_says_what_to_type(photos):
 )
 def test_methods_of_tf_data_are_errors_that_say_what_to_type(method, instead, photos):
     train = ko.image_dataset_from_directory(photos, image_size=(4, 4), verbose=False)
-    with pytest.raises(AttributeError, match=f"has no attribute '{method}'. Instead: ") as e:
+    with pytest.raises(AttributeError, match=f"has no attribute '{method}'. Instead: ") as error:
         getattr(train, method)
     assert instead in str(error.value)
 
