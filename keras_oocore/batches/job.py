@@ -1,4 +1,4 @@
-"""One job: read the samples of a batch, or of a few small ones, and finish them as Keras takes them."""
+"""One job: reads the samples of a batch, or of a few small ones, and returns batches as Keras expects them."""
 
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class Failure(NamedTuple):
-    """Takes the place of a batch that could not be made."""
+    """Stands for a batch that could not be made."""
 
     error: Exception
 
 
 class BatchJob:
-    """Batches in the making, mostly one: `fill` all rows in any order, then `finish`.
+    """Makes one or more batches: call `fill` for all rows in any order, and then `finish`.
 
     Args:
         maker: The `BatchMaker` that the job belongs to.
@@ -43,7 +43,7 @@ class BatchJob:
 
     @property
     def planned(self) -> np.ndarray:
-        """The samples, computed by a thread that fills them and not by the thread that asks for the batch."""
+        """The samples of the job. The first thread that fills rows computes them."""
         with self._leasing:
             if self._planned is None:
                 self._planned = self.maker.planned(self.epoch, self.position, self.num_batches)
@@ -55,18 +55,20 @@ class BatchJob:
         if start == 0:
             maker.source.prefetch(maker.order.chunks_due(self.epoch, *maker.bounds(self.position, self.num_batches)))
         with self._leasing:
-            if self.x is None:  # not earlier: a waiting job would occupy a buffer that is in the processor's cache
+            if (
+                self.x is None
+            ):  # not earlier, because a waiting job would occupy a buffer that is in the processor's cache
                 self.x = maker.lease(self.num_rows)
         for row, error in self._read(self.planned[start:stop], self.x[start:stop]).items():
             self._failed[start + row] = error
 
     def prefetch_next(self) -> None:
-        """Read ahead what the next jobs need."""
+        """Read chunks that the next jobs need."""
         maker = self.maker
         maker.source.prefetch(maker.order.chunks_coming(self.epoch, *maker.bounds(self.position, self.num_batches)))
 
     def _read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
-        """Read samples into `out`, converted."""
+        """Read samples, convert them, and write them into `out`."""
         source, format = self.maker.source, self.maker.format
         if not format.converts:
             return source.read(samples, out)
@@ -82,30 +84,30 @@ class BatchJob:
     def finish(self) -> list:
         """Return the batches, each `x`, `(x, y)` or `(x, y, sample_weight)`.
 
-        Each of several batches is a copy, so a batch that the user keeps does not keep the memory of the others. A
-        batch among several that cannot be made is a `Failure`.
+        If there are several batches, each is a copy, so a batch that the user keeps does not hold the memory of the
+        others. A `Failure` stands for each of them that cannot be made.
         """
-        x, self.x = self.x, None  # from here on, only the batches refer to the buffer
+        x, self.x = self.x, None  # now only the batches refer to the buffer
         if self.num_batches == 1:
             return [self._finished(x, 0)]
         size = self.maker.options.batch_size
         return [self._outcome(x[start : start + size].copy(), start) for start in range(0, self.num_rows, size)]
 
     def _outcome(self, x: np.ndarray, start: int) -> Any:
-        """Return one of several batches, or a `Failure`, which does not affect the others."""
+        """Return one of several batches, or a `Failure`. The other batches are not affected."""
         try:
             return self._finished(x, start)
         except Exception as error:
             return Failure(error)
 
     def _finished(self, x: np.ndarray, start: int) -> Any:
-        """Return the batch of the rows `x` that begin at row `start`."""
+        """Return the batch whose rows are `x`. Its first row is row `start` of the job."""
         maker, samples = self.maker, self.planned[start : start + len(x)]
         if self._failed:
             x, samples = self._without_failed(x, samples, start)
         x, y, weight = maker.source.unpack(x, samples)
         if maker.options.transform is not None:
-            # Positions continue from part to part of an order: no two parts draw the same.
+            # Positions continue from part to part of an order, so that no two parts draw the same numbers.
             position = self.position + (maker.order.first + start) // maker.options.batch_size
             key = np.random.SeedSequence(maker.options.seed, spawn_key=(self.epoch, position))
             x, y = self._transformed(x, y, np.random.default_rng(key))
@@ -124,7 +126,7 @@ class BatchJob:
         return result
 
     def _without_failed(self, x: np.ndarray, samples: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return rows and samples of a batch after unreadable samples are skipped or replaced."""
+        """Return the rows and samples of a batch, with unreadable samples skipped or replaced."""
         on_error = self.maker.options.on_error
         failed = {row - start: error for row, error in self._failed.items() if start <= row < start + len(x)}
         for row, error in sorted(failed.items()):

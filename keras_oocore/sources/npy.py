@@ -1,9 +1,10 @@
-"""Readers of one `.npy` file per sample."""
+"""Reads samples that are stored in one `.npy` file each."""
 
 import os
 
 import numpy as np
 
+from keras_oocore.core import storage
 from keras_oocore.core.errors import SampleError
 
 
@@ -11,18 +12,18 @@ class NpyReader:
     """Reads `.npy` files that all hold an array of the same shape and dtype.
 
     Args:
-        path: A file that defines shape and dtype, usually the first one.
+        path: Path of the file that defines shape and dtype, usually the first one.
     """
 
     def __init__(self, path: str | os.PathLike):
-        with open(path, "rb") as file:
+        with storage.open_file(path) as file:
             self.shape, _, dtype = _read_header(file)
         self.dtype = dtype.newbyteorder("=")
-        self.options = {}  # shape and dtype define the rows
+        self.options = {}  # nothing besides shape and dtype determines the rows
 
     def read_into(self, path: str, out: np.ndarray) -> None:
         """Fill `out`, of shape `self.shape` and dtype `self.dtype`, with the array in the file."""
-        with open(path, "rb") as file:
+        with storage.open_file(path) as file:
             shape, fortran_order, dtype = _read_header(file)
             if shape != self.shape or dtype.newbyteorder("=") != self.dtype:
                 raise SampleError(
@@ -33,11 +34,11 @@ class NpyReader:
                 if file.readinto(out.reshape(-1).view(np.uint8)) < out.nbytes:
                     raise SampleError("truncated: the file ends before its array does")
                 return
-        out[...] = np.load(path, allow_pickle=False)
+        out[...] = np.load(storage.local_path(path), allow_pickle=False)
 
 
 def _read_header(file) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Return shape, Fortran order and dtype of an open `.npy` file, and leave it at the first byte of its array."""
+    """Return shape, Fortran order and dtype of an open `.npy` file, and move to the first byte of its array."""
     try:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
