@@ -213,7 +213,10 @@ class OptionContract(NumberedSamples):
         ("options", "message"),
         [
             (dict(validation_split=0.3, subset="training", seed=None), "`validation_split` requires `seed`"),
-            (dict(validation_split=0.3, subset="training", seed=None, shuffle=False), "requires `seed`, or the subsets"),
+            (
+                dict(validation_split=0.3, subset="training", seed=None, shuffle=False),
+                "requires `seed`, or the subsets",
+            ),
             (dict(validation_split=0.3, subset="both"), r"returns two Sequences. Use train, val = sequence.split"),
             (dict(validation_split=0.3), "`subset` should be one of"),
             (dict(subset="training"), "`validation_split` should be between 0 and 1, with `subset`"),

@@ -44,7 +44,9 @@ class WorkerContract(NumberedSamples):
                 AttributeError, match=rf"`{name}` can only be set in the constructor: .*\(\.\.\., {name}={value}\)"
             ):
                 setattr(sequence, name, value)
-        with pytest.raises(AttributeError, match="`use_multiprocessing` is always False: samples are loaded in threads"):
+        with pytest.raises(
+            AttributeError, match="`use_multiprocessing` is always False: samples are loaded in threads"
+        ):
             sequence.use_multiprocessing = True
         assert (sequence.workers, sequence.use_multiprocessing, sequence.max_queue_size) == (1, False, 4)
 
@@ -101,7 +103,9 @@ class WorkerContract(NumberedSamples):
     def test_memory_limit_below_two_batches_is_an_error_that_names_the_minimum(self, make):
         batch_bytes = inside.batch_bytes(make())
 
-        with pytest.raises(OptionError, match=rf"is too small for two batches of .*or memory_limit={2 * batch_bytes} or"):
+        with pytest.raises(
+            OptionError, match=rf"is too small for two batches of .*or memory_limit={2 * batch_bytes} or"
+        ):
             make(memory_limit=2 * batch_bytes - 1)
         assert inside.max_batches_ahead(make(memory_limit=2 * batch_bytes)) == 0
 
