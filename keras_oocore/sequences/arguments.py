@@ -147,25 +147,25 @@ def shares(arguments: type, **defaults) -> Callable[[F], F]:
         arguments: The `TypedDict` of the shared arguments.
         **defaults: Defaults that differ from `DEFAULTS`.
     """
-    defaults = {name: {**DEFAULTS, **defaults}[name] for name in DEFAULTS if name in arguments.__annotations__}
     hints = arguments.__annotations__
+    all_defaults = {name: default for name, default in {**DEFAULTS, **defaults}.items() if name in hints}
 
     def decorator(function: F) -> F:
         own = [p for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD]
         own_names = [parameter.name for parameter in own if parameter.name != "self"]
+        shared_defaults = {name: default for name, default in all_defaults.items() if name not in own_names}
         shared = [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
-            for name, default in defaults.items()
-            if name not in own_names
+            for name, default in shared_defaults.items()
         ]
 
         @functools.wraps(function)
         def checked(*args, **kwargs):
-            require_known(kwargs, [*own_names, *defaults], function.__qualname__.split(".")[0])
-            return function(*args, **{**defaults, **kwargs})
+            require_known(kwargs, [*own_names, *shared_defaults], function.__qualname__.split(".")[0])
+            return function(*args, **{**shared_defaults, **kwargs})
 
         checked.__signature__ = inspect.Signature([*own, *shared])
-        checked.shared_defaults = defaults
+        checked.shared_defaults = shared_defaults
         return checked
 
     return decorator

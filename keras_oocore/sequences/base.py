@@ -27,6 +27,8 @@ from keras_oocore.sources.base import Source
 
 # Methods that users may expect, such as those of `tf.data`, and what to use instead.
 INSTEAD = {
+    "cache": 'pass cache="DIR" to the constructor of a Sequence of files or of CSV files',
+    "shuffle": "pass shuffle=True to the constructor",
     "map": "pass transform=function to the constructor",
     "prefetch": "batches are already made ahead in threads, at most max_queue_size of them",
     "take": "use steps_per_epoch=n in `fit`, or itertools.islice(sequence, n) in a loop",
