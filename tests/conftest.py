@@ -3,6 +3,7 @@
 A test runs once, on one backend, unless it has the mark `backend`. `make test` runs those on every backend.
 """
 
+import functools
 import json
 import os
 
@@ -59,11 +60,16 @@ def only_marked_tests_touch_a_model(request, monkeypatch):
     if isinstance(request.node, pytest.Function) and not any(map(request.node.get_closest_marker, MODEL_MARKS)):
         import keras
 
-        def refuse(*args, **kwargs):
-            pytest.fail("This test touches a model. Mark it with @pytest.mark.backend, to run it on every backend.")
-
         for name in ("compile", "fit", "predict", "evaluate", "__call__"):
-            monkeypatch.setattr(keras.Model, name, refuse)
+            monkeypatch.setattr(keras.Model, name, _refused(getattr(keras.Model, name)))
+
+
+def _refused(method):
+    @functools.wraps(method)  # its signature stays, which training reads
+    def refuse(*args, **kwargs):
+        pytest.fail("This test touches a model. Mark it with @pytest.mark.backend, to run it on every backend.")
+
+    return refuse
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from keras_oocore import cli
 from keras_oocore.core.errors import DestinationError, MissingExtraError
 from keras_oocore.demo import images as demo
 from keras_oocore.demo import table as demo_csv
-from keras_oocore.tables.csv import reader as csv
+from keras_oocore.tables import cells
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +83,7 @@ def test_profile_of_a_packed_store(folder, tmp_path, capsys):
 
 
 def test_demo_csv_without_pyarrow_prints_how_to_install_it(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(csv, "pa", None)
+    monkeypatch.setattr(cells, "pa", None)
     assert cli.main(["demo", "--csv", "--directory", str(tmp_path)]) == 1
     output = capsys.readouterr()
     assert output.err.startswith("keras-oocore: CSV files ")

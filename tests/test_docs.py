@@ -150,7 +150,7 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(page, folder, request):
 
 def test_the_error_in_the_readme_is_the_one_that_is_raised(write):
     write("price,sqft_living\n" + "221900.0,1180\n" * 1203 + '538000.0,"2,570"\n')
-    with pytest.raises(ko.errors.DataError) as caught:
+    with pytest.raises(ko.DataError) as caught:
         list(ko.CSVChunkSequence("houses.csv", target="price"))
     (shown,) = re.findall(r"^```\nDataError: (.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
     assert " ".join(shown.split()) == str(caught.value)
@@ -263,7 +263,7 @@ class TestClaimsAboutOtherLibraries:
         x, _ = next(iter(make_csv_dataset(",3\n")))
         assert x["a"].shape == (151,)
         assert x["a"].numpy()[-1] == 0
-        with pytest.raises(ko.errors.DataError, match="the cell is missing"):
+        with pytest.raises(ko.DataError, match="the cell is missing"):
             list(ko.CSVChunkSequence("t.csv", target="b"))
 
     def test_make_csv_dataset_takes_types_from_the_first_rows(self, make_csv_dataset):

@@ -1,15 +1,13 @@
 """One job: reads the samples of a batch, or of a few small ones, and returns batches as Keras expects them."""
 
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_oocore.batches.plan import BatchPlan
 from keras_oocore.core.errors import ON_ERROR, OptionError, SampleError
 from keras_oocore.core.stopwatch import stage
-
-if TYPE_CHECKING:
-    from keras_oocore.batches.maker import BatchMaker
 
 
 class Failure(NamedTuple):
@@ -22,20 +20,20 @@ class BatchJob:
     """Makes one or more batches: call `fill` for all rows in any order, and then `finish`.
 
     Args:
-        maker: The `BatchMaker` that the job belongs to.
+        plan: The `BatchPlan` that all jobs share.
         epoch: Number of the epoch.
         position: Position of the first batch in the epoch.
         num_batches: Number of batches.
     """
 
-    def __init__(self, maker: "BatchMaker", epoch: int, position: int, num_batches: int):
-        self.maker = maker
+    def __init__(self, plan: BatchPlan, epoch: int, position: int, num_batches: int):
+        self.plan = plan
         self.epoch = epoch
         self.position = position
         self.num_batches = num_batches
-        start, stop = maker.bounds(position, num_batches)
+        start, stop = plan.bounds(position, num_batches)
         self.num_rows = stop - start
-        self.rows_per_task = maker.source.rows_per_task
+        self.rows_per_task = plan.source.rows_per_task
         self.x = None
         self._planned = None
         self._leasing = threading.Lock()
@@ -46,30 +44,28 @@ class BatchJob:
         """The samples of the job. The first thread that fills rows computes them."""
         with self._leasing:
             if self._planned is None:
-                self._planned = self.maker.planned(self.epoch, self.position, self.num_batches)
+                self._planned = self.plan.planned(self.epoch, self.position, self.num_batches)
             return self._planned
 
     def fill(self, start: int, stop: int) -> None:
         """Read rows `start` to `stop`."""
-        maker = self.maker
+        plan = self.plan
         if start == 0:
-            maker.source.prefetch(maker.order.chunks_due(self.epoch, *maker.bounds(self.position, self.num_batches)))
+            plan.source.prefetch(plan.order.chunks_due(self.epoch, *plan.bounds(self.position, self.num_batches)))
         with self._leasing:
-            if (
-                self.x is None
-            ):  # not earlier, because a waiting job would occupy a buffer that is in the processor's cache
-                self.x = maker.lease(self.num_rows)
+            if self.x is None:  # not earlier: a waiting job would occupy a buffer in the processor's cache
+                self.x = plan.lease(self.num_rows)
         for row, error in self._read(self.planned[start:stop], self.x[start:stop]).items():
             self._failed[start + row] = error
 
     def prefetch_next(self) -> None:
         """Read chunks that the next jobs need."""
-        maker = self.maker
-        maker.source.prefetch(maker.order.chunks_coming(self.epoch, *maker.bounds(self.position, self.num_batches)))
+        plan = self.plan
+        plan.source.prefetch(plan.order.chunks_coming(self.epoch, *plan.bounds(self.position, self.num_batches)))
 
     def _read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         """Read samples, convert them, and write them into `out`."""
-        source, format = self.maker.source, self.maker.format
+        source, format = self.plan.source, self.plan.format
         if not format.converts:
             return source.read(samples, out)
         failed = {}
@@ -90,7 +86,7 @@ class BatchJob:
         x, self.x = self.x, None  # now only the batches refer to the buffer
         if self.num_batches == 1:
             return [self._finished(x, 0)]
-        size = self.maker.options.batch_size
+        size = self.plan.options.batch_size
         return [self._outcome(x[start : start + size].copy(), start) for start in range(0, self.num_rows, size)]
 
     def _outcome(self, x: np.ndarray, start: int) -> Any:
@@ -102,14 +98,14 @@ class BatchJob:
 
     def _finished(self, x: np.ndarray, start: int) -> Any:
         """Return the batch whose rows are `x`. Its first row is row `start` of the job."""
-        maker, samples = self.maker, self.planned[start : start + len(x)]
+        plan, samples = self.plan, self.planned[start : start + len(x)]
         if self._failed:
             x, samples = self._without_failed(x, samples, start)
-        x, y, weight = maker.source.unpack(x, samples)
-        if maker.options.transform is not None:
+        x, y, weight = plan.source.unpack(x, samples)
+        if plan.options.transform is not None:
             # Positions continue from part to part of an order, so that no two parts draw the same numbers.
-            position = self.position + (maker.order.first + start) // maker.options.batch_size
-            key = np.random.SeedSequence(maker.options.seed, spawn_key=(self.epoch, position))
+            position = self.position + (plan.order.first + start) // plan.options.batch_size
+            key = np.random.SeedSequence(plan.options.seed, spawn_key=(self.epoch, position))
             x, y = self._transformed(x, y, np.random.default_rng(key))
         if weight is not None:
             return x, y, weight
@@ -117,7 +113,7 @@ class BatchJob:
 
     def _transformed(self, x: np.ndarray, y: np.ndarray | None, rng: np.random.Generator) -> tuple:
         with stage("transform"):
-            result = self.maker.options.transform(x, y, rng)
+            result = self.plan.options.transform(x, y, rng)
         if not isinstance(result, tuple) or len(result) != 2:
             raise OptionError(
                 f"`transform(x, y, rng)` should return a tuple (x, y). Received: {type(result).__name__}"
@@ -127,12 +123,12 @@ class BatchJob:
 
     def _without_failed(self, x: np.ndarray, samples: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows and samples of a batch, with unreadable samples skipped or replaced."""
-        on_error = self.maker.options.on_error
+        on_error = self.plan.options.on_error
         failed = {row - start: error for row, error in self._failed.items() if start <= row < start + len(x)}
         for row, error in sorted(failed.items()):
             if on_error == "raise":
                 raise SampleError(f"{error} {ON_ERROR}") from error.__cause__
-            self.maker.bad_samples[int(samples[row])] = error
+            self.plan.bad_samples[int(samples[row])] = error
         if on_error == "replace":
             samples = samples.copy()
             for row in sorted(failed):
@@ -147,13 +143,13 @@ class BatchJob:
 
     def _replace(self, row: int, out: np.ndarray) -> int:
         """Fill `out` with the next readable sample of the plan after `row`, and return its number."""
-        maker = self.maker
-        first = self.position * maker.options.batch_size + row
-        for position in range(first + 1, first + maker.order.size):
-            position %= maker.order.size
-            samples = maker.order.samples(self.epoch, position, position + 1)
+        plan = self.plan
+        first = self.position * plan.options.batch_size + row
+        for position in range(first + 1, first + plan.order.size):
+            position %= plan.order.size
+            samples = plan.order.samples(self.epoch, position, position + 1)
             failed = self._read(samples, out)
             if not failed:
                 return int(samples[0])
-            maker.bad_samples[int(samples[0])] = failed[0]
+            plan.bad_samples[int(samples[0])] = failed[0]
         raise SampleError(f"No sample can be read. The first error: {self._failed[row]}")

@@ -1,64 +1,16 @@
-"""Defines the jobs that make the batches of every epoch: which samples each job reads, and into which memory."""
-
-import math
-
-import numpy as np
+"""The jobs that make the batches of every epoch."""
 
 from keras_oocore.batches.job import BatchJob
-from keras_oocore.batches.options import BatchFormat, BatchOptions
-from keras_oocore.batches.pool import BufferPool
-from keras_oocore.core.errors import SampleError
-from keras_oocore.ordering.order import Order
-from keras_oocore.sources.base import Source
+from keras_oocore.batches.plan import BatchPlan
 
 
-class BatchMaker:
-    """Makes the jobs that make the batches of every epoch. It never changes.
+class BatchMaker(BatchPlan):
+    """Makes jobs, which make the batches of every epoch. Arguments are those of `BatchPlan`."""
 
-    Args:
-        source: The samples.
-        order: The order of the samples.
-        options: How samples become batches.
-        batches_per_job: Number of batches per job.
-        keep_buffers: The largest number of idle buffers to keep.
-        bad_samples: Dictionary from sample to error. Jobs add the samples that cannot be read.
-
-    Attributes:
-        format: `BatchFormat`, shape, dtype and size of the batches.
-        num_batches: Number of batches per epoch.
-        num_jobs: Number of jobs per epoch.
-    """
-
-    def __init__(
-        self,
-        source: Source,
-        order: Order,
-        options: BatchOptions,
-        batches_per_job: int = 1,
-        keep_buffers: int = 0,
-        bad_samples: dict[int, SampleError] | None = None,
-    ):
-        self.source, self.order, self.options = source, order, options
-        self.format = BatchFormat(source.spec, options)
-        self.num_batches = options.num_batches(order.size)
-        self.batches_per_job = batches_per_job
-        self.num_jobs = -(-self.num_batches // batches_per_job)
-        self.pool = BufferPool(batches_per_job * self.format.batch_bytes, keep_buffers)
-        self.bad_samples = {} if bad_samples is None else bad_samples
-
-    def planned(self, epoch: int, position: int, num_batches: int = 1) -> np.ndarray:
-        """Return the samples of `num_batches` batches of an epoch, starting at `position`."""
-        return self.order.samples(epoch, *self.bounds(position, num_batches))
-
-    def bounds(self, position: int, num_batches: int = 1) -> tuple[int, int]:
-        """Return the positions in the order of the samples where these batches begin and end."""
-        start = position * self.options.batch_size
-        return start, min(start + num_batches * self.options.batch_size, self.order.size)
-
-    def lease(self, num_rows: int) -> np.ndarray:
-        """Return an array for rows of batches. Its memory returns to the pool when the last view of it is deleted."""
-        size_bytes = num_rows * math.prod(self.format.shape) * self.format.dtype.itemsize
-        return self.pool.lease()[:size_bytes].view(self.format.dtype).reshape(num_rows, *self.format.shape)
+    @property
+    def num_jobs(self) -> int:
+        """Number of jobs per epoch."""
+        return -(-self.num_batches // self.batches_per_job)
 
     def job(self, number: int) -> BatchJob:
         """Return job `number`. Numbers continue from epoch to epoch."""

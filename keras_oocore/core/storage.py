@@ -1,8 +1,9 @@
 """Reads the files of a data set: open, list and inspect them. No other module touches the paths of data.
 
 All data is on local file systems today. To add a remote one, write its class with these functions as methods, and let
-each function call the class that a path's scheme (such as `s3://`) names. Files that the package writes (stores,
-checkpoints, manifests) are always local: see `core/files.py`.
+each function call the class that a path's scheme (such as `s3://`) names. Recognize the scheme with one slash too:
+`Manifest.directory` is a `Path`, which turns `s3://` into `s3:/`. Files that the package writes (stores, checkpoints,
+manifests) are always local: see `core/files.py`.
 
 The functions are thin on purpose: training opens about 10,000 small files per second.
 """
@@ -95,6 +96,11 @@ def scan(directory: str | os.PathLike) -> AbstractContextManager[Iterator[os.Dir
 def match(pattern: str) -> list[str]:
     """Return the files that match a pattern with `*`, `?`, `[...]` or `**`, sorted. Folders are left out."""
     return [path for path in sorted(glob.glob(pattern, recursive=True)) if not os.path.isdir(path)]
+
+
+def absolute(path: str | os.PathLike) -> str:
+    """Return a path that stays valid when the working directory changes."""
+    return os.path.join(os.getcwd(), path)
 
 
 def local_path(path: str | os.PathLike) -> str:

@@ -92,7 +92,7 @@ def write_digits(directory: Path) -> None:
         path = directory / str(label) / f"{number:04d}.png"
         if not path.exists():
             image = Image.fromarray(np.uint8(pixels * 255 / 16)).resize(IMAGE_SIZE, Image.Resampling.BICUBIC)
-            with write_whole(path) as file:
+            with write_whole(path, durable=False) as file:  # they can be written again
                 image.save(file, format="PNG")
 
 

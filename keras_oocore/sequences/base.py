@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_oocore.batches.budget import Budget
@@ -18,28 +17,15 @@ from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.sizes import format_bytes
-from keras_oocore.core.warn import warn_user
 from keras_oocore.ordering.epoch_order import partition
 from keras_oocore.ordering.epoch_pass import EpochPass
 from keras_oocore.ordering.order import Order
 from keras_oocore.sequences.position import Cursor, checked_state, data_fingerprint
+from keras_oocore.sequences.py_dataset import OrderedPyDataset
 from keras_oocore.sources.base import Source
 
-# Methods that users may expect, such as those of `tf.data`, and what to use instead.
-INSTEAD = {
-    "cache": 'pass cache="DIR" to the constructor of a Sequence of files or of CSV files',
-    "shuffle": "pass shuffle=True to the constructor",
-    "map": "pass transform=function to the constructor",
-    "prefetch": "batches are already made ahead in threads, at most max_queue_size of them",
-    "take": "use steps_per_epoch=n in `fit`, or itertools.islice(sequence, n) in a loop",
-    "repeat": "`fit` reads a pass per epoch",
-    "unbatch": "use batch_size=1",
-    "batch": "pass batch_size=... to the constructor",
-    "pack": 'only Sequences of files have it; the rows of CSV files are stored with cache="DIR"',
-}
 
-
-class OutOfCoreSequence(keras.utils.PyDataset):
+class OutOfCoreSequence(OrderedPyDataset):
     """Base class of all Sequences: `len`, indexing, iteration, the position in the data, and the loading threads.
 
     Each call of `fit`, `evaluate` or `predict` reads whole passes over the samples. A pass serves every sample exactly
@@ -57,10 +43,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         max_queue_size: int,
         use_multiprocessing: bool,
     ):
-        # Let Keras read in order and without its queue, which loses batches (3.15.1, workers=2).
-        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=max_queue_size)
-        if use_multiprocessing:
-            warn_user("`use_multiprocessing=True` is not supported: threads are used instead, see `workers`.")
+        super().__init__(max_queue_size, use_multiprocessing)
         num_batches = options.num_batches(len(source))
         if num_batches == 0:
             raise DataError(
@@ -369,41 +352,6 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         self.__dict__.update(state)
         self._pass = copy.copy(self._pass)  # a copy has its own pass and pipeline
         self._use(copy.copy(self._made))
-
-    def __getattr__(self, name: str):
-        instead = f". Instead: {INSTEAD[name]}" if name in INSTEAD else ""
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{instead}")
-
-    @property
-    def workers(self) -> int:
-        """The number that Keras reads, always 1. The number of loading threads is `num_workers`."""
-        return 1
-
-    @workers.setter
-    def workers(self, value):
-        raise AttributeError(
-            f"`workers` can only be set in the constructor: {type(self).__name__}(..., workers={value!r})"
-        )
-
-    @property
-    def use_multiprocessing(self) -> bool:
-        """The value that Keras reads, always `False`."""
-        return False
-
-    @use_multiprocessing.setter
-    def use_multiprocessing(self, value):
-        raise AttributeError("`use_multiprocessing` is always False: samples are loaded in threads, see `workers`.")
-
-    @property
-    def max_queue_size(self) -> int:
-        """The largest number of batches made ahead of time. `memory_limit` may allow fewer."""
-        return self._max_queue_size
-
-    @max_queue_size.setter
-    def max_queue_size(self, value):
-        raise AttributeError(
-            f"`max_queue_size` can only be set in the constructor: {type(self).__name__}(..., max_queue_size={value!r})"
-        )
 
     def _repr(self, contents: str, *lines: str) -> str:
         """Return the `repr`: contents, batches, `lines`, and threads and memory."""

@@ -148,9 +148,9 @@ class CSVChunkSequence(OutOfCoreSequence):
         if on_bad_row == "skip" and rows.num_skipped:
             skipped = "1 row is" if rows.num_skipped == 1 else f"{rows.num_skipped:,} rows are"
             warn_user(f"{skipped} left out: on_bad_row='skip'.")
-        self._serve(rows, options, {**loading, "memory_limit": batches_bytes}, cache, shared["overwrite_cache"])
+        self._open_rows(rows, options, {**loading, "memory_limit": batches_bytes}, cache, shared["overwrite_cache"])
 
-    def _serve(
+    def _open_rows(
         self, rows: TableRows, options: BatchOptions, loading: Mapping, cache: Path | None, overwrite_cache: bool
     ) -> None:
         OutOfCoreSequence.__init__(self, rows, options, **loading)
@@ -208,7 +208,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         """Return a Sequence of other rows of the same files."""
         sequence = copy.copy(self)
         cache = None if self._cache is None else self._cache / folder
-        sequence._serve(rows, options, self._loading, cache, self._overwrite_cache)
+        sequence._open_rows(rows, options, self._loading, cache, self._overwrite_cache)
         return sequence
 
     def profile(self, num_batches: int | None = None) -> Profile:

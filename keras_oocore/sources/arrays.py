@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError, SampleError
 from keras_oocore.core.fingerprint import of_array
+from keras_oocore.core.storage import absolute, local_path
 from keras_oocore.sources.base import RowSpec, Source
 from keras_oocore.store.mapped_rows import MappedRows
 
@@ -26,7 +26,7 @@ class ArrayRows(Source):
 
     def __init__(self, rows: str | os.PathLike | np.ndarray, chosen: np.ndarray | None = None):
         self.chosen = chosen
-        self.path = None if isinstance(rows, np.ndarray) else Path(rows).absolute()
+        self.path = None if isinstance(rows, np.ndarray) else Path(absolute(rows))
         array = rows if self.path is None else _memory_map(self.path)
         if array.ndim == 0:
             raise DataError("Expected an array whose first axis is the samples. Received: an array without axes")
@@ -63,7 +63,7 @@ class ArrayRows(Source):
 
 def _memory_map(path: Path) -> np.memmap:
     try:
-        return np.load(storage.local_path(path), mmap_mode="r", allow_pickle=False)
+        return np.load(local_path(path), mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise DataError(f"Cannot read {str(path)!r}: {error.strerror or error}.") from error
     except (ValueError, EOFError) as error:

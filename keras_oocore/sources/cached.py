@@ -104,13 +104,13 @@ class Cached(StampedSource):
                 raise
             return
         except BaseException:
-            if isinstance(store, PackedStoreWriter):
+            if store is not None:
                 store.close()  # otherwise a stored traceback would keep the directory locked
             raise
         if self.keep_beside is not None:
             self.keep_beside()
         self._store = store
-        if isinstance(store, PackedStoreWriter) and store.num_missing == 0:
+        if not store.complete and store.num_missing == 0:
             self._finish_behind(store)
 
     def _fixed(self, store: PackedStore | PackedStoreWriter, stamps: np.ndarray) -> np.ndarray:
@@ -150,7 +150,8 @@ class Cached(StampedSource):
     @property
     def rows_per_task(self) -> int:
         """Rows per task of the source, or a whole batch if all rows are stored."""
-        return WHOLE_BATCH if isinstance(self._store, PackedStore) else self.source.rows_per_task
+        complete = self._store is not None and self._store.complete
+        return WHOLE_BATCH if complete else self.source.rows_per_task
 
     def __len__(self) -> int:
         return len(self.source)
@@ -179,7 +180,7 @@ class Cached(StampedSource):
 
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         store = self._store
-        if store is None or (isinstance(store, PackedStoreWriter) and not store.writable):
+        if store is None or not (store.complete or store.writable):
             store = self._look_again()
         if store is None:
             return self.source.read(samples, out)
@@ -285,7 +286,7 @@ class Cached(StampedSource):
             DestinationError: If the store could not be written.
         """
         store = self._store
-        if isinstance(store, PackedStoreWriter) and store.writable:
+        if store is not None and store.writable:
             store.wait()
             if store.num_missing == 0:
                 self._finish_behind(store)

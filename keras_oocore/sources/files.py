@@ -97,7 +97,7 @@ class FunctionReader:
     """
 
     def __init__(self, function: Callable[[str], Any], path: str | os.PathLike):
-        first = np.asarray(function(os.fspath(path)))
+        first = np.asarray(function(storage.local_path(path)))
         if first.dtype.kind not in "biufc":
             raise SampleError(f"`reader` should return numbers. Received: an array of dtype {first.dtype}")
         self.function = function
@@ -107,7 +107,7 @@ class FunctionReader:
 
     def read_into(self, path: str, out: np.ndarray) -> None:
         """Fill `out` with the array that the function returns for `path`."""
-        array = np.asarray(self.function(path))
+        array = np.asarray(self.function(storage.local_path(path)))
         floats = array.dtype.kind == self.dtype.kind == "f"  # converting them loses at most precision
         if array.shape != self.shape or not (floats or np.can_cast(array.dtype, self.dtype, "safe")):
             raise SampleError(

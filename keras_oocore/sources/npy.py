@@ -4,8 +4,8 @@ import os
 
 import numpy as np
 
-from keras_oocore.core import storage
 from keras_oocore.core.errors import SampleError
+from keras_oocore.core.storage import local_path, open_file
 
 
 class NpyReader:
@@ -16,14 +16,14 @@ class NpyReader:
     """
 
     def __init__(self, path: str | os.PathLike):
-        with storage.open_file(path) as file:
+        with open_file(path) as file:
             self.shape, _, dtype = _read_header(file)
         self.dtype = dtype.newbyteorder("=")
         self.options = {}  # nothing besides shape and dtype determines the rows
 
     def read_into(self, path: str, out: np.ndarray) -> None:
         """Fill `out`, of shape `self.shape` and dtype `self.dtype`, with the array in the file."""
-        with storage.open_file(path) as file:
+        with open_file(path) as file:
             shape, fortran_order, dtype = _read_header(file)
             if shape != self.shape or dtype.newbyteorder("=") != self.dtype:
                 raise SampleError(
@@ -34,7 +34,7 @@ class NpyReader:
                 if file.readinto(out.reshape(-1).view(np.uint8)) < out.nbytes:
                     raise SampleError("truncated: the file ends before its array does")
                 return
-        out[...] = np.load(storage.local_path(path), allow_pickle=False)
+        out[...] = np.load(local_path(path), allow_pickle=False)
 
 
 def _read_header(file) -> tuple[tuple[int, ...], bool, np.dtype]:

@@ -5,22 +5,29 @@ import contextlib
 import os
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from keras_oocore.core.errors import OutOfCoreError
 
-if TYPE_CHECKING:
-    from keras_oocore.store.writer import PackedStoreWriter
+
+class Writer(Protocol):
+    """A `PackedStoreWriter`, as far as this module uses it."""
+
+    directory: Path
+    writable: bool
+
+    def close(self) -> None: ...
+
 
 _writers = weakref.WeakValueDictionary()  # real path of the directory -> its writer
 
 
-def register(writer: "PackedStoreWriter") -> None:
+def register(writer: Writer) -> None:
     """Add a writer that has locked its directory."""
     _writers[os.path.realpath(writer.directory)] = writer
 
 
-def find(directory: str | os.PathLike) -> "PackedStoreWriter | None":
+def find(directory: str | os.PathLike) -> Writer | None:
     """Return the writer of a directory that can still be written to, or `None`."""
     writer = _writers.get(os.path.realpath(Path(directory)))
     return writer if writer is not None and writer.writable else None

@@ -23,6 +23,7 @@ class PackedStore:
         fields: Name → `(shape of a row, dtype)`.
         states: `uint8` of shape `(num_rows,)`: 1 for a stored row, 2 for an unreadable one.
         unreadable: Row → why it could not be read.
+        complete, writable, num_missing: `True`, `False` and 0, where a `PackedStoreWriter` has its own.
 
     Raises:
         DataError: If there is no store, or it is unfinished, truncated, damaged, or of a newer version.
@@ -39,6 +40,10 @@ class PackedStore:
     >>> np.load(f"{directory}/y.npy", mmap_mode="r").tolist()
     [0, 1, 2]
     """
+
+    complete = True
+    writable = False
+    num_missing = 0
 
     def __init__(self, directory: str | os.PathLike):
         self.directory = Path(os.path.abspath(directory))
@@ -81,6 +86,9 @@ class PackedStore:
     def read(self, name: str, rows: np.ndarray, out: np.ndarray) -> None:
         """Fill `out`, of shape `(len(rows), ...)`, with these rows of a field, in this order."""
         self._rows[name].copy(rows, out)
+
+    def close(self) -> None:
+        """Do nothing: the files are open for reading only, and shared."""
 
     def verify(self) -> None:
         """Read all files and compare them with the checksums.

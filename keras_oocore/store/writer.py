@@ -69,6 +69,7 @@ class PackedStoreWriter:
     [1, 0, 1] 1
     """
 
+    complete = False  # `finish` returns a store that is
     _closed = True  # until the constructor has finished
 
     def __init__(

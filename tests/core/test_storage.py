@@ -83,6 +83,15 @@ def test_match_returns_sorted_files(folder):
     assert storage.match(f"{folder}/*.jpg") == []
 
 
+def test_absolute_path_stays_valid_in_another_folder(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    path = storage.absolute("b.png")
+    monkeypatch.chdir(folder / "deep")
+
+    assert storage.stamp(path)[0] == 5
+    assert storage.absolute(path) == path
+
+
 def test_local_path(folder):
     assert storage.local_path(folder / "b.png") == str(folder / "b.png")
     assert storage.local_path("b.png") == "b.png"

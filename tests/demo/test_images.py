@@ -22,7 +22,7 @@ def test_run_demo_prepares_trains_and_prints_paths(tmp_path, capsys):
     assert Image.open(tmp_path / "demo" / "batch.png").size[0] > 500
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 def test_second_run_keeps_the_images(tmp_path):
     demo.run_demo(tmp_path, epochs=1)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "all_images").glob("*.png")}
@@ -30,7 +30,7 @@ def test_second_run_keeps_the_images(tmp_path):
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "all_images").glob("*.png")}
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 def test_without_matplotlib_pillow_draws_the_batch(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     demo.run_demo(tmp_path, epochs=1)

@@ -39,7 +39,7 @@ def test_write_patients_equals_scikit_learn(tmp_path):
     assert not demo_csv.write_patients(tmp_path / "patients.csv")
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 def test_second_run_keeps_the_cache(tmp_path):
     def changed_ns():
         return [(tmp_path / "csv" / name).stat().st_mtime_ns for name in ("patients.csv", "cache/training/x.npy")]
@@ -53,7 +53,7 @@ def test_second_run_keeps_the_cache(tmp_path):
     assert before != changed_ns()
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 def test_both_demos_share_a_directory(tmp_path):
     demo.run_demo(tmp_path, epochs=1)
     demo_csv.run_demo_csv(tmp_path, epochs=1)
@@ -62,7 +62,7 @@ def test_both_demos_share_a_directory(tmp_path):
     assert (tmp_path / "csv/model.keras").exists()
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 def test_without_matplotlib_no_figure_is_drawn(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     demo_csv.run_demo_csv(tmp_path, epochs=1)

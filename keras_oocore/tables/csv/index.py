@@ -59,7 +59,7 @@ class RecordIndex:
     absolute_path: str = dataclasses.field(init=False)
 
     def __post_init__(self):
-        object.__setattr__(self, "absolute_path", os.path.abspath(self.path))
+        object.__setattr__(self, "absolute_path", storage.absolute(self.path))
 
     @property
     def num_rows(self) -> int:

@@ -1,0 +1,58 @@
+"""What all jobs of a pipeline share: which samples each batch has, and the memory that batches are made in."""
+
+import math
+
+import numpy as np
+
+from keras_oocore.batches.options import BatchFormat, BatchOptions
+from keras_oocore.batches.pool import BufferPool
+from keras_oocore.core.errors import SampleError
+from keras_oocore.ordering.order import Order
+from keras_oocore.sources.base import Source
+
+
+class BatchPlan:
+    """The batches of every epoch, as they are planned. A plan never changes.
+
+    Args:
+        source: The samples.
+        order: The order of the samples.
+        options: How samples become batches.
+        batches_per_job: Number of batches per job.
+        keep_buffers: The largest number of idle buffers to keep.
+        bad_samples: Dictionary from sample to error. Jobs add the samples that cannot be read.
+
+    Attributes:
+        format: `BatchFormat`, shape, dtype and size of the batches.
+        num_batches: Number of batches per epoch.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        order: Order,
+        options: BatchOptions,
+        batches_per_job: int = 1,
+        keep_buffers: int = 0,
+        bad_samples: dict[int, SampleError] | None = None,
+    ):
+        self.source, self.order, self.options = source, order, options
+        self.format = BatchFormat(source.spec, options)
+        self.num_batches = options.num_batches(order.size)
+        self.batches_per_job = batches_per_job
+        self.pool = BufferPool(batches_per_job * self.format.batch_bytes, keep_buffers)
+        self.bad_samples = {} if bad_samples is None else bad_samples
+
+    def planned(self, epoch: int, position: int, num_batches: int = 1) -> np.ndarray:
+        """Return the samples of `num_batches` batches of an epoch, starting at `position`."""
+        return self.order.samples(epoch, *self.bounds(position, num_batches))
+
+    def bounds(self, position: int, num_batches: int = 1) -> tuple[int, int]:
+        """Return the positions in the order of the samples where these batches begin and end."""
+        start = position * self.options.batch_size
+        return start, min(start + num_batches * self.options.batch_size, self.order.size)
+
+    def lease(self, num_rows: int) -> np.ndarray:
+        """Return an array for rows of batches. Its memory returns to the pool when the last view of it is deleted."""
+        size_bytes = num_rows * math.prod(self.format.shape) * self.format.dtype.itemsize
+        return self.pool.lease()[:size_bytes].view(self.format.dtype).reshape(num_rows, *self.format.shape)
