@@ -150,6 +150,7 @@ def test_more_samples_than_int32_can_count():
     assert order.samples(0, 0, 3).min() >= 2**31
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:RuntimeWarning", "ignore:.*fork:DeprecationWarning")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_forked_child_shuffles_a_window_that_a_thread_was_shuffling(monkeypatch):
     order, mixing, resume, mix = WindowOrder((10, 10), 2, 0), threading.Event(), threading.Event(), WindowOrder._mix

@@ -35,7 +35,7 @@ class TestFiles(FileContract):
         assert (flat == flat[:, :1]).all()
         return flat[:, 0].astype(int).tolist()
 
-    def test_a_file_of_another_shape_is_named(self, make):
+    def test_file_of_another_shape_is_named(self, make):
         sequence = make(shuffle=False)
         np.save(sequence.file_paths[7], np.zeros((2, 4), "float32"))
         path = re.escape(repr(sequence.file_paths[7]))
@@ -82,7 +82,7 @@ class TestSounds(FileContract):
         assert (loudest % 3 == 1).all()
         return (loudest // 3).tolist()
 
-    def test_a_spectrogram_has_frames_and_mels(self, make):
+    def test_spectrogram_shape(self, make):
         x, _ = make()[0]
 
         assert (x.shape, x.dtype) == ((4, 6, MELS), np.float32)
@@ -99,7 +99,7 @@ class TestSounds(FileContract):
             sequence[0]
 
     @pytest.mark.backend
-    def test_a_model_learns_pitch(self, make):
+    def test_fit_learns_pitch(self, make):
         keras.utils.set_random_seed(0)
         model = keras.Sequential(
             [keras.layers.Normalization(), keras.layers.GlobalAveragePooling1D(), keras.layers.Dense(3)]
