@@ -1,25 +1,26 @@
-"""The one place where tests look inside a Sequence: what was planned, which threads run, how far ahead they are.
+"""The only place where tests access private parts of a Sequence: its plan, its threads, and its batches made ahead.
 
-Everything else that tests use is public. If the inside of a Sequence changes, only these functions follow.
+Everything else that tests use is public. If the internals of a Sequence change, only these functions change.
 """
 
 import weakref
 
 from keras_oocore.batches import loader as batch_loader
+from keras_oocore.sources.cached import Cached
 
 
 def planned(sequence, epoch, batch_index):
-    """The samples that the order of the Sequence has for this batch, as a list of integers."""
+    """The samples of this batch, as a list of integers."""
     return sequence._pipeline.maker.planned(epoch, batch_index).tolist()
 
 
 def members(sequence):
-    """The samples that the Sequence can read, in no particular order."""
+    """The samples of the Sequence, in ascending order."""
     return sequence._pipeline.order.members().tolist()
 
 
 def epoch(sequence):
-    """The epoch that the Sequence reads now, or reads next."""
+    """Number of the current or next epoch."""
     return sequence._pass.number
 
 
@@ -28,7 +29,7 @@ def row_shape(sequence):
 
 
 def row_dtype(sequence):
-    """The dtype of rows as they are stored."""
+    """Dtype of rows before they are converted."""
     return sequence._source.spec.dtype
 
 
@@ -41,7 +42,7 @@ def num_idle_buffers(sequence):
 
 
 def threads(sequence):
-    """The loader threads of this Sequence that are running, as a set of its own."""
+    """The loading threads of this Sequence that are running, as a new set."""
     return set(sequence._pipeline.loader._threads)
 
 
@@ -50,22 +51,22 @@ def max_batches_ahead(sequence):
 
 
 def wait_for_batches_ahead(sequence):
-    """Wait until every batch that was started ahead is complete; returns how many there are."""
+    """Wait until all batches that were started ahead are complete. Return their number."""
     return len([future.result(timeout=300) for future in list(sequence._pipeline.loader._ahead.values())])
 
 
 def loader_reference(sequence):
-    """A weak reference, for tests that the loader does not outlive its Sequence."""
+    """A weak reference to the loader, for tests that it is deleted with its Sequence."""
     return weakref.ref(sequence._pipeline.loader)
 
 
 def keep_idle_threads(monkeypatch):
-    """Idle threads end after a while by themselves; here they do not."""
+    """Let idle threads wait, instead of ending after a short time."""
     monkeypatch.setattr(batch_loader, "IDLE_SECONDS", 600)
 
 
 def assert_consistent(sequence):
-    """The loader makes batches of the Sequence that it belongs to, also in a copy."""
+    """Check that the loader makes batches of its own Sequence, also in a copy."""
     assert sequence._pipeline.maker is sequence._pipeline.loader.make_job.__self__
 
 
@@ -77,3 +78,34 @@ def cache(sequence):
 def samples(sequence):
     """The source of a Sequence with labels, without labels and cache."""
     return sequence._data.source
+
+
+def source(sequence):
+    """The source that a Sequence reads from."""
+    return sequence._source
+
+
+def window_chunks(sequence):
+    """Number of chunks whose rows are shuffled together, for a Sequence of rows of CSV files."""
+    return sequence._pipeline.order.window_chunks
+
+
+def batches_per_job(sequence):
+    return sequence._pipeline.maker.batches_per_job
+
+
+def parsed_rows(sequence):
+    """The `ChunkCache` of parsed rows, for a Sequence of rows of CSV files."""
+    return sequence._rows._chunk_cache
+
+
+def record_decoded(monkeypatch):
+    """Return a list of the samples that are decoded through a cache from now on."""
+    decoded, read_and_store = [], Cached._read_and_store
+
+    def recorded(source, store, samples, out):
+        decoded.extend(samples.tolist())
+        return read_and_store(source, store, samples, out)
+
+    monkeypatch.setattr(Cached, "_read_and_store", recorded)
+    return decoded

@@ -1,1 +1,1 @@
-"""Batches, made ahead of time in threads."""
+"""Makes batches ahead of time, in threads."""

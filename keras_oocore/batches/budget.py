@@ -1,4 +1,4 @@
-"""How many threads load, and how many batches are made ahead, within a limit of memory."""
+"""The number of loading threads and of batches made ahead, within a memory limit."""
 
 from dataclasses import dataclass
 
@@ -10,15 +10,15 @@ from keras_oocore.core.cpu import num_cpus
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
 
-BATCHES_IN_USE = 2  # the batch that is being made for the model, and the batch that the model uses
+BATCHES_IN_USE = 2  # the batch that the model uses, and the next one
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Threads and batches of a Sequence.
+    """The number of threads and of batches of a Sequence.
 
     Attributes:
-        num_workers: Number of loading threads. 0 loads in the thread that asks for a batch.
+        num_workers: Number of loading threads. With `0`, the thread that asks for a batch loads it.
         max_ahead: Number of batches that may be made before they are asked for.
     """
 
@@ -33,13 +33,13 @@ class Budget:
 
         Args:
             format: Format of the batches.
-            memory_limit: Limit of all batches in flight, in bytes or as a string such as `"128MB"`; `None` for the
+            memory_limit: Limit of all batches in flight, in bytes or as a string such as `"128MB"`, or `None` for the
                 default.
             workers: Number of threads, or `None` for one per available core.
             max_queue_size: The largest number of batches ahead.
 
         Raises:
-            OptionError: If an argument is not valid, or the limit does not hold the batches that are in use at once.
+            OptionError: If an argument is not valid, or the limit is too small for two batches.
         """
         num_workers = num_threads(workers)
         limit_bytes = default_limit_bytes() if memory_limit is None else parse_bytes(memory_limit)
@@ -48,7 +48,7 @@ class Budget:
         max_queue_size = positive(max_queue_size, "max_queue_size")
         if max_ahead < 0:
             raise OptionError(
-                f"`memory_limit` of {format_bytes(limit_bytes)} does not hold two batches of "
+                f"`memory_limit` of {format_bytes(limit_bytes)} is too small for two batches of "
                 f"{format_bytes(format.batch_bytes)}. Use a smaller batch_size, or "
                 f"memory_limit={BATCHES_IN_USE * format.batch_bytes + scratch_bytes} or more."
             )
@@ -56,7 +56,7 @@ class Budget:
 
     @property
     def batches_in_flight(self) -> int:
-        """The largest number of batches that exist at once."""
+        """The largest number of batches that exist at the same time."""
         return self.max_ahead + BATCHES_IN_USE
 
 
@@ -64,7 +64,7 @@ def num_threads(workers: int | None) -> int:
     """Return `workers`, or the number of cores that this process may use.
 
     Raises:
-        OptionError: If `workers` is not an integer of 0 or more, or `None`.
+        OptionError: If `workers` is neither `None` nor an integer of 0 or more.
     """
     if workers is None:
         return num_cpus()

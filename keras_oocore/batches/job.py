@@ -1,4 +1,4 @@
-"""One job: read the samples of a batch, or of a few small ones, and finish them as Keras takes them."""
+"""One job: reads the samples of a batch, or of a few small ones, and returns batches as Keras expects them."""
 
 import threading
 from typing import Any, NamedTuple
@@ -11,16 +11,16 @@ from keras_oocore.core.stopwatch import stage
 
 
 class Failure(NamedTuple):
-    """Takes the place of a batch that could not be made."""
+    """Stands for a batch that could not be made."""
 
     error: Exception
 
 
 class BatchJob:
-    """Batches in the making, mostly one: `fill` all rows in any order, then `finish`.
+    """Makes one or more batches: call `fill` for all rows in any order, and then `finish`.
 
     Args:
-        plan: What all jobs share.
+        plan: The `BatchPlan` that all jobs share.
         epoch: Number of the epoch.
         position: Position of the first batch in the epoch.
         num_batches: Number of batches.
@@ -41,7 +41,7 @@ class BatchJob:
 
     @property
     def planned(self) -> np.ndarray:
-        """The samples, computed by a thread that fills them and not by the thread that asks for the batch."""
+        """The samples of the job. The first thread that fills rows computes them."""
         with self._leasing:
             if self._planned is None:
                 self._planned = self.plan.planned(self.epoch, self.position, self.num_batches)
@@ -53,18 +53,18 @@ class BatchJob:
         if start == 0:
             plan.source.prefetch(plan.order.chunks_due(self.epoch, *plan.bounds(self.position, self.num_batches)))
         with self._leasing:
-            if self.x is None:  # not earlier: a waiting job would occupy a buffer that is in the processor's cache
+            if self.x is None:  # not earlier: a waiting job would occupy a buffer in the processor's cache
                 self.x = plan.lease(self.num_rows)
         for row, error in self._read(self.planned[start:stop], self.x[start:stop]).items():
             self._failed[start + row] = error
 
     def prefetch_next(self) -> None:
-        """Read ahead what the next jobs need."""
+        """Read chunks that the next jobs need."""
         plan = self.plan
         plan.source.prefetch(plan.order.chunks_coming(self.epoch, *plan.bounds(self.position, self.num_batches)))
 
     def _read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
-        """Read samples into `out`, converted."""
+        """Read samples, convert them, and write them into `out`."""
         source, format = self.plan.source, self.plan.format
         if not format.converts:
             return source.read(samples, out)
@@ -80,30 +80,30 @@ class BatchJob:
     def finish(self) -> list:
         """Return the batches, each `x`, `(x, y)` or `(x, y, sample_weight)`.
 
-        Each of several batches is a copy, so a batch that the user keeps does not keep the memory of the others. A
-        batch among several that cannot be made is a `Failure`.
+        If there are several batches, each is a copy, so a batch that the user keeps does not hold the memory of the
+        others. A `Failure` stands for each of them that cannot be made.
         """
-        x, self.x = self.x, None  # from here on, only the batches refer to the buffer
+        x, self.x = self.x, None  # now only the batches refer to the buffer
         if self.num_batches == 1:
             return [self._finished(x, 0)]
         size = self.plan.options.batch_size
         return [self._outcome(x[start : start + size].copy(), start) for start in range(0, self.num_rows, size)]
 
     def _outcome(self, x: np.ndarray, start: int) -> Any:
-        """Return one of several batches, or a `Failure`, which does not affect the others."""
+        """Return one of several batches, or a `Failure`. The other batches are not affected."""
         try:
             return self._finished(x, start)
         except Exception as error:
             return Failure(error)
 
     def _finished(self, x: np.ndarray, start: int) -> Any:
-        """Return the batch of the rows `x` that begin at row `start`."""
+        """Return the batch whose rows are `x`. Its first row is row `start` of the job."""
         plan, samples = self.plan, self.planned[start : start + len(x)]
         if self._failed:
             x, samples = self._without_failed(x, samples, start)
         x, y, weight = plan.source.unpack(x, samples)
         if plan.options.transform is not None:
-            # Positions continue from part to part of an order: no two parts draw the same.
+            # Positions continue from part to part of an order, so that no two parts draw the same numbers.
             position = self.position + (plan.order.first + start) // plan.options.batch_size
             key = np.random.SeedSequence(plan.options.seed, spawn_key=(self.epoch, position))
             x, y = self._transformed(x, y, np.random.default_rng(key))
@@ -122,7 +122,7 @@ class BatchJob:
         return result
 
     def _without_failed(self, x: np.ndarray, samples: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return rows and samples of a batch after unreadable samples are skipped or replaced."""
+        """Return the rows and samples of a batch, with unreadable samples skipped or replaced."""
         on_error = self.plan.options.on_error
         failed = {row - start: error for row, error in self._failed.items() if start <= row < start + len(x)}
         for row, error in sorted(failed.items()):

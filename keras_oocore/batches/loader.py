@@ -1,6 +1,6 @@
-"""Make batches in threads and stay ahead of the consumer, at most so many batches. It does not know what a batch is.
+"""Makes batches in threads, ahead of the consumer by a limited number of batches. It does not know what a batch is.
 
-Batches are numbered by tickets, integers that go up by one. Whoever asks for ticket t gets t+1, t+2, ... started.
+Batches are numbered by tickets, which are consecutive integers. A request for ticket t also starts t+1, t+2, ...
 """
 
 import atexit
@@ -14,33 +14,33 @@ from typing import Any, Protocol
 
 from keras_oocore.core.forks import register_fork_aware
 
-IDLE_SECONDS = 2.0  # after which a thread without work ends; starting one again costs a tenth of a millisecond
-URGENT = -1  # goes before every ticket
+IDLE_SECONDS = 2.0  # a thread without work ends after this time; starting another takes a tenth of a millisecond
+URGENT = -1  # a priority before every ticket
 
 
 class Job(Protocol):
-    """One batch in the making."""
+    """Makes one batch."""
 
     num_rows: int
     rows_per_task: int
 
     def fill(self, start: int, stop: int) -> None:
-        """Fill rows `start` to `stop`; called in threads, each row once."""
+        """Fill rows `start` to `stop`. It is called in several threads, once for each row."""
 
     def finish(self) -> Any:
-        """The batch; called once, after the last row."""
+        """Return the batch. It is called once, after the last row was filled."""
 
     def prefetch_next(self) -> None:
-        """What the thread may do once the batch is handed over, for those to come; nobody waits for it."""
+        """Prepare for the next batches. It is called after the batch is handed over, and no thread waits for it."""
 
 
 class BatchLoader:
     """Makes batches ahead of time.
 
     Args:
-        make_job: ticket → `Job`.
-        num_workers: threads; 0 makes each batch when it is asked for, in the thread that asks.
-        max_ahead: batches made before they are asked for.
+        make_job: Function from a ticket to its `Job`.
+        num_workers: Number of threads. With `0`, each batch is made in the thread that asks for it.
+        max_ahead: The largest number of batches to make before they are requested.
 
     >>> class Squares:
     ...     num_rows, rows_per_task = 4, 2
@@ -62,16 +62,18 @@ class BatchLoader:
         register_fork_aware(self)
 
     def reset_after_fork(self) -> None:
-        """No threads, no work: a new loader, or one that woke up in a forked child."""
-        self._changed = threading.Condition(threading.RLock())  # reentrant: `abandon` may run inside any line
+        """Start without threads and work, in a new loader or in a forked child."""
+        self._changed = threading.Condition(
+            threading.RLock()
+        )  # reentrant, because a finalizer may call `abandon` in any line
         self._tasks = []  # heap of (ticket, serial, job, future, start, stop)
-        self._ahead = {}  # ticket -> future of a batch that nobody asked for yet
-        self._threads = set()  # that may take a task; one that is not in it ends
-        self._busy = set()  # those of them that are at one
+        self._ahead = {}  # ticket -> future of a batch that was not requested yet
+        self._threads = set()  # threads that may take a task; a thread that is removed ends
+        self._busy = set()  # threads that work on a task
         self._serial = 0
 
     def get(self, ticket: int) -> Any:
-        """The batch of `ticket`; the ones after it are started, those before it forgotten."""
+        """Return the batch of `ticket`. The next batches are started, and earlier ones are dropped."""
         if self.num_workers == 0:
             return self.load(ticket)
         with self._changed:
@@ -84,11 +86,11 @@ class BatchLoader:
         return self._result(future, self.get, ticket)
 
     def load(self, ticket: int) -> Any:
-        """The batch of `ticket`, made now and before all others, whatever was started."""
+        """Return the batch of `ticket`. It is made now, before all batches that were started."""
         return self.run(self.make_job, ticket)
 
     def run(self, make_job: Callable[..., Job], *arguments) -> Any:
-        """What `make_job(*arguments)` makes, now and before all others."""
+        """Return the batch of the job `make_job(*arguments)`. It is made now, before all batches that were started."""
         if self.num_workers == 0:
             job = make_job(*arguments)
             job.fill(0, job.num_rows)
@@ -115,13 +117,13 @@ class BatchLoader:
         self._changed.notify(job.num_tasks_left)
         while len(self._threads) < min(self.num_workers, len(self._busy) + len(self._tasks)):
             thread = threading.Thread(target=self._work, name="keras_oocore-loader", daemon=True)
-            thread.start()  # before it is counted: Ctrl-C may come between the two, and then it ends
+            thread.start()  # before it is added: if Ctrl-C comes between these two lines, it ends
             self._threads.add(thread)
             _started.add(thread)
         return future
 
     def _forget(self, tickets: list[int]) -> None:
-        """Give up batches that were started; those that no thread is at leave their memory now."""
+        """Cancel batches that were started. Memory of batches that no thread works on is freed now."""
         for ticket in tickets:
             self._ahead.pop(ticket).cancel()
         if tickets:
@@ -131,14 +133,14 @@ class BatchLoader:
     def _work(self) -> None:
         while task := self._next_task():
             finished = self._do(*task[2:])
-            del task  # or a thread that is idle, or reads ahead, would keep a batch alive
+            del task  # otherwise a thread that is idle or reads ahead would keep a batch alive
             if finished is not None:
-                with contextlib.suppress(Exception):  # nobody waits for it
+                with contextlib.suppress(Exception):  # no thread waits for it
                     finished.prefetch_next()
             del finished
 
     def _do(self, job: Job, future: Future, start: int, stop: int) -> Job | None:
-        """Do a task; returns its job when that is finished by it."""
+        """Do a task. Return its job if this was the last task of the job, else `None`."""
         try:
             if not future.cancelled():
                 job.fill(start, stop)
@@ -148,7 +150,7 @@ class BatchLoader:
             if complete and future.set_running_or_notify_cancel():
                 future.set_result(job.finish())
                 return job
-        except BaseException as error:  # whatever it is, it must reach the one who waits
+        except BaseException as error:  # any error must reach the thread that waits for the batch
             with self._changed:
                 job.num_tasks_left = -1  # never complete
                 if not future.done():
@@ -156,7 +158,7 @@ class BatchLoader:
         return None
 
     def _next_task(self) -> tuple | None:
-        """The task to do next, or `None` when this thread should end."""
+        """Return the next task, or `None` if this thread should end."""
         thread = threading.current_thread()
         with self._changed:
             self._busy.discard(thread)
@@ -170,18 +172,18 @@ class BatchLoader:
             return None
 
     def abandon(self) -> set[threading.Thread]:
-        """End the threads without waiting for them; safe in a finaliser, on any thread. Returns them."""
+        """Let the threads end, without waiting, and return them. A finalizer may call it in any thread."""
         with self._changed:
             ending, self._threads, self._busy = self._threads, set(), set()
             self._changed.notify_all()
         return ending
 
     def close(self) -> None:
-        """End the threads and forget what was started. The next `get` starts anew."""
+        """Stop the threads and drop batches that were started. The next `get` starts threads again."""
         with self._changed:
             ending = self.abandon()
             for task in self._tasks:
-                task[3].cancel()  # or another thread may wait for it forever
+                task[3].cancel()  # otherwise another thread may wait for it forever
             self._tasks.clear()
             self._ahead.clear()
         for thread in ending - {threading.current_thread()}:
@@ -198,15 +200,15 @@ class BatchLoader:
 
 
 _loaders = weakref.WeakSet()
-_started = weakref.WeakSet()  # threads, those of abandoned loaders too
+_started = weakref.WeakSet()  # all threads, including those of abandoned loaders
 
 
 def _close_all() -> None:
     for loader in list(_loaders):
-        loader.num_workers = 0  # who still asks, such as another daemon thread, makes its batch itself
+        loader.num_workers = 0  # a daemon thread that still asks for batches makes them itself
         loader.close()
     for thread in list(_started):
         thread.join()
 
 
-atexit.register(_close_all)  # a daemon thread inside C code crashes a dying interpreter
+atexit.register(_close_all)  # a daemon thread inside C code would crash the interpreter when it exits

@@ -1,4 +1,4 @@
-"""How samples become batches: the options that all Sequences share, checked, and the batches they give."""
+"""The options that all Sequences share, and the format of the batches that follows from them."""
 
 import math
 import numbers
@@ -12,15 +12,15 @@ from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import OptionError
 from keras_oocore.sources.base import RowSpec
 
-CONVERTED_BYTES = 2**20  # read and converted at a time, while the rows are in the processor's cache
+CONVERTED_BYTES = 2**20  # rows that are read and converted at a time, while they are in the processor's cache
 
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """Options of a Sequence that shape its batches.
+    """The options of a Sequence that determine its batches.
 
     Raises:
-        OptionError: If an option has a value that it cannot have.
+        OptionError: If an option is not valid.
     """
 
     batch_size: int = 32
@@ -32,7 +32,7 @@ class BatchOptions:
     transform: Callable | None = None
     on_error: str = "raise"
     last_batch: str = "keep"
-    seed_is_drawn: bool = False  # whether the user gave no seed, so that another one may replace it
+    seed_is_drawn: bool = False  # whether the user passed no seed, so that another one may replace it
 
     def __post_init__(self):
         positive(self.batch_size, "batch_size")
@@ -56,9 +56,9 @@ class BatchOptions:
         try:
             dtype = np.dtype(self.dtype)
         except TypeError as error:
-            raise OptionError(f"`dtype` should be a dtype of numpy. Received: dtype={self.dtype!r}") from error
+            raise OptionError(f"`dtype` should be a NumPy dtype. Received: dtype={self.dtype!r}") from error
         if dtype.kind in "OSUMm":
-            raise OptionError(f"`dtype` should be a dtype of numbers. Received: dtype={self.dtype!r}")
+            raise OptionError(f"`dtype` should be a numeric dtype. Received: dtype={self.dtype!r}")
         return dtype
 
     def num_batches(self, num_samples: int) -> int:
@@ -77,10 +77,10 @@ class BatchFormat:
     Attributes:
         shape: Shape of a sample in a batch.
         dtype: Dtype of a batch.
-        converts: Whether rows have to be converted: another dtype, `rescale`, or channels first.
+        converts: Whether rows are converted, to another dtype, with `rescale`, or to channels first.
         batch_bytes: Size of a full batch.
         rows_per_step: Number of rows that are read and converted at a time.
-        scratch_bytes: Memory that a thread needs for the conversion.
+        scratch_bytes: Memory that each thread needs for the conversion.
 
     >>> format = BatchFormat(RowSpec((8, 8, 3), np.dtype("uint8")), BatchOptions(batch_size=4, rescale=1 / 255))
     >>> format.shape, format.dtype, format.batch_bytes
@@ -100,7 +100,7 @@ class BatchFormat:
         self.scratch_bytes = min(self.rows_per_step, options.batch_size) * stored_bytes * self.converts
 
     def convert(self, stored: np.ndarray, out: np.ndarray) -> None:
-        """Write stored rows into `out`, converted."""
+        """Convert stored rows and write them into `out`."""
         if self.channels_first:
             stored = np.moveaxis(stored, -1, 1)
         if self.rescale is None:

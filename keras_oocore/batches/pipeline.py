@@ -1,4 +1,4 @@
-"""A pipeline: a source, an order and options become batches that are made ahead of time."""
+"""A pipeline makes batches ahead of time from a source, an order and options."""
 
 import threading
 from dataclasses import replace
@@ -14,21 +14,21 @@ from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.ordering.order import Order
 from keras_oocore.sources.base import Source
 
-GROUP_BYTES = 2**20  # the most that one job makes of small batches
+GROUP_BYTES = 2**20  # the largest size of the small batches that one job makes
 
 
 class Pipeline:
-    """Makes the batches of every epoch ahead of time, in threads. It is made once and never changed.
+    """Makes the batches of every epoch ahead of time, in threads. It never changes.
 
-    Small batches of a source that asks for it are made several at a time: handing over a batch costs more than making
-    it.
+    If `source.groups_batches`, one job makes several small batches, because handing over a batch takes longer than
+    making it.
 
     Args:
         source: The samples.
-        order: Their order.
+        order: The order of the samples.
         options: How samples become batches.
-        budget: Number of threads, and of batches ahead.
-        bad_samples: Dictionary from sample to error, which fills with the samples that cannot be read.
+        budget: Number of threads, and of batches to make ahead.
+        bad_samples: Dictionary from sample to error. Samples that cannot be read are added.
 
     >>> import numpy as np
     >>> from keras_oocore.sources.arrays import ArrayRows
@@ -55,9 +55,9 @@ class Pipeline:
         register_fork_aware(self)
 
     def reset_after_fork(self) -> None:
-        """Make an unlocked lock and forget batches: in a forked child."""
+        """Create an unlocked lock and forget batches, in a forked child."""
         self._lock = threading.Lock()
-        self._made = (None, [])  # number of the job made last, and its batches that were not asked for yet
+        self._made = (None, [])  # number of the last job, and its batches that were not requested yet
 
     def with_order(self, order: Order) -> "Pipeline":
         """Return a pipeline of the same source in another order."""
@@ -78,9 +78,9 @@ class Pipeline:
         return self.maker.bad_samples
 
     def get(self, epoch: int, position: int) -> Any:
-        """Return the batch at a position of an epoch, and start to make the next ones. Earlier ones are dropped."""
+        """Return the batch at a position of an epoch, and start the next batches. Earlier batches are dropped."""
         maker = self.maker
-        job_of_epoch, place = divmod(position, maker.batches_per_job)
+        job_of_epoch, index = divmod(position, maker.batches_per_job)
         number = epoch * maker.num_jobs + job_of_epoch
         if maker.batches_per_job == 1:
             return self.loader.get(number)[0]
@@ -90,19 +90,19 @@ class Pipeline:
                 self._made = (None, [])
                 batches = self.loader.get(number)
                 self._made = (number, batches)
-            batch, batches[place] = batches[place], None
-        if batch is None:  # asked for a second time
+            batch, batches[index] = batches[index], None
+        if batch is None:  # requested a second time
             return self.load(epoch, position)
         if isinstance(batch, Failure):
             raise batch.error
         return batch
 
     def load(self, epoch: int, position: int) -> Any:
-        """Return the batch at a position of an epoch, made now and before all others."""
+        """Return the batch at a position of an epoch. It is made now, before all other batches."""
         return self.loader.run(self.maker.single, epoch, position)[0]
 
     def close(self) -> None:
-        """End the threads and drop what was made. The next `get` starts them again."""
+        """Stop the threads and drop batches that were made ahead. The next `get` starts threads again."""
         self.loader.close()
         self._made = (None, [])
         self.maker.pool.clear()

@@ -18,9 +18,9 @@ class BatchPlan:
         source: The samples.
         order: The order of the samples.
         options: How samples become batches.
-        batches_per_job: Number of batches that a job makes.
-        keep_buffers: Number of idle buffers that are kept.
-        bad_samples: Dictionary from sample to error, which jobs fill with the samples that cannot be read.
+        batches_per_job: Number of batches per job.
+        keep_buffers: The largest number of idle buffers to keep.
+        bad_samples: Dictionary from sample to error. Jobs add the samples that cannot be read.
 
     Attributes:
         format: `BatchFormat`, shape, dtype and size of the batches.
@@ -44,15 +44,15 @@ class BatchPlan:
         self.bad_samples = {} if bad_samples is None else bad_samples
 
     def planned(self, epoch: int, position: int, num_batches: int = 1) -> np.ndarray:
-        """Return the samples of the batches from `position` of an epoch on."""
+        """Return the samples of `num_batches` batches of an epoch, starting at `position`."""
         return self.order.samples(epoch, *self.bounds(position, num_batches))
 
     def bounds(self, position: int, num_batches: int = 1) -> tuple[int, int]:
-        """Return where the batches from `position` on begin and end in the order of the samples."""
+        """Return the positions in the order of the samples where these batches begin and end."""
         start = position * self.options.batch_size
         return start, min(start + num_batches * self.options.batch_size, self.order.size)
 
     def lease(self, num_rows: int) -> np.ndarray:
-        """Return memory for rows of batches. It returns to the pool when the last view of it is gone."""
+        """Return an array for rows of batches. Its memory returns to the pool when the last view of it is deleted."""
         size_bytes = num_rows * math.prod(self.format.shape) * self.format.dtype.itemsize
         return self.pool.lease()[:size_bytes].view(self.format.dtype).reshape(num_rows, *self.format.shape)

@@ -1,6 +1,6 @@
-"""Memory for batches that is used again, because fresh pages cost ten times the copy into them.
+"""Reuses the memory of batches, because getting new pages takes ten times as long as copying rows into them.
 
-It does not know what is written there. A buffer comes back by itself when the last array that views it is gone.
+The pool does not know what buffers contain. A buffer returns to the pool when the last array that views it is deleted.
 """
 
 import collections
@@ -10,11 +10,11 @@ import numpy as np
 
 
 class BufferPool:
-    """Lends buffers of one size and takes them back.
+    """Lends buffers of one size, and reuses them.
 
     Args:
-        buffer_bytes: size of each buffer.
-        keep: how many idle buffers are kept; more are given back to the system.
+        buffer_bytes: Size of each buffer.
+        keep: The largest number of idle buffers to keep. The memory of others is freed.
 
     >>> pool = BufferPool(buffer_bytes=64, keep=1)
     >>> batch = pool.lease()[:32].reshape(4, 8)
@@ -29,18 +29,18 @@ class BufferPool:
     def __init__(self, buffer_bytes: int, keep: int):
         self.buffer_bytes = buffer_bytes
         self.keep = keep
-        self._idle = collections.deque()  # its append and pop need no lock, which a finaliser must not take
+        self._idle = collections.deque()  # `append` and `pop` need no lock, and a finalizer must not use one
 
     @property
     def num_idle(self) -> int:
-        """How many buffers wait to be lent."""
+        """Number of buffers that are not in use."""
         return len(self._idle)
 
     def lease(self) -> np.ndarray:
-        """A buffer as a `uint8` array of shape `(buffer_bytes,)`, its content undefined.
+        """Return a buffer as a `uint8` array of shape `(buffer_bytes,)`. Its contents are undefined.
 
-        The array is a new one each time and views memory that is not an array's: numpy collapses the `base` of views
-        to it, so that it lives as long as any view of a view does.
+        Each call returns a new array, whose memory does not belong to another array. NumPy makes this array the `base`
+        of all views of views of it, so it exists as long as any of them.
         """
         try:
             memory = self._idle.pop()
@@ -55,7 +55,7 @@ class BufferPool:
             self._idle.append(memory)
 
     def clear(self) -> None:
-        """Give idle buffers back to the system."""
+        """Free the memory of idle buffers."""
         self._idle.clear()
 
     def __reduce__(self):

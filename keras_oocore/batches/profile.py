@@ -1,4 +1,4 @@
-"""Where the time of a batch goes, and which setting would help."""
+"""Measures where the time per batch goes, and advises which setting would help."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from keras_oocore.core.sizes import format_bytes
 from keras_oocore.core.stopwatch import Stopwatch
 
 STAGES = ("reading", "decoding", "resizing", "transform", "assembling")  # "assembling" is the rest of the work
-WARM_UP_BATCHES = 2  # they start threads, fetch pages of memory, and import what readers import late
-ENOUGH_AHEAD = 4  # batches ahead that even out fast and slow ones
-STANDS_OUT = 0.2  # share of the time of a batch that advice has to save
-MOST_ADVICE = 2  # sentences
-MEMORY_BYTES = 5e8  # per second: rows that a thread reads faster than this are in memory, whatever the disk
-ROW_BYTES = 64  # finding a row in memory takes as long as reading so many bytes
+WARM_UP_BATCHES = 2  # they start threads, allocate memory, and import modules that readers import late
+ENOUGH_AHEAD = 4  # this number of batches ahead evens out fast and slow batches
+STANDS_OUT = 0.2  # advice is given if it saves this share of the time per batch
+MOST_ADVICE = 2  # the largest number of sentences
+MEMORY_BYTES = 5e8  # per second; rows that a thread reads faster than this come from memory, not from a disk
+ROW_BYTES = 64  # finding a row in memory takes as long as reading this many bytes
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings that decide, besides the data, how fast a Sequence loads."""
+    """The settings of a Sequence that determine how fast it loads."""
 
     batch_size: int
     num_workers: int
@@ -49,15 +49,15 @@ class Settings:
 
 @dataclass(frozen=True, repr=False)
 class Profile:
-    """Where the time of a batch goes. It prints as a table.
+    """Where the time per batch goes. It prints as a table.
 
     Attributes:
-        num_batches: Number of batches that were timed.
+        num_batches: Number of timed batches.
         num_samples: Number of samples in these batches.
         seconds: Time from asking for the first batch to receiving the last one.
         seconds_per_batch: Dictionary from stage to seconds. `"reading"`, `"decoding"`, `"resizing"`, `"transform"` and
-            `"assembling"` (and `"storing"` while a cache fills) are summed over the threads. `"waiting"` is how long
-            a model that takes no time waits per batch.
+            `"assembling"` (and `"storing"` while a cache fills) are summed over the threads. `"waiting"` is the time
+            that a model without work of its own waits for a batch.
         settings: Settings of the Sequence.
     """
 
@@ -81,7 +81,7 @@ class Profile:
 
     @property
     def advice(self) -> list[str]:
-        """What would help, in sentences: the most useful first, and last how to tell that nothing would."""
+        """List of sentences about what would help, the most useful first. The last one says when nothing would."""
         by_saving = sorted(_remedies(self), key=lambda remedy: -remedy[0])
         advice = [words for saving, words in by_saving if saving >= STANDS_OUT][:MOST_ADVICE]
         speed = f"{self.samples_per_second:,.0f} samples/s"
@@ -105,7 +105,7 @@ class Profile:
                 ),
                 "",
                 f"  {self.settings}",
-                "  Stages are summed over threads. Waiting is for a model that takes no time.",
+                "  Stages are summed over threads. Waiting is that of a model without work of its own.",
                 "",
                 *self.advice,
             ]
@@ -113,14 +113,14 @@ class Profile:
 
 
 def measure(pipeline: Pipeline, max_queue_size: int, epoch: int, num_batches: int, warm_up: int) -> Profile:
-    """Make batches with the settings of a pipeline, but apart from it, as fast as possible.
+    """Make batches as fast as possible with the settings of a pipeline, and time them. The pipeline stays unchanged.
 
     Args:
         pipeline: The pipeline whose settings are used.
-        max_queue_size: The argument of the Sequence.
+        max_queue_size: Argument of the Sequence.
         epoch: Epoch of the first batch.
-        num_batches: Number of batches to time. A few more are timed if several are made at a time.
-        warm_up: Number of batches before, which are not timed.
+        num_batches: Number of batches to time. If one job makes several batches, a few more are timed.
+        warm_up: Number of batches to make before them, without timing.
     """
     maker, loader = pipeline.maker, pipeline.loader
     settings = Settings(
@@ -148,7 +148,7 @@ def measure(pipeline: Pipeline, max_queue_size: int, epoch: int, num_batches: in
 
     with BatchLoader(make_job, loader.num_workers, loader.max_ahead) as apart:
         for number in range(first, counted.start):
-            apart.load(number)  # starts no others: nothing is made ahead when the clock starts
+            apart.load(number)  # unlike `get`, it starts no other batches, so none is made before the clock starts
         started = perf_counter()
         for number in counted:
             apart.get(number)
@@ -184,7 +184,7 @@ class TimedJob:
 
 
 def _remedies(profile: Profile) -> Iterator[tuple[float, str]]:
-    """Yield what might help: roughly the share of the time of a batch that it saves, and a sentence."""
+    """Yield what might help: a rough share of the time per batch that it saves, and a sentence."""
     shares, settings = profile.shares, profile.settings
     yield from _thread_remedies(settings)
     decoding, resizing = shares["decoding"], shares["resizing"]
@@ -242,10 +242,10 @@ def _thread_remedies(settings: Settings) -> Iterator[tuple[float, str]]:
 def _reading_remedy(shares: dict[str, float], settings: Settings) -> str:
     remedies = ["a faster disk"]
     if shares["decoding"] and not settings.cached:
-        remedies.append('a cache="DIR" on one')
+        remedies.append('cache="DIR" on a faster disk')
     if settings.shuffle is True and not settings.is_table:
         remedies.append('shuffle="block" on a disk that seeks slowly')
     return (
-        f"Reading takes {shares['reading']:.0%} of the work: the disk is the limit, or a `reader` of your own. "
+        f"Reading takes {shares['reading']:.0%} of the work: the disk is the limit, or your own `reader`. "
         f"What helps: {', '.join(remedies)}."
     )

@@ -13,7 +13,7 @@ import numpy as np
 from keras_oocore.core.errors import OptionError
 from keras_oocore.ordering.permutation import PARTITION_EPOCH, permute, shuffle_blocks
 
-BLOCK_POSITIONS = 2**15  # computed at once, which spreads numpy's cost per call over many batches
+BLOCK_POSITIONS = 2**15  # computed at a time, which spreads the cost of calling numpy over many batches
 MANY_POSITIONS = 2**12  # requests of this size are computed directly: threads share no work and do not wait
 
 
@@ -65,26 +65,26 @@ class EpochOrder:
         """Return the order of the samples from position `first` to `stop` of the fixed order.
 
         Raises:
-            OptionError: If this order is a part already.
+            OptionError: If this order is already a part.
         """
         if self.size < self.num_samples:
-            raise OptionError("Only a whole order has parts. Received: one that is a part")
+            raise OptionError("Only a whole order can be divided into parts. Received: a part of an order")
         return replace(self, first=first, stop=stop)
 
     def reseeded(self, seed: int) -> "EpochOrder":
-        """Return the order that another seed gives. A part then has other members: use one seed for all parts."""
+        """Return the order of another seed. A part then has other members, so use one seed for all parts."""
         return replace(self, seed=seed)
 
     def fingerprint(self) -> dict:
-        """Return what shapes the order apart from the seed, as plain JSON."""
+        """Return what determines the order besides the seed, as plain JSON."""
         return {"shuffle": self.shuffle}
 
     def members(self) -> np.ndarray:
         """Return the samples of every epoch in ascending order, an `int64` array of shape `(size,)`."""
-        places = np.arange(self.first, self.first + self.size, dtype=np.int64)
+        positions = np.arange(self.first, self.first + self.size, dtype=np.int64)
         if not self.shuffle or self.size == self.num_samples:
-            return places
-        return np.sort(_permuted(self, places, self.num_samples, PARTITION_EPOCH))
+            return positions
+        return np.sort(_permuted(self, positions, self.num_samples, PARTITION_EPOCH))
 
     def samples(self, epoch: int, start: int, stop: int) -> np.ndarray:
         """Return the samples at positions `start` to `stop` of an epoch, an `int64` array."""
@@ -116,10 +116,10 @@ def _shuffled(order: EpochOrder, epoch: int, block: int) -> np.ndarray:
 
 
 def _drawn(order: EpochOrder, epoch: int, positions: np.ndarray) -> np.ndarray:
-    places = _permuted(order, positions, order.size, epoch)
+    permuted = _permuted(order, positions, order.size, epoch)
     if order.size == order.num_samples:
-        return places
-    return _permuted(order, order.first + places, order.num_samples, PARTITION_EPOCH)
+        return permuted
+    return _permuted(order, order.first + permuted, order.num_samples, PARTITION_EPOCH)
 
 
 def _permuted(order: EpochOrder, positions: np.ndarray, size: int, epoch: int) -> np.ndarray:
@@ -129,10 +129,10 @@ def _permuted(order: EpochOrder, positions: np.ndarray, size: int, epoch: int) -
 
 
 def partition(num_samples: int, batch_size: int, num_parts: int) -> list[tuple[int, int]]:
-    """Return where each part of an order begins and ends: whole batches, dealt out evenly.
+    """Return where each part of an order begins and ends. Parts have whole batches, and about equal numbers of them.
 
-    The numbers of batches of two parts differ by one at most. The larger parts come last, where the batch may be that
-    is not full.
+    The numbers of batches of two parts differ by at most one. The larger parts come last, because the last batch of all
+    may not be full.
 
     Args:
         num_samples: Number of samples.
@@ -144,7 +144,7 @@ def partition(num_samples: int, batch_size: int, num_parts: int) -> list[tuple[i
         with the last sample.
 
     Raises:
-        OptionError: If `num_parts`, which users know as `n`, is not a number from 1 to the number of batches.
+        OptionError: If `num_parts`, which users pass as `n`, is not between 1 and the number of batches.
 
     >>> partition(num_samples=50, batch_size=10, num_parts=3)
     [(0, 10), (10, 30), (30, 50)]

@@ -1,12 +1,12 @@
 """Which batch of the plan Keras receives when it asks for index i.
 
 Keras decides in which order it asks for batch indices; the pass decides which batches they are. During an epoch, the
-k-th new index is bound to the k-th batch of the plan, and asking again returns the same batch. This is a bijection
-whatever Keras does: every batch is served exactly once per pass, in the order of the plan.
+k-th new index is bound to the k-th batch of the plan, and the same index gets the same batch again. Whatever Keras
+does, this is a bijection: every batch is served exactly once per pass, in the order of the plan.
 
 The rules follow Keras 3.15.1 (`keras/src/trainers/epoch_iterator.py`, `backend/*/trainer.py`). `fit` starts with a
 build step that begins an epoch, draws one or two batches and discards them. `reset()` of a new call of `fit` or
-`evaluate` reads `num_batches` and then ends the epoch; `predict` mostly begins without it. An epoch that is stopped
+`evaluate` reads `num_batches` and then ends the epoch; `predict` usually does not call it. An epoch that is stopped
 early is never ended. With `steps_per_epoch` below the length, one pass continues over several epochs.
 """
 
@@ -14,19 +14,19 @@ import threading
 
 from keras_oocore.core.forks import register_fork_aware
 
-BUILD_BATCHES = 2  # the most that Keras's build step draws: one batch, and one of look-ahead
+BUILD_BATCHES = 2  # Keras's build step draws one batch, and at most one more ahead
 
 
 class EpochPass:
-    """One pass over the plan, which the calls of Keras open, bind and close.
+    """One pass over the plan. The calls of Keras open it, bind its batches and close it.
 
     Args:
         num_batches: Number of batches per pass.
 
     Attributes:
         number: Number of the current pass, from 0.
-        delivered: Number of batches of the pass that the model received, if a training counts them; Keras may have
-            asked for more. `None` otherwise.
+        delivered: Number of batches of the pass that the model received, or `None` if they are not counted. Keras may
+            have asked for more.
 
     >>> epochs = EpochPass(num_batches=3)
     >>> epochs.begin(); [epochs.bind(index) for index in (2, 0, 2, 1)]
@@ -39,23 +39,23 @@ class EpochPass:
         self.num_batches = num_batches
         self.number = 0
         self.delivered = None
-        self._start = 0  # batches of this pass that an earlier run handed out
+        self._start = 0  # batches of this pass that an earlier run used
         self._position = {}  # index that Keras asked for -> position in the plan
         self._bound = False  # whether indices are bound in the order they come; otherwise index i is position i
         self._running = False  # between `begin` and `end`
-        self._building = False  # in Keras's build step, as far as the calls tell
-        self._epoch_ended = False  # in this pass, which was then more than Keras's build step
+        self._building = False  # whether this may be Keras's build step
+        self._epoch_ended = False  # in this pass, so it is more than Keras's build step
         self._length_read = False  # since the last batch
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
-        """Make an unlocked lock: for a new pass, a copy, or a forked child."""
+        """Create an unlocked lock, for a new pass, a copy, or a forked child."""
         self._lock = threading.Lock()
         register_fork_aware(self)
 
     @property
     def remaining(self) -> int:
-        """Number of batches that Keras should ask for: when a resumed epoch begins, what remains of it."""
+        """Number of batches that Keras should ask for. At the start of a resumed epoch, only the remaining batches."""
         return self.num_batches - self._start if self._running and not self._position else self.num_batches
 
     def seek(self, number: int, start: int) -> None:
@@ -66,11 +66,11 @@ class EpochPass:
             self._bound = self._running = self._building = self._epoch_ended = self._length_read = False
 
     def position(self, batches: int | None = None) -> tuple[int, int]:
-        """Return the number of the pass, and how many of its batches were delivered, or else handed out.
+        """Return the number of the pass, and the number of its batches that were delivered or, if not counted, bound.
 
         Args:
-            batches: Number of batches that the caller counted since the pass began or was resumed; `None` if it did
-                not count.
+            batches: Number of batches that the caller counted since the pass began or was resumed, or `None` if the
+                caller did not count.
         """
         with self._lock:
             if batches is not None:
@@ -80,7 +80,7 @@ class EpochPass:
             return (self.number, start) if start < self.num_batches else (self.number + 1, 0)
 
     def length_read(self) -> None:
-        """Note that Keras read the number of batches: a new call, if an epoch ends before the next batch."""
+        """Record that Keras read the number of batches. If an epoch ends before the next batch, a new call began."""
         self._length_read = True
 
     def begin(self) -> None:
@@ -93,7 +93,7 @@ class EpochPass:
             self._length_read = False
 
     def end(self) -> None:
-        """End an epoch, or let a new call reset its iterator."""
+        """End an epoch. A new call of `fit` or `evaluate` also ends one when it resets its iterator."""
         with self._lock:
             if self._running and self._position and not self._length_read:
                 self._epoch_ended = True
@@ -107,14 +107,14 @@ class EpochPass:
         self.begin()
 
     def leave(self) -> None:
-        """End a loop over the batches, and its pass with it, complete or not."""
+        """End a loop over the batches. Its pass ends too, whether it is complete or not."""
         self._length_read = not self._complete
         self.end()
 
     def bind(self, index: int) -> tuple[int, int, bool]:
-        """Return the number of the pass, the position in its plan that `index` stands for, and whether a pass is open.
+        """Return the number of the pass, the position in its plan that belongs to `index`, and whether a pass is open.
 
-        If no pass is open, nothing is bound, and index i is position i of the next pass.
+        If no pass is open, nothing is bound, and index i belongs to position i of the next pass.
         """
         with self._lock:
             self._length_read = False

@@ -1,4 +1,4 @@
-"""What an order of samples offers, whether it shuffles all of them or a window at a time."""
+"""The interface of an order of samples, for a global shuffle and for one that shuffles a window at a time."""
 
 from typing import Protocol
 
@@ -12,7 +12,7 @@ class Order(Protocol):
         num_samples: Number of samples that the order is drawn from.
         size: Number of samples per epoch. It is smaller than `num_samples` for a part of an order.
         first: First position of a part in the fixed order that parts are cut from, 0 for a whole order.
-        seed: Seed that the order is drawn with.
+        seed: Random seed of the order.
     """
 
     num_samples: int
@@ -30,13 +30,13 @@ class Order(Protocol):
         """Return the order of the samples between two positions of one fixed order of all samples."""
 
     def reseeded(self, seed: int) -> "Order":
-        """Return the order that another seed gives."""
+        """Return the order of another seed."""
 
     def fingerprint(self) -> dict:
-        """Return what shapes the order apart from the seed, as plain JSON."""
+        """Return what determines the order besides the seed, as plain JSON."""
 
     def chunks_due(self, epoch: int, start: int, stop: int) -> list[int]:
-        """Return the chunks to read before the samples at positions `start` to `stop`; empty without chunks."""
+        """Return the chunks to read before the samples at positions `start` to `stop`, or `[]` without chunks."""
 
     def chunks_coming(self, epoch: int, start: int, stop: int) -> list[int]:
-        """Return the chunks to read ahead after the samples at positions `start` to `stop`; empty without chunks."""
+        """Return the chunks to read ahead after the samples at positions `start` to `stop`, or `[]` without chunks."""

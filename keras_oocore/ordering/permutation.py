@@ -4,7 +4,7 @@ import numpy as np
 
 ROUNDS = 8
 SPLIT_EPOCH = 2**63  # an epoch that no training reaches
-PARTITION_EPOCH = 2**63 + 1  # another one
+PARTITION_EPOCH = 2**63 + 1  # another epoch that no training reaches
 MIN_HALF_BITS = 3  # with 2, orders of five or six samples were not equally likely (chi-square over 20,000 epochs)
 
 
@@ -35,9 +35,9 @@ def permute(positions: np.ndarray, num_samples: int, seed: int, epoch: int) -> n
 
 
 def split_order(num_samples: int, seed: int) -> np.ndarray:
-    """Return all samples in the random order whose tail is the validation set.
+    """Return all samples in a random order, whose last samples are the validation set.
 
-    It is independent of the order of every epoch.
+    This order is independent of the order of every epoch.
     """
     return permute(np.arange(num_samples), num_samples, seed, SPLIT_EPOCH)
 
@@ -66,7 +66,7 @@ def _mix(values: np.ndarray, scratch: np.ndarray) -> None:
 def shuffle_blocks(positions: np.ndarray, num_samples: int, block_size: int, seed: int, epoch: int) -> np.ndarray:
     """Map each position through an order that visits runs of `block_size` neighbors in random order.
 
-    The last run may be shorter; its place is random too. The other arguments and the result are those of `permute`.
+    The last run may be shorter. Its position is also random. The other arguments and the result are those of `permute`.
 
     >>> shuffle_blocks(np.arange(10), num_samples=10, block_size=4, seed=1, epoch=0)
     array([8, 9, 4, 5, 6, 7, 0, 1, 2, 3])

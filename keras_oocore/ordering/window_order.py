@@ -1,7 +1,8 @@
 """The order of the samples in an epoch for data that is read in chunks: rows are shuffled within a window of chunks.
 
-Chunks come in random order. The rows of one window of chunks are shuffled and served, then those of the next window.
-Every epoch draws other windows (blocks, then a buffer: Xu and others, CorgiPile, SIGMOD 2022).
+Chunks come in random order. The rows of one window of chunks are shuffled and served, then the rows of the next window.
+Every epoch draws other windows. Shuffling blocks, and then rows in a buffer, is the algorithm of CorgiPile (Xu and
+others, SIGMOD 2022).
 """
 
 import bisect
@@ -59,7 +60,8 @@ class WindowOrder:
         sizes: Number of samples of each chunk.
         window_chunks: Number of chunks whose samples are shuffled together.
         seed: Non-negative integer.
-        shuffle: `False` for the order of the files, still read one window at a time.
+        shuffle: Whether to shuffle. Without shuffling, samples come in the order of the files, still one window at a
+            time.
         first: First position of a part in the fixed order.
         stop: Position after the last one of a part, or `None` for the end.
 
@@ -96,7 +98,7 @@ class WindowOrder:
     def _cut(self) -> Pieces:
         """Return the runs of samples that this order serves."""
         sizes, chunks = np.array(self.sizes, np.int64), np.arange(len(self.sizes))
-        if self.size == self.num_samples:  # all chunks, also those without samples: windows count them
+        if self.size == self.num_samples:  # all chunks, including those without samples, because windows count them
             return Pieces(chunks, np.cumsum(sizes) - sizes, sizes)
         if self.shuffle:
             chunks = permute(chunks, len(chunks), self.seed, PARTITION_EPOCH)
@@ -106,18 +108,18 @@ class WindowOrder:
         """Return the order of the samples from position `first` to `stop` of the fixed order.
 
         Raises:
-            OptionError: If this order is a part already.
+            OptionError: If this order is already a part.
         """
         if self.size < self.num_samples:
-            raise OptionError("Only a whole order has parts. Received: one that is a part")
+            raise OptionError("Only a whole order can be divided into parts. Received: a part of an order")
         return WindowOrder(self.sizes, self.window_chunks, self.seed, self.shuffle, first, stop)
 
     def reseeded(self, seed: int) -> "WindowOrder":
-        """Return the order that another seed gives. A part then has other members: use one seed for all parts."""
+        """Return the order of another seed. A part then has other members, so use one seed for all parts."""
         return WindowOrder(self.sizes, self.window_chunks, seed, self.shuffle, self.first, self.stop)
 
     def fingerprint(self) -> dict:
-        """Return what shapes the order apart from the seed, as plain JSON."""
+        """Return what determines the order besides the seed, as plain JSON."""
         return {"shuffle": self.shuffle, "blocks": len(self.sizes), "blocks mixed": self.window_chunks}
 
     def members(self) -> np.ndarray:
@@ -127,7 +129,7 @@ class WindowOrder:
         return self._samples_in(range(len(self._pieces.chunks)), np.int64)
 
     def reset_after_fork(self) -> None:
-        """Forget windows that are being shuffled: in a forked child, no thread would finish them."""
+        """Drop windows that are being shuffled. In a forked child, no thread would finish them."""
         self._mixed = {}  # (epoch, window) -> Future of its samples, the latest last
         self._lock = threading.Lock()
 
@@ -149,8 +151,8 @@ class WindowOrder:
     def chunks_coming(self, epoch: int, start: int, stop: int) -> list[int]:
         """Return the chunks to read ahead after the samples at positions `start` to `stop`.
 
-        This is a share of the chunks of the next window: all of them are read when this window ends. The next window
-        is also shuffled ahead, when half of this one is served.
+        Each call returns a share of the chunks of the next window, so that all of them are read when this window ends.
+        The next window is shuffled when half of this window is served.
         """
         chunks = []
         for window, first, end in self._windows_in(epoch, start, stop):
@@ -159,7 +161,9 @@ class WindowOrder:
                 continue
             if start <= (first + end) // 2 < stop and self.shuffle:
                 self._samples_of(epoch, window + 1)
-            due = [-(-num_coming * (min(max(place, first), end) - first) // (end - first)) for place in (start, stop)]
+            due = [
+                -(-num_coming * (min(max(position, first), end) - first) // (end - first)) for position in (start, stop)
+            ]
             if due[0] < due[1]:
                 chunks = chunks + self._chunks_of(epoch, window + 1)[slice(*due)]
         return chunks
@@ -189,7 +193,7 @@ class WindowOrder:
         return pieces, [*ends[: -1 : self.window_chunks].tolist(), int(ends[-1])]
 
     def _pieces_of(self, epoch: int, window: int) -> np.ndarray:
-        """Return the pieces of a window in the order of the files; none if there is no such window."""
+        """Return the pieces of a window in the order of the files. It is empty if the window does not exist."""
         pieces, _ = self._windows(epoch)
         return np.sort(pieces[window * self.window_chunks :][: self.window_chunks])
 
@@ -209,7 +213,7 @@ class WindowOrder:
                     del self._mixed[oldest]
             if own is not None:
                 own.set_result(self._mix(epoch, window))
-        except BaseException as error:  # Ctrl-C too: no thread may wait for a window that is never shuffled
+        except BaseException as error:  # including Ctrl-C, or a thread would wait for a window that is never shuffled
             if own is not None and not own.done():
                 self._mixed.pop(key, None)
                 own.set_exception(error)
@@ -219,7 +223,7 @@ class WindowOrder:
     def _mix(self, epoch: int, window: int) -> np.ndarray:
         dtype = np.int32 if self.num_samples < 2**31 else np.int64  # a window may hold millions
         samples = self._samples_in(self._pieces_of(epoch, window), dtype)
-        # RandomState's stream never changes (NEP 19), and for a whole window it is faster than `permute`.
+        # The stream of `RandomState` never changes (NEP 19). For a whole window it is faster than `permute`.
         key = np.random.SeedSequence(self.seed, spawn_key=(epoch, window))
         np.random.RandomState(np.random.MT19937(key)).shuffle(samples)
         return samples

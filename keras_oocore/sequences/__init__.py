@@ -2,7 +2,7 @@
 
 from keras_oocore.core.backend import require_backend
 
-require_backend()  # before Keras is imported: a missing backend is a message, not a traceback
+require_backend()  # before Keras is imported, so that a missing backend gives a clear message
 
 from keras_oocore.sequences.arrays import ArraySequence  # noqa: E402
 from keras_oocore.sequences.csv_chunk import CSVChunkSequence  # noqa: E402

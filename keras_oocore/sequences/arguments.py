@@ -1,4 +1,4 @@
-"""Arguments that several Sequences share: types, defaults and documentation, each written once."""
+"""The arguments that several Sequences share. Types, defaults and documentation are written once, here."""
 
 import functools
 import inspect
@@ -85,7 +85,7 @@ DESCRIPTIONS = {
     "shuffle": '`True` for a new global order every epoch, `False` for the order on disk, or `"block"` for runs of '
     "neighbors in random order, for disks that seek slowly. Defaults to `True`.",
     "seed": "Random seed of the order, the split and `transform`. `None` draws a seed from Python's `random`, which "
-    "`keras.utils.set_random_seed` controls; `sequence.seed` shows it.",
+    "`keras.utils.set_random_seed` controls. `sequence.seed` is the seed in use.",
     "validation_split": "Fraction of the samples to reserve for validation, with `subset` and `seed`. `split()` of the "
     "Sequence, or `Manifest.split`, can also keep the proportions of the classes, or groups together.",
     "subset": '`"training"` or `"validation"`, with `validation_split`.',
@@ -95,11 +95,11 @@ DESCRIPTIONS = {
     "and `dtype`, in the loading threads, with a `numpy.random.Generator` that depends on seed, epoch and batch. `y` "
     "is `None` without labels.",
     "sample_weight": "Weights of the samples, an array of shape `(num_samples,)`, in the order before `subset`.",
-    "class_weight": 'Dictionary from class index to weight, or `"balanced"`. Do not pass `fit(class_weight=...)` then.',
+    "class_weight": 'Dictionary from class index to weight, or `"balanced"`. Do not also pass `class_weight` to `fit`.',
     "on_error": 'How to handle files that cannot be read. `"raise"`: raise an error that names the file. `"skip"`: '
     'leave the sample out, which makes the batch shorter. `"replace"`: use the next readable sample of the order '
     "instead. `bad_samples` lists these files.",
-    "last_batch": '`"keep"` or `"drop"` a last batch that is not full.',
+    "last_batch": 'Whether to `"keep"` or `"drop"` a last batch that is not full. Defaults to `"keep"`.',
     "cache": "Directory that stores the decoded samples during the first epoch. Later epochs and runs read from it, "
     "and a run that was stopped resumes. Use a separate directory for each set of files and options. A subset is "
     "stored in a directory within it. `transform`, `rescale` and `dtype` are applied after the cache.",
@@ -113,7 +113,7 @@ DESCRIPTIONS = {
     "use_multiprocessing": "Accepted for compatibility with Keras. Threads are used, with a warning.",
 }
 
-# Words of Keras, pandas and others, and the word here.
+# Names of arguments in Keras, pandas and others, and the name here.
 SYNONYMS = {
     "target_size": "image_size",
     "img_size": "image_size",
@@ -140,40 +140,40 @@ PLACEHOLDER = "{shared}"
 def shares(arguments: type, **defaults) -> Callable[[F], F]:
     """Return a decorator for a function, or an `__init__`, that takes shared arguments as `**shared`.
 
-    The function receives all of them, completed by their defaults. `inspect.signature` shows them, and an unknown
-    keyword is an `OptionError`.
+    The function receives all of them, with their defaults filled in. `inspect.signature` shows them, and an unknown
+    keyword raises an `OptionError`.
 
     Args:
         arguments: The `TypedDict` of the shared arguments.
         **defaults: Defaults that differ from `DEFAULTS`.
     """
-    defaults = {name: {**DEFAULTS, **defaults}[name] for name in DEFAULTS if name in arguments.__annotations__}
     hints = arguments.__annotations__
+    all_defaults = {name: default for name, default in {**DEFAULTS, **defaults}.items() if name in hints}
 
     def decorator(function: F) -> F:
         signature = inspect.signature(function)
         own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
         own_names = [parameter.name for parameter in own if parameter.name != "self"]
+        shared_defaults = {name: default for name, default in all_defaults.items() if name not in own_names}
         shared = [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
-            for name, default in defaults.items()
-            if name not in own_names
+            for name, default in shared_defaults.items()
         ]
 
         @functools.wraps(function)
         def checked(*args, **kwargs):
-            require_known(kwargs, [*own_names, *defaults], function.__qualname__.split(".")[0])
-            return function(*args, **{**defaults, **kwargs})
+            require_known(kwargs, [*own_names, *shared_defaults], function.__qualname__.split(".")[0])
+            return function(*args, **{**shared_defaults, **kwargs})
 
         checked.__signature__ = signature.replace(parameters=[*own, *shared])
-        checked.shared_defaults = defaults
+        checked.shared_defaults = shared_defaults
         return checked
 
     return decorator
 
 
 def documented(thing: F) -> F:
-    """Fill the shared arguments into the docstring of a class or function, where it says `{shared}`."""
+    """Replace `{shared}` in the docstring of a class or function with the descriptions of its shared arguments."""
     function = thing.__init__ if isinstance(thing, type) else thing
     defaults = function.shared_defaults
     written = "\n".join(
@@ -193,10 +193,10 @@ def documented(thing: F) -> F:
 
 
 def require_known(kwargs: Mapping[str, Any], known: Sequence[str], whose: str) -> None:
-    """Raise if a keyword is not an argument.
+    """Raise an error if a keyword is not a known argument.
 
     Raises:
-        OptionError: It names the argument that has this meaning, or the nearest name.
+        OptionError: If there is one. The message names the argument with this meaning, or the most similar name.
     """
     for name, value in kwargs.items():
         if name in known:

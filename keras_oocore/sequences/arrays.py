@@ -1,4 +1,4 @@
-"""Batches of the rows of one array, in memory or in a large `.npy` file."""
+"""A Sequence of the rows of one array, in memory or in a large `.npy` file."""
 
 import os
 from collections.abc import Sequence

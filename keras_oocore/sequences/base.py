@@ -1,4 +1,4 @@
-"""What all Sequences share: the methods that Keras calls, and the position in the data."""
+"""The base class of all Sequences: the methods that Keras calls, and the position in the data."""
 
 import copy
 import threading
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_oocore.batches.budget import Budget
@@ -18,34 +17,22 @@ from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.sizes import format_bytes
-from keras_oocore.core.warn import warn_user
 from keras_oocore.ordering.epoch_order import partition
 from keras_oocore.ordering.epoch_pass import EpochPass
 from keras_oocore.ordering.order import Order
 from keras_oocore.sequences.position import Cursor, checked_state, data_fingerprint
+from keras_oocore.sequences.py_dataset import OrderedPyDataset
 from keras_oocore.sources.base import Source
 
-# Methods of tf.data, and what replaces them here.
-INSTEAD = {
-    "map": "pass transform=function to the constructor",
-    "cache": 'pass cache="DIR" to the constructor of a Sequence of files',
-    "prefetch": "batches are made ahead in threads already; max_queue_size=... sets how many",
-    "take": "use steps_per_epoch=n in `fit`, or itertools.islice(sequence, n) in a loop",
-    "repeat": "`fit` reads as many passes as it has epochs",
-    "unbatch": "use batch_size=1",
-    "batch": "pass batch_size=... to the constructor",
-    "pack": 'Sequences of files have it, and the rows of CSV files are stored with cache="DIR"',
-}
 
+class OutOfCoreSequence(OrderedPyDataset):
+    """Base class of all Sequences: `len`, indexing, iteration, the position in the data, and the loading threads.
 
-class OutOfCoreSequence(keras.utils.PyDataset):
-    """What all Sequences share: `len`, indexing, iteration, the position in the data, and the loading threads.
-
-    Each call of `fit`, `evaluate` or `predict` reads whole passes over the samples: every sample exactly once, in an
-    order that depends on `seed` alone, for any backend, number of workers and `steps_per_epoch`.
+    Each call of `fit`, `evaluate` or `predict` reads whole passes over the samples. A pass serves every sample exactly
+    once, in an order that depends only on `seed`, on any backend and for any number of workers and `steps_per_epoch`.
     """
 
-    _abandon = None  # finalizer that ends the threads of the pipeline
+    _abandon = None  # finalizer that stops the threads of the pipeline
 
     def __init__(
         self,
@@ -56,10 +43,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         max_queue_size: int,
         use_multiprocessing: bool,
     ):
-        # Keras is told to read in order and without its queue, which loses batches (3.15.1, workers=2).
-        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=max_queue_size)
-        if use_multiprocessing:
-            warn_user("`use_multiprocessing=True`: threads are used instead, see `workers`.")
+        super().__init__(max_queue_size, use_multiprocessing)
         num_batches = options.num_batches(len(source))
         if num_batches == 0:
             raise DataError(
@@ -71,16 +55,16 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         if self._format.batch_bytes == 0:
             raise DataError(f"Samples of shape {source.spec.shape} are empty.")
         self._budget = Budget.of(self._format, memory_limit, workers, max_queue_size)
-        self._bounds = None  # of a partition: its first position and the end, in the order of all samples
-        self._partition = None  # of a partition: which one of how many
+        self._bounds = None  # of a partition: where it begins and ends in the order of all samples
+        self._partition = None  # of a partition: its name, such as "0 of 2"
         self._data_fingerprint = {}  # computed when first needed, and shared by partitions
         self._num_samples = len(source)
         self._pass = EpochPass(num_batches)
-        self._last_read = -1  # index that was read last outside an epoch
+        self._last_read = -1  # position that was last read outside an epoch
         self._use(None)
 
     def _use(self, pipeline: Pipeline | None) -> None:
-        """Use a pipeline of its own from now on; `None` makes one when it is first needed."""
+        """Use this pipeline. With `None`, a pipeline is made when it is first needed."""
         self._made = pipeline
         if self._abandon is not None:
             self._abandon.detach()
@@ -91,7 +75,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         register_fork_aware(self)
 
     def reset_after_fork(self) -> None:
-        """Make an unlocked lock: in a forked child."""
+        """Create an unlocked lock, in a forked child."""
         self._making = threading.RLock()
 
     def _ordered(self, source: Source) -> Order:
@@ -99,7 +83,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         return order if self._bounds is None else order.part(*self._bounds)
 
     def _ready_source(self) -> Source:
-        """Return the source that batches are read from, after all work that must precede the first batch."""
+        """Do all work that must precede the first batch, and return the source that batches are read from."""
         return self._source
 
     @property
@@ -114,7 +98,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
 
     @property
     def seed(self) -> int:
-        """The seed of the order and of `transform`: the seed that was passed, or else the one that was drawn."""
+        """The seed of the order and of `transform`: the `seed` argument, or the seed that was drawn."""
         return self._options.seed
 
     @property
@@ -124,12 +108,12 @@ class OutOfCoreSequence(keras.utils.PyDataset):
 
     @property
     def num_samples(self) -> int:
-        """Number of samples per pass. With `last_batch="drop"`, some of them are not served."""
+        """Number of samples per pass. With `last_batch="drop"`, some of them may not be served."""
         return self._num_samples
 
     @property
     def bad_samples(self) -> list[tuple[str, str]]:
-        """Every sample that could not be read so far, with the reason: `[(file, reason), ...]`."""
+        """Samples that could not be read so far, with the reason: `[(file, reason), ...]`."""
         if self._made is None:
             return []
         bad = sorted(self._made.bad_samples.copy().items())
@@ -137,7 +121,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
 
     @property
     def num_workers(self) -> int:
-        """Number of loading threads. (`workers` is what Keras is told, always 1.)"""
+        """Number of loading threads. (The attribute `workers` is for Keras, and always 1.)"""
         return self._budget.num_workers
 
     def samples_of(self, batch_index: int) -> np.ndarray:
@@ -145,10 +129,10 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         return self._pipeline.maker.planned(self._pass.number, self._checked(batch_index))
 
     def filenames(self, batch_index: int) -> list[str]:
-        """Return the files or rows of a batch of the current pass, as planned: before `on_error` skips any.
+        """Return the files or rows of a batch of the current pass, including those that `on_error` skips or replaces.
 
-        In a callback's `on_train_batch_end(batch)`, `filenames(batch)` names the samples of that batch. With
-        `steps_per_epoch`, a pass continues over several epochs: add the batches of the earlier epochs.
+        In `on_train_batch_end(batch)` of a callback, `filenames(batch)` names the samples of that batch. With
+        `steps_per_epoch`, a pass continues over several epochs, so add the number of batches of the earlier epochs.
         """
         return [self._source.name(sample) for sample in self.samples_of(batch_index).tolist()]
 
@@ -157,7 +141,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
 
     @property
     def num_batches(self) -> int:
-        """Number of batches per pass. In an epoch that a state resumed, the number of batches that remain.
+        """Number of batches per pass. In a resumed epoch, the number of remaining batches.
 
         Keras reads it when a call of `fit`, `evaluate` or `predict` begins, and when an epoch begins.
         """
@@ -165,7 +149,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         return self._pass.remaining
 
     def __getitem__(self, index: int) -> Any:
-        """Return a batch: during an epoch of Keras the next one of the plan, otherwise batch `index` of the plan."""
+        """Return a batch: the next batch of the plan during an epoch of Keras, otherwise batch `index` of the plan."""
         pipeline = self._pipeline
         number, position, within_epoch = self._pass.bind(self._checked(index))
         if within_epoch:
@@ -174,7 +158,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         return pipeline.get(number, position) if in_order and position else pipeline.load(number, position)
 
     def load_batch(self, batch_index: int) -> Any:
-        """Return a batch of the current pass. The position in the data does not change."""
+        """Return batch `batch_index` of the current pass. The position in the data does not change."""
         return self._pipeline.load(self._pass.number, self._checked(batch_index))
 
     def _checked(self, index: int) -> int:
@@ -184,7 +168,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         return int(index) % num_batches
 
     def __iter__(self) -> Iterator[Any]:
-        """Iterate over one pass, for your own training loop. The next loop is the next pass."""
+        """Iterate over one pass, for custom training loops. The next loop iterates over the next pass."""
         self._pass.enter()
         try:
             for index in range(self._pass.remaining):
@@ -193,28 +177,28 @@ class OutOfCoreSequence(keras.utils.PyDataset):
             self._pass.leave()
 
     def on_epoch_begin(self) -> None:
-        """Called by Keras."""
+        """Called by Keras at the beginning of every epoch."""
         self._pass.begin()
 
     def on_epoch_end(self) -> None:
-        """Called by Keras."""
+        """Called by Keras at the end of every epoch."""
         self._pass.end()
 
     @property
     def cursor(self) -> Cursor:
-        """The position in the data, to read and to move. `ko.fit_resumable` uses it."""
+        """The position in the data, which can be read and moved. `ko.fit_resumable` uses it."""
         return Cursor(self, self._pass)
 
     def state_dict(self, batches: int | None = None) -> dict[str, Any]:
         """Return the position in the data as a small JSON. A Sequence that loads it continues with the next batch.
 
-        In your own training loop, call it in the loop. In a callback of plain `fit`, pass how many batches of the pass
-        the model received, because TensorFlow and JAX ask for some ahead: `state_dict(batches=batch + 1)` in
-        `on_train_batch_end(batch)`. `ko.fit_resumable` does all of this for you.
+        In a custom training loop, call it inside the loop. In a callback of plain `fit`, pass the number of batches
+        that the model received, because TensorFlow and JAX request some batches ahead: `state_dict(batches=batch + 1)`
+        in `on_train_batch_end(batch)`. `ko.fit_resumable` does all of this for you.
 
         Args:
-            batches: Number of batches of the current pass that were used, counted from where a state resumed it.
-                Defaults to the number of batches that were handed out.
+            batches: Number of batches of the current pass that the model received since the pass began, or since
+                `load_state_dict`. Defaults to the number of batches that were handed out.
 
         Returns:
             `{"seed", "epoch", "batches", "num_samples", "fingerprint"}`, with plain numbers and strings.
@@ -235,18 +219,18 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         return {"seed": self.seed, "epoch": epoch, "batches": handed_out, **self._described_data()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Move to the position of a `state_dict()`. The next batch is the one after it, followed by whole passes.
+        """Move to the position of a `state_dict()`. The rest of that pass comes next, followed by whole passes.
 
         A Sequence made with `seed=None` adopts the seed of the state. `len()` stays the number of batches of a whole
         pass. A plain `fit` first trains on the rest of the epoch, and Keras warns that this epoch ran out of data.
         Weights, history and callbacks are not restored: see `ko.fit_resumable`.
 
         Args:
-            state: Result of `state_dict()`, from this process or another one.
+            state: Result of `state_dict()`, of this process or of an earlier one.
 
         Raises:
-            OptionError: If it is not a state, or has another seed than the one passed to the Sequence.
-            DataError: If it belongs to other data. The message says what differs.
+            OptionError: If `state` is not a state, or if its seed is not the `seed` of the Sequence.
+            DataError: If the state belongs to other data. The message says what differs.
         """
         described = self._described_data()
         here = {"num_samples": described["num_samples"], **described["fingerprint"]}
@@ -268,25 +252,28 @@ class OutOfCoreSequence(keras.utils.PyDataset):
             self._use(pipeline)
 
     def _described_data(self) -> dict[str, Any]:
-        """Return what `state_dict` says about the data."""
+        """Return the part of `state_dict()` that describes the data."""
         if not self._data_fingerprint:
             pipeline = self._pipeline
             self._data_fingerprint.update(data_fingerprint(pipeline.source, pipeline.order, pipeline.options))
-        which = {} if self._partition is None else {"partition": self._partition}
-        return {"num_samples": self.num_samples, "fingerprint": {**self._data_fingerprint, **which}}
+        partition = {} if self._partition is None else {"partition": self._partition}
+        return {"num_samples": self.num_samples, "fingerprint": {**self._data_fingerprint, **partition}}
 
     def partition(self, n: int) -> list["OutOfCoreSequence"]:
-        """Return `n` Sequences of these samples: disjoint, together complete, and of equal length within one batch.
+        """Divide the samples into `n` Sequences whose numbers of batches differ by at most one.
 
-        The members of each partition are drawn once by `seed` and do not change. With `shuffle=False` each partition
-        has neighboring samples. Partitions share open files and the cache, and have no list of their samples, so they
-        cost almost nothing. The `manifest` of a partition is that of all samples.
+        Each sample is in exactly one partition. The members of each partition depend on `seed` and do not change. With
+        `shuffle=False`, each partition has neighboring samples. Partitions share open files and the cache, and store
+        no list of their samples, so they need almost no memory. The `manifest` of a partition contains all samples.
 
         Args:
             n: Number of partitions, at most the number of batches.
 
+        Returns:
+            A list of `n` Sequences.
+
         Raises:
-            OptionError: If there are fewer batches, or this Sequence is a partition already.
+            OptionError: If `n` is larger than the number of batches, or this Sequence is a partition.
 
         >>> import keras_oocore as ko
         >>> parts = ko.ArraySequence(np.arange(10.0), labels=None, batch_size=2, seed=1).partition(2)
@@ -298,7 +285,7 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         if self._partition is not None:
             raise OptionError("Only a whole Sequence can be partitioned. Received: a result of `partition`")
         bounds = partition(min(self.num_samples, len(self) * self.batch_size), self.batch_size, n)
-        bounds[-1] = (bounds[-1][0], self.num_samples)  # with what last_batch="drop" leaves out of each pass
+        bounds[-1] = (bounds[-1][0], self.num_samples)  # including samples that last_batch="drop" leaves out
         return [self._part(f"{number} of {len(bounds)}", bound) for number, bound in enumerate(bounds)]
 
     def _part(self, name: str, bounds: tuple[int, int]) -> "OutOfCoreSequence":
@@ -314,14 +301,13 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         return part
 
     def profile(self, num_batches: int = 50) -> Profile:
-        """Measure and print where the time of a batch goes, the speed of loading, and which setting would help.
+        """Measure and print where the time per batch goes, the speed of loading, and which setting would help.
 
-        The batches are made apart from those for Keras: the position in the data does not change. Do not call it while
-        a model trains, which would share the cores. Files that were read recently come from memory: the first epoch
-        after a start of the machine is slower.
+        The position in the data does not change. Do not call it while a model trains, because both would share the
+        cores. Files that were read recently are in memory, so the first epoch after starting the machine is slower.
 
         Args:
-            num_batches: Number of batches to time, after two that warm up. They continue in the next pass if one ends.
+            num_batches: Number of batches to time, after two batches of warm-up. They may continue in the next pass.
 
         Returns:
             A `Profile`: `seconds_per_batch` of reading, decoding, resizing, `transform` and assembling, summed over
@@ -334,20 +320,20 @@ class OutOfCoreSequence(keras.utils.PyDataset):
 
     def _profiled(self, num_batches: int, warm_up: int) -> Profile:
         num_batches = positive(num_batches, "num_batches")
-        self._pipeline.loader.close()  # batches made ahead would count against `memory_limit`; they are made again
+        self._pipeline.loader.close()  # batches made ahead would count towards `memory_limit`
         profile = measure(self._pipeline, self.max_queue_size, self._pass.number, num_batches, warm_up)
         print(profile)
         return profile
 
     def release(self) -> None:
-        """Stop the loading threads and free the batches that were made ahead. Reading starts them again."""
+        """Stop the loading threads and free the batches that were made ahead. Reading starts the threads again."""
         if self._made is not None:
             self._made.close()
 
     def close(self) -> None:
         """Stop the loading threads, close the cache and free memory. Reading opens everything again.
 
-        You need not call it: threads end after two seconds without work, and everything else ends with the Sequence.
+        Calling it is optional: threads end after two seconds without work, and deleting the Sequence frees the rest.
         """
         self.release()
         if self._partition is None:
@@ -364,44 +350,11 @@ class OutOfCoreSequence(keras.utils.PyDataset):
 
     def __setstate__(self, state):
         self.__dict__.update(state)
-        self._pass = copy.copy(self._pass)  # a copy has a pass and a pipeline of its own
+        self._pass = copy.copy(self._pass)  # a copy has its own pass and pipeline
         self._use(copy.copy(self._made))
 
-    def __getattr__(self, name: str):
-        instead = f". Instead: {INSTEAD[name]}" if name in INSTEAD else ""
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{instead}")
-
-    @property
-    def workers(self) -> int:
-        """What Keras is told, always 1. The number of loading threads is `num_workers`."""
-        return 1
-
-    @workers.setter
-    def workers(self, value):
-        raise AttributeError(f"`workers` is set in the constructor only: {type(self).__name__}(..., workers={value!r})")
-
-    @property
-    def use_multiprocessing(self) -> bool:
-        """What Keras is told, always `False`."""
-        return False
-
-    @use_multiprocessing.setter
-    def use_multiprocessing(self, value):
-        raise AttributeError("`use_multiprocessing` stays False: samples are loaded in threads, see `workers`.")
-
-    @property
-    def max_queue_size(self) -> int:
-        """The largest number of batches made ahead of time. `memory_limit` may allow fewer."""
-        return self._max_queue_size
-
-    @max_queue_size.setter
-    def max_queue_size(self, value):
-        raise AttributeError(
-            f"`max_queue_size` is set in the constructor only: {type(self).__name__}(..., max_queue_size={value!r})"
-        )
-
     def _repr(self, contents: str, *lines: str) -> str:
-        """Return the `repr`: what it contains, then `lines`, then threads and memory."""
+        """Return the `repr`: contents, batches, `lines`, and threads and memory."""
         partition = f", partition {self._partition}" if self._partition else ""
         budget, batches = self._budget, f"{len(self):,} batch{'es' * (len(self) != 1)}"
         order = {True: "shuffled", False: "in order", "block": "shuffled in blocks"}[self._options.shuffle]
@@ -417,5 +370,5 @@ class OutOfCoreSequence(keras.utils.PyDataset):
         )
 
     def _repr_memory(self) -> str:
-        """Return what the `repr` says about memory besides batches."""
+        """Return the part of the `repr` about memory other than batches."""
         return ""

@@ -1,4 +1,4 @@
-"""Batches of the rows of CSV files of any size."""
+"""A Sequence of the rows of CSV files of any size."""
 
 import copy
 import dataclasses
@@ -34,7 +34,7 @@ from keras_oocore.tables.stored import convert
 from keras_oocore.tables.subset import RowSubset
 
 TRAINING, VALIDATION = "training", "validation"  # directories within the cache
-FEWEST_AHEAD, MOST_AHEAD, AHEAD_BYTES = 10, 256, 4 * 2**20  # batches ahead: as many as in Keras, more small ones
+FEWEST_AHEAD, MOST_AHEAD, AHEAD_BYTES = 10, 256, 4 * 2**20  # of batches ahead: as in Keras, and more if they are small
 
 
 @documented
@@ -42,48 +42,50 @@ class CSVChunkSequence(OutOfCoreSequence):
     """Batches of the rows of CSV files of tens or hundreds of GB, on every backend of Keras 3.
 
     Args:
-        data: Path, a pattern such as `"part-*.csv"`, or a list of paths. All files have the same columns. Files
-            compressed with gzip require a `cache`, which stores their text.
-        target: Column to predict, for `y` of shape `(batch,)`; or a list of columns, for `y` of shape
-            `(batch, columns)`; or `None` for rows to predict, for batches of `x` alone. For a column of strings, `y`
-            is the index of a class in `class_names`.
-        features: List of columns; a dictionary from input name to a list of columns, for models with several inputs;
-            `None` for all other columns.
-        sample_weight: Column of weights.
+        data: Path, pattern such as `"part-*.csv"`, or list of paths. All files must have the same columns. Files
+            compressed with gzip require a `cache`, which stores the decompressed text.
+        target: Column to predict, for `y` of shape `(batch,)`, or a list of columns, for `y` of shape
+            `(batch, columns)`. `None` for rows without `y`, for `predict`. For a column of strings, `y` is the index of
+            the class in `class_names`.
+        features: List of columns, or a dictionary from input name to a list of columns, for models with several
+            inputs. `None` for all other columns.
+        sample_weight: Column of sample weights.
         dtypes: Dictionary from column to `"float32"`, `"bool"`, `"string"`, or a date format such as `"%Y-%m-%d"`.
-            Dates become seconds since 1970. By default, dtypes are inferred.
-        categorical: Columns whose cells are categories, although they look like numbers. Strings become codes: 0 for
-            a missing cell, 1 for a string that is not in the training rows, then by frequency, as in
-            `keras.layers.StringLookup`.
-        missing: How to handle missing numbers. `"error"`; `"nan"`; `"mean"`: use the mean of the column; `"drop"`:
-            leave the row out; `{column: value}`: use the value, and raise an error in other columns.
-        indicator: Whether to add a feature that is 1 if the cell is missing, for every numeric feature.
-        null_values: Strings that represent a missing cell. In a column of strings, they do so only without quotes.
-            `...` in the list stands for the default ones.
+            Dates become seconds since 1970. Dtypes of other columns are inferred.
+        categorical: Columns of numbers to treat as categories. Columns of strings always are. Categories become codes:
+            0 for a missing cell, 1 for a category that is not in the training rows, and 2, 3, ... in order of
+            frequency, as in `keras.layers.StringLookup`.
+        missing: How to handle missing numbers. `"error"`: raise an error. `"nan"`: use NaN. `"mean"`: use the mean of
+            the column. `"drop"`: leave the row out. `{column: value}`: use this value, and raise an error for other
+            columns.
+        indicator: Whether to add, for every numeric feature, another feature that is 1 if the cell is missing, else 0.
+        null_values: Strings that represent a missing cell. In a column of strings, quoted cells are never missing.
+            `...` in the list stands for the default strings.
         header: Whether the first row contains the names of the columns.
         column_names: Names to use instead of those in the header.
-        delimiter: Character between cells.
+        delimiter: Character that separates cells.
         encoding: Encoding of the files.
-        decimal: `"."` or `","`.
+        decimal: Decimal separator, `"."` or `","`.
         skip_rows: Number of lines to skip before the header.
-        comment: Character at the begin of lines to skip.
-        on_bad_row: `"error"`, or `"skip"` to leave out rows that cannot be read.
-        shuffle: `True` for a new order every epoch. With `cache` it is a global shuffle. Without one, blocks of the
-            files come in random order, and rows are shuffled in a window of 64 blocks of 4 MB, or of as many as a
-            third of `memory_limit` holds: another limit gives another order. `False` for the order of the files.
+        comment: Lines that begin with this character are skipped.
+        on_bad_row: How to handle rows that cannot be read. `"error"`: raise an error. `"skip"`: leave the row out.
+        shuffle: `True` for a new order every epoch. With `cache`, it is a global shuffle. Without `cache`, blocks of
+            the files come in random order, and rows are shuffled in a window of 64 blocks of 4 MB. If they exceed a
+            third of `memory_limit`, the window is smaller, so the order depends on the limit. `False` for the order of
+            the files.
         transform: As in `ImageFolderSequence`. `x` is a matrix or a dictionary.
-        cache: Directory that stores all rows in one pass before the first batch. A pass that was stopped resumes.
-            Every epoch and every later run then reads rows at the speed of memory, with a global shuffle.
+        cache: Directory that stores all rows, in one pass before the first batch. If that pass was stopped, the next
+            run resumes it. Every epoch and every later run reads rows at the speed of memory, with a global shuffle.
         memory_limit: Limit of all parsed rows and batches in flight, in bytes or as a string such as `"128MB"`.
-            Defaults to the smaller of 512 MB and a tenth of the memory of this machine. Two blocks are kept in any
-            case, and each thread needs about 20 MB in addition to parse.
-        max_queue_size: The largest number of batches made ahead of time. Defaults to 10, or up to 256 small batches in
-            4 MB.
+            Defaults to the smaller of 512 MB and a tenth of the memory of this machine. Two blocks are always kept,
+            and parsing needs about 20 MB per thread in addition.
+        max_queue_size: The largest number of batches made ahead of time. Defaults to 10, or for small batches to as
+            many as 4 MB can store, at most 256.
         {shared}
 
     Raises:
         OptionError: If an argument is not valid.
-        DataError: If a file is not what it should be. The message names file, row, line and column.
+        DataError: If a file cannot be read or parsed. The message names file, row, line and column.
         MissingExtraError: If pyarrow is not installed (extra `csv`).
 
     >>> import tempfile
@@ -123,11 +125,20 @@ class CSVChunkSequence(OutOfCoreSequence):
         options = batch_options(shared)
         cache, loading = shared["cache"], loading_options(shared)
         cache = None if cache is None else Path(os.path.abspath(os.path.expanduser(cache)))
-        kept_in = [] if cache is None else [cache, cache / TRAINING]
+        index_directories = [] if cache is None else [cache, cache / TRAINING]
         dialect = Dialect(delimiter, encoding, header, skip_rows, comment)
         threads = num_threads(loading["workers"])
         table = CSVTable(
-            data, dialect, column_names, dtypes, null_values, decimal, on_bad_row, max(1, threads), cache, kept_in
+            data,
+            dialect,
+            column_names,
+            dtypes,
+            null_values,
+            decimal,
+            on_bad_row,
+            max(1, threads),
+            cache,
+            index_directories,
         )
         spec = FeatureSpec(table, target, features, sample_weight, categorical, missing, indicator)
         row_bytes, batches_bytes, batch_bytes = _budget(options.batch_size, len(spec.words), loading["memory_limit"])
@@ -135,9 +146,8 @@ class CSVChunkSequence(OutOfCoreSequence):
             loading["max_queue_size"] = min(max(FEWEST_AHEAD, AHEAD_BYTES // batch_bytes), MOST_AHEAD)
         rows = TableRows(table, spec, None, threads, row_bytes)
         if on_bad_row == "skip" and rows.num_skipped:
-            number = rows.num_skipped
-            what = "1 row is" if number == 1 else f"{number:,} rows are"
-            warn_user(f"{what} left out: on_bad_row='skip'.")
+            skipped = "1 row is" if rows.num_skipped == 1 else f"{rows.num_skipped:,} rows are"
+            warn_user(f"{skipped} left out: on_bad_row='skip'.")
         self._open_rows(rows, options, {**loading, "memory_limit": batches_bytes}, cache, shared["overwrite_cache"])
 
     def _open_rows(
@@ -148,7 +158,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         self._cache, self._overwrite_cache = cache, overwrite_cache
 
     def _ready_source(self) -> Source:
-        """Find means and codes, and fill the cache: the work with all rows that must precede the first batch."""
+        """Compute means and codes, and fill the cache. Both read all rows."""
         stored = None if self._cache is None else convert(self._rows, self._cache, self._overwrite_cache)
         if stored is None:
             fit_features(self._rows, self._cache)
@@ -156,18 +166,18 @@ class CSVChunkSequence(OutOfCoreSequence):
         return self._rows if stored is None else stored
 
     def split(self, validation_split: float = 0.2, seed: int = 0) -> tuple["CSVChunkSequence", "CSVChunkSequence"]:
-        """Return two Sequences: of most rows, and of the other rows in the order of the files.
+        """Return two Sequences, `(train, val)`. The validation part is read in the order of the files.
 
-        Means and codes come from the first one alone. With `cache=DIR`, the two are stored in `DIR/training` and
-        `DIR/validation`. This Sequence need not be read, and its rows are then not stored.
+        Means and codes are computed from the training part only. With `cache=DIR`, the parts are stored in
+        `DIR/training` and `DIR/validation`. The rows of this Sequence are only stored if it is also read.
 
         Args:
-            validation_split: Fraction of the rows for the second Sequence.
+            validation_split: Fraction of the rows to reserve for validation.
             seed: Seed of the split.
 
         Raises:
-            OptionError: If an argument is not valid, or this Sequence is a part already.
-            DataError: If one of the two would have no row.
+            OptionError: If an argument is not valid, or this Sequence is already a part.
+            DataError: If one of the parts would have no rows.
 
         >>> import tempfile
         >>> path = f"{tempfile.mkdtemp()}/houses.csv"
@@ -202,33 +212,35 @@ class CSVChunkSequence(OutOfCoreSequence):
         return sequence
 
     def profile(self, num_batches: int | None = None) -> Profile:
-        """As in `ImageFolderSequence`. Means, codes and the cache are made first, and not timed.
+        """Measure and print where the time per batch goes, as in `ImageFolderSequence`.
+
+        Means, codes and the cache are computed first, and are not timed.
 
         Args:
-            num_batches: Number of batches to time. Defaults to 50 from a cache. Without one, it defaults to the
-                batches of a window of blocks, which is parsed as a whole for its first batch.
+            num_batches: Number of batches to time. Defaults to `50` with a cache. Without a cache, it defaults to the
+                number of batches in a window of blocks, because a window is parsed as a whole for its first batch.
         """
         pipeline = self._pipeline
         if pipeline.source.cached:
             return super().profile(50 if num_batches is None else num_batches)
-        self.close()  # parsed rows are parsed again
+        self.close()  # otherwise rows that are already parsed would not be timed
         rows = sum(self._rows.sizes) * pipeline.order.window_chunks / max(1, len(self._rows.sizes))
-        wanted = min(len(self), math.ceil(rows / self.batch_size)) if num_batches is None else num_batches
-        return self._profiled(wanted, warm_up=0)
+        window = min(len(self), math.ceil(rows / self.batch_size)) if num_batches is None else num_batches
+        return self._profiled(window, warm_up=0)
 
     def close(self) -> None:
-        """Stop the loading threads and free memory. Reading starts them again."""
+        """Stop the loading threads and free memory. Reading starts the threads again."""
         super().close()
         self._rows.close()
         release_memory()
 
     def save_index(self) -> None:
-        """Save beside each file where its rows begin, which saves the next run a scan. It takes a few kB per GB.
+        """Save the positions of the rows next to each file, so that the next run need not scan the files.
 
-        A finished `cache` contains it already.
+        An index needs a few kB per GB. A finished `cache` already contains it.
 
         Raises:
-            DestinationError: If nothing can be written there.
+            DestinationError: If the directory of a file cannot be written.
         """
         self._rows.table.save_indexes()
 
@@ -246,8 +258,8 @@ class CSVChunkSequence(OutOfCoreSequence):
     def row_numbers(self) -> np.ndarray:
         """Numbers of the rows, `int64` of shape `(num_rows,)`, counted from 0 over all files, without headers.
 
-        With `shuffle=False`, as in the second result of `split`, row i of `predict` belongs to row `row_numbers[i]` of
-        the files. Rows that an unclosed quote spoils are not counted.
+        With `shuffle=False`, as in the validation part of `split`, row i of `predict` belongs to row `row_numbers[i]`
+        of the files. Rows that an unclosed quote makes unreadable are not counted.
 
         >>> import tempfile
         >>> path = f"{tempfile.mkdtemp()}/houses.csv"
@@ -262,39 +274,42 @@ class CSVChunkSequence(OutOfCoreSequence):
 
     @property
     def class_names(self) -> list[str] | None:
-        """Classes of a target of strings in the order of their indices; of the first target if there are several."""
+        """Classes of a target of strings, in the order of their indices. With several targets, of the first one."""
         if not self._rows.features.targets:
             return None
         word = self._rows.features.words[self._rows.features.first_target]
         return self.vocabulary(word.column.name) if word.is_code else None
 
     def vocabulary(self, column: str) -> list[str]:
-        """Return the strings of a column in the order of their codes, which begin with 2, or with 0 for a target.
+        """Return the strings of a column in the order of their codes. Codes start at 2, or at 0 for a target.
 
-        They are found in one pass over the files, unless the cache contains them.
+        Computing them reads the files once, unless the cache contains them.
 
         Raises:
             OptionError: If the column is not a column of strings.
         """
-        texts = [word.column.name for word in self._rows.features.words if word.is_code]
-        if column not in texts:
+        columns = [word.column.name for word in self._rows.features.words if word.is_code]
+        if column not in columns:
             raise OptionError(
-                f"`column` should be a column of strings: {listed(dict.fromkeys(texts))}. Received: {column!r}"
+                f"`column` should be a column of strings: {listed(dict.fromkeys(columns))}. Received: {column!r}"
             )
         fit_features(self._rows, self._cache)
         return list(self._rows.features.vocabularies[column])
 
     def normalization(self, name: str | None = None) -> keras.layers.Normalization:
-        """Return a layer that scales each numeric feature to mean 0 and variance 1, fitted in one pass over all rows.
+        """Return a layer that scales each numeric feature to mean 0 and variance 1.
 
-        Codes, and the ones and zeros of `indicator`, stay as they are. Both results of `split` return the layer of
-        the training rows.
+        Computing the means and variances reads all rows once, unless the cache contains them. Codes, and the features
+        of `indicator`, are not scaled. Both parts of `split` use the statistics of the training rows.
 
         Args:
             name: Name of the input, if `features` is a dictionary.
 
+        Returns:
+            A `keras.layers.Normalization` layer for that input.
+
         Raises:
-            OptionError: If there is no such input.
+            OptionError: If the input does not exist.
         """
         spec = self._rows.features
         if name not in spec.inputs:
@@ -309,13 +324,13 @@ class CSVChunkSequence(OutOfCoreSequence):
             mean=np.array([0.0 if n is None else n.mean for n in numbers], np.float32),
             variance=np.array([1.0 if n is None else n.std**2 for n in numbers], np.float32),
         )
-        layer.build((None, len(numbers)))  # else it leaks tracers in the first step of `fit` on JAX (Keras 3.15.1)
+        layer.build((None, len(numbers)))  # otherwise it leaks tracers in the first step of `fit` on JAX (Keras 3.15.1)
         return layer
 
     def summary(self, max_columns: int = 100) -> DisplayString:
-        """Return a table of the columns that are used: mean, standard deviation, range, missing and distinct values.
+        """Return a table of the used columns: mean, standard deviation, range, missing and distinct values.
 
-        They are found in one pass over the files, unless the cache contains them.
+        Computing them reads the files once, unless the cache contains them.
 
         Args:
             max_columns: The largest number of columns to show.
@@ -346,10 +361,11 @@ class CSVChunkSequence(OutOfCoreSequence):
 def _budget(batch_size: int, num_words: int, memory_limit: int | str | None) -> tuple[int, int, int]:
     """Return the bytes for parsed rows, for batches, and per batch.
 
-    A third of the limit is for batches, whatever the queue is: it must not decide how many rows are shuffled together.
+    Batches get a third of the limit for any `max_queue_size`, which must not change how many rows are shuffled
+    together.
 
     Raises:
-        OptionError: If a third of the limit does not hold two batches.
+        OptionError: If a third of the limit is too small for two batches.
     """
     limit_bytes = default_limit_bytes() if memory_limit is None else parse_bytes(memory_limit)
     batch_bytes = batch_size * 4 * num_words

@@ -1,4 +1,4 @@
-"""Sequences whose samples are files: their cache, and the packed store that is made from them."""
+"""The base class of Sequences of files, with their cache and `pack()`."""
 
 import copy
 import os
@@ -17,7 +17,7 @@ from keras_oocore.sources.fill import fill_store
 
 
 class FileSequence(LabelledSequence):
-    """What Sequences of files share.
+    """Base class of Sequences of files.
 
     Args:
         data: The samples with their labels. Their source is a `FileSamples`.
@@ -38,23 +38,25 @@ class FileSequence(LabelledSequence):
         super().__init__(data, options, loading)
         self._files, self._cached, self._overwrite_cache = data.source, None, overwrite_cache
         self._cache_directory = cache
-        if cache is not None:  # last: an error above does not leave an open cache in a notebook's traceback
+        if cache is not None:  # last, so that an error above does not keep a cache open in the traceback
             self._read_through(self._open_cache(cache, overwrite_cache, create=False))
 
     def _open_cache(self, directory: str | os.PathLike, overwrite: bool, create: bool = True) -> Cached:
         return cached(self._files, directory, self._options.on_error != "raise", overwrite, create)
 
     def _ready_source(self) -> Source:
-        """Create the cache with the first batch: a Sequence that is only split has none."""
-        if self._cached is not None and not self._cached.has_store:
-            warn_user(
-                f"{str(self._cached.directory)!r} is being filled by another process. Until it has finished, this "
-                "process reads the files."
-            )
+        """Create the cache with the first batch, so that a Sequence that is only split has none."""
+        if self._cached is not None:
+            self._cached.open()
+            if not self._cached.has_store:
+                warn_user(
+                    f"{str(self._cached.directory)!r} is being filled by another process. Until it has finished, this "
+                    "process reads the files."
+                )
         return self._source
 
     def _read_through(self, cache: Cached) -> None:
-        """Read the samples through a cache from now on."""
+        """Read the samples through this cache."""
         self._cached = cache
         self._source = replace(self._data, source=cache).labelled()
         self._use(None)
@@ -66,10 +68,10 @@ class FileSequence(LabelledSequence):
         return sequence
 
     def pack(self, directory: str | os.PathLike, overwrite_cache: bool = False) -> Path:
-        """Store all samples as rows of a packed store, with a progress bar. A call that was stopped resumes.
+        """Store all samples as rows of a packed store, with a progress bar. A call resumes one that was stopped.
 
-        `open_packed(directory)` then trains from it alone, also on a machine without the files: labels, class names
-        and file names are stored beside the rows. `transform`, `rescale` and `dtype` are not applied.
+        `open_packed(directory)` reads from it, also on a machine without the files: labels, class names and file names
+        are stored with the rows. `transform`, `rescale` and `dtype` are not applied.
 
         Args:
             directory: A new or empty directory, or one with an unfinished store of these files and options.
@@ -79,11 +81,12 @@ class FileSequence(LabelledSequence):
             The directory.
 
         Raises:
-            SampleError: If a file cannot be read and `on_error="raise"`. Otherwise the store remembers it as bad.
+            SampleError: If a file cannot be read and `on_error="raise"`. With other values, the store remembers the
+                file.
             DataError: If the directory contains other rows.
             DestinationError: If the disk is too small, or another process fills the store.
         """
-        self.release()  # rows that threads read ahead would be stored twice
+        self.release()  # otherwise rows that threads read ahead would be stored twice
         directory = Path(directory)
         is_cache = self._cached is not None and self._cached.directory == Path(os.path.abspath(directory))
         samples = self._cached

@@ -1,4 +1,4 @@
-"""`image_dataset_from_directory`, with the signature of Keras."""
+"""`image_dataset_from_directory`, with the signature of the function of Keras."""
 
 import os
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ def image_dataset_from_directory(
     works on every backend.
 
     Args:
-        directory: Directory of class folders, or of images with `labels=None` or a list of labels.
+        directory: Directory of class folders. With `labels=None` or a list of labels, any directory of images.
         labels: `"inferred"` from the class folders, `None`, or a list of labels in the order of the sorted file paths.
         label_mode: `"int"`, `"categorical"`, `"binary"` or `None`.
         class_names: Names of the classes in the order of their indices. Defaults to alphanumeric order.
@@ -55,7 +55,7 @@ def image_dataset_from_directory(
         image_size: Size of the images, `(height, width)`.
         shuffle: Whether to shuffle the data. `False` sorts it in alphanumeric order.
         seed: Random seed of shuffling and of the split.
-        validation_split: Fraction of the data to reserve for validation. Keras selects other files.
+        validation_split: Fraction of the data to reserve for validation. The selected files differ from those of Keras.
         subset: `"training"`, `"validation"` or `"both"`. `"both"` returns a tuple of two Sequences, and the one for
             validation is read in order.
         interpolation: Interpolation of the resizing, as in `ImageFolderSequence`.
@@ -65,16 +65,16 @@ def image_dataset_from_directory(
         data_format: `"channels_last"` or `"channels_first"`. Defaults to `keras.config.image_data_format()`.
         format: `"tf"` or `"grain"`, accepted for compatibility with Keras. The result is the same.
         verbose: Whether to print the number of files and classes.
-        dtype: Dtype of the images, with values from 0 to 255. `"uint8"` needs a quarter of the memory.
+        dtype: Dtype of the images, with values from 0 to 255. `"uint8"` needs a quarter of the memory of the default.
         cache: Directory that stores the decoded images, as in `ImageFolderSequence`.
         {shared}
 
     Returns:
-        An `ImageFolderSequence`, or two with `subset="both"`.
+        An `ImageFolderSequence`, or a tuple of two with `subset="both"`.
 
     Raises:
         OptionError: If an argument is not valid.
-        DataError: If the directory is not what it should be.
+        DataError: If the directory does not exist or does not contain images.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -94,7 +94,9 @@ def image_dataset_from_directory(
     if format not in FORMATS:
         raise OptionError(f"`format` should be one of {FORMATS}. Received: format={format!r}")
     if batch_size is None:
-        raise OptionError("`batch_size` should be a positive integer; single samples have batch_size=1. Received: None")
+        raise OptionError(
+            "`batch_size` should be a positive integer. For single samples, use batch_size=1. Received: batch_size=None"
+        )
     raw = label_mode == "raw"
     manifest = as_manifest(directory, labels, class_names, None, IMAGE_EXTENSIONS, follow_links, raw)
     options = {

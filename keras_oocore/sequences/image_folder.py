@@ -1,4 +1,4 @@
-"""Batches of images from class folders, a manifest or file names."""
+"""A Sequence of images from class folders, a manifest or file names."""
 
 import os
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ class ImageFolderSequence(FileSequence):
 
     The arguments, their meanings and defaults are those of `keras.utils.image_dataset_from_directory`, with these
     differences: images are `uint8` unless `rescale` or `dtype` is given; EXIF orientation is applied; a JPEG much
-    larger than `image_size` is decoded at a smaller scale; the split of `validation_split` depends on `seed` alone and
-    selects other files than Keras. Every sample is served exactly once per pass, and the same seed gives the same
-    bytes for any number of workers and on every backend.
+    larger than `image_size` is decoded at a smaller scale; the split of `validation_split` depends only on `seed`, and
+    the files differ from those that Keras selects. Every sample is served exactly once per pass, and the same seed
+    gives the same bytes for any number of workers and on every backend.
 
     Use separate objects for training and validation; `split()` returns them.
 
@@ -55,7 +55,7 @@ class ImageFolderSequence(FileSequence):
 
     Raises:
         OptionError: If an argument is not valid.
-        DataError: If the directory or the arrays are not what they should be, or the cache contains other rows.
+        DataError: If files or labels are missing or do not match, or the cache contains other rows.
         DestinationError: If the cache cannot be written, for example because the disk is full.
         SampleError: When a batch is read, if a file cannot be read and `on_error="raise"`.
 

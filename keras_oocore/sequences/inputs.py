@@ -1,4 +1,4 @@
-"""The arguments of a Sequence, turned into samples with labels, options of batches and a cache directory."""
+"""Converts the arguments of a Sequence into samples with labels, options of batches and a cache directory."""
 
 import os
 from collections.abc import Mapping
@@ -30,11 +30,11 @@ def as_manifest(
     follow_links: bool = False,
     raw: bool = False,
 ) -> Manifest:
-    """Return the manifest of a directory of class folders, of a manifest, or of file names.
+    """Return a manifest of the files of a directory, of another manifest, or of a list of file names.
 
     Args:
-        data: Directory; `Manifest`; or file names as an array, a list or the path of a `.npy` file.
-        labels: `"inferred"` from class folders or the manifest; `None`; or one label per sample.
+        data: Directory of class folders, `Manifest`, or file names as an array, a list or the path of a `.npy` file.
+        labels: `"inferred"` from class folders or the manifest, `None`, or one label per sample.
         class_names: Names of the classes in the order of their indices, or `None`.
         directory: Directory that file names are relative to, or `None`.
         extensions: Suffixes of the files to use from a directory.
@@ -81,7 +81,7 @@ def is_array_of_numbers(data) -> bool:
 
 
 def row_labels(labels, class_names, num_rows: int) -> tuple[np.ndarray | None, list[str] | None]:
-    """Return labels of as many samples as there are rows, and class names. Strings become class indices."""
+    """Return the labels of rows of an array, and class names. Strings become class indices."""
     if labels is None:
         return None, class_names
     if isinstance(labels, str) and labels == "inferred":
@@ -101,7 +101,7 @@ def labelled_data(
     manifest: Manifest | None,
     shared: Mapping[str, Any],
 ) -> LabelledData:
-    """Return samples with labels and weights, or the subset of them that the arguments ask for."""
+    """Return samples with labels and weights. If the arguments name a subset, return only its samples."""
     sample_weight = as_sample_weight(shared["sample_weight"], len(source))
     data = LabelledData(source, labels, label_mode, class_names, manifest, sample_weight, shared["class_weight"])
     chosen = subset_samples(len(source), shared["validation_split"], shared["subset"], shared["seed"])
@@ -109,7 +109,7 @@ def labelled_data(
 
 
 def batch_options(shared: Mapping[str, Any], **options) -> BatchOptions:
-    """Return the options of batches among the arguments of a Sequence."""
+    """Return the arguments of a Sequence that determine its batches."""
     seed = shared["seed"]
     names = BatchOptions.__dataclass_fields__
     chosen = {name: value for name, value in shared.items() if name in names and name != "seed"}
@@ -117,7 +117,7 @@ def batch_options(shared: Mapping[str, Any], **options) -> BatchOptions:
 
 
 def loading_options(shared: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments that say how batches are made ahead."""
+    """Return the arguments of a Sequence that determine how batches are made ahead."""
     return {name: shared[name] for name in LoadingArguments.__annotations__}
 
 
@@ -135,7 +135,7 @@ def as_sample_weight(sample_weight, num_samples: int) -> np.ndarray | None:
 
 
 def cache_directory(shared: Mapping[str, Any]) -> Path | None:
-    """Return the directory of the cache, if there is one. Each subset has a directory within it."""
+    """Return the directory of the cache, or `None`. Each subset has its own directory within it."""
     cache, subset = shared["cache"], shared["subset"]
     if cache is None:
         if shared["overwrite_cache"]:
@@ -149,8 +149,8 @@ def subset_samples(
 ) -> np.ndarray | None:
     """Return the samples of a subset in their order on disk, or `None` for all samples.
 
-    Validation has `int(validation_split * num_samples)` samples, as in Keras. They are drawn by `seed` alone, not by
-    `shuffle` as in Keras: a shuffled training set and an unshuffled validation set would overlap.
+    The validation set has `int(validation_split * num_samples)` samples, as in Keras. Unlike in Keras, the split does
+    not depend on `shuffle`: otherwise a shuffled training set and an unshuffled validation set would overlap.
     """
     if validation_split is None and subset is None:
         return None
@@ -167,7 +167,10 @@ def subset_samples(
     if subset not in SUBSETS:
         raise OptionError(f"`subset` should be one of {SUBSETS}, with `validation_split`. Received: subset={subset!r}")
     if seed is None:
-        raise OptionError("A split requires a seed, or the subsets would overlap: pass seed=0, for example.")
+        raise OptionError(
+            "`validation_split` requires `seed`, or the subsets would overlap. Pass seed=0, for example. "
+            "Received: seed=None"
+        )
     samples = split_order(num_samples, seed)
     num_validation = int(validation_split * num_samples)
     if num_validation == 0:

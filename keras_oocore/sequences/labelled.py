@@ -1,4 +1,4 @@
-"""Sequences whose samples have a label each: labels, file names, pictures, and parts for training and validation."""
+"""The base class of Sequences of samples with labels: labels, file names, pictures, and `split()`."""
 
 import copy
 import os
@@ -17,12 +17,10 @@ from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.sources.base import Source
 from keras_oocore.sources.labelled import Labelled
 
-PART_NAMES = {2: ("training", "validation"), 3: ("training", "validation", "test")}
-
 
 @dataclass(frozen=True)
 class LabelledData:
-    """What a Sequence serves: samples with labels and weights.
+    """The samples of a Sequence, with labels and weights.
 
     Attributes:
         source: The samples, without labels.
@@ -34,7 +32,7 @@ class LabelledData:
         class_weight: Weights of classes, `"balanced"`, or `None`.
 
     Raises:
-        OptionError: If labels and weights do not fit together.
+        OptionError: If labels and weights cannot be combined.
     """
 
     source: Source
@@ -46,7 +44,7 @@ class LabelledData:
     class_weight: Mapping[int, float] | str | None
 
     def select(self, samples: np.ndarray) -> "LabelledData":
-        """Return the data of these samples alone."""
+        """Return only the data of these samples."""
         return replace(
             self,
             source=self.source.select(samples),
@@ -71,7 +69,7 @@ class LabelledData:
 
 
 class LabelledSequence(OutOfCoreSequence):
-    """What Sequences of files and of arrays share, besides what all Sequences do.
+    """Base class of Sequences of files and of arrays.
 
     Args:
         data: The samples with their labels.
@@ -90,7 +88,7 @@ class LabelledSequence(OutOfCoreSequence):
 
     @property
     def labels(self) -> np.ndarray | None:
-        """Class indices of shape `(num_samples,)`, or the raw targets, in the order of the samples. Never one-hot."""
+        """Class indices of shape `(num_samples,)`, or the raw targets, in the order of the samples. Not one-hot."""
         labels = self._source.labels.values
         return labels if labels is None or self._partition is None else labels[self._members()]
 
@@ -154,8 +152,8 @@ class LabelledSequence(OutOfCoreSequence):
     ) -> tuple["LabelledSequence", ...]:
         """Return Sequences of parts of the samples: `(train, val)`, `(train, test)` or `(train, val, test)`.
 
-        Training keeps all options. The other parts are read in order and have no class weights, which would distort
-        their metrics; `sample_weight` follows its samples. `transform` applies to all parts, because it may be
+        The training part keeps all options. The other parts are read in order and have no class weights, which would
+        distort their metrics. `sample_weight` applies to all parts. So does `transform`, because it may be
         preprocessing; pass `val_transform` to use another function for the other parts. With `cache=DIR`, each part
         has a cache in `DIR/training`, `DIR/validation` or `DIR/test`.
 
@@ -164,12 +162,12 @@ class LabelledSequence(OutOfCoreSequence):
             test_split: Fraction of the samples, or their number as an integer.
             stratify: Whether each part keeps the proportions of the classes. You can also pass an array with one
                 class per sample.
-            groups: Array with one group per sample. Samples of a group, such as a patient, stay in one part.
+            groups: Array with one group per sample. All samples of a group, such as a patient, are in the same part.
             seed: Seed of the split. `None` draws one from Python's `random`.
             val_transform: Replaces `transform` in the parts other than training.
 
         Raises:
-            OptionError: If a size cannot work, a class is too small to stratify, or this is a partition.
+            OptionError: If a size is not valid, a class is too small to stratify, or this Sequence is a partition.
 
         >>> import keras_oocore as ko
         >>> rows = ko.ArraySequence(np.arange(10.0), labels=np.arange(10), batch_size=4)
@@ -206,7 +204,7 @@ class LabelledSequence(OutOfCoreSequence):
         return self._repr(f"{self.num_samples:,} samples{classes}", x, *lines)
 
     def _reopened(self, data: LabelledData, options: BatchOptions, folder: str) -> "LabelledSequence":
-        """Return a Sequence of the same kind over other data. `folder` is the name of its cache in the cache."""
+        """Return a Sequence of the same kind with other data. Its cache is in the directory `folder` of the cache."""
         sequence = copy.copy(self)
         LabelledSequence.__init__(sequence, data, options, self._loading)
         return sequence

@@ -1,4 +1,4 @@
-"""Batches of arrays from one file per sample: `.npy` files, or files of any kind with a reader."""
+"""A Sequence of arrays from one file per sample: `.npy` files, or files of any kind with a reader."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -47,7 +47,7 @@ class NpyManifestSequence(FileSequence):
 
     Raises:
         OptionError: If an argument is not valid.
-        DataError: If files or arrays are not what they should be.
+        DataError: If files or labels are missing or do not match.
         SampleError: When a batch is read, if a file cannot be read or its array has another shape. The message names
             the file.
 
@@ -91,7 +91,7 @@ class NpyManifestSequence(FileSequence):
 
 
 def _file_samples(manifest: Manifest, reader, on_error: str) -> FileSamples:
-    """Return the files of a manifest. The first readable file defines the shape of all."""
+    """Return the files of a manifest. The first readable file defines the shape of all samples."""
     if len(manifest) == 0:
         raise DataError("There are no samples. Received: an empty list of file names")
     if hasattr(reader, "read_into"):

@@ -1,4 +1,4 @@
-"""Batches from a packed store alone, without the files that it was made from."""
+"""A Sequence of the rows of a packed store, without the files that it was made from."""
 
 import os
 from typing import Unpack
@@ -15,7 +15,7 @@ AS_PACKED = "as packed"
 
 
 class PackedSequence(LabelledSequence):
-    """Batches of the rows of a packed store; see `open_packed`."""
+    """Batches of the rows of a packed store. See `open_packed`."""
 
     @shares(SampleArguments)
     def __init__(
@@ -42,7 +42,7 @@ class PackedSequence(LabelledSequence):
         """Read every byte of the store and compare it with the checksums.
 
         Raises:
-            DataError: If a file or a row is not what was written. The message names them.
+            DataError: If a file or a row changed since it was written. The message names them.
         """
         self._data.source.store.verify()
 
@@ -66,9 +66,9 @@ def open_packed(
     Args:
         directory: Directory of the store.
         label_mode: As in `ImageFolderSequence`. `"as packed"` gives class indices if the store has class names, and
-            otherwise the labels as they are.
+            otherwise the labels as they are stored.
         data_format: `"channels_last"` or `"channels_first"`. Defaults to `keras.config.image_data_format()` for
-            images; other arrays stay as they are.
+            images. Other arrays stay as they are.
         {shared}
 
     Returns:

@@ -1,4 +1,4 @@
-"""The position of a Sequence in its data: saved as a small JSON, and moved by a training."""
+"""The position of a Sequence in its data, which can be saved as a small JSON and moved."""
 
 import json
 from typing import Any
@@ -11,8 +11,8 @@ KEYS = ("seed", "epoch", "batches", "num_samples", "fingerprint")
 
 
 def data_fingerprint(source, order, options) -> dict[str, Any]:
-    """Return which samples are in which batches apart from the seed, as plain JSON: the same in the next run."""
-    # Without shuffling there is one order, whatever number of chunks a machine reads at a time.
+    """Return what determines the batches besides the seed, as plain JSON. It is equal in the next run."""
+    # Without shuffling there is only one order, for any number of chunks that are read at a time.
     order_fingerprint = order.fingerprint() if options.shuffle else {"shuffle": False}
     source_fingerprint = source.fingerprint()
     described = {
@@ -22,11 +22,11 @@ def data_fingerprint(source, order, options) -> dict[str, Any]:
         "last_batch": options.last_batch,
         **order_fingerprint,
     }
-    return json.loads(json.dumps(described))  # as it comes back from a file: tuples become lists
+    return json.loads(json.dumps(described))  # as loaded from a file, where tuples are lists
 
 
 def checked_state(state: Any, num_batches: int, here: dict[str, Any]) -> tuple[int, int, int]:
-    """Return seed, epoch and batches of a state, if it belongs to the data that `here` describes.
+    """Return seed, epoch and batches of a state, after checking that it belongs to the data that `here` describes.
 
     Raises:
         OptionError: If it is not a state.
@@ -49,13 +49,13 @@ def checked_state(state: Any, num_batches: int, here: dict[str, Any]) -> tuple[i
     if differences:
         raise DataError(
             f"The state belongs to other data: {'; '.join(differences)}. "
-            "Make the Sequence with the same samples and batches as before, or start over."
+            "Create the Sequence with the same samples and batches as before, or start over."
         )
     return tuple(numbers)
 
 
 class Cursor:
-    """Reads and moves the position of a Sequence. A training that spans several calls of `fit` uses it.
+    """Reads and moves the position of a Sequence, for training that spans several calls of `fit`.
 
     Args:
         sequence: The Sequence.
@@ -67,12 +67,12 @@ class Cursor:
 
     @property
     def position(self) -> tuple[int, int]:
-        """Number of the current pass, and number of its batches that were delivered or handed out."""
+        """Number of the current pass, and number of its batches that were delivered or, if not counted, handed out."""
         return self._pass.position()
 
     @property
     def delivered(self) -> int | None:
-        """Number of batches of the pass that the model received, if the training counts them, else `None`.
+        """Number of batches of the pass that the model received, or `None` if they are not counted.
 
         Keras may have asked for more batches than the model received.
         """
@@ -119,8 +119,8 @@ class _Rest(keras.utils.PyDataset):
 
     @property
     def num_batches(self) -> int:
-        """Number of remaining batches, also after some of them were asked for."""
-        _ = self._sequence.num_batches  # reading it is how a Sequence notices a new call of `fit`
+        """Number of remaining batches when this dataset was made. It does not change."""
+        _ = self._sequence.num_batches  # a Sequence detects a new call of `fit` by this access
         return self._remaining
 
     def __getitem__(self, index: int) -> Any:

@@ -18,7 +18,7 @@ class ArrayRows(Source):
 
     Args:
         rows: Path of a `.npy` file, or an array. The first axis is the samples.
-        chosen: Numbers of the rows that are samples; `None` for all rows.
+        chosen: Numbers of the rows to use, or `None` for all rows.
 
     Raises:
         DataError: If the file cannot be read, or the array has no axis.
@@ -41,7 +41,7 @@ class ArrayRows(Source):
         return f"row {row}" + (f" of {self.path}" if self.path else "")
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what identifies the rows. Of their values, only the first and the last row count."""
+        """Return what identifies the rows: their number, shape and dtype, and the values of the first and last row."""
         array = self.rows.array
         return {
             "rows": f"{len(array):,} of shape {self.spec.shape} and dtype {self.spec.dtype}",
@@ -57,7 +57,7 @@ class ArrayRows(Source):
         chosen = samples if self.chosen is None else self.chosen[samples]
         return ArrayRows(self.rows.array if self.path is None else self.path, chosen)
 
-    def __reduce__(self):  # by path: another process opens its own memory map
+    def __reduce__(self):  # by its path, so that another process opens its own memory map
         return ArrayRows, (self.rows.array if self.path is None else self.path, self.chosen)
 
 
@@ -67,4 +67,4 @@ def _memory_map(path: Path) -> np.memmap:
     except OSError as error:
         raise DataError(f"Cannot read {str(path)!r}: {error.strerror or error}.") from error
     except (ValueError, EOFError) as error:
-        raise DataError(f"{str(path)!r} is not a whole .npy file of numbers ({error}).") from error
+        raise DataError(f"{str(path)!r} is not a complete .npy file of numbers ({error}).") from error

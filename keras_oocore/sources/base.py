@@ -1,4 +1,4 @@
-"""The contract between the disk and a batch: samples that are read by number."""
+"""The interface of a source: samples that are read by number."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from keras_oocore.ordering.epoch_order import EpochOrder
 from keras_oocore.ordering.order import Order
 
 FIELD = "x"  # field of a packed store that holds the rows
-WHOLE_BATCH = 2**30  # rows per task where copying rows is too fast to be shared among threads
-BLOCKS_PER_BATCH = 8  # for shuffle="block": a batch mixes neighbors from as many places
+WHOLE_BATCH = 2**30  # rows per task if copying rows is too fast to be divided among threads
+BLOCKS_PER_BATCH = 8  # with shuffle="block", a batch contains about this many runs of neighbors
 
 
 class RowSpec(NamedTuple):
@@ -30,9 +30,10 @@ class Source(ABC):
 
     Attributes:
         spec: `RowSpec`, shape and dtype of a row.
-        rows_per_task: Number of rows that a thread reads at a time. Batches are shared among threads in such tasks.
-        groups_batches: Whether one job makes several small batches, because a row costs less than handing over a batch.
-        cached: Whether a packed store keeps the rows: those that it has are neither decoded nor parsed.
+        rows_per_task: Number of rows that a thread reads at a time. Batches are divided among threads in such tasks.
+        groups_batches: Whether one job makes several small batches, because reading rows is cheaper than handing over
+            a batch.
+        cached: Whether rows are read from a packed store once they are stored, without decoding or parsing.
     """
 
     spec: RowSpec
@@ -46,11 +47,11 @@ class Source(ABC):
 
     @abstractmethod
     def name(self, sample: int) -> str:
-        """Return what a person calls the sample: a path, or a row of a file."""
+        """Return the name of a sample for messages: a path, or a row of a file."""
 
     @abstractmethod
     def fingerprint(self) -> dict[str, Any]:
-        """Return what identifies the samples, as plain JSON: the same in the next run, another for other samples."""
+        """Return what identifies the samples, as plain JSON. It is equal in the next run, and other samples differ."""
 
     @abstractmethod
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
@@ -69,16 +70,16 @@ class Source(ABC):
         return EpochOrder(len(self), shuffle, seed, max(1, batch_size // BLOCKS_PER_BATCH))
 
     def unpack(self, rows: np.ndarray, samples: np.ndarray) -> tuple[Any, Any, Any]:
-        """Split rows of a batch into `(x, y, sample_weight)`, with `None` for what the source does not have."""
+        """Split rows of a batch into `(x, y, sample_weight)`. Parts that the source does not have are `None`."""
         return rows, None, None
 
     def prefetch(self, chunks: Sequence[int]) -> None:
-        """Read chunks whose rows are due soon, for a source that reads in chunks."""
+        """Read chunks whose rows are needed soon. Only sources that read in chunks do anything here."""
         return
 
     def select(self, samples: np.ndarray) -> "Source":
-        """Return a source of these samples alone, numbered in the order given."""
-        raise NotImplementedError(f"{type(self).__name__} does not support a selection of its samples.")
+        """Return a source of only these samples, numbered in this order."""
+        raise NotImplementedError(f"{type(self).__name__} does not support `select`.")
 
     def close(self) -> None:
         """Close files. Reading opens them again."""
@@ -86,12 +87,12 @@ class Source(ABC):
 
 
 class StampedSource(Source):
-    """A source whose samples are files, and which can tell whether one of them changed: what `Cached` wraps."""
+    """A source of files that can detect whether a file changed. `Cached` wraps such a source."""
 
     @abstractmethod
     def stamps(self, samples: np.ndarray) -> np.ndarray:
-        """Return size in bytes and time of change (ns) of each file, `int64` of shape `(n, 2)`; -1 if it is missing."""
+        """Return size in bytes and time of change in ns per file, `int64` of shape `(n, 2)`; -1 for missing files."""
 
     @abstractmethod
     def row_fingerprint(self) -> dict[str, Any]:
-        """Return what shapes the rows apart from the contents of the files, as plain JSON."""
+        """Return what determines the rows besides the contents of the files, as plain JSON."""

@@ -1,4 +1,4 @@
-"""The cache of a source of files: a packed store with the manifest beside it."""
+"""The cache of a source of files: a packed store and the manifest of the files, in one directory."""
 
 import contextlib
 import functools
@@ -20,14 +20,14 @@ from keras_oocore.store.reader import PackedStore
 def cached(
     samples: FileSamples, directory: str | os.PathLike, keep_errors: bool, overwrite: bool, create: bool = True
 ) -> Cached:
-    """Return the samples, read from their files once and from the packed store in `directory` from then on.
+    """Return samples that are read from their files once, and later from the packed store in `directory`.
 
     Args:
         samples: Files and their reader.
-        directory: Directory of the store: a new or empty one, or one with a store of the same files and options.
+        directory: Directory of the store. It is new or empty, or contains a store of the same files and options.
         keep_errors: Whether the store remembers files that cannot be read.
         overwrite: Whether to replace an existing store.
-        create: Whether to create a store now, and not when the first sample is read.
+        create: Whether to create the store now. Otherwise it is created when it is opened or first read.
     """
     directory = Path(os.path.abspath(os.path.expanduser(directory)))
     keep_beside = functools.partial(keep_manifest, samples.manifest, directory)
@@ -35,7 +35,7 @@ def cached(
 
 
 def keep_manifest(manifest: Manifest, directory: Path) -> None:
-    """Save the manifest beside the rows, so that labels, classes and names travel with the directory.
+    """Save the manifest in the directory of the rows, with labels, class names and filenames.
 
     An earlier manifest with other labels is replaced.
     """
@@ -63,7 +63,7 @@ def _stores_within(directory: str | os.PathLike) -> list[str]:
 
 
 def open_samples(directory: str | os.PathLike) -> tuple[PackedSamples, Manifest]:
-    """Return the rows of a finished store, and the manifest beside them.
+    """Return the rows of a finished store, and the manifest that is saved with them.
 
     Raises:
         DataError: If there is no store, or it is unfinished or damaged.
@@ -77,7 +77,7 @@ def open_samples(directory: str | os.PathLike) -> tuple[PackedSamples, Manifest]
     files = store.record.fingerprint.get("files")
     if len(manifest) != store.record.num_rows or files not in (None, of_names(manifest.filenames)):
         raise DataError(
-            f"{str(directory)!r}: filenames.npy and labels.npy do not belong to its rows; something else was saved "
-            "there. Call `pack` again: it keeps the rows and writes names and labels again."
+            f"{str(directory)!r}: filenames.npy and labels.npy do not belong to its rows: something else was saved "
+            "there. Call `pack` again, which keeps the rows and saves filenames and labels again."
         )
     return PackedSamples(store, manifest.filenames), manifest

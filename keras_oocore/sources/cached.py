@@ -1,4 +1,4 @@
-"""Samples that are read from their files once, and from a packed store from then on."""
+"""Samples that are read from their files once, and later from a packed store."""
 
 import errno
 import math
@@ -21,15 +21,15 @@ from keras_oocore.store.reader import PackedStore
 from keras_oocore.store.writer import PackedStoreWriter, shared_writer
 
 SOURCE_FIELD = "source"
-RETRY_SECONDS = 2.0  # between two checks whether another process has finished the store
+RETRY_SECONDS = 2.0  # time between two checks of whether another process has finished the store
 
 
 class Cached(StampedSource):
-    """Samples of any source of files, read from it once and from a packed store from then on.
+    """Samples of any source of files that are read from it once, and later from a packed store.
 
-    One process fills the store. Other processes read the source until the first one has finished, and continue to
-    fill the store if that process ends early. If the store can no longer be written, the source is read instead, with
-    a warning.
+    One process fills the store. Until it has finished, other processes read the source. If it ends early, another
+    process continues to fill the store. If the store can no longer be written, the source is read instead, with a
+    warning.
 
     Args:
         source: The samples.
@@ -37,9 +37,9 @@ class Cached(StampedSource):
         keep_errors: Whether the store remembers a sample that cannot be read. Such a sample is not read again until
             its file changes.
         overwrite: Whether to replace an existing store.
-        create: Whether to create a store now. Otherwise it is created when the first sample is read.
-        keep_beside: Function without arguments that is called when the store is opened, to write what belongs beside
-            it.
+        create: Whether to create the store now. Otherwise it is created by `open()`, or when the first sample is read.
+        keep_beside: Function without arguments that is called when the store is opened. It saves what belongs to the
+            store.
 
     Raises:
         DataError: If the store contains other rows, or files changed after they were stored.
@@ -78,7 +78,7 @@ class Cached(StampedSource):
         return {FIELD: tuple(self.spec), SOURCE_FIELD: ((2,), np.dtype(np.int64))}
 
     def reset_after_fork(self) -> None:
-        """Forget the open store: in a copy of this object, or in a forked child."""
+        """Forget the open store, in a copy of this object or in a forked child."""
         self._opening = threading.RLock()
         self._store = None
         self._looked_seconds = -RETRY_SECONDS
@@ -105,7 +105,7 @@ class Cached(StampedSource):
             return
         except BaseException:
             if store is not None:
-                store.close()  # or a stored traceback would keep the directory locked
+                store.close()  # otherwise a stored traceback would keep the directory locked
             raise
         if self.keep_beside is not None:
             self.keep_beside()
@@ -131,14 +131,25 @@ class Cached(StampedSource):
             )
         return np.flatnonzero(changed & (store.states == UNREADABLE))
 
+    def open(self) -> None:
+        """Open the store, or create it. It stays closed while another process fills it.
+
+        Raises:
+            DataError: If files changed after they were stored.
+            DestinationError: If the store cannot be written.
+        """
+        with self._opening:
+            if self._store is None:
+                self._open()
+
     @property
     def has_store(self) -> bool:
-        """Whether the store is finished or filled by this object. `False` while another process fills it."""
+        """Whether the store is finished or is filled by this object. `False` while another process fills it."""
         return self._store is not None or self._look_again() is not None
 
     @property
     def rows_per_task(self) -> int:
-        """Rows per task of the source; a whole batch once all rows are stored."""
+        """Rows per task of the source, or a whole batch if all rows are stored."""
         complete = self._store is not None and self._store.complete
         return WHOLE_BATCH if complete else self.source.rows_per_task
 
@@ -158,7 +169,7 @@ class Cached(StampedSource):
         return self.source.stamps(samples)
 
     def missing(self) -> np.ndarray:
-        """Return the samples that are not stored yet: all samples while another process fills the store."""
+        """Return the samples that are not stored yet. While another process fills the store, these are all samples."""
         return np.arange(len(self)) if self._store is None else np.flatnonzero(self._store.states == MISSING)
 
     def unreadable(self) -> dict[int, SampleError]:
@@ -179,7 +190,7 @@ class Cached(StampedSource):
             return self._changed(store, samples)
         failed = {}
         ends = [*(np.flatnonzero(np.diff(states)) + 1).tolist(), len(states)]
-        for start, end in zip([0, *ends], ends):  # runs of one state
+        for start, end in zip([0, *ends], ends):  # runs of samples in the same state
             errors = self._read_alike(store, states[start], samples[start:end], out[start:end])
             failed.update({start + row: error for row, error in errors.items()})
         return failed
@@ -235,7 +246,7 @@ class Cached(StampedSource):
                 else:
                     store.write(samples[sound], {FIELD: out[sound], SOURCE_FIELD: stamps[sound]})
                 for row, error in failed.items() if self.keep_errors else ():
-                    if not _is_passing(error.__cause__):
+                    if not _is_temporary(error.__cause__):
                         part = slice(row, row + 1)
                         reason = error.reason or str(error)
                         store.mark_unreadable(samples[part], reason, {SOURCE_FIELD: stamps[part]})
@@ -253,7 +264,7 @@ class Cached(StampedSource):
                 warnings.warn(f"The cache is no longer filled, and the files are read instead: {error}", stacklevel=2)
 
     def _finish_behind(self, store: PackedStoreWriter) -> None:
-        """Finish the store in a thread, while the training continues."""
+        """Finish the store in a thread, while training continues."""
         with self._opening:
             if self._finishing is None:
                 self._finishing = threading.Thread(target=self._finish, name="keras_oocore-store", args=(store,))
@@ -288,7 +299,7 @@ class Cached(StampedSource):
         """Save what is stored and release the directory. Reading opens the store again."""
         if self._finishing is not None:
             self._finishing.join()
-        self.reset_after_fork()  # the writer is closed with its last user
+        self.reset_after_fork()  # the writer closes when it is no longer referenced
 
     def __getstate__(self):
         names = ("source", "directory", "keep_errors", "keep_beside")
@@ -299,6 +310,7 @@ class Cached(StampedSource):
         self.reset_after_fork()
 
 
-def _is_passing(error: BaseException | None) -> bool:
-    """Whether reading may succeed the next time: a disk or network failed, not the content of the file."""
-    return isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.ENOTDIR)  # None: Pillow's
+def _is_temporary(error: BaseException | None) -> bool:
+    """Whether reading may succeed the next time, because the disk or network failed and the file may be intact."""
+    # Errors of Pillow have no `errno`.
+    return isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.ENOTDIR)

@@ -1,4 +1,4 @@
-"""Samples that are files: each is found by its number, read, and named if it cannot be read."""
+"""Samples that are files: each file is read by its number, and named if it cannot be read."""
 
 import os
 from collections.abc import Callable
@@ -15,13 +15,13 @@ from keras_oocore.sources.base import RowSpec, StampedSource
 
 
 class FileReader(Protocol):
-    """Reads one file into a buffer of a fixed shape. It is called from several threads, and it must pickle."""
+    """Reads one file into a buffer of a fixed shape. It is called from several threads, and must pickle."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
 
     def read_into(self, path: str, out: np.ndarray) -> None:
-        """Fill `out`, or raise an error, which need not name the file."""
+        """Fill `out`, or raise an error. The error need not name the file."""
 
 
 class FileSamples(StampedSource):
@@ -32,7 +32,7 @@ class FileSamples(StampedSource):
         reader: Reads one file.
     """
 
-    rows_per_task = 4  # small enough to share a batch among threads, large enough to hand out at no cost
+    rows_per_task = 4  # small enough to divide a batch among threads, large enough to be handed out at no cost
 
     def __init__(self, manifest: Manifest, reader: FileReader):
         self.manifest = manifest
@@ -51,7 +51,7 @@ class FileSamples(StampedSource):
     def row_fingerprint(self) -> dict[str, Any]:
         try:
             options = self.reader.options
-        except AttributeError:  # a user's reader, which has no options: its code and values count
+        except AttributeError:  # a user's reader without options: compare its code and values
             options = {"reader": described(self.reader)}
         return {**self.fingerprint(), **options}
 
@@ -59,10 +59,10 @@ class FileSamples(StampedSource):
         failed = {}
         for row, sample in enumerate(samples.tolist()):
             try:
-                with stage("reading"):  # without the stages that the reader names itself
+                with stage("reading"):  # the stages that the reader names are not counted
                     self.reader.read_into(self.name(sample), out[row, ...])  # a view also of an array without axes
             except MemoryError:
-                raise  # not a fault of the file
+                raise  # not an error of the file
             except Exception as error:
                 failed[row] = self._explained(sample, error)
         return failed
@@ -89,11 +89,11 @@ class FileSamples(StampedSource):
 
 
 class FunctionReader:
-    """Turns a function into a reader: it takes a path and returns an array of a fixed shape.
+    """Makes a reader from a function that takes a path and returns an array of a fixed shape.
 
     Args:
-        function: Maps a path to an array.
-        path: A file that defines shape and dtype, usually the first one.
+        function: Function that takes a path and returns an array.
+        path: Path of the file that defines shape and dtype, usually the first one.
     """
 
     def __init__(self, function: Callable[[str], Any], path: str | os.PathLike):
@@ -106,9 +106,9 @@ class FunctionReader:
         self.options = {"reader": described(function)}
 
     def read_into(self, path: str, out: np.ndarray) -> None:
-        """Fill `out` with what the function returns for `path`."""
+        """Fill `out` with the array that the function returns for `path`."""
         array = np.asarray(self.function(storage.local_path(path)))
-        floats = array.dtype.kind == self.dtype.kind == "f"  # these lose precision at most
+        floats = array.dtype.kind == self.dtype.kind == "f"  # converting them loses at most precision
         if array.shape != self.shape or not (floats or np.can_cast(array.dtype, self.dtype, "safe")):
             raise SampleError(
                 f"`reader` returned an array of shape {array.shape} and dtype {array.dtype}; "

@@ -9,11 +9,11 @@ from keras_oocore.core.progress import tqdm
 from keras_oocore.core.sizes import format_bytes
 from keras_oocore.sources.cached import Cached
 
-TASK_BYTES, TASK_ROWS = 2**22, 64  # the most that a thread reads between two steps of the bar
+TASK_BYTES, TASK_ROWS = 2**22, 64  # a thread reads at most this much between two updates of the progress bar
 
 
 def fill_store(samples: Cached, num_workers: int) -> dict[int, SampleError]:
-    """Read and store all missing samples in their order on disk, and finish the store.
+    """Read all missing samples in their order on disk, store them, and finish the store.
 
     Args:
         samples: The samples whose store is filled.
@@ -37,7 +37,7 @@ def fill_store(samples: Cached, num_workers: int) -> dict[int, SampleError]:
     shape, dtype = samples.spec
     row_bytes = np.prod(shape, dtype=int) * dtype.itemsize
     step = int(max(1, min(TASK_ROWS, TASK_BYTES // row_bytes)))
-    starts = iter(range(0, len(missing), step))  # shared by the threads: `next` is atomic
+    starts = iter(range(0, len(missing), step))  # shared by all threads, because `next` is atomic
     bar = tqdm(
         total=len(samples),
         initial=len(samples) - len(missing),
@@ -60,7 +60,7 @@ def fill_store(samples: Cached, num_workers: int) -> dict[int, SampleError]:
         try:
             wait(working, return_when=FIRST_EXCEPTION)
         finally:
-            for _ in starts:  # after Ctrl-C or an error, the threads find no more work
+            for _ in starts:  # after Ctrl-C or an error, no work is left for the threads
                 pass
     for future in working:
         future.result()

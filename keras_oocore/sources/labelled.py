@@ -1,4 +1,4 @@
-"""A source whose samples have labels and weights."""
+"""A source with labels and weights."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from keras_oocore.sources.base import RowSpec, Source
 
 
 class Labelled(Source):
-    """Any source, with a label and a weight per sample.
+    """Adds a label and a weight per sample to any source.
 
     Args:
         source: The samples.
@@ -35,7 +35,7 @@ class Labelled(Source):
         return self.source.spec
 
     @property
-    def rows_per_task(self) -> int:  # changes while a cache fills
+    def rows_per_task(self) -> int:  # changes when a cache is full
         return self.source.rows_per_task
 
     @property

@@ -1,4 +1,4 @@
-"""Readers of one `.npy` file per sample."""
+"""Reads samples that are stored in one `.npy` file each."""
 
 import os
 
@@ -12,14 +12,14 @@ class NpyReader:
     """Reads `.npy` files that all hold an array of the same shape and dtype.
 
     Args:
-        path: A file that defines shape and dtype, usually the first one.
+        path: Path of the file that defines shape and dtype, usually the first one.
     """
 
     def __init__(self, path: str | os.PathLike):
         with open_file(path) as file:
             self.shape, _, dtype = _read_header(file)
         self.dtype = dtype.newbyteorder("=")
-        self.options = {}  # shape and dtype define the rows
+        self.options = {}  # nothing besides shape and dtype determines the rows
 
     def read_into(self, path: str, out: np.ndarray) -> None:
         """Fill `out`, of shape `self.shape` and dtype `self.dtype`, with the array in the file."""
@@ -38,7 +38,7 @@ class NpyReader:
 
 
 def _read_header(file) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Return shape, Fortran order and dtype of an open `.npy` file, and leave it at the first byte of its array."""
+    """Return shape, Fortran order and dtype of an open `.npy` file, and move to the first byte of its array."""
     try:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0

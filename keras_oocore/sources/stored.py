@@ -1,4 +1,4 @@
-"""Samples that are the rows of a finished packed store, which needs nothing else."""
+"""Samples that are the rows of a finished packed store. Their files are not needed."""
 
 from typing import Any
 
@@ -16,8 +16,8 @@ class PackedSamples(Source):
 
     Args:
         store: The store.
-        names: What a person calls each row, an array of strings.
-        chosen: Numbers of the rows that are samples; `None` for all rows.
+        names: Name of each row for messages, an array of strings.
+        chosen: Numbers of the rows to use, or `None` for all rows.
     """
 
     cached = True

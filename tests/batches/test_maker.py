@@ -1,4 +1,4 @@
-"""A batch: its rows, labels and weights, and how unreadable samples are handled."""
+"""BatchMaker and BatchJob: rows, labels and weights of batches, and how unreadable samples are handled."""
 
 import pickle
 
@@ -19,7 +19,7 @@ from keras_oocore.sources.labelled import Labelled
 
 
 class Numbered(Source):
-    """Samples in memory: sample i is an array full of i, and those in `bad` cannot be read."""
+    """Samples in memory. Every element of sample i is i, and samples in `bad` cannot be read."""
 
     rows_per_task = 2
 
@@ -39,7 +39,7 @@ class Numbered(Source):
     def read(self, samples, out):
         failed = {}
         for row, sample in enumerate(samples.tolist()):
-            out[row] = 99  # what a decoder leaves behind before it notices
+            out[row] = 99  # a decoder may write before it raises
             if sample in self.bad:
                 failed[row] = SampleError(f"Cannot read sample {sample}: too bad.")
                 failed[row].__cause__ = EOFError(sample)
@@ -60,7 +60,7 @@ def maker(
     source=None,
     **options,
 ):
-    """A BatchMaker of batches of 4 in order, whose labels are the numbers of the samples."""
+    """A BatchMaker of batches of 4 in order. Labels are the numbers of the samples."""
     values = np.arange(num_samples) if labels == "numbers" else labels
     source = Labelled(source or Numbered(num_samples, bad, shape, stored), Labels(values, "raw"), sample_weight)
     options = BatchOptions(**{"batch_size": 4, "shuffle": False, **options})
@@ -74,7 +74,7 @@ def of_order(whole, order, **options):
 
 
 def make(maker, ticket=0):
-    """The batch, its rows filled in two parts and the last part first."""
+    """The batch of a job. Its rows are filled in two parts, the last part first."""
     job = maker.job(ticket)
     middle = job.num_rows // 2
     job.fill(middle, job.num_rows)
@@ -84,7 +84,7 @@ def make(maker, ticket=0):
 
 
 def numbers(x):
-    """The sample that each row holds, every element of it."""
+    """The number of the sample in each row, checked in every element."""
     rows = x.reshape(len(x), -1)
     assert (rows == rows[:, :1]).all()
     return rows[:, 0].tolist()
@@ -229,9 +229,9 @@ def test_on_error_replace_follows_the_order_of_the_epoch():
     replacing = maker(bad=[7], on_error="replace", shuffle=True, seed=3)
     for epoch in range(4):
         order = replacing.order.samples(epoch, 0, 10).tolist()
-        place = order.index(7)
-        _, y = make(replacing, 3 * epoch + place // 4)
-        assert y[place % 4] == order[(place + 1) % 10]
+        position = order.index(7)
+        _, y = make(replacing, 3 * epoch + position // 4)
+        assert y[position % 4] == order[(position + 1) % 10]
 
 
 def test_on_error_replace_can_use_samples_that_last_batch_drops():
@@ -347,7 +347,7 @@ def test_pickled_maker_makes_the_same_batches():
 def parts(whole, num_parts):
     """Makers of disjoint parts of the samples."""
     bounds = partition(whole.order.num_samples, whole.options.batch_size, num_parts)
-    return [of_order(whole, whole.order.part(*places)) for places in bounds]
+    return [of_order(whole, whole.order.part(*bound)) for bound in bounds]
 
 
 def test_parts_serve_every_sample_once_with_label_and_weight():
@@ -427,17 +427,17 @@ def test_transform_draws_differently_in_each_part():
 
 
 class Chunked(Numbered):
-    """Samples that lie in chunks, and can be read once their chunk was prepared."""
+    """Samples in chunks. A sample can be read after its chunk was prefetched."""
 
     def __init__(self, sizes):
         super().__init__(sum(sizes))
-        self.prepared, self.starts = [], np.cumsum(sizes)
+        self.prefetched, self.starts = [], np.cumsum(sizes)
 
     def prefetch(self, chunks):
-        self.prepared += chunks
+        self.prefetched += chunks
 
     def read(self, samples, out):
-        assert set(np.searchsorted(self.starts, samples, side="right").tolist()) <= set(self.prepared)
+        assert set(np.searchsorted(self.starts, samples, side="right").tolist()) <= set(self.prefetched)
         return super().read(samples, out)
 
 
@@ -445,9 +445,9 @@ class Chunked(Numbered):
 def test_chunks_are_prefetched_before_they_are_read(shuffle):
     sizes = (5, 0, 7, 4, 6, 3)
     order, served = WindowOrder(sizes, 2, 1, shuffle), []
-    for places in partition(25, 4, 3):
+    for bound in partition(25, 4, 3):
         samples = Chunked(sizes)
-        part = maker(25, source=samples, order=order.part(*places))
+        part = maker(25, source=samples, order=order.part(*bound))
         for ticket in range(part.num_batches):
             job = part.job(ticket)
             job.fill(0, job.num_rows)
@@ -456,5 +456,5 @@ def test_chunks_are_prefetched_before_they_are_read(shuffle):
             assert numbers(x) == y.tolist()
             served += y.tolist()
         chunks = np.searchsorted(samples.starts, part.order.members(), side="right")
-        assert set(samples.prepared) == set(chunks.tolist())
+        assert set(samples.prefetched) == set(chunks.tolist())
     assert sorted(served) == list(range(25))

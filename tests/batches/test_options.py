@@ -1,4 +1,4 @@
-"""BatchOptions: which values are valid."""
+"""BatchOptions: valid values, and the number of batches."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ from keras_oocore.sources.base import RowSpec
         ("last_batch", "pad", r"`last_batch` should be one of \('keep', 'drop'\). Received: last_batch='pad'"),
         ("data_format", "NHWC", r"`data_format` should be one of \('channels_last', 'channels_first'\)"),
         ("transform", "flip", r"`transform` should be a function. Received: transform='flip'"),
-        ("dtype", "float33", r"`dtype` should be a dtype of numpy. Received: dtype='float33'"),
+        ("dtype", "float33", r"`dtype` should be a NumPy dtype. Received: dtype='float33'"),
         ("dtype", "object", r"`dtype` should be .*Received: dtype='object'"),
         ("dtype", "str", r"`dtype` should be .*Received: dtype='str'"),
         ("rescale", "1/255", r"`rescale` should be a number. Received: rescale='1/255'"),

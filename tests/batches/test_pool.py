@@ -1,4 +1,4 @@
-"""Buffers that are used again, and never while anyone can still see them."""
+"""BufferPool: buffers are reused, but never while an array views them."""
 
 import pickle
 import threading
@@ -13,8 +13,8 @@ def address(array):
     return array.__array_interface__["data"][0]
 
 
-def test_one_row_of_each_of_a_hundred_batches_stays_as_it_was():
-    """A finaliser on the batch itself would fire here: numpy collapses the base of `x[0]` past it."""
+def test_kept_rows_of_many_batches_do_not_change():
+    """A finalizer on the batch would run too early here, because the batch is not the `base` of `x[0]`."""
     pool = BufferPool(buffer_bytes=64, keep=100)
     kept = []
     for number in range(100):
@@ -29,7 +29,7 @@ def test_one_row_of_each_of_a_hundred_batches_stays_as_it_was():
     assert pool.num_idle == 100
 
 
-def test_a_buffer_is_used_again_once_its_batch_is_gone():
+def test_buffer_is_reused_after_its_batch_is_deleted():
     pool = BufferPool(buffer_bytes=4096, keep=1)
     lease = pool.lease()
     first = address(lease)
@@ -53,7 +53,7 @@ def test_a_buffer_is_used_again_once_its_batch_is_gone():
         lambda lease: lease.flat,
     ],
 )
-def test_any_view_of_a_view_keeps_the_buffer(view):
+def test_view_of_a_view_keeps_the_buffer(view):
     pool = BufferPool(buffer_bytes=64, keep=4)
     seen = view(pool.lease())
 
@@ -62,7 +62,7 @@ def test_any_view_of_a_view_keeps_the_buffer(view):
     assert pool.num_idle == 1
 
 
-def test_a_copy_does_not_keep_the_buffer():
+def test_copy_does_not_keep_the_buffer():
     pool = BufferPool(buffer_bytes=64, keep=4)
     batch = pool.lease().reshape(8, 8)
     copies = [batch.copy(), batch[[0, 1]], batch.astype(np.float32)]
@@ -72,7 +72,7 @@ def test_a_copy_does_not_keep_the_buffer():
     assert pool.num_idle == 1
 
 
-def test_no_more_idle_buffers_are_kept_than_was_asked():
+def test_keep_limits_the_number_of_idle_buffers():
     pool = BufferPool(buffer_bytes=16, keep=2)
     leases = [pool.lease() for _ in range(7)]
     assert len({address(lease) for lease in leases}) == 7
@@ -83,7 +83,7 @@ def test_no_more_idle_buffers_are_kept_than_was_asked():
     assert pool.num_idle == 0
 
 
-def test_leases_are_writable_and_as_large_as_was_asked():
+def test_lease_is_writable_and_has_buffer_bytes():
     lease = BufferPool(buffer_bytes=24, keep=1).lease()
     lease[:] = 7
 
@@ -95,7 +95,7 @@ def test_leases_are_writable_and_as_large_as_was_asked():
 @pytest.mark.timeout(300)
 def test_threads_never_share_a_buffer():
     pool = BufferPool(buffer_bytes=256, keep=3)
-    spoiled = []
+    overwritten = []
     start = threading.Barrier(4)
 
     def work(number):
@@ -106,7 +106,7 @@ def test_threads_never_share_a_buffer():
             row = batch[5:9]
             del batch
             if (row != number * 10_000 + turn).any():
-                spoiled.append((number, turn))
+                overwritten.append((number, turn))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -114,11 +114,11 @@ def test_threads_never_share_a_buffer():
     for thread in threads:
         thread.join()
 
-    assert not spoiled
+    assert not overwritten
     assert 1 <= pool.num_idle <= 4
 
 
-def test_a_batch_outlives_its_pool():
+def test_batch_remains_valid_after_its_pool_is_deleted():
     pool = BufferPool(buffer_bytes=16, keep=1)
     lease = pool.lease()
     lease[:] = 3
@@ -127,7 +127,7 @@ def test_a_batch_outlives_its_pool():
     assert set(lease.tolist()) == {3}
 
 
-def test_a_pool_pickles_without_its_buffers():
+def test_pickle_does_not_contain_buffers():
     pool = BufferPool(buffer_bytes=10**6, keep=3)
     del [pool.lease()][:]
 

@@ -1,8 +1,9 @@
-"""A profile: what it counts, what it leaves alone, and what it advises when."""
+"""profile(): what it measures, that nothing else changes, and its advice."""
 
 import itertools
 import threading
 
+import inside_sequence as inside
 import keras
 import numpy as np
 import pytest
@@ -12,8 +13,7 @@ from recording import numbered, planned, recorder
 from keras_oocore.batches.profile import STAGES, Profile, Settings
 from keras_oocore.core import stopwatch
 from keras_oocore.core.errors import OptionError, SampleError
-from keras_oocore.images import reader as image
-from keras_oocore.sequences import ArraySequence, ImageFolderSequence
+from keras_oocore.sequences import ArraySequence, ImageFolderSequence, NpyManifestSequence
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def loader_threads():
 
 
 class Ticks(threading.local):
-    """A clock for each thread that moves by one second whenever it is read."""
+    """A clock per thread that advances by one second whenever it is read."""
 
     now = 0
 
@@ -44,42 +44,43 @@ class Ticks(threading.local):
         return self.now
 
 
-# What is counted
+# Measurements
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_every_stage_of_every_counted_batch_is_timed_and_of_no_other(folder, workers, monkeypatch):
+def test_stages_of_timed_batches(folder, workers, monkeypatch):
     monkeypatch.setattr(stopwatch, "perf_counter", Ticks())
     sequence = opened(folder, workers=workers, transform=lambda x, y, rng: (x, y))
     seconds = sequence.profile(num_batches=3).seconds_per_batch
 
     assert list(seconds) == ["reading", "decoding", "resizing", "transform", "assembling", "waiting"]
     assert (seconds["decoding"], seconds["resizing"], seconds["transform"]) == (4, 4, 1)
-    assert seconds["reading"] == 3 * 4  # before, between and after the two within it
+    assert seconds["reading"] == 3 * 4  # before, between and after the two stages within it
     assert seconds["assembling"] > 0
 
 
-def test_the_function_of_a_user_counts_as_reading(tmp_path, monkeypatch):
+def test_reader_function_counts_as_reading(tmp_path, monkeypatch):
     monkeypatch.setattr(stopwatch, "perf_counter", Ticks())
     for number in range(4):
         np.save(tmp_path / f"{number}.npy", np.full(3, number))
     names = [f"{number}.npy" for number in range(4)]
     for reader in (None, np.load):
-        sequence = ArraySequence(names, labels=None, directory=tmp_path, reader=reader, batch_size=2, workers=0)
+        sequence = NpyManifestSequence(names, None, directory=tmp_path, reader=reader, batch_size=2, workers=0)
 
         assert sequence.profile(num_batches=2).seconds_per_batch["reading"] == 2
 
 
-def test_a_stage_that_only_some_samples_have_is_shown_too(folder, monkeypatch):
+def test_stages_that_only_some_sources_have_are_shown(folder, monkeypatch):
     monkeypatch.setattr(stopwatch, "perf_counter", Ticks())
     sequence = opened(folder, workers=0)
-    read = sequence._source.read
+    samples = inside.samples(sequence)
+    read = samples.read
 
-    def read_and_store(samples, out):
+    def read_and_store(numbers, out):
         with stopwatch.stage("storing"):
-            return read(samples, out)
+            return read(numbers, out)
 
-    monkeypatch.setattr(sequence._source, "read", read_and_store)
+    monkeypatch.setattr(samples, "read", read_and_store)
     profile = sequence.profile(num_batches=1)
 
     assert list(profile.seconds_per_batch) == [*STAGES, "storing", "waiting"]
@@ -88,7 +89,7 @@ def test_a_stage_that_only_some_samples_have_is_shown_too(folder, monkeypatch):
     assert "  storing  " in str(profile)
 
 
-def test_it_counts_the_batches_that_it_was_told_and_goes_on_into_the_next_pass(folder):
+def test_num_batches_may_extend_into_the_next_pass(folder):
     profile = opened(folder, workers=2).profile(num_batches=7)
 
     assert (profile.num_batches, profile.num_samples) == (7, 28)
@@ -98,17 +99,17 @@ def test_it_counts_the_batches_that_it_was_told_and_goes_on_into_the_next_pass(f
 
 
 @pytest.mark.parametrize("num_batches", [0, -1, 2.5, True, "50", None])
-def test_a_number_of_batches_that_is_none_is_refused(num_batches):
+def test_invalid_num_batches_is_an_error(num_batches):
     with pytest.raises(OptionError, match=r"`num_batches` should be a positive integer\. Received: num_batches="):
         numbered(8).profile(num_batches)
 
 
-# What is left alone
+# Side effects
 
 
 @pytest.mark.backend
 @pytest.mark.parametrize("workers", [0, 2])
-def test_models_train_on_what_they_would_have(workers):
+def test_profile_does_not_change_what_fit_trains_on(workers):
     sequence, model = numbered(10, workers=workers), recorder()
     expected = planned(sequence, 0, 1, 2)
     sequence.profile(num_batches=4)
@@ -120,7 +121,7 @@ def test_models_train_on_what_they_would_have(workers):
     assert [model.given[i : i + 10] for i in (0, 10, 20)] == [expected[i : i + 10] for i in (0, 10, 20)]
 
 
-def test_indexing_and_what_is_shown_of_a_batch_stay(folder):
+def test_profile_does_not_change_batches_by_index(folder):
     sequence, untouched = opened(folder), opened(folder)
     sequence.profile(num_batches=3)
 
@@ -130,7 +131,7 @@ def test_indexing_and_what_is_shown_of_a_batch_stay(folder):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_ctrl_c_leaves_no_thread_and_a_sequence_that_works(folder, workers):
+def test_ctrl_c_stops_all_threads_and_the_sequence_still_works(folder, workers):
     calls = itertools.count()
 
     def interrupted(x, y, rng):
@@ -144,13 +145,13 @@ def test_ctrl_c_leaves_no_thread_and_a_sequence_that_works(folder, workers):
         sequence.profile(num_batches=50)
 
     assert loader_threads() <= before
-    assert stopwatch.stage("decoding") is stopwatch.stage("reading")  # none runs
+    assert stopwatch.stage("decoding") is stopwatch.stage("reading")  # no stopwatch runs
     assert [len(x) for x, _ in sequence] == [4, 4]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_bad_samples_raise_or_are_skipped_as_ever(folder, workers):
-    (folder / "b" / "5.png").write_bytes(b"not what it was")
+def test_on_error_applies(folder, workers):
+    (folder / "b" / "5.png").write_bytes(b"not an image")
     with pytest.raises(SampleError, match=r"5\.png.*Fix or remove it"):
         opened(folder, workers=workers).profile(num_batches=3)
     skipping = opened(folder, workers=workers, on_error="skip")
@@ -159,11 +160,11 @@ def test_bad_samples_raise_or_are_skipped_as_ever(folder, workers):
     assert len(skipping.bad_samples) == 1
 
 
-# What it advises
+# Advice
 
 
 def profile_of(seconds, **settings):
-    """A profile of made-up seconds a batch, on eight cores that all load."""
+    """A profile with these seconds per batch, on eight cores that all load."""
     defaults = dict(
         batch_size=32,
         num_workers=8,
@@ -193,20 +194,20 @@ def profile_of(seconds, **settings):
         (
             dict(decoding=0.1),
             dict(cached=True),
-            "Decoding and resizing take 79% of the work. The cache has no rows of these yet: "
+            "Decoding and resizing take 79% of the work. The cache does not have these rows yet: "
             "profile again after an epoch.",
         ),
         (
             dict(decoding=0.1),
             dict(has_opencv=False),
-            "OpenCV, which decodes faster than Pillow, is missing: pip install 'keras_oocore[fast]'",
+            "OpenCV decodes faster than Pillow: pip install 'keras_oocore[fast]'",
         ),
         ({}, dict(num_workers=1), "Only 1 of 8 cores loads: workers=8 (or leave it out)."),
         ({}, dict(num_workers=2), "Only 2 of 8 cores load: workers=8 (or leave it out)."),
         (
             {},
             dict(num_workers=0, batches_ahead=0),
-            "No thread loads: the model waits while a batch is made. Pass workers=8 (or leave it out).",
+            "There is no loading thread: the model waits while a batch is made. Pass workers=8 (or leave it out).",
         ),
         (
             {},
@@ -216,24 +217,23 @@ def profile_of(seconds, **settings):
         (
             {},
             dict(batches_ahead=1, max_queue_size=2, memory_bytes=60_000_000),
-            'One batch is made ahead: a slow one holds training up. memory_limit="80MB" or more evens that out.',
+            'One batch is made ahead: a slow batch delays training. memory_limit="80MB" or more evens that out.',
         ),
         (
             {},
             dict(batches_ahead=1, max_queue_size=1),
-            "One batch is made ahead: a slow one holds training up. max_queue_size=4 or more evens that out.",
+            "One batch is made ahead: a slow batch delays training. max_queue_size=4 or more evens that out.",
         ),
         (
             dict(reading=0.2),
             {},
-            "Reading takes 83% of the work: the disk is the limit, or a `reader` of your own. What helps: "
-            'a faster disk, a cache="DIR" on one, shuffle="block" on a disk that seeks slowly.',
+            "Reading takes 83% of the work: the disk is the limit, or your own `reader`. What helps: "
+            'a faster disk, cache="DIR" on a faster disk, shuffle="block" on a disk that seeks slowly.',
         ),
         (
             dict(reading=0.2),
             dict(cached=True, shuffle=False),
-            "Reading takes 83% of the work: the disk is the limit, or a `reader` of your own. What helps: "
-            "a faster disk.",
+            "Reading takes 83% of the work: the disk is the limit, or your own `reader`. What helps: a faster disk.",
         ),
         (
             dict(resizing=0.1),
@@ -250,23 +250,23 @@ def profile_of(seconds, **settings):
         (
             dict(assembling=0.1),
             dict(converts=True),
-            "Assembling takes 71% of the work. Without rescale, dtype and data_format rows are read into their "
-            "place; a layer keras.layers.Rescaling(1 / 255) in the model does the rest.",
+            "Assembling takes 71% of the work. Without rescale, dtype and data_format, rows are not converted. "
+            "Use a layer in the model instead, such as keras.layers.Rescaling(1 / 255).",
         ),
     ],
 )
-def test_advice_is_given_where_it_helps(seconds, settings, advice):
+def test_advice(seconds, settings, advice):
     assert advice in profile_of(seconds, **settings).advice
     assert advice in str(profile_of(seconds, **settings))
 
 
-def test_the_most_useful_comes_first_and_there_is_little_of_it():
+def test_advice_is_short_and_the_most_useful_comes_first():
     profile = profile_of(dict(decoding=0.1, resizing=0.1), num_workers=4, has_opencv=False, batches_ahead=1)
     cache, workers, limit = profile.advice
 
     assert "cache=" in cache
     assert "workers=8" in workers
-    assert limit == "If training is slower than 1,600 samples/s, the network is the limit, and not the loading."
+    assert limit == "If training is slower than 1,600 samples/s, the model is the limit, not the loading."
     assert "workers=8" in profile_of(dict(decoding=0.05), num_workers=1).advice[0]
 
 
@@ -276,24 +276,24 @@ def test_the_most_useful_comes_first_and_there_is_little_of_it():
         (dict(reading=0.01, decoding=0.001, resizing=0.0, assembling=0.02), {}),
         (dict(assembling=0.1), {}),  # nothing is converted
         (dict(assembling=0.1), dict(num_workers=7)),
-        (dict(assembling=0.1), dict(has_opencv=False)),  # and nothing decoded to speak of
+        (dict(assembling=0.1), dict(has_opencv=False)),  # and decoding takes little time
         (dict.fromkeys(STAGES, 0.0), {}),
     ],
 )
-def test_where_nothing_stands_out_it_says_so(seconds, settings):
+def test_advice_if_nothing_stands_out(seconds, settings):
     seconds = {"transform": 0.001, **seconds}
 
     assert profile_of(seconds, **settings).advice == [
-        "Nothing stands out. If training is slower than 1,600 samples/s, the network is the limit, and not the loading."
+        "Nothing stands out. If training is slower than 1,600 samples/s, the model is the limit, not the loading."
     ]
 
 
-def test_the_memory_limit_that_it_names_is_enough():
+def test_advised_memory_limit_is_sufficient():
     rows = np.zeros((40, 200_000), "float32")
     options = dict(labels=None, batch_size=2, rescale=2.0)
     num_cores = ArraySequence(rows, **options).num_workers
-    held_bytes = 2 * rows[:2].nbytes + num_cores * rows[:1].nbytes  # two batches, and a row to convert for each thread
-    profile = ArraySequence(rows, memory_limit=held_bytes, **options).profile(num_batches=2)
+    limit_bytes = 2 * rows[:2].nbytes + num_cores * rows[:1].nbytes  # two batches, and a row to convert per thread
+    profile = ArraySequence(rows, memory_limit=limit_bytes, **options).profile(num_batches=2)
     (advice,) = (words for words in profile.advice if "memory_limit" in words)
     given = advice.partition('memory_limit="')[2].partition('"')[0]
     enough = ArraySequence(rows, memory_limit=given, **options).profile(num_batches=2)
@@ -301,17 +301,16 @@ def test_the_memory_limit_that_it_names_is_enough():
     assert (profile.settings.batches_ahead, enough.settings.batches_ahead) == (0, 4)
 
 
-def test_the_settings_are_those_in_force(folder, monkeypatch):
-    monkeypatch.setattr(image, "cv2", None)
+def test_settings(folder, monkeypatch):
+    monkeypatch.setattr("keras_oocore.batches.profile.find_spec", lambda name: None)
     settings = opened(folder, workers=3, max_queue_size=5, rescale=0.5, shuffle="block").profile(1).settings
 
     assert (settings.batch_size, settings.num_workers, settings.batches_ahead, settings.max_queue_size) == (4, 3, 5, 5)
     assert (settings.shuffle, settings.converts, settings.cached, settings.has_opencv) == ("block", True, False, False)
 
 
-def test_samples_that_are_cached_say_so(folder):
-    sequence = opened(folder)
-    sequence._source.cached = True
+def test_settings_of_a_sequence_with_a_cache(folder, tmp_path):
+    sequence = opened(folder, cache=tmp_path / "cache")
     profile = sequence.profile(num_batches=1)
 
     assert profile.settings.cached
@@ -319,10 +318,10 @@ def test_samples_that_are_cached_say_so(folder):
     assert "cache=" not in str(profile)
 
 
-# How it looks
+# Display
 
 
-def test_rows_that_come_from_memory_are_no_reason_to_blame_the_disk():
+def test_no_advice_about_the_disk_if_rows_come_from_memory():
     only_reading = dict.fromkeys(STAGES, 0)
     quick = profile_of({**only_reading, "reading": 0.0001}, cached=True, batch_bytes=10**6)
     slow = profile_of({**only_reading, "reading": 0.01}, cached=True, batch_bytes=10**6)
@@ -331,14 +330,14 @@ def test_rows_that_come_from_memory_are_no_reason_to_blame_the_disk():
     assert slow.advice[0].startswith("Reading takes 100% of the work: the disk is the limit")
 
 
-def test_it_prints_as_a_table_and_shows_one_line(capsys):
+def test_str_is_a_table_and_repr_is_one_line(capsys):
     profile = profile_of(dict(decoding=0.0567), num_workers=1, num_cores=1, cached=True)
 
     assert repr(profile) == "<Profile: 1,600 samples/s>"
     assert str(profile).splitlines()[:13] == [
         "50 batches, 1,600 samples in 1.00 s: 1,600 samples/s",
         "",
-        "  stage         ms a batch   of the work",
+        "  stage           ms/batch   of the work",
         "  reading            10.00           10%",
         "  decoding           56.70           59%",
         "  resizing           10.00           10%",
@@ -346,8 +345,8 @@ def test_it_prints_as_a_table_and_shows_one_line(capsys):
         "  assembling         10.00           10%",
         "  waiting            20.00",
         "",
-        "  1 thread on 1 core, batches of 32, 10 of them ahead, 240.0 MB in flight at most, a cache",
-        "  Stages are summed over threads. Waiting is that of a model that takes no time.",
+        "  1 thread on 1 core, batches of 32, 10 of them ahead, at most 240.0 MB in flight, a cache",
+        "  Stages are summed over threads. Waiting is that of a model without work of its own.",
         "",
     ]
     returned = numbered(8).profile(num_batches=1)

@@ -119,7 +119,7 @@ class OptionContract(NumberedSamples):
             (dict(last_batch="pad"), "`last_batch` should be one of"),
             (dict(transform="flip"), "`transform` should be a function"),
             (dict(rescale="1/255"), "`rescale` should be a number. Received: rescale='1/255'"),
-            (dict(dtype="float99"), "`dtype` should be a dtype of numpy"),
+            (dict(dtype="float99"), "`dtype` should be a NumPy dtype"),
         ],
     )
     def test_invalid_options_are_errors_of_the_constructor(self, make, options, message):
@@ -212,8 +212,11 @@ class OptionContract(NumberedSamples):
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            (dict(validation_split=0.3, subset="training", seed=None), "A split requires a seed"),
-            (dict(validation_split=0.3, subset="training", seed=None, shuffle=False), "A split requires a seed"),
+            (dict(validation_split=0.3, subset="training", seed=None), "`validation_split` requires `seed`"),
+            (
+                dict(validation_split=0.3, subset="training", seed=None, shuffle=False),
+                "requires `seed`, or the subsets",
+            ),
             (dict(validation_split=0.3, subset="both"), r"returns two Sequences. Use train, val = sequence.split"),
             (dict(validation_split=0.3), "`subset` should be one of"),
             (dict(subset="training"), "`validation_split` should be between 0 and 1, with `subset`"),

@@ -162,7 +162,7 @@ class SourceContract:
 
     def test_select_numbers_the_samples_in_the_order_given(self, source):
         if not self.can_select:
-            with pytest.raises(NotImplementedError, match="does not support a selection of its samples"):
+            with pytest.raises(NotImplementedError, match="does not support `select`"):
                 source.select(np.array([1]))
             return
         names = [source.name(sample) for sample in range(NUM_SAMPLES)]

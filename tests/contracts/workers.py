@@ -41,10 +41,12 @@ class WorkerContract(NumberedSamples):
         assert sequence.num_workers == 3
         for name, value in (("workers", 2), ("max_queue_size", 5)):
             with pytest.raises(
-                AttributeError, match=rf"`{name}` is set in the constructor only: .*\(\.\.\., {name}={value}\)"
+                AttributeError, match=rf"`{name}` can only be set in the constructor: .*\(\.\.\., {name}={value}\)"
             ):
                 setattr(sequence, name, value)
-        with pytest.raises(AttributeError, match="`use_multiprocessing` stays False: samples are loaded in threads"):
+        with pytest.raises(
+            AttributeError, match="`use_multiprocessing` is always False: samples are loaded in threads"
+        ):
             sequence.use_multiprocessing = True
         assert (sequence.workers, sequence.use_multiprocessing, sequence.max_queue_size) == (1, False, 4)
 
@@ -57,13 +59,13 @@ class WorkerContract(NumberedSamples):
         assert sequence.num_workers == 0
 
     def test_use_multiprocessing_warns(self, make):
-        with pytest.warns(UserWarning, match="`use_multiprocessing=True`: threads are used instead, see `workers`"):
+        with pytest.warns(UserWarning, match="`use_multiprocessing=True` is not supported: threads are used instead"):
             sequence = make(use_multiprocessing=True)
 
         assert sequence.use_multiprocessing is False
 
     def test_rows_that_a_user_keeps_do_not_change(self, make):
-        """Buffers are used again, but never while anyone can see them."""
+        """Buffers are reused, but never while an array views them."""
         sequence = make(batch_size=2, memory_limit="1MB", rescale=None)
         kept = [(x[0], self.numbers(x)[0]) for _ in range(20) for x, _ in sequence]
 
@@ -101,7 +103,9 @@ class WorkerContract(NumberedSamples):
     def test_memory_limit_below_two_batches_is_an_error_that_names_the_minimum(self, make):
         batch_bytes = inside.batch_bytes(make())
 
-        with pytest.raises(OptionError, match=rf"does not hold two batches of .*or memory_limit={2 * batch_bytes} or"):
+        with pytest.raises(
+            OptionError, match=rf"is too small for two batches of .*or memory_limit={2 * batch_bytes} or"
+        ):
             make(memory_limit=2 * batch_bytes - 1)
         assert inside.max_batches_ahead(make(memory_limit=2 * batch_bytes)) == 0
 
@@ -110,7 +114,7 @@ class WorkerContract(NumberedSamples):
         sequence = make(transform=add_noise)
         list(sequence)
         sequence.on_epoch_begin()
-        first = sequence[2]  # in the midst of the second pass, with threads at work
+        first = sequence[2]  # in the second pass, while threads work
         again = pickle.loads(pickler.dumps(sequence))
 
         assert not inside.threads(again)

@@ -1,4 +1,4 @@
-"""The order of an epoch: every sample once, from seed and epoch alone, in no memory to speak of."""
+"""EpochOrder: every sample once per epoch, in an order that depends only on seed and epoch, in O(1) memory."""
 
 import itertools
 import pickle
@@ -28,14 +28,14 @@ def parts(order, batch_size, num_parts):
 
 
 @pytest.mark.parametrize("num_samples", AROUND_POWERS)
-def test_every_sample_comes_once_around_the_powers_of_two_and_four(num_samples):
+def test_every_sample_once_for_sizes_around_powers_of_two(num_samples):
     for seed, epoch in ((0, 0), (0, 1), (1, 0), (2**63, 7)):
         assert sorted(whole(EpochOrder(num_samples, True, seed), epoch)) == list(range(num_samples))
 
 
 @given(num_samples=st.integers(1, 5000), seed=SEEDS, epoch=EPOCHS)
 @settings(max_examples=60, deadline=None)
-def test_every_sample_comes_once_whatever_the_seed_and_epoch(num_samples, seed, epoch):
+def test_every_sample_once_for_any_size_seed_and_epoch(num_samples, seed, epoch):
     order = whole(EpochOrder(num_samples, True, seed), epoch)
 
     assert order.dtype == np.int64
@@ -50,7 +50,7 @@ def test_every_sample_comes_once_whatever_the_seed_and_epoch(num_samples, seed, 
     seed=SEEDS,
 )
 @settings(max_examples=60, deadline=None)
-def test_batches_of_any_size_are_slices_of_one_order(num_samples, batch_size, shuffle, block_size, seed):
+def test_batches_are_slices_of_one_order(num_samples, batch_size, shuffle, block_size, seed):
     order = EpochOrder(num_samples, shuffle, seed, block_size)
 
     batches = [
@@ -63,7 +63,7 @@ def test_batches_of_any_size_are_slices_of_one_order(num_samples, batch_size, sh
 
 @pytest.mark.parametrize("shuffle", [True, "block"])
 @pytest.mark.parametrize("past", [-1, 0, 1, 1000])
-def test_slices_across_the_blocks_that_are_computed_at_once(shuffle, past):
+def test_slices_across_block_positions(shuffle, past):
     num_samples = 2 * BLOCK_POSITIONS + past
     order = EpochOrder(num_samples, shuffle, seed=5, block_size=100)
     everything = whole(order)
@@ -76,8 +76,8 @@ def test_slices_across_the_blocks_that_are_computed_at_once(shuffle, past):
     assert order.samples(0, 0, 0).dtype == np.int64
 
 
-def test_the_order_of_one_seed_is_pinned():
-    """A change of these numbers would change what every user's seed means."""
+def test_order_of_one_seed_is_pinned():
+    """If these numbers change, every user's seed gives another order than before."""
     order = EpochOrder(num_samples=20, shuffle=True, seed=0)
     epochs = [whole(order, epoch).tolist() for epoch in (0, 1)]
     assert epochs == [
@@ -93,21 +93,21 @@ def test_the_order_of_one_seed_is_pinned():
     assert huge.samples(3, 10**10 - 3, 10**10).tolist() == [8235911529, 3004778636, 9270460805]
 
 
-def test_seed_and_epoch_are_not_added_up():
+def test_seed_and_epoch_are_not_added():
     by_key = {(seed, epoch): tuple(whole(EpochOrder(30, True, seed), epoch)) for seed in range(6) for epoch in range(6)}
 
     assert len(set(by_key.values())) == 36
 
 
-def test_unshuffled_is_the_order_on_disk_in_every_epoch():
+def test_shuffle_false_is_the_order_on_disk_in_every_epoch():
     order = EpochOrder(7, False, seed=3)
 
     assert [whole(order, epoch).tolist() for epoch in (0, 5)] == [list(range(7))] * 2
     assert order.samples(2, 3, 6).tolist() == [3, 4, 5]
 
 
-def test_the_order_is_pure():
-    """It reads no global generator, moves none, and nobody who holds a batch can change the next one."""
+def test_order_does_not_depend_on_global_state():
+    """It neither reads nor changes global random generators, and the returned samples are read-only."""
     random.seed(1)
     np.random.seed(1)
     before = random.getstate(), np.random.get_state()[1].tolist()
@@ -116,14 +116,14 @@ def test_the_order_is_pure():
 
     random.seed(2)
     np.random.seed(2)
-    held = EpochOrder(50, True, 9).samples(2, 0, 50)
+    samples = EpochOrder(50, True, 9).samples(2, 0, 50)
     with pytest.raises(ValueError, match="read-only"):
-        held[0] = -1
+        samples[0] = -1
     assert whole(EpochOrder(50, True, 9), 2).tolist() == first
 
 
 @pytest.mark.parametrize("shuffle", [True, "block"])
-def test_ten_thousand_million_samples_cost_a_few_megabytes(shuffle):
+def test_ten_billion_samples_need_a_few_megabytes(shuffle):
     num_samples = 10**10  # as an array of integers: 80 GB
     order = EpochOrder(num_samples, shuffle, seed=11, block_size=4)
     tracemalloc.start()
@@ -139,7 +139,7 @@ def test_ten_thousand_million_samples_cost_a_few_megabytes(shuffle):
     assert peak_bytes < 5_000_000
 
 
-def test_permute_takes_positions_of_any_shape():
+def test_permute_accepts_positions_of_any_shape():
     positions = np.arange(12).reshape(3, 4)
 
     assert permute(positions, 12, seed=1, epoch=0).tolist() == permute(np.arange(12), 12, 1, 0).reshape(3, 4).tolist()
@@ -158,7 +158,7 @@ def test_all_orders_of_four_samples_are_equally_likely():
     for epoch in range(800):
         counts[index_of[tuple(permute(np.arange(4), 4, seed=0, epoch=epoch).tolist())]] += 1
 
-    assert chi_square(counts) < 49.7  # one in a thousand for 23 degrees of freedom
+    assert chi_square(counts) < 49.7  # p = 0.001 for 23 degrees of freedom
 
 
 def test_every_sample_is_equally_likely_at_every_position():
@@ -166,32 +166,32 @@ def test_every_sample_is_equally_likely_at_every_position():
     for epoch in range(1000):
         counts[np.arange(25), permute(np.arange(25), 25, seed=4, epoch=epoch)] += 1
 
-    assert chi_square(counts) < 690  # one in a thousand for 24 * 24 degrees of freedom
+    assert chi_square(counts) < 690  # p = 0.001 for 24 * 24 degrees of freedom
 
 
-def test_neighbours_on_disk_are_torn_apart_and_epochs_have_nothing_in_common():
+def test_neighbors_are_separated_and_epochs_are_unrelated():
     num_samples, epochs = 2000, 40
     orders = [permute(np.arange(num_samples), num_samples, seed=2, epoch=epoch) for epoch in range(epochs)]
 
     successors = sum((np.diff(order) == 1).sum() for order in orders)
     agreements = sum((first == second).sum() for first, second in itertools.pairwise(orders))
 
-    assert 10 < successors < 90  # one an epoch is expected
+    assert 10 < successors < 90  # one per epoch is expected
     assert 10 < agreements < 90
 
 
 @given(num_samples=st.integers(1, 500), block_size=st.integers(1, 60), seed=SEEDS, epoch=EPOCHS)
 @settings(max_examples=80, deadline=None)
-def test_blocks_of_neighbours_stay_together(num_samples, block_size, seed, epoch):
+def test_shuffle_blocks_keeps_neighbors_together(num_samples, block_size, seed, epoch):
     order = shuffle_blocks(np.arange(num_samples), num_samples, block_size, seed, epoch)
 
     assert sorted(order) == list(range(num_samples))
     position_of = np.argsort(order)
-    inside_a_block = np.arange(1, num_samples) % block_size != 0
-    assert (np.diff(position_of)[inside_a_block] == 1).all()
+    within_a_block = np.arange(1, num_samples) % block_size != 0
+    assert (np.diff(position_of)[within_a_block] == 1).all()
 
 
-def test_blocks_change_places_from_epoch_to_epoch_and_the_ragged_one_too():
+def test_order_of_blocks_differs_between_epochs():
     order = EpochOrder(11, "block", seed=0, block_size=4)  # blocks 0..3, 4..7 and 8..10
     epochs = [whole(order, epoch).tolist() for epoch in range(60)]
 
@@ -200,7 +200,7 @@ def test_blocks_change_places_from_epoch_to_epoch_and_the_ragged_one_too():
     )
 
 
-def test_the_split_is_its_own_order():
+def test_split_order_differs_from_the_order_of_every_epoch():
     order = split_order(40, seed=1)
 
     assert sorted(order) == list(range(40))
@@ -209,19 +209,19 @@ def test_the_split_is_its_own_order():
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "1", None, True])
-def test_a_bad_seed_is_refused(seed):
+def test_invalid_seed_is_an_error(seed):
     with pytest.raises(OptionError, match=r"`seed` should be a non-negative integer or None\. Received: seed="):
         EpochOrder(10, True, seed)
 
 
 @pytest.mark.parametrize("shuffle", ["blocks", None, 2, ""])
-def test_a_bad_shuffle_is_refused(shuffle):
+def test_invalid_shuffle_is_an_error(shuffle):
     with pytest.raises(OptionError, match=r'`shuffle` should be True, False or "block". Received: shuffle='):
         EpochOrder(10, shuffle, 0)
 
 
 @pytest.mark.parametrize("shuffle", [True, "block"])
-def test_many_positions_at_once_are_those_of_few(shuffle):
+def test_large_requests_equal_small_ones(shuffle):
     order = EpochOrder(100_003, shuffle, seed=3, block_size=7)
     for start, stop in ((0, 100_003), (30_000, 70_000), (95_000, 100_003)):
         few = np.concatenate([order.samples(2, i, min(i + 1000, stop)) for i in range(start, stop, 1000)])
@@ -230,7 +230,7 @@ def test_many_positions_at_once_are_those_of_few(shuffle):
 
 @given(num_samples=st.integers(1, 10**6), batch_size=st.integers(1, 5000), data=st.data())
 @settings(max_examples=100, deadline=None)
-def test_whole_batches_are_dealt_out_evenly(num_samples, batch_size, data):
+def test_partition_gives_equal_numbers_of_whole_batches(num_samples, batch_size, data):
     num_batches = -(-num_samples // batch_size)
     num_parts = data.draw(st.integers(1, min(num_batches, 300)))
 
@@ -247,13 +247,13 @@ def test_whole_batches_are_dealt_out_evenly(num_samples, batch_size, data):
     assert max(sizes) - min(sizes) <= batch_size
 
 
-def test_a_deal_is_pinned():
+def test_partition_is_pinned():
     assert partition(num_samples=47, batch_size=10, num_parts=3) == [(0, 10), (10, 30), (30, 47)]
     assert partition(num_samples=np.int64(41), batch_size=np.int64(4), num_parts=np.int64(1)) == [(0, 41)]
 
 
 @pytest.mark.parametrize("num_parts", [0, -1, 6, True, False, 2.0, "2", None])
-def test_a_bad_number_of_parts_is_refused(num_parts):
+def test_invalid_number_of_partitions_is_an_error(num_parts):
     message = r"`n` should be a number of partitions from 1 to 5, the number of batches\. Received: n="
     with pytest.raises(OptionError, match=message) as e:
         partition(41, 10, num_parts)
@@ -269,7 +269,7 @@ def test_a_bad_number_of_parts_is_refused(num_parts):
     data=st.data(),
 )
 @settings(max_examples=150, deadline=None)
-def test_parts_are_disjoint_and_together_complete_and_each_epoch_of_one_has_all_its_members(
+def test_parts_are_disjoint_and_complete_and_each_epoch_has_all_members(
     num_samples, batch_size, shuffle, block_size, seed, data
 ):
     num_parts = data.draw(st.integers(1, min(-(-num_samples // batch_size), 12)))
@@ -291,7 +291,7 @@ def test_parts_are_disjoint_and_together_complete_and_each_epoch_of_one_has_all_
     seed=SEEDS,
 )
 @settings(max_examples=60, deadline=None)
-def test_slices_of_a_part_are_those_of_one_order(bounds, past, slice_size, shuffle, seed):
+def test_batches_of_a_part_are_slices_of_one_order(bounds, past, slice_size, shuffle, seed):
     first, size = bounds
     part = EpochOrder(first + size + past, shuffle, seed, block_size=7).part(first, first + size)
 
@@ -301,8 +301,8 @@ def test_slices_of_a_part_are_those_of_one_order(bounds, past, slice_size, shuff
     assert pickle.loads(pickle.dumps(part)) == part
 
 
-def test_the_parts_of_one_order_are_pinned():
-    """A change of these numbers would give a run that goes on other samples than before."""
+def test_parts_of_one_order_are_pinned():
+    """If these numbers change, a resumed run gets other samples than before."""
     order, bounds = EpochOrder(num_samples=20, shuffle=True, seed=0), [(0, 8), (8, 16), (16, 20)]
     assert [order.part(*bound).members().tolist() for bound in bounds] == MEMBERS
     assert [whole(order.part(*bound), epoch).tolist() for bound in bounds for epoch in (0, 1)] == ORDERS
@@ -328,7 +328,7 @@ HUGE = [8974538298, 4588152684, 7604603697]
 
 
 @pytest.mark.parametrize("shuffle", [True, False, "block"])
-def test_a_part_of_all_places_is_the_whole_order(shuffle):
+def test_part_of_all_positions_equals_the_whole_order(shuffle):
     order = EpochOrder(60, shuffle, 4, block_size=7)
 
     assert whole(order.part(0, 60), 3).tolist() == whole(order, 3).tolist()
@@ -336,29 +336,29 @@ def test_a_part_of_all_places_is_the_whole_order(shuffle):
     assert (order.size, order.part(20, 50).size) == (60, 30)
 
 
-def test_unshuffled_parts_one_after_the_other_are_the_order_on_disk():
+def test_parts_without_shuffle_are_consecutive_on_disk():
     made = parts(EpochOrder(50, False, seed=3), 4, 5)
 
     assert np.concatenate([whole(part, epoch) for epoch, part in enumerate(made)]).tolist() == list(range(50))
 
 
 @pytest.mark.parametrize("shuffle", [True, "block"])
-def test_the_epochs_of_a_part_differ(shuffle):
+def test_epochs_of_a_part_differ(shuffle):
     part = EpochOrder(300, shuffle, 1, block_size=5).part(100, 200)
 
     assert len({tuple(whole(part, epoch)) for epoch in range(30)}) == 30
 
 
-def test_every_member_is_equally_likely_at_every_position_of_a_part():
+def test_every_member_of_a_part_is_equally_likely_at_every_position():
     part, counts = EpochOrder(60, True, seed=3).part(20, 45), np.zeros((25, 25))
     for epoch in range(1000):
         counts[np.arange(25), np.searchsorted(part.members(), whole(part, epoch))] += 1
 
-    assert chi_square(counts) < 690  # one in a thousand for 24 * 24 degrees of freedom
+    assert chi_square(counts) < 690  # p = 0.001 for 24 * 24 degrees of freedom
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_of_samples_sorted_by_class_every_part_has_its_share_of_each_class(seed):
+def test_parts_of_samples_sorted_by_class_have_all_classes(seed):
     labels = np.repeat(np.arange(10), 1000)
     for part in parts(EpochOrder(10_000, True, seed), 10, 4):
         shares = np.bincount(labels[part.members()], minlength=10)
@@ -367,7 +367,7 @@ def test_of_samples_sorted_by_class_every_part_has_its_share_of_each_class(seed)
 
 @given(num_samples=st.integers(1, 500), block_size=st.integers(1, 60), seed=SEEDS, num_parts=st.integers(1, 9))
 @settings(max_examples=60, deadline=None)
-def test_a_block_of_neighbours_is_cut_only_where_two_parts_meet(num_samples, block_size, seed, num_parts):
+def test_parts_cut_blocks_only_at_their_ends(num_samples, block_size, seed, num_parts):
     num_parts = min(num_parts, num_samples)
     made = parts(EpochOrder(num_samples, "block", seed, block_size), 1, num_parts)
 
@@ -377,15 +377,15 @@ def test_a_block_of_neighbours_is_cut_only_where_two_parts_meet(num_samples, blo
     assert sum(map(len, blocks_of_parts)) <= num_blocks + num_parts - 1
 
 
-def test_neighbours_stay_together_in_the_epochs_of_a_part_too():
+def test_neighbors_stay_together_in_a_part():
     part = EpochOrder(1000, "block", seed=1, block_size=10).part(250, 500)
 
     for epoch in range(5):
-        assert (np.diff(whole(part, epoch)) == 1).sum() >= 225 - 25  # 25 runs of ten, some cut once more
+        assert (np.diff(whole(part, epoch)) == 1).sum() >= 225 - 25  # 25 runs of ten neighbors, of which some are cut
 
 
 @pytest.mark.parametrize("shuffle", [True, False, "block"])
-def test_a_part_of_ten_thousand_million_samples_costs_a_few_megabytes(shuffle):
+def test_part_of_ten_billion_samples_needs_a_few_megabytes(shuffle):
     part = EpochOrder(10**10, shuffle, seed=11, block_size=4).part(3 * 10**9, 6 * 10**9)
     tracemalloc.start()
     try:
@@ -401,7 +401,7 @@ def test_a_part_of_ten_thousand_million_samples_costs_a_few_megabytes(shuffle):
 
 
 @pytest.mark.parametrize("shuffle", [True, "block"])
-def test_many_positions_of_a_part_at_once_are_those_of_few(shuffle):
+def test_large_requests_of_a_part_equal_small_ones(shuffle):
     part = EpochOrder(100_003, shuffle, seed=3, block_size=7).part(10_000, 100_003)
     for start, stop in ((0, 90_003), (30_000, 70_000), (85_000, 90_003)):
         few = np.concatenate([part.samples(2, i, min(i + 1000, stop)) for i in range(start, stop, 1000)])
@@ -409,7 +409,7 @@ def test_many_positions_of_a_part_at_once_are_those_of_few(shuffle):
 
 
 @pytest.mark.parametrize("shuffle", [True, "block"])
-def test_another_seed_gives_other_parts_that_are_disjoint_again(shuffle):
+def test_reseeded_parts_are_disjoint_and_have_other_members(shuffle):
     order = EpochOrder(60, shuffle, 1, block_size=3)
     made = [part.reseeded(2) for part in parts(order, 10, 3)]
 
@@ -420,6 +420,6 @@ def test_another_seed_gives_other_parts_that_are_disjoint_again(shuffle):
         order.reseeded(-1)
 
 
-def test_a_part_has_no_parts():
-    with pytest.raises(OptionError, match="Only a whole order has parts"):
+def test_part_of_a_part_is_an_error():
+    with pytest.raises(OptionError, match="Only a whole order can be divided into parts"):
         EpochOrder(60, True, 1).part(0, 59).part(0, 10)

@@ -1,4 +1,4 @@
-"""The pass: whatever Keras asks for and however often it calls, every batch of the plan is given once, in its order."""
+"""EpochPass: whatever Keras calls, every batch of the plan is served exactly once, in the order of the plan."""
 
 import pickle
 import random
@@ -12,15 +12,15 @@ from keras_oocore.ordering.epoch_pass import EpochPass
 
 
 class FakeKeras:
-    """Makes the calls that Keras 3.15.1 makes, and notes the batches that its model would be given.
+    """Makes the calls that Keras 3.15.1 makes, and records the batches that its model would get.
 
     Args:
-        epochs: the pass.
-        reads_spec: whether batches 0 and 1 are read for their spec when an iterator is made, as on TensorFlow.
-        build_draws: how many batches the build step of a first `fit` draws and throws away; 0 when there is none, as
-            on TensorFlow without a distribution strategy.
-        prefetch: how many batches are drawn before the step that wants them, as `tf.data` does.
-        shuffle: whether indices are permuted, as `fit(shuffle=True)` does.
+        epochs: The `EpochPass`.
+        reads_spec: Whether batches 0 and 1 are read for their spec when an iterator is made, as on TensorFlow.
+        build_draws: Number of batches that the build step of the first `fit` draws and discards. It is 0 on TensorFlow
+            without a distribution strategy, where there is no build step.
+        prefetch: Number of batches that are drawn before the step that needs them, as by `tf.data`.
+        shuffle: Whether indices are permuted, as by `fit(shuffle=True)`.
     """
 
     def __init__(self, epochs, reads_spec=False, build_draws=1, prefetch=0, shuffle=True):
@@ -37,7 +37,7 @@ class FakeKeras:
         return self.epochs.remaining
 
     def generator(self, shuffle):
-        """`PyDatasetAdapter._finite_generator`, with the look-ahead of what stands between it and the model."""
+        """`PyDatasetAdapter._finite_generator`, and the prefetching between it and the model."""
         indices = list(range(self.num_batches()))
         if shuffle:
             self.random.shuffle(indices)
@@ -71,7 +71,7 @@ class FakeKeras:
                 next(iterator, None)
 
     def fit(self, num_epochs=1, steps_per_epoch=None, stop_after=None, between=lambda epoch: None):
-        """The `(pass, position)` of each batch that the model is given, a list an epoch."""
+        """The `(pass, position)` of each batch that the model gets, in one list per epoch."""
         num_batches = self.num_batches()
         self.read_spec()
         self.build(self.shuffle)
@@ -100,7 +100,7 @@ class FakeKeras:
         return given_by_epoch
 
     def evaluate(self):
-        """The batches of one call of `evaluate`, which asks in order."""
+        """The batches of one call of `evaluate`, which requests them in order."""
         self.num_batches()
         self.read_spec()
         self.build(shuffle=False)
@@ -108,7 +108,7 @@ class FakeKeras:
         return self.whole_pass()
 
     def predict(self):
-        """The batches of one call of `predict`, which resets nothing."""
+        """The batches of one call of `predict`, which does not reset its iterator."""
         self.num_batches()
         self.read_spec()
         return self.whole_pass()
@@ -124,7 +124,7 @@ BACKENDS = {
     "jax": dict(),
     "torch": dict(build_draws=2),
     "tensorflow": dict(reads_spec=True, build_draws=0, prefetch=3),
-    "tensorflow that looks far ahead": dict(reads_spec=True, build_draws=0, prefetch=100),
+    "tensorflow with a long prefetch": dict(reads_spec=True, build_draws=0, prefetch=100),
     "unshuffled": dict(shuffle=False),
 }
 
@@ -142,20 +142,20 @@ def planned(num_batches, *passes):
     return [(number, position) for number in passes for position in range(num_batches)]
 
 
-def test_each_epoch_of_a_fit_is_a_whole_pass(backend):
+def test_each_epoch_of_fit_is_a_whole_pass(backend):
     keras = FakeKeras(EpochPass(5), **backend)
 
     assert keras.fit(num_epochs=3) == [planned(5, 0), planned(5, 1), planned(5, 2)]
 
 
-def test_a_second_fit_goes_on_with_the_next_pass(backend):
+def test_second_fit_continues_with_the_next_pass(backend):
     keras = FakeKeras(EpochPass(5), **backend)
 
     assert flat(keras.fit(num_epochs=2)) + flat(keras.fit(num_epochs=1)) == planned(5, 0, 1, 2)
 
 
 @pytest.mark.parametrize("steps_per_epoch", [3, 5, 7, 10, 12])
-def test_steps_per_epoch_continue_one_pass_over_the_epochs_of_a_call(backend, steps_per_epoch):
+def test_steps_per_epoch_continues_a_pass_over_several_epochs(backend, steps_per_epoch):
     keras = FakeKeras(EpochPass(12), **backend)
 
     given_by_epoch = keras.fit(num_epochs=9, steps_per_epoch=steps_per_epoch)
@@ -167,27 +167,27 @@ def test_steps_per_epoch_continue_one_pass_over_the_epochs_of_a_call(backend, st
 
 
 @pytest.mark.parametrize("steps_per_epoch", [1, 2])
-def test_one_or_two_steps_an_epoch_still_see_everything(backend, steps_per_epoch):
+def test_one_or_two_steps_per_epoch_serve_every_batch(backend, steps_per_epoch):
     keras = FakeKeras(EpochPass(6), **backend)
 
     assert flat(keras.fit(num_epochs=12 // steps_per_epoch, steps_per_epoch=steps_per_epoch)) == planned(6, 0, 1)
 
 
-def test_a_fit_with_steps_that_leaves_a_pass_unfinished_is_followed_by_the_next_pass(backend):
+def test_unfinished_pass_of_fit_with_steps_is_followed_by_the_next_pass(backend):
     keras = FakeKeras(EpochPass(6), **backend)
     keras.fit(num_epochs=2, steps_per_epoch=2)
 
     assert flat(keras.fit(num_epochs=1)) == planned(6, 1)
 
 
-def test_after_a_stop_inside_an_epoch_comes_a_whole_pass(backend):
+def test_fit_after_a_stop_within_an_epoch_is_a_whole_pass(backend):
     keras = FakeKeras(EpochPass(6), **backend)
     keras.fit(num_epochs=3, stop_after=(1, 3))
 
     assert flat(keras.fit(num_epochs=2)) == planned(6, 2, 3)
 
 
-def test_predict_asks_in_order_and_gets_the_plan_in_order_also_after_an_interrupted_fit(backend):
+def test_predict_is_in_the_order_of_the_plan_after_an_interrupted_fit(backend):
     keras = FakeKeras(EpochPass(6), **backend)
     keras.fit(num_epochs=3, stop_after=(1, 3))
 
@@ -196,7 +196,7 @@ def test_predict_asks_in_order_and_gets_the_plan_in_order_also_after_an_interrup
     assert flat(keras.fit()) == planned(6, 4)
 
 
-def test_validation_by_another_sequence_is_a_whole_pass_after_each_epoch(backend):
+def test_validation_data_is_a_whole_pass_after_each_epoch(backend):
     training, validation = FakeKeras(EpochPass(4), **backend), FakeKeras(EpochPass(3), **backend)
     validated = []
     trained = training.fit(num_epochs=3, between=lambda epoch: validated.extend(validation.evaluate()))
@@ -205,16 +205,16 @@ def test_validation_by_another_sequence_is_a_whole_pass_after_each_epoch(backend
     assert validated == planned(3, 0, 1, 2)
 
 
-def test_a_build_step_that_draws_far_ahead_costs_a_pass_but_no_sample():
-    """TensorFlow under a distribution strategy: its prefetch cannot be told from an epoch that was stopped."""
+def test_build_step_that_draws_many_batches_skips_a_pass_but_no_sample():
+    """TensorFlow with a distribution strategy: its prefetch looks like an epoch that was stopped."""
     keras = FakeKeras(EpochPass(8), reads_spec=True, build_draws=1, prefetch=3)
 
     assert keras.fit(num_epochs=2) == [planned(8, 1), planned(8, 2)]
 
 
 @pytest.mark.parametrize("num_batches", [1, 2])
-def test_the_shortest_lengths_lose_nothing_within_a_pass(backend, num_batches):
-    """Of one batch (or two, with look-ahead) the build step is a pass like any other, so the first may be pass 1."""
+def test_passes_of_one_or_two_batches_are_whole(backend, num_batches):
+    """A build step reads one or two batches, which looks like a whole pass here. The first pass may be pass 1."""
     keras = FakeKeras(EpochPass(num_batches), **backend)
 
     given = keras.fit(num_epochs=3)
@@ -224,7 +224,7 @@ def test_the_shortest_lengths_lose_nothing_within_a_pass(backend, num_batches):
     assert given == [planned(num_batches, first + epoch) for epoch in range(3)]
 
 
-def test_asking_again_gives_the_same_batch():
+def test_repeated_index_is_the_same_batch():
     epochs = EpochPass(4)
     epochs.begin()
 
@@ -237,7 +237,7 @@ def test_asking_again_gives_the_same_batch():
     ]
 
 
-def test_outside_an_epoch_index_i_is_batch_i_of_the_pass_to_come():
+def test_index_outside_an_epoch_is_the_position_in_the_next_pass():
     epochs = EpochPass(3)
     assert [epochs.bind(index) for index in (2, 0)] == [(0, 2, False), (0, 0, False)]
     epochs.begin()
@@ -247,8 +247,8 @@ def test_outside_an_epoch_index_i_is_batch_i_of_the_pass_to_come():
     assert epochs.bind(2) == (1, 2, False)
 
 
-def test_a_length_that_is_read_between_two_epochs_of_a_call_does_not_end_the_pass():
-    """By a callback, say: a new call reads it too, but then ends an epoch that has not begun."""
+def test_reading_the_length_between_two_epochs_does_not_end_the_pass():
+    """A callback may read it. A new call reads it too, but then ends an epoch that has not begun."""
     epochs = EpochPass(5)
     epochs.begin()
     for index in range(3):
@@ -262,7 +262,7 @@ def test_a_length_that_is_read_between_two_epochs_of_a_call_does_not_end_the_pas
     assert epochs.bind(3) == (0, 3, True)
 
 
-def test_a_loop_left_early_is_followed_by_the_next_pass():
+def test_epoch_that_is_left_early_is_followed_by_the_next_pass():
     epochs = EpochPass(5)
     epochs.begin()
     for index in range(3):
@@ -273,7 +273,7 @@ def test_a_loop_left_early_is_followed_by_the_next_pass():
 
 
 @pytest.mark.parametrize("drawn", [0, 1, 2])
-def test_a_loop_left_before_its_third_batch_starts_over(drawn):
+def test_epoch_that_is_left_before_its_third_batch_starts_over(drawn):
     epochs = EpochPass(5)
     epochs.begin()
     for index in range(drawn):
@@ -285,8 +285,8 @@ def test_a_loop_left_before_its_third_batch_starts_over(drawn):
 
 @given(data=st.data(), num_batches=st.integers(1, 12))
 @settings(deadline=None)
-def test_any_history_of_passes_gives_each_position_of_a_complete_one_once(data, num_batches):
-    """Complete passes, abandoned ones, build steps, resets and reads between them, in any order."""
+def test_complete_pass_serves_each_position_once_after_any_history(data, num_batches):
+    """The history has complete and abandoned passes, build steps, resets, and reads between them, in any order."""
     epochs = EpochPass(num_batches)
     indices = st.integers(0, num_batches - 1)
     last_complete = -1
@@ -307,7 +307,7 @@ def test_any_history_of_passes_gives_each_position_of_a_complete_one_once(data, 
         bound = []
         for index in order:
             bound += [epochs.bind(index)[:2]] * (index not in order[: len(bound)])
-            epochs.bind(data.draw(st.sampled_from(order[: len(bound)])))  # asked for again
+            epochs.bind(data.draw(st.sampled_from(order[: len(bound)])))  # requested again
         epochs.end()
         number = bound[0][0]
         assert bound == planned(num_batches, number)
@@ -318,7 +318,7 @@ def test_any_history_of_passes_gives_each_position_of_a_complete_one_once(data, 
 
 @given(num_batches=st.integers(1, 30), num_passes=st.integers(1, 4), seed=st.integers(0, 1000))
 @settings(deadline=None, max_examples=40)
-def test_complete_passes_count_up_by_one(num_batches, num_passes, seed):
+def test_complete_passes_are_numbered_consecutively(num_batches, num_passes, seed):
     epochs, shuffler = EpochPass(num_batches), random.Random(seed)
     for number in range(num_passes):
         epochs.begin()
@@ -328,11 +328,11 @@ def test_complete_passes_count_up_by_one(num_batches, num_passes, seed):
         epochs.end()
 
 
-# From a place on
+# Resuming
 
 
 def passes_from(num_batches, number, start, num_passes):
-    """What these passes hold from a place on; the end of a pass is the begin of the next."""
+    """The batches of these passes from a position on. The end of a pass is the beginning of the next one."""
     if start == num_batches:
         number, start = number + 1, 0
     return planned(num_batches, *range(number, number + num_passes))[start:]
@@ -340,12 +340,12 @@ def passes_from(num_batches, number, start, num_passes):
 
 @given(data=st.data(), name=st.sampled_from([*BACKENDS]), num_batches=st.integers(2, 12), number=st.integers(0, 3))
 @settings(deadline=None, max_examples=150)
-def test_whatever_keras_does_every_batch_from_a_place_on_comes_once_and_in_order(data, name, num_batches, number):
-    """Calls of fit, predict and evaluate with a model that was built before or is not yet."""
+def test_resumed_pass_serves_every_remaining_batch_once_in_order(data, name, num_batches, number):
+    """After any calls of `fit`, `predict` and `evaluate`, with a model that is built or not."""
     start = data.draw(st.integers(0, num_batches))
     epochs, backend = EpochPass(num_batches), BACKENDS[name]
     keras = FakeKeras(epochs, **backend)
-    if num_batches == 2 or data.draw(st.booleans()):  # of two, a build step cannot be told from a whole pass
+    if num_batches == 2 or data.draw(st.booleans()):  # with two batches, a build step looks like a whole pass
         keras.fit(num_epochs=2, stop_after=(1, data.draw(st.integers(0, num_batches - 1))))
     epochs.seek(number, start)
     assert epochs.position() == passes_from(num_batches, number, start, 1)[0]
@@ -366,7 +366,7 @@ def test_whatever_keras_does_every_batch_from_a_place_on_comes_once_and_in_order
     steps_per_epoch=st.integers(1, 14),
 )
 @settings(deadline=None, max_examples=100)
-def test_steps_per_epoch_from_a_place_on_lose_and_repeat_nothing(data, name, num_batches, steps_per_epoch):
+def test_steps_per_epoch_of_a_resumed_pass_skips_and_repeats_no_batch(data, name, num_batches, steps_per_epoch):
     start = data.draw(st.integers(0, num_batches - 1))
     epochs = EpochPass(num_batches)
     keras = FakeKeras(epochs, **BACKENDS[name])
@@ -378,7 +378,7 @@ def test_steps_per_epoch_from_a_place_on_lose_and_repeat_nothing(data, name, num
 
 
 @given(num_batches=st.integers(1, 9), start=st.integers(0, 9), used=st.integers(0, 9))
-def test_a_place_within_a_loop_counts_on_from_where_it_began(num_batches, start, used):
+def test_position_within_a_loop_counts_from_the_resumed_position(num_batches, start, used):
     epochs = EpochPass(num_batches)
     epochs.seek(4, min(start, num_batches))
     expected = passes_from(num_batches, 4, min(start, num_batches), 1)
@@ -386,23 +386,23 @@ def test_a_place_within_a_loop_counts_on_from_where_it_began(num_batches, start,
     epochs.enter()
     assert epochs.remaining == len(expected)
     assert [epochs.bind(index)[:2] for index in range(used)] == expected[:used]
-    place = (*expected, (expected[-1][0] + 1, 0))[used]
+    position = (*expected, (expected[-1][0] + 1, 0))[used]
 
-    assert epochs.position() == place
+    assert epochs.position() == position
     if used:
-        assert epochs.position(used) == place
+        assert epochs.position(used) == position
     epochs.leave()
     assert epochs.remaining == num_batches
 
 
-def test_a_place_is_what_was_delivered_where_somebody_counts():
+def test_position_is_the_number_of_delivered_batches_if_counted():
     epochs = EpochPass(5)
     epochs.seek(1, 2)
     epochs.begin()
-    for index in range(3):  # Keras looks ahead to the end
+    for index in range(3):  # Keras prefetches to the end
         epochs.bind(index)
     assert epochs.position() == (2, 0)
-    assert epochs.position(1) == (1, 3)  # the first batch since the place
+    assert epochs.position(1) == (1, 3)  # the first batch after the resumed position
     epochs.delivered = 4
     assert epochs.position() == (1, 4)
     epochs.delivered = 5
@@ -412,7 +412,7 @@ def test_a_place_is_what_was_delivered_where_somebody_counts():
 
 
 @pytest.mark.timeout(300)
-def test_threads_that_bind_at_once_share_the_plan_out():
+def test_threads_bind_each_position_once():
     epochs, start, given = EpochPass(4000), threading.Barrier(4), []
     epochs.begin()
 
@@ -429,7 +429,7 @@ def test_threads_that_bind_at_once_share_the_plan_out():
     assert sorted(given) == planned(4000, 0)
 
 
-def test_a_pass_pickles_in_the_middle():
+def test_pickle_within_a_pass():
     epochs = EpochPass(4)
     epochs.begin()
     first = epochs.bind(3)

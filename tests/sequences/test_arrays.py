@@ -10,7 +10,7 @@ from keras_oocore.sequences import ArraySequence
 
 
 class TestRowsOfAFile(SequenceContract):
-    """One large `.npy`, whose row i is full of i."""
+    """One large `.npy` file. Every element of row i is i."""
 
     def prepare(self, folder):
         np.save(folder / "rows.npy", np.repeat(np.arange(NUM_SAMPLES, dtype="float32"), 3).reshape(-1, 3))
@@ -31,7 +31,7 @@ class TestRowsOfAFile(SequenceContract):
 
 
 class TestRowsInMemory(TestRowsOfAFile):
-    """The same rows as an array that the user has."""
+    """The same rows as an array in memory."""
 
     def open(self, folder, **options):
         return ArraySequence(np.load(folder / "rows.npy"), **{"labels": np.array(LABELS), **options})

@@ -1,6 +1,6 @@
-"""What a model is given by real calls of fit, evaluate and predict, on the backend that KERAS_BACKEND names.
+"""What a model gets in real calls of `fit`, `evaluate` and `predict`, on the backend that KERAS_BACKEND names.
 
-Sample i is the number i, and the train step notes every sample it gets. A pass is `len(sequence)` batches of the plan.
+Sample i is the number i, and the train step records every sample. A pass is `len(sequence)` batches of the plan.
 """
 
 import gc
@@ -34,7 +34,7 @@ def _quiet():
 
 
 def trained_on(*fits, sequence=None, model=None, **options):
-    """The samples that each call of `fit` gave the model, and the Sequence."""
+    """The samples that the model got in each call of `fit`, and the Sequence."""
     sequence = numbered(NUM_SAMPLES, BATCH_SIZE, **options) if sequence is None else sequence
     model = model or recorder()
     given = []
@@ -50,48 +50,48 @@ def loader_threads():
 
 
 @workers
-def test_default_arguments_give_every_sample_once_an_epoch_in_plan_order(workers):
+def test_fit_trains_on_every_sample_once_per_epoch_in_planned_order(workers):
     (given,), sequence = trained_on(dict(epochs=3), workers=workers)
     assert given == planned(sequence, 0, 1, 2)
     for epoch in range(3):
         assert sorted(given[epoch * NUM_SAMPLES : (epoch + 1) * NUM_SAMPLES]) == list(range(NUM_SAMPLES))
 
 
-def test_each_epoch_has_an_order_of_its_own():
+def test_epochs_have_different_orders():
     (given,), _ = trained_on(dict(epochs=2))
     assert given[:NUM_SAMPLES] != given[NUM_SAMPLES:]
 
 
 @workers
-def test_fit_without_shuffle_of_batches_gives_the_same(workers):
+def test_shuffle_argument_of_fit_has_no_effect(workers):
     (given,), sequence = trained_on(dict(epochs=2, shuffle=False), workers=workers)
     assert given == planned(sequence, 0, 1)
 
 
-def test_a_sequence_in_order_is_in_order_whatever_fit_shuffles():
+def test_sequence_with_shuffle_false_is_in_order():
     (given,), _ = trained_on(dict(epochs=2), sequence=numbered(NUM_SAMPLES, shuffle=False))
     assert given == [*range(NUM_SAMPLES)] * 2
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 6, 10, 30])
 @workers
-def test_steps_that_divide_the_length_continue_one_pass_over_epochs(steps, workers):
+def test_steps_per_epoch_that_divides_the_length(steps, workers):
     epochs = 60 // steps
     (given,), sequence = trained_on(dict(epochs=epochs, steps_per_epoch=steps), workers=workers)
-    # One iterator goes on until it runs out; what it gave is a whole pass, then Keras begins another.
+    # One iterator continues until its pass ends. Then Keras makes another one.
     assert given == planned(sequence, 0, 1)[: len(given)]
     assert len(given) >= NUM_SAMPLES
 
 
 @pytest.mark.parametrize("steps", [7, 8, 29])
 @workers
-def test_steps_that_do_not_divide_the_length_lose_and_repeat_nothing(steps, workers):
+def test_steps_per_epoch_that_does_not_divide_the_length(steps, workers):
     (given,), sequence = trained_on(dict(epochs=4, steps_per_epoch=steps), workers=workers)
     assert given == planned(sequence, 0, 1, 2, 3)[: len(given)]
 
 
 @workers
-def test_second_and_third_fit_go_on_with_the_next_passes(workers):
+def test_later_fits_continue_with_the_next_passes(workers):
     given, sequence = trained_on(dict(epochs=2), dict(epochs=1), dict(epochs=2), workers=workers)
     assert given == [planned(sequence, 0, 1), planned(sequence, 2), planned(sequence, 3, 4)]
 
@@ -99,7 +99,7 @@ def test_second_and_third_fit_go_on_with_the_next_passes(workers):
 @pytest.mark.parametrize("steps", [1, 2, 8])
 @workers
 @pytest.mark.parametrize("epochs", [1, 3])
-def test_each_fit_with_steps_opens_a_pass_of_its_own(epochs, steps, workers):
+def test_each_fit_with_steps_per_epoch_begins_a_new_pass(epochs, steps, workers):
     fit = dict(epochs=epochs, steps_per_epoch=steps)
     given, sequence = trained_on(fit, fit, fit, workers=workers)
     num_given = epochs * steps * BATCH_SIZE
@@ -108,7 +108,7 @@ def test_each_fit_with_steps_opens_a_pass_of_its_own(epochs, steps, workers):
 
 
 @workers
-def test_early_stop_inside_an_epoch_then_fit_and_predict(workers):
+def test_fit_and_predict_after_a_stop_within_an_epoch(workers):
     sequence, model = numbered(NUM_SAMPLES, workers=workers), recorder()
     given, _ = trained_on(dict(callbacks=[StopAt(9)]), dict(epochs=2), sequence=sequence, model=model)
     assert given == [planned(sequence, 0)[: 10 * BATCH_SIZE], planned(sequence, 1, 2)]
@@ -118,7 +118,7 @@ def test_early_stop_inside_an_epoch_then_fit_and_predict(workers):
 
 
 @workers
-def test_predict_lines_up_with_the_samples_also_after_an_interrupted_fit(workers):
+def test_predict_after_an_interrupted_fit_is_in_the_order_of_the_samples(workers):
     sequence, model = numbered(NUM_SAMPLES, shuffle=False, workers=workers), recorder()
     model.fit(sequence, verbose=0, callbacks=[StopAt(4)])
     model.dense.kernel.assign([[1.0]])
@@ -128,7 +128,7 @@ def test_predict_lines_up_with_the_samples_also_after_an_interrupted_fit(workers
 
 
 @workers
-def test_evaluate_and_predict_between_fits_each_take_a_whole_pass(workers):
+def test_evaluate_and_predict_between_fits_read_whole_passes(workers):
     sequence, model = numbered(NUM_SAMPLES, workers=workers), recorder(metrics=["mae"])
     (first,), _ = trained_on(dict(epochs=1), sequence=sequence, model=model)
     error = model.evaluate(sequence, verbose=0, return_dict=True)["mae"]
@@ -141,7 +141,7 @@ def test_evaluate_and_predict_between_fits_each_take_a_whole_pass(workers):
 
 
 @workers
-def test_validation_data_of_the_same_class_leaves_the_training_pass_alone(workers):
+def test_validation_data_does_not_change_the_training_pass(workers):
     class Validation(Recorder):
         validated = ()
 
@@ -161,7 +161,7 @@ def test_validation_data_of_the_same_class_leaves_the_training_pass_alone(worker
 @pytest.mark.skipif(BACKEND == "torch", reason="torch has no steps_per_execution in Keras 3.15")
 @workers
 def test_steps_per_execution(workers):
-    # The step is compiled, so the samples are read off metrics: the mean of their numbers and of the squares.
+    # The step is compiled. Metrics identify the samples: the means of their numbers and of the squares.
     inputs = keras.Input((1,))
     model = keras.Model(inputs, keras.layers.Dense(1, kernel_initializer="ones")(inputs))
     model.compile(keras.optimizers.SGD(0.0), "mse", metrics=[first_moment, second_moment], steps_per_execution=4)
@@ -180,7 +180,7 @@ def second_moment(y_true, y_pred):
 
 
 @workers
-def test_sample_weight_stays_with_its_sample(workers):
+def test_sample_weight_follows_its_sample(workers):
     model = recorder()
     weights = np.arange(NUM_SAMPLES) / 100
     sequence = numbered(NUM_SAMPLES, sample_weight=weights, workers=workers)
@@ -188,7 +188,7 @@ def test_sample_weight_stays_with_its_sample(workers):
     assert model.weights_given == pytest.approx([number / 100 for number in planned(sequence, 0, 1)])
 
 
-def test_class_weight_of_ours_and_of_fit_give_the_same_weights():
+def test_class_weight_equals_class_weight_of_fit():
     from keras_oocore.sequences import ArraySequence
 
     rows, labels = np.arange(40, dtype="float32")[:, np.newaxis], np.arange(40) % 2
@@ -200,13 +200,13 @@ def test_class_weight_of_ours_and_of_fit_give_the_same_weights():
 
 
 @workers
-def test_a_train_step_that_raises_leaves_no_thread_and_the_next_fit_is_whole(workers, monkeypatch):
+def test_fit_after_an_error_of_the_train_step(workers, monkeypatch):
     monkeypatch.setattr("keras_oocore.batches.loader.IDLE_SECONDS", 0.05)
     model = recorder(fail_at=20)
     sequence = numbered(NUM_SAMPLES, workers=workers)
     with pytest.raises(Exception, match="the train step fails"):
         model.fit(sequence, verbose=0)
-    for thread in loader_threads():  # they end by themselves, though `sequence` lives on
+    for thread in loader_threads():  # they end although `sequence` still exists
         thread.join(timeout=20)
     assert not loader_threads()
     model.fail_at = None
@@ -214,11 +214,11 @@ def test_a_train_step_that_raises_leaves_no_thread_and_the_next_fit_is_whole(wor
     assert given == planned(sequence, 1)
 
 
-def test_a_sequence_that_is_gone_leaves_no_thread(monkeypatch):
+def test_deleting_a_sequence_stops_its_threads(monkeypatch):
     monkeypatch.setattr("keras_oocore.batches.loader.IDLE_SECONDS", 1000)
     for thread in loader_threads():
         thread.join(timeout=20)
-    sequence = numbered(NUM_SAMPLES, workers=4)  # not given to fit: TensorFlow keeps what it was given for long
+    sequence = numbered(NUM_SAMPLES, workers=4)  # not passed to `fit`: TensorFlow would keep a reference
     for _ in sequence:
         pass
     threads = loader_threads()
@@ -230,7 +230,7 @@ def test_a_sequence_that_is_gone_leaves_no_thread(monkeypatch):
         assert not thread.is_alive()
 
 
-def test_an_unreadable_file_is_named_on_every_backend(tmp_path):
+def test_error_of_an_unreadable_file_in_fit_names_the_file(tmp_path):
     from PIL import Image
 
     from keras_oocore.sequences import ImageFolderSequence
@@ -248,8 +248,8 @@ def test_an_unreadable_file_is_named_on_every_backend(tmp_path):
     assert os.path.join("b", "2.png") in "".join(traceback.format_exception(caught.value))
 
 
-def test_batches_of_two_workers_are_not_lost_as_with_keras_own_queue():
-    """Keras 3.15.1 with `workers=2` served what its queue had left over: 6 to 9 of 30 batches of each epoch lost."""
+def test_workers_2_serves_every_batch():
+    """The queue of Keras 3.15.1 with `workers=2` lost 6 to 9 of 30 batches per epoch."""
     (given,), sequence = trained_on(dict(epochs=3), workers=2)
     for epoch in range(3):
         assert sorted(given[epoch * NUM_SAMPLES : (epoch + 1) * NUM_SAMPLES]) == list(range(NUM_SAMPLES))
@@ -257,20 +257,20 @@ def test_batches_of_two_workers_are_not_lost_as_with_keras_own_queue():
     assert sequence.num_workers == 2
 
 
-def test_a_length_of_one_batch():
+def test_sequence_of_one_batch():
     (given,), _ = trained_on(dict(epochs=3), sequence=numbered(3, batch_size=4))
     assert len(given) == 9
     assert all(sorted(given[start : start + 3]) == [0, 1, 2] for start in (0, 3, 6))
 
 
-def test_last_batch_dropped_gives_full_batches_only():
+def test_last_batch_drop():
     (given,), sequence = trained_on(dict(epochs=2), last_batch="drop")
     assert len(given) == 2 * 116
     assert len(sequence) == 29
 
 
-def test_ctrl_c_in_fit_stops_cleanly_and_the_next_fit_is_whole():
-    """A child process that interrupts itself in the middle of an epoch, as Ctrl-C does."""
+def test_ctrl_c_in_fit_stops_all_threads_and_the_next_fit_is_a_whole_pass():
+    """A child process sends itself the signal of Ctrl-C within an epoch."""
     script = """
         import os, signal, sys, threading
         sys.path.insert(0, {folder!r})
@@ -283,7 +283,7 @@ def test_ctrl_c_in_fit_stops_cleanly_and_the_next_fit_is_whole():
                 if batch == 5:
                     os.kill(os.getpid(), signal.SIGINT)
 
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs with it ignored
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs with SIGINT ignored
         keras_oocore.batches.loader.IDLE_SECONDS = 0.05
         model, sequence = recorder(), numbered(118, workers=2)
         try:
@@ -304,7 +304,7 @@ def test_ctrl_c_in_fit_stops_cleanly_and_the_next_fit_is_whole():
     assert child.returncode == 0
 
 
-def test_a_fit_whose_process_gets_sigterm_leaves_nothing_behind(tmp_path):
+def test_sigterm_ends_a_process_in_fit(tmp_path):
     script = f"""
         import sys
         sys.path.insert(0, {os.path.dirname(recording.__file__)!r})

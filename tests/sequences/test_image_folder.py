@@ -1,8 +1,9 @@
-"""ImageFolderSequence: class folders, manifests and filenames, in every form that a model may want its images."""
+"""ImageFolderSequence: class folders, manifests and filenames, and the formats of images and labels."""
 
 import re
 import sys
 
+import inside_sequence as inside
 import keras
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from keras_oocore.sequences import ImageFolderSequence
 
 
 class TestClassFolders(FileContract):
-    """PNGs in class folders, whose order on disk is that of their numbers."""
+    """PNGs in class folders. Image i is the i-th on disk."""
 
     def prepare(self, folder):
         for number, label in enumerate(LABELS):
@@ -29,14 +30,14 @@ class TestClassFolders(FileContract):
     def numbers(self, x):
         return numbers_in(x)
 
-    def test_classes_are_those_of_the_folders(self, make):
+    def test_class_names_are_the_names_of_the_folders(self, make):
         assert make().class_names == CLASS_NAMES
         assert make(class_names=["cat", "ant", "bee"]).labels.tolist() == [0, 0, 0, 1, 1, 1, 1, 2, 2, 2]
         assert make(class_names=["cat", "ant"]).num_samples == 7
 
 
 class TestFilenames(FileContract):
-    """JPEGs in one folder, with filenames and labels that the user keeps."""
+    """JPEGs in one folder, with filenames and labels of the user."""
 
     def prepare(self, folder):
         for number in range(NUM_SAMPLES):
@@ -63,7 +64,7 @@ def opened(data, **options):
     return ImageFolderSequence(data, **{"image_size": SIZE, "batch_size": 4, "shuffle": False, **options})
 
 
-def test_a_directory_a_manifest_and_filenames_are_the_same(folder, tmp_path, monkeypatch):
+def test_data_is_a_directory_a_manifest_or_filenames(folder, tmp_path, monkeypatch):
     manifest = Manifest.from_directory(folder)
     manifest.save(tmp_path / "saved")
     names, labels = tmp_path / "saved/filenames.npy", str(tmp_path / "saved/labels.npy")
@@ -99,7 +100,7 @@ def test_color_mode_and_data_format(folder, color_mode, channels, data_format):
     assert x.flags.c_contiguous
 
 
-def test_the_data_format_of_keras_is_the_default(folder):
+def test_default_data_format_is_that_of_keras(folder):
     keras.config.set_image_data_format("channels_first")
     try:
         x, _ = opened(folder)[0]
@@ -109,14 +110,14 @@ def test_the_data_format_of_keras_is_the_default(folder):
 
 
 @pytest.mark.parametrize(("image_size", "shape"), [((7, 3), (7, 3)), (6, (6, 6)), ([2, 9], (2, 9))])
-def test_images_are_resized(folder, image_size, shape):
+def test_image_size(folder, image_size, shape):
     x, _ = opened(folder, image_size=image_size)[0]
 
     assert x.shape == (4, *shape, 3)
     assert numbers_in(x) == [0, 1, 2, 3]
 
 
-def test_cropping_and_padding_keep_the_aspect_ratio(tmp_path):
+def test_crop_and_pad_to_aspect_ratio(tmp_path):
     wide = np.zeros((4, 8, 3), "uint8")
     wide[:, 2:6] = 200  # the middle half
     (tmp_path / "a").mkdir()
@@ -128,7 +129,7 @@ def test_cropping_and_padding_keep_the_aspect_ratio(tmp_path):
     assert padded[0, :, :, 0].tolist() == [[0] * 4, [0, 200, 200, 0], [0, 200, 200, 0], [0] * 4]
 
 
-def test_binary_labels_of_two_classes(folder):
+def test_label_mode_binary(folder):
     x, y = opened(folder, label_mode="binary", class_names=["bee", "cat"], batch_size=6)[0]
 
     assert y.tolist() == [[0.0]] * 3 + [[1.0]] * 3
@@ -136,7 +137,7 @@ def test_binary_labels_of_two_classes(folder):
     assert numbers_in(x) == [4, 5, 6, 7, 8, 9]
 
 
-def test_one_class_is_a_class(tmp_path):
+def test_one_class(tmp_path):
     draw(tmp_path / "only/1.png", 1)
 
     assert opened(tmp_path)[0][1].tolist() == [0]
@@ -151,18 +152,18 @@ def test_one_class_is_a_class(tmp_path):
     "name",
     ["with space.png", "ümläut.png", "鳥.png", "🐦.png", "new\nline.png", "quote'.png", "%s {x}.png", "UPPER.PNG"],
 )
-def test_names_of_every_kind(tmp_path, name):
+def test_unusual_filenames(tmp_path, name):
     draw(tmp_path / "a" / name, 3)
     sequence = opened(tmp_path)
 
     assert numbers_in(sequence[0][0]) == [3]
     assert sequence.filenames(0) == [f"a/{name}"]
-    (tmp_path / "a" / name).write_bytes(b"no image")
+    (tmp_path / "a" / name).write_bytes(b"not an image")
     with pytest.raises(SampleError, match=re.escape(repr(str(tmp_path / "a" / name)))):
         sequence[0]
 
 
-def test_a_zero_byte_and_a_truncated_file_are_told_apart(folder):
+def test_empty_and_truncated_files_have_different_errors(folder):
     paths = opened(folder).file_paths
     whole = (folder / "ant/1.png").read_bytes()
     (folder / "ant/1.png").write_bytes(b"")
@@ -198,12 +199,12 @@ def test_a_zero_byte_and_a_truncated_file_are_told_apart(folder):
         (dict(label_mode="raw", class_weight="balanced"), OptionError, "`class_weight` requires class labels"),
     ],
 )
-def test_options_that_cannot_work(folder, options, error, message):
+def test_invalid_options_are_errors(folder, options, error, message):
     with pytest.raises(error, match=message):
         opened(folder, **options)
 
 
-def test_directories_that_hold_nothing(tmp_path):
+def test_directories_without_images_are_errors(tmp_path):
     (tmp_path / "photos").mkdir()
     with pytest.raises(DataError, match=r"Directory '.*photoz' does not exist\. Did you mean 'photos'\?"):
         opened(tmp_path / "photoz")
@@ -223,7 +224,7 @@ def test_directories_that_hold_nothing(tmp_path):
     assert numbers_in(opened(tmp_path / "photos", labels=None)[0]) == [1]
 
 
-def test_the_repr_in_full(folder):
+def test_repr(folder):
     assert repr(opened(folder, shuffle=True, seed=3, workers=2)) == (
         "<ImageFolderSequence: 10 samples, 3 classes\n"
         "  3 batches of 4, shuffled, seed=3\n"
@@ -233,10 +234,10 @@ def test_the_repr_in_full(folder):
     )
 
 
-# Pictures of a batch
+# show_batch
 
 
-def display_path(figure):
+def titles_and_pixels(figure):
     return [(axis.get_title(), axis.images[0].get_array()) for axis in figure.axes if axis.images]
 
 
@@ -253,41 +254,41 @@ def display_path(figure):
         (dict(rescale=1 / 255), ["bee", "bee", "bee", "cat"]),
     ],
 )
-def test_show_batch_draws_each_image_under_its_label(folder, tmp_path, options, titles):
+def test_show_batch_draws_images_with_labels(folder, tmp_path, options, titles):
     pytest.importorskip("matplotlib", reason="the extra `plots` is not installed")
     figure = opened(folder, **options).show_batch(1, path=tmp_path / "batch.png")
 
-    assert [title for title, _ in display_path(figure)] == titles
+    assert [title for title, _ in titles_and_pixels(figure)] == titles
     scale = 255 if "rescale" in options else 1
-    assert [round(float(pixels[0, 0].max() * scale)) for _, pixels in display_path(figure)] == [40, 50, 60, 70]
+    assert [round(float(pixels[0, 0].max() * scale)) for _, pixels in titles_and_pixels(figure)] == [40, 50, 60, 70]
     with Image.open(tmp_path / "batch.png") as picture:
         assert picture.format == "PNG"
 
 
-def test_show_batch_shows_some_and_leaves_the_pass_alone(folder):
+def test_show_batch_does_not_change_the_position(folder):
     pytest.importorskip("matplotlib", reason="the extra `plots` is not installed")
-    sequence, plan = opened(folder, shuffle=True, seed=1), opened(folder, shuffle=True, seed=1)
+    sequence = opened(folder, shuffle=True, seed=1)
     given = []
     for x, _ in sequence:
-        assert len(display_path(sequence.show_batch(num_images=3))) == 3
+        assert len(titles_and_pixels(sequence.show_batch(num_images=3))) == 3
         given.append(numbers_in(x))
 
-    assert given == [plan._pipeline.maker.planned(0, position).tolist() for position in range(3)]
+    assert given == [inside.planned(sequence, 0, position) for position in range(3)]
 
 
-def test_show_batch_without_matplotlib_says_what_to_install(folder, monkeypatch):
+def test_show_batch_without_matplotlib_names_the_extra(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
 
     with pytest.raises(MissingExtraError, match=r'pip install "keras_oocore\[plots\]"'):
         opened(folder).show_batch()
 
 
-# With Keras
+# Models
 
 
 @pytest.mark.backend
-def test_integer_images_go_into_a_functional_model(folder):
-    """Functional models cast `uint8` on the device; the levels arrive as they are."""
+def test_uint8_images_in_a_functional_model(folder):
+    """Functional models cast `uint8` on the device, and the values do not change."""
     inputs = keras.Input((*SIZE, 3))
     model = keras.Model(inputs, keras.layers.GlobalMaxPooling2D()(inputs))
     predicted = model.predict(opened(folder), verbose=0)
@@ -296,7 +297,7 @@ def test_integer_images_go_into_a_functional_model(folder):
 
 
 @pytest.mark.backend
-def test_a_subclassed_model_gets_the_dtype_it_asks_for(folder):
+def test_dtype_for_a_subclassed_model(folder):
     class Convolution(keras.Model):
         def __init__(self):
             super().__init__()

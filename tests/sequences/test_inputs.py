@@ -37,7 +37,7 @@ FILES = ["cat/1.png", "cat/2.png", "dog/1.png"]
 
 
 @pytest.mark.parametrize("kind", [str, Path])
-def test_a_directory_of_class_folders(folder, kind):
+def test_as_manifest_of_a_directory(folder, kind):
     assert described(as_manifest(kind(folder), "inferred", None, None, PNG)) == (FILES, [0, 0, 1], ["cat", "dog"])
     assert described(as_manifest(kind(folder), "inferred", ["dog", "cat"], None, PNG))[1:] == (
         [0, 1, 1],
@@ -48,7 +48,7 @@ def test_a_directory_of_class_folders(folder, kind):
 
 
 @pytest.mark.parametrize("kind", [list, np.array, tuple, "npy"])
-def test_filenames_and_labels(folder, tmp_path, kind):
+def test_as_manifest_of_filenames_and_labels(folder, tmp_path, kind):
     filenames = FILES if kind == "npy" else kind(FILES)
     if kind == "npy":
         np.save(tmp_path / "filenames.npy", FILES)
@@ -61,7 +61,7 @@ def test_filenames_and_labels(folder, tmp_path, kind):
     assert described(as_manifest(filenames, None, None, folder, PNG)) == (FILES, None, None)
 
 
-def test_labels_may_be_the_path_of_a_npy_file(folder, tmp_path):
+def test_labels_from_a_npy_file(folder, tmp_path):
     np.save(tmp_path / "labels.npy", [3, 1, 2])
 
     assert described(as_manifest(FILES, str(tmp_path / "labels.npy"), None, folder, PNG))[1] == [3, 1, 2]
@@ -86,7 +86,7 @@ def test_manifest_is_kept_unless_labels_or_directory_are_passed(folder):
         (["a.png"], "inferred", ".", "File names require labels: pass labels=..., or labels=None. Rec"),
         (["a.png"], [1, 2], ".", "1 filenames and 2 labels"),
         (["a.png", "b.png"], "labels.csv", ".", r'`labels` should be "inferred", None, an array, or a .npy file'),
-        (["../a.png"], None, "photos", "would leave its folder 'photos'"),
+        (["../a.png"], None, "photos", "is outside the directory 'photos'"),
         ([], None, ".", "at least one filename"),
         ([1, 2], None, ".", "filename of sample 0 should be a string. Received: 1"),
         ("photos", "inferred", "elsewhere", r"`directory` is for file names.*data='photos', .*='elsewhere'"),
@@ -121,7 +121,7 @@ def test_labels_of_rows(tmp_path):
     assert row_labels(None, None, 2) == (None, None)
     assert row_labels(str(tmp_path / "y.npy"), None, 2)[0].tolist() == [[0.5], [1.5]]
     whole_numbers, _ = row_labels([[1.0], [2.0]], None, 2)
-    assert whole_numbers.tolist() == [[1.0], [2.0]]  # targets stay as they are, whole or not
+    assert whole_numbers.tolist() == [[1.0], [2.0]]  # whole numbers are not converted to integers
     with pytest.raises(OptionError, match=r"Rows of an array require labels: pass labels=..., or labels=None"):
         row_labels("inferred", None, 2)
     with pytest.raises(DataError, match="2 filenames and 3 labels"):
@@ -179,7 +179,7 @@ def test_no_subset_means_all_samples():
         (1, "training", 0, r"`validation_split` should be between 0 and 1.*validation_split=1,"),
         (1.5, "training", 0, r"`validation_split` should be between 0 and 1.*validation_split=1.5,"),
         (-0.1, "training", 0, r"`validation_split` should be between 0 and 1.*validation_split=-0.1,"),
-        (0.2, "training", None, r"requires a seed, or the subsets would overlap: pass seed=0"),
+        (0.2, "training", None, r"`validation_split` requires `seed`, or the subsets would overlap. Pass seed=0"),
         (0.05, "validation", 0, r"validation_split=0.05 of 10 samples leaves no sample for validation"),
     ],
 )

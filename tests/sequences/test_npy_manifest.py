@@ -1,4 +1,4 @@
-"""NpyManifestSequence: rows of one array, `.npy` files, and sounds through a reader."""
+"""NpyManifestSequence: `.npy` files, and sounds with a reader."""
 
 import pickle
 import re
@@ -20,7 +20,7 @@ RATE = 8000
 
 
 class TestFiles(FileContract):
-    """Ten `.npy` files, of which file i is full of i."""
+    """Ten `.npy` files. Every element of file i is i."""
 
     def prepare(self, folder):
         for number in range(NUM_SAMPLES):
@@ -35,7 +35,7 @@ class TestFiles(FileContract):
         assert (flat == flat[:, :1]).all()
         return flat[:, 0].astype(int).tolist()
 
-    def test_a_file_of_another_shape_is_named(self, make):
+    def test_file_of_another_shape_is_named(self, make):
         sequence = make(shuffle=False)
         np.save(sequence.file_paths[7], np.zeros((2, 4), "float32"))
         path = re.escape(repr(sequence.file_paths[7]))
@@ -59,7 +59,7 @@ class TestFiles(FileContract):
 
 
 def write_tone(path, hertz, num_samples=2000):
-    """A sine of one pitch, as 16-bit samples."""
+    """Write a sine wave of one pitch, as 16-bit samples."""
     tone = np.sin(2 * np.pi * hertz * np.arange(num_samples) / RATE)
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, RATE, 0, "NONE", ""))
@@ -67,7 +67,7 @@ def write_tone(path, hertz, num_samples=2000):
 
 
 class TestSounds(FileContract):
-    """Ten `.wav` files, each a tone, that become log-mel spectrograms; tone i is the pitch of mel filter 3i + 1."""
+    """Log-mel spectrograms of ten `.wav` files. The pitch of file i is that of mel filter 3i + 1."""
 
     def prepare(self, folder):
         for number in range(NUM_SAMPLES):
@@ -82,7 +82,7 @@ class TestSounds(FileContract):
         assert (loudest % 3 == 1).all()
         return (loudest // 3).tolist()
 
-    def test_a_spectrogram_has_frames_and_mels(self, make):
+    def test_spectrogram_shape(self, make):
         x, _ = make()[0]
 
         assert (x.shape, x.dtype) == ((4, 6, MELS), np.float32)
@@ -99,7 +99,7 @@ class TestSounds(FileContract):
             sequence[0]
 
     @pytest.mark.backend
-    def test_a_model_learns_pitch(self, make):
+    def test_fit_learns_pitch(self, make):
         keras.utils.set_random_seed(0)
         model = keras.Sequential(
             [keras.layers.Normalization(), keras.layers.GlobalAveragePooling1D(), keras.layers.Dense(3)]
@@ -114,7 +114,7 @@ class TestSounds(FileContract):
 
 @pytest.fixture
 def files(tmp_path):
-    """Class folders of `.npy` files; file i is full of i."""
+    """Class folders of `.npy` files. Every element of file i is i."""
     for number, label in enumerate(LABELS):
         (tmp_path / "arrays" / CLASS_NAMES[label]).mkdir(parents=True, exist_ok=True)
         np.save(tmp_path / "arrays" / CLASS_NAMES[label] / f"{number}.npy", np.full(2, number, "float32"))
@@ -169,7 +169,7 @@ def test_samples_can_be_single_numbers(tmp_path):
 
 
 class Halves:
-    """A reader that is an object: what it reads is fixed before any file is seen."""
+    """A reader object. Its shape and dtype do not depend on a file."""
 
     shape, dtype = (2,), "float16"
 
@@ -205,7 +205,7 @@ def test_repr(files):
     ("data", "options", "error", "message"),
     [
         (np.zeros((3, 2)), dict(labels=None), OptionError, r"use ko.ArraySequence\(data, labels\)"),
-        ([], dict(labels=None), DataError, "at least one name"),
+        ([], dict(labels=None), DataError, "at least one filename"),
         (["a.npy"], dict(), OptionError, "File names require labels"),
         (["no.npy"], dict(labels=None), SampleError, r"Cannot read sample 0, .*no.npy.*: .*No such file"),
         ("no/such/place", dict(), DataError, "Directory 'no/such/place' does not exist"),

@@ -1,7 +1,8 @@
-"""Partitions of a Sequence: what they cost, and what `fit` sees of them. What all kinds promise is in the contract."""
+"""partition(): what `fit` trains on, and memory. Other tests are in the contract of all Sequences."""
 
 import tracemalloc
 
+import inside_sequence as inside
 import numpy as np
 import pytest
 from recording import numbered, planned, recorder
@@ -12,13 +13,13 @@ import keras_oocore as ko
 @pytest.mark.backend
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("n", [2, 3, 7])
-def test_fits_on_all_partitions_see_every_sample_once_an_epoch(n, workers):
+def test_fit_on_all_partitions_trains_on_every_sample_once_per_epoch(n, workers):
     parts, model = numbered(26, workers=workers).partition(n), recorder()
     given = []
     for part in parts:
         model.given = []
         model.fit(part, epochs=2, verbose=0)
-        if len(part) > 2:  # a pass of one batch, or two, cannot be told from the build step
+        if len(part) > 2:  # a pass of one or two batches looks like a build step
             assert model.given == planned(part, 0, 1)
         assert sorted(model.given[: part.num_samples]) == sorted(model.given[part.num_samples :])
         given += model.given
@@ -27,7 +28,7 @@ def test_fits_on_all_partitions_see_every_sample_once_an_epoch(n, workers):
 
 
 @pytest.mark.backend
-def test_fits_on_partitions_in_turn_each_go_on_with_their_next_pass():
+def test_alternating_fits_continue_with_the_next_pass_of_each_partition():
     (first, second), model = numbered(24).partition(2), recorder()
     given = []
     for part in (first, second, first, second):
@@ -40,20 +41,20 @@ def test_fits_on_partitions_in_turn_each_go_on_with_their_next_pass():
 
 
 @pytest.mark.backend
-def test_one_partition_validates_while_another_trains():
+def test_partition_as_validation_data():
     (training, validation), model = numbered(24).partition(2), recorder(metrics=["mae"])
     history = model.fit(training, validation_data=validation, epochs=2, verbose=0).history
 
     assert model.given == planned(training, 0, 1)
-    members = validation._pipeline.order.members()
+    members = inside.members(validation)
     assert history["val_mae"] == pytest.approx([np.mean(members)] * 2, rel=1e-3)
 
 
 @pytest.mark.parametrize("shuffle", [True, False, "block"])
-def test_a_partition_of_a_million_rows_holds_no_list_of_them(tmp_path, shuffle):
+def test_partitions_of_a_million_rows_store_no_list_of_samples(tmp_path, shuffle):
     np.save(tmp_path / "rows.npy", np.zeros((10**6, 1), "uint8"))
     whole = ko.ArraySequence(tmp_path / "rows.npy", labels=None, shuffle=shuffle, workers=0, seed=1)
-    whole[0]  # what is imported and opened for the first batch
+    whole[0]  # the first batch imports modules and opens the file
     tracemalloc.start()
     parts = whole.partition(2)
     partitioned_bytes, _ = tracemalloc.get_traced_memory()
@@ -67,7 +68,7 @@ def test_a_partition_of_a_million_rows_holds_no_list_of_them(tmp_path, shuffle):
     tracemalloc.stop()
 
     assert partitioned_bytes < 50_000
-    assert served_bytes < 10**6  # a list of a half's samples would be 4 MB; an order is worked out 32,768 at a time
+    assert served_bytes < 10**6  # a list of the samples of one half would be 4 MB
     assert most_bytes - served_bytes < 10**6
     assert sum(part.num_samples for part in many) == 10**6
-    assert len(parts[0]._pipeline.order.members()) == parts[0].num_samples == 500_000
+    assert len(inside.members(parts[0])) == parts[0].num_samples == 500_000

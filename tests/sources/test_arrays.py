@@ -1,4 +1,4 @@
-"""Rows of an array in memory or in a `.npy` file as samples."""
+"""ArrayRows: rows of an array in memory or in a `.npy` file."""
 
 import io
 import pickle
@@ -97,8 +97,8 @@ def test_invalid_files_are_errors(tmp_path):
     np.save(buffer, np.arange(1000))
     for size in (0, 5, 50, 1000):
         cut.write_bytes(buffer.getvalue()[:size])
-        with pytest.raises(DataError, match=r"'.*cut.npy' is not a whole .npy file of numbers"):
+        with pytest.raises(DataError, match=r"'.*cut.npy' is not a complete .npy file of numbers"):
             ArrayRows(cut)
     objects = npy(tmp_path, "objects.npy", np.array([{}, []], dtype=object), allow_pickle=True)
-    with pytest.raises(DataError, match=r"is not a whole .npy file of numbers"):
+    with pytest.raises(DataError, match=r"is not a complete .npy file of numbers"):
         ArrayRows(objects)

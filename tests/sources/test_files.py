@@ -1,4 +1,4 @@
-"""Files by their numbers: each into its row, and the one that cannot be read by its name."""
+"""FileSamples and FunctionReader: files are read by number, and errors name the file."""
 
 import errno
 import pickle
@@ -18,13 +18,13 @@ def load(path):
 
 @pytest.fixture
 def manifest(tmp_path):
-    """Five files, of which file i is full of i."""
+    """Five files. Every element of file i is i."""
     for number in range(5):
         np.save(tmp_path / f"{number}.npy", np.full((2, 3), number, "float32"))
     return Manifest.from_arrays([f"{number}.npy" for number in range(5)], directory=tmp_path)
 
 
-def numbered(shape, num_files, folder):
+def write_files(shape, num_files, folder):
     for number in range(num_files):
         np.save(folder / f"{number}.npy", np.full(shape, number + 1, "float32"))
     return Manifest.from_arrays([f"{number}.npy" for number in range(num_files)], directory=folder)
@@ -32,17 +32,17 @@ def numbered(shape, num_files, folder):
 
 @pytest.mark.parametrize("make_reader", [NpyReader, lambda path: FunctionReader(load, path)], ids=["npy", "function"])
 @pytest.mark.parametrize("shape", [(2, 3), (4,), (1,), ()])
-def test_each_file_lands_in_its_row(tmp_path, make_reader, shape):
-    manifest = numbered(shape, 5, tmp_path)
+def test_files_are_read_into_their_rows(tmp_path, make_reader, shape):
+    manifest = write_files(shape, 5, tmp_path)
     samples = FileSamples(manifest, make_reader(manifest.path(0)))
     out = np.full((3, *shape), 77, "float32")
 
-    assert (len(samples), samples.shape, samples.dtype) == (5, shape, np.float32)
+    assert (len(samples), samples.spec) == (5, (shape, np.float32))
     assert samples.read(np.array([4, 0, 4]), out) == {}
     assert out.reshape(3, -1)[:, 0].tolist() == [5, 1, 5]
 
 
-def test_those_that_cannot_be_read_are_told_by_row_and_the_others_are_read(manifest, tmp_path):
+def test_unreadable_files_are_errors_by_row_and_the_others_are_read(manifest, tmp_path):
     samples = FileSamples(manifest, NpyReader(manifest.path(0)))
     (tmp_path / "1.npy").unlink()
     np.save(tmp_path / "3.npy", np.zeros((2, 4), "float32"))
@@ -69,7 +69,7 @@ def test_those_that_cannot_be_read_are_told_by_row_and_the_others_are_read(manif
         (ZeroDivisionError("by zero"), "ZeroDivisionError: by zero."),
     ],
 )
-def test_whatever_a_reader_raises_is_told_with_the_name_of_the_file(manifest, error, reason):
+def test_errors_of_a_reader_name_the_file(manifest, error, reason):
     class Broken:
         shape, dtype = (2, 3), "float32"
 
@@ -83,7 +83,7 @@ def test_whatever_a_reader_raises_is_told_with_the_name_of_the_file(manifest, er
     assert failed[0].__cause__ is error
 
 
-def test_a_function_of_the_path_becomes_a_reader(manifest):
+def test_function_reader(manifest):
     seen = []
 
     def first_column(path):
@@ -98,7 +98,7 @@ def test_a_function_of_the_path_becomes_a_reader(manifest):
     assert seen == [manifest.path(3), manifest.path(4)]
 
 
-def test_what_a_function_returns_is_checked(manifest):
+def test_result_of_a_function_is_checked(manifest):
     arrays = {
         "first": np.zeros((2, 3), "float32"),
         "longer": np.zeros((2, 4), "float32"),
@@ -118,7 +118,7 @@ def test_what_a_function_returns_is_checked(manifest):
         FunctionReader(arrays.get, "none")
 
 
-def test_a_wider_float_fits_but_a_float_never_becomes_an_integer():
+def test_floats_are_converted_to_floats_but_not_to_integers():
     arrays = {"float32": np.ones(2, "float32"), "float64": np.full(2, 0.5), "int": np.ones(2, int)}
     FunctionReader(arrays.get, "float32").read_into("float64", out := np.empty(2, "float32"))
 
@@ -127,7 +127,7 @@ def test_a_wider_float_fits_but_a_float_never_becomes_an_integer():
         FunctionReader(arrays.get, "int").read_into("float64", np.empty(2, int))
 
 
-def test_samples_pickle(manifest):
+def test_pickle(manifest):
     samples = pickle.loads(pickle.dumps(FileSamples(manifest, FunctionReader(load, manifest.path(0)))))
     out = np.empty((1, 2, 3), "float32")
 
@@ -136,7 +136,7 @@ def test_samples_pickle(manifest):
     assert samples.name(3) == manifest.path(3)
 
 
-def test_a_function_that_returns_wider_integers_later_is_refused_and_other_floats_are_not(tmp_path):
+def test_wider_integers_of_later_files_are_errors(tmp_path):
     arrays = {"first": np.zeros(2, "uint8"), "wider": np.array([300, 1], "uint16"), "narrow": np.array([True, False])}
     reader = FunctionReader(arrays.__getitem__, "first")
     out = np.empty(2, "uint8")

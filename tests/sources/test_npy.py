@@ -1,4 +1,4 @@
-"""Readers of one `.npy` file per sample."""
+"""NpyReader: one `.npy` file per sample."""
 
 import numpy as np
 import pytest
@@ -31,9 +31,9 @@ def read(reader, path):
         np.array(3.5, dtype="float16"),
         np.zeros((0, 3), "float32"),
     ],
-    ids=["float32", "uint8", "Fortran order", "big-endian", "bool", "complex", "no axes", "nothing in it"],
+    ids=["float32", "uint8", "Fortran order", "big-endian", "bool", "complex", "no axes", "empty"],
 )
-def test_an_array_is_read_as_it_was_saved(tmp_path, array):
+def test_saved_arrays_are_read(tmp_path, array):
     path = npy(tmp_path, "a.npy", array)
     reader = NpyReader(path)
 
@@ -43,7 +43,7 @@ def test_an_array_is_read_as_it_was_saved(tmp_path, array):
     assert read(reader, path).tolist() == array.tolist()
 
 
-def test_files_of_other_byte_or_memory_order_fit_the_first(tmp_path):
+def test_other_byte_orders_and_memory_layouts_are_converted(tmp_path):
     array = np.arange(6, dtype="float32").reshape(2, 3)
     reader = NpyReader(npy(tmp_path, "first.npy", array))
 
@@ -52,7 +52,7 @@ def test_files_of_other_byte_or_memory_order_fit_the_first(tmp_path):
 
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
-def test_every_version_of_the_format(tmp_path, version):
+def test_versions_of_the_format(tmp_path, version):
     path = tmp_path / "a.npy"
     with open(path, "wb") as file:
         np.lib.format.write_array(file, np.arange(4), version=version)
@@ -69,7 +69,7 @@ def test_every_version_of_the_format(tmp_path, version):
         (np.zeros((2, 3), "int32"), r"shape \(2, 3\) and dtype int32"),
     ],
 )
-def test_an_array_unlike_the_first_is_refused(tmp_path, other, received):
+def test_other_shape_or_dtype_than_the_first_file_is_an_error(tmp_path, other, received):
     reader = NpyReader(npy(tmp_path, "first.npy", np.zeros((2, 3), "float32")))
 
     with pytest.raises(
@@ -83,12 +83,12 @@ def test_an_array_unlike_the_first_is_refused(tmp_path, other, received):
     [
         (b"", "not a .npy file"),
         (b"\x93NUM", "not a .npy file"),
-        (b"PK\x03\x04 a zip, say an .npz", "not a .npy file"),
+        (b"PK\x03\x04 an .npz file", "not a .npy file"),
         (b"\x93NUMPY\x01\x00\x10\x00{'descr': '<f4'", "not a .npy file"),
         (b"\x93NUMPY\x09\x00", "not a .npy file"),
     ],
 )
-def test_what_is_not_npy_is_said_to_be_so(tmp_path, content, message):
+def test_other_formats_are_errors(tmp_path, content, message):
     first = npy(tmp_path, "first.npy", np.zeros(3))
     path = tmp_path / "other.npy"
     path.write_bytes(content)
@@ -100,7 +100,7 @@ def test_what_is_not_npy_is_said_to_be_so(tmp_path, content, message):
 
 
 @pytest.mark.parametrize("array", [np.arange(100.0).reshape(10, 10), np.asfortranarray(np.ones((10, 10)))])
-def test_a_truncated_file_is_refused(tmp_path, array):
+def test_truncated_file_is_an_error(tmp_path, array):
     first = npy(tmp_path, "first.npy", array)
     path = tmp_path / "cut.npy"
     path.write_bytes((tmp_path / "first.npy").read_bytes()[:-8])
@@ -109,7 +109,7 @@ def test_a_truncated_file_is_refused(tmp_path, array):
         read(NpyReader(first), path)
 
 
-def test_a_pickle_is_never_loaded(tmp_path):
+def test_pickled_objects_are_not_loaded(tmp_path):
     path = npy(tmp_path, "objects.npy", np.array([{}, []], dtype=object), allow_pickle=True)
 
     with pytest.raises(SampleError, match="contains Python objects, which need pickle; save an array of numbers"):

@@ -1,0 +1,70 @@
+"""The attributes that Keras reads from a Sequence, and errors for attributes that a Sequence does not have."""
+
+import keras
+
+from keras_oocore.core.warn import warn_user
+
+# Methods that users may expect, such as those of `tf.data`, and what to use instead.
+INSTEAD = {
+    "cache": 'pass cache="DIR" to the constructor of a Sequence of files or of CSV files',
+    "shuffle": "pass shuffle=True to the constructor",
+    "map": "pass transform=function to the constructor",
+    "prefetch": "batches are already made ahead in threads, at most max_queue_size of them",
+    "take": "use steps_per_epoch=n in `fit`, or itertools.islice(sequence, n) in a loop",
+    "repeat": "`fit` reads a pass per epoch",
+    "unbatch": "use batch_size=1",
+    "batch": "pass batch_size=... to the constructor",
+    "pack": 'only Sequences of files have it; the rows of CSV files are stored with cache="DIR"',
+}
+
+
+class OrderedPyDataset(keras.utils.PyDataset):
+    """A `keras.utils.PyDataset` that Keras reads in order, without the queue of Keras.
+
+    Keras reads `workers`, `use_multiprocessing` and `max_queue_size`. They cannot be changed after construction.
+
+    Args:
+        max_queue_size: The largest number of batches made ahead of time.
+        use_multiprocessing: `True` gives a warning.
+    """
+
+    def __init__(self, max_queue_size: int, use_multiprocessing: bool):
+        # Let Keras read in order and without its queue, which loses batches (3.15.1, workers=2).
+        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=max_queue_size)
+        if use_multiprocessing:
+            warn_user("`use_multiprocessing=True` is not supported: threads are used instead, see `workers`.")
+
+    def __getattr__(self, name: str):
+        instead = f". Instead: {INSTEAD[name]}" if name in INSTEAD else ""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{instead}")
+
+    @property
+    def workers(self) -> int:
+        """The number that Keras reads, always 1. The number of loading threads is `num_workers`."""
+        return 1
+
+    @workers.setter
+    def workers(self, value):
+        raise AttributeError(
+            f"`workers` can only be set in the constructor: {type(self).__name__}(..., workers={value!r})"
+        )
+
+    @property
+    def use_multiprocessing(self) -> bool:
+        """The value that Keras reads, always `False`."""
+        return False
+
+    @use_multiprocessing.setter
+    def use_multiprocessing(self, value):
+        raise AttributeError("`use_multiprocessing` is always False: samples are loaded in threads, see `workers`.")
+
+    @property
+    def max_queue_size(self) -> int:
+        """The largest number of batches made ahead of time. `memory_limit` may allow fewer."""
+        return self._max_queue_size
+
+    @max_queue_size.setter
+    def max_queue_size(self, value):
+        raise AttributeError(
+            f"`max_queue_size` can only be set in the constructor: {type(self).__name__}(..., max_queue_size={value!r})"
+        )

@@ -1,0 +1,50 @@
+"""warn_user: warnings point at the line of the user's code."""
+
+import types
+import warnings
+
+import pytest
+
+from keras_oocore.core import warn
+
+
+def module(name, source, **names):
+    """A module of this name, with these other names defined."""
+    made = types.ModuleType(name)
+    made.__dict__.update(names)
+    exec(compile(source, f"<{name}>", "exec"), made.__dict__)
+    return made
+
+
+INNER = module("keras_oocore.inner", "def inner():\n    warn_user('careful')\n", warn_user=warn.warn_user)
+OUTER = module("keras_oocore.outer", "def outer():\n    inner()\n", inner=INNER.inner)
+
+
+@pytest.mark.parametrize("call", [INNER.inner, OUTER.outer], ids=["one frame", "two frames"])
+def test_warning_points_at_the_line_of_the_user(call):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()  # the line of the user
+    (warning,) = caught
+
+    assert (str(warning.message), warning.category, warning.filename) == ("careful", UserWarning, __file__)
+    with open(__file__) as file:
+        assert file.readlines()[warning.lineno - 1].strip() == "call()  # the line of the user"
+
+
+def test_package_with_a_similar_name_is_code_of_the_user():
+    other = module("keras_oocore_extras", "def outer():\n    inner()\n", inner=INNER.inner)
+    with pytest.warns(UserWarning, match="careful") as caught:
+        other.outer()
+
+    assert caught[0].filename == "<keras_oocore_extras>"
+
+
+def test_warning_of_a_constructor_points_at_the_line_of_the_user():
+    import numpy as np
+
+    import keras_oocore as ko
+
+    with pytest.warns(UserWarning, match="`use_multiprocessing=True` is not supported") as caught:
+        ko.ArraySequence(np.zeros((3, 2)), labels=None, use_multiprocessing=True)
+    assert caught[0].filename == __file__
