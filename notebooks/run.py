@@ -1,6 +1,6 @@
-"""Run the notebooks and save what they show: `python notebooks/run.py`, or with the names of some.
+"""Run the notebooks and save their outputs: `python notebooks/run.py`, or with the names of some notebooks.
 
-What libraries write to stderr (logs, progress bars, paths of this machine) is left out, and pictures are saved small.
+The stderr of libraries (logs, progress bars, paths of this machine) is left out, and pictures are saved small.
 """
 
 import base64
@@ -13,19 +13,19 @@ from nbclient import NotebookClient
 from PIL import Image
 
 FOLDER = Path(__file__).resolve().parent
-SECONDS_A_CELL = 600
+SECONDS_PER_CELL = 600
 
 
 def executed(path: Path, working_folder: Path, injected: str | None = None) -> nbformat.NotebookNode:
-    """The notebook with the outputs of a fresh run; the file on disk stays as it is.
+    """Return the notebook with the outputs of a new run. The file on disk does not change.
 
     Args:
-        path: the notebook.
-        working_folder: where it runs, and where what it writes goes.
-        injected: code to run after the cell tagged `parameters`, to set some of them otherwise.
+        path: The notebook.
+        working_folder: The folder that it runs in and writes to.
+        injected: Code to run after the cell with the tag `parameters`, to change some of them.
 
     Raises:
-        nbclient.exceptions.CellExecutionError: when a cell fails; the message shows the cell.
+        nbclient.exceptions.CellExecutionError: If a cell fails. The message shows the cell.
     """
     notebook = nbformat.read(path, as_version=4)
     if injected is not None:
@@ -33,7 +33,7 @@ def executed(path: Path, working_folder: Path, injected: str | None = None) -> n
         notebook.cells.insert(parameters + 1, nbformat.v4.new_code_cell(injected))
     client = NotebookClient(
         notebook,
-        timeout=SECONDS_A_CELL,
+        timeout=SECONDS_PER_CELL,
         kernel_name="python3",
         record_timing=False,
         coalesce_streams=True,
@@ -48,7 +48,7 @@ def executed(path: Path, working_folder: Path, injected: str | None = None) -> n
 
 
 def with_small_pictures(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The same notebook, each picture a JPEG (good for photos) or a PNG of 256 colours where that is smaller."""
+    """Return the notebook with each picture as a JPEG (for photos) or a PNG of 256 colors, if that is smaller."""
     for output in (output for cell in notebook.cells for output in cell.get("outputs", ())):
         if "image/png" in output.get("data", {}):
             original = base64.b64decode(output.data.pop("image/png"))

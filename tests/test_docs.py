@@ -19,6 +19,8 @@ import keras_oocore as ko
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python(?P<kind> before)?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES_FOR_DEVELOPERS = [ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "keras_oocore/README.md")]
+TO_BE_WRITTEN = ("lines.py", "parquet.py", "flip.py")  # by a reader of the recipes in CONTRIBUTING.md
 NOT_INSTALLED = ("skimage",)  # used by code blocks of the kind "before", which show other libraries
 CLASSES = ("Charlock", "Maize", "Sugar_beet")
 pytestmark = pytest.mark.one_backend
@@ -156,7 +158,7 @@ def test_the_error_in_the_readme_is_the_one_that_is_raised(write):
     assert " ".join(shown.split()) == str(caught.value)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, *PAGES_FOR_DEVELOPERS], ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_of_a_page_exist(page):
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
@@ -166,6 +168,14 @@ def test_links_of_a_page_exist(page):
             assert link[1:] in anchors, link
         elif not link.startswith(("http:", "https:", "mailto:")):
             assert (page.parent / link.split("#")[0]).exists(), link
+
+
+@pytest.mark.parametrize("page", [*PAGES, *PAGES_FOR_DEVELOPERS], ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_a_page_names_exist(page):
+    folders = (ROOT, ROOT / "keras_oocore")
+    for name in re.findall(r"`((?:\w+/)+[\w-]+\.(?:py|md|toml|ipynb))`", page.read_text()):
+        if not name.endswith(TO_BE_WRITTEN):
+            assert any((folder / name).exists() for folder in folders), name
 
 
 class TestClaimsAboutOtherLibraries:
