@@ -1,5 +1,6 @@
 """Converts labels to the form that a model expects (integer, one-hot, binary or raw), and computes class weights."""
 
+import copy
 from collections.abc import Mapping
 
 import numpy as np
@@ -71,6 +72,12 @@ class Labels:
                 + (f" {self.class_names}" if self.class_names else "")
             )
         return num_classes
+
+    def select(self, samples: np.ndarray) -> "Labels":
+        """The labels of only the given samples. The number of classes stays the same, even if one is missing."""
+        selected = copy.copy(self)
+        selected.values = None if self.values is None else self.values[samples]
+        return selected
 
     def take(self, samples: np.ndarray) -> np.ndarray | None:
         """The labels of the given samples in the form of `label_mode`, or `None` if there are no labels."""

@@ -10,6 +10,7 @@ import numpy as np
 from keras_oocore.batches.options import BatchOptions
 from keras_oocore.core.errors import OptionError
 from keras_oocore.manifest.inputs import as_label_array, as_labels, require_same_length
+from keras_oocore.manifest.labels import Labels
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.manifest.splits import as_seed
 from keras_oocore.ordering.permutation import split_order
@@ -103,7 +104,8 @@ def labelled_data(
 ) -> LabelledData:
     """Return samples with labels and weights. If the arguments name a subset, return only its samples."""
     sample_weight = as_sample_weight(shared["sample_weight"], len(source))
-    data = LabelledData(source, labels, label_mode, class_names, manifest, sample_weight, shared["class_weight"])
+    labels = Labels(labels, label_mode, class_names)
+    data = LabelledData(source, labels, manifest, sample_weight, shared["class_weight"])
     chosen = subset_samples(len(source), shared["validation_split"], shared["subset"], shared["seed"])
     return data if chosen is None else data.select(chosen)
 

@@ -24,9 +24,7 @@ class LabelledData:
 
     Attributes:
         source: The samples, without labels.
-        labels: Class indices or raw targets of all samples, or `None`.
-        label_mode: How batches represent labels.
-        class_names: Names of the classes, or `None`.
+        labels: The labels of all samples.
         manifest: The files of the samples, or `None` for rows of an array.
         sample_weight: Weights, `float32` of shape `(num_samples,)`, or `None`.
         class_weight: Weights of classes, `"balanced"`, or `None`.
@@ -36,9 +34,7 @@ class LabelledData:
     """
 
     source: Source
-    labels: np.ndarray | None
-    label_mode: str | None
-    class_names: list[str] | None
+    labels: Labels
     manifest: Manifest | None
     sample_weight: np.ndarray | None
     class_weight: Mapping[int, float] | str | None
@@ -48,15 +44,14 @@ class LabelledData:
         return replace(
             self,
             source=self.source.select(samples),
-            labels=None if self.labels is None else self.labels[samples],
+            labels=self.labels.select(samples),
             manifest=None if self.manifest is None else self.manifest.take(samples),
             sample_weight=None if self.sample_weight is None else self.sample_weight[samples],
         )
 
     def labelled(self) -> Labelled:
         """Return the source with labels and weights."""
-        labels = Labels(self.labels, self.label_mode, self.class_names)
-        weight = self.sample_weight
+        labels, weight = self.labels, self.sample_weight
         if weight is not None and self.class_weight is not None:
             raise OptionError(
                 "`sample_weight` and `class_weight` cannot both be given. Multiply them into `sample_weight`."

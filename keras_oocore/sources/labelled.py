@@ -62,6 +62,10 @@ class Labelled(Source):
         weight = None if self.sample_weight is None else self.sample_weight[samples]
         return rows, self.labels.take(samples), weight
 
+    def select(self, samples: np.ndarray) -> "Labelled":
+        weight = None if self.sample_weight is None else self.sample_weight[samples]
+        return Labelled(self.source.select(samples), self.labels.select(samples), weight)
+
     def prefetch(self, chunks) -> None:
         self.source.prefetch(chunks)
 

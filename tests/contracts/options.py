@@ -158,6 +158,12 @@ class OptionContract(NumberedSamples):
         _, y, weight = training[0]
         np.testing.assert_allclose(weight, (7 / (np.count_nonzero(counts) * counts))[y], rtol=1e-6)
 
+    def test_split_keeps_the_number_of_classes(self, make):
+        """One-hot rows are as wide in every part, also if a part lacks the last class."""
+        whole = make(label_mode="categorical")
+        for part in (*whole.split(validation_split=1, seed=0), *whole.split(validation_split=9, seed=0)):
+            assert part[0][1].shape[1] == 3
+
     def test_split_into_three_keeps_proportions_or_groups(self, make):
         parts = make().split(validation_split=0.3, test_split=0.3, stratify=True, seed=0)
         assert [part.num_samples for part in parts] == [4, 3, 3]

@@ -55,7 +55,6 @@ class TestRowsOfAFile(SourceContract):
 class TestLabelled(FallibleSourceContract):
     """Labels and weights come with the rows of any source."""
 
-    can_select = False
     labels = np.arange(NUM_SAMPLES) * 3
     weights = np.arange(NUM_SAMPLES, dtype="float32") / 4
 
