@@ -140,7 +140,7 @@ def test_subset_both_says_what_to_type(photos):
     [
         ("map", "transform=function"),
         ("cache", 'cache="DIR"'),
-        ("prefetch", "ahead in threads already"),
+        ("prefetch", "batches are already made ahead in threads"),
         ("take", "steps_per_epoch=n"),
     ],
 )
