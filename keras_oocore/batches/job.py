@@ -50,8 +50,8 @@ class BatchJob:
     def fill(self, start: int, stop: int) -> None:
         """Read rows `start` to `stop`."""
         plan = self.plan
-        if start == 0:
-            plan.source.prefetch(plan.order.chunks_due(self.epoch, *plan.bounds(self.position, self.num_batches)))
+        if start == 0 and (chunks := plan.order.chunks_due(self.epoch, *plan.bounds(self.position, self.num_batches))):
+            plan.source.prefetch(chunks)
         with self._leasing:
             if self.x is None:  # not earlier: a waiting job would occupy a buffer in the processor's cache
                 self.x = plan.lease(self.num_rows)
@@ -61,7 +61,8 @@ class BatchJob:
     def prefetch_next(self) -> None:
         """Read chunks that the next jobs need."""
         plan = self.plan
-        plan.source.prefetch(plan.order.chunks_coming(self.epoch, *plan.bounds(self.position, self.num_batches)))
+        if chunks := plan.order.chunks_coming(self.epoch, *plan.bounds(self.position, self.num_batches)):
+            plan.source.prefetch(chunks)
 
     def _read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         """Read samples, convert them, and write them into `out`."""

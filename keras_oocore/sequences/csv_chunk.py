@@ -220,13 +220,11 @@ class CSVChunkSequence(OutOfCoreSequence):
             num_batches: Number of batches to time. Defaults to `50` with a cache. Without a cache, it defaults to the
                 number of batches in a window of blocks, because a window is parsed as a whole for its first batch.
         """
-        pipeline = self._pipeline
-        if pipeline.source.cached:
+        if self._pipeline.source.cached:
             return super().profile(50 if num_batches is None else num_batches)
         self.close()  # otherwise rows that are already parsed would not be timed
-        rows = sum(self._rows.sizes) * pipeline.order.window_chunks / max(1, len(self._rows.sizes))
-        window = min(len(self), math.ceil(rows / self.batch_size)) if num_batches is None else num_batches
-        return self._profiled(window, warm_up=0)
+        window = math.ceil(self._rows.rows_per_window(self._options.shuffle) / self.batch_size)
+        return self._profiled(min(len(self), window) if num_batches is None else num_batches, warm_up=0)
 
     def close(self) -> None:
         """Stop the loading threads and free memory. Reading starts the threads again."""

@@ -113,8 +113,15 @@ class TableRows(Source):
 
         Half of the chunks that fit into memory are mixed. The other half is for the next chunks.
         """
+        return WindowOrder(tuple(self.sizes), self._window_chunks(shuffle), seed, shuffle)
+
+    def rows_per_window(self, shuffle: bool) -> float:
+        """Return how many rows a window of chunks has on average. It is parsed as a whole for its first batch."""
+        return len(self) * self._window_chunks(shuffle) / max(1, len(self.sizes))
+
+    def _window_chunks(self, shuffle: bool) -> int:
         most = MOST_WINDOW_CHUNKS if shuffle else self.num_threads
-        return WindowOrder(tuple(self.sizes), max(1, min(most, self.max_chunks // 2)), seed, shuffle)
+        return max(1, min(most, self.max_chunks // 2))
 
     def prefetch(self, chunks: Sequence[int]) -> None:
         """Parse chunks whose rows are due soon."""
