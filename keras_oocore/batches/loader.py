@@ -34,6 +34,14 @@ class Job(Protocol):
         """Prepare for the next batches. It is called after the batch is handed over, and no thread waits for it."""
 
 
+class _Started:
+    """A job that was started: its future, and the number of its tasks that are not done."""
+
+    def __init__(self, job: Job):
+        self.job, self.future = job, Future()
+        self.num_tasks_left = -(-job.num_rows // job.rows_per_task)
+
+
 class BatchLoader:
     """Makes batches ahead of time.
 
@@ -63,10 +71,9 @@ class BatchLoader:
 
     def reset_after_fork(self) -> None:
         """Start without threads and work, in a new loader or in a forked child."""
-        self._changed = threading.Condition(
-            threading.RLock()
-        )  # reentrant, because a finalizer may call `abandon` in any line
-        self._tasks = []  # heap of (ticket, serial, job, future, start, stop)
+        # reentrant, because a finalizer may call `abandon` in any line
+        self._changed = threading.Condition(threading.RLock())
+        self._tasks = []  # heap of (ticket, serial, started job, first row, end)
         self._ahead = {}  # ticket -> future of a batch that was not requested yet
         self._threads = set()  # threads that may take a task; a thread that is removed ends
         self._busy = set()  # threads that work on a task
@@ -108,26 +115,25 @@ class BatchLoader:
             return again(*arguments)  # another thread called `close`
 
     def _start(self, job: Job, priority: int) -> Future:
-        future = Future()
-        job.num_tasks_left = -(-job.num_rows // job.rows_per_task)
+        started = _Started(job)
         for start in range(0, job.num_rows, job.rows_per_task):
             self._serial += 1
-            task = (priority, self._serial, job, future, start, min(start + job.rows_per_task, job.num_rows))
+            task = (priority, self._serial, started, start, min(start + job.rows_per_task, job.num_rows))
             heapq.heappush(self._tasks, task)
-        self._changed.notify(job.num_tasks_left)
+        self._changed.notify(started.num_tasks_left)
         while len(self._threads) < min(self.num_workers, len(self._busy) + len(self._tasks)):
             thread = threading.Thread(target=self._work, name="keras_oocore-loader", daemon=True)
             thread.start()  # before it is added: if Ctrl-C comes between these two lines, it ends
             self._threads.add(thread)
             _started.add(thread)
-        return future
+        return started.future
 
     def _forget(self, tickets: list[int]) -> None:
         """Cancel batches that were started. Memory of batches that no thread works on is freed now."""
         for ticket in tickets:
             self._ahead.pop(ticket).cancel()
         if tickets:
-            self._tasks = [task for task in self._tasks if not task[3].cancelled()]
+            self._tasks = [task for task in self._tasks if not task[2].future.cancelled()]
             heapq.heapify(self._tasks)
 
     def _work(self) -> None:
@@ -139,20 +145,21 @@ class BatchLoader:
                     finished.prefetch_next()
             del finished
 
-    def _do(self, job: Job, future: Future, start: int, stop: int) -> Job | None:
+    def _do(self, started: _Started, start: int, stop: int) -> Job | None:
         """Do a task. Return its job if this was the last task of the job, else `None`."""
+        job, future = started.job, started.future
         try:
             if not future.cancelled():
                 job.fill(start, stop)
             with self._changed:
-                job.num_tasks_left -= 1
-                complete = job.num_tasks_left == 0
+                started.num_tasks_left -= 1
+                complete = started.num_tasks_left == 0
             if complete and future.set_running_or_notify_cancel():
                 future.set_result(job.finish())
                 return job
         except BaseException as error:  # any error must reach the thread that waits for the batch
             with self._changed:
-                job.num_tasks_left = -1  # never complete
+                started.num_tasks_left = -1  # never complete
                 if not future.done():
                     future.set_exception(error)
         return None
@@ -183,7 +190,7 @@ class BatchLoader:
         with self._changed:
             ending = self.abandon()
             for task in self._tasks:
-                task[3].cancel()  # otherwise another thread may wait for it forever
+                task[2].future.cancel()  # otherwise another thread may wait for it forever
             self._tasks.clear()
             self._ahead.clear()
         for thread in ending - {threading.current_thread()}:

@@ -58,6 +58,10 @@ class EpochPass:
         """Number of batches that Keras should ask for. At the start of a resumed epoch, only the remaining batches."""
         return self.num_batches - self._start if self._running and not self._position else self.num_batches
 
+    def count_delivered(self, batches: int | None) -> None:
+        """Set how many batches of the pass the model received; `None` if no training counts them."""
+        self.delivered = batches
+
     def seek(self, number: int, start: int) -> None:
         """Go to batch `start` of pass `number`, where the next epoch begins."""
         with self._lock:

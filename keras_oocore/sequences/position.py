@@ -80,7 +80,7 @@ class Cursor:
 
     @delivered.setter
     def delivered(self, batches: int | None) -> None:
-        self._pass.delivered = batches
+        self._pass.count_delivered(batches)
 
     def seek(self, pass_number: int, batches: int) -> None:
         """Move to batch `batches` of a pass, where the next epoch begins."""

@@ -70,9 +70,9 @@ class TrainingRun:
         """Continue from a checkpoint."""
         self._print(resume.resume(self.state, checkpoint))
 
-    def run(self) -> keras.callbacks.History:
-        """Train to the end, and return the history of the whole training."""
-        state = self.state
+    def run(self, stop: StopSignal) -> keras.callbacks.History:
+        """Train to the end, or until `stop` receives a signal, and return the history of the whole training."""
+        self.stop, state = stop, self.state
         self._run_stage()
         while state.position.stage + 1 < len(state.stages) and not state.position.stopped:
             state.record_position()
@@ -179,7 +179,7 @@ class TrainingRun:
         self.state.stage.data.cursor.delivered = position.pass_batches
         if self.saver is None:
             return
-        self.saver.is_saved = False
+        self.saver.note_progress()
         if step == self._steps_in_epoch or self.state.model.stop_training:
             return  # the end of the epoch follows
         if self.stop.received or self.saver.due_within_epoch(batches_before, position.batches):
@@ -201,7 +201,7 @@ class TrainingRun:
             state.averaged, state.random = model_state.AveragedWeights(state.model), random_state.capture()
         if self.saver is None:
             return
-        self.saver.is_saved = False
+        self.saver.note_progress()
         last = position.stopped or position.epoch == state.end_epoch
         if last or self.stop.received or self.saver.due_after_epoch():
             self.saver.save()

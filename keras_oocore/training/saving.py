@@ -36,6 +36,10 @@ class Saver:
         self._last_saved_seconds = time.monotonic()
         self._skipped_columns = set()  # columns of the history that cannot be saved
 
+    def note_progress(self) -> None:
+        """Note that the training has moved on since the newest checkpoint."""
+        self.is_saved = False
+
     def due_within_epoch(self, batches_before: int, batches: int) -> bool:
         """Return whether a checkpoint is due now that the training has come from `batches_before` to `batches`."""
         if self.every_batches is not None:

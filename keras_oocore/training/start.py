@@ -12,7 +12,7 @@ from keras_oocore.core.errors import OptionError
 from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.training.arguments import DEFAULTS, check_names
 from keras_oocore.training.run import TrainingRun
-from keras_oocore.training.signals import deferred_signals
+from keras_oocore.training.signals import StopSignal, deferred_signals
 from keras_oocore.training.stages import Stage
 from keras_oocore.training.state.checkpoints import exclusive, require_own_directory
 from keras_oocore.training.state.model import require_compiled
@@ -67,9 +67,7 @@ def train(
             training.begin()
         else:
             training.resume(found)
-        if checkpoints is not None:
-            training.stop = stack.enter_context(deferred_signals())
-        return training.run()
+        return training.run(StopSignal() if checkpoints is None else stack.enter_context(deferred_signals()))
 
 
 def require_data(x: Any, validation_data: Any) -> None:
