@@ -39,7 +39,7 @@ def image_dataset_from_directory(
     dtype: Any = "float32",
     cache: str | os.PathLike | None = None,
     **shared: Unpack[LoadingArguments],
-) -> ImageFolderSequence | tuple[ImageFolderSequence, ImageFolderSequence]:
+) -> Any:  # one Sequence or two, which type checkers cannot tell apart
     """Return batches of the images in class folders, with the arguments of `keras.utils.image_dataset_from_directory`.
 
     Code written for Keras works after changing `keras.utils` into `ko`. The result is an `ImageFolderSequence`, which
