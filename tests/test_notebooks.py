@@ -56,22 +56,6 @@ def table(request, monkeypatch, tmp_path):
     return request.param
 
 
-@pytest.fixture(scope="module")
-def many_fits_folder(tmp_path_factory):
-    """The folder in which notebook 3 runs, once for all its tests."""
-    return tmp_path_factory.mktemp("many_fits")
-
-
-@pytest.fixture(scope="module")
-def many_fits(run, many_fits_folder, tmp_path_factory):
-    """Notebook 3 after a full run. JAX shares what it compiles among processes."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
-        environment.setenv("JAX_PERSISTENT_COMPILATION_CACHE_MIN_COMPILE_TIME_SECS", "0")
-        environment.setenv("OMP_NUM_THREADS", "1")
-        return run.executed(THIRD, many_fits_folder)
-
-
 def code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
@@ -179,39 +163,44 @@ class TestNotebook2:
 
 
 @starts_kernels
-class TestManyFitsOneTraining:
-    def test_all_files_are_written_to_its_folder(self, many_fits, many_fits_folder):
-        assert [path.name for path in many_fits_folder.iterdir()] == ["notebook_3_data"]
-        assert len(pictures(many_fits)) == 4
+class TestNotebook3:
+    @pytest.mark.skipif(os.name == "nt", reason="Windows ends a process with another code")
+    def test_it_runs_from_top_to_bottom(self, run, tmp_path, monkeypatch):
+        """One test, because a run takes a minute. JAX shares what it compiles among processes."""
+        monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "compiled"))
+        monkeypatch.setenv("JAX_PERSISTENT_COMPILATION_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        monkeypatch.setenv("OMP_NUM_THREADS", "1")
+        folder = tmp_path / "run"
+        folder.mkdir()
+        notebook = run.executed(THIRD, folder)
 
-    def test_plain_fit_restarts_epochs_and_fit_partitions_continues_them(self, many_fits):
-        said = shown_text(many_fits)
+        assert [path.name for path in folder.iterdir()] == ["notebook_3_data"]
+        assert len(pictures(notebook)) == 4
+        self.check_plain_fit_restarts_epochs_and_fit_partitions_continues_them(notebook)
+        self.check_a_killed_program_resumes_and_ends_with_the_same_weights(notebook)
+        self.check_phases_are_announced_and_the_second_one_improves_accuracy(notebook)
+
+    def check_plain_fit_restarts_epochs_and_fit_partitions_continues_them(self, notebook):
+        said = shown_text(notebook)
         assert " first fit: epochs [0, 1], loss" in said
         assert "second fit: epochs [0, 1], loss" in said
         assert "\nepochs [0, 1] val_accuracy" in said
         assert "\nepochs [0, 1, 2, 3, 4, 5] val_accuracy" in said
+        (num_epochs,) = numbers("# of at most 12 epochs, on partitions [0, 1, 2, 3, 0", notebook)
+        assert 5 <= num_epochs <= 12
+        assert numbers("val_accuracy #% at best", notebook)[0] > 85
 
-    @pytest.mark.skipif(os.name == "nt", reason="Windows ends a process with another code")
-    def test_a_program_killed_within_an_epoch_resumes_there(self, many_fits):
-        said = shown_text(many_fits)
+    def check_a_killed_program_resumes_and_ends_with_the_same_weights(self, notebook):
+        said = shown_text(notebook)
         assert "exit code -9\n" in said
         assert re.search(r"Resuming from 'notebook_3_data/killed/checkpoint-\d{8}': epoch 3 of 6, batch \d+\.", said)
-
-    def test_a_killed_training_ends_with_the_same_weights(self, many_fits):
-        said = shown_text(many_fits)
         assert "the same weights, to the last bit: True" in said
         assert "the same history: True" in said
         assert "the same loss after each of 270 batches: True" in said
 
-    def test_partitions_are_one_training(self, many_fits):
-        (num_epochs,) = numbers("# of at most 12 epochs, on partitions [0, 1, 2, 3, 0", many_fits)
-        assert 5 <= num_epochs <= 12
-        assert numbers("val_accuracy #% at best", many_fits)[0] > 85
-
-    def test_phases_are_announced_and_the_second_one_improves_accuracy(self, many_fits):
-        said = shown_text(many_fits)
-        head_alone, all_of_it = fractions_right(many_fits)
-
+    def check_phases_are_announced_and_the_second_one_improves_accuracy(self, notebook):
+        said = shown_text(notebook)
+        head_alone, all_of_it = fractions_right(notebook)
         assert "head alone: 1 of 7 layers train, 650 of 24,282 weights; learning rate 0.01" in said
         assert "all of it: 7 of 7 layers train, 24,058 of 24,282 weights; learning rate 0.001" in said
         assert "\nEpoch 10/10\n" in said
