@@ -63,12 +63,13 @@ def named(*numbers):
 def save_beyond_the_limit(directory):
     import resource
 
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
     with exclusive(directory) as saved:
         try:
             saved.save({}, {"small": np.zeros(1), "large": np.zeros(10**5)})
         except DestinationError as error:
             say(error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))  # for `make coverage`
 
 
 def hold(directory):
