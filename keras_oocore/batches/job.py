@@ -31,7 +31,7 @@ class BatchJob:
         self.epoch = epoch
         self.position = position
         self.num_batches = num_batches
-        start, stop = plan.bounds(position, num_batches)
+        self._bounds = start, stop = plan.bounds(position, num_batches)
         self.num_rows = stop - start
         self.rows_per_task = plan.source.rows_per_task
         self.x = None
@@ -44,13 +44,13 @@ class BatchJob:
         """The samples of the job. The first thread that fills rows computes them."""
         with self._leasing:
             if self._planned is None:
-                self._planned = self.plan.planned(self.epoch, self.position, self.num_batches)
+                self._planned = self.plan.order.samples(self.epoch, *self._bounds)
             return self._planned
 
     def fill(self, start: int, stop: int) -> None:
         """Read rows `start` to `stop`."""
         plan = self.plan
-        if start == 0 and (chunks := plan.order.chunks_due(self.epoch, *plan.bounds(self.position, self.num_batches))):
+        if start == 0 and (chunks := plan.order.chunks_due(self.epoch, *self._bounds)):
             plan.source.prefetch(chunks)
         with self._leasing:
             if self.x is None:  # not earlier: a waiting job would occupy a buffer in the processor's cache
@@ -61,7 +61,7 @@ class BatchJob:
     def prefetch_next(self) -> None:
         """Read chunks that the next jobs need."""
         plan = self.plan
-        if chunks := plan.order.chunks_coming(self.epoch, *plan.bounds(self.position, self.num_batches)):
+        if chunks := plan.order.chunks_coming(self.epoch, *self._bounds):
             plan.source.prefetch(chunks)
 
     def _read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:

@@ -7,11 +7,6 @@ from keras_oocore.batches.plan import BatchPlan
 class BatchMaker(BatchPlan):
     """Makes jobs, which make the batches of every epoch. Arguments are those of `BatchPlan`."""
 
-    @property
-    def num_jobs(self) -> int:
-        """Number of jobs per epoch."""
-        return -(-self.num_batches // self.batches_per_job)
-
     def job(self, number: int) -> BatchJob:
         """Return job `number`. Numbers continue from epoch to epoch."""
         epoch, job = divmod(number, self.num_jobs)

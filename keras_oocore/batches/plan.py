@@ -24,7 +24,7 @@ class BatchPlan:
 
     Attributes:
         format: `BatchFormat`, shape, dtype and size of the batches.
-        num_batches: Number of batches per epoch.
+        num_samples, num_batches, num_jobs: Number of samples, batches and jobs per epoch.
     """
 
     def __init__(
@@ -38,8 +38,10 @@ class BatchPlan:
     ):
         self.source, self.order, self.options = source, order, options
         self.format = BatchFormat(source.spec, options)
+        self.num_samples = order.size
         self.num_batches = options.num_batches(order.size)
         self.batches_per_job = batches_per_job
+        self.num_jobs = -(-self.num_batches // batches_per_job)
         self.pool = BufferPool(batches_per_job * self.format.batch_bytes, keep_buffers)
         self.bad_samples = {} if bad_samples is None else bad_samples
 
@@ -50,7 +52,7 @@ class BatchPlan:
     def bounds(self, position: int, num_batches: int = 1) -> tuple[int, int]:
         """Return the positions in the order of the samples where these batches begin and end."""
         start = position * self.options.batch_size
-        return start, min(start + num_batches * self.options.batch_size, self.order.size)
+        return start, min(start + num_batches * self.options.batch_size, self.num_samples)
 
     def lease(self, num_rows: int) -> np.ndarray:
         """Return an array for rows of batches. Its memory returns to the pool when the last view of it is deleted."""
