@@ -89,12 +89,13 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
     code = """if True:
         import resource, sys
         from keras_oocore.core import files
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
         try:
             with files.write_whole(sys.argv[1]) as file:
                 file.write(bytes(5000))
         except files.DestinationError as error:
             print(error)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)  # for `make coverage`
     """
     said = child(code, path).communicate(timeout=TIMEOUT_SECONDS)[0]
     assert "Cannot write" in said
