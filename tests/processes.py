@@ -1,4 +1,4 @@
-"""Which tests start a process, found in their code, so that nobody has to mark them."""
+"""Which tests start a process, found in their code, so that no test has to be marked."""
 
 import inspect
 import types

@@ -216,7 +216,7 @@ def test_a_cache_of_a_gzip_file_of_format_1_opens(copy_of):
 
 
 def test_the_text_of_a_gzip_file_of_format_1_is_used_without_its_rows(copy_of):
-    """Only the rows are stored anew."""
+    """Only the rows are stored again."""
     folder = copy_of("csv_gzip")
     for path in (folder / "cache").glob("*.*"):
         path.unlink()

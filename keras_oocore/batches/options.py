@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_oocore.core.checks import positive
+from keras_oocore.core.checks import choice, is_boolean, positive
 from keras_oocore.core.errors import OptionError
 from keras_oocore.sources.base import RowSpec
 
@@ -36,14 +36,10 @@ class BatchOptions:
 
     def __post_init__(self):
         positive(self.batch_size, "batch_size")
-        for name, choices in (
-            ("shuffle", (True, False, "block")),
-            ("on_error", ("raise", "skip", "replace")),
-            ("last_batch", ("keep", "drop")),
-            ("data_format", ("channels_last", "channels_first")),
-        ):
-            if getattr(self, name) not in choices:
-                raise OptionError(f"`{name}` should be one of {choices}. Received: {name}={getattr(self, name)!r}")
+        choice(bool(self.shuffle) if is_boolean(self.shuffle) else self.shuffle, "shuffle", (True, False, "block"))
+        choice(self.on_error, "on_error", ("raise", "skip", "replace"))
+        choice(self.last_batch, "last_batch", ("keep", "drop"))
+        choice(self.data_format, "data_format", ("channels_last", "channels_first"))
         if self.rescale is not None and not isinstance(self.rescale, numbers.Real):
             raise OptionError(f"`rescale` should be a number. Received: rescale={self.rescale!r}")
         if self.transform is not None and not callable(self.transform):

@@ -14,6 +14,7 @@ import numpy as np
 from keras_oocore.batches.budget import BATCHES_IN_USE, num_threads
 from keras_oocore.batches.options import BatchOptions
 from keras_oocore.batches.profile import Profile
+from keras_oocore.core.checks import fraction
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
 from keras_oocore.core.text import DisplayString, display_path, listed
@@ -187,11 +188,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         >>> train.num_rows, val[0][1].tolist()
         (7, [4.0, 6.0, 8.0])
         """
-        if not isinstance(validation_split, float) or not 0 < validation_split < 1:
-            raise OptionError(
-                "`validation_split` should be a fraction between 0 and 1. "
-                f"Received: validation_split={validation_split!r}"
-            )
+        fraction(validation_split, "validation_split")
         if self._rows.subset is not None or self._partition is not None:
             raise OptionError("Only a Sequence of all rows can be split. Received: a part of the rows")
         subset = RowSubset(validation_split, as_seed(seed), validation=False)

@@ -6,6 +6,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from keras_oocore.core.checks import choice
 from keras_oocore.core.errors import OptionError
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS
 from keras_oocore.sequences.arguments import LoadingArguments, documented, shares
@@ -91,8 +92,7 @@ def image_dataset_from_directory(
     >>> train[0][0].shape, train[0][0].dtype
     ((2, 256, 256, 3), dtype('float32'))
     """
-    if format not in FORMATS:
-        raise OptionError(f"`format` should be one of {FORMATS}. Received: format={format!r}")
+    choice(format, "format", FORMATS)
     if batch_size is None:
         raise OptionError(
             "`batch_size` should be a positive integer. For single samples, use batch_size=1. Received: batch_size=None"
@@ -114,12 +114,10 @@ def image_dataset_from_directory(
         "cache": cache,
         **shared,
     }
-    names = ("training", "validation") if subset == "both" else (subset,)
-    in_order = subset == "both"
+    both = subset == "both"
+    names = ("training", "validation") if both else (subset,)
     sequences = tuple(
-        ImageFolderSequence(
-            manifest, subset=name, shuffle=shuffle and not (in_order and name == "validation"), **options
-        )
+        ImageFolderSequence(manifest, subset=name, shuffle=shuffle and not (both and name == "validation"), **options)
         for name in names
     )
     if verbose:
@@ -128,4 +126,4 @@ def image_dataset_from_directory(
         for name, sequence in zip(names, sequences):
             if name is not None:
                 print(f"Using {sequence.num_samples} files for {name}.")
-    return sequences if subset == "both" else sequences[0]
+    return sequences if both else sequences[0]

@@ -19,17 +19,21 @@ from keras_oocore.sources.base import RowSpec
         (
             "on_error",
             "ignore",
-            r"`on_error` should be one of \('raise', 'skip', 'replace'\). Received: on_error='ignore'",
+            r"`on_error` should be one of 'raise', 'skip', 'replace'. Received: on_error='ignore'",
         ),
-        ("last_batch", "pad", r"`last_batch` should be one of \('keep', 'drop'\). Received: last_batch='pad'"),
-        ("data_format", "NHWC", r"`data_format` should be one of \('channels_last', 'channels_first'\)"),
+        ("last_batch", "pad", r"`last_batch` should be one of 'keep', 'drop'. Received: last_batch='pad'"),
+        (
+            "data_format",
+            "NHWC",
+            r"`data_format` should be one of 'channels_last', 'channels_first'. Received: data_format='NHWC'",
+        ),
         ("transform", "flip", r"`transform` should be a function. Received: transform='flip'"),
         ("dtype", "float33", r"`dtype` should be a NumPy dtype. Received: dtype='float33'"),
         ("dtype", "object", r"`dtype` should be .*Received: dtype='object'"),
         ("dtype", "str", r"`dtype` should be .*Received: dtype='str'"),
         ("rescale", "1/255", r"`rescale` should be a number. Received: rescale='1/255'"),
         ("rescale", [1, 2], r"`rescale` should be a number. Received: rescale=\[1, 2\]"),
-        ("shuffle", "yes", r"`shuffle` should be one of \(True, False, 'block'\)"),
+        ("shuffle", "yes", r"`shuffle` should be one of True, False, 'block'. Received: shuffle='yes'"),
     ],
 )
 def test_invalid_options_are_errors(option, value, message):

@@ -154,4 +154,4 @@ class StateContract(NumberedSamples):
 
         assert as_bytes(again) == given[4:]
         assert (again.seed, saved(again)["epoch"]) == (7, 2)
-        assert len(list(stream)) == 2  # the one that it was copied from goes on
+        assert len(list(stream)) == 2  # the original continues

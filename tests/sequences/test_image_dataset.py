@@ -111,7 +111,7 @@ def test_format_is_accepted(photos):
     batches = [opened(photos, shuffle=False, format=name)[0][0] for name in ("tf", "grain")]
 
     assert np.array_equal(*batches)
-    with pytest.raises(OptionError, match=r"`format` should be one of \('tf', 'grain'\)\. Received: format='npy'"):
+    with pytest.raises(OptionError, match=r"`format` should be one of 'tf', 'grain'\. Received: format='npy'"):
         opened(photos, format="npy")
 
 
