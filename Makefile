@@ -8,9 +8,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 BACKENDS := tensorflow jax torch
 # All tests run on this backend, and those marked `backend` on all three. It is the one that is imported fastest.
 FIRST_BACKEND := jax
-# Two test processes share the cores; more threads of each wait for one another.
+# Three test processes share two cores, since some tests wait; more threads of each wait for one another.
 ONE_THREAD := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1
-TWO_PROCESSES := $(ONE_THREAD) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -q -n 2 --dist worksteal
+IN_PARALLEL := $(ONE_THREAD) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -q -n 3 --dist worksteal
 # What ran on which backend, a line per run of pytest.
 RECORD := $(VENV)/tests_that_ran.jsonl
 RECORDED := KERAS_OOCORE_TEST_RECORD=$(RECORD)
@@ -27,15 +27,15 @@ test: $(VENV)/test.installed
 	@$(BIN)/lint-imports --no-logo
 	@rm -f $(RECORD)
 	@echo "== tests that need no model, notebooks and the code of the docs, on $(FIRST_BACKEND)"
-	@$(RECORDED) KERAS_BACKEND=$(FIRST_BACKEND) $(TWO_PROCESSES) -m "not backend and not soak" $(PYTEST) || $(NONE_CHOSEN)
+	@$(RECORDED) KERAS_BACKEND=$(FIRST_BACKEND) $(IN_PARALLEL) -m "not backend and not soak" $(PYTEST) || $(NONE_CHOSEN)
 	@for backend in $(BACKENDS); do \
 		echo "== tests of models on $$backend"; \
-		$(RECORDED) KERAS_BACKEND=$$backend $(TWO_PROCESSES) -m "backend and not soak" $(PYTEST) || $(NONE_CHOSEN) || exit 1; \
+		$(RECORDED) KERAS_BACKEND=$$backend $(IN_PARALLEL) -m "backend and not soak" $(PYTEST) || $(NONE_CHOSEN) || exit 1; \
 	done
 	@$(BIN)/python tests/print_record.py $(RECORD)
 
 quick: $(VENV)/test.installed
-	@KERAS_BACKEND=$(FIRST_BACKEND) $(TWO_PROCESSES) -m "not backend and not one_backend and not child and not soak" $(PYTEST)
+	@KERAS_BACKEND=$(FIRST_BACKEND) $(IN_PARALLEL) -m "not backend and not one_backend and not child and not soak" $(PYTEST)
 
 coverage: $(VENV)/test.installed
 	@$(BIN)/coverage erase
