@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 
-from keras_oocore.core import files
+from keras_oocore.core import temporary
 from keras_oocore.store.writer import PackedStoreWriter
 
 FIELDS = {"x": ((2, 3), "uint8"), "y": ((), "float32")}
@@ -44,7 +44,7 @@ def read(store, name, rows):
 
 
 def names(folder):
-    return sorted(path.name for path in folder.iterdir() if not path.name.startswith(files.TEMPORARY_PREFIX))
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith(temporary.TEMPORARY_PREFIX))
 
 
 def contents(folder):

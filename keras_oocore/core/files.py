@@ -3,8 +3,6 @@
 import contextlib
 import errno
 import os
-import re
-import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +10,12 @@ from typing import IO
 
 import numpy as np
 
-from keras_oocore.core.errors import DataError, DestinationError, SampleError
+from keras_oocore.core.errors import DestinationError, SampleError
 from keras_oocore.core.sizes import format_bytes
+from keras_oocore.core.temporary import finish, temporary_file
 
 SPARE_BYTES = 16 * 10**6  # left free on the disk, for directory entries and journals
 CHUNK_BYTES = 2**20
-TEMPORARY_PREFIX = ".keras_oocore-"
 
 
 @contextlib.contextmanager
@@ -55,40 +53,12 @@ def write_whole(path: str | os.PathLike, overwrite: bool = True, durable: bool =
     path = Path(path)
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = temporary_name(path)
-        try:
-            with open(temporary, "xb") as file:
-                yield file
-                file.flush()
-                if durable:
-                    os.fsync(file.fileno())
-            publish(temporary, path, overwrite)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
+        with temporary_file(path) as file:
+            yield file
+            finish(file, durable)
+            publish(file.name, path, overwrite)
     if durable:
         sync_folder(path.parent)
-
-
-def temporary_name(path: str | os.PathLike) -> Path:
-    """Return a new hidden name in the folder of `path`."""
-    return Path(path).parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
-
-
-def remove_leftovers(directory: str | os.PathLike) -> int:
-    """Remove the temporary files and folders that killed processes left in `directory`, and return their number.
-
-    Call it while you hold the lock of the directory (`core/locks.py`).
-    """
-    with os.scandir(directory) as entries:
-        leftovers = [e for e in entries if re.fullmatch(rf"{re.escape(TEMPORARY_PREFIX)}[0-9a-f]{{16}}", e.name)]
-    for leftover in leftovers:
-        if leftover.is_dir(follow_symlinks=False):
-            shutil.rmtree(leftover.path, ignore_errors=True)  # a file in use is left for the next time
-            continue
-        with contextlib.suppress(FileNotFoundError):  # another process just finished it
-            os.unlink(leftover.path)
-    return len(leftovers)
 
 
 def publish(temporary: str | os.PathLike, path: str | os.PathLike, overwrite: bool = False) -> None:
@@ -133,27 +103,6 @@ def save_array(path: str | os.PathLike, array: np.ndarray) -> Path:
     with write_whole(path) as file:
         np.save(file, array, allow_pickle=False)
     return path
-
-
-def load_array(path: str | os.PathLike) -> np.ndarray:
-    """Load the array of a `.npy` file.
-
-    Raises:
-        DataError: If the file does not exist, is damaged, or contains pickled Python objects.
-    """
-    name = os.fspath(path)
-    try:
-        with open(path, "rb") as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
-    except OSError as error:
-        raise DataError(f"Cannot read {name!r}: {error.strerror or error}.") from error
-    except ValueError as error:
-        if "allow_pickle" in str(error):
-            raise DataError(
-                f"{name!r} contains pickled Python objects, which could run any code and are not loaded. Save it again "
-                f"as strings or numbers: np.save({name!r}, np.asarray(values.tolist()))"
-            ) from error
-        raise DataError(f"{name!r} is not a complete .npy file ({error}). Save it again with numpy.save.") from error
 
 
 def read_chunks(path: str | os.PathLike) -> Iterator[bytes]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import filelock
 
 from keras_oocore.core.errors import BusyError
-from keras_oocore.core.files import TEMPORARY_PREFIX, explained
+from keras_oocore.core.files import explained
+from keras_oocore.core.temporary import TEMPORARY_PREFIX
 
 LOCK_NAME = f"{TEMPORARY_PREFIX}lock"  # remains in every directory that the package has written to
 

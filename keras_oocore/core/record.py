@@ -105,6 +105,10 @@ class RecordFormat:
             missing = isinstance(error, FileNotFoundError | NotADirectoryError)
             kind, reason = MissingRecordError if missing else RecordError, error.strerror or str(error)
             raise kind.because(f"Cannot read {os.fspath(path)!r}: {reason}.", reason) from error
+        return self.decode(text, path, parse)
+
+    def decode(self, text: bytes, path: str | os.PathLike, parse: Callable[[dict], Parsed]) -> Parsed:
+        """Return `parse(values)` for the text of a record that is stored in `path`, as `read` does."""
         try:
             values = self._decode(text)
             self._require_not_newer(path, values)

@@ -3,19 +3,53 @@
 import contextlib
 import os
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
+from keras_oocore.core.commit import open_together, save_together
 from keras_oocore.core.errors import DataError
-from keras_oocore.core.files import load_array, write_whole
-from keras_oocore.core.record import MissingRecordError, RecordFormat
-from keras_oocore.manifest.inputs import require_inside, save_pair
+from keras_oocore.core.fingerprint import array_spec
+from keras_oocore.core.npy import load_opened
+from keras_oocore.core.record import RecordFormat
+from keras_oocore.manifest.inputs import require_inside
 from keras_oocore.manifest.scan import existing_directory
 
-RECORD = "manifest.json"
+RECORD, FILENAMES, LABELS = "manifest.json", "filenames.npy", "labels.npy"
 RECORD_FORMAT = RecordFormat(version=1, remedy="Save the manifest again.", indent=1)
-KEYS = ("num_samples", "class_names", "directory", "directory_absolute", "filenames_crc32", "labels_crc32")
+
+
+def save_pair(
+    folder: str | os.PathLike, filenames: np.ndarray, labels: np.ndarray | None, record: bytes | None = None
+) -> None:
+    """Write `filenames.npy`, `labels.npy` and, if given, the text of `manifest.json`. Earlier files stay, or all go.
+
+    Raises:
+        DestinationError: If the files cannot be written.
+    """
+    contents = {
+        FILENAMES: lambda file: np.save(file, filenames, allow_pickle=False),
+        LABELS: None if labels is None else lambda file: np.save(file, labels, allow_pickle=False),
+    }
+    if record is not None:
+        contents[RECORD] = lambda file: file.write(record)
+    save_together(folder, contents)
+
+
+def load_pair(folder: Path, files: Mapping[str, BinaryIO | None]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read filenames and labels from the files of `folder` that `open_together` has opened.
+
+    Raises:
+        DataError: If there are no filenames, or a file is damaged.
+    """
+    filenames = load_opened(files[FILENAMES], folder / FILENAMES)
+    labels = None if files[LABELS] is None else load_opened(files[LABELS], folder / LABELS)
+    for name, array in ((FILENAMES, filenames), (LABELS, labels)):
+        if array is not None and array.ndim == 0:
+            raise DataError(f"{os.fspath(folder / name)!r} should contain one row per sample. Received: a single value")
+    return filenames, labels
 
 
 def write(
@@ -25,13 +59,14 @@ def write(
     class_names: list[str] | None,
     directory: Path | None,
 ) -> Path:
-    """Write `filenames.npy`, `labels.npy` and, last, `manifest.json`. Returns the folder as a `Path`."""
+    """Write `filenames.npy`, `labels.npy` and `manifest.json`. Returns the folder as a `Path`."""
     folder = Path(folder)
     relative = absolute = None
     if directory is not None:
         absolute = os.path.realpath(directory)
         with contextlib.suppress(ValueError):  # on another drive (Windows)
             relative = Path(os.path.relpath(absolute, os.path.realpath(folder))).as_posix()
+    arrays = {"filenames": filenames} if labels is None else {"filenames": filenames, "labels": labels}
     record = {
         "num_samples": len(filenames),
         "class_names": class_names,
@@ -39,10 +74,9 @@ def write(
         "directory_absolute": absolute,
         "filenames_crc32": _checksum(filenames),
         "labels_crc32": None if labels is None else _checksum(labels),
+        "arrays": {name: array_spec(array) for name, array in arrays.items()},
     }
-    with write_whole(folder / RECORD) as file:  # the last to be left, so the last to be published
-        save_pair(folder, filenames, labels)
-        file.write(RECORD_FORMAT.encode(record))
+    save_pair(folder, filenames, labels, RECORD_FORMAT.encode(record))
     return folder
 
 
@@ -53,36 +87,68 @@ def read(folder: str | os.PathLike) -> tuple[np.ndarray, np.ndarray | None, list
         DataError: If a file is missing, was written by a newer version, or does not belong to the others.
     """
     folder = existing_directory(folder)
-    saved = _read_record(folder)
-    filenames, labels = load_array(folder / "filenames.npy"), None
-    if saved["labels_crc32"] is not None:
-        labels = load_array(folder / "labels.npy")
+    with open_together(folder, (RECORD, FILENAMES, LABELS)) as files:
+        saved = _read_record(folder, files)
+        if saved["labels_crc32"] is None:
+            files[LABELS] = None  # it belongs to something else
+        filenames, labels = load_pair(folder, files)
+        if saved["labels_crc32"] is not None and labels is None:
+            load_opened(None, folder / LABELS)
     for name, array in (("filenames", filenames), ("labels", labels)):
-        if array is not None and (len(array), _checksum(array)) != (saved["num_samples"], saved[f"{name}_crc32"]):
+        if array is not None and not _belongs(name, array, saved):
             raise DataError(
                 f"{os.fspath(folder / f'{name}.npy')!r} ({len(array):,} samples) does not belong to {RECORD} "
                 f"({saved['num_samples']:,} samples): a save was interrupted, or the file has changed. Save the "
                 "manifest again, or pass the arrays to Manifest.from_arrays."
             )
+    if filenames.ndim != 1 or filenames.dtype.kind != "U":
+        raise DataError(
+            f"{os.fspath(folder / FILENAMES)!r} should contain one filename per sample. Received: dtype "
+            f"{filenames.dtype} and shape {filenames.shape}"
+        )
     if saved["directory_absolute"] is not None:
         require_inside(filenames, folder)
     return filenames, labels, saved["class_names"], _current_directory(saved, folder)
+
+
+def _belongs(name: str, array: np.ndarray, saved: dict) -> bool:
+    """Whether an array is the one that was saved: a bit of its header changes dtype or shape, not the bytes."""
+    spec = array_spec(array)
+    same_spec = len(array) == saved["num_samples"] and saved["arrays"].get(name, spec) == spec
+    return same_spec and _checksum(array) == saved[f"{name}_crc32"]
 
 
 def _checksum(array: np.ndarray) -> int:
     return zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data) if array.size else 0
 
 
-def _read_record(folder: Path) -> dict:
-    try:
-        return RECORD_FORMAT.read(folder / RECORD, lambda saved: {key: saved[key] for key in KEYS})
-    except MissingRecordError as error:
-        has_arrays = (folder / "filenames.npy").exists()
-        remedy = " To open its filenames.npy, use Manifest.from_arrays." if has_arrays else ""
-        raise DataError(
-            f"{os.fspath(folder)!r} contains no {RECORD}: no manifest was saved there, or its save was interrupted."
-            f"{remedy}"
-        ) from error
+def _read_record(folder: Path, files: Mapping[str, BinaryIO | None]) -> dict:
+    file = files[RECORD]
+    if file is not None:
+        return RECORD_FORMAT.decode(file.read(), folder / RECORD, _values)
+    remedy = " To open its filenames.npy, use Manifest.from_arrays." if files[FILENAMES] is not None else ""
+    raise DataError(f"{os.fspath(folder)!r} contains no {RECORD}: no manifest was saved there.{remedy}")
+
+
+def _values(saved: dict) -> dict:
+    """The values of a record, with the types that `write` gives them. Anything else raises a `ValueError`."""
+    class_names, directories = saved["class_names"], (saved["directory"], saved["directory_absolute"])
+    if class_names is not None and not (isinstance(class_names, list) and all(isinstance(c, str) for c in class_names)):
+        raise ValueError(f"its class_names are {class_names!r}")
+    for path in directories:
+        if path is not None and (not isinstance(path, str) or "\0" in path):
+            raise ValueError(f"its directory is {path!r}")
+    if directories[0] is not None and directories[1] is None:
+        raise ValueError("its directory_absolute is missing")
+    return {
+        "num_samples": int(saved["num_samples"]),
+        "class_names": class_names,
+        "directory": directories[0],
+        "directory_absolute": directories[1],
+        "filenames_crc32": int(saved["filenames_crc32"]),
+        "labels_crc32": None if saved["labels_crc32"] is None else int(saved["labels_crc32"]),
+        "arrays": dict(saved.get("arrays", {})),  # not in the first files
+    }
 
 
 def _current_directory(saved: dict, folder: Path) -> str | None:

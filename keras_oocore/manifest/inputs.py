@@ -1,6 +1,5 @@
 """Converts the filenames, labels, class names and extensions that a user passes into arrays and lists of one form."""
 
-import contextlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_oocore.core.commit import open_together
 from keras_oocore.core.errors import DataError, OptionError
-from keras_oocore.core.files import leaves_folder, load_array, write_whole
+from keras_oocore.core.files import leaves_folder
+from keras_oocore.core.npy import load_opened
 from keras_oocore.core.text import did_you_mean
 
 BLOCK_ROWS = 65_536
@@ -64,7 +65,7 @@ def as_filenames(filenames: Sequence[str | os.PathLike] | np.ndarray | str | os.
     array(['cats/001.png', 'dogs/1.png'], dtype='<U12')
     """
     if isinstance(filenames, (str, os.PathLike)):
-        filenames = load_array(filenames)
+        filenames = _load(filenames)
     if not isinstance(filenames, np.ndarray):
         filenames = np.array([*filenames], dtype=object)
     if filenames.ndim == 2 and filenames.shape[1] == 1:
@@ -167,7 +168,7 @@ def as_label_array(labels: Sequence | np.ndarray | str | os.PathLike) -> np.ndar
             raise OptionError(
                 f'`labels` should be "inferred", None, an array, or a .npy file. Received: labels={labels!r}'
             )
-        return load_array(labels)
+        labels = _load(labels)
     try:
         array = np.asarray(labels)
         array = np.array(array.tolist()) if array.dtype == object else array
@@ -178,7 +179,19 @@ def as_label_array(labels: Sequence | np.ndarray | str | os.PathLike) -> np.ndar
     if array.dtype == object:
         i, odd = next((i, label) for i, label in enumerate(array) if not isinstance(label, (str, int, float)))
         raise DataError(f"The label of sample {i} should be a number or a string. Received: {odd!r}")
-    return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
+    if array.dtype.kind != "S":
+        return array
+    try:
+        return np.char.decode(array, "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"The labels should be strings in UTF-8. Received: {error.object!r}") from error
+
+
+def _load(path: str | os.PathLike) -> np.ndarray:
+    """The array of a `.npy` file, also if a process was killed that saved it together with others."""
+    path = Path(path)
+    with open_together(path.parent, [path.name]) as files:
+        return load_opened(files[path.name], path)
 
 
 def _are_indices(labels: np.ndarray) -> bool:
@@ -211,14 +224,3 @@ def _require_classes(labels, class_names, filenames) -> None:
             f"Unknown class {labels[sample]} of sample {sample} ({str(filenames[sample])!r}): `class_names` contains "
             f"{len(class_names)} names, so labels should be 0 to {len(class_names) - 1}."
         )
-
-
-def save_pair(directory: str | os.PathLike, filenames: np.ndarray, labels: np.ndarray | None) -> None:
-    """Write `filenames.npy` and `labels.npy`. Both files are complete before either gets its name."""
-    folder = Path(directory)
-    with contextlib.ExitStack() as stack:
-        np.save(stack.enter_context(write_whole(folder / "filenames.npy")), filenames, allow_pickle=False)
-        if labels is not None:
-            np.save(stack.enter_context(write_whole(folder / "labels.npy")), labels, allow_pickle=False)
-    if labels is None:
-        (folder / "labels.npy").unlink(missing_ok=True)  # from an earlier save

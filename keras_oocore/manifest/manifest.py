@@ -16,6 +16,7 @@ from keras_oocore.manifest.inputs import (
     as_class_names,
     as_extensions,
     as_filenames,
+    as_label_array,
     as_labels,
     require_inside,
     require_same_length,
@@ -55,7 +56,10 @@ class Manifest:
         directory: str | os.PathLike | None = ".",
         skipped: Mapping[str, int] | None = None,
     ):
+        if not (isinstance(filenames, np.ndarray) and filenames.dtype.kind == "U"):
+            filenames = as_filenames(filenames)
         if labels is not None:
+            labels = as_label_array(labels)
             require_same_length(filenames, labels)
         self.filenames = filenames
         self.labels = labels
@@ -299,8 +303,9 @@ class Manifest:
     def save(self, directory: str | os.PathLike) -> Path:
         """Saves the manifest as `filenames.npy`, `labels.npy` and `manifest.json`.
 
-        The arrays can be read with `numpy.load`. An earlier manifest in the directory is replaced. `manifest.json` is
-        written last and contains checksums of the arrays, so `load` detects an interrupted save.
+        The arrays can be read with `numpy.load`. An earlier manifest in the directory is replaced as a whole: after a
+        kill, and for `load` in another process, all files are old or all are new. `manifest.json` contains checksums
+        of the arrays, so `load` detects files that changed.
 
         Args:
             directory: Directory to save to. It is created if it does not exist.
@@ -333,8 +338,7 @@ class Manifest:
             A `Manifest`.
 
         Raises:
-            DataError: If there is no manifest, it was written by a newer version, its save was interrupted, or its
-                files have changed.
+            DataError: If there is no manifest, it was written by a newer version, or its files have changed.
         """
         return cls(*manifest_files.read(directory))
 

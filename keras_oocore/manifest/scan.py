@@ -13,8 +13,8 @@ import numpy as np
 
 from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
-from keras_oocore.core.files import TEMPORARY_PREFIX
 from keras_oocore.core.locks import LOCK_NAME
+from keras_oocore.core.temporary import TEMPORARY_PREFIX
 from keras_oocore.core.text import did_you_mean
 from keras_oocore.manifest.inputs import as_class_names
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_oocore.core.commit import open_together
 from keras_oocore.core.errors import DataError
-from keras_oocore.core.files import load_array
 from keras_oocore.manifest import splits
-from keras_oocore.manifest.inputs import as_filenames, as_label_array, require_same_length, save_pair
+from keras_oocore.manifest.files import FILENAMES, LABELS, load_pair, save_pair
+from keras_oocore.manifest.inputs import as_filenames, as_label_array, require_same_length
 
 
 def shuffle_arrays(
@@ -87,7 +88,8 @@ def save_arrays(
 ) -> Path:
     """Saves filenames and labels as `filenames.npy` and `labels.npy`.
 
-    Existing files of these names are replaced together. If there are no labels, an existing `labels.npy` is removed.
+    Existing files of these names are replaced together: after a kill, and for `load_arrays` in another process, either
+    both are old or both are new. If there are no labels, an existing `labels.npy` is removed.
     Arrays are never pickled and can be read with `numpy.load`.
 
     Args:
@@ -113,7 +115,7 @@ def save_arrays(
 
 
 def load_arrays(directory: str | os.PathLike) -> tuple[np.ndarray, np.ndarray | None]:
-    """Loads filenames and labels that were saved with `save_arrays`.
+    """Loads filenames and labels that were saved with `save_arrays` or with `numpy.save`.
 
     Args:
         directory: Directory that contains `filenames.npy` and, optionally, `labels.npy`.
@@ -122,15 +124,16 @@ def load_arrays(directory: str | os.PathLike) -> tuple[np.ndarray, np.ndarray | 
         `(filenames, labels)`. `labels` is `None` if there is no `labels.npy`.
 
     Raises:
-        DataError: If `filenames.npy` does not exist, the lengths differ, or a file contains pickled objects.
+        DataError: If `filenames.npy` does not exist, the lengths differ, or a file is damaged or contains pickled
+            objects.
     """
     folder = Path(directory)
-    filenames = load_array(folder / "filenames.npy")
-    labels = load_array(folder / "labels.npy") if (folder / "labels.npy").exists() else None
+    with open_together(folder, (FILENAMES, LABELS)) as files:
+        filenames, labels = load_pair(folder, files)
     if labels is not None and len(labels) != len(filenames):
         raise DataError(
-            f"{os.fspath(folder)!r} contains {len(filenames):,} filenames but {len(labels):,} labels: a save was "
-            "interrupted, or the files belong to different datasets. Save them again with save_arrays."
+            f"{os.fspath(folder)!r} contains {len(filenames):,} filenames but {len(labels):,} labels: the files "
+            "belong to different datasets. Save them again with save_arrays."
         )
     return filenames, labels
 

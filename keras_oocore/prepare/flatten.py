@@ -1,6 +1,7 @@
 """Copies, links or moves the files of class folders into one folder, and resumes after an interrupted run."""
 
 import hashlib
+import io
 import os
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -9,14 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from keras_oocore.core.errors import DataError, OptionError, SampleError
-from keras_oocore.core.files import (
-    TEMPORARY_PREFIX,
-    remove_leftovers,
-    require_disk,
-    write_whole,
-)
+from keras_oocore.core.files import leaves_folder, require_disk, write_whole
 from keras_oocore.core.locks import write_lock
+from keras_oocore.core.npy import load_opened
 from keras_oocore.core.progress import tqdm
+from keras_oocore.core.temporary import TEMPORARY_PREFIX, remove_leftovers
 from keras_oocore.manifest.inputs import as_class_names, as_extensions
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
 from keras_oocore.manifest.scan import Found, find_files, require_files, warn_of_empty_classes
@@ -211,10 +209,22 @@ def _read_plan(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
-        with np.load(path, allow_pickle=False) as saved:
-            return dict(zip(saved["filenames"].tolist(), saved["names"].tolist()))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(path) as archive:
+            filenames, names = (
+                load_opened(io.BytesIO(archive.read(f"{key}.npy")), key).tolist() for key in ("filenames", "names")
+            )
+        for filename, name in zip(filenames, names, strict=True):
+            _require_inside(filename, name)
+        return dict(zip(filenames, names))
+    except Exception as error:  # zipfile and NumPy raise nearly any error for damaged files
         raise DataError(
             f"{os.fspath(path)!r}, which records the moved files, is damaged: {error}. To continue without these "
             "files, move it away."
         ) from error
+
+
+def _require_inside(filename: str, name: str) -> None:
+    """Check that a plan gives a file of a class folder a plain name: anyone may have written it, as in a zip file."""
+    is_plain = name and not name.startswith(".") and not set(name) & set("/\\:\0")
+    if not is_plain or "/" not in filename or "\0" in filename or leaves_folder(filename):
+        raise ValueError(f"it names {filename!r} {name!r}")

@@ -1,22 +1,17 @@
 """Packs a folder into one zip file without compression, and unpacks it safely."""
 
+import contextlib
 import os
 import stat
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
-from keras_oocore.core.errors import DataError, DestinationError, OptionError, SampleError
-from keras_oocore.core.files import (
-    CHUNK_BYTES,
-    TEMPORARY_PREFIX,
-    explained,
-    leaves_folder,
-    read_chunks,
-    require_disk,
-    write_whole,
-)
+from keras_oocore.core.errors import DataError, DestinationError, OptionError, OutOfCoreError, SampleError
+from keras_oocore.core.files import CHUNK_BYTES, explained, leaves_folder, read_chunks, require_disk, write_whole
 from keras_oocore.core.progress import tqdm
+from keras_oocore.core.temporary import TEMPORARY_PREFIX, remove_leftovers
 from keras_oocore.manifest.scan import existing_directory
 
 ENTRY_BYTES = 200  # the headers of one file in a zip, without its name, which is stored twice
@@ -68,6 +63,7 @@ def zip_folder(
             f"{os.fspath(destination)!r} already exists and is not overwritten. Move it away, choose "
             "another `destination`, or pass overwrite=True."
         )
+    remove_leftovers(destination.parent)
     members = _members(folder, "", [os.path.realpath(folder)], os.path.realpath(destination))
     if not members:
         raise DataError(f"{os.fspath(directory)!r} is empty: there is nothing to zip.")
@@ -94,7 +90,8 @@ def unzip_folder(
 ) -> Path:
     """Unpacks a zip file into a folder.
 
-    All names are checked before the first file is written. Calling the function again resumes an interrupted run.
+    All names are checked before the first file is written. Hidden files of keras_oocore, whose names start with
+    `.keras_oocore-`, are left out, as in `zip_folder`. Calling the function again resumes an interrupted run.
     Existing files with other content are never overwritten.
 
     Args:
@@ -122,23 +119,19 @@ def unzip_folder(
     zip_path = Path(zip_path)
     destination = zip_path.parent if destination is None else Path(destination)
     name = os.fspath(zip_path)
-    try:
-        with zipfile.ZipFile(zip_path) as archive:
-            infos = archive.infolist()
+    with _explained_zip(name), zipfile.ZipFile(zip_path) as archive:
+        infos = [info for info in archive.infolist() if not _is_ours(info)]
+        for info in infos:
+            _require_harmless(info, name)
+            _require_plausible(info, zip_path.stat().st_size)
+        total_bytes = sum(info.file_size for info in infos)
+        require_disk(destination, total_bytes, f"the content of {name!r}")
+        for folder in {os.path.dirname(info.filename) for info in infos}:
+            remove_leftovers(destination / folder)
+        with tqdm(total=total_bytes, unit="B", unit_scale=True, disable=not progress) as bar:
             for info in infos:
-                _require_harmless(info, name)
-            total_bytes = sum(info.file_size for info in infos)
-            require_disk(destination, total_bytes, f"the content of {name!r}")
-            with tqdm(total=total_bytes, unit="B", unit_scale=True, disable=not progress) as bar:
-                for info in infos:
-                    _unpack(archive, info, destination / info.filename)
-                    bar.update(info.file_size)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise DataError(f"{name!r} is not a complete zip file: {error}.") from error
-    except DestinationError:
-        raise
-    except OSError as error:
-        raise DataError(f"Cannot read {name!r}: {error.strerror or error}.") from error
+                _unpack(archive, info, destination / info.filename, name)
+                bar.update(info.file_size)
     return destination
 
 
@@ -176,6 +169,32 @@ def _info(folder: Path, top: str, name: str) -> zipfile.ZipInfo:
     return info
 
 
+@contextlib.contextmanager
+def _explained_zip(zip_name: str) -> Iterator[None]:
+    """Turn the errors of reading a zip file, which are of nearly any type if it is damaged, into a `DataError`."""
+    try:
+        yield
+    except OutOfCoreError:
+        raise
+    except OSError as error:
+        raise DataError(f"Cannot read {zip_name!r}: {error.strerror or error}.") from error
+    except Exception as error:
+        raise DataError(f"{zip_name!r} is not a complete zip file: {error or type(error).__name__}.") from error
+
+
+def _is_ours(info: zipfile.ZipInfo) -> bool:
+    """Whether a member is a hidden file of keras_oocore, such as a lock: unpacked, it would act on the folder."""
+    parts = info.filename.replace("\\", "/").split("/")
+    return any(part.lower().startswith(TEMPORARY_PREFIX) for part in parts)
+
+
+def _require_plausible(info: zipfile.ZipInfo, zip_bytes: int) -> None:
+    """Check the size of a member before the disk for it is: a damaged number may ask for any size."""
+    is_stored = info.compress_type == zipfile.ZIP_STORED
+    if info.compress_size > zip_bytes or (is_stored and info.file_size != info.compress_size):
+        raise zipfile.BadZipFile(f"the size of {info.filename!r} is wrong")
+
+
 def _require_harmless(info: zipfile.ZipInfo, zip_name: str) -> None:
     if leaves_folder(info.orig_filename, any_system=True) or leaves_folder(info.filename, any_system=True):
         raise DataError(
@@ -190,14 +209,27 @@ def _require_harmless(info: zipfile.ZipInfo, zip_name: str) -> None:
         raise DataError(f"{zip_name!r} is encrypted. Unpack it with the program that created it.")
 
 
-def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
+def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, zip_name: str) -> None:
     if info.is_dir():
         with explained(target):
             target.mkdir(parents=True, exist_ok=True)
     elif not (target.is_file() and _has_content(target, info)):
-        with archive.open(info) as member, write_whole(target, overwrite=False, durable=False) as file:
-            while chunk := member.read(CHUNK_BYTES):
+        with write_whole(target, overwrite=False, durable=False) as file:
+            for chunk in _read_member(archive, info, zip_name):
                 file.write(chunk)
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, zip_name: str) -> Iterator[bytes]:
+    """The content of a member, in chunks. (`write_whole` would report an OSError as one of the destination.)"""
+    with contextlib.ExitStack() as stack:
+        with _explained_zip(zip_name):
+            member = stack.enter_context(archive.open(info))
+        while True:
+            with _explained_zip(zip_name):
+                chunk = member.read(CHUNK_BYTES)
+            if not chunk:
+                return
+            yield chunk
 
 
 def _has_content(path: Path, info: zipfile.ZipInfo) -> bool:

@@ -8,7 +8,8 @@ import numpy as np
 
 from keras_oocore.core.errors import DataError, SampleError
 from keras_oocore.core.fingerprint import of_array
-from keras_oocore.core.storage import absolute, local_path
+from keras_oocore.core.npy import read_header
+from keras_oocore.core.storage import absolute, local_path, open_file
 from keras_oocore.sources.base import RowSpec, Source
 from keras_oocore.store.mapped_rows import MappedRows
 
@@ -63,8 +64,10 @@ class ArrayRows(Source):
 
 def _memory_map(path: Path) -> np.memmap:
     try:
+        with open_file(path) as file:
+            read_header(file)
         return np.load(local_path(path), mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise DataError(f"Cannot read {str(path)!r}: {error.strerror or error}.") from error
-    except (ValueError, EOFError) as error:
+    except Exception as error:  # NumPy raises nearly any error for a damaged header
         raise DataError(f"{str(path)!r} is not a complete .npy file of numbers ({error}).") from error

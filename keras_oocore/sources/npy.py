@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 from keras_oocore.core.errors import SampleError
+from keras_oocore.core.npy import read_header
 from keras_oocore.core.storage import local_path, open_file
 
 
@@ -17,14 +18,14 @@ class NpyReader:
 
     def __init__(self, path: str | os.PathLike):
         with open_file(path) as file:
-            self.shape, _, dtype = _read_header(file)
+            self.shape, _, dtype = _read_header(file, check_size=True)
         self.dtype = dtype.newbyteorder("=")
         self.options = {}  # nothing besides shape and dtype determines the rows
 
     def read_into(self, path: str, out: np.ndarray) -> None:
         """Fill `out`, of shape `self.shape` and dtype `self.dtype`, with the array in the file."""
         with open_file(path) as file:
-            shape, fortran_order, dtype = _read_header(file)
+            shape, fortran_order, dtype = _read_header(file, check_size=False)  # nothing is allocated
             if shape != self.shape or dtype.newbyteorder("=") != self.dtype:
                 raise SampleError(
                     f"expected an array of shape {self.shape} and dtype {self.dtype}, as in the first file. "
@@ -37,12 +38,10 @@ class NpyReader:
         out[...] = np.load(local_path(path), allow_pickle=False)
 
 
-def _read_header(file) -> tuple[tuple[int, ...], bool, np.dtype]:
+def _read_header(file, check_size: bool) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Return shape, Fortran order and dtype of an open `.npy` file, and move to the first byte of its array."""
     try:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran_order, dtype = read(file)
+        shape, fortran_order, dtype = read_header(file, check_size)
     except ValueError as error:
         raise SampleError(f"not a .npy file ({error})") from error
     if dtype.hasobject:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from keras_oocore.core.errors import DataError, DestinationError
-from keras_oocore.core.files import TEMPORARY_PREFIX
 from keras_oocore.core.record import MissingRecordError, RecordFormat
+from keras_oocore.core.temporary import TEMPORARY_PREFIX
 
 RECORD, STATES, CHECKSUMS = "store.json", "rows.npy", "checksums.npy"
 GUNZIPPED = "gunzipped"  # a folder with the uncompressed files that a store is made from

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_oocore.core.errors import DataError
-from keras_oocore.core.files import load_array
+from keras_oocore.core.npy import load_array
 from keras_oocore.store.format import CHECKSUMS, OVERWRITE, RECORD, STATES, UNREADABLE, StoreRecord, checked_fields
 from keras_oocore.store.mapped_rows import MappedRows
 

@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from keras_oocore.core.errors import OutOfCoreError
-from keras_oocore.core.files import explained, remove_leftovers, save_array
+from keras_oocore.core.files import explained, save_array
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.locks import write_lock
+from keras_oocore.core.temporary import remove_leftovers
 from keras_oocore.store import open_writers
 from keras_oocore.store.creation import create_record, existing_record, open_fields
 from keras_oocore.store.format import (

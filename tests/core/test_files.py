@@ -3,7 +3,6 @@
 import errno
 import os
 import pickle
-import signal
 import subprocess
 import sys
 
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_oocore.core import files
-from keras_oocore.core.errors import DataError, DestinationError, SampleError
+from keras_oocore.core.errors import DestinationError, SampleError
 
 TIMEOUT_SECONDS = 300
 
@@ -125,90 +124,6 @@ def test_write_whole_into_a_path_below_a_file(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DestinationError, match="Cannot write"), files.write_whole(tmp_path / "file" / "x"):
         pass
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_a_kill_leaves_the_old_file_and_a_leftover_to_remove(tmp_path):
-    path = tmp_path / "file.bin"
-    path.write_bytes(b"old")
-    (tmp_path / ".keras_oocore-lock").touch()
-    code = """if True:
-        import sys, time
-        from keras_oocore.core import files
-        with files.write_whole(sys.argv[1]) as file:
-            file.write(bytes(5000))
-            file.flush()
-            print("writing", flush=True)
-            time.sleep(300)
-    """
-    with child(code, path) as process:
-        assert process.stdout.readline() == "writing\n"
-        process.send_signal(signal.SIGKILL)
-    assert path.read_bytes() == b"old"
-    assert len(names(tmp_path)) == 3
-    assert files.remove_leftovers(tmp_path) == 1
-    assert names(tmp_path) == [".keras_oocore-lock", "file.bin"]
-
-
-def test_remove_leftovers_removes_folders_and_keeps_targets_of_links(tmp_path):
-    folder, link, kept = (tmp_path / f"{files.TEMPORARY_PREFIX}{name}" for name in ("0" * 16, "1" * 16, "0" * 15))
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "file.bin").touch()
-    (folder / "deep").mkdir(parents=True)
-    (folder / "deep" / "file.bin").touch()
-    kept.mkdir()
-    try:
-        link.symlink_to(tmp_path / "mine", target_is_directory=True)
-    except OSError:  # Windows asks for a privilege
-        link.touch()
-    assert files.remove_leftovers(tmp_path) == 2
-    assert names(tmp_path) == [kept.name, "mine"]
-    assert names(tmp_path / "mine") == ["file.bin"]
-
-
-def test_remove_leftovers_continues_after_a_failure(tmp_path, monkeypatch):
-    for number in range(3):
-        folder = tmp_path / f"{files.TEMPORARY_PREFIX}{number:016x}"
-        folder.mkdir()
-        (folder / f"{number}").touch()
-    really_unlink = os.unlink
-
-    def unlink(path, **options):
-        if os.path.basename(path) == "1":
-            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
-        really_unlink(path, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "unlink", unlink)
-        files.remove_leftovers(tmp_path)
-    assert names(tmp_path) == [f"{files.TEMPORARY_PREFIX}{1:016x}"]
-
-
-def test_save_and_load_array(tmp_path):
-    array = np.array(["a.png", "ünï 1.png", "\U0001f98a\n.png", "b\udcff.png"])
-    path = files.save_array(tmp_path / "names.npy", array)
-    np.testing.assert_array_equal(files.load_array(path), array)
-
-
-def test_arrays_of_objects_are_neither_saved_nor_loaded(tmp_path):
-    with pytest.raises(ValueError, match="allow_pickle"):
-        files.save_array(tmp_path / "a.npy", np.array([None, {}], dtype=object))
-    assert names(tmp_path) == []
-    np.save(tmp_path / "b.npy", np.array(["a.png", None], dtype=object), allow_pickle=True)
-    with pytest.raises(DataError, match=r"b\.npy.*pickled.*Save it again"):
-        files.load_array(tmp_path / "b.npy")
-
-
-def test_load_array_names_damaged_and_missing_files(tmp_path):
-    path = files.save_array(tmp_path / "a.npy", np.arange(1000))
-    path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(DataError, match=r"a\.npy' is not a complete \.npy file"):
-        files.load_array(path)
-    (tmp_path / "zero.npy").touch()
-    with pytest.raises(DataError, match=r"zero\.npy' is not a complete \.npy file"):
-        files.load_array(tmp_path / "zero.npy")
-    with pytest.raises(DataError, match=r"Cannot read '.*gone\.npy': No such file"):
-        files.load_array(tmp_path / "gone.npy")
 
 
 def test_an_unreadable_source_is_not_reported_as_the_destination(tmp_path):

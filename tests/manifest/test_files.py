@@ -7,9 +7,9 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from frozen_disk import killed_at, read_only_disk
 from trees import make_tree
 
-from keras_oocore.core import files
 from keras_oocore.core.errors import DataError, DestinationError
 from keras_oocore.manifest.manifest import Manifest
 
@@ -76,29 +76,28 @@ def test_save_again_removes_labels(tmp_path):
     assert not (tmp_path / "labels.npy").exists()
 
 
-@pytest.mark.parametrize("step", [1, 2, 3])
-def test_interrupted_save_raises(tmp_path, monkeypatch, step):
-    first, second = Manifest.from_arrays(["a", "b"], [0, 1]), Manifest.from_arrays(["c", "d"], [1, 0])
-    first.save(tmp_path)
-    real, published = files.publish, []
-
-    def publish(*arguments):
-        published.append(arguments)
-        if len(published) == step:
-            raise KeyboardInterrupt  # as if killed between two renames
-        real(*arguments)
-
-    monkeypatch.setattr(files, "publish", publish)
-    with pytest.raises(KeyboardInterrupt):
-        second.save(tmp_path)
-    monkeypatch.undo()
-    if step == 1:
-        assert_same(Manifest.load(tmp_path), first)
-    else:
-        with pytest.raises(DataError, match=r"a save was interrupted.*Save the manifest again"):
-            Manifest.load(tmp_path)
-    second.save(tmp_path)
-    assert_same(Manifest.load(tmp_path), second)
+def test_a_kill_at_any_step_leaves_the_old_or_the_new_manifest(tmp_path, monkeypatch):
+    first = Manifest.from_arrays(["a", "b"], ["cat", "dog"], "here")
+    second = Manifest.from_arrays(["c", "d", "e"], [1, 0, 0], "there")
+    first.save(tmp_path / "whole")
+    with killed_at(None, monkeypatch) as steps:
+        second.save(tmp_path / "whole")
+    lengths = []
+    for step in range(len(steps)):
+        folder = tmp_path / str(step)
+        first.save(folder)
+        with killed_at(step, monkeypatch):
+            second.save(folder)
+        with read_only_disk(monkeypatch):
+            seen = Manifest.load(folder)
+        lengths.append(len(seen))
+        for loaded in (seen, Manifest.load(folder), Manifest.load(folder)):
+            assert_same(loaded, first if len(seen) == 2 else second)
+            assert loaded.directory.name == ("here" if len(seen) == 2 else "there")
+        first.save(folder)
+        assert sorted(os.listdir(folder)) == ["filenames.npy", "labels.npy", "manifest.json"]
+    assert lengths == sorted(lengths)
+    assert set(lengths) == {2, 3}
 
 
 def test_load_without_manifest_raises(tmp_path):
@@ -139,9 +138,45 @@ def test_damaged_and_changed_files_raise(tmp_path):
         Manifest.load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"num_samples": "many"},
+        {"num_samples": []},
+        {"num_samples": float("inf")},
+        {"class_names": 3},
+        {"class_names": [1, 2]},
+        {"class_names": "abcd"},
+        {"directory": 3},
+        {"directory": "\0"},
+        {"directory_absolute": ["/a"]},
+        {"directory_absolute": None},
+        {"filenames_crc32": None},
+        {"labels_crc32": "x"},
+        {"format": []},
+    ],
+    ids=str,
+)
+def test_values_of_other_types_are_damage(tmp_path, change):
+    small().save(tmp_path)
+    saved = json.loads((tmp_path / "manifest.json").read_text())
+    saved.pop("crc32", None)
+    (tmp_path / "manifest.json").write_text(json.dumps(saved | change))
+    with pytest.raises(DataError, match=r"manifest\.json' is damaged"):
+        Manifest.load(tmp_path)
+
+
+def test_lists_are_saved_as_arrays(tmp_path):
+    Manifest(["a.png", "b.png"], [0, 1]).save(tmp_path)
+    assert Manifest.load(tmp_path).filenames.tolist() == ["a.png", "b.png"]
+    assert Manifest.load(tmp_path).labels.tolist() == [0, 1]
+    with pytest.raises(DataError, match="label of sample 1 should be a number or a string"):
+        Manifest(["a.png", "b.png"], [0, None])
+
+
 def test_save_to_unwritable_path_raises(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(DestinationError, match=r"Cannot write '.*file/manifest\.json'"):
+    with pytest.raises(DestinationError, match=r"Cannot write '.*file': File exists"):
         small().save(tmp_path / "file")
 
 

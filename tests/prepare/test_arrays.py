@@ -4,9 +4,11 @@ import random
 
 import numpy as np
 import pytest
+from frozen_disk import killed_at, read_only_disk
 from sklearn.model_selection import train_test_split
 
 from keras_oocore.core.errors import DataError, DestinationError, OptionError
+from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.prepare import load_arrays, save_arrays, shuffle_arrays, split_arrays
 
 
@@ -123,7 +125,7 @@ def test_save_and_load_compare_lengths(tmp_path):
         save_arrays(tmp_path, named(2), [0, 1, 2])
     np.save(tmp_path / "filenames.npy", np.array(named(2)))
     np.save(tmp_path / "labels.npy", np.arange(3))
-    with pytest.raises(DataError, match="contains 2 filenames but 3 labels: a save was interrupted"):
+    with pytest.raises(DataError, match="contains 2 filenames but 3 labels: the files belong to different datasets"):
         load_arrays(tmp_path)
 
 
@@ -141,6 +143,60 @@ def test_full_disk_keeps_the_earlier_arrays(tmp_path, monkeypatch):
         save_arrays(tmp_path, ["c.png", "d.png"], [1, 0])
     assert load_arrays(tmp_path)[0].tolist() == named(2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["filenames.npy", "labels.npy"]
+
+
+def test_a_kill_at_any_step_leaves_the_old_or_the_new_pair(tmp_path, monkeypatch):
+    """Filenames of one save never stand beside labels of another."""
+    old, new = (named(3), [0, 1, 2]), (named(3)[::-1], [2, 1, 0])
+    save_arrays(tmp_path / "whole", *old)
+    with killed_at(None, monkeypatch) as steps:
+        save_arrays(tmp_path / "whole", *new)
+    outcomes = []
+    for step in range(len(steps)):
+        folder = tmp_path / str(step)
+        save_arrays(folder, *old)
+        with killed_at(step, monkeypatch):
+            save_arrays(folder, *new)
+        with read_only_disk(monkeypatch):
+            filenames, labels = load_arrays(folder)
+        assert numbers(filenames) == labels.tolist()
+        outcomes.append(filenames.tolist() == new[0])
+        assert load_arrays(folder)[0].tolist() == filenames.tolist()
+        assert [np.load(folder / f"{name}.npy").tolist() for name in ("filenames", "labels")] == [
+            filenames.tolist(),
+            labels.tolist(),
+        ]
+    assert outcomes == sorted(outcomes)
+    assert set(outcomes) == {False, True}
+
+
+def test_paths_of_the_arrays_are_completed_after_a_kill_too(tmp_path, monkeypatch):
+    save_arrays(tmp_path, named(3), [0, 1, 2])
+    with killed_at("replace", monkeypatch):
+        save_arrays(tmp_path, named(3)[::-1], [2, 1, 0])
+    with read_only_disk(monkeypatch):
+        manifest = Manifest.from_arrays(tmp_path / "filenames.npy", tmp_path / "labels.npy")
+    assert numbers(manifest.filenames) == manifest.labels.tolist() == [2, 1, 0]
+
+
+def test_labels_saved_by_hand_are_loaded(tmp_path, monkeypatch):
+    save_arrays(tmp_path, named(3), [0, 1, 2])
+    np.save(tmp_path / "labels.npy", [5, 6, 7])
+    assert load_arrays(tmp_path)[1].tolist() == [5, 6, 7]
+    with killed_at("replace", monkeypatch):
+        save_arrays(tmp_path, named(3)[::-1], [2, 1, 0])
+    np.save(tmp_path / "labels.npy", [7, 8, 9])
+    for _ in range(2):
+        filenames, labels = load_arrays(tmp_path)
+        assert filenames.tolist() == named(3)[::-1]
+        assert labels.tolist() == [7, 8, 9]
+
+
+def test_a_single_value_is_named(tmp_path):
+    save_arrays(tmp_path, named(3), [0, 1, 2])
+    np.save(tmp_path / "labels.npy", 5)
+    with pytest.raises(DataError, match=r"labels\.npy' should contain one row per sample"):
+        load_arrays(tmp_path)
 
 
 def test_load_without_filenames_raises(tmp_path):

@@ -7,14 +7,15 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from trees import make_tree
 
-from keras_oocore.core import files
 from keras_oocore.core.errors import DataError, DestinationError, OptionError, SampleError
+from keras_oocore.core.temporary import TEMPORARY_PREFIX
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.prepare import flatten, flatten_images, transfer
 
@@ -36,7 +37,7 @@ def visible(folder):
 
 
 def temporary(folder):
-    return [name for name in os.listdir(folder) if name.startswith(files.TEMPORARY_PREFIX) and len(name) == 30]
+    return [name for name in os.listdir(folder) if name.startswith(TEMPORARY_PREFIX) and len(name) == 30]
 
 
 def flattened(source, destination, **options):
@@ -438,6 +439,46 @@ def test_damaged_record_of_moved_files_raises(tmp_path, photos):
     plan.write_bytes(plan.read_bytes()[:50])
     with pytest.raises(DataError, match=r"moved-.*npz', which records the moved files, is damaged"):
         flattened(photos, tmp_path / "all", mode="move")
+
+
+@pytest.mark.parametrize(
+    ("filename", "name"),
+    [
+        ("cat/001.png", "../../evil.conf"),
+        ("cat/001.png", "/tmp/evil.conf"),
+        ("cat/001.png", "deeper/evil.conf"),
+        ("cat/001.png", r"..\evil.conf"),
+        ("cat/001.png", "C:evil.conf"),
+        ("cat/001.png", ".."),
+        ("cat/001.png", ".bashrc"),
+        ("cat/001.png", ".keras_oocore-lock"),
+        ("cat/001.png", ""),
+        ("../001.png", "cat__001.png"),
+        ("/cat/001.png", "cat__001.png"),
+        ("001.png", "cat__001.png"),
+    ],
+)
+@pytest.mark.parametrize("mode", MODES)
+def test_a_plan_cannot_name_a_file_outside_the_destination(tmp_path, photos, mode, filename, name):
+    """Anyone may have written the hidden file, for example into a zip file."""
+    plan = flatten._plan_path(photos, tmp_path / "deep" / "all")
+    plan.parent.mkdir(parents=True)
+    np.savez_compressed(plan, filenames=np.array([filename]), names=np.array([name]))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(DataError, match=r"moved-.*npz', which records the moved files, is damaged: it names"):
+        flattened(photos, plan.parent, mode=mode)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_plan_of_a_huge_array_is_damaged(tmp_path, photos):
+    header = b"{'descr': '<U9', 'fortran_order': False, 'shape': (1000000000000,)}\n"
+    plan = flatten._plan_path(photos, tmp_path / "all")
+    plan.parent.mkdir()
+    with zipfile.ZipFile(plan, "w") as archive:
+        for key in ("filenames", "names"):
+            archive.writestr(f"{key}.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(DataError, match=r"is damaged: 'filenames' is not a complete \.npy file"):
+        flattened(photos, tmp_path / "all")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="requires SIGKILL")

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from trees import make_tree
 
-from keras_oocore.core import files
 from keras_oocore.core.errors import DataError, DestinationError, OptionError, SampleError
+from keras_oocore.core.temporary import temporary_file
 from keras_oocore.prepare import flatten_images, unzip_folder, zip_folder
 from keras_oocore.prepare import zip as zip_module
 
@@ -215,8 +215,81 @@ def test_sigkill_leaves_no_zip(tmp_path, photos):
         assert process.stdout.readline() == "reading\n"
         process.send_signal(signal.SIGKILL)
     assert not (tmp_path / "photos.zip").exists()
+    assert len(list(tmp_path.glob(".keras_oocore-*"))) == 1
     assert zipfile.is_zipfile(zipped(photos))
-    assert files.remove_leftovers(tmp_path) == 1
+    assert sorted(os.listdir(tmp_path)) == ["photos", "photos.zip"]
+
+
+def test_zip_leaves_temporary_files_of_other_runs_alone(tmp_path, photos):
+    with temporary_file(tmp_path / "other.zip") as other:
+        other.write(b"half")
+        unzipped(zipped(photos), tmp_path)
+        assert os.path.exists(other.name)
+    assert sorted(os.listdir(tmp_path)) == ["photos", "photos.zip"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="requires SIGKILL")
+def test_sigkill_leaves_no_file_and_unzip_resumes(tmp_path, photos):
+    code = """if True:
+        import sys, time
+        from keras_oocore.prepare import zip as zip_module
+        def slow(archive, info, zip_name, real=zip_module._read_member):
+            yield from real(archive, info, zip_name)
+            if info.filename.endswith("a b.png"):
+                print("reading", flush=True)
+                time.sleep(300)
+        zip_module._read_member = slow
+        zip_module.unzip_folder(sys.argv[1], sys.argv[2], progress=False)
+    """
+    path, there = zipped(photos), tmp_path / "there"
+    with subprocess.Popen([sys.executable, "-c", code, path, there], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "reading\n"
+        process.send_signal(signal.SIGKILL)
+    cats = there / "photos" / "cat"
+    assert [name[:14] for name in sorted(os.listdir(cats))] == [".keras_oocore-", "001.png"]
+    unzipped(path, there)
+    assert sorted(os.listdir(cats)) == ["001.png", "a b.png"]
+
+
+@pytest.mark.parametrize("name", [".keras_oocore-moved-01234567.npz", ".keras_oocore-commit", ".Keras_OOcore-lock"])
+@pytest.mark.parametrize("folder", ["", "all/", "all/deeper\\"])
+def test_hidden_files_of_keras_oocore_are_left_out(tmp_path, name, folder):
+    path = written(tmp_path / "x.zip", "all/good.txt", folder + name, f"{folder}{name}/more.txt")
+    unzipped(path, tmp_path / "there")
+    assert [file.name for file in (tmp_path / "there").rglob("*") if file.is_file()] == ["good.txt"]
+
+
+def test_a_size_that_the_zip_cannot_have_is_damage_and_not_a_small_disk(tmp_path, photos):
+    path = zipped(photos)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"PK\x01\x02") + 20
+    content[at : at + 8] = b"\xfe\xff\xff\xff" * 2
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"photos\.zip' is not a complete zip file: the size of 'photos/cat/001\.png'"):
+        unzipped(path, tmp_path / "there")
+    assert not (tmp_path / "there").exists()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_compressed_content_is_reported_as_the_zip_and_not_the_destination(tmp_path, method):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("a.bin", bytes(range(256)) * 40)
+    content = bytearray(path.read_bytes())
+    num_errors = 0
+    for at in range(40, content.index(b"PK\x01\x02"), 9):
+        damaged, there = bytearray(content), tmp_path / str(at)
+        damaged[at] ^= 255
+        path.write_bytes(damaged)
+        try:
+            unzipped(path, there)
+        except DataError as error:
+            assert "x.zip'" in str(error)  # noqa: PT017
+            assert not [file for file in there.rglob("*") if file.is_file()]
+            num_errors += 1
+        else:  # a bit after the end of the content
+            assert (there / "a.bin").read_bytes() == bytes(range(256)) * 40
+    assert num_errors > 2
 
 
 def test_progress_is_shown_in_bytes(photos, capsys):

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import IO
 
 from keras_oocore.core.errors import DataError
-from keras_oocore.core.files import remove_leftovers, write_whole
+from keras_oocore.core.files import write_whole
 from keras_oocore.core.locks import write_lock
 from keras_oocore.core.progress import QUIET_SECONDS, tqdm
+from keras_oocore.core.temporary import remove_leftovers
 from keras_oocore.csv.compression import read_blocks
 from keras_oocore.csv.index import file_stamp
 from keras_oocore.store.format import GUNZIPPED, RECORD, require_own_folder

@@ -21,15 +21,10 @@ import numpy as np
 
 from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import BusyError, DataError, DestinationError, MissingExtraError
-from keras_oocore.core.files import (
-    explained,
-    remove_leftovers,
-    require_disk,
-    sync_folder,
-    temporary_name,
-)
+from keras_oocore.core.files import explained, require_disk, sync_folder
 from keras_oocore.core.locks import write_lock
 from keras_oocore.core.record import NewerRecordError, RecordError, RecordFormat
+from keras_oocore.core.temporary import remove_leftovers, temporary_name
 from keras_oocore.core.version import __version__
 from keras_oocore.training.state.plain_values import NotPlainError, dtype_name, named_dtype
 
@@ -88,7 +83,7 @@ def exclusive(directory: str | os.PathLike, keep: int = 2) -> Iterator["Checkpoi
             ) from error
         with explained(directory):
             _try_to_write(directory)
-            remove_leftovers(directory)
+            remove_leftovers(directory, folders=True)
         sync_folder(directory.parent)  # the directory may be new
         yield Checkpoints(directory, keep)
 
