@@ -10,6 +10,7 @@ import numpy as np
 from keras_oocore.core.errors import DataError
 
 MAX_CODE_POINT = 0x10FFFF  # of Unicode
+MAX_HEADER_BYTES = 10_000  # NumPy refuses longer ones, too, after reading them
 
 
 def read_header(file: BinaryIO, check_size: bool = True) -> tuple[tuple[int, ...], bool, np.dtype]:
@@ -33,8 +34,11 @@ def read_header(file: BinaryIO, check_size: bool = True) -> tuple[tuple[int, ...
     """
     try:
         version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran_order, dtype = read(file)
+        if version == (1, 0):
+            shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
+        else:
+            _require_short_header(file, version)
+            shape, fortran_order, dtype = np.lib.format.read_array_header_2_0(file)
     except (OSError, ValueError):
         raise
     except Exception as error:  # NumPy parses the header as Python code, which raises nearly any error
@@ -42,6 +46,17 @@ def read_header(file: BinaryIO, check_size: bool = True) -> tuple[tuple[int, ...
     if check_size and not dtype.hasobject:
         _require_fits(file, shape, dtype)
     return shape, fortran_order, dtype
+
+
+def _require_short_header(file: BinaryIO, version: tuple[int, int]) -> None:
+    """Check the length of a header, which NumPy would allocate first: it may say 4 GB."""
+    if version not in ((2, 0), (3, 0)):
+        raise ValueError(f"its format {version[0]}.{version[1]} is unknown")
+    start = file.tell()
+    length_bytes = int.from_bytes(file.read(4), "little")
+    file.seek(start)
+    if length_bytes > MAX_HEADER_BYTES:
+        raise ValueError(f"its header has {length_bytes:,} bytes")
 
 
 def _require_fits(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype) -> None:

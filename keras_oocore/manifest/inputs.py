@@ -64,14 +64,19 @@ def as_filenames(filenames: Sequence[str | os.PathLike] | np.ndarray | str | os.
     >>> as_filenames([Path("cats") / "001.png", "dogs/1.png"])
     array(['cats/001.png', 'dogs/1.png'], dtype='<U12')
     """
+    where = ""
     if isinstance(filenames, (str, os.PathLike)):
-        filenames = _load(filenames)
+        where, filenames = f"{os.fspath(filenames)!r}: ", _load(filenames)
+        if any("\0" in name for name in filenames.ravel().tolist() if isinstance(name, str)):
+            raise DataError(f"{where}a filename contains a null character. The file is damaged.")
     if not isinstance(filenames, np.ndarray):
         filenames = np.array([*filenames], dtype=object)
     if filenames.ndim == 2 and filenames.shape[1] == 1:
         filenames = filenames[:, 0]
     if filenames.ndim != 1 or not len(filenames):
-        raise DataError(f"`filenames` should be a list of at least one filename. Received: shape {filenames.shape}")
+        raise DataError(
+            f"{where}`filenames` should be a list of at least one filename. Received: shape {filenames.shape}"
+        )
     if filenames.dtype.kind != "U":
         filenames = np.array([_as_name(name, i) for i, name in enumerate(filenames)], dtype=str)
     if not filenames.all():

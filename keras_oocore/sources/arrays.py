@@ -30,7 +30,10 @@ class ArrayRows(Source):
         self.path = None if isinstance(rows, np.ndarray) else Path(absolute(rows))
         array = rows if self.path is None else _memory_map(self.path)
         if array.ndim == 0:
-            raise DataError("Expected an array whose first axis is the samples. Received: an array without axes")
+            where = f"{str(self.path)!r}: " if self.path else ""
+            raise DataError(
+                f"{where}Expected an array whose first axis is the samples. Received: an array without axes"
+            )
         self.rows = MappedRows(array)
         self.spec = RowSpec(array.shape[1:], array.dtype.newbyteorder("="))
 

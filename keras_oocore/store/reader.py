@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_oocore.core.errors import DataError
-from keras_oocore.core.npy import load_array
+from keras_oocore.core.npy import load_array, read_header
 from keras_oocore.store.format import CHECKSUMS, OVERWRITE, RECORD, STATES, UNREADABLE, StoreRecord, checked_fields
 from keras_oocore.store.mapped_rows import MappedRows
 
@@ -142,8 +142,10 @@ def map_fields(directory: Path, record: StoreRecord) -> dict[str, np.memmap]:
     for name, (shape, dtype) in record.fields.items():
         path = directory / f"{name}.npy"
         try:
+            with open(path, "rb") as file:
+                read_header(file)
             arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError) as error:
             raise DataError(f"{os.fspath(path)!r} is missing, truncated or damaged ({error}). {OVERWRITE}") from error
         if arrays[name].shape != (record.num_rows, *shape) or arrays[name].dtype != dtype:
             raise DataError(f"{os.fspath(path)!r} is not the array that {RECORD} describes. {OVERWRITE}")

@@ -111,7 +111,8 @@ class ColumnStatistics:
         1.0
         """
         values = {name: kind(record[name]) for name, kind in FIGURES.items()}
-        numbers = None if record["numbers"] is None else np.array(record["numbers"], np.float64)
+        values["counts"] = collections.Counter({name: int(count) for name, count in record["counts"].items()})
+        numbers = None if record["numbers"] is None else np.array([*map(float, record["numbers"])])
         return cls(column, **values, numbers=numbers)
 
     def join(self, other: "ColumnStatistics") -> None:

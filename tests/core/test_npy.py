@@ -116,6 +116,18 @@ def test_strings_that_are_not_unicode_are_named(tmp_path, descr, order):
         load_array(tmp_path / "a.npy")
 
 
+@pytest.mark.parametrize("version", [b"\x02\x00", b"\x03\x00"])
+def test_the_length_of_the_header_is_compared_before_memory_is_allocated(tmp_path, version):
+    path = tmp_path / "a.npy"
+    path.write_bytes(b"\x93NUMPY" + version + (10**9).to_bytes(4, "little") + described().encode())
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"a\.npy' is not a complete \.npy file \(its header has 1,000,000,000 bytes\)"):
+        load_array(path)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 10**6
+
+
 def test_the_header_is_read_from_the_start_to_the_array():
     file = io.BytesIO(with_header(described("'<f4'", "True", "(2, 1)"), bytes(range(8))))
     assert read_header(file) == ((2, 1), True, np.dtype("<f4"))
