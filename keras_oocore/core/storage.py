@@ -8,6 +8,7 @@ manifests) are always local: see `core/files.py`.
 The functions are thin on purpose: training opens about 10,000 small files per second.
 """
 
+import errno
 import glob
 import os
 import stat
@@ -49,7 +50,10 @@ def status(path: str | os.PathLike) -> FileStatus:
     Raises:
         OSError: If the path does not exist, or a folder on its way cannot be searched.
     """
-    found = os.stat(path)
+    try:
+        found = os.stat(path)
+    except ValueError as error:  # a null character, or half of a surrogate pair
+        raise FileNotFoundError(errno.ENOENT, "no file can have this name", path) from error
     return FileStatus(found.st_size, found.st_mtime_ns, stat.S_ISREG(found.st_mode), stat.S_ISDIR(found.st_mode))
 
 
@@ -57,7 +61,7 @@ def stamp(path: str | os.PathLike) -> tuple[int, int]:
     """Return `(size_bytes, changed_ns)` of a file, which show whether it changed, or `(-1, -1)` if it is missing."""
     try:
         found = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):
         return GONE
     return found.st_size, found.st_mtime_ns
 

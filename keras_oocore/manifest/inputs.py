@@ -67,8 +67,6 @@ def as_filenames(filenames: Sequence[str | os.PathLike] | np.ndarray | str | os.
     where = ""
     if isinstance(filenames, (str, os.PathLike)):
         where, filenames = f"{os.fspath(filenames)!r}: ", _load(filenames)
-        if any("\0" in name for name in filenames.ravel().tolist() if isinstance(name, str)):
-            raise DataError(f"{where}a filename contains a null character. The file is damaged.")
     if not isinstance(filenames, np.ndarray):
         filenames = np.array([*filenames], dtype=object)
     if filenames.ndim == 2 and filenames.shape[1] == 1:

@@ -95,3 +95,11 @@ def test_absolute_path_stays_valid_in_another_folder(folder, monkeypatch):
 def test_local_path(folder):
     assert storage.local_path(folder / "b.png") == str(folder / "b.png")
     assert storage.local_path("b.png") == "b.png"
+
+
+@pytest.mark.parametrize("name", ["a\0b.png", "\ud800.png"], ids=ascii)
+def test_a_name_that_no_file_can_have_is_a_missing_file(tmp_path, name):
+    path = os.path.join(tmp_path, name)
+    assert storage.stamp(path) == storage.GONE
+    with pytest.raises(FileNotFoundError, match="no file can have this name"):
+        storage.status(path)
