@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.files import load_array, write_whole
+from keras_oocore.core.fingerprint import array_spec
 from keras_oocore.core.record import MissingRecordError, RecordFormat
 from keras_oocore.manifest.inputs import require_inside, save_pair
 from keras_oocore.manifest.scan import existing_directory
@@ -39,6 +40,11 @@ def write(
         "directory_absolute": absolute,
         "filenames_crc32": _checksum(filenames),
         "labels_crc32": None if labels is None else _checksum(labels),
+        "arrays": {
+            name: array_spec(array)
+            for name, array in (("filenames", filenames), ("labels", labels))
+            if array is not None
+        },
     }
     with write_whole(folder / RECORD) as file:  # the last to be left, so the last to be published
         save_pair(folder, filenames, labels)
@@ -58,9 +64,9 @@ def read(folder: str | os.PathLike) -> tuple[np.ndarray, np.ndarray | None, list
     if saved["labels_crc32"] is not None:
         labels = load_array(folder / "labels.npy")
     for name, array in (("filenames", filenames), ("labels", labels)):
-        if array is not None and (len(array), _checksum(array)) != (saved["num_samples"], saved[f"{name}_crc32"]):
+        if array is not None and not _belongs(name, array, saved):
             raise DataError(
-                f"{os.fspath(folder / f'{name}.npy')!r} ({len(array):,} samples) does not belong to {RECORD} "
+                f"{os.fspath(folder / f'{name}.npy')!r} ({sum(array.shape[:1]):,} samples) does not belong to {RECORD} "
                 f"({saved['num_samples']:,} samples): a save was interrupted, or the file has changed. Save the "
                 "manifest again, or pass the arrays to Manifest.from_arrays."
             )
@@ -69,13 +75,20 @@ def read(folder: str | os.PathLike) -> tuple[np.ndarray, np.ndarray | None, list
     return filenames, labels, saved["class_names"], _current_directory(saved, folder)
 
 
+def _belongs(name: str, array: np.ndarray, saved: dict) -> bool:
+    """Whether an array is the one that was saved: a bit of its header changes dtype or shape, not the bytes."""
+    spec = array_spec(array)
+    same_spec = array.shape[:1] == (saved["num_samples"],) and saved["arrays"].get(name, spec) == spec
+    return same_spec and _checksum(array) == saved[f"{name}_crc32"]
+
+
 def _checksum(array: np.ndarray) -> int:
     return zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data) if array.size else 0
 
 
 def _read_record(folder: Path) -> dict:
     try:
-        return RECORD_FORMAT.read(folder / RECORD, lambda saved: {key: saved[key] for key in KEYS})
+        return RECORD_FORMAT.read(folder / RECORD, _values)
     except MissingRecordError as error:
         has_arrays = (folder / "filenames.npy").exists()
         remedy = " To open its filenames.npy, use Manifest.from_arrays." if has_arrays else ""
@@ -83,6 +96,10 @@ def _read_record(folder: Path) -> dict:
             f"{os.fspath(folder)!r} contains no {RECORD}: no manifest was saved there, or its save was interrupted."
             f"{remedy}"
         ) from error
+
+
+def _values(saved: dict) -> dict:
+    return {**{key: saved[key] for key in KEYS}, "arrays": dict(saved.get("arrays", {}))}  # not in the first files
 
 
 def _current_directory(saved: dict, folder: Path) -> str | None:
