@@ -1,5 +1,6 @@
 """A damaged file of the package gives the same data, computed again if need be, or an error of the package."""
 
+import gzip
 import os
 import random
 import warnings
@@ -10,6 +11,7 @@ from json_records import change_record
 
 import keras_oocore as ko
 from keras_oocore.core.errors import OutOfCoreError
+from keras_oocore.tables.csv import table as csv_table
 
 SEED = 13
 NUM_SHORT, NUM_LONG = 40, 1500  # damaged copies of each folder
@@ -143,9 +145,10 @@ def packed_store(tmp_path):
     return Folder(read, {path: None for path in folder.iterdir() if path.stat().st_size}, folder)
 
 
-def write_houses(path):
+def write_houses(path, bad_row=""):
     cities = ["Rome", "Oslo", "Bern", "Rome"]
     rows = [f"{'' if i % 10 == 3 else i / 4},{cities[i % 4]},{i}\n" for i in range(40)]
+    rows.insert(8, bad_row)
     path.write_text("a,city,price\n" + "".join(rows))
 
 
@@ -167,20 +170,23 @@ def read_houses(path, **options):
 
 
 def index_beside_a_table(tmp_path):
-    """The index that `save_index` writes."""
-    write_houses(tmp_path / "houses.csv")
-    ko.CSVChunkSequence(tmp_path / "houses.csv", target="price", features=["a"], missing="mean").save_index()
+    """The index that `save_index` writes, of several chunks, with a row to skip."""
+    write_houses(tmp_path / "houses.csv", bad_row='5,"Ro"me,7\n')
+    read = read_houses(tmp_path / "houses.csv", on_bad_row="skip")
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        patch.setattr(csv_table, "CHUNK_BYTES", 60)
+        ko.CSVChunkSequence(tmp_path / "houses.csv", target="price", features=["a"], on_bad_row="skip").save_index()
     (index,) = tmp_path.glob("*.json")
-    return Folder(read_houses(tmp_path / "houses.csv"), {index: None}, tmp_path)
+    return Folder(read, {index: None}, tmp_path)
 
 
 def old_index_beside_a_table(tmp_path):
     """An index without a checksum. Nothing tells whether its numbers are those of the scan."""
-    write_houses(tmp_path / "houses.csv")
-    ko.CSVChunkSequence(tmp_path / "houses.csv", target="price", features=["a"], missing="mean").save_index()
-    (index,) = tmp_path.glob("*.json")
-    change_record(index)
-    return Folder(read_houses(tmp_path / "houses.csv"), {index: None}, tmp_path)
+    folder = index_beside_a_table(tmp_path)
+    ((path, _),) = folder.damaged
+    change_record(path)
+    return Folder(folder.read, {path: None}, tmp_path)
 
 
 def cache_of_a_table(tmp_path, is_half_filled=False):
@@ -206,7 +212,24 @@ def half_filled_cache_of_a_table(tmp_path):
     return cache_of_a_table(tmp_path, is_half_filled=True)
 
 
-FOLDERS = [manifest, packed_store, index_beside_a_table, cache_of_a_table, half_filled_cache_of_a_table]
+def note_of_a_gzip_file(tmp_path):
+    """The stamps that tell whether the text of a gzip file is unpacked already."""
+    write_houses(tmp_path / "houses.csv")
+    path, cache = tmp_path / "houses.csv.gz", tmp_path / "cache"
+    path.write_bytes(gzip.compress((tmp_path / "houses.csv").read_bytes()))
+    read = read_houses(path, cache=cache)
+    read()
+    return Folder(read, {cache / "gunzipped" / "0-houses.csv.gz.json": None}, cache)
+
+
+FOLDERS = [
+    manifest,
+    packed_store,
+    index_beside_a_table,
+    cache_of_a_table,
+    half_filled_cache_of_a_table,
+    note_of_a_gzip_file,
+]
 COPIES = [NUM_SHORT, pytest.param(NUM_LONG, marks=pytest.mark.soak)]
 
 
@@ -217,7 +240,7 @@ def test_damage_is_found_or_changes_nothing(tmp_path, make, num_copies):
 
 
 @pytest.mark.parametrize("num_copies", COPIES)
-def test_damage_of_a_file_without_a_checksum_is_never_another_error(tmp_path, num_copies):
+def test_damage_of_an_index_without_a_checksum_is_never_an_error_of_python(tmp_path, num_copies):
     folder = old_index_beside_a_table(tmp_path)
     assert wrong_outcomes(folder, num_copies, allowed=("same", "error", "OTHER DATA")) == []
 
