@@ -16,7 +16,8 @@ Parsed = TypeVar("Parsed")
 
 # The checksum is the last key and covers the JSON text without it. Every future format keeps this, the format number
 # and the version that wrote the file, so that a file of a newer version is not reported as damaged.
-_CHECKSUM = re.compile(rb'(\{.*), "crc32": ([0-9]{1,10})\}', re.DOTALL)
+_CHECKSUM = re.compile(rb',\s+"crc32": ([0-9]{1,10})(\s*\})\Z')
+_CHECKSUM_BYTES = 40  # at most, with the white space around it; only the end of a large file is searched
 _MALFORMED = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
@@ -46,20 +47,21 @@ class NewerRecordError(RecordError):
 
 @dataclasses.dataclass(frozen=True)
 class RecordFormat:
-    """One kind of JSON file with a format number.
+    """One kind of JSON file with a format number and, at its end, a CRC-32 of its text.
 
     Args:
         version: The format number that is written. Files with a number from `1` to `version` are read.
         remedy: What to do about a damaged file: the last sentence of the error message.
         indent: Spaces per level of indentation. `None` writes one line.
-        checksum: Whether the file ends with a CRC-32 of its text, which must match when the file is read.
+        requires_checksum: Whether a file without a checksum is damaged. Otherwise such a file is read without a check:
+            it was written before checksums were.
         unversioned: Whether a file without a format number is read as format `1`.
 
     >>> notes = RecordFormat(version=1, remedy="Remove it.")
     >>> path = getfixture("tmp_path") / "notes.json"
     >>> notes.write(path, {"num_rows": 3})
     >>> path.read_text()
-    '{"format": 1, "num_rows": 3}'
+    '{"format": 1, "num_rows": 3, "crc32": 4289223264}'
     >>> notes.read(path, lambda saved: saved["num_rows"])
     3
     """
@@ -67,13 +69,14 @@ class RecordFormat:
     version: int
     remedy: str
     indent: int | None = None
-    checksum: bool = False
+    requires_checksum: bool = False
     unversioned: bool = False
 
     def encode(self, values: Mapping[str, Any]) -> bytes:
-        """Return the text of a record: the format number, `values` (plain JSON) and, if asked for, the checksum."""
+        """Return the text of a record: the format number, `values` (plain JSON) and the checksum."""
         text = json.dumps({"format": self.version, **values}, indent=self.indent).encode()
-        return text[:-1] + b', "crc32": %d}' % zlib.crc32(text) if self.checksum else text
+        before, end = (b", ", b"}") if self.indent is None else (b",\n" + b" " * self.indent, b"\n}")
+        return text.removesuffix(end) + before + b'"crc32": %d' % zlib.crc32(text) + end
 
     def write(self, path: str | os.PathLike, values: Mapping[str, Any]) -> None:
         """Write a record to `path`, whole or not at all.
@@ -121,13 +124,13 @@ class RecordFormat:
             raise DamagedRecordError.because(message, reason) from error
 
     def _decode(self, text: bytes) -> dict:
-        if self.checksum:
-            parts = _CHECKSUM.fullmatch(text)
-            if not parts:
-                raise ValueError("it is truncated")
-            text = parts[1] + b"}"
-            if zlib.crc32(text) != int(parts[2]):
+        checksum = _CHECKSUM.search(text, max(0, len(text) - _CHECKSUM_BYTES))
+        if checksum:
+            text = text[: checksum.start()] + checksum[2]
+            if zlib.crc32(text) != int(checksum[1]):
                 raise ValueError("its checksum does not match")
+        elif self.requires_checksum:
+            raise ValueError("it is truncated")
         values = json.loads(text)
         if not isinstance(values, dict):
             raise ValueError("it is not a JSON object")

@@ -102,9 +102,26 @@ def match(pattern: str) -> list[str]:
     return [path for path in sorted(glob.glob(pattern, recursive=True)) if not os.path.isdir(path)]
 
 
+def working_directory() -> str:
+    """Return the working directory, or `""` if it was removed."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
 def absolute(path: str | os.PathLike) -> str:
     """Return a path that stays valid when the working directory changes."""
-    return os.path.join(os.getcwd(), path)
+    return os.path.join(working_directory(), path)
+
+
+def as_opened(path: str | os.PathLike, opened_in: str) -> str:
+    """Return a path that was opened in the working directory `opened_in`: absolute after `os.chdir`, else as it is.
+
+    >>> as_opened("photos", working_directory()), as_opened("photos", "/before")
+    ('photos', '/before/photos')
+    """
+    return os.fspath(path) if os.path.isabs(path) or working_directory() == opened_in else os.path.join(opened_in, path)
 
 
 def local_path(path: str | os.PathLike) -> str:

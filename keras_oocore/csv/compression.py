@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
-from keras_oocore.core.files import explained
+from keras_oocore.core.files import explained, require_disk
 from keras_oocore.core.storage import open_file
 from keras_oocore.csv.index import cannot_read, file_stamp
 
@@ -21,6 +21,8 @@ except ImportError:  # the `csv` extra is not installed
 MAGIC = b"\x1f\x8b"
 SUFFIXES = (".bz2", ".lz4", ".zst")  # of other files that pyarrow decompresses
 BLOCK_BYTES = 2**20
+SAMPLED_BYTES = 8 * 2**20  # of text, for the size of the rest
+LARGE_BYTES = 3 * 2**30  # of text; beyond, the four bytes that hold a size may have started over
 
 
 @contextlib.contextmanager
@@ -52,6 +54,8 @@ def plain_file(path: str | os.PathLike) -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory(prefix="keras_oocore-") as folder:
         plain = os.path.join(folder, "plain.csv")
+        if is_gzip(path):
+            require_disk(folder, text_bytes(path), f"the text of {path}")
         with explained(plain), open(plain, "wb") as file:
             file.writelines(blocks)
         yield plain
@@ -87,6 +91,29 @@ def read_blocks(path: str) -> Iterator[tuple[bytes, int]]:
         raise DataError(f"{path}: the gzip file is damaged after {num_bytes:,} bytes of text ({error}).") from error
     except OSError as error:
         raise cannot_read(path, error) from error
+
+
+def text_bytes(path: str | os.PathLike) -> int:
+    """Return about how many bytes of text a gzip file holds, at the cost of unpacking its first megabytes.
+
+    The last four bytes of the file are the size of its last stream, modulo 4 GiB. They are used if they agree with the
+    compression of the first megabytes. Larger files are estimated, a little low: a wrong refusal is worse than a disk
+    that fills up. A damaged file, or one of several streams, counts as much as its compressed size.
+    """
+    try:
+        with open_file(path) as compressed:
+            size_bytes = compressed.seek(0, os.SEEK_END)
+            compressed.seek(max(0, size_bytes - 4))
+            last_bytes = int.from_bytes(compressed.read(4), "little")
+            compressed.seek(0)
+            with gzip.open(compressed) as file:
+                num_sampled = len(file.read(SAMPLED_BYTES))
+                likely_bytes = num_sampled * size_bytes // max(1, compressed.tell())
+    except (OSError, EOFError, zlib.error):  # the function that unpacks the file reports the error
+        return 0
+    if likely_bytes > LARGE_BYTES:
+        return likely_bytes * 9 // 10
+    return last_bytes if likely_bytes <= 4 * last_bytes <= 16 * likely_bytes else size_bytes
 
 
 def _decompressed(path: str) -> Iterator[bytes]:

@@ -76,13 +76,15 @@ class CSVReader:
         """
         table, ragged = self._parse(read_chunk(index, chunk, self._memory()), index.dialect, columns)
         rows = np.arange(index.rows[chunk + 1] - index.rows[chunk])
-        if ragged:
-            rows = np.delete(rows, [row for row, _ in ragged])
-        if len(rows) != len(table[columns[0].name]):
+        num_found = len(table[columns[0].name]) + len(ragged)
+        if len(rows) != num_found:
             raise DataError(
                 f"{index.path}: {len(rows)} rows were counted after row {index.rows[chunk]} (line "
-                f"{index.lines[chunk]}), but pyarrow finds {len(table[columns[0].name])}. Please report it."
+                f"{index.lines[chunk]}), but pyarrow finds {num_found}. If an index of the file was saved, remove it. "
+                "Otherwise, please report it."
             )
+        if ragged:
+            rows = np.delete(rows, [row for row, _ in ragged])
         converted, wrong = {}, {}  # the latter: column -> positions in the table of cells that cannot be read
         for column in columns:
             converted[column.name], unreadable = self._convert(column, table[column.name])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.storage import as_opened, working_directory
 from keras_oocore.manifest import files as manifest_files
 from keras_oocore.manifest import scan as class_folders
 from keras_oocore.manifest import splits
@@ -38,7 +39,8 @@ class Manifest:
         labels: Array whose first axis is the samples, or `None`. Labels that were inferred or passed as strings are
             class indices, `int32` of shape `(num_samples,)`.
         class_names: List of class names in the order of their indices, or `None`.
-        directory: The directory that the filenames are relative to, or `None` if they are used as they are.
+        directory: The directory that the filenames are relative to, or `None` if they are used as they are. A relative
+            path stays valid after `os.chdir`.
         skipped: Dictionary with the number of skipped files and folders for each reason.
 
     >>> manifest = Manifest.from_arrays(["a.png", "b.png", "c.png"], ["cat", "dog", "cat"], directory="photos")
@@ -66,6 +68,7 @@ class Manifest:
         self.class_names = class_names
         self.directory = None if directory is None else Path(directory)
         self.skipped = dict(skipped or {})
+        self._opened_in = working_directory()  # a relative directory stays valid after `os.chdir`
 
     @classmethod
     def from_directory(
@@ -227,12 +230,28 @@ class Manifest:
         >>> Manifest.from_arrays(["a.png"], directory="photos").file_paths
         ['photos/a.png']
         """
-        folder = "" if self.directory is None else os.fspath(self.directory)
-        return [os.path.join(folder, filename) for filename in self.filenames.tolist()]
+        return self.paths(slice(None))
 
     def path(self, i: int) -> str:
         """Returns the path of sample `i`."""
-        return os.path.join("" if self.directory is None else self.directory, str(self.filenames[i]))
+        return os.path.join(self._folder(), str(self.filenames[i]))
+
+    def paths(self, samples: np.ndarray | slice) -> list[str]:
+        """Returns the paths of several samples.
+
+        Args:
+            samples: Integer array of sample indices, or a slice.
+        """
+        folder = self._folder()
+        return [os.path.join(folder, filename) for filename in self.filenames[samples].tolist()]
+
+    @property
+    def current_directory(self) -> Path | None:
+        """`directory`, or its absolute path after the working directory has changed."""
+        return None if self.directory is None else Path(self._folder())
+
+    def _folder(self) -> str:
+        return as_opened("" if self.directory is None else self.directory, self._opened_in)
 
     def take(self, indices: Sequence[int] | np.ndarray) -> "Manifest":
         """Returns a manifest of the samples at `indices`, in that order.
@@ -246,7 +265,9 @@ class Manifest:
         indices = np.asarray(indices)
         indices = indices if len(indices) else indices.astype(np.intp)
         labels = None if self.labels is None else self.labels[indices]
-        return Manifest(self.filenames[indices], labels, self.class_names, self.directory)
+        taken = Manifest(self.filenames[indices], labels, self.class_names, self.directory)
+        taken._opened_in = self._opened_in
+        return taken
 
     def shuffle(self, seed: int | None = None) -> "Manifest":
         """Returns a manifest of the same samples in random order.
@@ -322,7 +343,7 @@ class Manifest:
         ...     print(sorted(os.listdir(directory)), Manifest.load(directory).class_names)
         ['filenames.npy', 'labels.npy', 'manifest.json'] ['cat', 'dog']
         """
-        return manifest_files.write(directory, self.filenames, self.labels, self.class_names, self.directory)
+        return manifest_files.write(directory, self.filenames, self.labels, self.class_names, self.current_directory)
 
     @classmethod
     def load(cls, directory: str | os.PathLike) -> "Manifest":

@@ -59,7 +59,7 @@ def _manifest(data, labels, class_names, directory, extensions: tuple[str, ...],
             return data
         labels = data.labels if inferred else labels
         class_names = None if labels is None else class_names or data.class_names
-        return Manifest.from_arrays(data.filenames, labels, data.directory, class_names)
+        return Manifest.from_arrays(data.filenames, labels, data.current_directory, class_names)
     if isinstance(data, str | os.PathLike) and Path(data).suffix.lower() != ".npy":
         if directory is not None:
             raise OptionError(
@@ -143,7 +143,8 @@ def cache_directory(shared: Mapping[str, Any]) -> Path | None:
         if shared["overwrite_cache"]:
             raise OptionError("`overwrite_cache=True` requires `cache`. Received: cache=None")
         return None
-    return Path(cache) if subset is None else Path(cache) / subset
+    cache = Path(os.path.abspath(os.path.expanduser(cache)))  # stays valid after `os.chdir`
+    return cache if subset is None else cache / subset
 
 
 def subset_samples(

@@ -13,6 +13,8 @@ from keras_oocore.core.stopwatch import stage
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sources.base import RowSpec, StampedSource
 
+PATHS_PER_BLOCK = 65_536  # limits the memory for the paths of millions of files
+
 
 class FileReader(Protocol):
     """Reads one file into a buffer of a fixed shape. It is called from several threads, and must pickle."""
@@ -57,10 +59,10 @@ class FileSamples(StampedSource):
 
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         failed = {}
-        for row, sample in enumerate(samples.tolist()):
+        for row, (sample, path) in enumerate(zip(samples.tolist(), self.manifest.paths(samples))):
             try:
                 with stage("reading"):  # the stages that the reader names are not counted
-                    self.reader.read_into(self.name(sample), out[row, ...])  # a view also of an array without axes
+                    self.reader.read_into(path, out[row, ...])  # a view also of an array without axes
             except MemoryError:
                 raise  # not an error of the file
             except Exception as error:
@@ -72,7 +74,8 @@ class FileSamples(StampedSource):
 
     def stamps(self, samples: np.ndarray) -> np.ndarray:
         with stage("checking"):
-            stamps = [storage.stamp(self.name(sample)) for sample in samples.tolist()]
+            blocks = np.split(samples, range(PATHS_PER_BLOCK, len(samples), PATHS_PER_BLOCK))
+            stamps = [storage.stamp(path) for block in blocks for path in self.manifest.paths(block)]
         return np.array(stamps, np.int64).reshape(-1, 2)
 
     def _explained(self, sample: int, error: Exception) -> SampleError:

@@ -8,6 +8,7 @@ import weakref
 
 import numpy as np
 
+from keras_oocore.core.errors import DataError
 from keras_oocore.core.stopwatch import stage
 
 # A copy that is slower than this waited for the disk. From memory, 2 to 20 GB/s and 0.1 microseconds per small row
@@ -42,16 +43,22 @@ class MappedRows:
             with contextlib.suppress(OSError):  # the file was removed; its rows can still be read
                 self._file = open(array.filename, "rb", buffering=0)  # noqa: SIM115 - open as long as the map
                 weakref.finalize(self, self._file.close)
-            self._offset_bytes = array.offset
+            self._offset_bytes, self._end_bytes = array.offset, array.offset + array.nbytes
             self._row_bytes = array[:1].nbytes
         self._from_disk = False
 
     def copy(self, numbers: np.ndarray, out: np.ndarray) -> None:
-        """Fill `out[i]` with row `numbers[i]`, for all `i`. Each number is in `range(num_rows)`."""
+        """Fill `out[i]` with row `numbers[i]`, for all `i`. Each number is in `range(num_rows)`.
+
+        Raises:
+            DataError: If the file was truncated after it was mapped.
+        """
         with stage("reading"):
             self._copy(numbers, out)
 
     def _copy(self, numbers: np.ndarray, out: np.ndarray) -> None:
+        if self._file is not None:
+            self._require_whole()
         if self._from_disk:
             for number in numbers.tolist():
                 start = self._offset_bytes + number * self._row_bytes
@@ -65,3 +72,13 @@ class MappedRows:
             out[...] = self.array[numbers]
         warm_seconds = out.nbytes / WARM_BYTES_PER_SECOND + len(numbers) * WARM_SECONDS_PER_ROW
         self._from_disk = self._file is not None and time.perf_counter() - started > warm_seconds
+
+    def _require_whole(self) -> None:
+        """Raise an error if the file was truncated: reading a row that is gone from a map would end the process.
+
+        Seeking took 0.2 microseconds, a fifth of `os.fstat`. All other reads and hints name their offset.
+        """
+        if os.lseek(self._file.fileno(), 0, os.SEEK_END) < self._end_bytes:
+            raise DataError(
+                f"{self._file.name!r} was truncated while it was open. Restore it, or make it again, and open it again."
+            )

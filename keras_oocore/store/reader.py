@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_oocore.core.errors import DataError
-from keras_oocore.core.npy import load_array, read_header
+from keras_oocore.core.npy import read_header
 from keras_oocore.store.format import CHECKSUMS, OVERWRITE, RECORD, STATES, UNREADABLE, StoreRecord, checked_fields
 from keras_oocore.store.mapped_rows import MappedRows
 
@@ -96,9 +96,8 @@ class PackedStore:
         Raises:
             DataError: If they changed since they were written. The message names the files and rows.
         """
-        written, found = _load_own(self.directory / CHECKSUMS), block_checksums(self.directory, self.record)
-        if written.shape != found.shape:
-            raise DataError(f"{os.fspath(self.directory / CHECKSUMS)!r} is damaged. {OVERWRITE}")
+        found = block_checksums(self.directory, self.record)
+        written = _map_array(self.directory / CHECKSUMS, found.shape, found.dtype)
         step, last_row = self.record.rows_per_block, self.record.num_rows - 1
         damaged = [
             f"rows {block * step} to {min(block * step + step - 1, last_row)} of {name}.npy"
@@ -119,17 +118,10 @@ def load_states(directory: Path, record: StoreRecord) -> np.ndarray:
     Raises:
         DataError: If they are missing or damaged.
     """
-    states = _load_own(directory / STATES)
-    if states.shape != (record.num_rows,) or states.dtype != np.uint8 or states.max(initial=0) > UNREADABLE:
+    states = np.array(_map_array(directory / STATES, (record.num_rows,), np.dtype(np.uint8)))
+    if states.max(initial=0) > UNREADABLE:
         raise DataError(f"{os.fspath(directory / STATES)!r} is damaged. {OVERWRITE}")
     return states
-
-
-def _load_own(path: Path) -> np.ndarray:
-    try:
-        return load_array(path)
-    except DataError as error:
-        raise DataError(f"{os.fspath(path)!r} is missing, truncated or damaged. {OVERWRITE}") from error
 
 
 def map_fields(directory: Path, record: StoreRecord) -> dict[str, np.memmap]:
@@ -138,18 +130,25 @@ def map_fields(directory: Path, record: StoreRecord) -> dict[str, np.memmap]:
     Raises:
         DataError: If a file is missing, damaged, or not the array that the record describes.
     """
-    arrays = {}
-    for name, (shape, dtype) in record.fields.items():
-        path = directory / f"{name}.npy"
-        try:
-            with open(path, "rb") as file:
-                read_header(file)
-            arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise DataError(f"{os.fspath(path)!r} is missing, truncated or damaged ({error}). {OVERWRITE}") from error
-        if arrays[name].shape != (record.num_rows, *shape) or arrays[name].dtype != dtype:
-            raise DataError(f"{os.fspath(path)!r} is not the array that {RECORD} describes. {OVERWRITE}")
-    return arrays
+    return {
+        name: _map_array(directory / f"{name}.npy", (record.num_rows, *shape), dtype)
+        for name, (shape, dtype) in record.fields.items()
+    }
+
+
+def _map_array(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
+    """Return a memory map of a file. One changed bit of its header could mean other rows, so all of it is compared."""
+    try:
+        with open(path, "rb") as file:
+            read_header(file)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        size_bytes = path.stat().st_size
+    except Exception as error:  # a changed bit of a header makes numpy raise nearly any error
+        raise DataError(f"{os.fspath(path)!r} is missing, truncated or damaged ({error}). {OVERWRITE}") from error
+    is_as_written = array.flags.c_contiguous and array.offset + array.nbytes == size_bytes
+    if array.shape != shape or array.dtype != dtype or not is_as_written:
+        raise DataError(f"{os.fspath(path)!r} is not the array that {RECORD} describes. {OVERWRITE}")
+    return array
 
 
 def block_checksums(directory: Path, record: StoreRecord) -> np.ndarray:

@@ -81,7 +81,7 @@ class PackedStoreWriter:
         fingerprint: Mapping,
         overwrite: bool = False,
     ):
-        self.directory = Path(directory)
+        self.directory = Path(directory).absolute()  # stays valid after `os.chdir`
         expected = StoreRecord(num_rows, checked_fields(fields), dict(fingerprint))
         existing_record(self.directory, expected, overwrite)  # raises before the first byte is written
         with contextlib.ExitStack() as stack:
@@ -163,8 +163,8 @@ class PackedStoreWriter:
         self._check(rows, arrays)
         with self._writing(rows) as claimed:
             self._write_fields(rows, arrays, claimed)
-            with self._changed:
-                self.record.unreadable = {**self.record.unreadable, **dict.fromkeys(rows[claimed].tolist(), reason)}
+            with self._changed:  # in place: a new dictionary per row would take quadratic time
+                self.record.unreadable.update(dict.fromkeys(rows[claimed].tolist(), reason))
                 self._unsaved = True
             self._mark(rows[claimed], UNREADABLE)
 
@@ -176,7 +176,7 @@ class PackedStoreWriter:
         with self._finishing:
             self._require_writable()
             self.record.complete = False
-            self.record.save(self.directory)
+            self._record_now().save(self.directory)
             self._mark(rows, MISSING)
             self.sync()  # before they are made again: a crash must not leave new rows that are marked as unreadable
             sync_data(self._states_file)
@@ -274,9 +274,14 @@ class PackedStoreWriter:
         for file in self._files.values():
             sync_data(file)
         if unsaved:
-            self.record.save(self.directory)  # the reasons before the states that refer to them
+            self._record_now().save(self.directory)  # the reasons before the states that refer to them
         offset = os.fstat(self._states_file.fileno()).st_size - self.record.num_rows
         write_at(self._states_file, states, offset + part.start)
+
+    def _record_now(self) -> StoreRecord:
+        """Return a copy of the record, which does not change while it is saved."""
+        with self._changed:
+            return dataclasses.replace(self.record, unreadable=dict(self.record.unreadable))
 
     def finish(self) -> PackedStore:
         """Write the checksums, close the writer, and open the finished store.

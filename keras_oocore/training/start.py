@@ -11,6 +11,7 @@ from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import OptionError
 from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.training.arguments import DEFAULTS, check_names
+from keras_oocore.training.content import require_content
 from keras_oocore.training.run import TrainingRun
 from keras_oocore.training.signals import StopSignal, deferred_signals
 from keras_oocore.training.stages import Stage
@@ -62,7 +63,7 @@ def train(
         require_compiled(model)
         kind = function.__name__
         training = TrainingRun(kind, model, stages, checkpoints, save_every_batches, callbacks, verbose, fit_options)
-        found = None if checkpoints is None else checkpoints.latest()
+        found = None if checkpoints is None else checkpoints.latest(require_content)
         if found is None:
             training.begin()
         else:

@@ -20,7 +20,7 @@ from keras_oocore.core.record import (
 )
 
 PLAIN = RecordFormat(version=1, remedy="Remove it.")
-CHECKED = RecordFormat(version=1, remedy="Remove it.", checksum=True)
+REQUIRED = RecordFormat(version=1, remedy="Remove it.", requires_checksum=True)
 VALUES = {"num_rows": 3, "names": ["größe", None], "fields": {"x": {"shape": [2, 3]}}}
 
 
@@ -42,23 +42,33 @@ def path(tmp_path):
         st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.floats(allow_nan=False)),
     ),
     indent=st.none() | st.just(1),
-    checksum=st.booleans(),
+    required=st.booleans(),
 )
-def test_values_are_read_back(tmp_path_factory, values, indent, checksum):
+def test_values_are_read_back(tmp_path_factory, values, indent, required):
     path = tmp_path_factory.getbasetemp() / "record.json"
-    record_format = RecordFormat(version=1, remedy="Remove it.", indent=indent, checksum=checksum)
+    record_format = RecordFormat(version=1, remedy="Remove it.", indent=indent, requires_checksum=required)
     record_format.write(path, values)
     assert record_format.read(path, dict) == {"format": 1, **values}
     assert json.loads(path.read_bytes()).items() >= values.items()  # any program can read it
 
 
-def test_bytes_are_those_of_earlier_versions(path):
+def with_crc32(text, end=b"}"):
+    return text.removesuffix(end) + b'%s"crc32": %d%s' % (b", " if end == b"}" else b",\n ", zlib.crc32(text), end)
+
+
+def test_a_record_ends_with_the_checksum_of_the_text_before_it(path):
     PLAIN.write(path, {"a": 1})
-    assert path.read_bytes() == b'{"format": 1, "a": 1}'
+    assert path.read_bytes() == with_crc32(b'{"format": 1, "a": 1}')
     RecordFormat(1, "Remove it.", indent=1).write(path, {"a": 1})
-    assert path.read_bytes() == b'{\n "format": 1,\n "a": 1\n}'
-    CHECKED.write(path, {"a": 1})
-    assert path.read_bytes() == b'{"format": 1, "a": 1, "crc32": %d}' % zlib.crc32(b'{"format": 1, "a": 1}')
+    assert path.read_bytes() == with_crc32(b'{\n "format": 1,\n "a": 1\n}', b"\n}")
+    assert list(json.loads(path.read_bytes())) == ["format", "a", "crc32"]
+
+
+def test_a_record_without_a_checksum_is_read_unless_it_is_required(path):
+    path.write_text(json.dumps({"format": 1, **VALUES}))
+    assert PLAIN.read(path, dict) == {"format": 1, **VALUES}
+    with pytest.raises(DamagedRecordError, match=r"is damaged \(it is truncated\)"):
+        REQUIRED.read(path, dict)
 
 
 def test_an_exception_leaves_the_old_record(path):
@@ -133,23 +143,38 @@ def test_a_damaged_file_is_named_with_the_remedy(path, text):
         PLAIN.read(path, parse_num_rows)
 
 
-def test_every_truncated_or_changed_byte_is_found_with_a_checksum(path):
-    whole = CHECKED.encode(VALUES)
+@pytest.mark.parametrize("indent", [None, 1])
+def test_every_changed_bit_of_a_record_is_found_or_changes_nothing(path, indent):
+    record_format = RecordFormat(version=1, remedy="Remove it.", indent=indent)
+    whole, num_found = record_format.encode(VALUES), 0
+    for i in range(8 * len(whole)):
+        path.write_bytes(whole[: i // 8] + bytes([whole[i // 8] ^ 1 << i % 8]) + whole[i // 8 + 1 :])
+        try:
+            found = record_format.read(path, dict)
+        except DamagedRecordError:
+            num_found += 1
+        else:  # the key of the checksum changed, or the white space around it
+            assert {key: found[key] for key in ("format", *VALUES)} == {"format": 1, **VALUES}
+    assert num_found > 8 * len(whole) - 8 * len(b',\n "crc32": \n')
+
+
+def test_every_truncated_or_changed_byte_is_found_if_a_checksum_is_required(path):
+    whole = REQUIRED.encode(VALUES)
     for i in range(len(whole)):
         path.write_bytes(whole[:i])
         with pytest.raises(DamagedRecordError, match="truncated"):
-            CHECKED.read(path, dict)
+            REQUIRED.read(path, dict)
         path.write_bytes(whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1 :])
         with pytest.raises(DamagedRecordError, match=r"truncated|checksum does not match"):
-            CHECKED.read(path, dict)
+            REQUIRED.read(path, dict)
     path.write_bytes(whole)
-    assert CHECKED.read(path, parse_num_rows) == 3
+    assert REQUIRED.read(path, parse_num_rows) == 3
 
 
-@pytest.mark.parametrize("checksum", [False, True])
-def test_a_newer_format_names_the_upgrade(path, checksum):
-    newer = RecordFormat(version=2, remedy="", checksum=checksum)
-    older = RecordFormat(version=1, remedy="", checksum=checksum)
+@pytest.mark.parametrize("required", [False, True])
+def test_a_newer_format_names_the_upgrade(path, required):
+    newer = RecordFormat(version=2, remedy="", requires_checksum=required)
+    older = RecordFormat(version=1, remedy="", requires_checksum=required)
     newer.write(path, {"unknown": "keys"})
     with pytest.raises(
         NewerRecordError,

@@ -3,7 +3,9 @@
 import bz2
 import gzip
 import os
+import shutil
 import tempfile
+from collections import namedtuple
 
 import pyarrow as pa
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from keras_oocore.core.errors import DataError, DestinationError
 from keras_oocore.csv import compression
 from keras_oocore.csv.columns import open_columns
-from keras_oocore.csv.compression import plain_file
+from keras_oocore.csv.compression import plain_file, text_bytes
 
 TEXT = b"filename,class\n" + b"".join(b"%d.png,dog\n" % i for i in range(1000))
 
@@ -96,3 +98,41 @@ def test_full_disk(write, temporary, monkeypatch):
         plain_file(write(bz2.compress(TEXT), "t.csv.bz2")),
     ):
         pass
+
+
+# --- the size of the text -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", [TEXT, TEXT * 900, b"", os.urandom(10_000), bytes(300_000)], ids=len)
+def test_the_size_of_the_text_is_that_of_the_trailer(write, text):
+    assert text_bytes(write(gzip.compress(text, 6), "t.csv.gz")) == len(text)
+
+
+def test_the_size_of_several_streams_is_at_least_that_of_the_file(write):
+    packed = gzip.compress(TEXT) * 9 + gzip.compress(b"")
+    assert text_bytes(write(packed, "t.csv.gz")) == len(packed)
+
+
+def test_the_size_of_a_damaged_file_is_not_a_reason_to_refuse_it(write):
+    packed = gzip.compress(TEXT)
+    assert text_bytes(write(packed[:-9], "t.csv.gz")) == 0
+    assert text_bytes(write(b"x,y\n1,2\n", "t.csv")) == 0
+    assert text_bytes("gone.csv.gz") == 0
+
+
+def test_the_size_of_a_large_text_is_estimated_from_its_beginning(write, monkeypatch):
+    text = os.urandom(10**6).hex().encode()
+    monkeypatch.setattr(compression, "LARGE_BYTES", 1000)
+    monkeypatch.setattr(compression, "SAMPLED_BYTES", 500_000)
+    packed = gzip.compress(text, 1)[:-4] + bytes(4)  # the size modulo 4 GiB
+    assert 0.7 * len(text) < text_bytes(write(packed, "t.csv.gz")) < len(text)
+
+
+def test_a_disk_that_is_too_small_is_refused_before_the_text_is_written(write, temporary, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 0, 16 * 10**6 + len(TEXT) - 1))
+    path = write(gzip.compress(TEXT), "t.csv.gz")
+    said = r"Not enough disk for the text of .*t\.csv\.gz: \d+\.\d kB needed"
+    with pytest.raises(DestinationError, match=said), plain_file(path):
+        pass
+    assert os.listdir(temporary) == []

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from csv_scans import chunks, refusal
+from json_records import change_record
 
 from keras_oocore.core.errors import DataError
 from keras_oocore.csv.dialect import Dialect
@@ -41,6 +42,7 @@ def test_saved_index_is_restored(write, tmp_path):
 def test_damaged_index_is_named(write, tmp_path, damage):
     path = write(b"id\n1\n2\n")
     saved = index_records(path, Dialect()).save(tmp_path / "index.json")
+    change_record(saved)  # without a checksum, which finds all of this
     saved.write_text(damage(saved.read_text()))
     with pytest.raises(
         DataError, match=r"index\.json' is damaged \(.*\)\. Remove it; the file will be scanned again\."
@@ -51,7 +53,7 @@ def test_damaged_index_is_named(write, tmp_path, damage):
 def test_newer_or_missing_index_is_named(write, tmp_path):
     path = write(b"id\n1\n2\n")
     saved = index_records(path, Dialect()).save(tmp_path / "index.json")
-    saved.write_text(saved.read_text().replace('"format": 1', '"format": 2'))
+    change_record(saved, format=2)
     with pytest.raises(DataError, match=r"has format 2, but .* reads format 1\. Upgrade: pip install -U keras_oocore"):
         RecordIndex.load(saved, path)
     with pytest.raises(DataError, match=r"Cannot read '.*gone': No such file"):

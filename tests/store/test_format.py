@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from json_records import change_record
 
 from keras_oocore.core.errors import DataError, DestinationError
 from keras_oocore.store.format import (
@@ -26,8 +27,7 @@ def record(num_rows=5, fields=FIELDS, fingerprint=None, **options):
 
 def change(directory, **changes):
     """Change values of `store.json`."""
-    saved = json.loads((directory / RECORD).read_text())
-    (directory / RECORD).write_text(json.dumps({**saved, **changes}))
+    change_record(directory / RECORD, **changes)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from keras_oocore.core.errors import DataError
 from keras_oocore.store import mapped_rows
 from keras_oocore.store.mapped_rows import MappedRows
 
@@ -155,3 +156,12 @@ def test_a_map_without_a_file_name_and_a_part_of_a_map(tmp_path, advice, monkeyp
         part.copy(np.array([0, 3]), out)
     assert out[:, 0].tolist() == [2, 5]
     assert advice == []  # the position of a part in its file is not known
+
+
+@has_advice
+def test_a_file_that_was_truncated_is_an_error_and_does_not_end_the_process(tmp_path):
+    array = mapped(tmp_path / "x.npy", np.arange(12_000).reshape(4, 3000))
+    copier = MappedRows(array)
+    os.truncate(tmp_path / "x.npy", 5000)
+    with pytest.raises(DataError, match=r"x\.npy' was truncated while it was open\. Restore it, or make it again"):
+        rows_of(array, [3, 1], copier)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from json_records import change_record
 from packed_rows import NUM_ROWS, example_rows, finished, flip, names, python, read, write, writer_of
 
 from keras_oocore.core import locks
@@ -72,8 +73,7 @@ def test_no_store(tmp_path):
 
 def test_a_newer_format_is_refused(tmp_path):
     finished(tmp_path)
-    record = json.loads((tmp_path / "store.json").read_text())
-    (tmp_path / "store.json").write_text(json.dumps({**record, "format": 2}))
+    change_record(tmp_path / "store.json", format=2)
     for opens in (PackedStore, writer_of):
         with pytest.raises(DataError, match="pip install -U keras_oocore"):
             opens(tmp_path)

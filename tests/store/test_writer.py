@@ -28,6 +28,7 @@ from keras_oocore.core import files
 from keras_oocore.core.errors import DataError, DestinationError, OutOfCoreError
 from keras_oocore.store import creation
 from keras_oocore.store import writer as packed_writer
+from keras_oocore.store.format import StoreRecord
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.store.writer import PackedStoreWriter, shared_writer
 
@@ -107,6 +108,40 @@ def test_stored_rows_do_not_change(tmp_path):
     assert writer.unreadable == {2: "gone"}
     assert read(writer, "y", [0, 1, 3]).tolist() == [0, 1, 103]
     assert writer.num_missing == NUM_ROWS - 4
+
+
+def test_unreadable_rows_take_linear_time(tmp_path, monkeypatch):
+    """What is known already is neither copied nor written again for each further row."""
+    num_rows, saves, entries = 400, [], []
+
+    class Counted(dict):
+        def __iter__(self):
+            entries.append(len(self))
+            return super().__iter__()
+
+        def keys(self):
+            entries.append(len(self))
+            return super().keys()
+
+    monkeypatch.setattr(StoreRecord, "save", lambda *a, save=StoreRecord.save: (saves.append(a), save(*a)))
+    writer = writer_of(tmp_path, num_rows=num_rows)
+    writer.record.unreadable = Counted()
+    saves.clear()
+    for row in range(num_rows):
+        writer.mark_unreadable(np.array([row]), f"gone {row}", {})
+    assert (len(writer.unreadable), saves, sum(entries)) == (num_rows, [], 0)
+    writer.finish()
+    assert len(saves) == 2  # at the last sync, and when it is finished
+    assert sum(entries) <= 4 * num_rows
+    assert PackedStore(tmp_path).unreadable == {row: f"gone {row}" for row in range(num_rows)}
+
+
+def test_a_relative_directory_stays_valid_in_another_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    writer = writer_of("store")
+    monkeypatch.chdir("/")
+    write(writer, np.arange(NUM_ROWS))
+    np.testing.assert_array_equal(read(writer.finish(), "x", [3]), example_rows()["x"][[3]])
 
 
 def test_no_rows(tmp_path):

@@ -350,6 +350,7 @@ def test_statistics_are_read_with_and_without_a_format_number(make, tmp_path, mo
     convert(make(), store, False)
     kept = json.loads((store / KEPT).read_bytes())
     assert kept.pop("format") == 1
+    del kept["crc32"]
     (store / KEPT).write_text(json.dumps({"format": 1, **kept} if has_format else kept))
     monkeypatch.setattr(TableRows, "map_chunks", None)
     assert statistics_of(make(), store)["city"].counts == {"Rome": 150, "Oslo": 75}

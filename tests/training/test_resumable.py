@@ -18,6 +18,7 @@ from training_child import NUM_BATCHES, Killed, data, killer, small_model, tiny_
 
 import keras_oocore as ko
 from keras_oocore.core.errors import BusyError, DataError, OptionError
+from keras_oocore.training.state.checkpoints import RECORD, RECORD_FORMAT
 
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("fast_training")]
 EPOCHS = 3
@@ -595,13 +596,25 @@ def test_second_training_in_the_directory_is_busy(tmp_path):
     ko.fit_resumable(small_model(), data(), 2, tmp_path, verbose=0)  # the lock was released
 
 
-def test_damaged_checkpoint_falls_back_to_the_one_before(tmp_path):
+def spoil_the_arrays(checkpoint):
+    (checkpoint / "arrays.npz").write_bytes(b"nothing")
+
+
+def spoil_the_state(checkpoint):
+    """Its checksum is right, its content is not."""
+    saved = RECORD_FORMAT.read(checkpoint / RECORD, dict)
+    saved["state"]["history"] = {"dict": {"loss": "low"}}
+    RECORD_FORMAT.write(checkpoint / RECORD, {key: value for key, value in saved.items() if key != "format"})
+
+
+@pytest.mark.parametrize("spoil", [spoil_the_arrays, spoil_the_state])
+def test_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, spoil):
     expected = trained(tmp_path / "uninterrupted", callbacks=no_callbacks, validation_data=None)
     model, directory = small_model(), tmp_path / "run" / "checkpoints"
     with pytest.raises(Killed):
         ko.fit_resumable(model, data(), EPOCHS, directory, save_every_batches=1, callbacks=[killer(7)], verbose=0)
     newest = max(directory.glob("checkpoint-*"))
-    (newest / "arrays.npz").write_bytes(b"nothing")
+    spoil(newest)
     with pytest.warns(UserWarning, match=rf"{newest.name}' is damaged .* The checkpoint before it is used\."):
         same(trained(tmp_path / "run", callbacks=no_callbacks, validation_data=None), expected)
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import IO
 
 from keras_oocore.core.errors import DataError
-from keras_oocore.core.files import write_whole
+from keras_oocore.core.files import require_disk, write_whole
 from keras_oocore.core.locks import write_lock
 from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.core.temporary import remove_leftovers
-from keras_oocore.csv.compression import read_blocks
+from keras_oocore.csv.compression import read_blocks, text_bytes
 from keras_oocore.csv.index import file_stamp
 from keras_oocore.store.format import GUNZIPPED, RECORD, require_own_folder
 
@@ -25,7 +25,7 @@ def gunzipped(path: str, cache: Path, number: int) -> str:
 
     Raises:
         DataError: If the gzip file is damaged, truncated, or changes during the unpacking.
-        DestinationError: If the text cannot be written, or `cache` holds other files.
+        DestinationError: If the disk is too small, the text cannot be written, or `cache` holds other files.
         BusyError: If another process is unpacking into this cache.
     """
     folder = cache / GUNZIPPED
@@ -39,6 +39,7 @@ def gunzipped(path: str, cache: Path, number: int) -> str:
         if _is_current(stamp, plain):  # another process was faster
             return str(plain)
         remove_leftovers(folder)
+        require_disk(folder, text_bytes(path), f"the text of {path}")
         with write_whole(plain) as file:
             _unpack(path, file)
             if file_stamp(path) != stamp:
@@ -59,7 +60,7 @@ def _is_current(stamp: tuple[int, int], plain: Path) -> bool:
     """Return whether the plain file is complete, unchanged, and from the gzip file with this stamp."""
     try:
         return json.loads(_note_path(plain).read_bytes()) == [list(stamp), list(file_stamp(plain))]
-    except (OSError, ValueError, DataError):
+    except (OSError, ValueError, RecursionError):  # a damaged note is written again
         return False
 
 

@@ -9,12 +9,14 @@ training in the directory removes. The last good checkpoint is never lost.
 
 import contextlib
 import dataclasses
+import math
+import operator
 import os
 import re
 import shutil
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +31,7 @@ from keras_oocore.core.version import __version__
 from keras_oocore.training.state.plain_values import NotPlainError, dtype_name, named_dtype
 
 ARRAYS, RECORD = "arrays.npz", "checkpoint.json"
-RECORD_FORMAT = RecordFormat(version=1, remedy="Remove the checkpoint.", checksum=True)
+RECORD_FORMAT = RecordFormat(version=1, remedy="Remove the checkpoint.", requires_checksum=True)
 NAME = re.compile(r"checkpoint-([0-9]{8}|[1-9][0-9]{8,})")
 ARRAY_OVERHEAD_BYTES = 1024  # headers of one array in zip and npy
 
@@ -125,10 +127,13 @@ class Checkpoints:
         self.directory, self.keep = directory, keep
         self._good = set()  # numbers of the checkpoints that this object wrote, or read completely
 
-    def latest(self) -> Checkpoint | None:
+    def latest(self, check: Callable[[Checkpoint], None] | None = None) -> Checkpoint | None:
         """Return the newest complete checkpoint, or `None` if there is no checkpoint.
 
         Warns of every newer checkpoint that is damaged.
+
+        Args:
+            check: Function that raises an error if the content of a checkpoint is wrong. Such a checkpoint is damaged.
 
         Raises:
             DataError: If all checkpoints are damaged, or a newer version wrote one.
@@ -138,7 +143,7 @@ class Checkpoints:
         for number in sorted(self._numbers(), reverse=True):
             path = self._path(number)
             try:
-                checkpoint = _read(path, number)
+                checkpoint = _read(path, number, check)
             except _DamagedError as error:
                 damaged.append((path, error))
                 continue
@@ -264,30 +269,52 @@ class _DamagedError(Exception):
     """A checkpoint is not complete. The message says why, for use in brackets."""
 
 
-def _read(path: Path, number: int) -> Checkpoint:
+def _read(path: Path, number: int, check: Callable[[Checkpoint], None] | None) -> Checkpoint:
     """Return a checkpoint, after checking every byte of its state and arrays.
 
     Raises:
         NewerRecordError: If a newer version wrote it.
-        _DamagedError: If it is not complete.
+        MissingExtraError: If an array requires ml_dtypes, which is not installed.
+        _DamagedError: If it is not complete, or its content is wrong.
     """
     try:
-        record = RECORD_FORMAT.read(path / RECORD, lambda values: values)
+        described, state = RECORD_FORMAT.read(path / RECORD, _parse)
     except NewerRecordError:
         raise
     except RecordError as error:
         raise _DamagedError(f"{RECORD}: {error.reason}") from error
+    with _damage_in(ARRAYS), zipfile.ZipFile(path / ARRAYS) as npz:
+        arrays = {
+            name: _read_array(npz, f"a{i}.npy", *described_array)
+            for i, (name, *described_array) in enumerate(described)
+        }
+    checkpoint = Checkpoint(path, number, state, arrays)
+    if check is not None:
+        with _damage_in(RECORD):
+            check(checkpoint)
+    return checkpoint
+
+
+def _parse(saved: dict) -> tuple[list[tuple], dict]:
+    """Return name, shape and dtype of each array, and the state."""
+    described = [
+        (name, tuple(map(operator.index, array["shape"])), named_dtype(array["dtype"]))
+        for name, array in saved["arrays"].items()
+    ]
+    if not isinstance(saved["state"], dict):
+        raise ValueError("its state is not a JSON object")
+    return described, saved["state"]
+
+
+@contextlib.contextmanager
+def _damage_in(name: str) -> Iterator[None]:
+    """Turn nearly any error about the content of a file into a `_DamagedError`: a flipped bit can raise them all."""
     try:
-        with zipfile.ZipFile(path / ARRAYS) as npz:
-            arrays = {
-                name: _read_array(npz, f"a{i}.npy", tuple(array["shape"]), named_dtype(array["dtype"]))
-                for i, (name, array) in enumerate(record["arrays"].items())
-            }
+        yield
     except (MemoryError, MissingExtraError, _DamagedError):
         raise
-    except Exception as error:  # a flipped bit makes zipfile and numpy raise nearly any error
-        raise _DamagedError(f"{ARRAYS}: {_in_words(error)}") from error
-    return Checkpoint(path, number, record["state"], arrays)
+    except Exception as error:
+        raise _DamagedError(f"{name}: {_in_words(error)}") from error
 
 
 def _read_array(npz: zipfile.ZipFile, member: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -295,8 +322,13 @@ def _read_array(npz: zipfile.ZipFile, member: str, shape: tuple[int, ...], dtype
     with npz.open(member) as file:
         np.lib.format.read_magic(file)
         header_shape, _, header_dtype = np.lib.format.read_array_header_1_0(file)
+        header_bytes = file.tell()
     if (header_shape, header_dtype) != (shape, _stored_dtype(dtype)):
         raise _DamagedError(f"{ARRAYS}: {member} has shape {header_shape} and dtype {header_dtype}")
+    info = npz.getinfo(member)
+    is_cut = info.compress_type == zipfile.ZIP_STORED and info.file_size > os.path.getsize(npz.filename)
+    if is_cut or info.file_size != header_bytes + math.prod(shape) * dtype.itemsize:  # before memory is allocated
+        raise _DamagedError(f"{ARRAYS}: {member} has {info.file_size} bytes, not those of its array")
     with npz.open(member) as file:
         array = np.lib.format.read_array(file, allow_pickle=False)
         if file.read(1):
@@ -305,4 +337,6 @@ def _read_array(npz: zipfile.ZipFile, member: str, shape: tuple[int, ...], dtype
 
 
 def _in_words(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"{error} is missing"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

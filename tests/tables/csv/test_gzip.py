@@ -3,9 +3,11 @@
 import gzip
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections import namedtuple
 
 import numpy as np
 import pytest
@@ -75,6 +77,15 @@ def test_file_is_unpacked_once(plain, monkeypatch):
     assert np.array_equal(rows_of(opened()), plain)
     train, val = opened(cache="cache").split(0.25)
     assert (train.num_rows, val.num_rows) == (2250, 750)
+
+
+def test_a_disk_that_is_too_small_is_refused_before_it_fills(folder, monkeypatch):
+    write("houses.csv.gz")
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 0, 16 * 10**6 + len(TEXT) - 1))
+    message = error_of(opened, DestinationError)
+    assert message.startswith("Not enough disk for the text of houses.csv.gz: ")
+    assert not os.path.exists("cache/gunzipped/0-houses.csv")
 
 
 def test_gzip_requires_a_cache(folder):

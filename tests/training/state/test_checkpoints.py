@@ -1,6 +1,7 @@
 """Checkpoints of processes that are killed, lose power or disk space, or meet others, and checkpoints with damage."""
 
 import errno
+import io
 import json
 import os
 import shutil
@@ -351,13 +352,67 @@ def test_arrays_that_do_not_match_the_record_are_detected(tmp_path):
         assert detected(saved, path)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"arrays": None},
+        {"arrays": {"w": 5}},
+        {"arrays": {"w": {"dtype": "<f4", "shape": 2}}},
+        {"arrays": {"w": {"dtype": "<f4", "shape": [10**12]}}},
+        {"arrays": {"w": {"dtype": "<f4", "shape": [2.0]}}},
+        {"arrays": {"w": {"dtype": ["<f4"], "shape": [2]}}},
+        {"arrays": {"w": {"dtype": "<f4"}}},
+        {"state": None},
+        {"state": ["epoch", 3]},
+    ],
+    ids=str,
+)
+def test_wrong_content_gives_way_to_the_checkpoint_before_it(tmp_path, changes):
+    filled(tmp_path, 1)
+    path = tmp_path / "checkpoint-00000001"
+    by_hand(path, **changes)
+    with exclusive(tmp_path) as saved:
+        assert detected(saved, path)
+
+
+def test_json_nested_too_deep_gives_way_to_the_checkpoint_before_it(tmp_path):
+    filled(tmp_path, 1)
+    path = tmp_path / "checkpoint-00000001"
+    by_hand(path)
+    text = b'{"format": 1, "state": %s}' % (b"[" * 100_000 + b"]" * 100_000)
+    (path / "checkpoint.json").write_bytes(text[:-1] + b', "crc32": %d}' % zlib.crc32(text))
+    with exclusive(tmp_path) as saved:
+        assert detected(saved, path)
+
+
+def test_an_array_larger_than_its_file_is_not_allocated(tmp_path):
+    """Neither the header nor the directory of the zip file is believed."""
+    filled(tmp_path, 1)
+    path = tmp_path / "checkpoint-00000001"
+    by_hand(path, arrays={"w": {"dtype": "|u1", "shape": [2**40]}})
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (2**40,)})
+    with zipfile.ZipFile(path / "arrays.npz", "w") as npz:
+        npz.writestr("a0.npy", header.getvalue() + bytes(10))
+    with exclusive(tmp_path) as saved:
+        assert detected(saved, path)
+
+
+def test_a_check_of_the_content_that_fails_gives_way_to_the_checkpoint_before_it(tmp_path):
+    filled(tmp_path, 2)
+    with exclusive(tmp_path) as saved:
+        with pytest.warns(UserWarning, match=r"00000001' is damaged \(checkpoint\.json: 'place' is missing\)\. The"):
+            latest = saved.latest(lambda checkpoint: {}["place"] if checkpoint.number == 1 else None)
+        assert latest.number == 0
+
+
 def test_pickled_array_is_not_loaded(tmp_path):
     described = {"w": {"dtype": "|O", "shape": [1]}}
     by_hand(tmp_path / "checkpoint-00000000", arrays=described)
     np.savez(tmp_path / "checkpoint-00000000" / "arrays.npz", a0=np.array([{}]))
     with (
         exclusive(tmp_path) as saved,
-        pytest.raises(DataError, match=r"is damaged \(arrays\.npz: There is no plain dtype"),
+        pytest.raises(DataError, match=r"is damaged \(checkpoint\.json: There is no plain dtype"),
     ):
         saved.latest()
 
