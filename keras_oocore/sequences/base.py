@@ -65,14 +65,14 @@ class OutOfCoreSequence(OrderedPyDataset):
 
     def _use(self, pipeline: Pipeline | None) -> None:
         """Use this pipeline. With `None`, a pipeline is made when it is first needed."""
-        self._made = pipeline
         if self._abandon is not None:
             self._abandon.detach()
         if pipeline is not None:
             self._abandon = weakref.finalize(self, pipeline.loader.abandon)
             self._abandon.atexit = False
-        self.reset_after_fork()
         register_fork_aware(self)
+        self._made = pipeline  # not earlier: after Ctrl-C in a line above, it is made again
+        self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
         """Create an unlocked lock, in a forked child."""
