@@ -126,8 +126,13 @@ class ThreadPool:
         call = Call(function, arguments)
         if len(self._threads) < self.num_threads:
             thread = Thread(self._work, self.name)
-            thread.start()
-            self._threads.append(thread)
+            try:
+                thread.start()
+                self._threads.append(thread)
+            except RuntimeError:  # such as at exit, since CPython 3.12
+                if not self._threads:
+                    call.make()
+                    return call
         self._calls.put(call)
         return call
 

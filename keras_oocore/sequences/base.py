@@ -20,6 +20,7 @@ from keras_oocore.core.sizes import format_bytes
 from keras_oocore.ordering.epoch_order import partition
 from keras_oocore.ordering.epoch_pass import EpochPass
 from keras_oocore.ordering.order import Order
+from keras_oocore.sequences.exit import end_iterators_at_exit
 from keras_oocore.sequences.position import Cursor, checked_state, data_fingerprint
 from keras_oocore.sequences.py_dataset import OrderedPyDataset
 from keras_oocore.sources.base import Source
@@ -44,6 +45,7 @@ class OutOfCoreSequence(OrderedPyDataset):
         use_multiprocessing: bool,
     ):
         super().__init__(max_queue_size, use_multiprocessing)
+        end_iterators_at_exit()
         num_batches = options.num_batches(len(source))
         if num_batches == 0:
             raise DataError(
