@@ -122,7 +122,8 @@ class BatchLoader:
             return self.load(ticket)
         with self._lock:
             ahead, last = self._ahead, ticket + self.max_ahead
-            self._forget([other for other in ahead if not ticket <= other <= last])
+            if stale := [other for other in ahead if not ticket <= other <= last]:
+                self._forget(stale)
             for other in range(ticket, last + 1):
                 if other not in ahead:
                     ahead[other] = self._start(self.make_job(other), other)
@@ -189,10 +190,9 @@ class BatchLoader:
         """Drop batches that were started. Memory of batches that no thread works on is freed now."""
         for ticket in tickets:
             self._ahead.pop(ticket).drop()
-        if tickets:
-            tasks = [task for task in self._tasks if not task[2].dropped]
-            heapq.heapify(tasks)
-            self._tasks = tasks
+        tasks = [task for task in self._tasks if not task[2].dropped]
+        heapq.heapify(tasks)
+        self._tasks = tasks
 
     def _work(self, thread: Thread, crew: _Crew) -> None:
         while task := self._next_task(thread, crew):
