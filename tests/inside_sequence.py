@@ -5,6 +5,8 @@ Everything else that tests use is public. If the internals of a Sequence change,
 
 import weakref
 
+import loader_jobs
+
 from keras_oocore.batches import loader as batch_loader
 from keras_oocore.sources.cached import Cached
 
@@ -43,7 +45,7 @@ def num_idle_buffers(sequence):
 
 def threads(sequence):
     """The loading threads of this Sequence that are running, as a new set."""
-    return set(sequence._pipeline.loader._threads)
+    return set(sequence._pipeline.loader._crew.threads)
 
 
 def max_batches_ahead(sequence):
@@ -52,7 +54,7 @@ def max_batches_ahead(sequence):
 
 def wait_for_batches_ahead(sequence):
     """Wait until all batches that were started ahead are complete. Return their number."""
-    return len([future.result(timeout=300) for future in list(sequence._pipeline.loader._ahead.values())])
+    return loader_jobs.wait_for_batches_ahead(sequence._pipeline.loader)
 
 
 def loader_reference(sequence):

@@ -1,6 +1,7 @@
 """Jobs and helpers for the tests of BatchLoader."""
 
 import threading
+import time
 
 
 class Rows:
@@ -98,12 +99,21 @@ def loader_threads():
 
 def threads_of(loader):
     """The threads of a loader, as a list."""
-    return list(loader._threads)
+    return list(loader._crew.threads)
 
 
 def ahead(loader):
     """The tickets of batches that were started and not requested yet."""
     return sorted(loader._ahead)
+
+
+def wait_for_batches_ahead(loader):
+    """Wait until all batches that were started ahead are made. Return their number."""
+    started, ends = list(loader._ahead.values()), time.monotonic() + 300
+    while any(job.outcomes.empty() for job in started):
+        assert time.monotonic() < ends
+        time.sleep(0.001)
+    return len(started)
 
 
 def has_work(loader):

@@ -1,18 +1,26 @@
 """Makes batches in threads, ahead of the consumer by a limited number of batches. It does not know what a batch is.
 
 Batches are numbered by tickets, which are consecutive integers. A request for ticket t also starts t+1, t+2, ...
+
+Ctrl-C may come between any two lines of the thread that asks for a batch, and within any Python code that it calls. So
+it waits in C only, in `SimpleQueue.get` or at `with lock`, and the state is valid after every line. (`Condition`,
+`Event`, `Future` and `queue.Queue` are Python code, and Ctrl-C would leave their locks locked. CPython 3.11 to 3.13
+checks for signals when a function begins, after a call, and when a loop jumps back; `with lock` is none of them, so
+Ctrl-C comes before the lock is locked, or within the block, which unlocks it.)
 """
 
 import atexit
 import contextlib
 import heapq
+import itertools
 import threading
 import weakref
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
+from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from keras_oocore.core.forks import register_fork_aware
+from keras_oocore.core.threads import Thread
 
 IDLE_SECONDS = 2.0  # a thread without work ends after this time; starting another takes a tenth of a millisecond
 URGENT = -1  # a priority before every ticket
@@ -35,11 +43,38 @@ class Job(Protocol):
 
 
 class _Started:
-    """A job that was started: its future, and the number of its tasks that are not done."""
+    """A job that was started, and the queue that hands over its batch.
+
+    A thread puts `(batch, None)` or `(None, error)` into the queue, and `drop` puts `None`. The first one counts.
+    """
 
     def __init__(self, job: Job):
-        self.job, self.future = job, Future()
+        self.job = job
         self.num_tasks_left = -(-job.num_rows // job.rows_per_task)
+        self.outcomes = SimpleQueue()
+        self.dropped = False
+
+    def drop(self) -> None:
+        """Do no more work. A thread that waits for the batch asks again."""
+        self.outcomes.put(None)
+        self.dropped = True
+
+
+class _Crew:
+    """The threads of a loader, until it is closed or abandoned. Then the loader has another crew, and these end."""
+
+    def __init__(self):
+        self.threads = set()  # threads that may take a task; a thread that is removed ends
+        self.busy = set()  # threads that work on a task
+        self.wake_ups = SimpleQueue()  # an item per thread that should look for a task
+
+    def wait(self) -> bool:
+        """Wait until there may be a task. Return whether one came in time."""
+        try:
+            self.wake_ups.get(timeout=IDLE_SECONDS)
+        except Empty:
+            return False
+        return True
 
 
 class BatchLoader:
@@ -71,26 +106,30 @@ class BatchLoader:
 
     def reset_after_fork(self) -> None:
         """Start without threads and work, in a new loader or in a forked child."""
-        # reentrant, because a finalizer may call `abandon` in any line
-        self._changed = threading.Condition(threading.RLock())
+        self._lock = threading.RLock()
         self._tasks = []  # heap of (ticket, serial, started job, first row, end)
-        self._ahead = {}  # ticket -> future of a batch that was not requested yet
-        self._threads = set()  # threads that may take a task; a thread that is removed ends
-        self._busy = set()  # threads that work on a task
-        self._serial = 0
+        self._ahead = {}  # ticket -> started job whose batch was not requested yet
+        self._crew = _Crew()
+        self._serials = itertools.count()
 
     def get(self, ticket: int) -> Any:
-        """Return the batch of `ticket`. The next batches are started, and earlier ones are dropped."""
+        """Return the batch of `ticket`. The next batches are started, and earlier ones are dropped.
+
+        If it raises an error, all batches that were started are dropped, because they may have been made from the file
+        that the user fixes now.
+        """
         if self.num_workers == 0:
             return self.load(ticket)
-        with self._changed:
-            last = ticket + self.max_ahead
-            self._forget([other for other in self._ahead if not ticket <= other <= last])
+        with self._lock:
+            ahead, last = self._ahead, ticket + self.max_ahead
+            if stale := [other for other in ahead if not ticket <= other <= last]:
+                self._forget(stale)
             for other in range(ticket, last + 1):
-                if other not in self._ahead:
-                    self._ahead[other] = self._start(self.make_job(other), other)
-            future = self._ahead.pop(ticket)
-        return self._result(future, self.get, ticket)
+                if other not in ahead:
+                    ahead[other] = self._start(self.make_job(other), other)
+            self._start_threads()
+            started = ahead.pop(ticket)
+        return self._result(started, self.get, ticket)
 
     def load(self, ticket: int) -> Any:
         """Return the batch of `ticket`. It is made now, before all batches that were started."""
@@ -102,42 +141,61 @@ class BatchLoader:
             job = make_job(*arguments)
             job.fill(0, job.num_rows)
             return job.finish()
-        with self._changed:
-            future = self._start(make_job(*arguments), URGENT)
-        return self._result(future, self.run, make_job, *arguments)
+        with self._lock:
+            started = self._start(make_job(*arguments), URGENT)
+            self._start_threads()
+        return self._result(started, self.run, make_job, *arguments)
 
-    def _result(self, future: Future, again: Callable[..., Any], *arguments) -> Any:
+    def _result(self, started: _Started, again: Callable[..., Any], *arguments) -> Any:
         try:
-            return future.result()
-        except CancelledError:
-            if not future.cancelled():  # the job itself raised it
-                raise
-            return again(*arguments)  # another thread called `close`
+            outcome = started.outcomes.get()
+        except BaseException:  # Ctrl-C
+            started.drop()
+            raise
+        if outcome is None:  # another thread called `close`
+            return again(*arguments)
+        batch, error = outcome
+        if error is None:
+            return batch
+        try:
+            self.forget()
+            raise error
+        finally:
+            del started, outcome, error  # the traceback refers to this frame, which must not refer to the error
 
-    def _start(self, job: Job, priority: int) -> Future:
-        started = _Started(job)
+    def _start(self, job: Job, priority: int) -> _Started:
+        """Start a job. After Ctrl-C some of its tasks may be done, but no thread waits for it."""
+        started, crew = _Started(job), self._crew
         for start in range(0, job.num_rows, job.rows_per_task):
-            self._serial += 1
-            task = (priority, self._serial, started, start, min(start + job.rows_per_task, job.num_rows))
-            heapq.heappush(self._tasks, task)
-        self._changed.notify(started.num_tasks_left)
-        while len(self._threads) < min(self.num_workers, len(self._busy) + len(self._tasks)):
-            thread = threading.Thread(target=self._work, name="keras_oocore-loader", daemon=True)
+            stop = min(start + job.rows_per_task, job.num_rows)
+            heapq.heappush(self._tasks, (priority, next(self._serials), started, start, stop))
+        for _ in range(min(started.num_tasks_left, len(crew.threads) - len(crew.busy))):
+            crew.wake_ups.put(None)
+        return started
+
+    def _start_threads(self) -> None:
+        """Start as many threads as there is work for."""
+        crew = self._crew
+        while len(crew.threads) < min(self.num_workers, len(crew.busy) + len(self._tasks)):
+            thread = Thread(lambda thread: self._work(thread, crew), "keras_oocore-loader")
             thread.start()  # before it is added: if Ctrl-C comes between these two lines, it ends
-            self._threads.add(thread)
-            _started.add(thread)
-        return started.future
+            crew.threads.add(thread)
+
+    def forget(self) -> None:
+        """Drop the batches that were made ahead."""
+        with self._lock:
+            self._forget(list(self._ahead))
 
     def _forget(self, tickets: list[int]) -> None:
-        """Cancel batches that were started. Memory of batches that no thread works on is freed now."""
+        """Drop batches that were started. Memory of batches that no thread works on is freed now."""
         for ticket in tickets:
-            self._ahead.pop(ticket).cancel()
-        if tickets:
-            self._tasks = [task for task in self._tasks if not task[2].future.cancelled()]
-            heapq.heapify(self._tasks)
+            self._ahead.pop(ticket).drop()
+        tasks = [task for task in self._tasks if not task[2].dropped]
+        heapq.heapify(tasks)
+        self._tasks = tasks
 
-    def _work(self) -> None:
-        while task := self._next_task():
+    def _work(self, thread: Thread, crew: _Crew) -> None:
+        while task := self._next_task(thread, crew):
             finished = self._do(*task[2:])
             del task  # otherwise a thread that is idle or reads ahead would keep a batch alive
             if finished is not None:
@@ -147,54 +205,56 @@ class BatchLoader:
 
     def _do(self, started: _Started, start: int, stop: int) -> Job | None:
         """Do a task. Return its job if this was the last task of the job, else `None`."""
-        job, future = started.job, started.future
         try:
-            if not future.cancelled():
-                job.fill(start, stop)
-            with self._changed:
+            if not started.dropped:
+                started.job.fill(start, stop)
+            with self._lock:
                 started.num_tasks_left -= 1
                 complete = started.num_tasks_left == 0
-            if complete and future.set_running_or_notify_cancel():
-                future.set_result(job.finish())
-                return job
+            if complete and not started.dropped:
+                started.outcomes.put((started.job.finish(), None))
+                return started.job
         except BaseException as error:  # any error must reach the thread that waits for the batch
-            with self._changed:
+            with self._lock:
                 started.num_tasks_left = -1  # never complete
-                if not future.done():
-                    future.set_exception(error)
+            started.outcomes.put((None, error))
+            del started  # the traceback of the error refers to this frame, which must not refer to the error
         return None
 
-    def _next_task(self) -> tuple | None:
+    def _next_task(self, thread: Thread, crew: _Crew) -> tuple | None:
         """Return the next task, or `None` if this thread should end."""
-        thread = threading.current_thread()
-        with self._changed:
-            self._busy.discard(thread)
-            notified = True
-            while thread in self._threads and not self._tasks and notified:
-                notified = self._changed.wait(IDLE_SECONDS)
-            if thread in self._threads and self._tasks:
-                self._busy.add(thread)
-                return heapq.heappop(self._tasks)
-            self._threads.discard(thread)
-            return None
+        woken = True
+        while True:
+            with self._lock:
+                crew.busy.discard(thread)
+                if crew is not self._crew or thread not in crew.threads:
+                    return None
+                if self._tasks:
+                    crew.busy.add(thread)
+                    return heapq.heappop(self._tasks)
+                if not woken:
+                    crew.threads.discard(thread)
+                    return None
+            woken = crew.wait()
 
-    def abandon(self) -> set[threading.Thread]:
-        """Let the threads end, without waiting, and return them. A finalizer may call it in any thread."""
-        with self._changed:
-            ending, self._threads, self._busy = self._threads, set(), set()
-            self._changed.notify_all()
+    def abandon(self) -> set[Thread]:
+        """Let the threads end, without waiting, and return them. A finalizer may call it in any thread and line."""
+        crew, self._crew = self._crew, _Crew()  # without a lock, which another thread may hold that waits for this one
+        ending = set(crew.threads)
+        for _ in ending:
+            crew.wake_ups.put(None)
         return ending
 
     def close(self) -> None:
         """Stop the threads and drop batches that were started. The next `get` starts threads again."""
-        with self._changed:
-            ending = self.abandon()
-            for task in self._tasks:
-                task[2].future.cancel()  # otherwise another thread may wait for it forever
+        with self._lock:
+            for started in [*self._ahead.values(), *(task[2] for task in self._tasks)]:
+                started.drop()  # otherwise another thread may wait for it forever
             self._tasks.clear()
             self._ahead.clear()
+            ending = self.abandon()
         for thread in ending - {threading.current_thread()}:
-            thread.join()
+            thread.wait()
 
     def __enter__(self):
         return self
@@ -207,15 +267,12 @@ class BatchLoader:
 
 
 _loaders = weakref.WeakSet()
-_started = weakref.WeakSet()  # all threads, including those of abandoned loaders
 
 
 def _close_all() -> None:
     for loader in list(_loaders):
         loader.num_workers = 0  # a daemon thread that still asks for batches makes them itself
         loader.close()
-    for thread in list(_started):
-        thread.join()
 
 
-atexit.register(_close_all)  # a daemon thread inside C code would crash the interpreter when it exits
+atexit.register(_close_all)  # before `core/threads`, which was imported earlier, waits for all threads

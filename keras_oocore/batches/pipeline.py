@@ -78,7 +78,10 @@ class Pipeline:
         return self.maker.bad_samples
 
     def get(self, epoch: int, position: int) -> Any:
-        """Return the batch at a position of an epoch, and start the next batches. Earlier batches are dropped."""
+        """Return the batch at a position of an epoch, and start the next batches. Earlier batches are dropped.
+
+        If it raises an error, all batches made ahead are dropped.
+        """
         maker = self.maker
         job_of_epoch, index = divmod(position, maker.batches_per_job)
         number = epoch * maker.num_jobs + job_of_epoch
@@ -93,9 +96,14 @@ class Pipeline:
             batch, batches[index] = batches[index], None
         if batch is None:  # requested a second time
             return self.load(epoch, position)
-        if isinstance(batch, Failure):
+        if not isinstance(batch, Failure):
+            return batch
+        try:
+            self._made = (None, [])  # as the loader does if it raises an error
+            self.loader.forget()
             raise batch.error
-        return batch
+        finally:
+            del batch, batches  # the traceback refers to this frame, which must not refer to the error
 
     def load(self, epoch: int, position: int) -> Any:
         """Return the batch at a position of an epoch. It is made now, before all other batches."""

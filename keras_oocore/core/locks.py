@@ -2,14 +2,16 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import filelock
 
 from keras_oocore.core.errors import BusyError
 from keras_oocore.core.files import explained
 from keras_oocore.core.temporary import TEMPORARY_PREFIX
+from keras_oocore.core.threads import ThreadPool
 
 LOCK_NAME = f"{TEMPORARY_PREFIX}lock"  # remains in every directory that the package has written to
 
@@ -26,16 +28,10 @@ def write_lock(directory: str | os.PathLike) -> Iterator[None]:
         DestinationError: If the directory cannot be written to, or its file system does not support locks.
     """
     directory = Path(directory)
-    lock = filelock.FileLock(
-        directory / LOCK_NAME,
-        timeout=0,  # raise instead of waiting
-        thread_local=False,  # a store may be closed by another thread than the one that opened it
-        fallback_to_soft=False,  # a soft lock is a file that remains if the process is killed
-    )
     with explained(directory):
         directory.mkdir(parents=True, exist_ok=True)
         try:
-            lock.acquire()
+            lock = _in_thread(_acquired, directory / LOCK_NAME)
         except filelock.Timeout as error:
             raise BusyError(
                 f"Another process is writing {os.fspath(directory)!r}. "
@@ -46,4 +42,22 @@ def write_lock(directory: str | os.PathLike) -> Iterator[None]:
         yield
     finally:
         if os.getpid() == process:  # filelock has closed its file in a forked child (since version 3.30)
-            lock.release()
+            _in_thread(lock.release)
+
+
+def _acquired(path: Path) -> filelock.BaseFileLock:
+    """Return a new lock of a file, locked."""
+    lock = filelock.FileLock(
+        path,
+        timeout=0,  # raise instead of waiting
+        thread_local=False,  # a store may be closed by another thread than the one that opened it
+        fallback_to_soft=False,  # a soft lock is a file that remains if the process is killed
+    )
+    lock.acquire()
+    return lock
+
+
+def _in_thread(function: Callable[..., Any], *arguments) -> Any:
+    """Call a function in a thread that Ctrl-C does not interrupt, as it would leave locks within `filelock` locked."""
+    with ThreadPool(1, "keras_oocore-lock") as thread:
+        return thread.submit(function, *arguments).result()

@@ -3,13 +3,13 @@
 import threading
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.storage import open_file
+from keras_oocore.core.threads import Call, ThreadPool
 from keras_oocore.csv.bits import count, positions
 from keras_oocore.csv.dialect import Dialect
 from keras_oocore.csv.index import cannot_read
@@ -42,9 +42,9 @@ class Blocks:
         self.path, self.begin, self.stop, self.dialect = path, begin, stop, dialect
         self.block_bytes, self.careful_bytes = BLOCK_BYTES, CAREFUL_BYTES
         num_helpers = num_workers - 1
-        self._pool = ThreadPoolExecutor(num_helpers, "keras_oocore-csv") if num_helpers else None
+        self._pool = ThreadPool(num_helpers, "keras_oocore-csv") if num_helpers else None
         self._num_ahead = 2 * num_helpers
-        self._coming: deque[tuple[int, Future]] = deque()
+        self._coming: deque[tuple[int, Call]] = deque()
         self._spare: list[np.ndarray] = []  # allocating memory costs more than reading
         self._own = threading.local()
         self._number, self._data, self._seen = -1, None, None
@@ -54,7 +54,7 @@ class Blocks:
 
     def __exit__(self, *_) -> None:
         if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+            self._pool.shutdown()
 
     def window(self, offset: int, size_bytes: int) -> np.ndarray:
         """Return at most `size_bytes` from `offset` on, with the byte before and the byte after, as `uint8`.

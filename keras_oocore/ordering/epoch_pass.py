@@ -134,9 +134,10 @@ class EpochPass:
         few = len(self._position) <= BUILD_BATCHES
         continues = self._building if self._start else not self._complete
         built_only = few and continues and not self._epoch_ended
-        if self._position and not built_only:
-            self.number, self._start = self.number + 1, 0
-        self._position, self.delivered = {}, None
+        ended = bool(self._position) and not built_only
+        number, start = (self.number + 1, 0) if ended else (self.number, self._start)
+        # In one line, because Ctrl-C may come between two lines. A pass would be skipped.
+        self.number, self._start, self._position, self.delivered = number, start, {}, None
         self._bound = self._epoch_ended = False
 
     def __getstate__(self):

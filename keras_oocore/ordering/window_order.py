@@ -8,7 +8,6 @@ others, SIGMOD 2022).
 import bisect
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
 from typing import NamedTuple
 
 import numpy as np
@@ -48,6 +47,14 @@ def pieces_between(first: int, stop: int, chunks: np.ndarray, sizes: np.ndarray)
     left_out, end = np.clip(first - before, 0, sizes), np.clip(stop - before, 0, sizes)
     cut = np.flatnonzero(left_out < end)
     return Pieces(cut, (np.cumsum(sizes) - sizes + left_out)[cut], (end - left_out)[cut])
+
+
+class _Window:
+    """The samples of a window, and the lock of the thread that shuffles them."""
+
+    def __init__(self):
+        self.shuffling = threading.Lock()  # `with` it, waiting is C code: Ctrl-C cannot leave a lock locked
+        self.samples = None
 
 
 class WindowOrder:
@@ -130,7 +137,7 @@ class WindowOrder:
 
     def reset_after_fork(self) -> None:
         """Drop windows that are being shuffled. In a forked child, no thread would finish them."""
-        self._mixed = {}  # (epoch, window) -> Future of its samples, the latest last
+        self._mixed = {}  # (epoch, window) -> _Window, the latest last
         self._lock = threading.Lock()
 
     def samples(self, epoch: int, start: int, stop: int) -> np.ndarray:
@@ -202,23 +209,22 @@ class WindowOrder:
 
     def _samples_of(self, epoch: int, window: int) -> np.ndarray:
         """Return the samples of a window, shuffled by the first thread that asks for them."""
-        key, own = (epoch, window), None
-        try:
-            with self._lock:
-                mixed = self._mixed.pop(key, None)
-                if mixed is None:
-                    mixed = own = Future()
-                self._mixed[key] = mixed
-                for oldest in list(self._mixed)[:-KEPT_WINDOWS]:
-                    del self._mixed[oldest]
-            if own is not None:
-                own.set_result(self._mix(epoch, window))
-        except BaseException as error:  # including Ctrl-C, or a thread would wait for a window that is never shuffled
-            if own is not None and not own.done():
-                self._mixed.pop(key, None)
-                own.set_exception(error)
-            raise
-        return mixed.result()
+        key, shuffled = (epoch, window), None
+        while shuffled is None or shuffled.samples is None:
+            own = _Window()
+            with own.shuffling:
+                with self._lock:
+                    shuffled = self._mixed.pop(key, None)
+                    if shuffled is None or (shuffled.samples is None and not shuffled.shuffling.locked()):
+                        shuffled = own  # no thread shuffles it, or the one that did was interrupted by Ctrl-C
+                    self._mixed[key] = shuffled
+                    for oldest in list(self._mixed)[:-KEPT_WINDOWS]:
+                        del self._mixed[oldest]
+                if shuffled is own:
+                    own.samples = self._mix(epoch, window)
+            with shuffled.shuffling:  # wait for the thread that shuffles it
+                pass
+        return shuffled.samples
 
     def _mix(self, epoch: int, window: int) -> np.ndarray:
         dtype = np.int32 if self.num_samples < 2**31 else np.int64  # a window may hold millions

@@ -20,6 +20,7 @@ from keras_oocore.core.sizes import format_bytes
 from keras_oocore.ordering.epoch_order import partition
 from keras_oocore.ordering.epoch_pass import EpochPass
 from keras_oocore.ordering.order import Order
+from keras_oocore.sequences.exit import end_iterators_at_exit
 from keras_oocore.sequences.position import Cursor, checked_state, data_fingerprint
 from keras_oocore.sequences.py_dataset import OrderedPyDataset
 from keras_oocore.sources.base import Source
@@ -44,6 +45,7 @@ class OutOfCoreSequence(OrderedPyDataset):
         use_multiprocessing: bool,
     ):
         super().__init__(max_queue_size, use_multiprocessing)
+        end_iterators_at_exit()
         num_batches = options.num_batches(len(source))
         if num_batches == 0:
             raise DataError(
@@ -65,14 +67,14 @@ class OutOfCoreSequence(OrderedPyDataset):
 
     def _use(self, pipeline: Pipeline | None) -> None:
         """Use this pipeline. With `None`, a pipeline is made when it is first needed."""
-        self._made = pipeline
         if self._abandon is not None:
             self._abandon.detach()
         if pipeline is not None:
             self._abandon = weakref.finalize(self, pipeline.loader.abandon)
             self._abandon.atexit = False
-        self.reset_after_fork()
         register_fork_aware(self)
+        self._made = pipeline  # not earlier: after Ctrl-C in a line above, it is made again
+        self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
         """Create an unlocked lock, in a forked child."""

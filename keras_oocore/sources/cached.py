@@ -14,6 +14,7 @@ import numpy as np
 from keras_oocore.core.errors import BusyError, DataError, OutOfCoreError, SampleError
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.stopwatch import stage
+from keras_oocore.core.threads import Thread
 from keras_oocore.sources.base import FIELD, WHOLE_BATCH, RowSpec, StampedSource
 from keras_oocore.store.creation import existing_record
 from keras_oocore.store.format import MISSING, OVERWRITE, RECORD, UNREADABLE, WHOLE, StoreRecord
@@ -267,8 +268,9 @@ class Cached(StampedSource):
         """Finish the store in a thread, while training continues."""
         with self._opening:
             if self._finishing is None:
-                self._finishing = threading.Thread(target=self._finish, name="keras_oocore-store", args=(store,))
-                self._finishing.start()
+                finishing = Thread(lambda thread: self._finish(store), "keras_oocore-store")
+                finishing.start()
+                self._finishing = finishing  # last: `finish` waits for it
 
     def _finish(self, store: PackedStoreWriter) -> None:
         try:
@@ -291,14 +293,14 @@ class Cached(StampedSource):
             if store.num_missing == 0:
                 self._finish_behind(store)
         if self._finishing is not None:
-            self._finishing.join()
+            self._finishing.wait()
         if self.failure is not None:
             raise self.failure
 
     def close(self) -> None:
         """Save what is stored and release the directory. Reading opens the store again."""
         if self._finishing is not None:
-            self._finishing.join()
+            self._finishing.wait()
         self.reset_after_fork()  # the writer closes when it is no longer referenced
 
     def __getstate__(self):

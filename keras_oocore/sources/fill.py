@@ -1,12 +1,11 @@
 """Fill a packed store before training, with a progress bar."""
 
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-
 import numpy as np
 
 from keras_oocore.core.errors import ON_ERROR, BusyError, DataError, SampleError
 from keras_oocore.core.progress import tqdm
 from keras_oocore.core.sizes import format_bytes
+from keras_oocore.core.threads import ThreadPool
 from keras_oocore.sources.cached import Cached
 
 TASK_BYTES, TASK_ROWS = 2**22, 64  # a thread reads at most this much between two updates of the progress bar
@@ -46,6 +45,13 @@ def fill_store(samples: Cached, num_workers: int) -> dict[int, SampleError]:
     )
 
     def work() -> None:
+        try:
+            read_parts()
+        finally:
+            for _ in starts:  # after an error, no work is left for the other threads
+                pass
+
+    def read_parts() -> None:
         out = np.empty((step, *shape), dtype)
         for start in starts:
             part = missing[start : start + step]
@@ -55,15 +61,14 @@ def fill_store(samples: Cached, num_workers: int) -> dict[int, SampleError]:
             if (failed and not samples.keep_errors) or samples.failure is not None:
                 break
 
-    with bar, ThreadPoolExecutor(num_workers) as threads:
+    with bar, ThreadPool(num_workers, "keras_oocore-store") as threads:
         working = [threads.submit(work) for _ in range(num_workers)]
         try:
-            wait(working, return_when=FIRST_EXCEPTION)
+            for call in working:
+                call.result()
         finally:
-            for _ in starts:  # after Ctrl-C or an error, no work is left for the threads
+            for _ in starts:  # after Ctrl-C
                 pass
-    for future in working:
-        future.result()
     if failed and not samples.keep_errors:
         error = failed[min(failed)]
         raise SampleError(f"{error} {ON_ERROR}") from error.__cause__

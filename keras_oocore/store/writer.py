@@ -9,6 +9,7 @@ import dataclasses
 import os
 import threading
 import time
+import weakref
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from keras_oocore.core.files import explained, save_array
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.locks import write_lock
 from keras_oocore.core.temporary import remove_leftovers
+from keras_oocore.core.threads import Thread
 from keras_oocore.store import open_writers
 from keras_oocore.store.creation import create_record, existing_record, open_fields
 from keras_oocore.store.format import (
@@ -38,6 +40,14 @@ from keras_oocore.store.row_files import sync_data, write_at
 from keras_oocore.store.states import RowStates
 
 SYNC_SECONDS = 2.0  # the rows of this time may have to be made again after a kill
+WAIT_SECONDS = 0.001  # between two looks at whether other threads are writing, which is seldom of interest
+
+
+class _Claim:
+    """The rows that a thread is writing, until it is deleted. Ctrl-C may prevent any other way to end a claim."""
+
+    def __init__(self, rows: np.ndarray):
+        self.rows = rows
 
 
 class PackedStoreWriter:
@@ -100,9 +110,9 @@ class PackedStoreWriter:
             self._states_file = stack.enter_context(self._open(STATES))
             self._files_and_lock = stack.pop_all()
         self._process = os.getpid()
-        self._changed = threading.Condition()  # guards the states and the next four attributes
-        self._num_writing = 0
-        self._in_progress = np.zeros(num_rows, bool)  # rows that a thread is writing
+        self._changed = threading.RLock()  # guards the states and the next four attributes
+        self._claims = weakref.WeakSet()
+        self._in_progress = np.zeros(num_rows, bool)  # all claimed rows, and those whose claim ended with Ctrl-C
         self._closed = False
         self._unsaved = False  # whether `unreadable` changed since the record was saved
         self._error = None  # of a failed sync. What is on disk is unknown after it, even if a second one succeeds.
@@ -183,8 +193,8 @@ class PackedStoreWriter:
 
     def wait(self) -> None:
         """Wait until no thread is writing a row."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._num_writing == 0)
+        while list(self._claims):
+            time.sleep(WAIT_SECONDS)
 
     def _check(self, rows: np.ndarray, arrays: Mapping[str, np.ndarray]) -> None:
         if len(rows) and not 0 <= rows.min() <= rows.max() < self.record.num_rows:
@@ -211,18 +221,22 @@ class PackedStoreWriter:
             if self._error is not None:
                 raise self._error
             self._require_writable()
-            claimed = (self.states[rows] == MISSING) & ~self._in_progress[rows]
-            self._in_progress[rows[claimed]] = True
-            self._num_writing += 1
+            in_progress = self._in_progress[rows]
+            if in_progress.any():
+                in_progress &= np.isin(rows, np.concatenate([other.rows for other in self._claims] or [[]]))
+            claimed = (self.states[rows] == MISSING) & ~in_progress
+            own_rows = rows[claimed]
+            claim = _Claim(own_rows)
+            self._claims.add(claim)
+            self._in_progress[own_rows] = True
         try:
             yield claimed
         finally:
+            del claim  # first, because Ctrl-C may come in the next line
             with self._changed:
-                self._in_progress[rows[claimed]] = False
-                self._num_writing -= 1
-                self._changed.notify_all()
+                self._in_progress[own_rows] = False
         if time.monotonic() - self._synced_seconds > SYNC_SECONDS and not self._syncing.locked():
-            threading.Thread(target=self._sync_in_background, name="keras_oocore-store").start()
+            Thread(self._sync_in_background, "keras_oocore-store").start()
 
     def _write_fields(self, rows: np.ndarray, arrays: Mapping[str, np.ndarray], claimed: np.ndarray) -> None:
         """Write the claimed rows; neighbouring rows are written together."""
@@ -237,7 +251,7 @@ class PackedStoreWriter:
         with self._changed:
             self._row_states.mark(rows, state)
 
-    def _sync_in_background(self) -> None:
+    def _sync_in_background(self, thread: Thread) -> None:
         with contextlib.suppress(OutOfCoreError):  # the next `write` raises it
             self.sync()
 
@@ -318,7 +332,7 @@ class PackedStoreWriter:
         with self._finishing:
             with self._changed:
                 self._closed = True
-                self._changed.wait_for(lambda: self._num_writing == 0)
+            self.wait()
             try:
                 self.sync()
             finally:

@@ -4,7 +4,6 @@ import itertools
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
 
 import numpy as np
 
@@ -23,9 +22,19 @@ class _Holder:
 class _Parsing:
     """A chunk that a thread is parsing, and the slot for its rows."""
 
-    def __init__(self, slot: int):
-        self.slot = slot
-        self.done = Future()
+    def __init__(self):
+        self.slot = NONE
+        self.running = threading.Lock()  # the thread that parses holds it
+        self.error = None
+        self.complete = False
+
+    def wait(self) -> bool:
+        """Wait until the thread has ended, and return whether the rows are in their slot. Raise its error."""
+        with self.running:  # this waits in C: Ctrl-C cannot leave a lock locked
+            pass
+        if self.error is not None:
+            raise self.error
+        return self.complete
 
 
 class ChunkCache:
@@ -90,10 +99,9 @@ class ChunkCache:
         try:
             for chunk in self._hold_kept(needed, holder):
                 self._hold(chunk, holder)
-            for parsing in holder.awaited:
-                parsing.done.result()
+            complete = all([parsing.wait() for parsing in holder.awaited])
             rows_in_chunks = rows - self._starts[chunks]
-            if len(holder.slots) == len(needed):
+            if complete and len(holder.slots) == len(needed):
                 places = self._slot_of[chunks] * self.slot_rows + rows_in_chunks
                 np.take(self.memory, places, axis=0, out=out, mode="clip")  # other modes copy twice
                 return
@@ -101,7 +109,7 @@ class ChunkCache:
                 of_chunk = chunks == chunk
                 slot = self._slot_of[chunk]
                 is_held = slot in holder.slots
-                parsed = self.memory[slot * self.slot_rows :] if is_held else self.parse(chunk)  # no slot is free
+                parsed = self.memory[slot * self.slot_rows :] if is_held else self.parse(chunk)  # no slot, or Ctrl-C
                 out[of_chunk] = parsed[rows_in_chunks[of_chunk]]
         finally:
             holder.slots.clear()  # the traceback of an error may keep the holder alive
@@ -145,30 +153,31 @@ class ChunkCache:
         Ctrl-C may come between any two lines: no thread may wait for a chunk that no thread parses, and a chunk has a
         slot only while its rows are kept.
         """
-        own = None
-        try:
-            with self._lock:
-                self._holders.add(holder)
-                slot, parsing = int(self._slot_of[chunk]), self._parsing.get(chunk)
-                if slot == NONE and parsing is None:
-                    slot = self._free_slot()
-                    if slot == NONE:
-                        return
-                    own = _Parsing(slot)
-                    self._parsing[chunk] = own
-                elif parsing is not None:
-                    slot = parsing.slot
-                    holder.awaited.append(parsing)
-                holder.slots.append(slot)
-                self._last_use[slot] = next(self._clock)
-            if own is not None:
-                self._parse_into(own, chunk)
-        except BaseException as error:
-            if own is not None:
-                self._parsing.pop(chunk, None)  # the next reader tries again
-                if not own.done.done():
-                    own.done.set_exception(error)
-            raise
+        own = _Parsing()
+        with own.running:
+            try:
+                with self._lock:
+                    self._holders.add(holder)
+                    slot, parsing = int(self._slot_of[chunk]), self._parsing.get(chunk)
+                    if slot == NONE and parsing is None:
+                        slot = self._free_slot()
+                        if slot == NONE:
+                            return
+                        own.slot = slot
+                        self._parsing[chunk] = own
+                    elif parsing is not None:
+                        slot = parsing.slot
+                        holder.awaited.append(parsing)
+                    holder.slots.append(slot)
+                    self._last_use[slot] = next(self._clock)
+                if own.slot != NONE:
+                    self._parse_into(own, chunk)
+            except BaseException as error:
+                if self._parsing.get(chunk) is own:
+                    del self._parsing[chunk]  # the next reader tries again
+                if isinstance(error, Exception):  # after Ctrl-C, those who wait parse the chunk themselves
+                    own.error = error
+                raise
 
     def _parse_into(self, parsing: _Parsing, chunk: int) -> None:
         """Parse a chunk into its slot."""
@@ -178,7 +187,7 @@ class ChunkCache:
             self._chunk_in[parsing.slot] = chunk  # first: a chunk with a slot must be found when the slot is reassigned
             self._slot_of[chunk] = parsing.slot
             del self._parsing[chunk]
-        parsing.done.set_result(None)
+        parsing.complete = True
 
     def _free_slot(self) -> int:
         """Return the least recently used slot that no reader holds, emptied; `NONE` if there is none."""

@@ -4,7 +4,6 @@ import collections
 import itertools
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.core.stopwatch import stage
 from keras_oocore.core.text import listed
+from keras_oocore.core.threads import ThreadPool
 from keras_oocore.csv.cells import Cells
 from keras_oocore.ordering.window_order import WindowOrder
 from keras_oocore.sources.base import RowSpec, Source
@@ -208,22 +208,18 @@ class TableRows(Source):
         """
         chunks = list(range(self.table.num_chunks)) if chunks is None else chunks
         with (
-            ThreadPoolExecutor(self.num_threads) as threads,
+            ThreadPool(self.num_threads, "keras_oocore-table") as threads,
             tqdm(total=len(chunks), unit=" parts", desc=task, delay=QUIET_SECONDS) as bar,
         ):
             ahead = collections.deque()
-            try:
-                for chunk in chunks:
-                    ahead.append(threads.submit(function, chunk))
-                    if len(ahead) > 2 * self.num_threads:
-                        yield ahead.popleft().result()
-                        bar.update()
-                while ahead:
+            for chunk in chunks:
+                ahead.append(threads.submit(function, chunk))
+                if len(ahead) > 2 * self.num_threads:
                     yield ahead.popleft().result()
                     bar.update()
-            finally:
-                for future in ahead:
-                    future.cancel()
+            while ahead:
+                yield ahead.popleft().result()
+                bar.update()
 
     def reset_after_fork(self) -> None:
         """Create an empty chunk cache, for new rows, a copy, or a forked child process."""

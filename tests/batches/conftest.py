@@ -11,5 +11,5 @@ def no_thread_is_left():
     yield
     for loader in list(batch_loader._loaders):
         for thread in loader.abandon():
-            thread.join(10)
+            thread.wait()
             assert not thread.is_alive()

@@ -7,7 +7,7 @@ import weakref
 from concurrent.futures import CancelledError
 
 import pytest
-from loader_jobs import Failing, Gate, Rows, ahead, has_work, in_thread, loader_threads
+from loader_jobs import Failing, Gate, Rows, ahead, has_work, in_thread, loader_threads, wait_for_batches_ahead
 
 from keras_oocore.batches.loader import BatchLoader
 
@@ -235,3 +235,43 @@ def test_concurrent_readers_get_the_batches_they_request(num_workers):
     assert not wrong
     loader.close()
     assert not has_work(loader)
+
+
+@pytest.mark.parametrize("ask", ["get", "load"])
+def test_an_error_drops_the_batches_made_ahead(ask):
+    """The user fixes the file that the error names, and reads again."""
+    broken = [True]
+
+    class Job(Rows):
+        def fill(self, start, stop):
+            super().fill(start, stop)
+            if broken and self.ticket >= 2:
+                raise ValueError("broken")
+
+    with BatchLoader(Job, num_workers=2, max_ahead=5) as loader:
+        assert [loader.get(ticket) for ticket in (0, 1)] == [0, 1]
+        wait_for_batches_ahead(loader)
+        with pytest.raises(ValueError, match="broken"):
+            getattr(loader, ask)(2)
+        broken.clear()
+        assert [loader.get(ticket) for ticket in range(2, 9)] == [*range(2, 9)]
+
+
+def test_an_error_that_is_kept_does_not_keep_itself():
+    """Otherwise the buffers of the batches in its traceback would wait for the garbage collector."""
+
+    class Broken(ValueError):
+        pass
+
+    with BatchLoader(Failing("fill", Broken, 1), num_workers=1, max_ahead=0) as loader:
+        gc.collect()
+        gc.disable()
+        try:
+            try:
+                loader.get(1)
+            except Broken as error:
+                kept = weakref.ref(error)
+            loader.get(2)  # now the thread has ended its work on 1
+            assert kept() is None
+        finally:
+            gc.enable()

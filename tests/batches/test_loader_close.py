@@ -20,7 +20,7 @@ def test_idle_threads_end_and_start_again(monkeypatch):
     for ticket in range(3):
         assert loader.get(ticket) == ticket
         for thread in threads_of(loader):
-            thread.join(30)
+            thread.wait()
             assert not thread.is_alive()
         assert not threads_of(loader)
 
@@ -120,7 +120,7 @@ def test_threads_do_not_keep_a_deleted_loader_or_its_batches():
     remembered, threads = weakref.ref(loader), loader.abandon()
     del loader
     for thread in threads:
-        thread.join(30)
+        thread.wait()
     gc.collect()
 
     assert remembered() is None
@@ -155,7 +155,7 @@ def test_threads_end_while_an_exception_is_kept(monkeypatch):
     with pytest.raises(ValueError, match="ticket that fails") as kept:
         loader.get(0)
     for thread in threads_of(loader):
-        thread.join(30)
+        thread.wait()
 
     assert kept.value.__traceback__ is not None
     assert not threads_of(loader)

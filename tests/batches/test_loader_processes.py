@@ -44,7 +44,10 @@ def test_child_process_reads_while_the_threads_of_its_parent_work(method):
 
 
 def all_threads_sleep(pid):
-    stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    try:
+        stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except OSError:  # a thread has ended meanwhile
+        return False
     return all(stat.rpartition(")")[2].split()[0] == "S" for stat in stats)
 
 

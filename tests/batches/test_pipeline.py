@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from loader_jobs import wait_for_batches_ahead
 
 from keras_oocore.batches.budget import Budget
 from keras_oocore.batches.options import BatchOptions
@@ -70,3 +71,27 @@ def test_invalid_seed_is_an_error():
 def test_pickled_pipeline_makes_the_same_batches():
     made = pipeline()
     assert batches(pickle.loads(pickle.dumps(made))) == batches(made)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("source", [ArrayRows, Grouped])
+def test_an_error_drops_the_batches_made_ahead(workers, source):
+    """Two batches raise an error, and the user fixes the reason. No other error comes from a batch made before."""
+    broken = [5, 7]
+
+    def transform(x, y, rng):
+        if x[0] in broken:
+            raise ValueError(f"row {x[0]} is broken")
+        return x, y
+
+    made = pipeline(source=source(np.arange(NUM_SAMPLES)), workers=workers, batch_size=1, transform=transform)
+    order = [int(made.maker.planned(0, position)[0]) for position in range(NUM_SAMPLES)]
+    first = min(order.index(5), order.index(7))
+    for position in range(first):
+        assert made.get(0, position).tolist() == [order[position]]
+    wait_for_batches_ahead(made.loader)
+    with pytest.raises(ValueError, match=f"row {order[first]} is broken"):
+        made.get(0, first)
+    broken.clear()
+    assert [int(made.get(0, position)[0]) for position in range(first, NUM_SAMPLES)] == order[first:]
+    assert sorted(int(made.get(1, position)[0]) for position in range(NUM_SAMPLES)) == list(range(NUM_SAMPLES))

@@ -1,6 +1,8 @@
 """What Sequences promise whose samples are files, each named by `file_paths`."""
 
+import os
 import re
+from pathlib import Path
 
 import inside_sequence as inside
 import numpy as np
@@ -105,3 +107,19 @@ class FileContract(SequenceContract):
         assert threads
         assert not any(thread.is_alive() for thread in threads)
         assert held.value.__traceback__ is not None
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_a_file_that_is_fixed_is_read_again(self, make, workers):
+        """Batches of the next passes were made from the damaged file. They are dropped with the error."""
+        sequence = make(workers=workers, batch_size=1)
+        path = Path(sequence.file_paths[5])
+        content, changed = path.read_bytes(), path.stat().st_mtime_ns
+        self.damage(path)
+        with pytest.raises(SampleError, match="Cannot read sample 5"):  # noqa: PT012
+            for _ in sequence:
+                inside.wait_for_batches_ahead(sequence)
+        path.write_bytes(content)
+        os.utime(path, ns=(changed, changed))
+
+        for _ in range(2):
+            assert sorted(number for batch in self.epoch_of(sequence) for number in batch) == list(range(NUM_SAMPLES))

@@ -172,7 +172,7 @@ class WorkerContract(NumberedSamples):
         assert threads
         del sequence
         for thread in threads:
-            thread.join(30)
+            thread.wait()
         gc.collect()
 
         assert not any(thread.is_alive() for thread in threads)

@@ -13,11 +13,14 @@ import threading
 import traceback
 import warnings
 
+import inside_sequence as inside
 import keras
 import numpy as np
 import pytest
 import recording
 from recording import Recorder, StopAt, numbered, planned, recorder
+
+import keras_oocore as ko
 
 BACKEND = keras.backend.backend()
 NUM_SAMPLES = 118  # 29 batches of 4 and one of 2
@@ -317,3 +320,29 @@ def test_sigterm_ends_a_process_in_fit(tmp_path):
     child.send_signal(signal.SIGTERM)
     assert child.wait(timeout=300) == -signal.SIGTERM
     child.stdout.close()
+
+
+@pytest.mark.parametrize("broken_part", ["training", "validation"])
+def test_fit_after_a_file_was_fixed(tmp_path, broken_part):
+    """The second `fit` reads the file again. Batches of the next pass, made from the broken file, are dropped."""
+    for number in range(12):
+        np.save(tmp_path / f"{number}.npy", np.full(3, number, "float32"))
+    parts = {"training": range(6), "validation": range(6, 12)}
+    train, val = (
+        ko.NpyManifestSequence(
+            [f"{n}.npy" for n in part], labels=[0.0] * 6, directory=tmp_path, batch_size=2, workers=2
+        )
+        for part in parts.values()
+    )
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    broken = tmp_path / f"{parts[broken_part][3]}.npy"
+    content = broken.read_bytes()
+    broken.write_bytes(b"not an array")
+    with pytest.raises(Exception, match=f"{broken.name}"):
+        model.fit(train, validation_data=val, verbose=0)
+    for sequence in (train, val):
+        inside.wait_for_batches_ahead(sequence)
+    broken.write_bytes(content)
+
+    assert len(model.fit(train, validation_data=val, epochs=2, verbose=0).history["val_loss"]) == 2

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -214,9 +215,8 @@ def test_the_next_write_raises_the_error_of_a_background_sync(tmp_path, monkeypa
     monkeypatch.setattr(packed_writer, "sync_data", failing)
     writer = writer_of(tmp_path)
     write(writer, [0])
-    for thread in threading.enumerate():
-        if thread.name == "keras_oocore-store":
-            thread.join(TIMEOUT_SECONDS)
+    while writer._error is None:  # until a thread has synced
+        time.sleep(0.001)
     with pytest.raises(DestinationError, match="Input/output error"):
         write(writer, [1])
     del writer  # no error, although its rows are lost

@@ -1,0 +1,29 @@
+"""Ends the iterators of TensorFlow before the interpreter ends."""
+
+import atexit
+import functools
+import gc
+import sys
+import traceback
+
+import keras
+
+
+@functools.cache
+def end_iterators_at_exit() -> None:
+    """On TensorFlow, delete the iterators of a `fit` that Ctrl-C or an error ended, when the interpreter exits.
+
+    The last traceback and reference cycles keep them alive. Each has a thread that runs Python code to get the next
+    batch. If the interpreter ends first, it ends this thread within TensorFlow, which then waits for the thread forever
+    (Keras 3.15.1, TensorFlow 2.21; it does the same with any slow `PyDataset`).
+    """
+    if keras.backend.backend() == "tensorflow":
+        atexit.register(_end_iterators)
+
+
+def _end_iterators() -> None:
+    error = getattr(sys, "last_value", None)  # what the interpreter has printed
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
+    gc.collect()
