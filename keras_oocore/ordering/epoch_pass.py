@@ -7,7 +7,8 @@ does, this is a bijection: every batch is served exactly once per pass, in the o
 The rules follow Keras 3.15.1 (`keras/src/trainers/epoch_iterator.py`, `backend/*/trainer.py`). `fit` starts with a
 build step that begins an epoch, draws one or two batches and discards them. `reset()` of a new call of `fit` or
 `evaluate` reads `num_batches` and then ends the epoch; `predict` usually does not call it. An epoch that is stopped
-early is never ended. With `steps_per_epoch` below the length, one pass continues over several epochs.
+early is never ended. With `steps_per_epoch` below the length, one pass continues over several epochs. If `predict`
+comes then, it reads the length before its epoch and, for a new generator, at the beginning of it.
 
 Under a `tf.distribute` strategy, every call of `fit` and `evaluate` has a build step, and it draws more batches: the
 prefetching of each replica, all on threads of TensorFlow. Only a build step is followed by `reset()` before the thread
@@ -70,6 +71,8 @@ class EpochPass:
         self._building = False  # whether this may be Keras's build step
         self._epoch_ended = False  # in this pass, so it is more than Keras's build step
         self._length_read = False  # since the last batch
+        self._read_between = False  # whether the length was read since the last epoch
+        self._may_be_new = False  # whether this epoch is that of a new call if it reads the length now
         self._reading_thread = None  # that read the length
         self._thread = None  # that began the epoch
         self._read_by_thread = False  # whether that thread read a batch since then
@@ -99,6 +102,7 @@ class EpochPass:
             self._position, self.delivered = {}, None
             self._bound = self._running = self._building = self._epoch_ended = self._length_read = False
             self._loop = self._asked = self._next = None
+            self._may_be_new = self._read_between = False
 
     def position(self, batches: int | None = None) -> tuple[int, int]:
         """Return the number of the pass, and the number of its batches that were delivered or, if not counted, bound.
@@ -118,7 +122,14 @@ class EpochPass:
 
     def length_read(self) -> None:
         """Record that Keras read the number of batches. If an epoch ends before the next batch, a new call began."""
-        self._length_read, self._reading_thread = True, threading.get_ident()
+        with self._lock:
+            if self._may_be_new and self._position:
+                self._close()  # the pass that `fit` left open
+                self._bound = True
+            if not self._running:
+                self._read_between = True
+            self._may_be_new = False
+            self._length_read, self._reading_thread = True, threading.get_ident()
 
     def begin(self) -> None:
         """Begin an epoch."""
@@ -127,6 +138,7 @@ class EpochPass:
                 self._close()
             self._building = self._length_read  # without a `reset()` it is not an epoch yet
             self._running = self._bound = True
+            self._may_be_new, self._read_between = self._read_between, False
             self._length_read = self._read_by_thread = False
             self._thread = threading.get_ident()
 
@@ -172,6 +184,7 @@ class EpochPass:
         """
         with self._lock:
             self._length_read = False
+            self._may_be_new = False
             if self._asked == index:
                 self._asked = None
                 return self.number, self._start + index, True

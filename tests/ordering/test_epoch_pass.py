@@ -190,6 +190,15 @@ def test_unfinished_pass_of_fit_with_steps_is_followed_by_the_next_pass(backend)
     assert flat(keras.fit(num_epochs=1)) == planned(6, 1)
 
 
+def test_predict_after_fit_with_steps_is_in_the_order_of_the_plan(backend):
+    """It does not end the pass that `fit` left open, but its rows belong to the samples in their order."""
+    keras = FakeKeras(EpochPass(6), **backend)
+    keras.fit(num_epochs=2, steps_per_epoch=2)
+
+    assert keras.predict() == planned(6, 1)
+    assert flat(keras.fit(num_epochs=1)) == planned(6, 2)
+
+
 def test_fit_after_a_stop_within_an_epoch_is_a_whole_pass(backend):
     keras = FakeKeras(EpochPass(6), **backend)
     keras.fit(num_epochs=3, stop_after=(1, 3))
