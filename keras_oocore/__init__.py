@@ -12,6 +12,7 @@ Preparation needs no backend: Keras is imported when a Sequence is used for the 
 import importlib
 from typing import TYPE_CHECKING
 
+from keras_oocore.batches.per_sample import per_sample
 from keras_oocore.core.errors import (
     BusyError,
     DataError,
@@ -66,6 +67,7 @@ __all__ = [
     "image_dataset_from_directory",
     "load_arrays",
     "open_packed",
+    "per_sample",
     "plot_history",
     "save_arrays",
     "shuffle_arrays",

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_oocore.batches.plan import BatchPlan
-from keras_oocore.core.errors import ON_ERROR, OptionError, SampleError
+from keras_oocore.batches.transform import Draws
+from keras_oocore.core.errors import ON_ERROR, SampleError
 from keras_oocore.core.stopwatch import stage
 
 
@@ -103,24 +104,15 @@ class BatchJob:
         if self._failed:
             x, samples = self._without_failed(x, samples, start)
         x, y, weight = plan.source.unpack(x, samples)
-        if plan.options.transform is not None:
+        if plan.transform is not None:
             # Positions continue from part to part of an order, so that no two parts draw the same numbers.
             position = self.position + (plan.order.first + start) // plan.options.batch_size
-            key = np.random.SeedSequence(plan.options.seed, spawn_key=(self.epoch, position))
-            x, y = self._transformed(x, y, np.random.default_rng(key))
+            with stage("transform"):
+                draws = Draws(plan.options.seed, self.epoch, position, samples, plan.source.name)
+                x, y = plan.transform.apply(x, y, draws)
         if weight is not None:
             return x, y, weight
         return x if y is None else (x, y)
-
-    def _transformed(self, x: np.ndarray, y: np.ndarray | None, rng: np.random.Generator) -> tuple:
-        with stage("transform"):
-            result = self.plan.options.transform(x, y, rng)
-        if not isinstance(result, tuple) or len(result) != 2:
-            raise OptionError(
-                f"`transform(x, y, rng)` should return a tuple (x, y). Received: {type(result).__name__}"
-                + (f" of {len(result)}" if isinstance(result, tuple) else "")
-            )
-        return result
 
     def _without_failed(self, x: np.ndarray, samples: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows and samples of a batch, with unreadable samples skipped or replaced."""

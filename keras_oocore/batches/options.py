@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_oocore.batches.transform import Transform
 from keras_oocore.core.checks import choice, is_boolean, positive
 from keras_oocore.core.errors import OptionError
 from keras_oocore.sources.base import RowSpec
@@ -42,7 +43,7 @@ class BatchOptions:
         choice(self.data_format, "data_format", ("channels_last", "channels_first"))
         if self.rescale is not None and not isinstance(self.rescale, numbers.Real):
             raise OptionError(f"`rescale` should be a number. Received: rescale={self.rescale!r}")
-        if self.transform is not None and not callable(self.transform):
+        if self.transform is not None and not (callable(self.transform) or isinstance(self.transform, Transform)):
             raise OptionError(f"`transform` should be a function. Received: transform={self.transform!r}")
 
     def output_dtype(self, stored: np.dtype) -> np.dtype:

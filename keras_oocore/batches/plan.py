@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_oocore.batches.options import BatchFormat, BatchOptions
 from keras_oocore.batches.pool import BufferPool
+from keras_oocore.batches.transform import Transform
 from keras_oocore.core.errors import SampleError
 from keras_oocore.ordering.order import Order
 from keras_oocore.sources.base import Source
@@ -24,6 +25,7 @@ class BatchPlan:
 
     Attributes:
         format: `BatchFormat`, shape, dtype and size of the batches.
+        transform: The `Transform` of every batch, or `None`.
         num_samples, num_batches, num_jobs: Number of samples, batches and jobs per epoch.
     """
 
@@ -38,6 +40,7 @@ class BatchPlan:
     ):
         self.source, self.order, self.options = source, order, options
         self.format = BatchFormat(source.spec, options)
+        self.transform = Transform.of(options.transform)
         self.num_samples = order.size
         self.num_batches = options.num_batches(order.size)
         self.batches_per_job = batches_per_job

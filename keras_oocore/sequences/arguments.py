@@ -92,8 +92,9 @@ DESCRIPTIONS = {
     "rescale": "Factor to multiply samples by, such as `1/255`. The samples are then `float32`.",
     "dtype": 'Dtype of the samples, such as `"float32"` for a subclassed model, which does not cast integers.',
     "transform": "Function `transform(x, y, rng)` that returns `(x, y)`. It is called with every batch after `rescale` "
-    "and `dtype`, in the loading threads, with a `numpy.random.Generator` that depends on seed, epoch and batch. `y` "
-    "is `None` without labels.",
+    "and `dtype`, in the loading threads, with a `numpy.random.Generator` that depends on seed, epoch and batch: with "
+    "another `batch_size`, the same sample is transformed differently. `y` is `None` without labels. "
+    "`ko.per_sample(f)` makes a transform from a function of one sample, whose draws depend on seed, epoch and sample.",
     "sample_weight": "Weights of the samples, an array of shape `(num_samples,)`, in the order before `subset`.",
     "class_weight": 'Dictionary from class index to weight, or `"balanced"`. Do not also pass `class_weight` to `fit`.',
     "on_error": 'How to handle files that cannot be read. `"raise"`: raise an error that names the file. `"skip"`: '

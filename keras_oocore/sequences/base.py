@@ -170,16 +170,26 @@ class OutOfCoreSequence(OrderedPyDataset):
         return int(index) % num_batches
 
     def __iter__(self) -> Iterator[Any]:
-        """Iterate over one pass, for custom training loops. The next loop iterates over the next pass."""
-        self._pass.enter()
+        """Iterate over one pass, for custom training loops. The next loop iterates over the next pass.
+
+        A loop that ends early, with `break`, also ends its pass. Within a loop, `sequence[i]` is batch i of its pass.
+        """
+        loop = self._pass.enter()
         try:
-            for index in range(self._pass.remaining):
+            for index in range(loop.num_batches):
+                self._pass.ask(loop, index)
                 yield self[index]
         finally:
-            self._pass.leave()
+            self._pass.leave(loop)
 
     def on_epoch_begin(self) -> None:
-        """Called by Keras at the beginning of every epoch."""
+        """Called by Keras at the beginning of every epoch.
+
+        Raises:
+            OptionError: If Keras divides the batches among several processes (`keras.distribution`, with
+                `auto_shard_dataset=True`).
+        """
+        self.require_all_indices()
         self._pass.begin()
 
     def on_epoch_end(self) -> None:

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_oocore.core.errors import OptionError
 from keras_oocore.core.warn import warn_user
 
 # Methods that users may expect, such as those of `tf.data`, and what to use instead.
@@ -37,6 +38,28 @@ class OrderedPyDataset(keras.utils.PyDataset):
     def __getattr__(self, name: str):
         instead = f". Instead: {INSTEAD[name]}" if name in INSTEAD else ""
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{instead}")
+
+    def require_all_indices(self) -> None:
+        """Check that Keras does not divide the indices among several processes.
+
+        From Keras 3.16, process r of P asks for indices r, r + P, r + 2P, ... (`PyDatasetAdapter`), and batches are
+        served in the order in which they are asked for: every process would get the same part of the samples.
+
+        Raises:
+            OptionError: If it does.
+        """
+        distribution = keras.distribution.distribution()
+        # Keras 3.10 does not have these attributes, and refuses a PyDataset itself.
+        num_processes = getattr(distribution, "num_processes", 1)
+        if num_processes < 2 or not getattr(distribution, "auto_shard_dataset", False):
+            return
+        raise OptionError(
+            f"Keras divides the data among {num_processes} processes by index. This {type(self).__name__} serves "
+            "batches in the order in which they are asked for, so all processes would train on the same samples. "
+            f"Set `auto_shard_dataset=False` of {type(distribution).__name__}, and divide the samples before the "
+            f"training: `train = sequence.partition({num_processes})[process_id]`, where all parts need the same "
+            "number of batches. Received: auto_shard_dataset=True"
+        )
 
     @property
     def workers(self) -> int:

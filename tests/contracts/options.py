@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from contracts.numbered import LABELS, NUM_SAMPLES, NumberedSamples
 
+from keras_oocore.batches.per_sample import per_sample
 from keras_oocore.core.errors import DataError, OptionError
 
 
@@ -31,6 +32,23 @@ class OptionContract(NumberedSamples):
         assert len(set(draws() + draws(seed=8))) == 12
         with pytest.raises(OptionError, match=r"`transform\(x, y, rng\)` should return a tuple \(x, y\)"):
             make(transform=lambda x, y, rng: x)[0]
+
+    def test_per_sample_transform_draws_by_seed_epoch_and_sample(self, make):
+        def draws(*sequences):
+            return [
+                {
+                    number: draw
+                    for sequence in sequences
+                    for x, y in sequence
+                    for number, draw in zip(self.numbers(x), y)
+                }
+                for _ in range(2)
+            ]
+
+        options = dict(transform=per_sample(lambda x, y, rng: (x, rng.random())))
+        expected = draws(make(**options))
+        assert len({draw for of_epoch in expected for draw in of_epoch.values()}) == 2 * NUM_SAMPLES
+        assert expected == draws(make(**options, batch_size=3, shuffle=False)) == draws(*make(**options).partition(2))
 
     def test_label_modes(self, make):
         y_of = {mode: make(label_mode=mode, shuffle=False)[1][1] for mode in ("int", "categorical", "raw")}

@@ -3,6 +3,7 @@
 import pickle
 import random
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -21,14 +22,16 @@ class FakeKeras:
             without a distribution strategy, where there is no build step.
         prefetch: Number of batches that are drawn before the step that needs them, as by `tf.data`.
         shuffle: Whether indices are permuted, as by `fit(shuffle=True)`.
+        strategy: Whether a `tf.distribute` strategy is used: every call has a build step, and other threads draw.
     """
 
-    def __init__(self, epochs, reads_spec=False, build_draws=1, prefetch=0, shuffle=True):
+    def __init__(self, epochs, reads_spec=False, build_draws=1, prefetch=0, shuffle=True, strategy=False):
         self.epochs = epochs
         self.reads_spec = reads_spec
         self.build_draws = build_draws
         self.prefetch = prefetch
         self.shuffle = shuffle
+        self.thread = ThreadPoolExecutor(1) if strategy else None
         self.built = False
         self.random = random.Random(5)
 
@@ -38,20 +41,25 @@ class FakeKeras:
 
     def generator(self, shuffle):
         """`PyDatasetAdapter._finite_generator`, and the prefetching between it and the model."""
-        indices = list(range(self.num_batches()))
+        indices = list(range(self.drawn(self.num_batches)))
         if shuffle:
             self.random.shuffle(indices)
         ahead = []
         for index in indices:
-            ahead.append(self.epochs.bind(index)[:2])
+            ahead.append(self.drawn(self.epochs.bind, index)[:2])
             if len(ahead) > self.prefetch:
                 yield ahead.pop(0)
         yield from ahead
 
     def iterator(self, shuffle):
         """`EpochIterator._get_iterator`: nothing is drawn before the first `next`."""
-        self.num_batches()
+        if self.thread is None:
+            self.num_batches()
         return self.generator(shuffle)
+
+    def drawn(self, function, *args):
+        """What the generator reads, on the thread that runs it."""
+        return function(*args) if self.thread is None else self.thread.submit(function, *args).result()
 
     def read_spec(self):
         if self.reads_spec:
@@ -63,7 +71,7 @@ class FakeKeras:
         self.epochs.end()
 
     def build(self, shuffle):
-        if self.build_draws and not self.built:
+        if self.build_draws and (self.thread or not self.built):
             self.built = True
             self.epochs.begin()
             iterator = self.iterator(shuffle)
@@ -126,6 +134,8 @@ BACKENDS = {
     "tensorflow": dict(reads_spec=True, build_draws=0, prefetch=3),
     "tensorflow with a long prefetch": dict(reads_spec=True, build_draws=0, prefetch=100),
     "unshuffled": dict(shuffle=False),
+    # With 1, 2 and 4 replicas, build steps were measured to draw 5, 5 to 6, and 5 to 8 batches.
+    "tensorflow with a strategy": dict(reads_spec=True, prefetch=4, strategy=True),
 }
 
 
@@ -180,6 +190,15 @@ def test_unfinished_pass_of_fit_with_steps_is_followed_by_the_next_pass(backend)
     assert flat(keras.fit(num_epochs=1)) == planned(6, 1)
 
 
+def test_predict_after_fit_with_steps_is_in_the_order_of_the_plan(backend):
+    """It does not end the pass that `fit` left open, but its rows belong to the samples in their order."""
+    keras = FakeKeras(EpochPass(6), **backend)
+    keras.fit(num_epochs=2, steps_per_epoch=2)
+
+    assert keras.predict() == planned(6, 1)
+    assert flat(keras.fit(num_epochs=1)) == planned(6, 2)
+
+
 def test_fit_after_a_stop_within_an_epoch_is_a_whole_pass(backend):
     keras = FakeKeras(EpochPass(6), **backend)
     keras.fit(num_epochs=3, stop_after=(1, 3))
@@ -205,11 +224,31 @@ def test_validation_data_is_a_whole_pass_after_each_epoch(backend):
     assert validated == planned(3, 0, 1, 2)
 
 
-def test_build_step_that_draws_many_batches_skips_a_pass_but_no_sample():
-    """TensorFlow with a distribution strategy: its prefetch looks like an epoch that was stopped."""
-    keras = FakeKeras(EpochPass(8), reads_spec=True, build_draws=1, prefetch=3)
+@given(
+    num_batches=st.integers(1, 12),
+    prefetch=st.integers(0, 12),
+    calls=st.lists(st.sampled_from(["evaluate", 1, 2]), min_size=1, max_size=4),
+    start=st.integers(0, 11),
+)
+@settings(deadline=None, max_examples=40)
+def test_build_steps_under_a_strategy_skip_no_pass(num_batches, prefetch, calls, start):
+    """However many batches they draw. A pass of one batch is whole in its build step, too."""
+    start = min(start, num_batches - 1)
+    epochs = EpochPass(num_batches)
+    keras = FakeKeras(epochs, reads_spec=True, prefetch=prefetch, strategy=True)
+    epochs.seek(3, start)
 
-    assert keras.fit(num_epochs=2) == [planned(8, 1), planned(8, 2)]
+    given = [given for call in calls for given in (keras.evaluate() if call == "evaluate" else flat(keras.fit(call)))]
+
+    num_passes = sum(1 if call == "evaluate" else call for call in calls)
+    assert given == passes_from(num_batches, 3, start, num_passes)
+
+
+def test_fit_under_a_strategy_after_a_stop_is_the_next_pass():
+    keras = FakeKeras(EpochPass(12), reads_spec=True, prefetch=4, strategy=True)
+    keras.fit(num_epochs=2, stop_after=(1, 0))
+
+    assert flat(keras.fit(num_epochs=1)) == planned(12, 2)
 
 
 @pytest.mark.parametrize("num_batches", [1, 2])
@@ -377,22 +416,103 @@ def test_steps_per_epoch_of_a_resumed_pass_skips_and_repeats_no_batch(data, name
     assert len(given) >= min(num_batches - start, 9 * steps_per_epoch)
 
 
+def loop_over(epochs, stop_after=None):
+    """The batches of a loop of the user, which breaks after some of them. `None` for a whole loop."""
+    loop, given = epochs.enter(), []
+    for index in range(loop.num_batches if stop_after is None else min(stop_after, loop.num_batches)):
+        epochs.ask(loop, index)
+        given.append(epochs.bind(index)[:2])
+    epochs.leave(loop)
+    return given
+
+
 @given(num_batches=st.integers(1, 9), start=st.integers(0, 9), used=st.integers(0, 9))
 def test_position_within_a_loop_counts_from_the_resumed_position(num_batches, start, used):
     epochs = EpochPass(num_batches)
     epochs.seek(4, min(start, num_batches))
     expected = passes_from(num_batches, 4, min(start, num_batches), 1)
     used = min(used, len(expected))
-    epochs.enter()
-    assert epochs.remaining == len(expected)
-    assert [epochs.bind(index)[:2] for index in range(used)] == expected[:used]
+    loop = epochs.enter()
+    assert loop.num_batches == len(expected)
+    for index in range(used):
+        epochs.ask(loop, index)
+        assert epochs.bind(index)[:2] == expected[index]
     position = (*expected, (expected[-1][0] + 1, 0))[used]
 
     assert epochs.position() == position
     if used:
         assert epochs.position(used) == position
-    epochs.leave()
+    epochs.leave(loop)
     assert epochs.remaining == num_batches
+    assert epochs.position() == ((expected[-1][0] + 1, 0) if used else expected[0])
+
+
+@pytest.mark.parametrize("taken", [1, 2, 3, 5])
+def test_each_loop_has_a_pass_of_its_own_wherever_it_ends(taken):
+    epochs = EpochPass(5)
+
+    assert [loop_over(epochs, taken) for _ in range(3)] == [planned(5, number)[:taken] for number in range(3)]
+
+
+@pytest.mark.parametrize("steps_per_epoch", [1, 2, 4])
+def test_loop_after_fit_with_steps_is_the_next_pass(backend, steps_per_epoch):
+    epochs = EpochPass(6)
+    FakeKeras(epochs, **backend).fit(num_epochs=1, steps_per_epoch=steps_per_epoch)
+
+    loop = epochs.enter()
+    epochs.ask(loop, 0)
+    assert (epochs.bind(0), epochs.position()) == ((1, 0, True), (1, 1))
+
+
+def test_nested_loops_have_a_pass_each():
+    epochs, outer, inner = EpochPass(3), [], []
+    loop = epochs.enter()
+    for index in range(3):
+        epochs.ask(loop, index)
+        outer.append(epochs.bind(index)[:2])
+        inner += loop_over(epochs)
+    epochs.leave(loop)
+
+    assert outer == planned(3, 0)
+    assert inner == planned(3, 1, 2, 3)
+    assert epochs.position() == (4, 0)
+
+
+def test_loop_that_a_call_of_keras_interrupts_continues_with_its_pass(backend):
+    epochs, given, predicted = EpochPass(4), [], []
+    keras = FakeKeras(epochs, **backend)
+    loop = epochs.enter()
+    for index in range(4):
+        epochs.ask(loop, index)
+        given.append(epochs.bind(index)[:2])
+        predicted += keras.predict() if index < 2 else flat(keras.fit()) if index == 2 else []
+    epochs.leave(loop)
+
+    assert given == planned(4, 0)
+    assert predicted == planned(4, 1, 2, 3)
+    assert epochs.position() == (4, 0)
+
+
+def test_index_in_a_loop_that_is_not_its_next_is_a_position_in_its_pass():
+    epochs = EpochPass(4)
+    epochs.seek(2, 1)
+    loop = epochs.enter()
+    epochs.ask(loop, 0)
+
+    assert epochs.bind(0) == (2, 1, True)
+    assert [epochs.bind(index) for index in (0, 3)] == [(2, 0, False), (2, 3, False)]
+    assert epochs.position() == (2, 2)
+
+
+def test_position_that_is_loaded_within_a_loop_stays_after_its_break():
+    epochs = EpochPass(4)
+    loop = epochs.enter()
+    epochs.ask(loop, 0)
+    epochs.bind(0)
+    epochs.seek(7, 2)
+    epochs.leave(loop)
+
+    assert epochs.position() == (7, 2)
 
 
 def test_position_is_the_number_of_delivered_batches_if_counted():
