@@ -80,6 +80,8 @@ class Pipeline:
     def get(self, epoch: int, position: int) -> Any:
         """Return the batch at a position of an epoch, and start the next batches. Earlier batches are dropped."""
         maker = self.maker
+        if maker.served_instead:
+            maker.forget_before(epoch - 1)
         job_of_epoch, index = divmod(position, maker.batches_per_job)
         number = epoch * maker.num_jobs + job_of_epoch
         if maker.batches_per_job == 1:

@@ -11,6 +11,9 @@ early is never ended. With `steps_per_epoch` below the length, one pass continue
 """
 
 import threading
+from array import array
+
+import numpy as np
 
 from keras_oocore.core.forks import register_fork_aware
 
@@ -46,6 +49,7 @@ class EpochPass:
         self._building = False  # whether this may be Keras's build step
         self._epoch_ended = False  # in this pass, so it is more than Keras's build step
         self._length_read = False  # since the last batch
+        self.forget_served()
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
@@ -68,6 +72,7 @@ class EpochPass:
             self.number, self._start = (number, start) if start < self.num_batches else (number + 1, 0)
             self._position, self.delivered = {}, None
             self._bound = self._running = self._building = self._epoch_ended = self._length_read = False
+            self.forget_served()
 
     def position(self, batches: int | None = None) -> tuple[int, int]:
         """Return the number of the pass, and the number of its batches that were delivered or, if not counted, bound.
@@ -83,6 +88,28 @@ class EpochPass:
                 start = self._start + len(self._position) if self.delivered is None else self.delivered
             return (self.number, start) if start < self.num_batches else (self.number + 1, 0)
 
+    def forget_served(self) -> None:
+        """Forget which batches were served, because their samples cannot be told any more."""
+        self._served = (0, array("q"))  # number of the last pass, and its positions in the order they were handed out
+        self._serving = array("q")  # the same positions of the current pass
+
+    def record_served(self, number: int, position: int) -> None:
+        """Record that the batch at a position of pass `number` was handed out. A batch that failed is not recorded."""
+        if number == self.number:  # otherwise Keras abandoned the pass meanwhile
+            self._serving.append(position)
+
+    def last_served(self) -> tuple[int, np.ndarray]:
+        """Return the number of the pass that was served last, and its positions in the order they were handed out.
+
+        That is the current pass if it has handed out batches, else the pass before. Batches that Keras drew for its
+        build step do not count, and a batch that was handed out twice counts where it was handed out last.
+        """
+        with self._lock:
+            number, served = (self.number, self._serving) if self._serving else self._served
+            positions = np.array(served, np.int64)
+        _, last = np.unique(positions[::-1], return_index=True)
+        return number, positions[np.sort(len(positions) - 1 - last)]
+
     def length_read(self) -> None:
         """Record that Keras read the number of batches. If an epoch ends before the next batch, a new call began."""
         self._length_read = True
@@ -92,6 +119,7 @@ class EpochPass:
         with self._lock:
             if self._running:  # the previous epoch was abandoned
                 self._close()
+            self._begin_call()
             self._building = self._length_read  # without a `reset()` it is not an epoch yet
             self._running = self._bound = True
             self._length_read = False
@@ -121,6 +149,7 @@ class EpochPass:
         If no pass is open, nothing is bound, and index i belongs to position i of the next pass.
         """
         with self._lock:
+            self._begin_call()
             self._length_read = False
             if not self._bound:
                 return self.number, index, False
@@ -130,17 +159,24 @@ class EpochPass:
     def _complete(self) -> bool:
         return self._start + len(self._position) == self.num_batches
 
+    def _begin_call(self) -> None:
+        """If a new call begins in a pass that the call before left open, what that call served is past."""
+        if self._length_read and not self._running:
+            self._serving = array("q")
+
     def _close(self) -> None:
         few = len(self._position) <= BUILD_BATCHES
         continues = self._building if self._start else not self._complete
         built_only = few and continues and not self._epoch_ended
         if self._position and not built_only:
+            self._served = (self.number, self._serving)
             self.number, self._start = self.number + 1, 0
+        self._serving = array("q")
         self._position, self.delivered = {}, None
         self._bound = self._epoch_ended = False
 
     def __getstate__(self):
-        return {**vars(self), "_position": self._position.copy(), "_lock": None}
+        return {**vars(self), "_position": self._position.copy(), "_serving": self._serving[:], "_lock": None}
 
     def __setstate__(self, state):
         self.__dict__.update(state)

@@ -1,6 +1,7 @@
 """What Sequences promise whose samples are files, each named by `file_paths`."""
 
 import re
+import warnings
 
 import inside_sequence as inside
 import numpy as np
@@ -105,3 +106,47 @@ class FileContract(SequenceContract):
         assert threads
         assert not any(thread.is_alive() for thread in threads)
         assert held.value.__traceback__ is not None
+
+    @pytest.mark.parametrize("shuffle", [True, False])
+    @pytest.mark.parametrize("on_error", ["skip", "replace"])
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_served_paths_know_skipped_and_replaced_files(self, make, shuffle, on_error, workers):
+        sequence = make(shuffle=shuffle, on_error=on_error, workers=workers)
+        paths = sequence.file_paths
+        for number in (5, 8):
+            self.damage(paths[number])
+
+        for _ in range(2):
+            batches = list(sequence)
+            served = self.served(batches)
+            assert sequence.served_samples.tolist() == served
+            assert sequence.served_paths == [paths[number] for number in served]
+            assert sequence.served_labels.tolist() == [label for _, y in batches for label in y]
+            assert {5, 8}.isdisjoint(served)
+            assert len(served) == (8 if on_error == "skip" else 10)
+
+    def test_a_file_that_is_fixed_is_served_again(self, make):
+        sequence = make(on_error="skip", shuffle=False, workers=0)
+        path = sequence.file_paths[5]
+        with open(path, "rb") as file:
+            content = file.read()
+        self.damage(path)
+        list(sequence)
+        with open(path, "wb") as file:
+            file.write(content)
+
+        served = self.served(sequence)
+        assert sequence.served_samples.tolist() == served == list(range(NUM_SAMPLES))
+
+    @pytest.mark.parametrize("on_error", ["skip", "replace"])
+    def test_a_skipped_file_without_shuffling_is_named_in_one_warning(self, make, on_error):
+        sequence, shuffled = make(shuffle=False, on_error=on_error), make(on_error=on_error)
+        path = sequence.file_paths[5]
+        self.damage(path)
+
+        with pytest.warns(UserWarning, match=rf"{re.escape(repr(path))} is .*on_error='{on_error}'.*`served_paths`"):
+            list(sequence)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            list(sequence)
+            list(shuffled)
