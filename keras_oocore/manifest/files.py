@@ -3,6 +3,7 @@
 import contextlib
 import os
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.files import load_array, write_whole
 from keras_oocore.core.record import MissingRecordError, RecordFormat
+from keras_oocore.manifest.columns import decode, encode
 from keras_oocore.manifest.inputs import require_inside, save_pair
 from keras_oocore.manifest.scan import existing_directory
 
@@ -24,6 +26,8 @@ def write(
     labels: np.ndarray | None,
     class_names: list[str] | None,
     directory: Path | None,
+    columns: Mapping[str, np.ndarray] | None = None,
+    indices: np.ndarray | None = None,
 ) -> Path:
     """Write `filenames.npy`, `labels.npy` and, last, `manifest.json`. Returns the folder as a `Path`."""
     folder = Path(folder)
@@ -40,14 +44,20 @@ def write(
         "filenames_crc32": _checksum(filenames),
         "labels_crc32": None if labels is None else _checksum(labels),
     }
+    if columns:
+        record["columns"] = {name: encode(values) for name, values in columns.items()}
+    if indices is not None:
+        record["indices"] = encode(indices.astype(np.uint32) if indices.max(initial=0) < 2**32 else indices)
     with write_whole(folder / RECORD) as file:  # the last to be left, so the last to be published
         save_pair(folder, filenames, labels)
         file.write(RECORD_FORMAT.encode(record))
     return folder
 
 
-def read(folder: str | os.PathLike) -> tuple[np.ndarray, np.ndarray | None, list[str] | None, str | None]:
-    """The filenames, labels, class names and directory that `write` has written.
+def read(
+    folder: str | os.PathLike,
+) -> tuple[np.ndarray, np.ndarray | None, list[str] | None, str | None, dict[str, np.ndarray], np.ndarray | None]:
+    """The filenames, labels, class names, directory, columns and indices that `write` has written.
 
     Raises:
         DataError: If a file is missing, was written by a newer version, or does not belong to the others.
@@ -66,7 +76,14 @@ def read(folder: str | os.PathLike) -> tuple[np.ndarray, np.ndarray | None, list
             )
     if saved["directory_absolute"] is not None:
         require_inside(filenames, folder)
-    return filenames, labels, saved["class_names"], _current_directory(saved, folder)
+    return (
+        filenames,
+        labels,
+        saved["class_names"],
+        _current_directory(saved, folder),
+        saved["columns"],
+        saved["indices"],
+    )
 
 
 def _checksum(array: np.ndarray) -> int:
@@ -75,7 +92,7 @@ def _checksum(array: np.ndarray) -> int:
 
 def _read_record(folder: Path) -> dict:
     try:
-        return RECORD_FORMAT.read(folder / RECORD, lambda saved: {key: saved[key] for key in KEYS})
+        return RECORD_FORMAT.read(folder / RECORD, _parsed)
     except MissingRecordError as error:
         has_arrays = (folder / "filenames.npy").exists()
         remedy = " To open its filenames.npy, use Manifest.from_arrays." if has_arrays else ""
@@ -83,6 +100,15 @@ def _read_record(folder: Path) -> dict:
             f"{os.fspath(folder)!r} contains no {RECORD}: no manifest was saved there, or its save was interrupted."
             f"{remedy}"
         ) from error
+
+
+def _parsed(saved: dict) -> dict:
+    num_samples, indices = saved["num_samples"], saved.get("indices")  # older files have no columns and no indices
+    return {
+        **{key: saved[key] for key in KEYS},
+        "columns": {name: decode(values, num_samples) for name, values in saved.get("columns", {}).items()},
+        "indices": None if indices is None else decode(indices, num_samples).astype(np.int64),
+    }
 
 
 def _current_directory(saved: dict, folder: Path) -> str | None:
