@@ -106,7 +106,7 @@ class EpochPass:
         """
         with self._lock:
             number, served = (self.number, self._serving) if self._serving else self._served
-            positions = np.array(served, np.int64)
+            positions = np.array(served[:], np.int64)  # a copy, because another thread may append
         _, last = np.unique(positions[::-1], return_index=True)
         return number, positions[np.sort(len(positions) - 1 - last)]
 
@@ -140,6 +140,8 @@ class EpochPass:
 
     def leave(self) -> None:
         """End a loop over the batches. Its pass ends too, whether it is complete or not."""
+        if self._serving:
+            self._served = (self.number, self._serving)  # also if it ended after one batch
         self._length_read = not self._complete
         self.end()
 

@@ -94,7 +94,8 @@ DESCRIPTIONS = {
     "transform": "Function `transform(x, y, rng)` that returns `(x, y)`. It is called with every batch after `rescale` "
     "and `dtype`, in the loading threads, with a `numpy.random.Generator` that depends on seed, epoch and batch. `y` "
     "is `None` without labels.",
-    "sample_weight": "Weights of the samples, an array of shape `(num_samples,)`, in the order before `subset`.",
+    "sample_weight": "Weights of the samples, an array of shape `(num_samples,)`, in the order before `subset`. "
+    "Defaults to `sample_weight` of the `Manifest`, if there is one.",
     "class_weight": 'Dictionary from class index to weight, or `"balanced"`. Do not also pass `class_weight` to `fit`.',
     "on_error": 'How to handle files that cannot be read. `"raise"`: raise an error that names the file. `"skip"`: '
     'leave the sample out, which makes the batch shorter. `"replace"`: use the next readable sample of the order '

@@ -36,6 +36,9 @@ class ServedContract(NumberedSamples):
             assert sequence.served_samples.tolist() == served
 
         assert sequence.served_samples.tolist() == served
+        for batch in itertools.islice(sequence, 1):
+            served = self.served([batch])
+        assert sequence.served_samples.tolist() == served
 
     def test_batches_that_are_only_looked_at_are_not_served(self, make):
         sequence = make()

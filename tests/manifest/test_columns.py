@@ -68,6 +68,18 @@ def test_weights_of_a_part_reach_the_batches(tmp_path):
     assert weight.tolist() == [1.0] * len(x)
 
 
+def test_weights_are_packed_with_the_rows(tmp_path):
+    for number in range(6):
+        np.save(tmp_path / f"{number}.npy", np.full(1, number, "float32"))
+    manifest = Manifest.from_arrays([f"{i}.npy" for i in range(6)], np.arange(6), tmp_path)
+    ko.NpyManifestSequence(manifest).pack(tmp_path / "packed")  # without weights, and again with weights
+    ko.NpyManifestSequence(manifest.with_columns(sample_weight=np.arange(6))).pack(tmp_path / "packed")
+    ko.NpyManifestSequence(manifest).pack(tmp_path / "packed")
+
+    x, _, weight = ko.open_packed(tmp_path / "packed")[0]
+    assert weight.tolist() == x[:, 0].tolist()
+
+
 def test_weights_of_the_whole_for_a_part_are_an_error_that_says_what_to_type():
     train, _ = Manifest.from_arrays([f"{i}.png" for i in range(60)], np.arange(60) % 2).split(0.2, seed=0)
     with pytest.raises(OptionError, match=r"shape \(48,\).*Received: shape \(60,\)\. .*weights\[manifest.indices\]"):

@@ -501,3 +501,40 @@ def test_batch_that_arrives_after_its_pass_was_abandoned_is_not_served():
     epochs.record_served(number, position)
 
     assert served(epochs) == []
+
+
+CALLS = {
+    "fit": lambda keras: keras.fit(num_epochs=2)[-1],
+    "fit with steps": lambda keras: keras.fit(num_epochs=1, steps_per_epoch=3) and None,
+    "fit that is stopped": lambda keras: keras.fit(num_epochs=2, stop_after=(1, 3)) and None,
+    "evaluate": lambda keras: keras.evaluate(),
+    "predict": lambda keras: keras.predict(),
+}
+
+
+def assert_served_after_every_call(calls, num_batches, **backend):
+    keras = FakeKeras(RecordingPass(num_batches), **backend)
+    for call in calls:
+        given = CALLS[call](keras)
+        if given is not None:
+            assert served(keras.epochs) == given
+
+
+calls_and_sizes = given(
+    calls=st.lists(st.sampled_from([*CALLS]), max_size=12),
+    num_batches=st.integers(1, 9),
+    backend=st.sampled_from(list(BACKENDS.values())),
+)
+
+
+@calls_and_sizes
+@settings(deadline=None, max_examples=60)
+def test_last_served_is_what_a_whole_pass_was_given_after_any_calls(calls, num_batches, backend):
+    assert_served_after_every_call(calls, num_batches, **backend)
+
+
+@pytest.mark.soak
+@calls_and_sizes
+@settings(deadline=None, max_examples=5_000, print_blob=True)
+def test_last_served_after_very_many_calls(calls, num_batches, backend):
+    assert_served_after_every_call(calls, num_batches, **backend)
