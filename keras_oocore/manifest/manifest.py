@@ -1,5 +1,6 @@
 """Defines `Manifest`, the filenames, labels and class names of a dataset, without opening any sample."""
 
+import copy
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -277,15 +278,9 @@ class Manifest:
         >>> manifest.take([1]).sample_weight, manifest.take([1]).columns["patient"]
         (array([2.], dtype=float32), array(['y'], dtype='<U1'))
         """
-        return Manifest(
-            self.filenames,
-            self.labels,
-            self.class_names,
-            self.directory,
-            self.skipped,
-            {**self.columns, **columns},
-            self._indices,
-        )
+        manifest = copy.copy(self)
+        manifest.columns = {**self.columns, **as_columns(columns, len(self))}
+        return manifest
 
     def take(self, indices: Sequence[int] | np.ndarray) -> "Manifest":
         """Returns a manifest of the samples at `indices`, in that order.
