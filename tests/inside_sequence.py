@@ -111,3 +111,8 @@ def record_decoded(monkeypatch):
 
     monkeypatch.setattr(Cached, "_read_and_store", recorded)
     return decoded
+
+
+def num_passes_with_skipped_samples(sequence):
+    """Number of passes of which the Sequence knows the samples that were skipped or replaced."""
+    return len(sequence._pipeline.maker.served_instead)

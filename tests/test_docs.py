@@ -66,8 +66,8 @@ def folder(in_tmp_path):
             for path in (Path("plant_seedlings", name, f"{number:03d}.png"), Path("all_images", flat_name)):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(pixels).save(path)
-            rows.append((flat_name, name, label, rng.random(), rng.random(), 1.0))
-    table = pd.DataFrame(rows, columns=["filename", "class", "label", "length", "width", "weight"])
+            rows.append((flat_name, name, label, rng.random(), rng.random(), 1.0, f"patient {number % 10}"))
+    table = pd.DataFrame(rows, columns=["filename", "class", "label", "length", "width", "weight", "patient"])
     table.drop(columns="label").to_csv("train.csv", index=False)
     names, one_hot = table["filename"].to_numpy(dtype=str), np.eye(3, dtype="float32")[table["label"]]
     for part, samples in (("train", slice(0, 100)), ("val", slice(100, 120))):

@@ -25,13 +25,15 @@ class BatchJob:
         epoch: Number of the epoch.
         position: Position of the first batch in the epoch.
         num_batches: Number of batches.
+        is_peek: Whether the batches are only looked at, so that they do not count as served.
     """
 
-    def __init__(self, plan: BatchPlan, epoch: int, position: int, num_batches: int):
+    def __init__(self, plan: BatchPlan, epoch: int, position: int, num_batches: int, is_peek: bool = False):
         self.plan = plan
         self.epoch = epoch
         self.position = position
         self.num_batches = num_batches
+        self.is_peek = is_peek
         self._bounds = start, stop = plan.bounds(position, num_batches)
         self.num_rows = stop - start
         self.rows_per_task = plan.source.rows_per_task
@@ -101,8 +103,11 @@ class BatchJob:
     def _finished(self, x: np.ndarray, start: int) -> Any:
         """Return the batch whose rows are `x`. Its first row is row `start` of the job."""
         plan, samples = self.plan, self.planned[start : start + len(x)]
+        planned = samples
         if self._failed:
             x, samples = self._without_failed(x, samples, start)
+        if not self.is_peek:
+            plan.record(self.epoch, self._bounds[0] + start, planned, samples)
         x, y, weight = plan.source.unpack(x, samples)
         if plan.transform is not None:
             # Positions continue from part to part of an order, so that no two parts draw the same numbers.

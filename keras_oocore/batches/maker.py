@@ -14,5 +14,5 @@ class BatchMaker(BatchPlan):
         return BatchJob(self, epoch, position, min(self.batches_per_job, self.num_batches - position))
 
     def single(self, epoch: int, position: int) -> BatchJob:
-        """Return a job of one batch."""
-        return BatchJob(self, epoch, position, 1)
+        """Return a job of one batch that does not count as served."""
+        return BatchJob(self, epoch, position, 1, is_peek=True)

@@ -83,6 +83,8 @@ class Pipeline:
         If it raises an error, all batches made ahead are dropped.
         """
         maker = self.maker
+        if maker.served_instead:
+            maker.forget_before(epoch - 1)
         job_of_epoch, index = divmod(position, maker.batches_per_job)
         number = epoch * maker.num_jobs + job_of_epoch
         if maker.batches_per_job == 1:

@@ -11,6 +11,8 @@ from keras_oocore.core.errors import SampleError
 from keras_oocore.ordering.order import Order
 from keras_oocore.sources.base import Source
 
+SKIPPED = -1  # stands for a sample that was left out
+
 
 class BatchPlan:
     """The batches of every epoch, as they are planned. A plan never changes.
@@ -47,6 +49,44 @@ class BatchPlan:
         self.num_jobs = -(-self.num_batches // batches_per_job)
         self.pool = BufferPool(batches_per_job * self.format.batch_bytes, keep_buffers)
         self.bad_samples = {} if bad_samples is None else bad_samples
+        self.served_instead = {}  # epoch -> first position of a batch -> row -> sample served there, or SKIPPED
+
+    def served(self, epoch: int, positions: np.ndarray) -> np.ndarray:
+        """Return the samples of batches that were made, in this order: without skipped samples, and with replacements.
+
+        Args:
+            epoch: Number of the epoch.
+            positions: Positions of the batches in the epoch, an `int64` array.
+        """
+        if not len(positions):
+            return np.empty(0, np.int64)
+        first, size = int(positions.min()), self.options.batch_size
+        samples = np.array(self.planned(epoch, first, int(positions.max()) + 1 - first))
+        for start, rows in self.served_instead.get(epoch, {}).copy().items():
+            for row, sample in rows.items():
+                if 0 <= start + row - first * size < len(samples):
+                    samples[start + row - first * size] = sample
+        rows = ((positions - first)[:, np.newaxis] * size + np.arange(size)).ravel()
+        samples = samples[rows[rows < len(samples)]]  # the last batch may be shorter
+        return samples[samples != SKIPPED]
+
+    def record(self, epoch: int, start: int, planned: np.ndarray, served: np.ndarray) -> None:
+        """Record which samples a batch has. It begins at position `start` of the epoch."""
+        instead = {}
+        if served is not planned:
+            left_out = len(served) < len(planned)
+            rows = np.flatnonzero(~np.isin(planned, served) if left_out else planned != served)
+            instead = {int(row): SKIPPED if left_out else int(served[row]) for row in rows}
+        if instead:
+            self.served_instead.setdefault(epoch, {})[start] = instead
+        elif self.served_instead:
+            self.served_instead.get(epoch, {}).pop(start, None)  # of the same batch, made before
+
+    def forget_before(self, epoch: int) -> None:
+        """Forget what was served in the epochs before `epoch`."""
+        for other in list(self.served_instead):
+            if other < epoch:
+                self.served_instead.pop(other, None)
 
     def planned(self, epoch: int, position: int, num_batches: int = 1) -> np.ndarray:
         """Return the samples of `num_batches` batches of an epoch, starting at `position`."""

@@ -14,6 +14,7 @@ from keras_oocore.core.errors import DataError
 from keras_oocore.core.fingerprint import array_spec
 from keras_oocore.core.npy import load_opened
 from keras_oocore.core.record import RecordFormat
+from keras_oocore.manifest.columns import decode, encode
 from keras_oocore.manifest.inputs import require_inside
 from keras_oocore.manifest.scan import existing_directory
 
@@ -58,6 +59,8 @@ def write(
     labels: np.ndarray | None,
     class_names: list[str] | None,
     directory: Path | None,
+    columns: Mapping[str, np.ndarray] | None = None,
+    indices: np.ndarray | None = None,
 ) -> Path:
     """Write `filenames.npy`, `labels.npy` and `manifest.json`. Returns the folder as a `Path`."""
     folder = Path(folder)
@@ -76,12 +79,18 @@ def write(
         "labels_crc32": None if labels is None else _checksum(labels),
         "arrays": {name: array_spec(array) for name, array in arrays.items()},
     }
+    if columns:
+        record["columns"] = {name: encode(values) for name, values in columns.items()}
+    if indices is not None:
+        record["indices"] = encode(indices.astype(np.uint32) if indices.max(initial=0) < 2**32 else indices)
     save_pair(folder, filenames, labels, RECORD_FORMAT.encode(record))
     return folder
 
 
-def read(folder: str | os.PathLike) -> tuple[np.ndarray, np.ndarray | None, list[str] | None, str | None]:
-    """The filenames, labels, class names and directory that `write` has written.
+def read(
+    folder: str | os.PathLike,
+) -> tuple[np.ndarray, np.ndarray | None, list[str] | None, str | None, dict[str, np.ndarray], np.ndarray | None]:
+    """The filenames, labels, class names, directory, columns and indices that `write` has written.
 
     Raises:
         DataError: If a file is missing, was written by a newer version, or does not belong to the others.
@@ -108,7 +117,14 @@ def read(folder: str | os.PathLike) -> tuple[np.ndarray, np.ndarray | None, list
         )
     if saved["directory_absolute"] is not None:
         require_inside(filenames, folder)
-    return filenames, labels, saved["class_names"], _current_directory(saved, folder)
+    return (
+        filenames,
+        labels,
+        saved["class_names"],
+        _current_directory(saved, folder),
+        saved["columns"],
+        saved["indices"],
+    )
 
 
 def _belongs(name: str, array: np.ndarray, saved: dict) -> bool:
@@ -140,14 +156,18 @@ def _values(saved: dict) -> dict:
             raise ValueError(f"its directory is {path!r}")
     if directories[0] is not None and directories[1] is None:
         raise ValueError("its directory_absolute is missing")
+    num_samples, indices = int(saved["num_samples"]), saved.get("indices")
     return {
-        "num_samples": int(saved["num_samples"]),
+        "num_samples": num_samples,
         "class_names": class_names,
         "directory": directories[0],
         "directory_absolute": directories[1],
         "filenames_crc32": int(saved["filenames_crc32"]),
         "labels_crc32": None if saved["labels_crc32"] is None else int(saved["labels_crc32"]),
-        "arrays": dict(saved.get("arrays", {})),  # not in the first files
+        # Not in the first files:
+        "arrays": dict(saved.get("arrays", {})),
+        "columns": {name: decode(values, num_samples) for name, values in saved.get("columns", {}).items()},
+        "indices": None if indices is None else decode(indices, num_samples).astype(np.int64),
     }
 
 

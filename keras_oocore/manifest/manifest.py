@@ -1,5 +1,6 @@
 """Defines `Manifest`, the filenames, labels and class names of a dataset, without opening any sample."""
 
+import copy
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from keras_oocore.manifest import files as manifest_files
 from keras_oocore.manifest import scan as class_folders
 from keras_oocore.manifest import splits
 from keras_oocore.manifest import summary as manifest_text
+from keras_oocore.manifest.columns import SAMPLE_WEIGHT, as_columns, select
 from keras_oocore.manifest.inputs import (
     as_class_names,
     as_extensions,
@@ -22,6 +24,7 @@ from keras_oocore.manifest.inputs import (
     require_inside,
     require_same_length,
 )
+from keras_oocore.manifest.label_checks import refuse_file_names, warn_of_empty_classes
 from keras_oocore.manifest.table_input import read_table
 
 IMAGE_EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -42,6 +45,8 @@ class Manifest:
         directory: The directory that the filenames are relative to, or `None` if they are used as they are. A relative
             path stays valid after `os.chdir`.
         skipped: Dictionary with the number of skipped files and folders for each reason.
+        columns: Dictionary of further values per sample, such as weights: see `with_columns`.
+        indices: Numbers of the samples in the manifest that these samples were taken from.
 
     >>> manifest = Manifest.from_arrays(["a.png", "b.png", "c.png"], ["cat", "dog", "cat"], directory="photos")
     >>> manifest
@@ -57,6 +62,8 @@ class Manifest:
         class_names: list[str] | None = None,
         directory: str | os.PathLike | None = ".",
         skipped: Mapping[str, int] | None = None,
+        columns: Mapping[str, np.ndarray] | None = None,
+        indices: np.ndarray | None = None,
     ):
         if not (isinstance(filenames, np.ndarray) and filenames.dtype.kind == "U"):
             filenames = as_filenames(filenames)
@@ -69,6 +76,8 @@ class Manifest:
         self.directory = None if directory is None else Path(directory)
         self.skipped = dict(skipped or {})
         self._opened_in = working_directory()  # a relative directory stays valid after `os.chdir`
+        self.columns = as_columns(columns or {}, len(filenames))
+        self._indices = indices
 
     @classmethod
     def from_directory(
@@ -125,7 +134,7 @@ class Manifest:
         )
         class_folders.require_files(found, directory, extensions)
         if not inferred:
-            found.labels, found.class_names = as_labels(labels, class_names, found.filenames)
+            found.labels, found.class_names = _checked_labels(labels, class_names, found.filenames, directory)
         return cls(found.filenames, found.labels, found.class_names, directory, found.skipped)
 
     @classmethod
@@ -162,7 +171,7 @@ class Manifest:
         filenames = as_filenames(filenames)
         if directory is not None:
             require_inside(filenames, directory)
-        labels, class_names = as_labels(labels, class_names, filenames)
+        labels, class_names = _checked_labels(labels, class_names, filenames, directory)
         return cls(filenames, labels, class_names, directory)
 
     @classmethod
@@ -173,6 +182,8 @@ class Manifest:
         y_col: str | Sequence[str] | None = "class",
         directory: str | os.PathLike | None = None,
         class_names: Sequence[str] | None = None,
+        weight_col: str | None = None,
+        columns: Sequence[str] = (),
     ) -> "Manifest":
         """Creates a manifest from a CSV file or a DataFrame with one row per sample.
 
@@ -188,6 +199,9 @@ class Manifest:
             directory: Directory that the filenames are relative to. Defaults to the directory of the CSV file.
                 Absolute filenames and filenames from a `DataFrame` are used as they are by default.
             class_names: List of class names in the order of their indices. Defaults to alphanumerical order.
+            weight_col: Name of the column of sample weights, which Sequences of the manifest use.
+            columns: Names of further columns to keep, such as `["patient"]` for `split(groups=...)`. Their values are
+                in `manifest.columns`.
 
         Returns:
             A `Manifest`.
@@ -206,7 +220,7 @@ class Manifest:
         >>> manifest.filenames.tolist(), manifest.labels.tolist(), manifest.class_names
         (['001.png', '002.png'], [1, 0], ['cat', 'dog'])
         """
-        filenames, labels = read_table(data, x_col, y_col)
+        filenames, labels, further = read_table(data, x_col, y_col, weight_col, columns)
         from_file = isinstance(data, (str, os.PathLike))
         if from_file and directory is None and not os.path.isabs(filenames[0]):
             directory = Path(data).parent
@@ -214,8 +228,9 @@ class Manifest:
             require_inside(filenames, directory)
         if labels is not None and labels.dtype.kind != "f":  # measured values stay unchanged, even whole ones
             named = from_file and class_names is not None and {*map(str, class_names)} & {*map(str, np.unique(labels))}
-            labels, class_names = as_labels(labels.astype(str) if named else labels, class_names, filenames)
-        return cls(filenames, labels, as_class_names(class_names), directory)
+            labels = labels.astype(str) if named else labels
+            labels, class_names = _checked_labels(labels, class_names, filenames, directory)
+        return cls(filenames, labels, as_class_names(class_names), directory, columns=further)
 
     def __len__(self) -> int:
         return len(self.filenames)
@@ -253,6 +268,43 @@ class Manifest:
     def _folder(self) -> str:
         return as_opened("" if self.directory is None else self.directory, self._opened_in)
 
+    @property
+    def indices(self) -> np.ndarray:
+        """Numbers of the samples in the manifest that `take`, `shuffle` or `split` started from, an `int64` array.
+
+        Use them to select from your own arrays, which have the order of that manifest: `patients[train.indices]`.
+
+        >>> Manifest.from_arrays(["a.png", "b.png", "c.png"]).take([2, 0]).indices
+        array([2, 0])
+        """
+        return np.arange(len(self)) if self._indices is None else self._indices
+
+    @property
+    def sample_weight(self) -> np.ndarray | None:
+        """Weights of the samples, `float32` of shape `(num_samples,)`, or `None`. Sequences use them."""
+        return self.columns.get(SAMPLE_WEIGHT)
+
+    def with_columns(self, **columns: Sequence | np.ndarray) -> "Manifest":
+        """Returns a manifest of the same samples with further values per sample.
+
+        `take`, `shuffle`, `split`, `save` and `load` keep them together with their samples. A Sequence of the manifest
+        weighs its samples with the column `sample_weight`, unless you pass it other weights.
+
+        Args:
+            **columns: Arrays or lists of numbers, strings or dates, with one row per sample.
+
+        Raises:
+            DataError: If a column has another length, or other values.
+            OptionError: If `sample_weight` is not one number per sample.
+
+        >>> manifest = Manifest.from_arrays(["a.png", "b.png"]).with_columns(sample_weight=[1, 2], patient=["x", "y"])
+        >>> manifest.take([1]).sample_weight, manifest.take([1]).columns["patient"]
+        (array([2.], dtype=float32), array(['y'], dtype='<U1'))
+        """
+        manifest = copy.copy(self)
+        manifest.columns = {**self.columns, **as_columns(columns, len(self))}
+        return manifest
+
     def take(self, indices: Sequence[int] | np.ndarray) -> "Manifest":
         """Returns a manifest of the samples at `indices`, in that order.
 
@@ -265,7 +317,14 @@ class Manifest:
         indices = np.asarray(indices)
         indices = indices if len(indices) else indices.astype(np.intp)
         labels = None if self.labels is None else self.labels[indices]
-        taken = Manifest(self.filenames[indices], labels, self.class_names, self.directory)
+        taken = Manifest(
+            self.filenames[indices],
+            labels,
+            self.class_names,
+            self.directory,
+            columns=select(self.columns, indices),
+            indices=self.indices[indices],
+        )
         taken._opened_in = self._opened_in
         return taken
 
@@ -303,7 +362,8 @@ class Manifest:
                 requires `stratify=False`. Defaults to `True`.
 
         Returns:
-            A tuple of manifests: `(train, validation)`, `(train, test)` or `(train, validation, test)`.
+            A tuple of manifests: `(train, validation)`, `(train, test)` or `(train, validation, test)`. Their `columns`
+            (such as sample weights) are those of their samples, and `indices` tells which samples they are.
 
         Raises:
             OptionError: If a part would be empty or too large, a class is too small to stratify, or the labels are not
@@ -343,7 +403,15 @@ class Manifest:
         ...     print(sorted(os.listdir(directory)), Manifest.load(directory).class_names)
         ['filenames.npy', 'labels.npy', 'manifest.json'] ['cat', 'dog']
         """
-        return manifest_files.write(directory, self.filenames, self.labels, self.class_names, self.current_directory)
+        return manifest_files.write(
+            directory,
+            self.filenames,
+            self.labels,
+            self.class_names,
+            self.current_directory,
+            self.columns,
+            self._indices,
+        )
 
     @classmethod
     def load(cls, directory: str | os.PathLike) -> "Manifest":
@@ -361,7 +429,8 @@ class Manifest:
         Raises:
             DataError: If there is no manifest, it was written by a newer version, or its files have changed.
         """
-        return cls(*manifest_files.read(directory))
+        filenames, labels, class_names, data_directory, columns, indices = manifest_files.read(directory)
+        return cls(filenames, labels, class_names, data_directory, columns=columns, indices=indices)
 
     def summary(self, max_classes: int = 50) -> manifest_text.DisplayString:
         """Returns a summary of the samples per class, the total size and the file formats.
@@ -387,3 +456,15 @@ class Manifest:
         missing: 1 file, the first '...b.png'
         """
         return manifest_text.summary(self, max_classes)
+
+
+def _checked_labels(labels, class_names, filenames, directory) -> tuple[np.ndarray | None, list[str] | None]:
+    """Labels and class names as in `as_labels`. Labels that are probably a mistake raise an error or a warning."""
+    inferred = class_names is None
+    labels, class_names = as_labels(labels, class_names, filenames)
+    if labels is not None and class_names is not None:
+        if inferred:
+            refuse_file_names(class_names, directory)
+        elif labels.ndim == 1 and labels.dtype.kind in "iu":
+            warn_of_empty_classes(labels, len(class_names), class_names)
+    return labels, class_names

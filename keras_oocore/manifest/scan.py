@@ -1,8 +1,9 @@
 """Finds the files below a directory and the class of each, without opening them."""
 
+import difflib
 import heapq
 import os
-import warnings
+import re
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
@@ -17,10 +18,12 @@ from keras_oocore.core.locks import LOCK_NAME
 from keras_oocore.core.temporary import TEMPORARY_PREFIX
 from keras_oocore.core.text import did_you_mean
 from keras_oocore.manifest.inputs import as_class_names
+from keras_oocore.manifest.label_checks import warn_of_empty_classes
 
 SYSTEM_NAMES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 OTHER = "other extension"
 BLOCK_NAMES = 10_000  # joined into one string: a million names should not become a million Python objects
+LISTED_CLASSES = 20  # in a message
 
 
 @dataclass
@@ -60,13 +63,15 @@ def find_files(
         directory: Path of the directory.
         extensions: File extensions in lower case.
         by_class: Whether the first folder of each path is the class of its files. If `False`, files have no labels.
-        class_names: List of class names in the order of their indices. Other folders are skipped.
+        class_names: List of class names in the order of their indices. Other folders are skipped. A class may have no
+            folder, as in validation data with the classes of the training data, if all folders are listed.
         follow_links: Whether to also search linked folders below the class folders. Each folder is searched once,
             under its own name if it is below `directory`, which also ends circles of links.
         exclude: A folder to skip.
 
     Raises:
-        DataError: If a folder cannot be read, or a class in `class_names` has no folder.
+        DataError: If a folder cannot be read, or a class in `class_names` has no folder while another folder is not
+            in `class_names` or has almost the same name.
     """
     top = existing_directory(directory)
     class_names, skipped, other_extensions = as_class_names(class_names), Counter(), Counter()
@@ -202,13 +207,39 @@ def existing_directory(directory: str | os.PathLike) -> Path:
 
 
 def _require_classes(top: Path, class_names: list[str], folders: set[str]) -> None:
+    """Check that classes without a folder are classes without samples, and not misspelt or from another data set.
+
+    Raises:
+        DataError: If there are folders of other classes, or a class is named almost like a folder.
+    """
     missing = [name for name in class_names if name not in folders]
-    if missing:
-        names = ", ".join(f"{name!r}.{did_you_mean(name, folders)}" for name in missing[:5])
-        raise DataError(
-            f"{len(missing)} of {len(class_names)} `class_names` have no folder in {os.fspath(top)!r}: {names} "
-            f"Folders found: {', '.join(map(repr, sorted(folders)[:20])) or 'none'}"
+    others = sorted(folders - {*class_names})
+    near = [] if others else [name for name in missing if _misspells(name, folders)]
+    if not missing or (folders and not others and not near):
+        return  # `require_files` warns of them
+    names = ", ".join(f"{name!r}.{did_you_mean(name, folders)}" for name in (missing if others else near)[:5])
+    union = [*class_names, *others]
+    both = repr(union) if len(union) <= LISTED_CLASSES else f"the names of all {len(union)} classes"
+    if not folders:
+        remedy = ""
+    elif others:
+        remedy = (
+            f" Fix the names. If the training and the validation data have different classes, pass class_names={both} "
+            "to both, so that a class has the same index in both."
         )
+    else:
+        remedy = f" If {near[0]!r} is a class without samples, create an empty folder with this name."
+    raise DataError(
+        f"{len(missing)} of {len(class_names)} `class_names` have no folder in {os.fspath(top)!r}: {names} "
+        f"Folders found: {', '.join(map(repr, sorted(folders)[:LISTED_CLASSES])) or 'none'}.{remedy}"
+    )
+
+
+def _misspells(name: str, folders: set[str]) -> bool:
+    """Whether a class without a folder is named almost like one. Names that differ in numbers alone are distinct."""
+    name = name.casefold()
+    near = difflib.get_close_matches(name, map(str.casefold, folders), n=max(1, len(folders)), cutoff=0.8)
+    return any(folder == name or re.sub(r"\d", "", folder) != re.sub(r"\d", "", name) for folder in near)
 
 
 def require_files(found: Found, directory: str | os.PathLike, extensions: tuple[str, ...]) -> None:
@@ -220,17 +251,7 @@ def require_files(found: Found, directory: str | os.PathLike, extensions: tuple[
     if not len(found.filenames):
         raise DataError(_why_nothing(found, os.fspath(directory), extensions))
     if found.labels is not None:
-        warn_of_empty_classes(found.labels, found.class_names, stacklevel=4)
-
-
-def warn_of_empty_classes(labels: np.ndarray, class_names: list[str], stacklevel: int = 3) -> None:
-    """Warn about classes without samples. They keep their index, as in Keras."""
-    counts = np.bincount(labels, minlength=len(class_names))
-    if empty := [name for name, count in zip(class_names, counts) if not count]:
-        warnings.warn(
-            f"Class folders without samples: {_listed(empty)}. They stay in `class_names` with 0 samples.",
-            stacklevel=stacklevel,
-        )
+        warn_of_empty_classes(found.labels, len(found.class_names), found.class_names)
 
 
 def _why_nothing(found: Found, directory: str, extensions: tuple[str, ...]) -> str:
@@ -254,7 +275,3 @@ def _why_nothing(found: Found, directory: str, extensions: tuple[str, ...]) -> s
         f"No files ending in {', '.join(extensions)} {'in the class folders of' if found.class_names else 'below'} "
         f"{directory!r}.{instead}{f' Skipped: {skipped}.' if skipped else ''}{links}"
     )
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(map(repr, names[:10])) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_oocore.core.errors import DataError, OptionError
+from keras_oocore.manifest.group_splits import split_groups
 
 PARTS = ("train", "validation", "test")
-GROUP_DRAWS = 32
 
 
 def as_seed(seed: int | None) -> int:
@@ -80,7 +80,9 @@ def split_indices(
         ends = np.cumsum([num_samples - num_validation - num_test, num_validation])
         parts = np.split(np.arange(num_samples), ends)
     elif groups is not None:
-        parts = _split_groups(as_groups(groups, num_samples), stratify, num_validation, num_test, seed)
+        sizes = (num_samples - num_validation - num_test, num_validation, num_test)
+        wanted = {name: size for name, size in zip(PARTS, sizes) if size}
+        return split_groups(as_groups(groups, num_samples), stratify, wanted, seed, class_names)
     else:
         if stratify is not None:
             _require_strata(stratify, num_validation, num_test, class_names)
@@ -234,40 +236,3 @@ def _refuse_small(classes, stratify, class_names) -> None:
         f"Too few samples of class {', '.join(named)}{more}. Pass stratify=False, add samples, or "
         "merge the class with another class."
     )
-
-
-def _split_groups(groups, stratify, num_validation, num_test, seed) -> list[np.ndarray]:
-    """Assign whole groups to parts, using the draw that is closest in size and in class proportions of several.
-
-    scikit-learn's `GroupShuffleSplit` counts groups, not samples: "20%" of 30 groups with 1 to 100 samples each
-    contained 9% to 31% of the samples in 200 tries, and `StratifiedGroupKFold` only splits off one k-th. Here, each
-    draw is a random order of the groups, cut where the number of samples is closest to the requested size (19.9% to
-    20.3%).
-    """
-    names = [name for name, size in zip(PARTS, (1, num_validation, num_test)) if size]
-    sizes = np.array([size for size in (num_validation, num_test) if size])
-    group_sizes = np.bincount(groups)
-    if len(group_sizes) < len(names):
-        raise OptionError(f"{len(group_sizes)} groups are too few for {len(names)} parts: {', '.join(names)}.")
-    classes = np.zeros_like(groups) if stratify is None else np.unique(stratify, return_inverse=True)[1]
-    num_classes, num_parts = classes.max() + 1, len(names)
-    shares = np.array([len(groups) - sizes.sum(), *sizes]) / len(groups)
-    expected = shares[:, None] * np.bincount(classes)
-    rng, best, best_error = np.random.default_rng(seed), None, np.inf
-    for _ in range(GROUP_DRAWS):
-        order = rng.permutation(len(group_sizes))
-        part_of_group = np.zeros(len(group_sizes), dtype=np.int64)
-        ends, start = group_sizes[order].cumsum(), 0
-        for part, boundary in enumerate(sizes.cumsum(), start=1):
-            last = len(order) - (num_parts - part)  # leaves one group for training and for each later part
-            stop = start + 1 + np.abs(ends[start:last] - boundary).argmin()
-            part_of_group[order[start:stop]] = part
-            start = stop
-        parts = part_of_group[groups]
-        mix = np.bincount(parts * num_classes + classes, minlength=num_parts * num_classes).reshape(expected.shape)
-        error = np.abs(mix - expected).sum()
-        if error < best_error:
-            best, best_error = parts, error
-    drawn = [rng.permutation(np.flatnonzero(best == part)) for part in range(num_parts)]
-    empty = np.arange(0)
-    return [drawn[0], drawn[1] if num_validation else empty, drawn[-1] if num_test else empty]

@@ -9,6 +9,7 @@ import numpy as np
 from keras_oocore.core import storage
 from keras_oocore.core.sizes import format_bytes
 from keras_oocore.core.text import DisplayString
+from keras_oocore.manifest.label_checks import empty_classes, listed_classes
 
 NAMED_CLASSES = 8  # listed in `repr`
 
@@ -43,6 +44,8 @@ def summary(manifest, max_classes: int) -> DisplayString:
     lines = [f"Manifest: {_headline(manifest)}"]
     if manifest.class_names and manifest.labels is not None and manifest.labels.ndim == 1:
         lines.append(_class_table(manifest, max_classes))
+    if line := _empty_classes(manifest):
+        lines.append(line)
     if sizes:
         lines.append(f"size: {format_bytes(sum(sizes))}, {format_bytes(sum(sizes) // len(sizes))} per file")
     lines.append("formats: " + ", ".join(f"{count:,} {suffix}" for suffix, count in formats.most_common()))
@@ -51,6 +54,21 @@ def summary(manifest, max_classes: int) -> DisplayString:
     if manifest.skipped:
         lines.append("skipped: " + ", ".join(f"{n:,} {reason}" for reason, n in manifest.skipped.items()))
     return DisplayString("\n".join(lines))
+
+
+def _empty_classes(manifest) -> str:
+    """The classes without samples, or the range of integer labels without class names and the integers it lacks."""
+    labels, names = manifest.labels, manifest.class_names
+    if labels is None or labels.ndim != 1 or labels.dtype.kind not in "iu" or not len(labels) or labels.min() < 0:
+        return ""
+    num_classes = len(names) if names else int(labels.max()) + 1
+    if labels.max() >= num_classes:
+        return ""
+    count, first = empty_classes(labels, num_classes)
+    empty = f"without samples: {listed_classes(count, first, names)}" if count else ""
+    if names:
+        return empty and f"classes {empty}"
+    return f"labels: {labels.min():,} to {labels.max():,}{empty and f', {empty}'}"
 
 
 def _class_table(manifest, max_classes: int) -> str:

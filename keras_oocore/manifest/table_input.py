@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import did_you_mean, listed
+from keras_oocore.manifest.columns import SAMPLE_WEIGHT
 from keras_oocore.manifest.inputs import as_filenames
 
 CANONICAL_INTEGER = r"-?(?:0|[1-9]\d*)"
@@ -59,49 +60,66 @@ class DataFrameTable:
 
 
 def read_table(
-    data: str | os.PathLike | Any, x_col: str, y_col: str | Sequence[str] | None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Filenames and labels from the columns of a CSV file or a DataFrame, as described in `Manifest.from_csv`.
+    data: str | os.PathLike | Any,
+    x_col: str,
+    y_col: str | Sequence[str] | None,
+    weight_col: str | None = None,
+    columns: Sequence[str] = (),
+) -> tuple[np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:
+    """Filenames, labels and further values from the columns of a table, as described in `Manifest.from_csv`.
 
     Args:
         data: Path of a CSV file, or an object with `columns` (names) and `data[name].to_numpy()`, such as a `DataFrame`
             of pandas or polars.
         x_col: Name of the column of filenames.
         y_col: Name of the column of labels, list of names of columns of numbers, or `None`.
+        weight_col: Name of the column of sample weights, or `None`.
+        columns: Names of further columns.
     """
     y_cols = [] if y_col is None else [y_col] if isinstance(y_col, str) else [*y_col]
+    columns = [columns] if isinstance(columns, str) else [*columns]
     if y_col is not None and not y_cols:
         raise OptionError("`y_col` should contain at least one column. Received: an empty list")
     if isinstance(data, (str, os.PathLike)):
         from keras_oocore.csv.columns import open_columns  # imports pyarrow, which only files require
 
         with open_columns(data, FIX) as table:
-            return _read(table, x_col, y_col, y_cols, from_file=True)
+            return _read(table, x_col, y_col, y_cols, weight_col, columns, from_file=True)
     if hasattr(data, "columns"):
-        return _read(DataFrameTable(data), x_col, y_col, y_cols, from_file=False)
+        return _read(DataFrameTable(data), x_col, y_col, y_cols, weight_col, columns, from_file=False)
     raise OptionError(f"`data` should be the path of a CSV file or a DataFrame. Received: {type(data).__name__}")
 
 
 def _read(
-    table: Table, x_col: str, y_col: str | Sequence[str] | None, y_cols: list[str], from_file: bool
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Filenames and labels from the columns of a table. `y_cols` lists the columns that `y_col` names."""
-    _require_columns(table, x_col, y_cols)
-    columns = table.read([x_col, *y_cols])
-    for column, values in columns.items():
+    table: Table,
+    x_col: str,
+    y_col: str | Sequence[str] | None,
+    y_cols: list[str],
+    weight_col: str | None,
+    columns: Sequence[str],
+    from_file: bool,
+) -> tuple[np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:
+    """Filenames, labels and further values from the columns of a table. `y_cols` lists the columns of `y_col`."""
+    weight_cols = [] if weight_col is None else [weight_col]
+    _require_columns(table, x_col=[x_col], y_col=y_cols, weight_col=weight_cols, columns=columns)
+    read = table.read(dict.fromkeys([x_col, *y_cols, *weight_cols, *columns]))
+    for column, values in read.items():
         _require_values(table, column, values)
-    filenames = as_filenames(columns[x_col].astype(str))
+    filenames = as_filenames(read[x_col].astype(str))
+    further = {column: _as_classes(read[column], from_file) for column in columns}
+    if weight_col is not None:
+        further[SAMPLE_WEIGHT] = _as_numbers(table, weight_col, read[weight_col])
     if y_col is None:
-        return filenames, None
+        return filenames, None, further
     if isinstance(y_col, str):
-        return filenames, _as_classes(columns[y_col], from_file)
-    return filenames, np.stack([_as_numbers(table, column, columns[column]) for column in y_cols], axis=1)
+        return filenames, _as_classes(read[y_col], from_file), further
+    return filenames, np.stack([_as_numbers(table, column, read[column]) for column in y_cols], axis=1), further
 
 
-def _require_columns(table: Table, x_col: str, y_cols: list[str]) -> None:
-    """Raise a `DataError` if a column does not exist."""
+def _require_columns(table: Table, **columns: Sequence[str]) -> None:
+    """Raise a `DataError` if a column does not exist. Each argument of the user has a list of names."""
     header = table.header
-    for argument, column in [("x_col", x_col), *(("y_col", column) for column in y_cols)]:
+    for argument, column in [(argument, column) for argument, names in columns.items() for column in names]:
         if column not in header:
             delimiter = next((character for character in ";\t|" if len(header) == 1 and character in header[0]), None)
             hint = f" The delimiter seems to be {delimiter!r}: read the file with pandas, and pass the DataFrame."

@@ -18,7 +18,10 @@ A loop of the user has none of this. It begins a pass of its own, which ends wit
 """
 
 import threading
+from array import array
 from dataclasses import dataclass
+
+import numpy as np
 
 from keras_oocore.core.forks import register_fork_aware
 
@@ -79,6 +82,7 @@ class EpochPass:
         self._loop = None  # of the user, if it is the last that read batches
         self._asked = None  # index that the loop reads next
         self._next = None  # pass and batch that follow the loop, if they are not the next pass
+        self.forget_served()
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
@@ -103,6 +107,7 @@ class EpochPass:
             self._bound = self._running = self._building = self._epoch_ended = self._length_read = False
             self._loop = self._asked = self._next = None
             self._may_be_new = self._read_between = False
+            self.forget_served()
 
     def position(self, batches: int | None = None) -> tuple[int, int]:
         """Return the number of the pass, and the number of its batches that were delivered or, if not counted, bound.
@@ -120,6 +125,28 @@ class EpochPass:
                 start = self._start + len(self._position) if self.delivered is None else self.delivered
             return (self.number, start) if start < self.num_batches else (self.number + 1, 0)
 
+    def forget_served(self) -> None:
+        """Forget which batches were served, because their samples cannot be told any more."""
+        self._served = (0, array("q"))  # number of the last pass, and its positions in the order they were handed out
+        self._serving = array("q")  # the same positions of the current pass
+
+    def record_served(self, number: int, position: int) -> None:
+        """Record that the batch at a position of pass `number` was handed out. A batch that failed is not recorded."""
+        if number == self.number:  # otherwise Keras abandoned the pass meanwhile
+            self._serving.append(position)
+
+    def last_served(self) -> tuple[int, np.ndarray]:
+        """Return the number of the pass that was served last, and its positions in the order they were handed out.
+
+        That is the current pass if it has handed out batches, else the pass before. Batches that Keras drew for its
+        build step do not count, and a batch that was handed out twice counts where it was handed out last.
+        """
+        with self._lock:
+            number, served = (self.number, self._serving) if self._serving else self._served
+            positions = np.array(served[:], np.int64)  # a copy, because another thread may append
+        _, last = np.unique(positions[::-1], return_index=True)
+        return number, positions[np.sort(len(positions) - 1 - last)]
+
     def length_read(self) -> None:
         """Record that Keras read the number of batches. If an epoch ends before the next batch, a new call began."""
         with self._lock:
@@ -136,6 +163,7 @@ class EpochPass:
         with self._lock:
             if self._running or self._loop is not None:  # the previous epoch, or loop, was abandoned
                 self._close()
+            self._begin_call()
             self._building = self._length_read  # without a `reset()` it is not an epoch yet
             self._running = self._bound = True
             self._may_be_new, self._read_between = self._read_between, False
@@ -183,6 +211,7 @@ class EpochPass:
         user, of the pass of that loop.
         """
         with self._lock:
+            self._begin_call()
             self._length_read = False
             self._may_be_new = False
             if self._asked == index:
@@ -198,6 +227,11 @@ class EpochPass:
     def _complete(self) -> bool:
         return self._start + len(self._position) == self.num_batches
 
+    def _begin_call(self) -> None:
+        """If a new call begins in a pass that the call before left open, what that call served is past."""
+        if self._length_read and not self._running and self._loop is None:
+            self._serving = array("q")
+
     def _close(self, built_by_others: bool = False) -> None:
         """Go to the next pass, unless this one was read by a build step alone."""
         if self._loop is not None:
@@ -208,13 +242,16 @@ class EpochPass:
             built_only = (built_by_others or (few and continues)) and not self._epoch_ended
             used = bool(self._position) and not built_only
         number, start = (self._next or (self.number + 1, 0)) if used else (self.number, self._start)
+        if used:
+            self._served = (self.number, self._serving)
+        self._serving = array("q")
         # In one line, because Ctrl-C may come between two lines. A pass would be skipped.
         self.number, self._start, self._position, self.delivered = number, start, {}, None
         self._bound = self._epoch_ended = False
         self._loop = self._asked = self._next = None
 
     def __getstate__(self):
-        return {**vars(self), "_position": self._position.copy(), "_lock": None}
+        return {**vars(self), "_position": self._position.copy(), "_serving": self._serving[:], "_lock": None}
 
     def __setstate__(self, state):
         self.__dict__.update(state)

@@ -16,8 +16,9 @@ from keras_oocore.core.npy import load_opened
 from keras_oocore.core.progress import tqdm
 from keras_oocore.core.temporary import TEMPORARY_PREFIX, remove_leftovers
 from keras_oocore.manifest.inputs import as_class_names, as_extensions
+from keras_oocore.manifest.label_checks import warn_of_empty_classes
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
-from keras_oocore.manifest.scan import Found, find_files, require_files, warn_of_empty_classes
+from keras_oocore.manifest.scan import Found, find_files, require_files
 from keras_oocore.prepare.flat_names import flat_names
 from keras_oocore.prepare.transfer import MODES, transfer
 
@@ -109,7 +110,7 @@ def flatten_images(
                 bar.update()
     manifest = _as_manifest({**dict(zip(here, names)), **moved}, class_names, found, destination)
     if planned:
-        warn_of_empty_classes(manifest.labels, manifest.class_names)
+        warn_of_empty_classes(manifest.labels, len(manifest.class_names), manifest.class_names)
     if progress:
         tqdm.write(_report(manifest))
     return manifest

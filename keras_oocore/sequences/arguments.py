@@ -95,7 +95,8 @@ DESCRIPTIONS = {
     "and `dtype`, in the loading threads, with a `numpy.random.Generator` that depends on seed, epoch and batch: with "
     "another `batch_size`, the same sample is transformed differently. `y` is `None` without labels. "
     "`ko.per_sample(f)` makes a transform from a function of one sample, whose draws depend on seed, epoch and sample.",
-    "sample_weight": "Weights of the samples, an array of shape `(num_samples,)`, in the order before `subset`.",
+    "sample_weight": "Weights of the samples, an array of shape `(num_samples,)`, in the order before `subset`. "
+    "Defaults to `sample_weight` of the `Manifest`, if there is one.",
     "class_weight": 'Dictionary from class index to weight, or `"balanced"`. Do not also pass `class_weight` to `fit`.',
     "on_error": 'How to handle files that cannot be read. `"raise"`: raise an error that names the file. `"skip"`: '
     'leave the sample out, which makes the batch shorter. `"replace"`: use the next readable sample of the order '

@@ -17,6 +17,7 @@ from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.sizes import format_bytes
+from keras_oocore.core.warn import warn_user
 from keras_oocore.ordering.epoch_order import partition
 from keras_oocore.ordering.epoch_pass import EpochPass
 from keras_oocore.ordering.order import Order
@@ -63,10 +64,12 @@ class OutOfCoreSequence(OrderedPyDataset):
         self._num_samples = len(source)
         self._pass = EpochPass(num_batches)
         self._last_read = -1  # position that was last read outside an epoch
+        self._warns_of_bad_samples = not options.shuffle and options.on_error != "raise"
         self._use(None)
 
     def _use(self, pipeline: Pipeline | None) -> None:
         """Use this pipeline. With `None`, a pipeline is made when it is first needed."""
+        self._pass.forget_served()
         if self._abandon is not None:
             self._abandon.detach()
         if pipeline is not None:
@@ -138,6 +141,41 @@ class OutOfCoreSequence(OrderedPyDataset):
         """
         return [self._source.name(sample) for sample in self.samples_of(batch_index).tolist()]
 
+    @property
+    def served_samples(self) -> np.ndarray:
+        """Numbers of the samples that the last pass served, in order, `int64` of shape `(num_served,)`.
+
+        Row i of `predict` belongs to sample `served_samples[i]`, for any `shuffle` and `on_error`. During a pass, and
+        after one that ended early (such as `predict(steps=n)`), these are the samples that were handed out so far.
+        Keras may have asked for a few more batches than the model received, so use as many as there are predictions.
+        A copy, and a Sequence that moved to another position, has served nothing.
+
+        >>> import keras_oocore as ko
+        >>> sequence = ko.ArraySequence(np.arange(5.0), labels=None, batch_size=2, seed=1)
+        >>> x = np.concatenate(list(sequence))
+        >>> x.tolist(), sequence.served_samples.tolist()
+        ([1.0, 3.0, 0.0, 4.0, 2.0], [1, 3, 0, 4, 2])
+        """
+        if self._made is None:
+            return np.empty(0, np.int64)
+        return self._made.maker.served(*self._pass.last_served())
+
+    @property
+    def served_paths(self) -> list[str]:
+        """The file (or the row, for rows of an array or a table) of every sample in `served_samples`."""
+        return [self._source.name(sample) for sample in self.served_samples.tolist()]
+
+    def _warn_of_bad_samples(self) -> None:
+        """Warn once that rows of predictions are not the samples of the same numbers."""
+        self._warns_of_bad_samples = False
+        sample, error = min(self._pipeline.bad_samples.copy().items(), key=lambda item: item[0])
+        action = "left out" if self._options.on_error == "skip" else "replaced by another sample"
+        warn_user(
+            f"{self._source.name(sample)!r} is {action} (on_error={self._options.on_error!r}), because it cannot be "
+            f"read: {error.reason or error}. Row i of `predict` may not belong to sample i: use `served_paths`, which "
+            "names the sample of every row. `bad_samples` lists all unreadable samples."
+        )
+
     def __len__(self) -> int:
         return self._pass.num_batches
 
@@ -155,7 +193,11 @@ class OutOfCoreSequence(OrderedPyDataset):
         pipeline = self._pipeline
         number, position, within_epoch = self._pass.bind(self._checked(index))
         if within_epoch:
-            return pipeline.get(number, position)
+            batch = pipeline.get(number, position)
+            self._pass.record_served(number, position)
+            if self._warns_of_bad_samples and pipeline.bad_samples:
+                self._warn_of_bad_samples()
+            return batch
         in_order, self._last_read = position == self._last_read + 1, position
         return pipeline.get(number, position) if in_order and position else pipeline.load(number, position)
 

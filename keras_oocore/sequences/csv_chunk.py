@@ -254,7 +254,8 @@ class CSVChunkSequence(OutOfCoreSequence):
         """Numbers of the rows, `int64` of shape `(num_rows,)`, counted from 0 over all files, without headers.
 
         With `shuffle=False`, as in the validation part of `split`, row i of `predict` belongs to row `row_numbers[i]`
-        of the files. Rows that an unclosed quote makes unreadable are not counted.
+        of the files. With `shuffle=True`, it belongs to row `served_rows[i]`. Rows that an unclosed quote makes
+        unreadable are not counted.
 
         >>> import tempfile
         >>> path = f"{tempfile.mkdtemp()}/houses.csv"
@@ -266,6 +267,11 @@ class CSVChunkSequence(OutOfCoreSequence):
         """
         numbers = self._rows.row_numbers()
         return numbers if self._partition is None else numbers[self._pipeline.order.members()]
+
+    @property
+    def served_rows(self) -> np.ndarray:
+        """Numbers of the rows in `served_samples`, `int64`, counted like `row_numbers`: row i of `predict` is row i."""
+        return self._rows.row_numbers()[self.served_samples]
 
     @property
     def class_names(self) -> list[str] | None:

@@ -49,8 +49,11 @@ class ImageFolderSequence(FileSequence):
 
     Attributes:
         class_names: List of strings, or `None`.
-        file_paths: List of strings, the path of every sample. With `shuffle=False`, row i of `predict` is file i.
+        file_paths: List of strings, the path of every sample. Row i of `predict` is file i with
+            `shuffle=False`, unless `on_error` leaves files out or replaces them: use `served_paths`.
         labels: Class indices of shape `(num_samples,)`, or the raw targets.
+        served_paths: List of strings, the path of every sample that the last pass served. Row i of `predict` is file i.
+        served_labels: The labels of these samples.
         manifest: The `Manifest` of the samples.
 
     Raises:

@@ -10,6 +10,11 @@ import numpy as np
 from keras_oocore.batches.options import BatchOptions
 from keras_oocore.core.errors import OptionError
 from keras_oocore.manifest.inputs import as_label_array, as_labels, require_same_length
+from keras_oocore.manifest.label_checks import (
+    refuse_file_names,
+    warn_of_empty_classes,
+    warn_of_one_class_per_sample,
+)
 from keras_oocore.manifest.labels import Labels
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.manifest.splits import as_seed
@@ -46,7 +51,9 @@ def as_manifest(
         values = as_label_array(labels)
         if values.dtype.kind in "biufc":
             files = _manifest(data, None, None, directory, extensions, follow_links)
-            return Manifest(files.filenames, values, class_names, files.directory, files.skipped)
+            return Manifest(
+                files.filenames, values, class_names, files.directory, files.skipped, files.columns, files.indices
+            )
     return _manifest(data, labels, class_names, directory, extensions, follow_links)
 
 
@@ -54,12 +61,13 @@ def _manifest(data, labels, class_names, directory, extensions: tuple[str, ...],
     inferred = isinstance(labels, str) and labels == "inferred"
     if isinstance(data, Manifest):
         if directory is not None:
-            data = Manifest(data.filenames, data.labels, data.class_names, directory)
+            data = Manifest(data.filenames, data.labels, data.class_names, directory, None, data.columns, data.indices)
         if inferred and class_names is None:
             return data
         labels = data.labels if inferred else labels
         class_names = None if labels is None else class_names or data.class_names
-        return Manifest.from_arrays(data.filenames, labels, data.current_directory, class_names)
+        made = Manifest.from_arrays(data.filenames, labels, data.current_directory, class_names)
+        return Manifest(made.filenames, made.labels, made.class_names, made.directory, None, data.columns, data.indices)
     if isinstance(data, str | os.PathLike) and Path(data).suffix.lower() != ".npy":
         if directory is not None:
             raise OptionError(
@@ -91,7 +99,13 @@ def row_labels(labels, class_names, num_rows: int) -> tuple[np.ndarray | None, l
         )
     labels = as_label_array(labels)
     require_same_length(np.empty(num_rows, np.uint8), labels)
-    return as_labels(labels, class_names, np.arange(num_rows)) if labels.dtype.kind == "U" else (labels, class_names)
+    if labels.dtype.kind != "U":
+        return labels, class_names
+    inferred = class_names is None
+    labels, class_names = as_labels(labels, class_names, np.arange(num_rows))
+    if inferred:
+        refuse_file_names(class_names, directory=None)
+    return labels, class_names
 
 
 def labelled_data(
@@ -103,11 +117,27 @@ def labelled_data(
     shared: Mapping[str, Any],
 ) -> LabelledData:
     """Return samples with labels and weights. If the arguments name a subset, return only its samples."""
-    sample_weight = as_sample_weight(shared["sample_weight"], len(source))
+    sample_weight = shared["sample_weight"]
+    if sample_weight is None and manifest is not None and labels is not None and label_mode is not None:
+        sample_weight = manifest.sample_weight
+    sample_weight = as_sample_weight(sample_weight, len(source), manifest)
     labels = Labels(labels, label_mode, class_names)
+    _warn_of_labels(labels, named=manifest is not None and class_names is not None)
     data = LabelledData(source, labels, manifest, sample_weight, shared["class_weight"])
     chosen = subset_samples(len(source), shared["validation_split"], shared["subset"], shared["seed"])
     return data if chosen is None else data.select(chosen)
+
+
+def _warn_of_labels(labels: Labels, named: bool) -> None:
+    """Warn of class indices that are probably a mistake. A manifest with `named` classes has warned of empty ones."""
+    if labels.num_classes or (labels.class_names and _are_indices(labels.values)):
+        warn_of_one_class_per_sample(labels.values, labels.num_classes or len(labels.class_names))
+        if labels.num_classes and not named:
+            warn_of_empty_classes(labels.values, labels.num_classes, labels.class_names)
+
+
+def _are_indices(labels: np.ndarray | None) -> bool:
+    return labels is not None and labels.ndim == 1 and labels.dtype.kind in "iu"
 
 
 def batch_options(shared: Mapping[str, Any], **options) -> BatchOptions:
@@ -123,15 +153,21 @@ def loading_options(shared: Mapping[str, Any]) -> dict[str, Any]:
     return {name: shared[name] for name in LoadingArguments.__annotations__}
 
 
-def as_sample_weight(sample_weight, num_samples: int) -> np.ndarray | None:
+def as_sample_weight(sample_weight, num_samples: int, manifest: Manifest | None = None) -> np.ndarray | None:
     """Return `sample_weight` as a `float32` array of shape `(num_samples,)`, or `None`."""
     if sample_weight is None:
         return None
     sample_weight = np.asarray(sample_weight, np.float32)
     if sample_weight.shape != (num_samples,):
+        hint = ""
+        if manifest is not None and sample_weight.shape[:1] > (manifest.indices.max(initial=0),):
+            hint = (
+                " For weights of the manifest before `split` or `take`, use sample_weight=weights[manifest.indices] "
+                "or manifest.with_columns(sample_weight=weights) before the split."
+            )
         raise OptionError(
             f"`sample_weight` should have shape ({num_samples},), one weight per sample. "
-            f"Received: shape {sample_weight.shape}"
+            f"Received: shape {sample_weight.shape}.{hint}"
         )
     return sample_weight
 

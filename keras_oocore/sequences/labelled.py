@@ -101,6 +101,32 @@ class LabelledSequence(OutOfCoreSequence):
             return self.manifest.file_paths
         return [self.manifest.path(sample) for sample in self._members().tolist()]
 
+    @property
+    def served_paths(self) -> list[str]:
+        """The path of every sample in `served_samples`: row i of `predict` is file `served_paths[i]`.
+
+        It holds for any `shuffle` and `on_error`. For rows of an array, their names.
+
+        >>> import tempfile
+        >>> import keras_oocore as ko
+        >>> folder = tempfile.mkdtemp()
+        >>> for level in (10, 20, 30):
+        ...     np.save(f"{folder}/{level}.npy", np.full(2, level, "uint8"))
+        >>> batches = ko.NpyManifestSequence(["10.npy", "20.npy", "30.npy"], [1, 2, 3], directory=folder, seed=1)
+        >>> rows = np.concatenate([x for x, y in batches])  # or model.predict(batches)
+        >>> [(os.path.basename(path), int(row[0])) for path, row in zip(batches.served_paths, rows, strict=True)]
+        [('20.npy', 20), ('30.npy', 30), ('10.npy', 10)]
+        """
+        if self.manifest is None:
+            return super().served_paths
+        return [self.manifest.path(sample) for sample in self.served_samples.tolist()]
+
+    @property
+    def served_labels(self) -> np.ndarray | None:
+        """The label of every sample in `served_samples`, as in `labels`: row i of `predict` has label i."""
+        values = self._source.labels.values
+        return None if values is None else values[self.served_samples]
+
     def _members(self) -> np.ndarray:
         return self._pipeline.order.members()
 

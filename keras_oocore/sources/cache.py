@@ -46,8 +46,15 @@ def keep_manifest(manifest: Manifest, directory: Path) -> None:
             and kept.class_names == manifest.class_names
             and np.array_equal(kept.labels, manifest.labels)
         )
-        # Existing labels stay if the new manifest has none.
-        if np.array_equal(kept.filenames, manifest.filenames) and (manifest.labels is None or same_labels):
+        same_columns = kept.columns.keys() == manifest.columns.keys() and all(
+            np.array_equal(kept.columns[name], values) for name, values in manifest.columns.items()
+        )
+        # Existing labels and columns stay if the new manifest has none.
+        if (
+            np.array_equal(kept.filenames, manifest.filenames)
+            and (manifest.labels is None or same_labels)
+            and (not manifest.columns or same_columns)
+        ):
             return
     with contextlib.suppress(DestinationError):  # a finished store may be read-only
         manifest.save(directory)

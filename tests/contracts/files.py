@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 from pathlib import Path
 
 import inside_sequence as inside
@@ -123,3 +124,48 @@ class FileContract(SequenceContract):
 
         for _ in range(2):
             assert sorted(number for batch in self.epoch_of(sequence) for number in batch) == list(range(NUM_SAMPLES))
+
+    @pytest.mark.parametrize("shuffle", [True, False])
+    @pytest.mark.parametrize("on_error", ["skip", "replace"])
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_served_paths_know_skipped_and_replaced_files(self, make, shuffle, on_error, workers):
+        sequence = make(shuffle=shuffle, on_error=on_error, workers=workers)
+        paths = sequence.file_paths
+        for number in (5, 8):
+            self.damage(paths[number])
+
+        for _ in range(2):
+            batches = list(sequence)
+            served = self.served(batches)
+            assert sequence.served_samples.tolist() == served
+            assert sequence.served_paths == [paths[number] for number in served]
+            assert sequence.served_labels.tolist() == [label for _, y in batches for label in y]
+            assert {5, 8}.isdisjoint(served)
+            assert len(served) == (8 if on_error == "skip" else 10)
+
+    def test_a_pass_after_a_file_was_fixed_tells_what_it_served(self, make):
+        sequence = make(on_error="skip", shuffle=False, workers=0)
+        path = sequence.file_paths[5]
+        with open(path, "rb") as file:
+            content = file.read()
+        self.damage(path)
+        list(sequence)
+        with open(path, "wb") as file:
+            file.write(content)
+
+        served = self.served(sequence)
+        assert sequence.served_samples.tolist() == served  # a cache may remember the file as unreadable
+        assert set(served) | {5} == set(range(NUM_SAMPLES))
+
+    @pytest.mark.parametrize("on_error", ["skip", "replace"])
+    def test_a_skipped_file_without_shuffling_is_named_in_one_warning(self, make, on_error):
+        sequence, shuffled = make(shuffle=False, on_error=on_error), make(on_error=on_error)
+        path = sequence.file_paths[5]
+        self.damage(path)
+
+        with pytest.warns(UserWarning, match=rf"{re.escape(repr(path))} is .*on_error='{on_error}'.*`served_paths`"):
+            list(sequence)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            list(sequence)
+            list(shuffled)

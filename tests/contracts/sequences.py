@@ -9,11 +9,12 @@ from contracts.options import OptionContract
 from contracts.partitions import PartitionContract
 from contracts.passes import PassContract
 from contracts.reading import add_noise, as_bytes, read_batches
+from contracts.served import ServedContract
 from contracts.states import StateContract
 from contracts.workers import WorkerContract
 
 
-class SequenceContract(PassContract, WorkerContract, OptionContract, StateContract, PartitionContract):
+class SequenceContract(PassContract, WorkerContract, OptionContract, StateContract, PartitionContract, ServedContract):
     """The whole contract. A subclass implements `prepare`, `open` and `numbers`."""
 
     def test_filenames_name_the_samples_of_the_current_epoch(self, make):

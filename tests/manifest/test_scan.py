@@ -98,6 +98,42 @@ def test_empty_class_keeps_its_index_and_warns(tmp_path):
     assert found.labels.tolist() == [0, 2]
 
 
+def test_class_of_the_training_data_without_a_folder_keeps_its_index_and_warns(tmp_path):
+    make_tree(tmp_path, "class_1/1.png", "class_3/1.png")
+    with pytest.warns(UserWarning, match="1 of 3 classes without samples: 'class_2'") as warned:
+        found = Manifest.from_directory(tmp_path, class_names=["class_1", "class_2", "class_3"])
+    assert len(warned) == 1
+    assert found.class_names == ["class_1", "class_2", "class_3"]
+    assert found.labels.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("class_names", "words"),
+    [
+        (
+            ["cat", "dog", "owl"],
+            r"'owl'\. Folders found: 'cat', 'dog', 'emu'\. .*pass class_names=\['cat', 'dog', 'owl', 'emu'\] to both",
+        ),
+        (["cat", "dgo", "emu"], r"1 of 3 `class_names` have no folder .*'dgo'\. Did you mean 'dog'\?"),
+        (
+            ["cat", "dog", "emu", "Cat"],
+            r"'Cat'\. Did you mean 'cat'\?.*If 'Cat' is a class without samples, create an empty folder",
+        ),
+        (["cat", "dog", "emu", "emus"], r"'emus'\. Did you mean 'emu'\?"),
+    ],
+)
+def test_other_folder_or_a_misspelt_class_is_an_error_that_says_what_to_type(tmp_path, class_names, words):
+    make_tree(tmp_path, "cat/1.png", "dog/1.png", "emu/1.png")
+    with pytest.raises(DataError, match=words):
+        Manifest.from_directory(tmp_path, class_names=class_names)
+
+
+def test_class_names_without_any_folder_are_an_error(tmp_path):
+    make_tree(tmp_path, "1.png")
+    with pytest.raises(DataError, match=r"2 of 2 `class_names` have no folder .* Folders found: none\."):
+        Manifest.from_directory(tmp_path, class_names=["cat", "dog"])
+
+
 def test_single_class_does_not_warn(tmp_path):
     make_tree(tmp_path, "only/1.png")
     with warnings.catch_warnings():
