@@ -7,6 +7,10 @@ and where, what was expected, what was received, and what to type next.
 import os
 
 ON_ERROR = 'Fix or remove it, or pass on_error="skip" or "replace".'
+UNPROVEN = (
+    "The file may be intact: check its path, its permissions and the disk or network, and run this again. "
+    'Or pass on_error="skip" or "replace".'
+)
 
 
 class OutOfCoreError(Exception):
@@ -22,15 +26,36 @@ class DataError(OutOfCoreError, ValueError):
 
 
 class SampleError(DataError):
-    """A sample cannot be read. The message names its file; `reason` says the same without the file."""
+    """A sample cannot be read. The message names its file.
+
+    Attributes:
+        reason: The message without the file.
+        proven: Whether the bytes of the file prove it. `False` if the file is missing, or if the disk, the network or
+            the permissions prevent reading it: the file may be read the next time, so a cache does not remember it.
+    """
 
     reason = ""
+    proven = True
 
     @classmethod
-    def of(cls, sample: int, name: str, reason: str) -> "SampleError":
+    def of(cls, sample: int, name: str, reason: str, proven: bool = True) -> "SampleError":
         """Return the error for a sample whose file (or file and row) is `name`."""
         error = cls(f"Cannot read sample {sample}, {name!r}: {reason}.")
         error.reason = reason
+        error.proven = proven
+        return error
+
+    @classmethod
+    def unproven(cls, reason: str) -> "SampleError":
+        """Return the error for a file whose bytes could not be read. The caller adds the name of the file."""
+        error = cls(reason)
+        error.proven = False
+        return error
+
+    def with_remedy(self) -> "SampleError":
+        """Return this error with what to do about it."""
+        error = SampleError(f"{self} {ON_ERROR if self.proven else UNPROVEN}")
+        error.reason, error.proven = self.reason, self.proven
         return error
 
 
@@ -53,6 +78,10 @@ class DestinationError(OutOfCoreError, OSError):
 
 class BusyError(DestinationError):
     """Another process, or another object of this process, is writing to the folder."""
+
+
+class ResourceError(OutOfCoreError, OSError):
+    """This process or machine has too many open files, or no more memory. No file is at fault, and the run stops."""
 
 
 class MissingExtraError(OutOfCoreError, ImportError):

@@ -1,6 +1,5 @@
 """Samples that are read from their files once, and later from a packed store."""
 
-import errno
 import math
 import threading
 import time
@@ -12,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.core.errors import BusyError, DataError, OutOfCoreError, SampleError
+from keras_oocore.core.faults import fault_of, stopped_by
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.stopwatch import stage
+from keras_oocore.core.storage import UNKNOWN
 from keras_oocore.sources.base import FIELD, WHOLE_BATCH, RowSpec, StampedSource
 from keras_oocore.store.creation import existing_record
 from keras_oocore.store.format import MISSING, OVERWRITE, RECORD, UNREADABLE, WHOLE, StoreRecord
@@ -34,8 +35,8 @@ class Cached(StampedSource):
     Args:
         source: The samples.
         directory: Directory of the store.
-        keep_errors: Whether the store remembers a sample that cannot be read. Such a sample is not read again until
-            its file changes.
+        keep_errors: Whether the store remembers a sample whose bytes prove that it cannot be read. Such a sample is
+            not read again until its file changes.
         overwrite: Whether to replace an existing store.
         create: Whether to create the store now. Otherwise it is created by `open()`, or when the first sample is read.
         keep_beside: Function without arguments that is called when the store is opened. It saves what belongs to the
@@ -215,6 +216,9 @@ class Cached(StampedSource):
                 try:
                     self._open()
                 except OutOfCoreError as error:
+                    exhausted = fault_of(error).exhausted
+                    if exhausted is not None:
+                        raise stopped_by(error, exhausted, f"the cache {str(self.directory)!r}") from error
                     self._looked_seconds = math.inf
                     warnings.warn(f"The files are read instead of the cache: {error}", stacklevel=2)
             return self._store
@@ -238,6 +242,7 @@ class Cached(StampedSource):
         if self.failure is not None or not store.writable:
             return failed
         sound = (self.source.stamps(samples) == stamps).all(axis=1)  # not changed while they were read
+        sound &= (stamps != UNKNOWN).all(axis=1)
         sound[list(failed)] = False
         try:
             with stage("storing"):
@@ -246,7 +251,7 @@ class Cached(StampedSource):
                 else:
                     store.write(samples[sound], {FIELD: out[sound], SOURCE_FIELD: stamps[sound]})
                 for row, error in failed.items() if self.keep_errors else ():
-                    if not _is_temporary(error.__cause__):
+                    if error.proven:  # otherwise the row stays missing, and the next run reads the file again
                         part = slice(row, row + 1)
                         reason = error.reason or str(error)
                         store.mark_unreadable(samples[part], reason, {SOURCE_FIELD: stamps[part]})
@@ -308,9 +313,3 @@ class Cached(StampedSource):
     def __setstate__(self, state):
         self.__dict__.update(state)
         self.reset_after_fork()
-
-
-def _is_temporary(error: BaseException | None) -> bool:
-    """Whether reading may succeed the next time, because the disk or network failed and the file may be intact."""
-    # Errors of Pillow have no `errno`.
-    return isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.ENOTDIR)

@@ -1,13 +1,16 @@
 """Samples that are files: each file is read by its number, and named if it cannot be read."""
 
 import os
+import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 
 from keras_oocore.core import storage
+from keras_oocore.core.checks import non_negative
 from keras_oocore.core.errors import SampleError
+from keras_oocore.core.faults import RETRIES, Fault, fault_of, pause, stopped_by
 from keras_oocore.core.fingerprint import described, of_names
 from keras_oocore.core.stopwatch import stage
 from keras_oocore.manifest.manifest import Manifest
@@ -30,13 +33,18 @@ class FileSamples(StampedSource):
     Args:
         manifest: The files.
         reader: Reads one file.
+        retries: How often reading a file is tried again if the disk or the network fails.
+
+    Raises:
+        OptionError: If `retries` is not a non-negative integer.
     """
 
     rows_per_task = 4  # small enough to divide a batch among threads, large enough to be handed out at no cost
 
-    def __init__(self, manifest: Manifest, reader: FileReader):
+    def __init__(self, manifest: Manifest, reader: FileReader, retries: int = RETRIES):
         self.manifest = manifest
         self.reader = reader
+        self.retries = non_negative(retries, "retries")
         self.spec = RowSpec(tuple(reader.shape), np.dtype(reader.dtype))
 
     def __len__(self) -> int:
@@ -56,26 +64,46 @@ class FileSamples(StampedSource):
         return {**self.fingerprint(), **options}
 
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
-        failed = {}
-        for row, sample in enumerate(samples.tolist()):
-            try:
-                with stage("reading"):  # the stages that the reader names are not counted
-                    self.reader.read_into(self.name(sample), out[row, ...])  # a view also of an array without axes
-            except MemoryError:
-                raise  # not an error of the file
-            except Exception as error:
-                failed[row] = self._explained(sample, error)
-        return failed
+        """Read samples into a buffer, as in `Source.read`.
+
+        Faults that may pass are tried again after all other rows, so that a call pauses once per attempt.
+
+        Raises:
+            ResourceError: If this process has too many open files.
+            MemoryError: If there is not enough memory.
+        """
+        numbers, outer, failed = samples.tolist(), sys.exception(), {}
+        rows = range(len(numbers))
+        for attempt in range(self.retries + 1):
+            if attempt:
+                with stage("reading"):
+                    pause(attempt)
+            passing = {}
+            for row in rows:
+                try:
+                    with stage("reading"):  # the stages that the reader names are not counted
+                        self.reader.read_into(self.name(numbers[row]), out[row, ...])  # a view also without axes
+                except Exception as error:
+                    fault = fault_of(error, outer)
+                    explained = self._explained(numbers[row], error, fault)
+                    (passing if fault.passes else failed)[row] = explained
+            if not passing:
+                return failed
+            rows = list(passing)
+        return failed | passing
 
     def select(self, samples: np.ndarray) -> "FileSamples":
-        return FileSamples(self.manifest.take(samples), self.reader)
+        return FileSamples(self.manifest.take(samples), self.reader, self.retries)
 
     def stamps(self, samples: np.ndarray) -> np.ndarray:
         with stage("checking"):
             stamps = [storage.stamp(self.name(sample)) for sample in samples.tolist()]
         return np.array(stamps, np.int64).reshape(-1, 2)
 
-    def _explained(self, sample: int, error: Exception) -> SampleError:
+    def _explained(self, sample: int, error: Exception, fault: Fault) -> SampleError:
+        """Return the error that names the file, or raise the one that stops the run."""
+        if fault.exhausted is not None:
+            raise stopped_by(error, fault.exhausted, f"sample {sample}, {self.name(sample)!r}") from error
         if isinstance(error, SampleError):
             reason = str(error)
         elif isinstance(error, OSError) and error.strerror:
@@ -83,7 +111,7 @@ class FileSamples(StampedSource):
         else:
             reason = f"{type(error).__name__}: {error}"
         reason = reason.rstrip(".")
-        explained = SampleError.of(sample, self.name(sample), reason)
+        explained = SampleError.of(sample, self.name(sample), reason, fault.proven)
         explained.__cause__ = error
         return explained
 

@@ -1,0 +1,130 @@
+"""Tells the fault of a file from a fault of the disk, the network or this process, which says nothing about the file.
+
+Only the bytes of a file prove that it cannot be read. A disk that fails may work again, a missing file may come back,
+and a process with too many open files cannot read any other file either.
+"""
+
+import errno
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeVar
+
+from keras_oocore.core.errors import ResourceError, SampleError
+
+RETRIES = 2  # how often a fault that may pass is tried again, by default
+MOST_PAUSE_SECONDS = 0.5  # short, because a thread that pauses delays `close` and the next batch
+MOST_IN_A_ROW = 5  # files that fail with the disk or network; then the next one is not tried instead
+
+# This process or machine has no more of something that every file requires.
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+# Of disks, and of network file systems that reconnect. Not every system has all of them.
+_PASSING_NAMES = (
+    "EIO", "ESTALE", "EAGAIN", "EWOULDBLOCK", "EINTR", "EBUSY", "ETIMEDOUT", "EREMOTEIO", "ENOLINK", "ECOMM", "EPROTO",
+    "ECONNABORTED", "ECONNREFUSED", "ECONNRESET", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETRESET", "ENETUNREACH",
+    "ENOBUFS", "ENOLCK", "ENOTCONN", "EPIPE", "ESHUTDOWN",
+)  # fmt: skip
+_PASSING = {getattr(errno, name) for name in _PASSING_NAMES if hasattr(errno, name)}
+_PASSING_TYPES = (BlockingIOError, ConnectionError, InterruptedError, TimeoutError)  # readers raise them without errno
+
+_REMEDIES = {
+    errno.EMFILE: "Close some files, or raise the limit before Python starts: ulimit -n 65536",
+    errno.ENFILE: "All processes of this machine share this limit. End some of them.",
+    errno.ENOMEM: "Use a smaller `memory_limit` or fewer `workers`, or end other programs. If only this file needs so "
+    "much memory, check the file.",
+}
+
+T = TypeVar("T")
+
+
+class Fault(NamedTuple):
+    """What an error of reading a file means.
+
+    Attributes:
+        proven: Whether the bytes of the file prove it, so that reading them again fails in the same way.
+        passes: Whether reading may succeed a moment later.
+        exhausted: An `errno` if this process or machine ran out of memory or open files, else `None`. Every other file
+            fails alike.
+    """
+
+    proven: bool
+    passes: bool
+    exhausted: int | None
+
+
+def fault_of(error: BaseException, outer: BaseException | None = None) -> Fault:
+    """Return what an error of reading a file means. Errors that it was raised from, or while handling, count too.
+
+    Args:
+        error: The error.
+        outer: The exception that was being handled before reading began. It says nothing about the file.
+
+    >>> fault_of(ValueError("not an image")).proven
+    True
+    >>> fault_of(OSError(errno.EIO, "Input/output error"))
+    Fault(proven=False, passes=True, exhausted=None)
+    >>> fault_of(FileNotFoundError(errno.ENOENT, "No such file or directory"))
+    Fault(proven=False, passes=False, exhausted=None)
+    """
+    errors = list(_chain(error, outer))
+    numbers = {one.errno for one in errors if isinstance(one, OSError)} - {None}
+    exhausted = next(iter(sorted(numbers & _EXHAUSTED)), None)
+    if any(isinstance(one, MemoryError) for one in errors):
+        exhausted = errno.ENOMEM
+    passes = bool(numbers & _PASSING) or any(isinstance(one, _PASSING_TYPES) for one in errors)
+    elsewhere = any(isinstance(one, SampleError) and not one.proven for one in errors)
+    # Decoders such as Pillow raise OSErrors without `errno` for damaged bytes.
+    return Fault(not (numbers or passes or elsewhere or exhausted), passes and exhausted is None, exhausted)
+
+
+def _chain(error: BaseException | None, outer: BaseException | None) -> Iterator[BaseException]:
+    seen = {id(outer)}
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def stopped_by(error: Exception, exhausted: int, what: str) -> Exception:
+    """Return the error that stops a run, whatever `on_error` is, because no other file can be read either.
+
+    Args:
+        error: What the reader raised.
+        exhausted: The `errno` of its `Fault`.
+        what: What could not be read, such as `"sample 3, 'cats/3.png'"`.
+    """
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    message = (
+        f"Cannot read {what}: {reason.rstrip('.')}. The file may be intact, and other files would fail alike, so the "
+        f"run stops and `on_error` does not apply. {_REMEDIES[exhausted]}"
+    )
+    return MemoryError(message) if isinstance(error, MemoryError) else ResourceError(message)
+
+
+def pause(attempt: int) -> None:
+    """Wait before attempt 1, 2, ... to read something again."""
+    time.sleep(min(0.1 * 3 ** (attempt - 1), MOST_PAUSE_SECONDS))
+
+
+def retried(read: Callable[..., T], *arguments, retries: int = RETRIES) -> T:
+    """Return `read(*arguments)`. A fault that may pass is tried again.
+
+    >>> results = [OSError(errno.EIO, "Input/output error"), 7]
+    >>> def read():
+    ...     result = results.pop(0)
+    ...     if isinstance(result, OSError):
+    ...         raise result
+    ...     return result
+    >>> retried(read)
+    7
+    """
+    outer = sys.exception()
+    for attempt in range(1, retries + 1):
+        try:
+            return read(*arguments)
+        except Exception as error:
+            if not fault_of(error, outer).passes:
+                raise
+        pause(attempt)
+    return read(*arguments)
