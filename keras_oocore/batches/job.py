@@ -129,7 +129,7 @@ class BatchJob:
         failed = {row - start: error for row, error in self._failed.items() if start <= row < start + len(x)}
         for row, error in sorted(failed.items()):
             if on_error == "raise":
-                raise error.with_remedy() from error.__cause__
+                raise error.raised() from error.__cause__
             self.plan.bad_samples[int(samples[row])] = error
         if on_error == "replace":
             samples = samples.copy()

@@ -6,12 +6,6 @@ and where, what was expected, what was received, and what to type next.
 
 import os
 
-ON_ERROR = 'Fix or remove it, or pass on_error="skip" or "replace".'
-UNPROVEN = (
-    "The file may be intact: check its path, its permissions and the disk or network, and run this again. "
-    'Or pass on_error="skip" or "replace".'
-)
-
 
 class OutOfCoreError(Exception):
     """The base class of every error that keras_oocore raises on purpose."""
@@ -30,11 +24,13 @@ class SampleError(DataError):
 
     Attributes:
         reason: The message without the file.
+        fix: What the user can do about it, as the start of a sentence.
         proven: Whether the bytes of the file prove it. `False` if the file is missing, or if the disk, the network or
             the permissions prevent reading it: the file may be read the next time, so a cache does not remember it.
     """
 
     reason = ""
+    fix = "Fix or remove it"
     proven = True
 
     @classmethod
@@ -42,20 +38,27 @@ class SampleError(DataError):
         """Return the error for a sample whose file (or file and row) is `name`."""
         error = cls(f"Cannot read sample {sample}, {name!r}: {reason}.")
         error.reason = reason
-        error.proven = proven
-        return error
+        return error if proven else error._unproven()
 
     @classmethod
     def unproven(cls, reason: str) -> "SampleError":
         """Return the error for a file whose bytes could not be read. The caller adds the name of the file."""
-        error = cls(reason)
-        error.proven = False
-        return error
+        return cls(reason)._unproven()
 
-    def with_remedy(self) -> "SampleError":
-        """Return this error with what to do about it."""
-        error = SampleError(f"{self} {ON_ERROR if self.proven else UNPROVEN}")
-        error.reason, error.proven = self.reason, self.proven
+    def _unproven(self) -> "SampleError":
+        self.proven = False
+        self.fix = "The file may be intact: check its path, its permissions and the disk or network, and run this again"
+        return self
+
+    @property
+    def with_fix(self) -> str:
+        """The message with what to do about it, for `on_error="raise"`."""
+        return f'{self} {self.fix}, or pass on_error="skip" or "replace".'
+
+    def raised(self) -> "SampleError":
+        """Return the error to raise with `on_error="raise"`, whose message says what to do about it."""
+        error = SampleError(self.with_fix)
+        error.reason, error.fix, error.proven = self.reason, self.fix, self.proven
         return error
 
 

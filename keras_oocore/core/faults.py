@@ -4,13 +4,14 @@ Only the bytes of a file prove that it cannot be read. A disk that fails may wor
 and a process with too many open files cannot read any other file either.
 """
 
+import contextlib
 import errno
 import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
-from keras_oocore.core.errors import ResourceError, SampleError
+from keras_oocore.core.errors import DataError, OutOfCoreError, ResourceError, SampleError
 
 RETRIES = 2  # how often a fault that may pass is tried again, by default
 MOST_PAUSE_SECONDS = 0.5  # short, because a thread that pauses delays `close` and the next batch
@@ -90,16 +91,45 @@ def stopped_by(error: Exception, exhausted: int, what: str) -> Exception:
     """Return the error that stops a run, whatever `on_error` is, because no other file can be read either.
 
     Args:
-        error: What the reader raised.
+        error: The error of reading.
         exhausted: The `errno` of its `Fault`.
         what: What could not be read, such as `"sample 3, 'cats/3.png'"`.
     """
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     message = (
-        f"Cannot read {what}: {reason.rstrip('.')}. The file may be intact, and other files would fail alike, so the "
-        f"run stops and `on_error` does not apply. {_REMEDIES[exhausted]}"
+        f"Cannot read {what}: {_reason(error)}. The file may be intact, and other files would fail alike, so the run "
+        f"stops and `on_error` does not apply. {_REMEDIES[exhausted]}"
     )
-    return MemoryError(message) if isinstance(error, MemoryError) else ResourceError(message)
+    out_of_memory = any(isinstance(one, MemoryError) for one in _chain(error, None))
+    return MemoryError(message) if out_of_memory else ResourceError(message)
+
+
+def _reason(error: Exception) -> str:
+    """Return what the operating system says."""
+    errors = list(_chain(error, None))
+    first = next((one for one in errors if isinstance(one, MemoryError) or getattr(one, "errno", None)), error)
+    return (getattr(first, "strerror", None) or str(first) or type(first).__name__).rstrip(".")
+
+
+@contextlib.contextmanager
+def opening(what: str) -> Iterator[None]:
+    """Tell files that are damaged from a disk, network or process that fails, when they are opened within the block.
+
+    Raises:
+        DataError: If the disk or network fails: what was raised, without advice for damaged files.
+        ResourceError: If this process has too many open files.
+    """
+    try:
+        yield
+    except OutOfCoreError as error:
+        fault = fault_of(error)
+        if fault.exhausted is not None:
+            raise stopped_by(error, fault.exhausted, what) from error
+        if fault.passes and isinstance(error, DataError):
+            raise DataError(
+                f"Cannot read {what}: {_reason(error)}. Its files may be intact: check the disk or network, and run "
+                "this again."
+            ) from error
+        raise
 
 
 def pause(attempt: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_oocore.core.checks import non_negative
 from keras_oocore.core.errors import DataError, OptionError, SampleError
-from keras_oocore.core.faults import MOST_IN_A_ROW, fault_of, retried, stopped_by
+from keras_oocore.core.faults import MOST_IN_A_ROW, fault_of, retried
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sequences.arguments import FileArguments, documented, shares
 from keras_oocore.sequences.files import FileSequence
@@ -20,7 +20,7 @@ from keras_oocore.sequences.inputs import (
     labelled_data,
     loading_options,
 )
-from keras_oocore.sources.files import FileReader, FileSamples, FunctionReader
+from keras_oocore.sources.files import FileReader, FileSamples, FunctionReader, explained
 from keras_oocore.sources.npy import NpyReader
 
 NPY_EXTENSIONS = (".npy",)
@@ -106,9 +106,8 @@ def _file_samples(manifest: Manifest, reader, on_error: str, retries: int) -> Fi
             return FileSamples(manifest, retried(*opened, path, retries=retries), retries)
         except Exception as error:
             fault = fault_of(error)
-            if fault.exhausted is not None:
-                raise stopped_by(error, fault.exhausted, f"sample {sample}, {path!r}") from error
+            found = explained(sample, path, error, fault)
             num_passing += fault.passes
             if on_error == "raise" or num_passing == MOST_IN_A_ROW:
-                raise SampleError.of(sample, path, str(error), fault.proven) from error
+                raise found from error
     raise SampleError(f"None of the {len(manifest)} files can be read.")

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_oocore.core.errors import BusyError, DataError, OutOfCoreError, SampleError
-from keras_oocore.core.faults import fault_of, stopped_by
+from keras_oocore.core.errors import BusyError, DataError, OutOfCoreError, ResourceError, SampleError
+from keras_oocore.core.faults import opening
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.stopwatch import stage
 from keras_oocore.core.storage import UNKNOWN
@@ -90,6 +90,10 @@ class Cached(StampedSource):
     def _open(self, overwrite: bool = False) -> None:
         """Open the store if it is finished, or open it for writing if no other process fills it."""
         self._looked_seconds = time.monotonic()
+        with opening(f"the cache {str(self.directory)!r}"):
+            self._open_files(overwrite)
+
+    def _open_files(self, overwrite: bool) -> None:
         arguments = (self.directory, self._fields, len(self.source), self.source.row_fingerprint())
         store = None if overwrite else PackedStore.opened_if_finished(*arguments)
         try:
@@ -215,10 +219,9 @@ class Cached(StampedSource):
             if time.monotonic() - self._looked_seconds >= RETRY_SECONDS:
                 try:
                     self._open()
+                except ResourceError:
+                    raise
                 except OutOfCoreError as error:
-                    exhausted = fault_of(error).exhausted
-                    if exhausted is not None:
-                        raise stopped_by(error, exhausted, f"the cache {str(self.directory)!r}") from error
                     self._looked_seconds = math.inf
                     warnings.warn(f"The files are read instead of the cache: {error}", stacklevel=2)
             return self._store

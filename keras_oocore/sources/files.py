@@ -85,8 +85,8 @@ class FileSamples(StampedSource):
                         self.reader.read_into(self.name(numbers[row]), out[row, ...])  # a view also without axes
                 except Exception as error:
                     fault = fault_of(error, outer)
-                    explained = self._explained(numbers[row], error, fault)
-                    (passing if fault.passes else failed)[row] = explained
+                    errors = passing if fault.passes else failed
+                    errors[row] = explained(numbers[row], self.name(numbers[row]), error, fault)
             if not passing:
                 return failed
             rows = list(passing)
@@ -100,20 +100,25 @@ class FileSamples(StampedSource):
             stamps = [storage.stamp(self.name(sample)) for sample in samples.tolist()]
         return np.array(stamps, np.int64).reshape(-1, 2)
 
-    def _explained(self, sample: int, error: Exception, fault: Fault) -> SampleError:
-        """Return the error that names the file, or raise the one that stops the run."""
-        if fault.exhausted is not None:
-            raise stopped_by(error, fault.exhausted, f"sample {sample}, {self.name(sample)!r}") from error
-        if isinstance(error, SampleError):
-            reason = str(error)
-        elif isinstance(error, OSError) and error.strerror:
-            reason = error.strerror
-        else:
-            reason = f"{type(error).__name__}: {error}"
-        reason = reason.rstrip(".")
-        explained = SampleError.of(sample, self.name(sample), reason, fault.proven)
-        explained.__cause__ = error
-        return explained
+
+def explained(sample: int, name: str, error: Exception, fault: Fault) -> SampleError:
+    """Return the error of a sample, whose file is `name`, that a reader could not read because of `error`.
+
+    Raises:
+        ResourceError, MemoryError: If this process or machine is the reason, so that the run must stop.
+    """
+    if fault.exhausted is not None:
+        raise stopped_by(error, fault.exhausted, f"sample {sample}, {name!r}") from error
+    if isinstance(error, SampleError):
+        reason = str(error)
+    elif isinstance(error, OSError) and error.strerror:
+        reason = error.strerror
+    else:
+        reason = f"{type(error).__name__}: {error}"
+    reason = reason.rstrip(".")
+    explained = SampleError.of(sample, name, reason, fault.proven)
+    explained.__cause__ = error
+    return explained
 
 
 class FunctionReader:

@@ -66,7 +66,7 @@ def fill_store(samples: Cached, num_workers: int, bad_samples: dict[int, SampleE
         future.result()
     if failed and not samples.keep_errors:
         error = failed[min(failed)]
-        raise error.with_remedy() from error.__cause__
+        raise error.raised() from error.__cause__
     samples.finish()
     if bad_samples is not None:
         bad_samples.update({**failed, **samples.unreadable()})

@@ -109,10 +109,10 @@ def test_error_that_stops_a_run(error, kind, message):
 
 def test_sample_error_keeps_what_it_proves():
     error = SampleError.of(3, "3.png", "file not found", proven=False)
-    for same in (error, pickle.loads(pickle.dumps(error)), error.with_remedy()):
+    for same in (error, pickle.loads(pickle.dumps(error)), error.raised(), pickle.loads(pickle.dumps(error.raised()))):
         assert (same.reason, same.proven) == ("file not found", False)
-    assert "The file may be intact" in str(error.with_remedy())
-    assert str(SampleError.of(3, "3.png", "empty file").with_remedy()) == (
+    assert "The file may be intact" in str(error.raised())
+    assert str(SampleError.of(3, "3.png", "empty file").raised()) == (
         'Cannot read sample 3, \'3.png\': empty file. Fix or remove it, or pass on_error="skip" or "replace".'
     )
 

@@ -11,7 +11,7 @@ from drawing import draw, numbers_in
 from failing_disk import failing_disk, no_free_descriptor
 
 import keras_oocore as ko
-from keras_oocore.core.errors import OptionError, ResourceError, SampleError
+from keras_oocore.core.errors import DataError, OptionError, ResourceError, SampleError
 from keras_oocore.store.format import StoreRecord
 
 PASSING = [errno.EIO, errno.ESTALE, errno.EAGAIN, errno.ETIMEDOUT, errno.EINTR]
@@ -254,7 +254,7 @@ def test_process_without_free_descriptors_stops_and_remembers_no_file(open_photo
     if workers:
         sequence.close()  # drops the batches made ahead, and the cache is opened again
     what = "the cache" if workers else "sample 4"
-    with no_free_descriptor(), pytest.raises(ResourceError, match=rf"Cannot read {what}.*Too many open files"):
+    with no_free_descriptor(), pytest.raises(ResourceError, match=rf"Cannot read {what}.*: Too many open files"):
         sequence[1]
 
     sequence.close()  # drops the batches that failed ahead of time
@@ -262,3 +262,26 @@ def test_process_without_free_descriptors_stops_and_remembers_no_file(open_photo
     assert filled(sequence).bad_samples == []
     record = StoreRecord.load(tmp_path / "cache")
     assert (record.complete, record.unreadable) == (True, {})
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EMFILE], ids=errno.errorcode.get)
+@pytest.mark.parametrize("name", ["store.json", "rows.npy", "x.npy", "filenames.npy"])
+def test_store_whose_disk_fails_is_not_called_damaged(open_photos, tmp_path, monkeypatch, code, name):
+    open_photos().pack(tmp_path / "cache")
+    real_open = open
+
+    def failing(path, *arguments, **options):
+        if os.path.basename(os.fspath(path)) == name:
+            raise OSError(code, os.strerror(code), os.fspath(path))
+        return real_open(path, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", failing)
+        kind = ResourceError if code == errno.EMFILE else DataError
+        with pytest.raises(kind, match=rf"Cannot read the packed store '.*': {os.strerror(code)}\. .*intact") as caught:
+            ko.open_packed(tmp_path / "cache")
+        if name != "filenames.npy":
+            with pytest.raises(kind, match=rf"Cannot read the cache '.*': {os.strerror(code)}\. .*intact"):
+                open_photos()
+    assert "overwrite_cache" not in str(caught.value)
+    assert numbers_in(open_photos(shuffle=False)[0][0]) == [0, 1, 2, 3]
