@@ -7,6 +7,8 @@ from collections import Counter
 
 from keras_oocore.core import faults, storage
 
+_open = open
+
 
 class FailingDisk:
     """Opens the files of data sets in the place of `open`.
@@ -27,12 +29,12 @@ class FailingDisk:
     def heal(self):
         self.fail(0, ())
 
-    def open(self, path, *arguments):
-        name = os.path.basename(path)
+    def open(self, path, *arguments, **options):
+        name = os.path.basename(str(path))
         self.opened[name] += 1
         if name in self.names and self.opened[name] <= self.times:
             raise OSError(self.code, os.strerror(self.code), os.fspath(path))
-        return open(path, *arguments)
+        return _open(path, *arguments, **options)
 
 
 def failing_disk(monkeypatch):

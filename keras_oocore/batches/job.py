@@ -1,5 +1,6 @@
 """One job: reads the samples of a batch, or of a few small ones, and returns batches as Keras expects them."""
 
+import sys
 import threading
 from typing import Any, NamedTuple
 
@@ -154,7 +155,7 @@ class BatchJob:
             if not failed:
                 return int(samples[0])
             plan.bad_samples[int(samples[0])] = failed[0]
-            num_passing += fault_of(failed[0]).passes
+            num_passing += fault_of(failed[0], sys.exception()).passes
             if num_passing == MOST_IN_A_ROW:
                 raise SampleError(
                     f"{self._failed[row]} The next {MOST_IN_A_ROW} samples, which could replace it, cannot be read "

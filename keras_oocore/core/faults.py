@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
-from keras_oocore.core.errors import DataError, OutOfCoreError, ResourceError, SampleError
+from keras_oocore.core.errors import DataError, ResourceError, SampleError
 
 RETRIES = 2  # how often a fault that may pass is tried again, by default
 MOST_PAUSE_SECONDS = 0.5  # short, because a thread that pauses delays `close` and the next batch
@@ -54,12 +54,14 @@ class Fault(NamedTuple):
     exhausted: int | None
 
 
-def fault_of(error: BaseException, outer: BaseException | None = None) -> Fault:
+def fault_of(error: BaseException, outer: BaseException | None = None, implicit: bool = True) -> Fault:
     """Return what an error of reading a file means. Errors that it was raised from, or while handling, count too.
 
     Args:
         error: The error.
         outer: The exception that was being handled before reading began. It says nothing about the file.
+        implicit: Whether errors count that were being handled when another one was raised. Readers of users raise
+            their own errors in this way; this package raises them `from` others.
 
     >>> fault_of(ValueError("not an image")).proven
     True
@@ -68,7 +70,7 @@ def fault_of(error: BaseException, outer: BaseException | None = None) -> Fault:
     >>> fault_of(FileNotFoundError(errno.ENOENT, "No such file or directory"))
     Fault(proven=False, passes=False, exhausted=None)
     """
-    errors = list(_chain(error, outer))
+    errors = list(_chain(error, outer, implicit))
     numbers = {one.errno for one in errors if isinstance(one, OSError)} - {None}
     exhausted = next(iter(sorted(numbers & _EXHAUSTED)), None)
     if any(isinstance(one, MemoryError) for one in errors):
@@ -79,12 +81,14 @@ def fault_of(error: BaseException, outer: BaseException | None = None) -> Fault:
     return Fault(not (numbers or passes or elsewhere or exhausted), passes and exhausted is None, exhausted)
 
 
-def _chain(error: BaseException | None, outer: BaseException | None) -> Iterator[BaseException]:
+def _chain(
+    error: BaseException | None, outer: BaseException | None = None, implicit: bool = True
+) -> Iterator[BaseException]:
     seen = {id(outer)}
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        error = error.__cause__ or (error.__context__ if implicit and not error.__suppress_context__ else None)
 
 
 def stopped_by(error: Exception, exhausted: int, what: str) -> Exception:
@@ -99,36 +103,45 @@ def stopped_by(error: Exception, exhausted: int, what: str) -> Exception:
         f"Cannot read {what}: {_reason(error)}. The file may be intact, and other files would fail alike, so the run "
         f"stops and `on_error` does not apply. {_REMEDIES[exhausted]}"
     )
-    out_of_memory = any(isinstance(one, MemoryError) for one in _chain(error, None))
+    out_of_memory = any(isinstance(one, MemoryError) for one in _chain(error))
     return MemoryError(message) if out_of_memory else ResourceError(message)
 
 
 def _reason(error: Exception) -> str:
     """Return what the operating system says."""
-    errors = list(_chain(error, None))
+    errors = list(_chain(error))
     first = next((one for one in errors if isinstance(one, MemoryError) or getattr(one, "errno", None)), error)
     return (getattr(first, "strerror", None) or str(first) or type(first).__name__).rstrip(".")
 
 
-@contextlib.contextmanager
-def opening(what: str) -> Iterator[None]:
-    """Tell files that are damaged from a disk, network or process that fails, when they are opened within the block.
+def require_damage(error: Exception, what: str) -> None:
+    """Raise another error, unless `error` says that files are damaged or missing.
+
+    Args:
+        error: The error of opening `what`.
+        what: Such as `"the cache 'DIR'"`.
 
     Raises:
-        DataError: If the disk or network fails: what was raised, without advice for damaged files.
+        DataError: If the disk or network fails.
         ResourceError: If this process has too many open files.
     """
+    fault = fault_of(error, implicit=False)
+    if fault.exhausted is not None:
+        raise stopped_by(error, fault.exhausted, what) from error
+    if fault.passes:
+        raise DataError(
+            f"Cannot read {what}: {_reason(error)}. Its files may be intact: check the disk or network, and run this "
+            "again."
+        ) from error
+
+
+@contextlib.contextmanager
+def opening(what: str) -> Iterator[None]:
+    """Within the block, errors about damaged files are raised only if the files are damaged: see `require_damage`."""
     try:
         yield
-    except OutOfCoreError as error:
-        fault = fault_of(error)
-        if fault.exhausted is not None:
-            raise stopped_by(error, fault.exhausted, what) from error
-        if fault.passes and isinstance(error, DataError):
-            raise DataError(
-                f"Cannot read {what}: {_reason(error)}. Its files may be intact: check the disk or network, and run "
-                "this again."
-            ) from error
+    except DataError as error:
+        require_damage(error, what)
         raise
 
 

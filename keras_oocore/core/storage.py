@@ -78,7 +78,7 @@ def stamp(path: str | os.PathLike) -> tuple[int, int]:
     try:
         found = os.stat(path)
     except OSError as error:
-        return UNKNOWN if fault_of(error).passes else GONE
+        return UNKNOWN if fault_of(error, implicit=False).passes else GONE
     return found.st_size, found.st_mtime_ns
 
 

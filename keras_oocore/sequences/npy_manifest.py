@@ -1,6 +1,7 @@
 """A Sequence of arrays from one file per sample: `.npy` files, or files of any kind with a reader."""
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import Unpack
 
@@ -99,13 +100,13 @@ def _file_samples(manifest: Manifest, reader, on_error: str, retries: int) -> Fi
         raise DataError("There are no samples. Received: an empty list of file names")
     if hasattr(reader, "read_into"):
         return FileSamples(manifest, reader, retries)
-    opened, num_passing = (FunctionReader, reader) if reader else (NpyReader,), 0
+    opened, num_passing, outer = (FunctionReader, reader) if reader else (NpyReader,), 0, sys.exception()
     for sample in range(len(manifest)):
         path = manifest.path(sample)
         try:
             return FileSamples(manifest, retried(*opened, path, retries=retries), retries)
         except Exception as error:
-            fault = fault_of(error)
+            fault = fault_of(error, outer)
             found = explained(sample, path, error, fault)
             num_passing += fault.passes
             if on_error == "raise" or num_passing == MOST_IN_A_ROW:

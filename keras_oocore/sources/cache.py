@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_oocore.core.errors import DataError, DestinationError
-from keras_oocore.core.faults import opening
+from keras_oocore.core.faults import opening, require_damage
 from keras_oocore.core.fingerprint import of_names
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sources.cached import Cached
@@ -40,8 +40,11 @@ def keep_manifest(manifest: Manifest, directory: Path) -> None:
 
     An earlier manifest with other labels is replaced.
     """
-    with contextlib.suppress(DataError):
+    try:
         kept = Manifest.load(directory)
+    except DataError as error:
+        require_damage(error, f"the manifest in {str(directory)!r}")  # otherwise its labels would be lost
+    else:
         same_labels = (
             kept.labels is not None
             and kept.class_names == manifest.class_names

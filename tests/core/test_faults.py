@@ -68,6 +68,7 @@ def test_cause_and_context_count(code):
     implicit.__context__ = failed(code)  # raised while the other was handled
     assert fault_of(implicit) == fault_of(failed(code))
     assert fault_of(implicit, outer=implicit.__context__) == OF_THE_FILE
+    assert fault_of(implicit, implicit=False) == OF_THE_FILE
 
 
 def test_circle_of_contexts_ends():

@@ -285,3 +285,14 @@ def test_store_whose_disk_fails_is_not_called_damaged(open_photos, tmp_path, mon
                 open_photos()
     assert "overwrite_cache" not in str(caught.value)
     assert numbers_in(open_photos(shuffle=False)[0][0]) == [0, 1, 2, 3]
+
+
+def test_stored_labels_stay_if_they_cannot_be_read_for_a_moment(open_photos, photos, tmp_path, disk, monkeypatch):
+    filled(open_photos()).close()
+    monkeypatch.setattr("builtins.open", disk.open)
+    disk.fail(errno.EIO, ["manifest.json", "labels.npy"])
+    with pytest.raises(DataError, match=r"Cannot read the cache '.*': Input/output error\."):
+        open_photos(labels=None)
+    disk.heal()
+    list(open_photos(labels=None))
+    assert ko.open_packed(tmp_path / "cache").labels is not None
