@@ -27,7 +27,10 @@ _PASSING_NAMES = (
     "ENOBUFS", "ENOLCK", "ENOTCONN", "EPIPE", "ESHUTDOWN",
 )  # fmt: skip
 _PASSING = {getattr(errno, name) for name in _PASSING_NAMES if hasattr(errno, name)}
-_PASSING_TYPES = (BlockingIOError, ConnectionError, InterruptedError, TimeoutError)  # readers raise them without errno
+_PASSING_TYPES = (
+    *(BlockingIOError, ConnectionError, InterruptedError, TimeoutError),  # readers raise them without errno
+    SystemError,  # of Python itself. Python 3.11.7 raised one at random while threads parsed headers of .npy files
+)
 
 _REMEDIES = {
     errno.EMFILE: "Close some files, or raise the limit before Python starts: ulimit -n 65536",
