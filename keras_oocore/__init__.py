@@ -20,6 +20,7 @@ from keras_oocore.core.errors import (
     MissingExtraError,
     OptionError,
     OutOfCoreError,
+    ResourceError,
     SampleError,
 )
 from keras_oocore.core.version import __version__ as __version__
@@ -59,6 +60,7 @@ __all__ = [
     "OptionError",
     "OutOfCoreError",
     "Phase",
+    "ResourceError",
     "SampleError",
     "fit_partitions",
     "fit_phases",

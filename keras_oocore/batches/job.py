@@ -1,5 +1,6 @@
 """One job: reads the samples of a batch, or of a few small ones, and returns batches as Keras expects them."""
 
+import sys
 import threading
 from typing import Any, NamedTuple
 
@@ -7,7 +8,8 @@ import numpy as np
 
 from keras_oocore.batches.plan import BatchPlan
 from keras_oocore.batches.transform import Draws
-from keras_oocore.core.errors import ON_ERROR, SampleError
+from keras_oocore.core.errors import SampleError
+from keras_oocore.core.faults import MOST_IN_A_ROW, fault_of
 from keras_oocore.core.stopwatch import stage
 
 
@@ -125,7 +127,7 @@ class BatchJob:
         failed = {row - start: error for row, error in self._failed.items() if start <= row < start + len(x)}
         for row, error in sorted(failed.items()):
             if on_error == "raise":
-                raise SampleError(f"{error} {ON_ERROR}") from error.__cause__
+                raise error.raised() from error.__cause__
             self.plan.bad_samples[int(samples[row])] = error
         if on_error == "replace":
             samples = samples.copy()
@@ -141,7 +143,7 @@ class BatchJob:
 
     def _replace(self, row: int, out: np.ndarray) -> int:
         """Fill `out` with the next readable sample of the plan after `row`, and return its number."""
-        plan = self.plan
+        plan, num_passing = self.plan, 0
         first = self.position * plan.options.batch_size + row
         for position in range(first + 1, first + plan.order.size):
             position %= plan.order.size
@@ -150,4 +152,10 @@ class BatchJob:
             if not failed:
                 return int(samples[0])
             plan.bad_samples[int(samples[0])] = failed[0]
+            num_passing += fault_of(failed[0], sys.exception()).passes
+            if num_passing == MOST_IN_A_ROW:
+                raise SampleError(
+                    f"{self._failed[row]} The next {MOST_IN_A_ROW} samples, which could replace it, cannot be read "
+                    "either. Does the disk or network fail?"
+                ) from failed[0].__cause__
         raise SampleError(f"No sample can be read. The first error: {self._failed[row]}")

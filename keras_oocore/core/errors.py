@@ -6,8 +6,6 @@ and where, what was expected, what was received, and what to type next.
 
 import os
 
-ON_ERROR = 'Fix or remove it, or pass on_error="skip" or "replace".'
-
 
 class OutOfCoreError(Exception):
     """The base class of every error that keras_oocore raises on purpose."""
@@ -22,15 +20,45 @@ class DataError(OutOfCoreError, ValueError):
 
 
 class SampleError(DataError):
-    """A sample cannot be read. The message names its file; `reason` says the same without the file."""
+    """A sample cannot be read. The message names its file.
+
+    Attributes:
+        reason: The message without the file.
+        fix: What the user can do about it, as the start of a sentence.
+        proven: Whether the bytes of the file prove it. `False` if the file is missing, or if the disk, the network or
+            the permissions prevent reading it: the file may be read the next time, so a cache does not remember it.
+    """
 
     reason = ""
+    fix = "Fix or remove it"
+    proven = True
 
     @classmethod
-    def of(cls, sample: int, name: str, reason: str) -> "SampleError":
+    def of(cls, sample: int, name: str, reason: str, proven: bool = True) -> "SampleError":
         """Return the error for a sample whose file (or file and row) is `name`."""
         error = cls(f"Cannot read sample {sample}, {name!r}: {reason}.")
         error.reason = reason
+        return error if proven else error._unproven()
+
+    @classmethod
+    def unproven(cls, reason: str) -> "SampleError":
+        """Return the error for a file whose bytes could not be read. The caller adds the name of the file."""
+        return cls(reason)._unproven()
+
+    def _unproven(self) -> "SampleError":
+        self.proven = False
+        self.fix = "The file may be intact: check its path, its permissions and the disk or network, and run this again"
+        return self
+
+    @property
+    def with_fix(self) -> str:
+        """The message with what to do about it, for `on_error="raise"`."""
+        return f'{self} {self.fix}, or pass on_error="skip" or "replace".'
+
+    def raised(self) -> "SampleError":
+        """Return the error to raise with `on_error="raise"`, whose message says what to do about it."""
+        error = SampleError(self.with_fix)
+        error.reason, error.fix, error.proven = self.reason, self.fix, self.proven
         return error
 
 
@@ -53,6 +81,10 @@ class DestinationError(OutOfCoreError, OSError):
 
 class BusyError(DestinationError):
     """Another process, or another object of this process, is writing to the folder."""
+
+
+class ResourceError(OutOfCoreError, OSError):
+    """This process or machine has too many open files, or no more memory. No file is at fault, and the run stops."""
 
 
 class MissingExtraError(OutOfCoreError, ImportError):

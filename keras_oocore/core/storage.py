@@ -16,7 +16,10 @@ from collections.abc import Hashable, Iterator
 from contextlib import AbstractContextManager
 from typing import BinaryIO, NamedTuple
 
+from keras_oocore.core.faults import fault_of, retried
+
 GONE = (-1, -1)  # the stamp of a file that does not exist
+UNKNOWN = (-2, -2)  # the stamp of a file whose status cannot be read now
 
 
 class FileStatus(NamedTuple):
@@ -44,6 +47,20 @@ def open_file(path: str | os.PathLike, buffered: bool = True) -> BinaryIO:
     return open(path, "rb", -1 if buffered else 0)
 
 
+def first_bytes(path: str | os.PathLike, num_bytes: int) -> bytes:
+    """Return the first bytes of a file, or all of them if it is shorter. Faults that may pass are tried again.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+
+    def read() -> bytes:
+        with open_file(path) as file:
+            return file.read(num_bytes)
+
+    return retried(read)
+
+
 def status(path: str | os.PathLike) -> FileStatus:
     """Return the status of a path. Links are followed.
 
@@ -58,11 +75,16 @@ def status(path: str | os.PathLike) -> FileStatus:
 
 
 def stamp(path: str | os.PathLike) -> tuple[int, int]:
-    """Return `(size_bytes, changed_ns)` of a file, which show whether it changed, or `(-1, -1)` if it is missing."""
+    """Return `(size_bytes, changed_ns)` of a file, which show whether it changed.
+
+    `GONE` is the stamp of a missing file, and `UNKNOWN` that of a file on a disk or network that fails.
+    """
     try:
         found = os.stat(path)
-    except (OSError, ValueError):
+    except ValueError:
         return GONE
+    except OSError as error:
+        return UNKNOWN if fault_of(error, implicit=False).passes else GONE
     return found.st_size, found.st_mtime_ns
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_oocore.core.errors import DataError
+from keras_oocore.core.faults import retried
 from keras_oocore.core.storage import open_file
 from keras_oocore.core.threads import Call, ThreadPool
 from keras_oocore.csv.bits import count, positions
@@ -140,13 +141,17 @@ class Blocks:
         has_before, has_after = number > 0, stop < self.stop
         unread = memoryview(data)[1 - has_before : len(data) - 1 + has_after]
         try:
-            with open_file(self.path, buffered=False) as file:
-                file.seek(start - has_before)
-                while unread:
-                    num_read = file.readinto(unread)
-                    if not num_read:
-                        raise DataError(f"{self.path}: the file became shorter while its rows were counted.")
-                    unread = unread[num_read:]
+            retried(self._fill, start - has_before, unread)
         except OSError as error:
             raise cannot_read(self.path, error) from error
         return data, look(data, self.dialect, self._scratch())
+
+    def _fill(self, start: int, unread: memoryview) -> None:
+        """Fill a buffer with the bytes of the file from `start` on."""
+        with open_file(self.path, buffered=False) as file:
+            file.seek(start)
+            while unread:
+                num_read = file.readinto(unread)
+                if not num_read:
+                    raise DataError(f"{self.path}: the file became shorter while its rows were counted.")
+                unread = unread[num_read:]

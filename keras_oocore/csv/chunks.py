@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_oocore.core.errors import DataError
+from keras_oocore.core.faults import retried
 from keras_oocore.core.storage import open_file
 from keras_oocore.csv.bits import count, next_one, positions
 from keras_oocore.csv.dialect import Dialect
@@ -81,12 +82,10 @@ def _raw_chunk(index: RecordIndex, chunk: int, memory: np.ndarray | None = None)
     if not 0 <= chunk < index.num_chunks:
         raise IndexError(f"{index.path}: chunk {chunk} does not exist; chunks are 0 to {index.num_chunks - 1}")
     start, stop = index.starts[chunk : chunk + 2].tolist()
+    fits = memory is not None and stop - start <= len(memory)
+    data = memoryview(memory if fits else bytearray(stop - start))[: stop - start]
     try:
-        with open_file(index.absolute_path, buffered=False) as file:
-            file.seek(start)
-            fits = memory is not None and stop - start <= len(memory)
-            data = memoryview(memory if fits else bytearray(stop - start))[: stop - start]
-            num_read = file.readinto(data)
+        num_read = retried(_read_into, index.absolute_path, start, data)
     except OSError as error:
         raise cannot_read(index.path, error) from error
     index.require_unchanged()  # after reading, so that a change during the read is noticed
@@ -95,6 +94,13 @@ def _raw_chunk(index: RecordIndex, chunk: int, memory: np.ndarray | None = None)
             f"{index.path}: read {num_read:,} of {stop - start:,} bytes at offset {start:,}. Does the disk fail?"
         )
     return data
+
+
+def _read_into(path: str, start: int, out: memoryview) -> int:
+    """Read the bytes of a file from `start` on, and return their number."""
+    with open_file(path, buffered=False) as file:
+        file.seek(start)
+        return file.readinto(out)
 
 
 def _good_pieces(index: RecordIndex, chunk: int, memory: np.ndarray | None = None) -> Iterator[tuple[int, memoryview]]:

@@ -64,8 +64,7 @@ def plain_file(path: str | os.PathLike) -> Iterator[str]:
 def is_gzip(path: str) -> bool:
     """Return whether a file begins like a gzip file, whatever its name."""
     try:
-        with open_file(path) as file:
-            return file.read(len(MAGIC)) == MAGIC
+        return storage.first_bytes(path, len(MAGIC)) == MAGIC
     except OSError:  # the function that reads the file reports the error
         return False
 

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from keras_oocore.core.errors import CSVError
 from keras_oocore.core.sizes import format_bytes
-from keras_oocore.core.storage import open_file
+from keras_oocore.core.storage import first_bytes
 from keras_oocore.csv.bits import below, first, last, next_one
 from keras_oocore.csv.blocks import Blocks, FileOffset
 from keras_oocore.csv.dialect import Dialect
@@ -41,8 +41,7 @@ def table_start(path: str, dialect: Dialect, size_bytes: int) -> FileOffset:
         DataError: If the file cannot be read, is compressed, or has a multi-byte encoding such as UTF-16.
     """
     try:
-        with open_file(path) as file:
-            head = file.read(16)
+        head = first_bytes(path, 16)
     except OSError as error:
         raise cannot_read(path, error) from error
     _require_text(path, head)

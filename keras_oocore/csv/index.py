@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
+from keras_oocore.core.faults import retried
 from keras_oocore.core.record import RecordFormat
 from keras_oocore.csv.dialect import Dialect
 
@@ -135,7 +136,7 @@ def file_stamp(path: str | os.PathLike) -> tuple[int, int]:
         DataError: If the file does not exist or is not a regular file.
     """
     try:
-        status = storage.status(path)
+        status = retried(storage.status, path)
     except OSError as error:
         raise cannot_read(path, error) from error
     if status.is_directory:

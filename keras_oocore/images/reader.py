@@ -151,11 +151,11 @@ def read_bytes(path: str | os.PathLike) -> bytes:
         with storage.open_file(path, buffered=False) as file:
             data = file.read()
     except FileNotFoundError as error:
-        raise SampleError("file not found") from error
+        raise SampleError.unproven("file not found") from error
     except PermissionError as error:
-        raise SampleError("permission denied") from error
+        raise SampleError.unproven("permission denied") from error
     except OSError as error:
-        raise SampleError(f"cannot be read: {error.strerror or error}") from error
+        raise SampleError.unproven(f"cannot be read: {error.strerror or error}") from error
     if not data:
         raise SampleError("empty file")
     return data

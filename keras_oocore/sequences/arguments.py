@@ -11,6 +11,7 @@ from typing import Any, TypedDict, TypeVar
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.faults import RETRIES
 from keras_oocore.core.text import did_you_mean
 
 
@@ -48,6 +49,7 @@ class SampleArguments(BatchArguments, total=False):
 class FileArguments(SampleArguments, total=False):
     """How samples that are files become batches."""
 
+    retries: int
     cache: str | os.PathLike | None
     overwrite_cache: bool
 
@@ -71,6 +73,7 @@ DEFAULTS = {
     "sample_weight": None,
     "class_weight": None,
     "on_error": "raise",
+    "retries": RETRIES,
     "last_batch": "keep",
     "cache": None,
     "overwrite_cache": False,
@@ -100,10 +103,13 @@ DESCRIPTIONS = {
     "class_weight": 'Dictionary from class index to weight, or `"balanced"`. Do not also pass `class_weight` to `fit`.',
     "on_error": 'How to handle files that cannot be read. `"raise"`: raise an error that names the file. `"skip"`: '
     'leave the sample out, which makes the batch shorter. `"replace"`: use the next readable sample of the order '
-    "instead. `bad_samples` lists these files.",
+    "instead. `bad_samples` lists these files. Too many open files and too little memory are always errors.",
+    "retries": "How often reading a file is tried again, after a short pause, if the disk or the network fails. Files "
+    "that are damaged or missing are not tried again. Defaults to `{default}`.",
     "last_batch": 'Whether to `"keep"` or `"drop"` a last batch that is not full. Defaults to `"keep"`.',
     "cache": "Directory that stores the decoded samples during the first epoch. Later epochs and runs read from it, "
-    "and a run that was stopped resumes. Use a separate directory for each set of files and options. A subset is "
+    "and a run that was stopped resumes. Damaged files are remembered until they change; missing files, and files "
+    "whose disk fails, are read again. Use a separate directory for each set of files and options. A subset is "
     "stored in a directory within it. `transform`, `rescale` and `dtype` are applied after the cache.",
     "overwrite_cache": "Whether to replace an existing cache. Otherwise a cache of other data is an error.",
     "memory_limit": 'Limit of all batches in flight, in bytes or as a string such as `"128MB"`. Defaults to the '

@@ -81,8 +81,10 @@ class FileSequence(LabelledSequence):
             The directory.
 
         Raises:
-            SampleError: If a file cannot be read and `on_error="raise"`. With other values, the store remembers the
-                file.
+            SampleError: If a file cannot be read and `on_error="raise"`. With other values, the store remembers a file
+                that is damaged. A file that is missing, or whose disk fails, is an error after all other files were
+                stored, and the next call reads it again.
+            ResourceError: If this process has too many open files.
             DataError: If the directory contains other rows.
             DestinationError: If the disk is too small, or another process fills the store.
         """
@@ -95,7 +97,7 @@ class FileSequence(LabelledSequence):
             if is_cache:
                 self._read_through(samples)
         try:
-            self._pipeline.bad_samples.update(fill_store(samples, max(1, self.num_workers)))
+            fill_store(samples, max(1, self.num_workers), self._pipeline.bad_samples)
         finally:
             if not is_cache:
                 samples.close()

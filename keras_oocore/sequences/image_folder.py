@@ -99,7 +99,12 @@ class ImageFolderSequence(FileSequence):
         manifest = as_manifest(data, labels, class_names, directory, IMAGE_EXTENSIONS, follow_links, raw)
         super().__init__(
             labelled_data(
-                FileSamples(manifest, reader), manifest.labels, label_mode, manifest.class_names, manifest, shared
+                FileSamples(manifest, reader, shared["retries"]),
+                manifest.labels,
+                label_mode,
+                manifest.class_names,
+                manifest,
+                shared,
             ),
             options,
             loading_options(shared),

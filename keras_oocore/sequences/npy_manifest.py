@@ -1,12 +1,15 @@
 """A Sequence of arrays from one file per sample: `.npy` files, or files of any kind with a reader."""
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import Unpack
 
 import numpy as np
 
+from keras_oocore.core.checks import non_negative
 from keras_oocore.core.errors import DataError, OptionError, SampleError
+from keras_oocore.core.faults import MOST_IN_A_ROW, fault_of, retried
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sequences.arguments import FileArguments, documented, shares
 from keras_oocore.sequences.files import FileSequence
@@ -18,7 +21,7 @@ from keras_oocore.sequences.inputs import (
     labelled_data,
     loading_options,
 )
-from keras_oocore.sources.files import FileReader, FileSamples, FunctionReader
+from keras_oocore.sources.files import FileReader, FileSamples, FunctionReader, explained
 from keras_oocore.sources.npy import NpyReader
 
 NPY_EXTENSIONS = (".npy",)
@@ -80,7 +83,7 @@ class NpyManifestSequence(FileSequence):
                 "For the rows of an array, use ko.ArraySequence(data, labels)."
             )
         manifest = as_manifest(data, labels, class_names, directory, NPY_EXTENSIONS, raw=label_mode == "raw")
-        samples = _file_samples(manifest, reader, options.on_error)
+        samples = _file_samples(manifest, reader, options.on_error, shared["retries"])
         super().__init__(
             labelled_data(samples, manifest.labels, label_mode, manifest.class_names, manifest, shared),
             options,
@@ -90,17 +93,22 @@ class NpyManifestSequence(FileSequence):
         )
 
 
-def _file_samples(manifest: Manifest, reader, on_error: str) -> FileSamples:
+def _file_samples(manifest: Manifest, reader, on_error: str, retries: int) -> FileSamples:
     """Return the files of a manifest. The first readable file defines the shape of all samples."""
+    non_negative(retries, "retries")
     if len(manifest) == 0:
         raise DataError("There are no samples. Received: an empty list of file names")
     if hasattr(reader, "read_into"):
-        return FileSamples(manifest, reader)
+        return FileSamples(manifest, reader, retries)
+    opened, num_passing, outer = (FunctionReader, reader) if reader else (NpyReader,), 0, sys.exception()
     for sample in range(len(manifest)):
         path = manifest.path(sample)
         try:
-            return FileSamples(manifest, FunctionReader(reader, path) if reader else NpyReader(path))
+            return FileSamples(manifest, retried(*opened, path, retries=retries), retries)
         except Exception as error:
-            if on_error == "raise":
-                raise SampleError(f"Cannot read sample {sample}, {path!r}: {error}.") from error
+            fault = fault_of(error, outer)
+            found = explained(sample, path, error, fault)
+            num_passing += fault.passes
+            if on_error == "raise" or num_passing == MOST_IN_A_ROW:
+                raise found from error
     raise SampleError(f"None of the {len(manifest)} files can be read.")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_oocore.core.errors import DataError, DestinationError
+from keras_oocore.core.faults import opening, require_damage
 from keras_oocore.core.fingerprint import of_names
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sources.cached import Cached
@@ -39,8 +40,11 @@ def keep_manifest(manifest: Manifest, directory: Path) -> None:
 
     An earlier manifest with other labels is replaced.
     """
-    with contextlib.suppress(DataError):
+    try:
         kept = Manifest.load(directory)
+    except DataError as error:
+        require_damage(error, f"the manifest in {str(directory)!r}")  # otherwise its labels would be lost
+    else:
         same_labels = (
             kept.labels is not None
             and kept.class_names == manifest.class_names
@@ -80,7 +84,8 @@ def open_samples(directory: str | os.PathLike) -> tuple[PackedSamples, Manifest]
         raise DataError(
             f"{str(directory)!r} contains one packed store per subset. Open one of them: {', '.join(stores)}"
         )
-    store, manifest = PackedStore(directory), Manifest.load(directory)
+    with opening(f"the packed store {str(directory)!r}"):
+        store, manifest = PackedStore(directory), Manifest.load(directory)
     files = store.record.fingerprint.get("files")
     if len(manifest) != store.record.num_rows or files not in (None, of_names(manifest.filenames)):
         raise DataError(

@@ -1,6 +1,5 @@
 """Samples that are read from their files once, and later from a packed store."""
 
-import errno
 import math
 import threading
 import time
@@ -11,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from keras_oocore.core.errors import BusyError, DataError, OutOfCoreError, SampleError
+from keras_oocore.core.errors import BusyError, DataError, OutOfCoreError, ResourceError, SampleError
+from keras_oocore.core.faults import opening
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.stopwatch import stage
+from keras_oocore.core.storage import UNKNOWN
 from keras_oocore.core.threads import Thread
 from keras_oocore.sources.base import FIELD, WHOLE_BATCH, RowSpec, StampedSource
 from keras_oocore.store.creation import existing_record
@@ -35,8 +36,8 @@ class Cached(StampedSource):
     Args:
         source: The samples.
         directory: Directory of the store.
-        keep_errors: Whether the store remembers a sample that cannot be read. Such a sample is not read again until
-            its file changes.
+        keep_errors: Whether the store remembers a sample whose bytes prove that it cannot be read. Such a sample is
+            not read again until its file changes.
         overwrite: Whether to replace an existing store.
         create: Whether to create the store now. Otherwise it is created by `open()`, or when the first sample is read.
         keep_beside: Function without arguments that is called when the store is opened. It saves what belongs to the
@@ -90,6 +91,10 @@ class Cached(StampedSource):
     def _open(self, overwrite: bool = False) -> None:
         """Open the store if it is finished, or open it for writing if no other process fills it."""
         self._looked_seconds = time.monotonic()
+        with opening(f"the cache {str(self.directory)!r}"):
+            self._open_files(overwrite)
+
+    def _open_files(self, overwrite: bool) -> None:
         arguments = (self.directory, self._fields, len(self.source), self.source.row_fingerprint())
         store = None if overwrite else PackedStore.opened_if_finished(*arguments)
         try:
@@ -215,6 +220,8 @@ class Cached(StampedSource):
             if time.monotonic() - self._looked_seconds >= RETRY_SECONDS:
                 try:
                     self._open()
+                except ResourceError:
+                    raise
                 except OutOfCoreError as error:
                     self._looked_seconds = math.inf
                     warnings.warn(f"The files are read instead of the cache: {error}", stacklevel=2)
@@ -239,6 +246,7 @@ class Cached(StampedSource):
         if self.failure is not None or not store.writable:
             return failed
         sound = (self.source.stamps(samples) == stamps).all(axis=1)  # not changed while they were read
+        sound &= (stamps != UNKNOWN).all(axis=1)
         sound[list(failed)] = False
         try:
             with stage("storing"):
@@ -247,7 +255,7 @@ class Cached(StampedSource):
                 else:
                     store.write(samples[sound], {FIELD: out[sound], SOURCE_FIELD: stamps[sound]})
                 for row, error in failed.items() if self.keep_errors else ():
-                    if not _is_temporary(error.__cause__):
+                    if error.proven:  # otherwise the row stays missing, and the next run reads the file again
                         part = slice(row, row + 1)
                         reason = error.reason or str(error)
                         store.mark_unreadable(samples[part], reason, {SOURCE_FIELD: stamps[part]})
@@ -310,9 +318,3 @@ class Cached(StampedSource):
     def __setstate__(self, state):
         self.__dict__.update(state)
         self.reset_after_fork()
-
-
-def _is_temporary(error: BaseException | None) -> bool:
-    """Whether reading may succeed the next time, because the disk or network failed and the file may be intact."""
-    # Errors of Pillow have no `errno`.
-    return isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.ENOTDIR)

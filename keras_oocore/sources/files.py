@@ -1,13 +1,16 @@
 """Samples that are files: each file is read by its number, and named if it cannot be read."""
 
 import os
+import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 
 from keras_oocore.core import storage
+from keras_oocore.core.checks import non_negative
 from keras_oocore.core.errors import SampleError
+from keras_oocore.core.faults import RETRIES, Fault, fault_of, pause, stopped_by
 from keras_oocore.core.fingerprint import described, of_names
 from keras_oocore.core.stopwatch import stage
 from keras_oocore.manifest.manifest import Manifest
@@ -32,13 +35,18 @@ class FileSamples(StampedSource):
     Args:
         manifest: The files.
         reader: Reads one file.
+        retries: How often reading a file is tried again if the disk or the network fails.
+
+    Raises:
+        OptionError: If `retries` is not a non-negative integer.
     """
 
     rows_per_task = 4  # small enough to divide a batch among threads, large enough to be handed out at no cost
 
-    def __init__(self, manifest: Manifest, reader: FileReader):
+    def __init__(self, manifest: Manifest, reader: FileReader, retries: int = RETRIES):
         self.manifest = manifest
         self.reader = reader
+        self.retries = non_negative(retries, "retries")
         self.spec = RowSpec(tuple(reader.shape), np.dtype(reader.dtype))
 
     def __len__(self) -> int:
@@ -58,19 +66,36 @@ class FileSamples(StampedSource):
         return {**self.fingerprint(), **options}
 
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
-        failed = {}
-        for row, (sample, path) in enumerate(zip(samples.tolist(), self.manifest.paths(samples))):
-            try:
-                with stage("reading"):  # the stages that the reader names are not counted
-                    self.reader.read_into(path, out[row, ...])  # a view also of an array without axes
-            except MemoryError:
-                raise  # not an error of the file
-            except Exception as error:
-                failed[row] = self._explained(sample, error)
-        return failed
+        """Read samples into a buffer, as in `Source.read`.
+
+        Faults that may pass are tried again after all other rows, so that a call pauses once per attempt.
+
+        Raises:
+            ResourceError: If this process has too many open files.
+            MemoryError: If there is not enough memory.
+        """
+        numbers, outer, failed = samples.tolist(), sys.exception(), {}
+        rows = range(len(numbers))
+        for attempt in range(self.retries + 1):
+            if attempt:
+                with stage("reading"):
+                    pause(attempt)
+            passing = {}
+            for row in rows:
+                try:
+                    with stage("reading"):  # the stages that the reader names are not counted
+                        self.reader.read_into(self.name(numbers[row]), out[row, ...])  # a view also without axes
+                except Exception as error:
+                    fault = fault_of(error, outer)
+                    errors = passing if fault.passes else failed
+                    errors[row] = explained(numbers[row], self.name(numbers[row]), error, fault)
+            if not passing:
+                return failed
+            rows = list(passing)
+        return failed | passing
 
     def select(self, samples: np.ndarray) -> "FileSamples":
-        return FileSamples(self.manifest.take(samples), self.reader)
+        return FileSamples(self.manifest.take(samples), self.reader, self.retries)
 
     def stamps(self, samples: np.ndarray) -> np.ndarray:
         with stage("checking"):
@@ -78,17 +103,25 @@ class FileSamples(StampedSource):
             stamps = [storage.stamp(path) for block in blocks for path in self.manifest.paths(block)]
         return np.array(stamps, np.int64).reshape(-1, 2)
 
-    def _explained(self, sample: int, error: Exception) -> SampleError:
-        if isinstance(error, SampleError):
-            reason = str(error)
-        elif isinstance(error, OSError) and error.strerror:
-            reason = error.strerror
-        else:
-            reason = f"{type(error).__name__}: {error}"
-        reason = reason.rstrip(".")
-        explained = SampleError.of(sample, self.name(sample), reason)
-        explained.__cause__ = error
-        return explained
+
+def explained(sample: int, name: str, error: Exception, fault: Fault) -> SampleError:
+    """Return the error of a sample, whose file is `name`, that a reader could not read because of `error`.
+
+    Raises:
+        ResourceError, MemoryError: If this process or machine is the reason, so that the run must stop.
+    """
+    if fault.exhausted is not None:
+        raise stopped_by(error, fault.exhausted, f"sample {sample}, {name!r}") from error
+    if isinstance(error, SampleError):
+        reason = str(error)
+    elif isinstance(error, OSError) and error.strerror:
+        reason = error.strerror
+    else:
+        reason = f"{type(error).__name__}: {error}"
+    reason = reason.rstrip(".")
+    explained = SampleError.of(sample, name, reason, fault.proven)
+    explained.__cause__ = error
+    return explained
 
 
 class FunctionReader:

@@ -2,28 +2,28 @@
 
 import numpy as np
 
-from keras_oocore.core.errors import ON_ERROR, BusyError, DataError, SampleError
+from keras_oocore.core.errors import BusyError, DataError, SampleError
 from keras_oocore.core.progress import tqdm
 from keras_oocore.core.sizes import format_bytes
 from keras_oocore.core.threads import ThreadPool
 from keras_oocore.sources.cached import Cached
 
 TASK_BYTES, TASK_ROWS = 2**22, 64  # a thread reads at most this much between two updates of the progress bar
+MOST_NAMED = 5  # files in a message
 
 
-def fill_store(samples: Cached, num_workers: int) -> dict[int, SampleError]:
+def fill_store(samples: Cached, num_workers: int, bad_samples: dict[int, SampleError] | None = None) -> None:
     """Read all missing samples in their order on disk, store them, and finish the store.
 
     Args:
         samples: The samples whose store is filled.
         num_workers: Number of threads, at least 1.
-
-    Returns:
-        A dictionary from sample to error, for the samples that the store remembers as unreadable.
+        bad_samples: Dictionary from sample to error. Samples that cannot be read are added, also if this raises.
 
     Raises:
         DataError: If files changed while they were read.
-        SampleError: If a sample cannot be read and the store does not remember such samples.
+        SampleError: If a sample cannot be read, unless its bytes prove it and the store remembers such samples.
+        ResourceError: If this process has too many open files.
         BusyError: If another process fills the store.
         DestinationError: If the store cannot be written.
     """
@@ -71,12 +71,30 @@ def fill_store(samples: Cached, num_workers: int) -> dict[int, SampleError]:
                 pass
     if failed and not samples.keep_errors:
         error = failed[min(failed)]
-        raise SampleError(f"{error} {ON_ERROR}") from error.__cause__
+        raise error.raised() from error.__cause__
     samples.finish()
-    changed = samples.missing()
-    if len(changed):
-        raise DataError(
-            f"{len(changed):,} files changed while they were read, or their disk failed, such as "
-            f"{samples.name(int(changed[0]))!r}. Call `pack` again: the other files are stored."
+    if bad_samples is not None:
+        bad_samples.update({**failed, **samples.unreadable()})
+    missing = samples.missing()
+    if len(missing):
+        raise _not_stored(samples, missing.tolist(), failed)
+
+
+def _not_stored(samples: Cached, missing: list[int], failed: dict[int, SampleError]) -> DataError:
+    """Return the error for samples that are missing from the store after all of them were read."""
+    unread = [sample for sample in missing if sample in failed]
+    named = [repr(samples.name(sample)) for sample in (unread or missing)[:MOST_NAMED]]
+    others = len(unread or missing) - len(named)
+    more = f" and {others:,} more" if others else ""
+    if not unread:
+        return DataError(
+            f"{len(missing):,} files changed while they were read: {', '.join(named)}{more}. Call `pack` again: the "
+            "other files are stored."
         )
-    return samples.unreadable()
+    named = [f"{name} ({failed[sample].reason})" for name, sample in zip(named, unread)]
+    return SampleError.unproven(
+        f"{len(missing):,} of {len(samples):,} samples are not stored, because their files could not be read: "
+        f"{', '.join(named)}{more}. The files may be intact: check their paths, their permissions and the disk or "
+        "network, and call `pack` again, which reads only the samples that are not stored. To pack without these "
+        "files, use a manifest without them (`Manifest.take`)."
+    )

@@ -1,8 +1,10 @@
 """The one place that touches the paths of data."""
 
+import errno
 import os
 
 import pytest
+from failing_disk import failing_disk
 
 from keras_oocore.core import storage
 
@@ -103,3 +105,20 @@ def test_a_name_that_no_file_can_have_is_a_missing_file(tmp_path, name):
     assert storage.stamp(path) == storage.GONE
     with pytest.raises(FileNotFoundError, match="no file can have this name"):
         storage.status(path)
+
+
+def test_stamp_of_a_file_whose_disk_fails_is_unknown(tmp_path, monkeypatch):
+    assert storage.stamp(tmp_path / "missing") == storage.GONE
+    monkeypatch.setattr(os, "stat", lambda path: (_ for _ in ()).throw(OSError(errno.ESTALE, "Stale file handle")))
+    assert storage.stamp(tmp_path) == storage.UNKNOWN
+
+
+def test_first_bytes_are_tried_again(tmp_path, monkeypatch):
+    disk = failing_disk(monkeypatch)
+    (tmp_path / "0.csv").write_bytes(b"a,b\n")
+    disk.fail(errno.EIO, ["0.csv"], times=2)
+
+    assert storage.first_bytes(tmp_path / "0.csv", 2) == b"a,"
+    assert storage.first_bytes(tmp_path / "0.csv", 16) == b"a,b\n"
+    with pytest.raises(FileNotFoundError):
+        storage.first_bytes(tmp_path / "1.csv", 2)

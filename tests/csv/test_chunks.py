@@ -1,5 +1,6 @@
 """The bytes of one chunk, and the location of its rows."""
 
+import errno
 import os
 
 import pytest
@@ -13,6 +14,7 @@ from csv_outcomes import (
     unreadable,
 )
 from csv_scans import BARE, chunks, located
+from failing_disk import failing_disk
 
 from keras_oocore.core.errors import DataError
 from keras_oocore.csv.chunks import locate, read_chunk
@@ -80,3 +82,31 @@ def test_changed_file_is_refused(write, tmp_path):
     path.unlink()
     with pytest.raises(DataError, match=r"Cannot read '.*t\.csv': No such file"):
         read_chunk(index, 0)
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE])
+def test_faults_that_may_pass_are_tried_again(write, monkeypatch, code):
+    disk = failing_disk(monkeypatch)
+    path = write(b"x,y\n" + b"1,2\n" * 1000)
+    disk.fail(code, ["t.csv"], times=2)
+    index = index_records(path, Dialect(), 500)
+    disk.fail(code, ["t.csv"], times=2)
+
+    assert bytes(read_chunk(index, 1)).startswith(b"1,2\n")
+    assert disk.opened["t.csv"] == 3
+    disk.fail(code, ["t.csv"])
+    with pytest.raises(DataError, match=rf"Cannot read '.*t\.csv': {os.strerror(code)}"):
+        read_chunk(index, 1)
+    assert disk.opened["t.csv"] == 3
+    disk.heal()
+    assert bytes(read_chunk(index, 1)).startswith(b"1,2\n")
+
+
+def test_too_many_open_files_are_an_error_at_once(write, monkeypatch):
+    disk = failing_disk(monkeypatch)
+    path = write(b"x,y\n1,2\n")
+    index = index_records(path, Dialect(), 500)
+    disk.fail(errno.EMFILE, ["t.csv"])
+    with pytest.raises(DataError, match=r"Cannot read '.*t\.csv': Too many open files"):
+        read_chunk(index, 0)
+    assert disk.opened["t.csv"] == 1

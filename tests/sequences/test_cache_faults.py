@@ -82,27 +82,6 @@ def test_deleted_cache_is_created_again(open_photos, tmp_path, overwrite_cache):
     ko.open_packed(tmp_path / "cache").verify()
 
 
-def test_temporary_disk_error_is_not_remembered(tmp_path):
-    np.save(tmp_path / "0.npy", np.array(7.0)), np.save(tmp_path / "1.npy", np.array(8.0))
-    failing = []
-
-    def read(path):
-        if failing and path.endswith("1.npy"):
-            raise OSError(failing.pop(), "Too many open files")
-        return np.load(path)
-
-    def open_photos():
-        return ko.NpyManifestSequence(
-            ["0.npy", "1.npy"], None, directory=tmp_path, reader=read, cache=tmp_path / "cache", on_error="skip",
-            shuffle=False, workers=0,
-        )  # fmt: skip
-
-    sequence = open_photos()
-    failing.append(24)
-    assert sequence[0].tolist() == [7.0]
-    assert sequence[0].tolist() == [7.0, 8.0]
-
-
 def test_stored_manifest_of_other_files_is_an_error(open_photos, tmp_path):
     filled(open_photos()).close()
     ko.Manifest.load(tmp_path / "cache").take([3, 1, 2]).save(tmp_path / "cache")

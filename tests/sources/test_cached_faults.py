@@ -289,15 +289,16 @@ def test_only_repaired_files_are_read_again(tmp_path, folder):
     (folder / "7.raw").rename(tmp_path / "away")
     samples = cached(source, tmp_path / "store", True, False)
     assert read_all(samples)[1].keys() == {3, 5, 7}
-    samples.finish()
     samples.close()
 
     seen.clear()
     samples = cached(source, tmp_path / "store", True, False)
     errors = read_all(samples)[1]
-    assert (seen, [errors[row].reason for row in (3, 7)]) == ([], ["ValueError: 5 bytes", "No such file or directory"])
+    assert [errors[row].reason for row in (3, 7)] == ["ValueError: 5 bytes", "No such file or directory"]
+    assert seen == ["7.raw"]  # a missing file may come back
     samples.close()
 
+    seen.clear()
     change(folder / "3.raw", bytes([3]) * 8)
     (tmp_path / "away").rename(folder / "7.raw")
     samples = cached(source, tmp_path / "store", True, False)
@@ -322,11 +323,9 @@ def test_a_file_that_changes_while_it_is_read_is_not_stored(tmp_path, folder):
     samples = cache_of(folder, tmp_path / "store", reader=MeddlingReader())
     assert read_all(samples)[0][3] == 3
     assert samples.missing().tolist() == [3]
-    with pytest.raises(
-        DataError, match=r"1 files changed while they were read, or .*, such as '.*3\.raw'. Call `pack` again"
-    ):
+    with pytest.raises(DataError, match=r"1 files changed while they were read: '.*3\.raw'. Call `pack` again"):
         fill_store(samples, 2)
-    assert fill_store(samples, 2) == {}
+    fill_store(samples, 2)
     assert read_all(samples)[0][3] == 32
     samples._store.verify()
 
@@ -362,7 +361,7 @@ def test_a_closed_cache_opens_again(tmp_path, folder):
     samples = cache_of(folder, tmp_path / "store")
     read_all(samples, np.arange(5))
     samples.close()
-    assert fill_store(samples, 2) == {}
+    fill_store(samples, 2)
     samples.close()
     assert read_all(samples) == (list(range(20)), {})
     assert isinstance(samples._store, PackedStore)

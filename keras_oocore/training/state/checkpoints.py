@@ -23,6 +23,7 @@ import numpy as np
 
 from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import BusyError, DataError, DestinationError, MissingExtraError
+from keras_oocore.core.faults import fault_of, require_damage, retried, stopped_by
 from keras_oocore.core.files import explained, require_disk, sync_folder
 from keras_oocore.core.locks import write_lock
 from keras_oocore.core.record import NewerRecordError, RecordError, RecordFormat
@@ -137,14 +138,18 @@ class Checkpoints:
 
         Raises:
             DataError: If all checkpoints are damaged, or a newer version wrote one.
+            ResourceError: If this process has too many open files.
             MissingExtraError: If an array requires ml_dtypes, which is not installed.
         """
         damaged = []
         for number in sorted(self._numbers(), reverse=True):
             path = self._path(number)
             try:
-                checkpoint = _read(path, number, check)
+                checkpoint = retried(_read, path, number, check)
             except _DamagedError as error:
+                exhausted = fault_of(error, implicit=False).exhausted
+                if exhausted is not None:
+                    raise stopped_by(error, exhausted, f"the checkpoint {os.fspath(path)!r}") from error
                 damaged.append((path, error))
                 continue
             self._good.add(number)
@@ -153,6 +158,7 @@ class Checkpoints:
             return checkpoint
         if damaged:
             path, reason = damaged[0]
+            require_damage(reason, f"the checkpoint {os.fspath(path)!r}")
             raise DataError(
                 f"{str(self.directory)!r} contains no complete checkpoint: {str(path)!r} is damaged ({reason}). "
                 "Remove the directory to start over, or choose another one."

@@ -21,7 +21,15 @@ from checkpoint_child import SCENARIOS, assert_arrays, content, filled, has_cont
 from forked_child import forked_child
 
 import keras_oocore
-from keras_oocore.core.errors import BusyError, DataError, DestinationError, MissingExtraError, OptionError
+from keras_oocore.core import faults
+from keras_oocore.core.errors import (
+    BusyError,
+    DataError,
+    DestinationError,
+    MissingExtraError,
+    OptionError,
+    ResourceError,
+)
 from keras_oocore.training.state.checkpoints import exclusive
 from keras_oocore.training.state.plain_values import NotPlainError, named_dtype
 
@@ -444,6 +452,40 @@ def test_all_checkpoints_damaged_is_an_error(tmp_path):
             "truncated). Remove the directory to start over, or choose another one."
         )
         assert names(tmp_path) == named(0, 1)
+
+
+def failing_open(code, name, times):
+    """Return `open`, which raises this `errno` for files of this name, the first `times` times."""
+    left, real_open = [None] * times, open
+
+    def failing(path, *arguments, **options):
+        if not isinstance(path, int) and os.path.basename(os.fspath(path)) == name and left:
+            left.pop()
+            raise OSError(code, os.strerror(code))
+        return real_open(path, *arguments, **options)
+
+    return failing
+
+
+@pytest.mark.parametrize("name", ["checkpoint.json", "arrays.npz"])
+def test_disk_that_fails_for_a_moment_does_not_damage_a_checkpoint(tmp_path, monkeypatch, name):
+    filled(tmp_path, 2)
+    monkeypatch.setattr(faults, "MOST_PAUSE_SECONDS", 0)
+
+    def fail(*arguments):
+        failing = failing_open(*arguments)
+        monkeypatch.setattr("builtins.open", failing)
+        monkeypatch.setattr(io, "open", failing)  # which zipfile calls
+
+    with exclusive(tmp_path) as saved:
+        fail(errno.EIO, name, 2)
+        assert has_content(saved.latest(), 1)
+        fail(errno.EMFILE, name, 1)
+        with pytest.raises(ResourceError, match=r"Cannot read the checkpoint '.*-00000001': Too many open files\. "):
+            saved.latest()
+        fail(errno.EIO, name, 100)
+        with pytest.raises(DataError, match=r"Cannot read the checkpoint '.*-00000001': Input/output error\. .*intact"):
+            saved.latest()
 
 
 # --- errors ---------------------------------------------------------------------------------------------------------
