@@ -6,25 +6,25 @@ import os
 import numpy as np
 
 from keras_oocore.core import storage
-from keras_oocore.core.errors import OptionError, SampleError
+from keras_oocore.core.errors import MissingExtraError, OptionError, SampleError
 from keras_oocore.core.stopwatch import stage
-from keras_oocore.images.decode import PILLOW_MODES, decode
+from keras_oocore.images import codecs
+from keras_oocore.images.decode import decode
+from keras_oocore.images.pillow import PILLOW_MODES
 from keras_oocore.images.resize import INTERPOLATIONS, centre_crop, fitted_box, resize_into
 
-try:
-    import cv2
-except ImportError:  # the `fast` extra is not installed
-    cv2 = None
+# Part of the fingerprint of caches. 2: orientation in XMP and in the texts of a PNG; damaged metadata is ignored.
+DECODING = 2
 
 
 class ImageReader:
     """Reads image files of any size and format as `uint8` arrays of one shape.
 
     All options and defaults are those of `keras.utils.image_dataset_from_directory`. The results differ as follows:
-    pixels are rounded to `uint8` (half up), EXIF orientation is applied, and a JPEG that is much larger than
-    `image_size` is decoded at the smallest scale (1/8, 1/4 or 1/2) that is not smaller than `image_size`. Only the
-    first frame of an animation is read. 16-bit images keep their high byte. 32-bit images are an error, because their
-    range is not defined.
+    pixels are rounded to `uint8` (half up), the orientation in EXIF or XMP is applied, and a JPEG that is much larger
+    than `image_size` is decoded at the smallest scale (1/8, 1/4 or 1/2) that is not smaller than `image_size`. Only
+    the first frame of an animation is read. 16-bit images keep their high byte. 32-bit images are an error, because
+    their range is not defined.
 
     A reader has no state. It can be shared between threads and pickled.
 
@@ -39,9 +39,12 @@ class ImageReader:
             largest centered window with the target aspect ratio. Defaults to `False`.
         pad_to_aspect_ratio: If `True`, resize the images without aspect ratio distortion, by padding them with zeros
             evenly on both sides. Defaults to `False`.
+        strict: Whether a JPEG that its decoder warns about is an error. If `False`, such a file is decoded as well as
+            possible. Requires simplejpeg (extra `fast`). Defaults to `False`.
 
     Raises:
         OptionError: If an option does not have one of these values.
+        MissingExtraError: If `strict=True` and simplejpeg is not installed.
 
     >>> import tempfile
     >>> from PIL import Image
@@ -63,6 +66,7 @@ class ImageReader:
         interpolation: str = "bilinear",
         crop_to_aspect_ratio: bool = False,
         pad_to_aspect_ratio: bool = False,
+        strict: bool = False,
     ):
         if color_mode not in tuple(PILLOW_MODES):
             raise OptionError(f"`color_mode` should be one of {_listed(PILLOW_MODES)}. Received: {color_mode=}")
@@ -73,11 +77,16 @@ class ImageReader:
                 "Only one of `crop_to_aspect_ratio` and `pad_to_aspect_ratio` can be `True`. "
                 f"Received: {crop_to_aspect_ratio=}, {pad_to_aspect_ratio=}"
             )
+        if strict and codecs.simplejpeg is None:
+            raise MissingExtraError(
+                '`strict=True` requires simplejpeg, which reports damaged JPEGs: pip install "keras_oocore[fast]"'
+            )
         self.image_size = _height_and_width(image_size)
         self.color_mode = color_mode
         self.interpolation = interpolation
         self.crop_to_aspect_ratio = bool(crop_to_aspect_ratio)
         self.pad_to_aspect_ratio = bool(pad_to_aspect_ratio)
+        self.strict = bool(strict)
         self.shape = (*self.image_size, len(PILLOW_MODES[color_mode]))
         self.options = {
             "image_size": self.image_size,
@@ -85,15 +94,21 @@ class ImageReader:
             "interpolation": interpolation,
             "crop_to_aspect_ratio": self.crop_to_aspect_ratio,
             "pad_to_aspect_ratio": self.pad_to_aspect_ratio,
+            "strict": self.strict,
+            "decoding": DECODING,
         }
         self.dtype = np.dtype("uint8")
 
-    def read_into(self, path: str | os.PathLike, out: np.ndarray) -> None:
+    def read_into(self, path: str | os.PathLike, out: np.ndarray) -> str | None:
         """Decode an image file and write the resized image into `out`.
 
         Args:
             path: Path of an image file. Its first bytes determine the format, not its name.
             out: C-contiguous `uint8` array of shape `(height, width, channels)`, such as one row of a batch.
+
+        Returns:
+            Why the pixels may be wrong: the warning of the decoder of a damaged JPEG. `None` for a sound file, and for
+            every file without simplejpeg.
 
         Raises:
             SampleError: If the file cannot be read. The message gives the reason; the caller adds the filename.
@@ -105,9 +120,12 @@ class ImageReader:
             )
         data = read_bytes(path)
         with stage("decoding"):
-            pixels, height, width = decode(data, self.color_mode, self._target_size)
+            pixels, height, width, doubt = decode(data, self.color_mode, self._target_size)
+        if doubt and self.strict:
+            raise SampleError(f"damaged: {doubt}")
         with stage("resizing"):
             self._fit(pixels, height, width, out)
+        return doubt
 
     def _fit(self, pixels: np.ndarray, height: int, width: int, out: np.ndarray) -> None:
         """Resize `pixels` into `out`. `height` and `width` are the size of the image at full scale."""
@@ -117,8 +135,9 @@ class ImageReader:
             top, left, fitted_height, fitted_width = fitted_box(height, width, *self.image_size)
             out[:] = 0
             out = out[top : top + fitted_height, left : left + fitted_width]
-        if cv2 is not None and self.interpolation == "bilinear":
-            cv2.resize(pixels, (out.shape[1], out.shape[0]), dst=out, interpolation=cv2.INTER_LINEAR)
+        if codecs.cv2 is not None and self.interpolation == "bilinear":
+            size = (out.shape[1], out.shape[0])
+            codecs.cv2.resize(pixels, size, dst=out, interpolation=codecs.cv2.INTER_LINEAR)
         else:
             resize_into(pixels, out, self.interpolation)
 

@@ -20,10 +20,10 @@ class ImageFolderSequence(FileSequence):
     """Batches of images that are read from disk while the model trains, on every backend of Keras 3.
 
     The arguments, their meanings and defaults are those of `keras.utils.image_dataset_from_directory`, with these
-    differences: images are `uint8` unless `rescale` or `dtype` is given; EXIF orientation is applied; a JPEG much
-    larger than `image_size` is decoded at a smaller scale; the split of `validation_split` depends only on `seed`, and
-    the files differ from those that Keras selects. Every sample is served exactly once per pass, and the same seed
-    gives the same bytes for any number of workers and on every backend.
+    differences: images are `uint8` unless `rescale` or `dtype` is given; the orientation in EXIF or XMP is applied; a
+    JPEG much larger than `image_size` is decoded at a smaller scale; the split of `validation_split` depends only on
+    `seed`, and the files differ from those that Keras selects. Every sample is served exactly once per pass, and the
+    same seed gives the same bytes for any number of workers and on every backend.
 
     Use separate objects for training and validation; `split()` returns them.
 
@@ -45,6 +45,9 @@ class ImageFolderSequence(FileSequence):
         pad_to_aspect_ratio: Whether to pad images with zeros instead of changing their aspect ratio.
         data_format: `"channels_last"` or `"channels_first"`. Defaults to `keras.config.image_data_format()`.
         directory: Directory that file names are relative to.
+        strict: Whether a JPEG that its decoder warns about counts as unreadable, so that `on_error` applies. If
+            `False`, such a file is decoded as well as possible and listed in `doubtful_samples`. Requires simplejpeg
+            (extra `fast`).
         {shared}
 
     Attributes:
@@ -52,11 +55,13 @@ class ImageFolderSequence(FileSequence):
         file_paths: List of strings, the path of every sample. With `shuffle=False`, row i of `predict` is file i.
         labels: Class indices of shape `(num_samples,)`, or the raw targets.
         manifest: The `Manifest` of the samples.
+        doubtful_samples: Files that were read but may be damaged, with the reason. See `strict`.
 
     Raises:
         OptionError: If an argument is not valid.
         DataError: If files or labels are missing or do not match, or the cache contains other rows.
         DestinationError: If the cache cannot be written, for example because the disk is full.
+        MissingExtraError: If `strict=True` and simplejpeg is not installed.
         SampleError: When a batch is read, if a file cannot be read and `on_error="raise"`.
 
     >>> import tempfile
@@ -88,10 +93,11 @@ class ImageFolderSequence(FileSequence):
         pad_to_aspect_ratio: bool = False,
         data_format: str | None = None,
         directory: str | os.PathLike | None = None,
+        strict: bool = False,
         **shared: Unpack[FileArguments],
     ):
         options = batch_options(shared, data_format=data_format or keras.config.image_data_format())
-        reader = ImageReader(image_size, color_mode, interpolation, crop_to_aspect_ratio, pad_to_aspect_ratio)
+        reader = ImageReader(image_size, color_mode, interpolation, crop_to_aspect_ratio, pad_to_aspect_ratio, strict)
         raw = label_mode == "raw"
         manifest = as_manifest(data, labels, class_names, directory, IMAGE_EXTENSIONS, follow_links, raw)
         super().__init__(

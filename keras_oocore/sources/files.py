@@ -12,6 +12,7 @@ from keras_oocore.core.fingerprint import described, of_names
 from keras_oocore.core.stopwatch import stage
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sources.base import RowSpec, StampedSource
+from keras_oocore.sources.doubts import warn_of_doubtful
 
 
 class FileReader(Protocol):
@@ -20,8 +21,12 @@ class FileReader(Protocol):
     shape: tuple[int, ...]
     dtype: np.dtype
 
-    def read_into(self, path: str, out: np.ndarray) -> None:
-        """Fill `out`, or raise an error. The error need not name the file."""
+    def read_into(self, path: str, out: np.ndarray) -> str | None:
+        """Fill `out`, or raise an error. The error need not name the file.
+
+        Returns:
+            Why the content may be wrong, or `None`.
+        """
 
 
 class FileSamples(StampedSource):
@@ -38,6 +43,7 @@ class FileSamples(StampedSource):
         self.manifest = manifest
         self.reader = reader
         self.spec = RowSpec(tuple(reader.shape), np.dtype(reader.dtype))
+        self._doubtful: dict[int, str] = {}
 
     def __len__(self) -> int:
         return len(self.manifest)
@@ -60,12 +66,28 @@ class FileSamples(StampedSource):
         for row, sample in enumerate(samples.tolist()):
             try:
                 with stage("reading"):  # the stages that the reader names are not counted
-                    self.reader.read_into(self.name(sample), out[row, ...])  # a view also of an array without axes
+                    row_out = out[row, ...]  # a view also of an array without axes
+                    doubt = self.reader.read_into(self.name(sample), row_out)
             except MemoryError:
                 raise  # not an error of the file
             except Exception as error:
                 failed[row] = self._explained(sample, error)
+                continue
+            if isinstance(doubt, str):  # the reader of a user may return anything
+                self._note(sample, doubt)
+            elif self._doubtful:
+                self._doubtful.pop(sample, None)  # the file was replaced
         return failed
+
+    def doubtful(self) -> dict[int, str]:
+        return self._doubtful.copy()
+
+    def _note(self, sample: int, doubt: str) -> None:
+        """Remember that a file may be damaged. The first one is warned of."""
+        is_new = sample not in self._doubtful
+        self._doubtful[sample] = doubt
+        if is_new and next(iter(self._doubtful)) == sample:  # so that one of several threads warns
+            warn_of_doubtful({self.name(sample): doubt})
 
     def select(self, samples: np.ndarray) -> "FileSamples":
         return FileSamples(self.manifest.take(samples), self.reader)

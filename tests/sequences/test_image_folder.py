@@ -212,7 +212,7 @@ def test_directories_without_images_are_errors(tmp_path):
         opened(tmp_path / "photos")
     (tmp_path / "photos/ant").mkdir()
     (tmp_path / "photos/ant/notes.txt").touch()
-    with pytest.raises(DataError, match=r"No files ending in .bmp.*1 .txt"):
+    with pytest.raises(DataError, match=r"No files ending in .avif.*1 .txt"):
         opened(tmp_path / "photos")
     with pytest.raises(DataError, match=r"'.*notes.txt' is a file, but it should be a directory"):
         opened(tmp_path / "photos/ant/notes.txt")
