@@ -1,4 +1,4 @@
-"""Decodes the content of an image file into upright `uint8` pixels.
+"""Decodes the content of an image file into upright pixels of 8 or 16 bits per channel.
 
 simplejpeg and OpenCV decode ordinary JPEGs exactly as Pillow does, only faster, and so do libspng and OpenCV for 8-bit
 PNGs. Pillow decodes all other files and all files that these decoders reject, and its error is the one that is
@@ -19,25 +19,30 @@ from keras_oocore.images.jpeg_header import XMP_PREFIX, JpegHeader, parse_jpeg_h
 from keras_oocore.images.orientation import stated_orientation, upright
 from keras_oocore.images.pillow import PILLOW_MODES, pillow_pixels, require_allowed_size
 from keras_oocore.images.png_chunks import PALETTE, RGB, Png, parse_png
+from keras_oocore.images.wide import has_16_bits, wide_pixels
 
 
 class Decoded(NamedTuple):
     """A decoded image.
 
     Attributes:
-        pixels: `uint8` array of shape `(height, width, channels)`, possibly a view with negative strides. A JPEG may
-            be decoded at a smaller scale.
+        pixels: Array of shape `(height, width, channels)`, possibly a view with negative strides: `uint16` for an image
+            of 16 bits that is read as `wide`, otherwise `uint8`. A JPEG may be decoded at a smaller scale.
         height, width: Size of the image at full scale.
         doubt: The warning of the decoder that the file may be damaged, or `None`.
+        narrowed: Whether the image has 16 bits per channel, of which only the upper 8 were kept.
     """
 
     pixels: np.ndarray
     height: int
     width: int
     doubt: str | None = None
+    narrowed: bool = False
 
 
-def decode(data: bytes, color_mode: str, target_size: Callable[[int, int], tuple[int, int]]) -> Decoded:
+def decode(
+    data: bytes, color_mode: str, target_size: Callable[[int, int], tuple[int, int]], wide: bool = False
+) -> Decoded:
     """Decode an image file and apply its orientation.
 
     Args:
@@ -45,6 +50,7 @@ def decode(data: bytes, color_mode: str, target_size: Callable[[int, int], tuple
         color_mode: `"grayscale"`, `"rgb"` or `"rgba"`.
         target_size: Function from the `(height, width)` of the image to the size it will be resized to. A JPEG may be
             decoded at a smaller scale that is not smaller than this size.
+        wide: Whether images of 16 bits per channel keep them.
 
     Raises:
         SampleError: If the file is not an image, is damaged, or has too many pixels.
@@ -54,8 +60,7 @@ def decode(data: bytes, color_mode: str, target_size: Callable[[int, int], tuple
         if header is not None:
             return _decode_jpeg(data, header, color_mode, target_size)
         png = parse_png(data)
-        pixels = _decode_other(data, color_mode) if png is None else _decode_png(png, color_mode)
-        return Decoded(pixels, *pixels.shape[:2])
+        return _decode_other(data, color_mode, wide) if png is None else _decode_png(png, color_mode, wide)
     except (SampleError, MemoryError):
         raise
     except Image.DecompressionBombError as error:  # Pillow checks the size of some formats when it opens them
@@ -76,14 +81,18 @@ def _decode_jpeg(data: bytes, header: JpegHeader, color_mode: str, target_size) 
     return Decoded(upright(pixels, orientation), height, width, doubt)
 
 
-def _decode_png(png: Png, color_mode: str) -> np.ndarray:
+def _decode_png(png: Png, color_mode: str, wide: bool) -> Decoded:
     require_allowed_size("PNG", png.height, png.width)
     pixels = None
     if color_mode == "rgb" and png.is_whole and png.bit_depth == 8 and png.color_type != PALETTE:
         pixels = _plain_png(png)
     if pixels is None:
-        pixels = pillow_pixels(open_image(png.data), color_mode)
-    return upright(pixels, stated_orientation(png.info))
+        if wide and png.bit_depth == 16:
+            pixels = wide_pixels(png.data, color_mode)
+        else:
+            pixels = pillow_pixels(open_image(png.data), color_mode)
+    pixels = upright(pixels, stated_orientation(png.info))
+    return Decoded(pixels, *pixels.shape[:2], narrowed=png.bit_depth == 16 and not wide)
 
 
 def _plain_png(png: Png) -> np.ndarray | None:
@@ -97,10 +106,12 @@ def _plain_png(png: Png) -> np.ndarray | None:
     return None if codecs.cv2 is None else opencv_pixels(png.data, codecs.cv2.IMREAD_COLOR_RGB)
 
 
-def _decode_other(data: bytes, color_mode: str) -> np.ndarray:
+def _decode_other(data: bytes, color_mode: str, wide: bool) -> Decoded:
     image = open_image(data)
     require_allowed_size(image.format, image.height, image.width)
     image.draft(PILLOW_MODES[color_mode], None)  # reads the luma of unusual JPEGs; does nothing for other formats
-    pixels = pillow_pixels(image, color_mode)
+    is_wide = has_16_bits(image)
+    pixels = wide_pixels(data, color_mode) if is_wide and wide else pillow_pixels(image, color_mode)
     # Pillow applies the orientation of TIFF files itself, and then removes it.
-    return upright(pixels, 1 if image.format == "TIFF" else stated_orientation(image.info))
+    pixels = upright(pixels, 1 if image.format == "TIFF" else stated_orientation(image.info))
+    return Decoded(pixels, *pixels.shape[:2], narrowed=is_wide and not wide)

@@ -7,12 +7,16 @@ from typing import Unpack
 import keras
 import numpy as np
 
+from keras_oocore.batches.options import BatchOptions
+from keras_oocore.images.depth import any_has_16_bits
 from keras_oocore.images.reader import ImageReader
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
 from keras_oocore.sequences.arguments import FileArguments, documented, shares
 from keras_oocore.sequences.files import FileSequence
 from keras_oocore.sequences.inputs import as_manifest, batch_options, cache_directory, labelled_data, loading_options
 from keras_oocore.sources.files import FileSamples
+
+NUM_LOOKED_AT = 5  # files whose header is read, to find out whether the images have 16 bits
 
 
 @documented
@@ -48,6 +52,10 @@ class ImageFolderSequence(FileSequence):
         strict: Whether a JPEG that its decoder warns about counts as unreadable, so that `on_error` applies. If
             `False`, such a file is decoded as well as possible and listed in `doubtful_samples`. Requires simplejpeg
             (extra `fast`).
+        dtype: Dtype of the images. Defaults to `"uint8"`, or `"float32"` with `rescale`, with values from 0 to 255. Of
+            images of 16 bits per channel, `"uint8"` keeps the upper 8 with a warning. `"float32"` keeps fractions
+            (`value / 257`) if the data contains mostly such images: the headers of a few files decide. `"uint16"` keeps
+            all values, and those of images of 8 bits are multiplied by 257.
         {shared}
 
     Attributes:
@@ -100,6 +108,7 @@ class ImageFolderSequence(FileSequence):
         reader = ImageReader(image_size, color_mode, interpolation, crop_to_aspect_ratio, pad_to_aspect_ratio, strict)
         raw = label_mode == "raw"
         manifest = as_manifest(data, labels, class_names, directory, IMAGE_EXTENSIONS, follow_links, raw)
+        reader = reader.with_dtype(_rows_dtype(options, manifest))
         super().__init__(
             labelled_data(
                 FileSamples(manifest, reader), manifest.labels, label_mode, manifest.class_names, manifest, shared
@@ -109,3 +118,15 @@ class ImageFolderSequence(FileSequence):
             cache_directory(shared),
             shared["overwrite_cache"],
         )
+
+
+def _rows_dtype(options: BatchOptions, manifest: Manifest) -> str:
+    """The dtype that images are stored with: `uint8`, unless more bits are requested and the files have them."""
+    dtype = options.output_dtype(np.dtype(np.uint8))
+    if dtype == np.uint16:
+        return "uint16"
+    if dtype.kind == "f" and len(manifest):
+        samples = np.unique(np.linspace(0, len(manifest) - 1, NUM_LOOKED_AT, dtype=int)).tolist()
+        if any_has_16_bits(manifest.path(sample) for sample in samples):
+            return "float32"
+    return "uint8"

@@ -68,8 +68,8 @@ class FileSamples(StampedSource):
                 with stage("reading"):  # the stages that the reader names are not counted
                     row_out = out[row, ...]  # a view also of an array without axes
                     doubt = self.reader.read_into(self.name(sample), row_out)
-            except MemoryError:
-                raise  # not an error of the file
+            except (MemoryError, Warning):
+                raise  # not an error of the file, and a warning that the user turned into an error
             except Exception as error:
                 failed[row] = self._explained(sample, error)
                 continue

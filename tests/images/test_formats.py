@@ -89,6 +89,7 @@ def test_heic_is_read_by_pillow_heif(read, monkeypatch, data):
         assert file.read() == data
         image = card()
         image.format = "HEIF"
+        image.tile = []
         return image
 
     monkeypatch.setitem(sys.modules, "pillow_heif", types.SimpleNamespace(HeifImageFile=opened))
