@@ -38,25 +38,26 @@ def jpeg_pixels(data: bytes, header: JpegHeader, color_mode: str, denominator: i
         The pixels as stored, `uint8` of shape `(height, width)` or `(height, width, channels)`, and why they may be
         wrong, or `None`.
     """
-    if header.num_channels not in (1, 3) or data.rfind(b"\xff\xd9") < header.scan_start:  # CMYK, or truncated
+    is_cmyk, doubt = header.num_channels not in (1, 3), None
+    if data.rfind(b"\xff\xd9") < header.scan_start:  # truncated
         return _by_pillow(data, header, color_mode, denominator), None
-    doubt = None
     if codecs.simplejpeg is not None:
-        pixels, doubt = _by_simplejpeg(data, header, color_mode, denominator)
-        if pixels is not None:
+        colorspace, scale = ("CMYK", 8) if is_cmyk else (COLORSPACES[color_mode], denominator)
+        pixels, doubt = _by_simplejpeg(data, header, colorspace, scale)
+        if pixels is not None and not is_cmyk:  # Pillow converts CMYK differently
             return pixels, doubt
-    pixels = None if codecs.cv2 is None else _by_opencv(data, color_mode, denominator)
+    pixels = None if codecs.cv2 is None or is_cmyk else _by_opencv(data, color_mode, denominator)
     return _by_pillow(data, header, color_mode, denominator) if pixels is None else pixels, doubt
 
 
 def _by_simplejpeg(
-    data: bytes, header: JpegHeader, color_mode: str, denominator: int
+    data: bytes, header: JpegHeader, colorspace: str, denominator: int
 ) -> tuple[np.ndarray | None, str | None]:
     """The pixels, or `None` to use another decoder, and the first warning of the decoder."""
     size = -(-header.height // denominator), -(-header.width // denominator)
     is_tiny = denominator > 1 and max(header.height, header.width) <= TINY
     scale = {"min_height": size[0], "min_width": size[1], "min_factor": denominator}
-    options = {"colorspace": COLORSPACES[color_mode], **({} if denominator == 1 or is_tiny else scale)}
+    options = {"colorspace": colorspace, **({} if denominator == 1 or is_tiny else scale)}
     doubt = None
     try:
         pixels = codecs.simplejpeg.decode_jpeg(data, **options, strict=True)

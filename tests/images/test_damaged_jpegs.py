@@ -79,7 +79,7 @@ def share_listed(kind, number):
     for index in range(number):
         data, sound = photos[index % len(photos)]
         try:
-            pixels, _, _, doubt = decode(damaged(data, kind, rng), "rgb", full_size)
+            pixels, _, _, doubt, _ = decode(damaged(data, kind, rng), "rgb", full_size)
         except SampleError:
             continue
         if doubt or not np.array_equal(pixels, sound):
@@ -152,10 +152,12 @@ def test_no_sound_photograph_is_doubtful():
 
 
 @needs_simplejpeg
-def test_cmyk_jpeg_is_decoded_by_pillow(monkeypatch):
-    monkeypatch.setattr(codecs.simplejpeg, "decode_jpeg", None)
-    pixels = decode(FILES["CMYK JPEG"], "rgb", full_size).pixels
+def test_cmyk_jpeg_has_the_pixels_of_pillow_and_is_checked():
+    pixels, _, _, doubt, _ = decode(FILES["CMYK JPEG"], "rgb", full_size)
+    assert doubt is None
     np.testing.assert_array_equal(pixels, np.asarray(Image.open(io.BytesIO(FILES["CMYK JPEG"])).convert("RGB")))
+    large = encoded(card(200, 300, "CMYK"))
+    assert decode(large[: len(large) // 2] + b"\xff\xd9", "rgb", full_size).doubt.startswith("Corrupt JPEG data")
 
 
 @needs_simplejpeg

@@ -51,6 +51,7 @@ def test_alpha_channel(read):
     assert (read(FILES["JPEG"], color_mode="rgba")[..., 3] == 255).all()
 
 
+@pytest.mark.filterwarnings("ignore:.* has 16 bits per channel")
 @pytest.mark.parametrize(
     ("color_mode", "colour_type", "channels"),
     [("grayscale", 0, 1), ("rgb", 0, 1), ("rgb", 2, 3), ("rgba", 4, 2), ("rgb", 6, 4), ("rgba", 6, 4)],
@@ -63,6 +64,7 @@ def test_16_bit_png_keeps_the_high_byte(read, color_mode, colour_type, channels)
     assert pixels[..., 0].max() > 200
 
 
+@pytest.mark.filterwarnings("ignore:.* has 16 bits per channel")
 @pytest.mark.parametrize(("mode", "dtype"), [("I;16", "<u2"), ("I;16B", ">u2")])
 def test_16_bit_tiff_keeps_the_high_byte(read, mode, dtype):
     samples = np.random.default_rng(0).integers(0, 65536, (40, 56), dtype="uint16")

@@ -50,6 +50,7 @@ def test_pixels_equal_those_of_pillow(read, extension, mode):
     np.testing.assert_array_equal(read(data, name="image"), expected)
 
 
+@pytest.mark.filterwarnings("ignore:.* has 16 bits per channel")
 def test_plain_and_16_bit_portable_maps(read):
     levels = np.random.default_rng(0).integers(0, 256, (40, 56))
     plain = b"P2 56 40 255\n" + b" ".join(b"%d" % level for level in levels.ravel())

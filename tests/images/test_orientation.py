@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, PngImagePlugin
 
 from keras_oocore.images.orientation import exif_orientation, stated_orientation
 
-NO_ORIENTATION = b"Exif\0\0II*\0\x08\0\0\0\0\0"  # a directory without entries
+NO_ORIENTATION = b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"  # a directory without entries
 
 
 def xmp(orientation):

@@ -27,6 +27,7 @@ def keras_order(directory, class_names=None, formats=IMAGE_EXTENSIONS):
     return filenames, labels
 
 
+@pytest.mark.filterwarnings("ignore:.* in the class folders will not be read")
 def test_from_directory_has_the_order_of_keras(tmp_path):
     make_tree(
         tmp_path,
@@ -63,6 +64,7 @@ def test_class_names_must_be_distinct_folders(tmp_path):
         Manifest.from_directory(tmp_path, class_names="Maize")
 
 
+@pytest.mark.filterwarnings("ignore:.* in the class folders will not be read")
 def test_skipped_files_are_counted_by_reason(tmp_path):
     make_tree(
         tmp_path,
@@ -82,6 +84,7 @@ def test_skipped_files_are_counted_by_reason(tmp_path):
     }
 
 
+@pytest.mark.filterwarnings("ignore:.* in the class folders will not be read")
 def test_pipes_are_skipped(tmp_path):
     make_tree(tmp_path, "cat/1.png")
     os.mkfifo(tmp_path / "cat" / "2.png")
