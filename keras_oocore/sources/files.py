@@ -66,24 +66,23 @@ class FileSamples(StampedSource):
         for row, sample in enumerate(samples.tolist()):
             try:
                 with stage("reading"):  # the stages that the reader names are not counted
-                    row_out = out[row, ...]  # a view also of an array without axes
-                    doubt = self.reader.read_into(self.name(sample), row_out)
+                    self._read_file(sample, out[row, ...])  # a view also of an array without axes
             except (MemoryError, Warning):
                 raise  # not an error of the file, and a warning that the user turned into an error
             except Exception as error:
                 failed[row] = self._explained(sample, error)
-                continue
-            if isinstance(doubt, str):  # the reader of a user may return anything
-                self._note(sample, doubt)
-            elif self._doubtful:
-                self._doubtful.pop(sample, None)  # the file was replaced
         return failed
 
     def doubtful(self) -> dict[int, str]:
         return self._doubtful.copy()
 
-    def _note(self, sample: int, doubt: str) -> None:
-        """Remember that a file may be damaged. The first one is warned of."""
+    def _read_file(self, sample: int, out: np.ndarray) -> None:
+        """Read a file, and remember whether it may be damaged. The first such file is warned of."""
+        doubt = self.reader.read_into(self.name(sample), out)
+        if not isinstance(doubt, str):  # the reader of a user may return anything
+            if self._doubtful:
+                self._doubtful.pop(sample, None)  # the file was replaced
+            return
         is_new = sample not in self._doubtful
         self._doubtful[sample] = doubt
         if is_new and next(iter(self._doubtful)) == sample:  # so that one of several threads warns
