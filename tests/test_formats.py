@@ -244,11 +244,21 @@ def test_a_cache_of_a_reader_of_format_1_opens(copy_of):
     ]
 
 
-def test_a_cache_of_photos_of_format_1_opens(copy_of):
+def test_a_cache_of_photos_of_format_1_is_refused(copy_of):
+    """It does not say how its files were decoded, which has changed since: orientation in XMP is applied."""
+    folder = copy_of("store_of_photos")
+    with (
+        nothing_written(folder),
+        pytest.raises(ko.DataError, match=r"stores other rows: .*decoding was None, is 2.* Pass overwrite_cache=True"),
+    ):
+        parts.photos(folder)
+
+
+def test_a_cache_of_photos_of_format_1_opens_as_a_packed_store(copy_of):
     folder = copy_of("store_of_photos")
     other_bytes(folder / "photos")
     with nothing_written(folder):
-        images = parts.photos(folder)
+        images = ko.open_packed(folder / "cache", batch_size=3, seed=6, data_format="channels_last")
         assert images.class_names == ["dark", "light"]
         batches = list(images)
     assert ys(batches) == [[1, 0, 1], [0]]

@@ -1,4 +1,4 @@
-"""Reads one image file, decodes it, and resizes it into a given `uint8` buffer."""
+"""Reads one image file, decodes it, and resizes it into a given buffer."""
 
 import operator
 import os
@@ -6,25 +6,27 @@ import os
 import numpy as np
 
 from keras_oocore.core import storage
-from keras_oocore.core.errors import OptionError, SampleError
+from keras_oocore.core.errors import MissingExtraError, OptionError, SampleError
 from keras_oocore.core.stopwatch import stage
-from keras_oocore.images.decode import PILLOW_MODES, decode
+from keras_oocore.core.warn import warn_user
+from keras_oocore.images import codecs
+from keras_oocore.images.decode import decode
+from keras_oocore.images.pillow import PILLOW_MODES
 from keras_oocore.images.resize import INTERPOLATIONS, centre_crop, fitted_box, resize_into
 
-try:
-    import cv2
-except ImportError:  # the `fast` extra is not installed
-    cv2 = None
+# Part of the fingerprint of caches. 2: orientation in XMP and in the texts of a PNG; damaged metadata is ignored.
+DECODING = 2
+DTYPES = ("uint8", "uint16", "float32")
+EIGHT_TO_16_BITS = 257  # 255 * 257 = 65535
 
 
 class ImageReader:
-    """Reads image files of any size and format as `uint8` arrays of one shape.
+    """Reads image files of any size and format as arrays of one shape and dtype.
 
     All options and defaults are those of `keras.utils.image_dataset_from_directory`. The results differ as follows:
-    pixels are rounded to `uint8` (half up), EXIF orientation is applied, and a JPEG that is much larger than
-    `image_size` is decoded at the smallest scale (1/8, 1/4 or 1/2) that is not smaller than `image_size`. Only the
-    first frame of an animation is read. 16-bit images keep their high byte. 32-bit images are an error, because their
-    range is not defined.
+    pixels are rounded to `uint8` (half up), the orientation in EXIF or XMP is applied, and a JPEG that is much larger
+    than `image_size` is decoded at the smallest scale (1/8, 1/4 or 1/2) that is not smaller than `image_size`. Only
+    the first frame of an animation is read. 32-bit images are an error, because their range is not defined.
 
     A reader has no state. It can be shared between threads and pickled.
 
@@ -39,9 +41,15 @@ class ImageReader:
             largest centered window with the target aspect ratio. Defaults to `False`.
         pad_to_aspect_ratio: If `True`, resize the images without aspect ratio distortion, by padding them with zeros
             evenly on both sides. Defaults to `False`.
+        strict: Whether a JPEG that its decoder warns about is an error. If `False`, such a file is decoded as well as
+            possible. Requires simplejpeg (extra `fast`). Defaults to `False`.
+        dtype: `"uint8"`: values from 0 to 255. Images of 16 bits per channel keep their upper 8, with a warning.
+            `"uint16"`: values from 0 to 65535, which are 257 times those of images of 8 bits. `"float32"`: values
+            from 0 to 255, with fractions (`value / 257`) for images of 16 bits. Defaults to `"uint8"`.
 
     Raises:
         OptionError: If an option does not have one of these values.
+        MissingExtraError: If `strict=True` and simplejpeg is not installed.
 
     >>> import tempfile
     >>> from PIL import Image
@@ -63,6 +71,8 @@ class ImageReader:
         interpolation: str = "bilinear",
         crop_to_aspect_ratio: bool = False,
         pad_to_aspect_ratio: bool = False,
+        strict: bool = False,
+        dtype: str = "uint8",
     ):
         if color_mode not in tuple(PILLOW_MODES):
             raise OptionError(f"`color_mode` should be one of {_listed(PILLOW_MODES)}. Received: {color_mode=}")
@@ -73,11 +83,18 @@ class ImageReader:
                 "Only one of `crop_to_aspect_ratio` and `pad_to_aspect_ratio` can be `True`. "
                 f"Received: {crop_to_aspect_ratio=}, {pad_to_aspect_ratio=}"
             )
+        if dtype not in DTYPES:
+            raise OptionError(f"`dtype` should be one of {_listed(DTYPES)}. Received: {dtype=}")
+        if strict and codecs.simplejpeg is None:
+            raise MissingExtraError(
+                '`strict=True` requires simplejpeg, which reports damaged JPEGs: pip install "keras_oocore[fast]"'
+            )
         self.image_size = _height_and_width(image_size)
         self.color_mode = color_mode
         self.interpolation = interpolation
         self.crop_to_aspect_ratio = bool(crop_to_aspect_ratio)
         self.pad_to_aspect_ratio = bool(pad_to_aspect_ratio)
+        self.strict = bool(strict)
         self.shape = (*self.image_size, len(PILLOW_MODES[color_mode]))
         self.options = {
             "image_size": self.image_size,
@@ -85,29 +102,46 @@ class ImageReader:
             "interpolation": interpolation,
             "crop_to_aspect_ratio": self.crop_to_aspect_ratio,
             "pad_to_aspect_ratio": self.pad_to_aspect_ratio,
+            "strict": self.strict,
+            "decoding": DECODING,
         }
-        self.dtype = np.dtype("uint8")
+        self.dtype = np.dtype(dtype)
+        self._first_narrowed: dict[str, object] = {}
 
-    def read_into(self, path: str | os.PathLike, out: np.ndarray) -> None:
+    def with_dtype(self, dtype: str) -> "ImageReader":
+        """Return a reader with the same options and another dtype."""
+        options = {name: value for name, value in self.options.items() if name != "decoding"}
+        return ImageReader(**options, dtype=dtype)
+
+    def read_into(self, path: str | os.PathLike, out: np.ndarray) -> str | None:
         """Decode an image file and write the resized image into `out`.
 
         Args:
             path: Path of an image file. Its first bytes determine the format, not its name.
-            out: C-contiguous `uint8` array of shape `(height, width, channels)`, such as one row of a batch.
+            out: C-contiguous array of shape `(height, width, channels)` and of the dtype, such as one row of a batch.
+
+        Returns:
+            Why the pixels may be wrong: the warning of the decoder of a damaged JPEG. `None` for a sound file, and for
+            every file without simplejpeg.
 
         Raises:
             SampleError: If the file cannot be read. The message gives the reason; the caller adds the filename.
         """
         if out.shape != self.shape or out.dtype != self.dtype or not out.flags.c_contiguous:
             raise ValueError(  # OpenCV would not write into such an array
-                f"`out` should be a C-contiguous uint8 array of shape {self.shape}. "
+                f"`out` should be a C-contiguous {self.dtype} array of shape {self.shape}. "
                 f"Received: shape={out.shape}, dtype={out.dtype}"
             )
         data = read_bytes(path)
         with stage("decoding"):
-            pixels, height, width = decode(data, self.color_mode, self._target_size)
+            image = decode(data, self.color_mode, self._target_size, wide=self.dtype != np.uint8)
+        if image.doubt and self.strict:
+            raise SampleError(f"damaged: {image.doubt}")
+        if image.narrowed:
+            self._warn_of_narrowed(path)
         with stage("resizing"):
-            self._fit(pixels, height, width, out)
+            self._fit(image.pixels, image.height, image.width, out)
+        return image.doubt
 
     def _fit(self, pixels: np.ndarray, height: int, width: int, out: np.ndarray) -> None:
         """Resize `pixels` into `out`. `height` and `width` are the size of the image at full scale."""
@@ -117,10 +151,34 @@ class ImageReader:
             top, left, fitted_height, fitted_width = fitted_box(height, width, *self.image_size)
             out[:] = 0
             out = out[top : top + fitted_height, left : left + fitted_width]
-        if cv2 is not None and self.interpolation == "bilinear":
-            cv2.resize(pixels, (out.shape[1], out.shape[0]), dst=out, interpolation=cv2.INTER_LINEAR)
+        if pixels.dtype == out.dtype:
+            self._resize(pixels, out)
+            return
+        resized = np.empty(out.shape, pixels.dtype)
+        self._resize(pixels, resized)
+        if out.dtype == np.uint16:
+            np.multiply(resized, EIGHT_TO_16_BITS, out=out, dtype=np.uint16)
+        elif resized.dtype == np.uint16:
+            np.divide(resized, EIGHT_TO_16_BITS, out=out, dtype=np.float32)
         else:
+            out[:] = resized
+
+    def _resize(self, pixels: np.ndarray, out: np.ndarray) -> None:
+        if pixels.shape == out.shape or codecs.cv2 is None or self.interpolation != "bilinear":
             resize_into(pixels, out, self.interpolation)
+        else:
+            size = (out.shape[1], out.shape[0])
+            codecs.cv2.resize(pixels, size, dst=out, interpolation=codecs.cv2.INTER_LINEAR)
+
+    def _warn_of_narrowed(self, path: str | os.PathLike) -> None:
+        """Warn once that bits are dropped."""
+        token = object()
+        if self._first_narrowed.setdefault("token", token) is token:  # so that one of several threads warns
+            warn_user(
+                f"{os.fspath(path)!r} has 16 bits per channel, of which the upper 8 are kept. Other such files are not "
+                'named. To keep all bits, pass dtype="uint16" for values from 0 to 65535, or dtype="float32" for '
+                "values from 0 to 255 with fractions, if all images have 16 bits."
+            )
 
     def _target_size(self, height: int, width: int) -> tuple[int, int]:
         """The size that an image of `height` and `width` will be resized to, without padding."""

@@ -1,10 +1,11 @@
-"""Resizes `uint8` images with NumPy, with the results of `tf.image.resize`."""
+"""Resizes images of 8 or 16 bits with NumPy, with the results of `tf.image.resize`."""
 
 import functools
 
 import numpy as np
 
 INTERPOLATIONS = ("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic")
+BLURS = ("gaussian", "mitchellcubic")  # their kernels change an image also at the same size
 
 
 def resize_into(pixels: np.ndarray, out: np.ndarray, interpolation: str) -> None:
@@ -14,8 +15,8 @@ def resize_into(pixels: np.ndarray, out: np.ndarray, interpolation: str) -> None
     ("taps"). The cost depends on the size of `out`, and the input image is not converted to `float32` as a whole.
 
     Args:
-        pixels: `uint8` array of shape `(height, width, channels)`.
-        out: `uint8` array of shape `(new_height, new_width, channels)`, which is overwritten.
+        pixels: `uint8` or `uint16` array of shape `(height, width, channels)`.
+        out: Array of the same dtype and of shape `(new_height, new_width, channels)`, which is overwritten.
         interpolation: One of `INTERPOLATIONS`.
 
     >>> out = np.empty((1, 4, 1), "uint8")
@@ -23,6 +24,9 @@ def resize_into(pixels: np.ndarray, out: np.ndarray, interpolation: str) -> None
     >>> out.ravel().tolist()
     [0, 25, 75, 100]
     """
+    if pixels.shape == out.shape and interpolation not in BLURS:
+        out[:] = pixels
+        return
     rows, row_weights = taps(pixels.shape[0], out.shape[0], interpolation)
     columns, column_weights = taps(pixels.shape[1], out.shape[1], interpolation)
     if interpolation == "nearest":
@@ -31,7 +35,7 @@ def resize_into(pixels: np.ndarray, out: np.ndarray, interpolation: str) -> None
     levels = _weighted_sum(pixels, rows, row_weights[:, :, None, None], axis=0)
     levels = _weighted_sum(levels, columns, column_weights[:, None, :, None], axis=1)
     levels += np.float32(0.5)
-    np.clip(levels, 0, 255, out=levels)  # cubic and Lanczos kernels overshoot
+    np.clip(levels, 0, np.iinfo(out.dtype).max, out=levels)  # cubic and Lanczos kernels overshoot
     np.copyto(out, levels, casting="unsafe")
 
 

@@ -3,6 +3,7 @@
 import copy
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,26 @@ from keras_oocore.manifest.inputs import (
 from keras_oocore.manifest.label_checks import refuse_file_names, warn_of_empty_classes
 from keras_oocore.manifest.table_input import read_table
 
-IMAGE_EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+PLAIN_EXTENSIONS = (
+    ".avif",
+    ".bmp",
+    ".gif",
+    ".ico",
+    ".jfif",
+    ".jp2",
+    ".jpe",
+    ".jpeg",
+    ".jpg",
+    ".pgm",
+    ".png",
+    ".ppm",
+    ".tga",
+    ".tif",
+    ".tiff",
+    ".webp",
+)
+HEIC_EXTENSIONS = (".heic", ".heif") if find_spec("pillow_heif") else ()
+IMAGE_EXTENSIONS = tuple(sorted(PLAIN_EXTENSIONS + HEIC_EXTENSIONS))
 
 
 class Manifest:
@@ -91,7 +111,8 @@ class Manifest:
         """Creates a manifest of the files in a directory.
 
         The samples have the order of `keras.utils.image_dataset_from_directory(shuffle=False)`. Hidden files, system
-        files and files with other extensions are skipped and counted in `skipped`.
+        files and files with other extensions are skipped and counted in `skipped`. A warning counts files in the class
+        folders that are not images, unless you pass `extensions`.
 
         Args:
             directory: Directory where the data is located. If `labels` is `"inferred"`, it should contain one
@@ -102,7 +123,8 @@ class Manifest:
             class_names: List of class names that matches the subdirectories. Controls the order of the classes.
                 Defaults to alphanumerical order.
             extensions: File extensions to include, such as `".npy"`. Upper and lower case are the same. Defaults to
-                image files.
+                image files: AVIF, BMP, GIF, ICO, JPEG, JPEG 2000, PGM, PNG, PPM, TGA, TIFF, WebP, and HEIC if
+                `pillow-heif` is installed.
             follow_links: Whether to visit subdirectories pointed to by symlinks. Each directory is visited once.
                 Defaults to `False`.
 
@@ -128,11 +150,13 @@ class Manifest:
             raise OptionError(
                 '`class_names` requires labels: pass labels="inferred" or an array. Received: labels=None'
             )
-        extensions = as_extensions(extensions)
+        default_extensions, extensions = extensions is IMAGE_EXTENSIONS, as_extensions(extensions)
         found = class_folders.find_files(
             directory, extensions, inferred, class_names if inferred else None, follow_links
         )
         class_folders.require_files(found, directory, extensions)
+        if default_extensions:
+            class_folders.warn_of_skipped(found)
         if not inferred:
             found.labels, found.class_names = _checked_labels(labels, class_names, found.filenames, directory)
         return cls(found.filenames, found.labels, found.class_names, directory, found.skipped)

@@ -17,11 +17,13 @@ from keras_oocore.core.errors import DataError
 from keras_oocore.core.locks import LOCK_NAME
 from keras_oocore.core.temporary import TEMPORARY_PREFIX
 from keras_oocore.core.text import did_you_mean
+from keras_oocore.core.warn import warn_user
 from keras_oocore.manifest.inputs import as_class_names
 from keras_oocore.manifest.label_checks import warn_of_empty_classes
 
 SYSTEM_NAMES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 OTHER = "other extension"
+NO_FILES = ("broken link", "not a regular file")
 BLOCK_NAMES = 10_000  # joined into one string: a million names should not become a million Python objects
 LISTED_CLASSES = 20  # in a message
 
@@ -36,6 +38,7 @@ class Found:
         class_names: List of class names in the order of their indices, or `None`.
         skipped: Number of skipped files and folders for each reason.
         other_extensions: Number of files for each extension that was not asked for.
+        outside_extensions: The part of them that is not in a class folder.
     """
 
     filenames: np.ndarray
@@ -43,6 +46,7 @@ class Found:
     class_names: list[str] | None
     skipped: Counter = field(default_factory=Counter)
     other_extensions: Counter = field(default_factory=Counter)
+    outside_extensions: Counter = field(default_factory=Counter)
 
 
 def find_files(
@@ -75,6 +79,7 @@ def find_files(
     """
     top = existing_directory(directory)
     class_names, skipped, other_extensions = as_class_names(class_names), Counter(), Counter()
+    outside_extensions = Counter()
     excluded = _relative_inside(top, exclude)
     visited = {
         storage.identity(folder) for folder in (top, exclude) if folder is not None and storage.is_directory(folder)
@@ -90,15 +95,18 @@ def find_files(
                 skipped["linked folder that was already searched"] += 1
                 continue
             visited.add(identity)
-        names, subfolders, linked, ours = _list_folder(top, folder, extensions, skipped, other_extensions)
+        others_here = Counter()
+        names, subfolders, linked, ours = _list_folder(top, folder, extensions, skipped, others_here)
         if subfolders and not names:  # a folder of caches, one per subset
             ours = ours or all(storage.exists(top / subfolder / LOCK_NAME) for subfolder in subfolders)
         if ours and folder and folder not in (class_names or ()):  # copies of the images
             skipped["folder written by keras_oocore"] += 1
             continue
+        other_extensions.update(others_here)
         subfolders = [subfolder for subfolder in subfolders if subfolder != excluded]
         if by_class and not folder:
             skipped["outside the class folders"] += len(names)
+            outside_extensions.update(others_here)
             names = []
             if not follow_links:  # as in Keras, a class folder may itself be a link
                 circles = [name for name in linked if top.resolve().is_relative_to((top / name).resolve())]
@@ -128,7 +136,7 @@ def find_files(
     folders.sort(key=lambda found: (class_indices[found[0].split("/", 1)[0]], found[0]))
     codes = [class_indices[folder.split("/", 1)[0]] for folder, *_ in folders]
     labels = np.repeat(np.array(codes, dtype=np.int32), [count for _, count, *_ in folders])
-    return Found(_filenames(folders), labels, class_names, skipped, other_extensions)
+    return Found(_filenames(folders), labels, class_names, skipped, other_extensions, outside_extensions)
 
 
 def _list_folder(top, folder, extensions, skipped, other_extensions):
@@ -156,7 +164,7 @@ def _list_folder(top, folder, extensions, skipped, other_extensions):
                 elif entry.is_file():
                     names.append(name)
                 else:
-                    skipped["broken link" if entry.is_symlink() else "not a regular file"] += 1
+                    skipped[NO_FILES[0] if entry.is_symlink() else NO_FILES[1]] += 1
     except OSError as error:
         path = os.path.join(top, folder)
         raise DataError(f"Cannot read the folder {path!r}: {error.strerror or error}.") from error
@@ -254,6 +262,24 @@ def require_files(found: Found, directory: str | os.PathLike, extensions: tuple[
         warn_of_empty_classes(found.labels, len(found.class_names), found.class_names)
 
 
+def warn_of_skipped(found: Found) -> None:
+    """Warn once about all files in the class folders that will not be read. Hidden and system files do not count."""
+    others = found.other_extensions - found.outside_extensions
+    others.update({reason: found.skipped[reason] for reason in NO_FILES if found.skipped[reason]})
+    if found.class_names is None or not others:
+        return
+    count = others.total()
+    heic = " HEIC files require pillow-heif: pip install pillow-heif." if {".heic", ".heif"} & {*others} else ""
+    warn_user(
+        f"{count:,} {'file' if count == 1 else 'files'} in the class folders will not be read: "
+        f"{_counted(others)}.{heic} To choose the files, pass `extensions` to Manifest.from_directory."
+    )
+
+
+def _counted(extensions: Counter) -> str:
+    return ", ".join(f"{count:,} {suffix or 'without extension'}" for suffix, count in extensions.most_common(5))
+
+
 def _why_nothing(found: Found, directory: str, extensions: tuple[str, ...]) -> str:
     if not found.skipped and not found.class_names:
         return f"Directory {directory!r} is empty."
@@ -265,9 +291,7 @@ def _why_nothing(found: Found, directory: str, extensions: tuple[str, ...]) -> s
             f"Directory {directory!r} contains {outside:,} {'file' if outside == 1 else 'files'} but no class folders. "
             f"Put each class into a separate folder, or pass labels=None for samples without labels.{links}"
         )
-    others = ", ".join(
-        f"{count:,} {suffix or 'without extension'}" for suffix, count in found.other_extensions.most_common(5)
-    )
+    others = _counted(found.other_extensions)
     remedy = "To select other files, pass `extensions` to Manifest.from_directory."
     instead = f" Other extensions found: {others}. {remedy}" if others else ""
     skipped = ", ".join(f"{count:,} {reason}" for reason, count in found.skipped.items() if reason != OTHER)

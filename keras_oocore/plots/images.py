@@ -21,8 +21,8 @@ def image_grid(images: np.ndarray, titles: Sequence[str], path: str | os.PathLik
     """Draws images in rows of eight, with a title above each image.
 
     Args:
-        images: Array of shape `(num_images, height, width, channels)`: `uint8`, or floats from 0 to 1 or from 0 to
-            255.
+        images: Array of shape `(num_images, height, width, channels)`: `uint8`, `uint16`, or floats from 0 to 1 or
+            from 0 to 255.
         titles: List of strings, one per image.
         path: Path of a `.png` file to save the figure to, or `None`.
 
@@ -96,6 +96,8 @@ def contact_sheet(images: np.ndarray, titles: Sequence[str], path: str | os.Path
 def _displayable(images: np.ndarray) -> np.ndarray:
     """Images as `uint8`, or as `float32` from 0 to 1. A single channel has no axis."""
     if images.dtype != np.uint8:
+        if images.dtype == np.uint16:  # images of 16 bits
+            images = images / np.float32(257)
         images = np.asarray(images, np.float32)
         images = np.clip(images / 255 if images.max(initial=0) > 1 else images, 0, 1)
     return images[..., 0] if images.shape[-1] == 1 else images

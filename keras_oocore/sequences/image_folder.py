@@ -7,6 +7,8 @@ from typing import Unpack
 import keras
 import numpy as np
 
+from keras_oocore.batches.options import BatchOptions
+from keras_oocore.images.depth import any_has_16_bits
 from keras_oocore.images.reader import ImageReader
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
 from keras_oocore.sequences.arguments import FileArguments, documented, shares
@@ -14,16 +16,18 @@ from keras_oocore.sequences.files import FileSequence
 from keras_oocore.sequences.inputs import as_manifest, batch_options, cache_directory, labelled_data, loading_options
 from keras_oocore.sources.files import FileSamples
 
+NUM_LOOKED_AT = 5  # files whose header is read, to find out whether the images have 16 bits
+
 
 @documented
 class ImageFolderSequence(FileSequence):
     """Batches of images that are read from disk while the model trains, on every backend of Keras 3.
 
     The arguments, their meanings and defaults are those of `keras.utils.image_dataset_from_directory`, with these
-    differences: images are `uint8` unless `rescale` or `dtype` is given; EXIF orientation is applied; a JPEG much
-    larger than `image_size` is decoded at a smaller scale; the split of `validation_split` depends only on `seed`, and
-    the files differ from those that Keras selects. Every sample is served exactly once per pass, and the same seed
-    gives the same bytes for any number of workers and on every backend.
+    differences: images are `uint8` unless `rescale` or `dtype` is given; the orientation in EXIF or XMP is applied; a
+    JPEG much larger than `image_size` is decoded at a smaller scale; the split of `validation_split` depends only on
+    `seed`, and the files differ from those that Keras selects. Every sample is served exactly once per pass, and the
+    same seed gives the same bytes for any number of workers and on every backend.
 
     Use separate objects for training and validation; `split()` returns them.
 
@@ -45,6 +49,13 @@ class ImageFolderSequence(FileSequence):
         pad_to_aspect_ratio: Whether to pad images with zeros instead of changing their aspect ratio.
         data_format: `"channels_last"` or `"channels_first"`. Defaults to `keras.config.image_data_format()`.
         directory: Directory that file names are relative to.
+        strict: Whether a JPEG that its decoder warns about counts as unreadable, so that `on_error` applies. If
+            `False`, such a file is decoded as well as possible and listed in `doubtful_samples`. Requires simplejpeg
+            (extra `fast`).
+        dtype: Dtype of the images. Defaults to `"uint8"`, or `"float32"` with `rescale`, with values from 0 to 255. Of
+            images of 16 bits per channel, `"uint8"` keeps the upper 8 with a warning. `"float32"` keeps fractions
+            (`value / 257`) if the data contains mostly such images: the headers of a few files decide. `"uint16"` keeps
+            all values, and those of images of 8 bits are multiplied by 257.
         {shared}
 
     Attributes:
@@ -55,11 +66,13 @@ class ImageFolderSequence(FileSequence):
         served_paths: List of strings, the path of every sample that the last pass served. Row i of `predict` is file i.
         served_labels: The labels of these samples.
         manifest: The `Manifest` of the samples.
+        doubtful_samples: Files that were read but may be damaged, with the reason. See `strict`.
 
     Raises:
         OptionError: If an argument is not valid.
         DataError: If files or labels are missing or do not match, or the cache contains other rows.
         DestinationError: If the cache cannot be written, for example because the disk is full.
+        MissingExtraError: If `strict=True` and simplejpeg is not installed.
         SampleError: When a batch is read, if a file cannot be read and `on_error="raise"`.
 
     >>> import tempfile
@@ -91,12 +104,14 @@ class ImageFolderSequence(FileSequence):
         pad_to_aspect_ratio: bool = False,
         data_format: str | None = None,
         directory: str | os.PathLike | None = None,
+        strict: bool = False,
         **shared: Unpack[FileArguments],
     ):
         options = batch_options(shared, data_format=data_format or keras.config.image_data_format())
-        reader = ImageReader(image_size, color_mode, interpolation, crop_to_aspect_ratio, pad_to_aspect_ratio)
+        reader = ImageReader(image_size, color_mode, interpolation, crop_to_aspect_ratio, pad_to_aspect_ratio, strict)
         raw = label_mode == "raw"
         manifest = as_manifest(data, labels, class_names, directory, IMAGE_EXTENSIONS, follow_links, raw)
+        reader = reader.with_dtype(_rows_dtype(options, manifest))
         super().__init__(
             labelled_data(
                 FileSamples(manifest, reader, shared["retries"]),
@@ -111,3 +126,15 @@ class ImageFolderSequence(FileSequence):
             cache_directory(shared),
             shared["overwrite_cache"],
         )
+
+
+def _rows_dtype(options: BatchOptions, manifest: Manifest) -> str:
+    """The dtype that images are stored with: `uint8`, unless more bits are requested and the files have them."""
+    dtype = options.output_dtype(np.dtype(np.uint8))
+    if dtype == np.uint16:
+        return "uint16"
+    if dtype.kind == "f" and len(manifest):
+        samples = np.unique(np.linspace(0, len(manifest) - 1, NUM_LOOKED_AT, dtype=int)).tolist()
+        if any_has_16_bits(manifest.path(sample) for sample in samples):
+            return "float32"
+    return "uint8"

@@ -127,6 +127,18 @@ class LabelledSequence(OutOfCoreSequence):
         values = self._source.labels.values
         return None if values is None else values[self.served_samples]
 
+    @property
+    def doubtful_samples(self) -> list[tuple[str, str]]:
+        """Files that were read so far but may be damaged, with the warning of the decoder: `[(file, reason), ...]`.
+
+        Only damaged JPEGs are detected, with simplejpeg (extra `fast`). A cache and a packed store remember them.
+        """
+        doubts = sorted(self._source.doubtful().items())
+        if doubts and self._partition is not None:
+            members = {*self._members().tolist()}
+            doubts = [(sample, reason) for sample, reason in doubts if sample in members]
+        return [(self._source.name(sample), reason) for sample, reason in doubts]
+
     def _members(self) -> np.ndarray:
         return self._pipeline.order.members()
 

@@ -81,6 +81,10 @@ class Source(ABC):
         """Return a source of only these samples, numbered in this order."""
         raise NotImplementedError(f"{type(self).__name__} does not support `select`.")
 
+    def doubtful(self) -> dict[int, str]:
+        """Return the samples that were read but may be damaged, with the reasons, as far as they are known."""
+        return {}
+
     def close(self) -> None:
         """Close files. Reading opens them again."""
         return

@@ -17,6 +17,7 @@ from keras_oocore.core.stopwatch import stage
 from keras_oocore.core.storage import UNKNOWN
 from keras_oocore.core.threads import Thread
 from keras_oocore.sources.base import FIELD, WHOLE_BATCH, RowSpec, StampedSource
+from keras_oocore.sources.doubts import warn_of_doubtful
 from keras_oocore.store.creation import existing_record
 from keras_oocore.store.format import MISSING, OVERWRITE, RECORD, UNREADABLE, WHOLE, StoreRecord
 from keras_oocore.store.reader import PackedStore
@@ -116,6 +117,8 @@ class Cached(StampedSource):
         if self.keep_beside is not None:
             self.keep_beside()
         self._store = store
+        if store.doubtful:
+            warn_of_doubtful({self.source.name(sample): reason for sample, reason in sorted(store.doubtful.items())})
         if not store.complete and store.num_missing == 0:
             self._finish_behind(store)
 
@@ -173,6 +176,10 @@ class Cached(StampedSource):
 
     def stamps(self, samples: np.ndarray) -> np.ndarray:
         return self.source.stamps(samples)
+
+    def doubtful(self) -> dict[int, str]:
+        stored = {} if self._store is None else self._store.doubtful
+        return {**stored, **self.source.doubtful()}
 
     def missing(self) -> np.ndarray:
         """Return the samples that are not stored yet. While another process fills the store, these are all samples."""
@@ -248,12 +255,14 @@ class Cached(StampedSource):
         sound = (self.source.stamps(samples) == stamps).all(axis=1)  # not changed while they were read
         sound &= (stamps != UNKNOWN).all(axis=1)
         sound[list(failed)] = False
+        doubtful = self.source.doubtful()
+        doubts = {sample: doubtful[sample] for sample in samples[sound].tolist() if sample in doubtful}
         try:
             with stage("storing"):
                 if sound.all():
-                    store.write(samples, {FIELD: out, SOURCE_FIELD: stamps})
+                    store.write(samples, {FIELD: out, SOURCE_FIELD: stamps}, doubts)
                 else:
-                    store.write(samples[sound], {FIELD: out[sound], SOURCE_FIELD: stamps[sound]})
+                    store.write(samples[sound], {FIELD: out[sound], SOURCE_FIELD: stamps[sound]}, doubts)
                 for row, error in failed.items() if self.keep_errors else ():
                     if error.proven:  # otherwise the row stays missing, and the next run reads the file again
                         part = slice(row, row + 1)

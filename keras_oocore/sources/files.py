@@ -15,6 +15,7 @@ from keras_oocore.core.fingerprint import described, of_names
 from keras_oocore.core.stopwatch import stage
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sources.base import RowSpec, StampedSource
+from keras_oocore.sources.doubts import warn_of_doubtful
 
 PATHS_PER_BLOCK = 65_536  # limits the memory for the paths of millions of files
 
@@ -25,8 +26,12 @@ class FileReader(Protocol):
     shape: tuple[int, ...]
     dtype: np.dtype
 
-    def read_into(self, path: str, out: np.ndarray) -> None:
-        """Fill `out`, or raise an error. The error need not name the file."""
+    def read_into(self, path: str, out: np.ndarray) -> str | None:
+        """Fill `out`, or raise an error. The error need not name the file.
+
+        Returns:
+            Why the content may be wrong, or `None`.
+        """
 
 
 class FileSamples(StampedSource):
@@ -48,6 +53,7 @@ class FileSamples(StampedSource):
         self.reader = reader
         self.retries = non_negative(retries, "retries")
         self.spec = RowSpec(tuple(reader.shape), np.dtype(reader.dtype))
+        self._doubtful: dict[int, str] = {}
 
     def __len__(self) -> int:
         return len(self.manifest)
@@ -84,7 +90,9 @@ class FileSamples(StampedSource):
             for row in rows:
                 try:
                     with stage("reading"):  # the stages that the reader names are not counted
-                        self.reader.read_into(self.name(numbers[row]), out[row, ...])  # a view also without axes
+                        self._read_file(numbers[row], out[row, ...])  # a view also without axes
+                except Warning:  # that the user turned into an error
+                    raise
                 except Exception as error:
                     fault = fault_of(error, outer)
                     errors = passing if fault.passes else failed
@@ -93,6 +101,21 @@ class FileSamples(StampedSource):
                 return failed
             rows = list(passing)
         return failed | passing
+
+    def doubtful(self) -> dict[int, str]:
+        return self._doubtful.copy()
+
+    def _read_file(self, sample: int, out: np.ndarray) -> None:
+        """Read a file, and remember whether it may be damaged. The first such file is warned of."""
+        doubt = self.reader.read_into(self.name(sample), out)
+        if not isinstance(doubt, str):  # the reader of a user may return anything
+            if self._doubtful:
+                self._doubtful.pop(sample, None)  # the file was replaced
+            return
+        is_new = sample not in self._doubtful
+        self._doubtful[sample] = doubt
+        if is_new and next(iter(self._doubtful)) == sample:  # so that one of several threads warns
+            warn_of_doubtful({self.name(sample): doubt})
 
     def select(self, samples: np.ndarray) -> "FileSamples":
         return FileSamples(self.manifest.take(samples), self.reader, self.retries)

@@ -69,5 +69,8 @@ class Labelled(Source):
     def prefetch(self, chunks) -> None:
         self.source.prefetch(chunks)
 
+    def doubtful(self) -> dict[int, str]:
+        return self.source.doubtful()
+
     def close(self) -> None:
         self.source.close()

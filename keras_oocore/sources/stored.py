@@ -49,5 +49,10 @@ class PackedSamples(Source):
             for i in unreadable
         }
 
+    def doubtful(self) -> dict[int, str]:
+        stored = self.store.doubtful
+        rows = self.chosen.tolist() if stored else []
+        return {sample: stored[row] for sample, row in enumerate(rows) if row in stored}
+
     def select(self, samples: np.ndarray) -> "PackedSamples":
         return PackedSamples(self.store, self.names, self.chosen[samples])

@@ -32,6 +32,7 @@ class StoreRecord:
         fingerprint: What determines the rows, as plain JSON. Rows of different fingerprints are never stored together.
         complete: Whether the store is finished: it has all rows and the checksums.
         unreadable: Row → why it could not be read.
+        doubtful: Row → why it may be wrong, although it could be read.
         rows_per_block: The number of rows per checksum.
         states_crc32: The CRC-32 of the states in `rows.npy`, if the store is finished.
     """
@@ -41,6 +42,7 @@ class StoreRecord:
     fingerprint: dict
     complete: bool = False
     unreadable: dict[int, str] = dataclasses.field(default_factory=dict)
+    doubtful: dict[int, str] = dataclasses.field(default_factory=dict)
     rows_per_block: int = 0  # by default, as many as fit in `BLOCK_BYTES`
     states_crc32: int | None = None
 
@@ -72,6 +74,8 @@ class StoreRecord:
             "rows_per_block": self.rows_per_block,
             "rows_crc32": self.states_crc32,
         }
+        if self.doubtful:
+            values["doubtful"] = self.doubtful
         _RECORD_FORMAT.write(directory / RECORD, values)
 
     @classmethod
@@ -94,6 +98,7 @@ class StoreRecord:
             fingerprint=dict(saved["fingerprint"]),
             complete=saved["state"] == "complete",
             unreadable={int(row): str(reason) for row, reason in saved["unreadable"].items()},
+            doubtful={int(row): str(reason) for row, reason in saved.get("doubtful", {}).items()},  # added in 0.1.0
             rows_per_block=int(saved["rows_per_block"]),
             states_crc32=saved["rows_crc32"],
         )

@@ -23,6 +23,7 @@ class PackedStore:
         fields: Name → `(shape of a row, dtype)`.
         states: `uint8` of shape `(num_rows,)`: 1 for a stored row, 2 for an unreadable one.
         unreadable: Row → why it could not be read.
+        doubtful: Row → why it may be wrong, although it could be read.
         complete, writable, num_missing: `True`, `False` and 0, where a `PackedStoreWriter` has its own.
 
     Raises:
@@ -56,7 +57,7 @@ class PackedStore:
                 "with sequence.pack(...), or by training with cache=..."
             )
         self.record = record
-        self.fields, self.unreadable = record.fields, record.unreadable
+        self.fields, self.unreadable, self.doubtful = record.fields, record.unreadable, record.doubtful
         self._rows = {name: MappedRows(array) for name, array in map_fields(self.directory, record).items()}
         self.states = load_states(self.directory, record)  # after the fields: overwriting removes the states first
         if zlib.crc32(self.states) != record.states_crc32:

@@ -66,6 +66,7 @@ class PackedStoreWriter:
         states: `uint8` of shape `(num_rows,)`: 0 for a missing row, 1 for a stored one, 2 for an unreadable one.
         num_missing: The number of missing rows.
         unreadable: Row → why it could not be read.
+        doubtful: Row → why it may be wrong, although it could be read.
 
     Raises:
         BusyError: If another process, or another writer of this process, has locked the directory.
@@ -134,6 +135,10 @@ class PackedStoreWriter:
         return self.record.unreadable
 
     @property
+    def doubtful(self) -> dict[int, str]:
+        return self.record.doubtful
+
+    @property
     def writable(self) -> bool:
         """Whether `write` may be called: the writer is not closed, and this is not a forked child process."""
         return not self._closed and os.getpid() == self._process
@@ -142,12 +147,15 @@ class PackedStoreWriter:
         """Fill `out`, of shape `(len(rows), ...)`, with these rows of a field. All of them must be stored."""
         self._rows[name].copy(rows, out)
 
-    def write(self, rows: np.ndarray, arrays: Mapping[str, np.ndarray]) -> None:
+    def write(
+        self, rows: np.ndarray, arrays: Mapping[str, np.ndarray], doubtful: Mapping[int, str] | None = None
+    ) -> None:
         """Store rows. Several threads may call this. Rows that are stored already do not change.
 
         Args:
             rows: Row numbers, of shape `(n,)`.
             arrays: Name → array of shape `(n, ...)`, for every field.
+            doubtful: Row → why it may be wrong, for those of the rows where this is known.
 
         Raises:
             DestinationError: If they cannot be written, for example because the disk is full. They stay missing.
@@ -157,6 +165,10 @@ class PackedStoreWriter:
         self._check(rows, arrays)
         with self._writing(rows) as claimed:
             self._write_fields(rows, arrays, claimed)
+            if doubtful:
+                with self._changed:
+                    self.record.doubtful = {**self.record.doubtful, **doubtful}
+                    self._unsaved = True
             self._mark(rows[claimed], WHOLE)
 
     def mark_unreadable(self, rows: np.ndarray, reason: str, arrays: Mapping[str, np.ndarray]) -> None:

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_oocore.images import decode as decode_module
-from keras_oocore.images import reader as reader_module
+from keras_oocore.images import codecs
 from keras_oocore.images.reader import ImageReader
 
 
@@ -12,13 +11,13 @@ from keras_oocore.images.reader import ImageReader
 def decoder(request, monkeypatch):
     """Every test that reads a file runs with the extra `fast`, with OpenCV alone, and with Pillow alone."""
     if request.param != "fast":
-        monkeypatch.setattr(decode_module, "spng_decode", None)
-    elif decode_module.spng_decode is None:
-        pytest.skip("imagecodecs is not installed")
+        monkeypatch.setattr(codecs, "spng_decode", None)
+        monkeypatch.setattr(codecs, "simplejpeg", None)
+    elif codecs.spng_decode is None or codecs.simplejpeg is None:
+        pytest.skip("the extra `fast` is not installed")
     if request.param == "pillow":
-        monkeypatch.setattr(decode_module, "cv2", None)
-        monkeypatch.setattr(reader_module, "cv2", None)
-    elif decode_module.cv2 is None:
+        monkeypatch.setattr(codecs, "cv2", None)
+    elif codecs.cv2 is None:
         pytest.skip("OpenCV is not installed")
     return request.param
 
@@ -31,7 +30,7 @@ def read(decoder, tmp_path):
         path = tmp_path / name
         path.write_bytes(data)
         reader = ImageReader(image_size, interpolation=interpolation, **options)
-        out = np.full(reader.shape, 77, "uint8")
+        out = np.full(reader.shape, 77, reader.dtype)
         reader.read_into(str(path), out)
         return out
 

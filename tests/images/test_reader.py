@@ -12,8 +12,7 @@ from PIL import Image
 
 from keras_oocore.core import storage
 from keras_oocore.core.errors import OptionError, SampleError
-from keras_oocore.images import decode as decode_module
-from keras_oocore.images import reader as reader_module
+from keras_oocore.images import codecs
 from keras_oocore.images.reader import ImageReader
 from keras_oocore.images.resize import INTERPOLATIONS
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS
@@ -97,11 +96,10 @@ def read_both_ways(reader, path, monkeypatch):
     """The pixels with the extra `fast` and with Pillow alone."""
     pytest.importorskip("cv2")
     results = []
-    for cv2, spng_decode in ((decode_module.cv2, decode_module.spng_decode), (None, None)):
+    for available in (True, False):
         with monkeypatch.context() as patch:
-            patch.setattr(reader_module, "cv2", cv2)
-            patch.setattr(decode_module, "cv2", cv2)
-            patch.setattr(decode_module, "spng_decode", spng_decode)
+            for name in () if available else ("cv2", "spng_decode", "simplejpeg"):
+                patch.setattr(codecs, name, None)
             out = np.empty(reader.shape, "uint8")
             reader.read_into(path, out)
             results.append(out)

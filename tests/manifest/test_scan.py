@@ -27,6 +27,7 @@ def keras_order(directory, class_names=None, formats=IMAGE_EXTENSIONS):
     return filenames, labels
 
 
+@pytest.mark.filterwarnings("ignore:.* in the class folders will not be read")
 def test_from_directory_has_the_order_of_keras(tmp_path):
     make_tree(
         tmp_path,
@@ -63,6 +64,7 @@ def test_class_names_must_be_distinct_folders(tmp_path):
         Manifest.from_directory(tmp_path, class_names="Maize")
 
 
+@pytest.mark.filterwarnings("ignore:.* in the class folders will not be read")
 def test_skipped_files_are_counted_by_reason(tmp_path):
     make_tree(
         tmp_path,
@@ -82,6 +84,7 @@ def test_skipped_files_are_counted_by_reason(tmp_path):
     }
 
 
+@pytest.mark.filterwarnings("ignore:.* in the class folders will not be read")
 def test_pipes_are_skipped(tmp_path):
     make_tree(tmp_path, "cat/1.png")
     os.mkfifo(tmp_path / "cat" / "2.png")
@@ -188,7 +191,7 @@ def test_invalid_directory_raises(tmp_path):
         Manifest.from_directory(tmp_path / "empty")
     with pytest.raises(DataError, match=r"contains 2 files but no class folders.*labels=None"):
         Manifest.from_directory(tmp_path / "loose")
-    with pytest.raises(DataError, match=r"No files ending in \.bmp, .* in the class .*extensions found: 2 \.npy"):
+    with pytest.raises(DataError, match=r"No files ending in \.avif, .* in the class .*extensions found: 2 \.npy"):
         Manifest.from_directory(tmp_path / "other")
     shutil.make_archive(str(tmp_path / "photos"), "zip", tmp_path / "photos")
     with pytest.raises(DataError, match=r"To unpack this zip file, call keras_oocore\.unzip_folder"):
@@ -266,3 +269,34 @@ def test_scan_does_not_stat_files(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "stat", lambda path, *a, **k: asked.append(path) or real(path, *a, **k))
     Manifest.from_directory(tmp_path)
     assert len(asked) < 10
+
+
+def test_files_of_class_folders_that_are_not_read_are_counted_in_one_warning(tmp_path):
+    make_tree(
+        tmp_path,
+        *("cat/1.png", "cat/2.heic", "cat/deep/3.HEIC", "dog/1.png", "dog/notes.txt", "dog/noextension"),
+        *("README.md", "cat/.hidden", "dog/Thumbs.db", "dog/desktop.ini"),
+    )
+    with pytest.warns(UserWarning, match="files in the class folders will not be read") as warned:
+        found = Manifest.from_directory(tmp_path)
+    (warning,) = warned
+    assert warning.filename == __file__
+    assert (
+        str(warning.message).startswith(
+            "4 files in the class folders will not be read: 2 .heic, 1 .txt, 1 without extension. HEIC files require "
+            "pillow-heif: pip install pillow-heif. To choose the files, pass `extensions`"
+        )
+        or ".heic" in IMAGE_EXTENSIONS
+    )
+    assert len(found) == 2 or ".heic" in IMAGE_EXTENSIONS
+
+
+def test_no_warning_for_extensions_that_were_chosen_or_files_outside_of_the_classes(tmp_path):
+    make_tree(tmp_path, "cat/1.png", "cat/notes.txt", "README.md")
+    make_tree(tmp_path, "cat/cache/.keras_oocore-lock", "cat/cache/x.npy")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Manifest.from_directory(tmp_path, extensions=".png")
+        Manifest.from_directory(tmp_path, labels=None)
+        (tmp_path / "cat" / "notes.txt").unlink()
+        Manifest.from_directory(tmp_path)

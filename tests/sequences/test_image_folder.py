@@ -212,7 +212,7 @@ def test_directories_without_images_are_errors(tmp_path):
         opened(tmp_path / "photos")
     (tmp_path / "photos/ant").mkdir()
     (tmp_path / "photos/ant/notes.txt").touch()
-    with pytest.raises(DataError, match=r"No files ending in .bmp.*1 .txt"):
+    with pytest.raises(DataError, match=r"No files ending in .avif.*1 .txt"):
         opened(tmp_path / "photos")
     with pytest.raises(DataError, match=r"'.*notes.txt' is a file, but it should be a directory"):
         opened(tmp_path / "photos/ant/notes.txt")
@@ -309,3 +309,48 @@ def test_dtype_for_a_subclassed_model(folder):
     predicted = Convolution().predict(opened(folder, dtype="float32"), verbose=0)
 
     np.testing.assert_allclose(predicted.ravel(), [10 * number * 4 * 5 * 3 for number in range(NUM_SAMPLES)])
+
+
+@pytest.fixture
+def wide_folder(tmp_path):
+    """Images of 16 bits, and one of 8 bits."""
+    for number in range(4):
+        path = tmp_path / "wide" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        wide = Image.fromarray(np.full((4, 5), 10_000 * number + 3, "uint16"))
+        (Image.new("L", (5, 4), 7) if number == 3 else wide).save(path)
+    return tmp_path / "wide"
+
+
+def values(folder, **options):
+    x, _ = ImageFolderSequence(folder, image_size=(4, 5), shuffle=False, **options)[0]
+    return x.dtype, x[:, 0, 0, 0].tolist()
+
+
+def test_uint16_and_float_images_keep_16_bits(wide_folder, tmp_path):
+    wide = [3, 20_003, 10_003, 7 * 257]
+    assert values(wide_folder, dtype="uint16") == (np.uint16, wide)
+    fractions = (np.array(wide, "float32") / np.float32(257)).tolist()
+    assert fractions[3] == 7
+    assert values(wide_folder, dtype="float32") == (np.float32, fractions)
+    cache = tmp_path / "cache"
+    for _ in range(2):
+        assert values(wide_folder, dtype="float32", cache=cache) == (np.float32, fractions)
+    dtype, rescaled = values(wide_folder, rescale=1 / 255)
+    assert dtype == np.float32
+    np.testing.assert_allclose(rescaled, np.array(fractions) / 255, rtol=1e-6)
+    with pytest.raises(DataError, match="dtype of x was 'float32', is 'uint16'"):
+        values(wide_folder, dtype="uint16", cache=cache)
+
+
+def test_uint8_images_of_16_bits_warn_once(wide_folder):
+    with pytest.warns(UserWarning, match="has 16 bits per channel") as warned:
+        assert values(wide_folder, workers=0) == (np.uint8, [0, 78, 39, 7])
+    assert len(warned) == 1
+
+
+def test_float_images_of_8_bits_are_cached_as_uint8(folder, tmp_path):
+    cached = opened(folder, dtype="float32", cache=tmp_path / "cache")
+    list(cached)
+    cached.close()
+    assert np.load(tmp_path / "cache" / "x.npy", mmap_mode="r").dtype == np.uint8

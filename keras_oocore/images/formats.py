@@ -1,0 +1,94 @@
+"""Chooses the class of Pillow that reads a file, by the first bytes of the file.
+
+The name of a file does not count. Pillow's `Image.open` would try forty more formats, some of which run programs (EPS),
+and would also read what follows the image in a JPEG.
+"""
+
+import struct
+from io import BytesIO
+
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.IcoImagePlugin import IcoImageFile
+from PIL.ImageFile import ImageFile
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.PpmImagePlugin import PpmImageFile
+from PIL.TgaImagePlugin import TgaImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from keras_oocore.core.errors import SampleError
+
+try:
+    from PIL.AvifImagePlugin import AvifImageFile
+except ImportError:  # before Pillow 11.3
+    AvifImageFile = None
+
+READERS = {
+    b"\xff\xd8\xff": JpegImageFile,
+    b"\x89PNG\r\n\x1a\n": PngImageFile,
+    b"GIF8": GifImageFile,
+    b"BM": BmpImageFile,
+    b"RIFF": WebPImageFile,
+    b"II*\0": TiffImageFile,
+    b"MM\0*": TiffImageFile,
+    b"II+\0": TiffImageFile,
+    b"MM\0+": TiffImageFile,
+    b"\0\0\0\x0cjP  \r\n\x87\n": Jpeg2KImageFile,
+    b"\xff\x4f\xff\x51": Jpeg2KImageFile,
+    b"\0\0\1\0": IcoImageFile,
+    **{b"P%d" % number: PpmImageFile for number in range(1, 7)},
+}
+AVIF_BRANDS = (b"avif", b"avis")
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
+CONTAINER_BRANDS = (b"mif1", b"msf1")  # of AVIF or HEIC
+
+
+def open_image(data: bytes) -> ImageFile:
+    """Open an image file with Pillow, without decoding its pixels.
+
+    Raises:
+        SampleError: If the first bytes are not those of an image that can be read. Pillow raises other errors if the
+            rest of the header is damaged.
+    """
+    reader = next((READERS[prefix] for prefix in READERS if data.startswith(prefix)), None)
+    if reader is None and data[4:8] == b"ftyp":
+        reader = _heif_or_avif(data)
+    if reader is None and _looks_like_tga(data):
+        reader = TgaImageFile
+    if reader is None:
+        raise SampleError(f"not an image that can be decoded: it starts with {data[:16]!r}")
+    return reader(BytesIO(data))
+
+
+def _heif_or_avif(data: bytes):
+    (box_bytes,) = struct.unpack_from(">I", data)
+    brands = [data[at : at + 4] for at in (8, *range(16, min(box_bytes, 256), 4))]
+    if brands[0] in CONTAINER_BRANDS:  # the compatible brands tell which
+        brands = [brand for brand in brands if brand in AVIF_BRANDS + HEIC_BRANDS] or brands
+    if brands[0] in AVIF_BRANDS:
+        if AvifImageFile is None:
+            raise SampleError("an AVIF image, which Pillow reads from version 11.3: pip install -U pillow")
+        return AvifImageFile
+    if brands[0] in HEIC_BRANDS + CONTAINER_BRANDS:
+        try:
+            from pillow_heif import HeifImageFile
+        except ImportError as error:
+            raise SampleError("a HEIC image, which requires pillow-heif: pip install pillow-heif") from error
+        return HeifImageFile
+    return None
+
+
+def _looks_like_tga(data: bytes) -> bool:
+    """Whether the header of a file without a signature could be that of a TGA, whose format has none.
+
+    Its fields are those of the Truevision TGA File Format Specification 2.0, page 6.
+    """
+    if len(data) < 18:
+        return False
+    has_palette, kind, width, height, depth = struct.unpack_from("<xBB9xHHB", data)
+    depths = {1: (8,), 2: (16, 24, 32), 3: (8, 16)}.get(kind & 7)  # 8 more if compressed
+    is_known = kind in (1, 2, 3, 9, 10, 11) and has_palette == (kind & 7 == 1)
+    return is_known and depth in depths and width > 0 and height > 0

@@ -1,0 +1,45 @@
+"""Decodes the pixels of an opened image with Pillow, and limits their number."""
+
+import numpy as np
+from PIL import Image
+
+from keras_oocore.core.errors import SampleError
+
+PILLOW_MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
+
+
+def pillow_pixels(image: Image.Image, color_mode: str) -> np.ndarray:
+    """Decode an image.
+
+    Args:
+        image: An opened image.
+        color_mode: `"grayscale"`, `"rgb"` or `"rgba"`.
+
+    Returns:
+        `uint8` array of shape `(height, width)` or `(height, width, channels)`.
+
+    Raises:
+        SampleError: If the range of the pixels is not defined. Pillow raises other errors for damaged files.
+    """
+    image.load()
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):  # "I" has 16 bits here
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))  # Pillow would clip, not scale
+    elif image.mode in ("I", "F"):
+        raise SampleError(
+            f"32-bit pixels (Pillow mode {image.mode!r}) have no defined range; save the image with 8 or 16 bits"
+        )
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")  # Pillow warns if it is converted directly to RGB
+    if image.mode != PILLOW_MODES[color_mode]:
+        image = image.convert(PILLOW_MODES[color_mode])
+    return np.asarray(image)
+
+
+def require_allowed_size(kind: str, height: int, width: int) -> None:
+    """Raise a `SampleError` if an image has more pixels than `PIL.Image.MAX_IMAGE_PIXELS`."""
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and height * width > limit:
+        raise SampleError(
+            f"a {kind} of {width}x{height} pixels, more than PIL.Image.MAX_IMAGE_PIXELS = {limit}, could be a "
+            "decompression bomb"
+        )
