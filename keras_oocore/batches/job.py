@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_oocore.batches.plan import BatchPlan
-from keras_oocore.core.errors import ON_ERROR, OptionError, SampleError
+from keras_oocore.core.errors import OptionError, SampleError
 from keras_oocore.core.stopwatch import stage
 
 
@@ -128,7 +128,7 @@ class BatchJob:
         failed = {row - start: error for row, error in self._failed.items() if start <= row < start + len(x)}
         for row, error in sorted(failed.items()):
             if on_error == "raise":
-                raise SampleError(f"{error} {ON_ERROR}") from error.__cause__
+                raise SampleError(error.with_fix) from error.__cause__
             self.plan.bad_samples[int(samples[row])] = error
         if on_error == "replace":
             samples = samples.copy()

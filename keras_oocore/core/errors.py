@@ -6,8 +6,6 @@ and where, what was expected, what was received, and what to type next.
 
 import os
 
-ON_ERROR = 'Fix or remove it, or pass on_error="skip" or "replace".'
-
 
 class OutOfCoreError(Exception):
     """The base class of every error that keras_oocore raises on purpose."""
@@ -22,9 +20,15 @@ class DataError(OutOfCoreError, ValueError):
 
 
 class SampleError(DataError):
-    """A sample cannot be read. The message names its file; `reason` says the same without the file."""
+    """A sample cannot be read. The message names its file.
+
+    Attributes:
+        reason: The message without the file.
+        fix: What the user can do about it, as the start of a sentence.
+    """
 
     reason = ""
+    fix = "Fix or remove it"
 
     @classmethod
     def of(cls, sample: int, name: str, reason: str) -> "SampleError":
@@ -32,6 +36,17 @@ class SampleError(DataError):
         error = cls(f"Cannot read sample {sample}, {name!r}: {reason}.")
         error.reason = reason
         return error
+
+    @property
+    def with_fix(self) -> str:
+        """The message with what to do about it, for `on_error="raise"`."""
+        return f'{self} {self.fix}, or pass on_error="skip" or "replace".'
+
+
+class FormError(SampleError):
+    """A sample can be read, but has another shape or dtype than the first one."""
+
+    fix = "Pad or crop the arrays to one shape, and convert them to one dtype, in the `reader`"
 
 
 class CSVError(DataError):

@@ -18,7 +18,7 @@ from keras_oocore.sequences.inputs import (
     labelled_data,
     loading_options,
 )
-from keras_oocore.sources.files import FileReader, FileSamples, FunctionReader
+from keras_oocore.sources.files import FileReader, FileSamples, FunctionReader, explained
 from keras_oocore.sources.npy import NpyReader
 
 NPY_EXTENSIONS = (".npy",)
@@ -102,5 +102,5 @@ def _file_samples(manifest: Manifest, reader, on_error: str) -> FileSamples:
             return FileSamples(manifest, FunctionReader(reader, path) if reader else NpyReader(path))
         except Exception as error:
             if on_error == "raise":
-                raise SampleError(f"Cannot read sample {sample}, {path!r}: {error}.") from error
+                raise explained(sample, path, error) from error
     raise SampleError(f"None of the {len(manifest)} files can be read.")

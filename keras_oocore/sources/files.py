@@ -7,10 +7,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from keras_oocore.core import storage
-from keras_oocore.core.errors import SampleError
+from keras_oocore.core.errors import FormError, SampleError
 from keras_oocore.core.fingerprint import described, of_names
 from keras_oocore.core.stopwatch import stage
 from keras_oocore.manifest.manifest import Manifest
+from keras_oocore.manifest.missing_files import why_missing
 from keras_oocore.sources.base import RowSpec, StampedSource
 
 
@@ -48,12 +49,17 @@ class FileSamples(StampedSource):
     def fingerprint(self) -> dict[str, Any]:
         return {"files": of_names(self.manifest.filenames)}
 
+    def options(self) -> dict[str, Any]:
+        return self._reader_options() or super().options()
+
     def row_fingerprint(self) -> dict[str, Any]:
+        return {**self.fingerprint(), **self._reader_options()}
+
+    def _reader_options(self) -> dict[str, Any]:
         try:
-            options = self.reader.options
+            return self.reader.options
         except AttributeError:  # a user's reader without options: compare its code and values
-            options = {"reader": described(self.reader)}
-        return {**self.fingerprint(), **options}
+            return {"reader": described(self.reader)}
 
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         failed = {}
@@ -76,16 +82,25 @@ class FileSamples(StampedSource):
         return np.array(stamps, np.int64).reshape(-1, 2)
 
     def _explained(self, sample: int, error: Exception) -> SampleError:
-        if isinstance(error, SampleError):
-            reason = str(error)
-        elif isinstance(error, OSError) and error.strerror:
-            reason = error.strerror
-        else:
-            reason = f"{type(error).__name__}: {error}"
-        reason = reason.rstrip(".")
-        explained = SampleError.of(sample, self.name(sample), reason)
-        explained.__cause__ = error
-        return explained
+        return explained(sample, self.name(sample), error)
+
+
+def explained(sample: int, name: str, error: Exception) -> SampleError:
+    """Return the error of a sample, whose file is `name`, that a reader could not read because of `error`."""
+    if isinstance(error, SampleError):
+        reason = str(error)
+    elif isinstance(error, OSError) and error.strerror:
+        reason = error.strerror
+    else:
+        reason = f"{type(error).__name__}: {error}"
+    reason = reason.rstrip(".")
+    if hint := why_missing(name):
+        reason = f"{reason}. {hint}"
+    explained = SampleError.of(sample, name, reason)
+    if isinstance(error, SampleError):
+        explained.fix = error.fix
+    explained.__cause__ = error
+    return explained
 
 
 class FunctionReader:
@@ -110,7 +125,7 @@ class FunctionReader:
         array = np.asarray(self.function(storage.local_path(path)))
         floats = array.dtype.kind == self.dtype.kind == "f"  # converting them loses at most precision
         if array.shape != self.shape or not (floats or np.can_cast(array.dtype, self.dtype, "safe")):
-            raise SampleError(
+            raise FormError(
                 f"`reader` returned an array of shape {array.shape} and dtype {array.dtype}; "
                 f"for the first file it was {self.shape} and {self.dtype}"
             )

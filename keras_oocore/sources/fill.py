@@ -4,7 +4,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 import numpy as np
 
-from keras_oocore.core.errors import ON_ERROR, BusyError, DataError, SampleError
+from keras_oocore.core.errors import BusyError, DataError, SampleError
 from keras_oocore.core.progress import tqdm
 from keras_oocore.core.sizes import format_bytes
 from keras_oocore.sources.cached import Cached
@@ -66,7 +66,7 @@ def fill_store(samples: Cached, num_workers: int) -> dict[int, SampleError]:
         future.result()
     if failed and not samples.keep_errors:
         error = failed[min(failed)]
-        raise SampleError(f"{error} {ON_ERROR}") from error.__cause__
+        raise SampleError(error.with_fix) from error.__cause__
     samples.finish()
     changed = samples.missing()
     if len(changed):

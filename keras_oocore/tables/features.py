@@ -196,6 +196,23 @@ class FeatureSpec:
             "missing": self.missing,
         }
 
+    def options(self) -> dict:
+        """Return the options that determine the words of a row, by their names, as plain JSON."""
+        inputs = {name: self.words[first:end] for name, (first, end, _) in self.inputs.items()}
+        names = {
+            str(name or "x"): [word.column.name for word in words if word.role == "feature"]
+            for name, words in inputs.items()
+        }
+        return {
+            "target": list(self.targets),
+            "features": names.get("x") if list(self.inputs) == [None] else names,
+            "sample_weight": self.words[-1].column.name if self.has_weight else None,
+            "indicator": any(word.role == "missing" for word in self.words),
+            "dtypes or categorical": {
+                word.column.name: word.column.kind for word in self.words if word.role != "missing"
+            },
+        }
+
     def _add_input(self, names: list[str], indicator: bool) -> tuple[int, int, type]:
         """Add the words of one input. Return its first word, its end and its dtype."""
         first = len(self.words)

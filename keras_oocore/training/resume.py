@@ -9,6 +9,7 @@ from keras_oocore.core.text import display_path
 from keras_oocore.core.version import __version__
 from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.training import layers
+from keras_oocore.training.changes import warn_of_changed_options
 from keras_oocore.training.recompile import recompile
 from keras_oocore.training.schedule import TrainingPosition
 from keras_oocore.training.stages import TrainingState
@@ -40,6 +41,7 @@ def resume(state: TrainingState, checkpoint: Checkpoint) -> str:
     state.position.stage = reached.stage
     load_positions(state.data(), saved["data"], "The data")
     load_positions(state.validation_data(), saved["validations"], "`validation_data`")
+    warn_of_changed_options(state, checkpoint)
     state.record_data_positions()
     _enter_stages_again(state, reached.stage, saved["trainable"])
     state.checkpoint, state.position = checkpoint, reached
