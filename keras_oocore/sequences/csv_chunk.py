@@ -14,7 +14,7 @@ import numpy as np
 from keras_oocore.batches.budget import BATCHES_IN_USE, num_threads
 from keras_oocore.batches.options import BatchOptions
 from keras_oocore.batches.profile import Profile
-from keras_oocore.core.checks import fraction
+from keras_oocore.core.checks import boolean, fraction
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
 from keras_oocore.core.text import DisplayString, display_path, listed
@@ -121,8 +121,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         on_bad_row: str = "error",
         **shared: Unpack[TableArguments],
     ):
-        if shared["shuffle"] not in (True, False):
-            raise OptionError(f"`shuffle` should be True or False. Received: shuffle={shared['shuffle']!r}")
+        boolean(shared["shuffle"], "shuffle")
         options = batch_options(shared)
         cache, loading = shared["cache"], loading_options(shared)
         cache = None if cache is None else Path(os.path.abspath(os.path.expanduser(cache)))

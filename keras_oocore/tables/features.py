@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from keras_oocore.core.checks import boolean
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import listed
 from keras_oocore.core.warn import warn_user
@@ -95,10 +96,7 @@ class FeatureSpec:
             table.column(name, "categorical").name: "string" for name in _as_names(categorical, "categorical")
         }
         self._table = table
-        if not isinstance(indicator, bool):
-            raise OptionError(
-                f"`indicator` should be True or False, for all numbers. Received: indicator={indicator!r}"
-            )
+        indicator = boolean(indicator, "indicator")
         self.targets = [] if target is None else _as_names(target, "target")
         self.one_target = isinstance(target, str)
         self.missing = self._checked_missing(missing)
