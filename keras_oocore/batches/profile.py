@@ -150,7 +150,10 @@ def _error_lines(errors: tuple[str, ...]) -> list[str]:
 def _remedies(profile: Profile) -> Iterator[tuple[float, str]]:
     """Yield what might help: a rough share of the time per batch that it saves, and a sentence."""
     shares, settings = profile.shares, profile.settings
-    yield from _thread_remedies(settings)
+    stands_out = max(shares["reading"], shares["transform"]) >= 0.5
+    more_threads_help = not (stands_out and profile.takes_turns)
+    waits = shares["reading"] >= 0.5 and profile.waits_for_disk  # the advice about the disk asks for even more threads
+    yield from _thread_remedies(settings, more_threads_help and not waits)
     decoding, resizing = shares["decoding"], shares["resizing"]
     pixels = f"Decoding and resizing take {decoding + resizing:.0%} of the work."
     if settings.cached:
@@ -183,12 +186,12 @@ def _remedies(profile: Profile) -> Iterator[tuple[float, str]]:
         )
 
 
-def _thread_remedies(settings: Settings) -> Iterator[tuple[float, str]]:
+def _thread_remedies(settings: Settings, more_threads_help: bool) -> Iterator[tuple[float, str]]:
     workers, cores, ahead = settings.num_workers, settings.num_cores, settings.batches_ahead
     remedy = f"workers={cores} (or leave it out)"
     if workers == 0:
         yield 1.0, f"There is no loading thread: the model waits while a batch is made. Pass {remedy}."
-    elif workers < cores:
+    elif workers < cores and more_threads_help:
         yield 1 - workers / cores, f"Only {workers} of {cores} cores load{'s' * (workers == 1)}: {remedy}."
     if workers and ahead < 2:
         if ahead == settings.max_queue_size:

@@ -389,6 +389,14 @@ def test_advice_by_the_use_of_the_cores(seconds, cpu_seconds, settings, advice):
     assert advice in profile_of(seconds, cpu_seconds, **settings).advice
 
 
+@pytest.mark.parametrize("cpu_seconds", [0.02, 0.002])
+def test_advice_about_threads_does_not_contradict_itself(cpu_seconds):
+    profile = profile_of(dict(reading=0.16), dict(reading=cpu_seconds), num_workers=4)
+
+    assert profile.advice[0].startswith("Reading takes 80% of the work, and ")
+    assert not any("of 8 cores load" in words for words in profile.advice)
+
+
 def test_advice_is_short_and_the_most_useful_comes_first():
     profile = profile_of(dict(decoding=0.1, resizing=0.1), num_workers=4, has_opencv=False, batches_ahead=1)
     cache, workers, limit = profile.advice
