@@ -58,6 +58,17 @@ def test_invalid_option_is_one_line_and_an_exit_status(options, message, folder,
     assert error.count("\n") == 1
 
 
+def test_profile_survives_a_bad_file(folder, capsys):
+    (folder / "a" / "1.png").write_bytes(b"not an image")
+
+    assert cli.main(["profile", str(folder), "--image-size", "8", "--batch-size", "1", "--num-batches", "9"]) == 0
+    assert " could not be made and are not counted: Cannot read sample 0" in capsys.readouterr().out
+    for path in folder.rglob("*.png"):
+        path.write_bytes(b"not an image")
+    assert cli.main(["profile", str(folder)]) == 1
+    assert capsys.readouterr().err.startswith("keras-oocore: Cannot read sample")
+
+
 def test_missing_directory_is_one_line(tmp_path, capsys):
     assert cli.main(["profile", str(tmp_path / "nowhere")]) == 1
     assert "nowhere' does not exist" in capsys.readouterr().err

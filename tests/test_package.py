@@ -166,6 +166,13 @@ files = ko.NpyManifestSequence(["a.npy"], labels=[1], workers=2)
 packed = ko.open_packed("packed", rescale=1 / 255)
 packed.verify()
 one, other = ko.image_dataset_from_directory("photos", subset="both", validation_split=0.2, seed=0)
+one.split(validation_split=0.5)
+alone = ko.image_dataset_from_directory("photos", "inferred", "int", batch_size=4)
+alone.split(validation_split=0.5)
+training = ko.image_dataset_from_directory("photos", subset="training", validation_split=0.2, seed=0)
+training.pack("packed")
+by_name: str = input()
+perhaps_two = ko.image_dataset_from_directory("photos", subset=by_name, validation_split=0.2, seed=0)
 """
 WRONG = """
 import keras_oocore as ko
@@ -173,6 +180,8 @@ import keras_oocore as ko
 ko.ImageFolderSequence("d", bach_size=3)
 ko.CSVChunkSequence("t.csv", target="y", bach_size=3)
 ko.open_packed("d", bach_size=3)
+ko.image_dataset_from_directory("d", subset="both", bach_size=3)
+ko.image_dataset_from_directory("d", subset="both").pack("packed")
 """
 
 
@@ -209,6 +218,8 @@ def test_mypy_finds_a_misspelt_argument(checked):
             f'user.py:{line}: error: Unexpected keyword argument "bach_size" for "{name}"; did you mean "batch_size"?'
         )
         assert message in messages
+    assert re.search(r'user\.py:7: error: No overload variant of "image_dataset_from_directory"', messages), messages
+    assert re.search(r'user\.py:8: error: "tuple\[.*" has no attribute "pack"', messages), messages
 
 
 def test_pyright_finds_a_misspelt_argument(checked):
@@ -223,6 +234,8 @@ def test_pyright_finds_a_misspelt_argument(checked):
     assert code == 1
     for line in (4, 5, 6):
         assert re.search(rf'user\.py:{line}:\d+ - error: No parameter named "bach_size"', messages), messages
+    assert re.search(r'user\.py:7:\d+ - error: No overloads for "image_dataset_from_directory"', messages), messages
+    assert re.search(r'user\.py:8:\d+ - error: Cannot access attribute "pack" for class "tuple', messages), messages
 
 
 # Installation

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.batches.transform import Transform
-from keras_oocore.core.checks import choice, is_boolean, positive
+from keras_oocore.core.checks import choice, is_boolean, positive, require_numbers
 from keras_oocore.core.errors import OptionError
 from keras_oocore.sources.base import RowSpec
 
@@ -48,6 +48,8 @@ class BatchOptions:
 
     def output_dtype(self, stored: np.dtype) -> np.dtype:
         """Return the dtype of batches: `dtype` if given, else `float32` with `rescale`, else the stored dtype."""
+        if self.rescale is not None or (self.dtype is None and self.transform is None):
+            require_numbers(stored, "Samples")
         if self.dtype is None:
             return stored if self.rescale is None else np.dtype(np.float32)
         try:

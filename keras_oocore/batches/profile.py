@@ -1,24 +1,19 @@
-"""Measures where the time per batch goes, and advises which setting would help."""
+"""Where the time per batch goes, as a table, and advice on which setting would help."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib.util import find_spec
-from time import perf_counter
-from typing import Any
+from dataclasses import dataclass, field
 
-from keras_oocore.batches.loader import BatchLoader
-from keras_oocore.batches.maker import BatchMaker
-from keras_oocore.batches.pipeline import Pipeline
-from keras_oocore.core.cpu import num_cpus
 from keras_oocore.core.sizes import format_bytes
-from keras_oocore.core.stopwatch import Stopwatch
 
 STAGES = ("reading", "decoding", "resizing", "transform", "assembling")  # "assembling" is the rest of the work
-WARM_UP_BATCHES = 2  # they start threads, allocate memory, and import modules that readers import late
 ENOUGH_AHEAD = 4  # this number of batches ahead evens out fast and slow batches
 STANDS_OUT = 0.2  # advice is given if it saves this share of the time per batch
 MOST_ADVICE = 2  # the largest number of sentences
 MEMORY_BYTES = 5e8  # per second; rows that a thread reads faster than this come from memory, not from a disk
+ONE_CORE = (0.7, 1.25)  # of the cores, used by threads that take turns
+TAKING_TURNS = 1.6  # at least this many threads must be at work on average to say so
+COMPUTING = 0.5  # a stage whose threads use less of their time is waiting for a disk
+MORE_WORKERS = 4  # per core, if threads wait for a disk
 ROW_BYTES = 64  # finding a row in memory takes as long as reading this many bytes
 
 
@@ -38,6 +33,7 @@ class Settings:
     cached: bool
     is_table: bool
     has_opencv: bool
+    cacheable: bool = False
 
     def __str__(self) -> str:
         return (
@@ -59,6 +55,9 @@ class Profile:
             `"assembling"` (and `"storing"` while a cache fills) are summed over the threads. `"waiting"` is the time
             that a model without work of its own waits for a batch.
         settings: Settings of the Sequence.
+        cpu_seconds_per_batch: As `seconds_per_batch`, only the time in which a core worked for the thread. The rest is
+            waiting, such as for a disk or for the lock of the interpreter.
+        errors: Messages of the batches that could not be made, which are not counted.
     """
 
     num_batches: int
@@ -66,6 +65,8 @@ class Profile:
     seconds: float
     seconds_per_batch: dict[str, float]
     settings: Settings
+    cpu_seconds_per_batch: dict[str, float] = field(default_factory=dict)
+    errors: tuple[str, ...] = ()
 
     @property
     def samples_per_second(self) -> float:
@@ -78,6 +79,31 @@ class Profile:
         stages = {stage: seconds for stage, seconds in self.seconds_per_batch.items() if stage != "waiting"}
         work = sum(stages.values())
         return {stage: seconds / work if work else 0.0 for stage, seconds in stages.items()}
+
+    @property
+    def num_cores_used(self) -> float:
+        """Number of cores that the threads kept busy on average."""
+        return sum(self.cpu_seconds_per_batch.values()) / self.seconds_per_batch["waiting"]
+
+    @property
+    def num_threads_at_work(self) -> float:
+        """Number of threads that had work on average, including those that waited for a disk or for a lock."""
+        work = sum(seconds for stage, seconds in self.seconds_per_batch.items() if stage != "waiting")
+        return work / self.seconds_per_batch["waiting"]
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether several threads used one core together, as those do that need the lock of the interpreter."""
+        if not self.cpu_seconds_per_batch or self.settings.num_cores == 1:
+            return False
+        at_least, at_most = ONE_CORE
+        return at_least <= self.num_cores_used <= at_most and self.num_threads_at_work >= TAKING_TURNS
+
+    @property
+    def waits_for_disk(self) -> bool:
+        """Whether the threads spent most of the time of reading without a core."""
+        cpu_seconds = self.cpu_seconds_per_batch.get("reading")
+        return cpu_seconds is not None and cpu_seconds < COMPUTING * self.seconds_per_batch["reading"]
 
     @property
     def advice(self) -> list[str]:
@@ -97,11 +123,13 @@ class Profile:
             [
                 f"{self.num_batches:,} batch{'es' * (self.num_batches != 1)}, {self.num_samples:,} samples in "
                 f"{self.seconds:,.2f} s: {self.samples_per_second:,.0f} samples/s",
+                *_error_lines(self.errors),
                 "",
                 f"  {'stage':<12}{'ms/batch':>12}{'of the work':>14}",
                 *(
                     f"  {stage:<12}{1000 * seconds:>12,.2f}{shares.get(stage, '')}"
                     for stage, seconds in self.seconds_per_batch.items()
+                    if shares.get(stage, "").strip() != "0%"
                 ),
                 "",
                 f"  {self.settings}",
@@ -112,81 +140,20 @@ class Profile:
         )
 
 
-def measure(pipeline: Pipeline, max_queue_size: int, epoch: int, num_batches: int, warm_up: int) -> Profile:
-    """Make batches as fast as possible with the settings of a pipeline, and time them. The pipeline stays unchanged.
-
-    Args:
-        pipeline: The pipeline whose settings are used.
-        max_queue_size: Argument of the Sequence.
-        epoch: Epoch of the first batch.
-        num_batches: Number of batches to time. If one job makes several batches, a few more are timed.
-        warm_up: Number of batches to make before them, without timing.
-    """
-    maker, loader = pipeline.maker, pipeline.loader
-    settings = Settings(
-        batch_size=maker.options.batch_size,
-        num_workers=loader.num_workers,
-        num_cores=num_cpus(),
-        batches_ahead=pipeline.budget.max_ahead if loader.num_workers else 0,
-        max_queue_size=max_queue_size,
-        batch_bytes=maker.format.batch_bytes,
-        memory_bytes=maker.pool.keep * maker.pool.buffer_bytes
-        + max(1, loader.num_workers) * maker.format.scratch_bytes,
-        shuffle=maker.options.shuffle,
-        converts=maker.format.converts,
-        cached=maker.source.cached,
-        is_table=maker.source.groups_batches,
-        has_opencv=find_spec("cv2") is not None,
-    )
-    stopwatch = Stopwatch()
-    first = epoch * maker.num_jobs
-    warm_up, num_jobs = (-(-number // maker.batches_per_job) for number in (warm_up, num_batches))
-    counted = range(first + warm_up, first + warm_up + num_jobs)
-
-    def make_job(number: int):
-        return TimedJob(maker, number, stopwatch) if number in counted else maker.job(number)
-
-    with BatchLoader(make_job, loader.num_workers, loader.max_ahead) as apart:
-        for number in range(first, counted.start):
-            apart.load(number)  # unlike `get`, it starts no other batches, so none is made before the clock starts
-        started = perf_counter()
-        for number in counted:
-            apart.get(number)
-        seconds = perf_counter() - started
-    jobs = [maker.job(number) for number in counted]
-    num_batches, num_samples = sum(job.num_batches for job in jobs), sum(job.num_rows for job in jobs)
-    stages = [*STAGES, *sorted(set(stopwatch.seconds) - set(STAGES))]
-    per_batch = {stage: stopwatch.seconds[stage] / num_batches for stage in stages}
-    return Profile(num_batches, num_samples, seconds, {**per_batch, "waiting": seconds / num_batches}, settings)
-
-
-class TimedJob:
-    """A job that is timed with a stopwatch."""
-
-    def __init__(self, maker: BatchMaker, number: int, stopwatch: Stopwatch):
-        self.stopwatch = stopwatch
-        with stopwatch.running("assembling"):
-            self.job = maker.job(number)
-        self.num_rows = self.job.num_rows
-        self.rows_per_task = self.job.rows_per_task
-
-    def fill(self, start: int, stop: int) -> None:
-        with self.stopwatch.running("assembling"):
-            self.job.fill(start, stop)
-
-    def prefetch_next(self) -> None:
-        with self.stopwatch.running("assembling"):
-            self.job.prefetch_next()
-
-    def finish(self) -> Any:
-        with self.stopwatch.running("assembling"):
-            return self.job.finish()
+def _error_lines(errors: tuple[str, ...]) -> list[str]:
+    if not errors:
+        return []
+    batches = "1 batch" if len(errors) == 1 else f"{len(errors):,} batches"
+    return [f"{batches} could not be made and {'is' if len(errors) == 1 else 'are'} not counted: {errors[0]}"]
 
 
 def _remedies(profile: Profile) -> Iterator[tuple[float, str]]:
     """Yield what might help: a rough share of the time per batch that it saves, and a sentence."""
     shares, settings = profile.shares, profile.settings
-    yield from _thread_remedies(settings)
+    stands_out = max(shares["reading"], shares["transform"]) >= 0.5
+    more_threads_help = not (stands_out and profile.takes_turns)
+    waits = shares["reading"] >= 0.5 and profile.waits_for_disk  # the advice about the disk asks for even more threads
+    yield from _thread_remedies(settings, more_threads_help and not waits)
     decoding, resizing = shares["decoding"], shares["resizing"]
     pixels = f"Decoding and resizing take {decoding + resizing:.0%} of the work."
     if settings.cached:
@@ -205,12 +172,12 @@ def _remedies(profile: Profile) -> Iterator[tuple[float, str]]:
     memory_seconds = (settings.batch_bytes + settings.batch_size * ROW_BYTES) / MEMORY_BYTES
     from_memory = not shares["decoding"] and profile.seconds_per_batch["reading"] < memory_seconds
     if shares["reading"] >= 0.5 and not from_memory:
-        yield shares["reading"], _reading_remedy(shares, settings)
-    yield (
-        shares["transform"],
-        f"`transform` takes {shares['transform']:.0%} of the work. Layers in the model, such as "
-        "keras.layers.RandomFlip, do it on the accelerator.",
-    )
+        yield shares["reading"], _reading_remedy(profile)
+    takes = f"`transform` takes {shares['transform']:.0%} of the work"
+    if profile.takes_turns and shares["transform"] >= 0.5:
+        takes += f", and {_turns(profile)}"
+    layers = "Layers in the model, such as keras.layers.RandomFlip, do it on the accelerator."
+    yield shares["transform"], f"{takes}. {layers}"
     if settings.converts:
         yield (
             shares["assembling"],
@@ -219,12 +186,12 @@ def _remedies(profile: Profile) -> Iterator[tuple[float, str]]:
         )
 
 
-def _thread_remedies(settings: Settings) -> Iterator[tuple[float, str]]:
+def _thread_remedies(settings: Settings, more_threads_help: bool) -> Iterator[tuple[float, str]]:
     workers, cores, ahead = settings.num_workers, settings.num_cores, settings.batches_ahead
     remedy = f"workers={cores} (or leave it out)"
     if workers == 0:
         yield 1.0, f"There is no loading thread: the model waits while a batch is made. Pass {remedy}."
-    elif workers < cores:
+    elif workers < cores and more_threads_help:
         yield 1 - workers / cores, f"Only {workers} of {cores} cores load{'s' * (workers == 1)}: {remedy}."
     if workers and ahead < 2:
         if ahead == settings.max_queue_size:
@@ -239,13 +206,33 @@ def _thread_remedies(settings: Settings) -> Iterator[tuple[float, str]]:
             yield 0.25, f"One batch is made ahead: a slow batch delays training. {remedy} or more evens that out."
 
 
-def _reading_remedy(shares: dict[str, float], settings: Settings) -> str:
-    remedies = ["a faster disk"]
-    if shares["decoding"] and not settings.cached:
+def _turns(profile: Profile) -> str:
+    settings = profile.settings
+    return (
+        f"{settings.num_workers} threads use {profile.num_cores_used:.1f} of {settings.num_cores} cores, because "
+        "Python code holds the lock of the interpreter"
+    )
+
+
+def _reading_remedy(profile: Profile) -> str:
+    shares, settings = profile.shares, profile.settings
+    takes = f"Reading takes {shares['reading']:.0%} of the work"
+    can_cache = settings.cacheable and not settings.cached
+    if profile.takes_turns:
+        remedies = ["a `reader` that calls NumPy or another library, which releases the lock"]
+        remedies += ['cache="DIR", which calls `reader` once per file'] * can_cache
+        return f"{takes}, and {_turns(profile)}. What helps: {', or '.join(remedies)}. More threads do not."
+    if profile.waits_for_disk:
+        waiting = 1 - profile.cpu_seconds_per_batch["reading"] / profile.seconds_per_batch["reading"]
+        takes += f", and {waiting:.0%} of that is waiting for the disk"
+        workers = MORE_WORKERS * settings.num_cores
+        remedies = [f"workers={workers}, to read more files at a time"] * (0 < settings.num_workers < workers)
+        remedies += ["a faster disk"]
+    else:
+        takes += ": the disk is the limit, or your own `reader`"
+        remedies = ["a faster disk"]
+    if can_cache or (shares["decoding"] and not settings.cached):
         remedies.append('cache="DIR" on a faster disk')
     if settings.shuffle is True and not settings.is_table:
         remedies.append('shuffle="block" on a disk that seeks slowly')
-    return (
-        f"Reading takes {shares['reading']:.0%} of the work: the disk is the limit, or your own `reader`. "
-        f"What helps: {', '.join(remedies)}."
-    )
+    return f"{takes}. What helps: {', '.join(remedies)}."

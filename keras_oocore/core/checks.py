@@ -10,6 +10,13 @@ import numpy as np
 from keras_oocore.core.errors import OptionError
 
 Value = TypeVar("Value")
+SECONDS = 'dates.astype("datetime64[s]").astype("float64") for seconds since 1970'
+NOT_NUMBERS = {  # kind of a dtype → what it is, and what to do
+    "M": ("dates", f"Convert them, such as with {SECONDS}"),
+    "m": ("time differences", 'Convert them, such as with times / np.timedelta64(1, "s") for seconds'),
+    "U": ("strings", "Convert them to numbers"),
+    "S": ("strings", "Convert them to numbers"),
+}
 
 
 def positive(value: int, name: str) -> int:
@@ -97,6 +104,26 @@ def choice(value: Value, name: str, choices: Collection[Value]) -> Value:
     if not any(isinstance(value, type(one)) and value == one for one in choices):
         raise OptionError(f"`{name}` should be one of {', '.join(map(repr, choices))}. Received: {name}={value!r}")
     return value
+
+
+def require_numbers(dtype: np.dtype, what: str) -> None:
+    """Raise an error if an array has dates, time differences or strings.
+
+    Args:
+        dtype: The dtype of the array.
+        what: What the array is, to begin the message.
+
+    Raises:
+        OptionError: If it has. The message says how to convert them.
+
+    >>> require_numbers(np.dtype("datetime64[D]"), "`labels`")
+    Traceback (most recent call last):
+    keras_oocore.core.errors.OptionError: `labels` should be numbers. Received: dates, of dtype datetime64[D]. Convert \
+them, such as with dates.astype("datetime64[s]").astype("float64") for seconds since 1970.
+    """
+    if dtype.kind in NOT_NUMBERS:
+        kind, conversion = NOT_NUMBERS[dtype.kind]
+        raise OptionError(f"{what} should be numbers. Received: {kind}, of dtype {dtype}. {conversion}.")
 
 
 def is_boolean(value) -> bool:

@@ -62,6 +62,12 @@ class SampleError(DataError):
         return error
 
 
+class FormError(SampleError):
+    """A sample can be read, but has another shape or dtype than the first one."""
+
+    fix = "Pad or crop the arrays to one shape, and convert them to one dtype, in the `reader`"
+
+
 class CSVError(DataError):
     """A CSV file cannot be read as a table. The message names the file; `fault` says what is wrong without the file."""
 

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import itertools
 import re
 import types
 import zlib
@@ -13,12 +14,16 @@ NAMES_PER_CHECKSUM = 65_536  # limits the memory for one joined string
 MAX_DEPTH = 8  # of objects within objects; deeper ones are not examined
 
 
-def described(value) -> str:
+def described(value, max_pieces: int | None = None) -> str:
     """Return the name of a function, method or object, and a checksum of its source code and of its values.
 
     The checksum covers the source, default arguments, the variables of a closure, the global variables that the
     function names if they are plain values or arrays, the arguments of a `functools.partial`, and the attributes of an
     object. It does not cover functions that are called.
+
+    Args:
+        value: A function, method or object.
+        max_pieces: The largest number of values to examine, for objects that may refer to a model. `None` for all.
 
     >>> def scaled(path, factor=1): return factor
     >>> one = described(scaled); scaled.__defaults__ = (2,); one == described(scaled)
@@ -26,14 +31,22 @@ def described(value) -> str:
     >>> described(functools.partial(scaled, factor=3)) == described(functools.partial(scaled, factor=3))
     True
     """
-    bare = value
-    while isinstance(bare, functools.partial):
-        bare = bare.func
-    named = bare if hasattr(bare, "__qualname__") else type(bare)
     checksum = 0
-    for piece in _pieces(value, 0):
+    for piece in itertools.islice(_pieces(value, 0), max_pieces):
         checksum = zlib.crc32(piece, checksum)
-    return f"{named.__module__}.{named.__qualname__} (CRC-32 {checksum:08x})"
+    return f"{name_of(value)} (CRC-32 {checksum:08x})"
+
+
+def name_of(value) -> str:
+    """Return the name of a function or method, or of the class of an object, with its module.
+
+    >>> name_of(functools.partial(of_array, None))
+    'keras_oocore.core.fingerprint.of_array'
+    """
+    while isinstance(value, functools.partial):
+        value = value.func
+    named = value if hasattr(value, "__qualname__") else type(value)
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def of_names(names: np.ndarray) -> str:

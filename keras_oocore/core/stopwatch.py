@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from time import perf_counter
+from time import perf_counter, thread_time
 
 
 class _Thread(threading.local):
@@ -33,6 +33,8 @@ class Stopwatch:
 
     Attributes:
         seconds: `{stage: seconds}`. The time of a thread is added when its `running` block ends.
+        cpu_seconds: `{stage: seconds}`, only the time in which a core worked for the thread. The rest is waiting: for a
+            disk, for a lock such as the one of the interpreter, or for a core.
 
     >>> stopwatch = Stopwatch()
     >>> with stopwatch.running("assembling"):
@@ -43,7 +45,7 @@ class Stopwatch:
     """
 
     def __init__(self):
-        self.seconds = Counter()
+        self.seconds, self.cpu_seconds = Counter(), Counter()
         self._lock = threading.Lock()
 
     @contextmanager
@@ -58,15 +60,16 @@ class Stopwatch:
             laps.change(name)
             with self._lock:
                 self.seconds.update(laps.seconds)  # a Counter adds
+                self.cpu_seconds.update(laps.cpu_seconds)
 
 
 class _Laps:
     """The seconds of each stage of one thread. At a change, the time since the last one goes to the stage that ends."""
 
     def __init__(self, name: str):
-        self.seconds = Counter()
+        self.seconds, self.cpu_seconds = Counter(), Counter()
         self.name = name
-        self.since = perf_counter()
+        self.since, self.cpu_since = perf_counter(), thread_time()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -78,7 +81,8 @@ class _Laps:
 
     def change(self, name: str) -> str:
         """Start the stage `name`, and return the stage that ended."""
-        now = perf_counter()
+        now, cpu_now = perf_counter(), thread_time()
         self.seconds[self.name] += now - self.since
-        ended, self.name, self.since = self.name, name, now
+        self.cpu_seconds[self.name] += cpu_now - self.cpu_since
+        ended, self.name, self.since, self.cpu_since = self.name, name, now, cpu_now
         return ended

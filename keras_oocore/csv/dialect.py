@@ -4,6 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 
+from keras_oocore.core.checks import boolean, non_negative
 from keras_oocore.core.errors import OptionError
 
 NULL_VALUES = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "null", "NULL", "nan", "NaN", "-nan", "-NaN", "None")
@@ -48,10 +49,8 @@ class Dialect:
                 "`comment` should be None, or one ASCII character, but not a quote, a newline or the delimiter. "
                 f"Received: comment={self.comment!r}"
             )
-        if not isinstance(self.header, bool):
-            raise OptionError(f"`header` should be True or False. Received: header={self.header!r}")
-        if not isinstance(self.skip_rows, int) or isinstance(self.skip_rows, bool) or self.skip_rows < 0:
-            raise OptionError(f"`skip_rows` should be a non-negative integer. Received: skip_rows={self.skip_rows!r}")
+        object.__setattr__(self, "header", boolean(self.header, "header"))  # plain, for the fingerprint
+        object.__setattr__(self, "skip_rows", non_negative(self.skip_rows, "skip_rows"))
         if not isinstance(self.encoding, str):
             raise OptionError(f"`encoding` should be a name such as 'utf-8'. Received: encoding={self.encoding!r}")
         if not _keeps_ascii(self.encoding):

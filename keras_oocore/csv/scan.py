@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import CSVError, DataError, OptionError
 from keras_oocore.csv.bits import below, count, first, last, next_one
 from keras_oocore.csv.blocks import Blocks, FileOffset
@@ -51,8 +52,7 @@ def index_records(
         OptionError: If an argument is not supported.
     """
     for name, value in (("chunk_bytes", chunk_bytes), ("num_workers", num_workers)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise OptionError(f"`{name}` should be a positive integer. Received: {name}={value!r}")
+        positive(value, name)
     if on_bad_row not in ("error", "skip"):
         raise OptionError(f'`on_bad_row` should be "error" or "skip". Received: on_bad_row={on_bad_row!r}')
     path = os.fspath(path)

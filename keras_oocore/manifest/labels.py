@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from keras_oocore.core.checks import require_numbers
 from keras_oocore.core.errors import OptionError
 
 LABEL_MODES = ("int", "categorical", "binary", "raw", None)
@@ -45,6 +46,8 @@ class Labels:
             self.num_classes = 0
         elif self.label_mode == "raw":
             self.values = np.asarray(values)
+            if self.values.dtype.kind in "mM":
+                require_numbers(self.values.dtype, "`labels`")
             if self.values.dtype.kind not in "biufc":
                 raise OptionError(
                     f'`label_mode="raw"` requires numbers. Received: labels of dtype {self.values.dtype}. '

@@ -26,6 +26,7 @@ from keras_oocore.manifest.inputs import (
     require_same_length,
 )
 from keras_oocore.manifest.label_checks import refuse_file_names, warn_of_empty_classes
+from keras_oocore.manifest.missing_files import require_no_odd_names
 from keras_oocore.manifest.table_input import read_table
 
 PLAIN_EXTENSIONS = (
@@ -250,6 +251,7 @@ class Manifest:
             directory = Path(data).parent
         if directory is not None:
             require_inside(filenames, directory)
+        require_no_odd_names(filenames, directory, x_col)
         if labels is not None and labels.dtype.kind != "f":  # measured values stay unchanged, even whole ones
             named = from_file and class_names is not None and {*map(str, class_names)} & {*map(str, np.unique(labels))}
             labels = labels.astype(str) if named else labels

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from keras_oocore.core.checks import non_negative
 from keras_oocore.core.errors import OptionError
 from keras_oocore.ordering.permutation import PARTITION_EPOCH, permute, shuffle_blocks
 
@@ -53,8 +54,7 @@ class EpochOrder:
     def __post_init__(self):
         if self.shuffle not in (True, False, "block"):
             raise OptionError(f'`shuffle` should be True, False or "block". Received: shuffle={self.shuffle!r}')
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise OptionError(f"`seed` should be a non-negative integer or None. Received: seed={self.seed!r}")
+        object.__setattr__(self, "seed", non_negative(self.seed, "seed"))
 
     @property
     def size(self) -> int:

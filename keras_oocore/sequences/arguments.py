@@ -1,6 +1,5 @@
 """The arguments that several Sequences share. Types, defaults and documentation are written once, here."""
 
-import functools
 import inspect
 import os
 import re
@@ -12,19 +11,25 @@ import numpy as np
 
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.faults import RETRIES
+from keras_oocore.core.shared_arguments import shares_arguments
 from keras_oocore.core.text import did_you_mean
 
 
-class LoadingArguments(TypedDict, total=False):
-    """How batches are made ahead of time."""
+class ThreadArguments(TypedDict, total=False):
+    """Which threads make batches, and with how much memory."""
 
     memory_limit: int | str | None
     workers: int | None
-    max_queue_size: int
     use_multiprocessing: bool
 
 
-class BatchArguments(LoadingArguments, total=False):
+class LoadingArguments(ThreadArguments, total=False):
+    """How batches are made ahead of time."""
+
+    max_queue_size: int
+
+
+class BatchArguments(TypedDict, total=False):
     """How samples become batches, in every Sequence."""
 
     batch_size: int
@@ -34,7 +39,7 @@ class BatchArguments(LoadingArguments, total=False):
     last_batch: str
 
 
-class SampleArguments(BatchArguments, total=False):
+class SampleArguments(BatchArguments, LoadingArguments, total=False):
     """How samples with a label each become batches."""
 
     validation_split: float | None
@@ -54,9 +59,10 @@ class FileArguments(SampleArguments, total=False):
     overwrite_cache: bool
 
 
-class TableArguments(BatchArguments, total=False):
+class TableArguments(BatchArguments, ThreadArguments, total=False):
     """How rows of a table become batches."""
 
+    max_queue_size: int | None  # chosen by the size of a batch
     cache: str | os.PathLike | None
     overwrite_cache: bool
 
@@ -157,27 +163,12 @@ def shares(arguments: type, **defaults) -> Callable[[F], F]:
     """
     hints = arguments.__annotations__
     all_defaults = {name: default for name, default in {**DEFAULTS, **defaults}.items() if name in hints}
+    return shares_arguments(hints, all_defaults, _check)
 
-    def decorator(function: F) -> F:
-        signature = inspect.signature(function)
-        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-        own_names = [parameter.name for parameter in own if parameter.name != "self"]
-        shared_defaults = {name: default for name, default in all_defaults.items() if name not in own_names}
-        shared = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
-            for name, default in shared_defaults.items()
-        ]
 
-        @functools.wraps(function)
-        def checked(*args, **kwargs):
-            require_known(kwargs, [*own_names, *shared_defaults], function.__qualname__.split(".")[0])
-            return function(*args, **{**shared_defaults, **kwargs})
-
-        checked.__signature__ = signature.replace(parameters=[*own, *shared])
-        checked.shared_defaults = shared_defaults
-        return checked
-
-    return decorator
+def _check(keywords: Mapping[str, Any], function: Callable) -> None:
+    known = [name for name in inspect.signature(function).parameters if name != "self"]
+    require_known(keywords, known, function.__qualname__.split(".")[0])
 
 
 def documented(thing: F) -> F:

@@ -6,10 +6,18 @@ from typing import Unpack
 
 import numpy as np
 
+from keras_oocore.core.checks import require_numbers
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import display_path
 from keras_oocore.sequences.arguments import SampleArguments, documented, shares
-from keras_oocore.sequences.inputs import batch_options, is_array_of_numbers, labelled_data, loading_options, row_labels
+from keras_oocore.sequences.inputs import (
+    array_dtype,
+    batch_options,
+    is_array_of_numbers,
+    labelled_data,
+    loading_options,
+    row_labels,
+)
 from keras_oocore.sequences.labelled import LabelledSequence
 from keras_oocore.sources.arrays import ArrayRows
 
@@ -51,6 +59,8 @@ class ArraySequence(LabelledSequence):
     ):
         options = batch_options(shared)
         if not is_array_of_numbers(data):
+            if (dtype := array_dtype(data)) is not None and dtype.kind != "U":
+                require_numbers(dtype, "`data`")
             raise OptionError(
                 "`data` should be an array of numbers, or the path of a .npy file of numbers. "
                 f"Received: {data!r:.80}. For files of any kind, use ko.NpyManifestSequence."

@@ -12,9 +12,11 @@ import numpy as np
 from keras_oocore.batches.budget import Budget
 from keras_oocore.batches.options import BatchFormat, BatchOptions
 from keras_oocore.batches.pipeline import Pipeline
-from keras_oocore.batches.profile import WARM_UP_BATCHES, Profile, measure
+from keras_oocore.batches.profile import Profile
+from keras_oocore.batches.timing import WARM_UP_BATCHES, measure
 from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import DataError, OptionError
+from keras_oocore.core.fingerprint import name_of
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.sizes import format_bytes
 from keras_oocore.core.warn import warn_user
@@ -22,7 +24,7 @@ from keras_oocore.ordering.epoch_order import partition
 from keras_oocore.ordering.epoch_pass import EpochPass
 from keras_oocore.ordering.order import Order
 from keras_oocore.sequences.exit import end_iterators_at_exit
-from keras_oocore.sequences.position import Cursor, checked_state, data_fingerprint
+from keras_oocore.sequences.position import Cursor, checked_state, data_fingerprint, data_options
 from keras_oocore.sequences.py_dataset import OrderedPyDataset
 from keras_oocore.sources.base import Source
 
@@ -47,6 +49,8 @@ class OutOfCoreSequence(OrderedPyDataset):
     ):
         super().__init__(max_queue_size, use_multiprocessing)
         end_iterators_at_exit()
+        if len(source) == 0:
+            raise DataError("There are no samples. Received: data of length 0")
         num_batches = options.num_batches(len(source))
         if num_batches == 0:
             raise DataError(
@@ -56,11 +60,15 @@ class OutOfCoreSequence(OrderedPyDataset):
         self._source, self._options = source, options
         self._format = BatchFormat(source.spec, options)
         if self._format.batch_bytes == 0:
-            raise DataError(f"Samples of shape {source.spec.shape} are empty.")
+            raise DataError(
+                f"Samples of shape {source.spec.shape} contain no values. The first sample is {source.name(0)!r}. "
+                "Check how the arrays were saved, or what the `reader` returns."
+            )
         self._budget = Budget.of(self._format, memory_limit, workers, max_queue_size)
         self._bounds = None  # of a partition: where it begins and ends in the order of all samples
         self._partition = None  # of a partition: its name, such as "0 of 2"
         self._data_fingerprint = {}  # computed when first needed, and shared by partitions
+        self._data_options = {}  # the same
         self._num_samples = len(source)
         self._pass = EpochPass(num_batches)
         self._last_read = -1  # position that was last read outside an epoch
@@ -241,7 +249,7 @@ class OutOfCoreSequence(OrderedPyDataset):
     @property
     def cursor(self) -> Cursor:
         """The position in the data, which can be read and moved. `ko.fit_resumable` uses it."""
-        return Cursor(self, self._pass)
+        return Cursor(self, self._pass, self._described_options)
 
     def state_dict(self, batches: int | None = None) -> dict[str, Any]:
         """Return the position in the data as a small JSON. A Sequence that loads it continues with the next batch.
@@ -313,6 +321,12 @@ class OutOfCoreSequence(OrderedPyDataset):
         partition = {} if self._partition is None else {"partition": self._partition}
         return {"num_samples": self.num_samples, "fingerprint": {**self._data_fingerprint, **partition}}
 
+    def _described_options(self) -> dict[str, Any]:
+        """Return the `data_options`. They are computed once, because the values of a `transform` may change."""
+        if not self._data_options:
+            self._data_options.update(data_options(self._source, self._format, self._options))
+        return self._data_options
+
     def partition(self, n: int) -> list["OutOfCoreSequence"]:
         """Divide the samples into `n` Sequences whose numbers of batches differ by at most one.
 
@@ -365,10 +379,12 @@ class OutOfCoreSequence(OrderedPyDataset):
 
         Returns:
             A `Profile`: `seconds_per_batch` of reading, decoding, resizing, `transform` and assembling, summed over
-            the threads, and of waiting; `samples_per_second`; `advice`, a list of sentences.
+            the threads, and of waiting; `samples_per_second`; `advice`, a list of sentences; `errors`, the messages of
+            batches that could not be made.
 
         Raises:
             OptionError: If `num_batches` is not a positive integer.
+            DataError: If none of the batches can be made.
         """
         return self._profiled(num_batches, WARM_UP_BATCHES)
 
@@ -413,15 +429,29 @@ class OutOfCoreSequence(OrderedPyDataset):
         budget, batches = self._budget, f"{len(self):,} batch{'es' * (len(self) != 1)}"
         order = {True: "shuffled", False: "in order", "block": "shuffled in blocks"}[self._options.shuffle]
         in_flight = format_bytes(budget.batches_in_flight * self._format.batch_bytes)
+        threads = f"{self.num_workers} thread{'s' * (self.num_workers != 1)}" if self.num_workers else "no thread"
+        ahead = budget.max_ahead if self.num_workers else 0
         return "\n  ".join(
             [
                 f"<{type(self).__name__}: {contents}{partition}",
-                f"{batches} of {self.batch_size}, {order}, seed={self.seed}",
+                f"{batches} of {self.batch_size}, {order}, seed={self.seed}{self._repr_options()}",
                 *lines,
-                f"{self.num_workers} threads, {budget.max_ahead} batches ahead, at most {in_flight} in flight"
+                f"{threads}, {ahead} batch{'es' * (ahead != 1)} ahead, at most {in_flight} in flight"
                 f"{self._repr_memory()}>",
             ]
         )
+
+    def _repr_options(self) -> str:
+        """Return the part of the `repr` about options that are not at their defaults."""
+        options = self._options
+        on_error = "" if options.on_error == "raise" else f", on_error={options.on_error!r}"
+        return on_error + ("" if options.last_batch == "keep" else f", last_batch={options.last_batch!r}")
+
+    def _repr_arrays(self, *arrays: str) -> str:
+        """Return the line of the `repr` about the arrays of a batch, before `transform`, which is not called for it."""
+        transform = self._options.transform
+        changes = "" if transform is None else f"; transform {name_of(transform).rpartition('.')[2]} may change them"
+        return ", ".join(arrays) + changes
 
     def _repr_memory(self) -> str:
         """Return the part of the `repr` about memory other than batches."""

@@ -14,7 +14,7 @@ import numpy as np
 from keras_oocore.batches.budget import BATCHES_IN_USE, num_threads
 from keras_oocore.batches.options import BatchOptions
 from keras_oocore.batches.profile import Profile
-from keras_oocore.core.checks import fraction
+from keras_oocore.core.checks import boolean, fraction
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
 from keras_oocore.core.text import DisplayString, display_path, listed
@@ -121,8 +121,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         on_bad_row: str = "error",
         **shared: Unpack[TableArguments],
     ):
-        if shared["shuffle"] not in (True, False):
-            raise OptionError(f"`shuffle` should be True or False. Received: shuffle={shared['shuffle']!r}")
+        boolean(shared["shuffle"], "shuffle")
         options = batch_options(shared)
         cache, loading = shared["cache"], loading_options(shared)
         cache = None if cache is None else Path(os.path.abspath(os.path.expanduser(cache)))
@@ -342,21 +341,37 @@ class CSVChunkSequence(OutOfCoreSequence):
         return summary(headline, load_statistics(rows, rows, self._cache).values(), max_columns)
 
     def __repr__(self) -> str:
-        spec = self._rows.features
-        inputs = [
-            f"{name or 'x'} {np.dtype(dtype)} {(self.batch_size, end - first)}"
+        spec, subset, num_rows = self._rows.features, self._rows.subset, min(self.batch_size, self.num_rows)
+        _, y, weight = spec.unpack(np.empty((0, len(spec.words)), np.float32))
+        arrays = [
+            f"{name or 'x'} {np.dtype(dtype)} {(num_rows, end - first)}"
             for name, (first, end, dtype) in spec.inputs.items()
         ]
-        target = f"target {listed(spec.targets)}" if spec.targets else "no target"
+        arrays.append(
+            "no target" if y is None else f"target {listed(spec.targets)} {y.dtype} {(num_rows, *y.shape[1:])}"
+        )
+        if weight is not None:
+            arrays.append(f"sample_weight {spec.words[-1].column.name!r} {weight.dtype} {(num_rows,)}")
+        left_out = f", {self._rows.num_skipped:,} left out" if self._rows.num_skipped else ""
+        part = "" if subset is None else f" of the {VALIDATION if subset.validation else TRAINING} part,"
         return self._repr(
-            f"{self.num_rows:,} row{'s' * (self.num_rows != 1)} from {listed(self._rows.table.paths)}",
-            f"{', '.join(inputs)}, {target}",
-            *([] if self._cache is None else [f"cache {display_path(self._cache)!r}"]),
+            f"{self.num_rows:,} row{'s' * (self.num_rows != 1)}{part} from {listed(self._rows.table.paths)}{left_out}",
+            self._repr_arrays(*arrays),
+            *([] if self._cache is None else [self._repr_cache()]),
         )
 
+    def _repr_cache(self) -> str:
+        name = f"cache {display_path(self._cache)!r}"
+        if self._made is None:
+            return f"{name}, opened with the first batch"
+        return f"{name} contains all rows" if self._served_from_cache else f"{name} is not used: the files are read"
+
+    @property
+    def _served_from_cache(self) -> bool:
+        return self._made is not None and self._made.source.cached
+
     def _repr_memory(self) -> str:
-        served_from_cache = self._made is not None and self._made.source.cached
-        return "" if served_from_cache else f", {format_bytes(self._rows.memory_bytes)} of parsed rows"
+        return "" if self._served_from_cache else f", {format_bytes(self._rows.memory_bytes)} of parsed rows"
 
 
 def _budget(batch_size: int, num_words: int, memory_limit: int | str | None) -> tuple[int, int, int]:

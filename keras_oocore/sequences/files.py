@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from keras_oocore.batches.options import BatchOptions
 from keras_oocore.core.text import display_path
 from keras_oocore.core.warn import warn_user
@@ -104,8 +106,12 @@ class FileSequence(LabelledSequence):
         return directory
 
     def __repr__(self) -> str:
-        lines = [f"from {str(self.manifest.directory)!r}"]
+        directory = self.manifest.directory
+        lines = [f"files such as {self.manifest.path(0)!r}" if directory is None else f"from {str(directory)!r}"]
         if self._cached is not None:
-            num_stored = len(self._cached) - len(self._cached.missing())
+            missing = self._cached.missing()
+            if self._partition is not None:
+                missing = np.intersect1d(missing, self._members())
+            num_stored = self.num_samples - len(missing)
             lines.append(f"cache {display_path(self._cached.directory)!r} contains {num_stored:,} of them")
         return self._repr_samples(*lines)

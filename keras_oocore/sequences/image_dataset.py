@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack, overload
 
 import numpy as np
 
@@ -14,6 +14,67 @@ from keras_oocore.sequences.image_folder import ImageFolderSequence
 from keras_oocore.sequences.inputs import as_manifest
 
 FORMATS = ("tf", "grain")
+
+
+class ImageDatasetArguments(LoadingArguments, total=False):
+    """Types of the arguments for type checkers, without `subset`, which determines the result."""
+
+    labels: str | os.PathLike | Sequence | np.ndarray | None
+    label_mode: str | None
+    class_names: Sequence[str] | None
+    color_mode: str
+    batch_size: int
+    image_size: tuple[int, int]
+    shuffle: bool
+    seed: int | None
+    validation_split: float | None
+    interpolation: str
+    follow_links: bool
+    crop_to_aspect_ratio: bool
+    pad_to_aspect_ratio: bool
+    data_format: str | None
+    format: str
+    verbose: bool
+    dtype: Any
+    cache: str | os.PathLike | None
+
+
+@overload
+def image_dataset_from_directory(
+    directory: str | os.PathLike, *, subset: Literal["both"], **options: Unpack[ImageDatasetArguments]
+) -> tuple[ImageFolderSequence, ImageFolderSequence]: ...
+
+
+@overload
+def image_dataset_from_directory(
+    directory: str | os.PathLike,
+    labels: str | os.PathLike | Sequence | np.ndarray | None = "inferred",
+    label_mode: str | None = "int",
+    class_names: Sequence[str] | None = None,
+    color_mode: str = "rgb",
+    batch_size: int = 32,
+    image_size: tuple[int, int] = (256, 256),
+    shuffle: bool = True,
+    seed: int | None = None,
+    validation_split: float | None = None,
+    subset: Literal["training", "validation"] | None = None,
+    interpolation: str = "bilinear",
+    follow_links: bool = False,
+    crop_to_aspect_ratio: bool = False,
+    pad_to_aspect_ratio: bool = False,
+    data_format: str | None = None,
+    format: str = "tf",
+    verbose: bool = True,
+    dtype: Any = "float32",
+    cache: str | os.PathLike | None = None,
+    **shared: Unpack[LoadingArguments],
+) -> ImageFolderSequence: ...
+
+
+@overload
+def image_dataset_from_directory(
+    directory: str | os.PathLike, *, subset: str | None, **options: Unpack[ImageDatasetArguments]
+) -> ImageFolderSequence | tuple[ImageFolderSequence, ...]: ...
 
 
 @documented
@@ -40,7 +101,7 @@ def image_dataset_from_directory(
     dtype: Any = "float32",
     cache: str | os.PathLike | None = None,
     **shared: Unpack[LoadingArguments],
-) -> Any:  # one Sequence or two, which type checkers cannot tell apart
+) -> ImageFolderSequence | tuple[ImageFolderSequence, ...]:
     """Return batches of the images in class folders, with the arguments of `keras.utils.image_dataset_from_directory`.
 
     Code written for Keras works after changing `keras.utils` into `ko`. The result is an `ImageFolderSequence`, which

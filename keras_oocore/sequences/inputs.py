@@ -82,11 +82,17 @@ def _manifest(data, labels, class_names, directory, extensions: tuple[str, ...],
 
 def is_array_of_numbers(data) -> bool:
     """Whether `data` is an array of numbers, or the path of a `.npy` file of numbers."""
+    dtype = array_dtype(data)
+    return dtype is not None and dtype.kind in "biufc"
+
+
+def array_dtype(data) -> np.dtype | None:
+    """Return the dtype of an array, or of the array in a `.npy` file. `None` if `data` is neither."""
     if isinstance(data, np.ndarray):
-        return data.dtype.kind in "biufc"
+        return data.dtype
     if isinstance(data, str | os.PathLike) and Path(data).suffix.lower() == ".npy":
-        return ArrayRows(data).spec.dtype.kind in "biufc"
-    return False
+        return ArrayRows(data).spec.dtype
+    return None
 
 
 def row_labels(labels, class_names, num_rows: int) -> tuple[np.ndarray | None, list[str] | None]:

@@ -231,10 +231,17 @@ class LabelledSequence(OutOfCoreSequence):
 
     def _repr_samples(self, *lines: str) -> str:
         """Return the `repr`: samples and classes, their shape, then `lines`."""
-        classes = f", {len(self.class_names)} classes" if self.class_names else ""
-        shape, label_mode = (self.batch_size, *self._format.shape), self._source.labels.label_mode
-        x = f"x {self._format.dtype} {shape}, labels {label_mode}"
-        return self._repr(f"{self.num_samples:,} samples{classes}", x, *lines)
+        num_classes = len(self.class_names or ())
+        y, num_rows = self._source.labels.take(np.arange(0)), min(self.batch_size, self.num_samples)
+        arrays = [f"x {self._format.dtype} {(num_rows, *self._format.shape)}"]
+        arrays.append("no labels" if y is None else f"y {y.dtype} {(num_rows, *y.shape[1:])}")
+        if self._source.sample_weight is not None:
+            weights = "sample_weight" if self._data.class_weight is None else "weights from class_weight"
+            arrays.append(f"{weights} {self._source.sample_weight.dtype} {(num_rows,)}")
+        contents = f"{self.num_samples:,} sample{'s' * (self.num_samples != 1)}"
+        if num_classes and y is not None:
+            contents += f", {num_classes} class{'es' * (num_classes != 1)}"
+        return self._repr(contents, self._repr_arrays(*arrays), *lines)
 
     def _reopened(self, data: LabelledData, options: BatchOptions, folder: str) -> "LabelledSequence":
         """Return a Sequence of the same kind with other data. Its cache is in the directory `folder` of the cache."""

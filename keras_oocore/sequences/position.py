@@ -1,13 +1,18 @@
 """The position of a Sequence in its data, which can be saved as a small JSON and moved."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
+from keras_oocore.batches.options import BatchFormat, BatchOptions
 from keras_oocore.core.errors import DataError, OptionError
+from keras_oocore.core.fingerprint import described, name_of
+from keras_oocore.sources.base import Source
 
 KEYS = ("seed", "epoch", "batches", "num_samples", "fingerprint")
+TRANSFORM_PIECES = 10_000  # values of a `transform` that are compared
 
 
 def data_fingerprint(source, order, options) -> dict[str, Any]:
@@ -15,14 +20,41 @@ def data_fingerprint(source, order, options) -> dict[str, Any]:
     # Without shuffling there is only one order, for any number of chunks that are read at a time.
     order_fingerprint = order.fingerprint() if options.shuffle else {"shuffle": False}
     source_fingerprint = source.fingerprint()
-    described = {
+    fingerprint = {
         **source_fingerprint,
         "labels": source_fingerprint.get("labels"),
         "batch_size": int(options.batch_size),
         "last_batch": options.last_batch,
         **order_fingerprint,
     }
-    return json.loads(json.dumps(described))  # as loaded from a file, where tuples are lists
+    return json.loads(json.dumps(fingerprint))  # as loaded from a file, where tuples are lists
+
+
+def data_options(source: Source, format: BatchFormat, options: BatchOptions) -> dict[str, Any]:
+    """Return the options that determine the contents of batches, but not which samples they have, as plain JSON.
+
+    `data_fingerprint` has the others. It refuses other data, while a training may continue with other options.
+    """
+    described = {
+        "dtype": str(format.dtype),
+        "rescale": None if options.rescale is None else float(options.rescale),
+        "data_format": options.data_format,
+        "transform": None if options.transform is None else described_transform(options.transform),
+        "on_error": options.on_error,
+        **source.options(),
+    }
+    return json.loads(json.dumps(described, default=str))
+
+
+def described_transform(transform: Callable) -> str:
+    """Return the name of a function, and a checksum of its code and values.
+
+    Only the first values are examined, because a `transform` may refer to a whole model.
+    """
+    try:
+        return described(transform, TRANSFORM_PIECES)
+    except Exception:  # an object of the user that cannot be examined must not stop the training
+        return name_of(transform)
 
 
 def checked_state(state: Any, num_batches: int, here: dict[str, Any]) -> tuple[int, int, int]:
@@ -60,10 +92,11 @@ class Cursor:
     Args:
         sequence: The Sequence.
         epoch_pass: Its `EpochPass`.
+        options: Function that returns its `data_options`.
     """
 
-    def __init__(self, sequence, epoch_pass):
-        self._sequence, self._pass = sequence, epoch_pass
+    def __init__(self, sequence, epoch_pass, options: Callable[[], dict[str, Any]]):
+        self._sequence, self._pass, self._options = sequence, epoch_pass, options
 
     @property
     def position(self) -> tuple[int, int]:
@@ -93,6 +126,11 @@ class Cursor:
             num_batches: Number of remaining batches.
         """
         return _Rest(self._sequence, num_batches)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options that determine the contents of the batches, but not which samples they have: name → plain JSON."""
+        return self._options()
 
     def peek(self, batch_index: int) -> Any:
         """Return a batch of the current pass without moving."""

@@ -34,12 +34,14 @@ class Source(ABC):
         groups_batches: Whether one job makes several small batches, because reading rows is cheaper than handing over
             a batch.
         cached: Whether rows are read from a packed store once they are stored, without decoding or parsing.
+        cacheable: Whether `cache` of the Sequence could store the rows.
     """
 
     spec: RowSpec
     rows_per_task: int = WHOLE_BATCH
     groups_batches: bool = False
     cached: bool = False
+    cacheable: bool = False
 
     @abstractmethod
     def __len__(self) -> int:
@@ -64,6 +66,10 @@ class Source(ABC):
         Returns:
             A dictionary from row to error, for the rows that cannot be read.
         """
+
+    def options(self) -> dict[str, Any]:
+        """Return the options that determine the rows of these samples, by their names, as plain JSON."""
+        return {"shape": list(self.spec.shape)}
 
     def order(self, shuffle: bool | str, seed: int, batch_size: int) -> Order:
         """Return the order in which epochs read the samples."""
@@ -92,6 +98,8 @@ class Source(ABC):
 
 class StampedSource(Source):
     """A source of files that can detect whether a file changed. `Cached` wraps such a source."""
+
+    cacheable = True
 
     @abstractmethod
     def stamps(self, samples: np.ndarray) -> np.ndarray:

@@ -168,6 +168,9 @@ class Cached(StampedSource):
     def fingerprint(self) -> dict[str, Any]:
         return self.source.fingerprint()
 
+    def options(self) -> dict[str, Any]:
+        return self.source.options()
+
     def row_fingerprint(self) -> dict[str, Any]:
         return self.source.row_fingerprint()
 

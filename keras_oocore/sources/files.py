@@ -9,11 +9,12 @@ import numpy as np
 
 from keras_oocore.core import storage
 from keras_oocore.core.checks import non_negative
-from keras_oocore.core.errors import SampleError
+from keras_oocore.core.errors import FormError, SampleError
 from keras_oocore.core.faults import RETRIES, Fault, fault_of, pause, stopped_by
 from keras_oocore.core.fingerprint import described, of_names
 from keras_oocore.core.stopwatch import stage
 from keras_oocore.manifest.manifest import Manifest
+from keras_oocore.manifest.missing_files import why_missing
 from keras_oocore.sources.base import RowSpec, StampedSource
 from keras_oocore.sources.doubts import warn_of_doubtful
 
@@ -64,12 +65,17 @@ class FileSamples(StampedSource):
     def fingerprint(self) -> dict[str, Any]:
         return {"files": of_names(self.manifest.filenames)}
 
+    def options(self) -> dict[str, Any]:
+        return self._reader_options() or super().options()
+
     def row_fingerprint(self) -> dict[str, Any]:
+        return {**self.fingerprint(), **self._reader_options()}
+
+    def _reader_options(self) -> dict[str, Any]:
         try:
-            options = self.reader.options
+            return self.reader.options
         except AttributeError:  # a user's reader without options: compare its code and values
-            options = {"reader": described(self.reader)}
-        return {**self.fingerprint(), **options}
+            return {"reader": described(self.reader)}
 
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         """Read samples into a buffer, as in `Source.read`.
@@ -142,7 +148,11 @@ def explained(sample: int, name: str, error: Exception, fault: Fault) -> SampleE
     else:
         reason = f"{type(error).__name__}: {error}"
     reason = reason.rstrip(".")
+    if hint := why_missing(name):
+        reason = f"{reason}. {hint}"
     explained = SampleError.of(sample, name, reason, fault.proven)
+    if fault.proven and isinstance(error, SampleError):
+        explained.fix = error.fix
     explained.__cause__ = error
     return explained
 
@@ -169,7 +179,7 @@ class FunctionReader:
         array = np.asarray(self.function(storage.local_path(path)))
         floats = array.dtype.kind == self.dtype.kind == "f"  # converting them loses at most precision
         if array.shape != self.shape or not (floats or np.can_cast(array.dtype, self.dtype, "safe")):
-            raise SampleError(
+            raise FormError(
                 f"`reader` returned an array of shape {array.shape} and dtype {array.dtype}; "
                 f"for the first file it was {self.shape} and {self.dtype}"
             )

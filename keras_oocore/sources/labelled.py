@@ -42,6 +42,10 @@ class Labelled(Source):
     def cached(self) -> bool:
         return self.source.cached
 
+    @property
+    def cacheable(self) -> bool:
+        return self.source.cacheable
+
     def __len__(self) -> int:
         return len(self.source)
 
@@ -51,6 +55,14 @@ class Labelled(Source):
     def fingerprint(self) -> dict[str, Any]:
         values = self.labels.values
         return {**self.source.fingerprint(), "labels": None if values is None else of_array(values)}
+
+    def options(self) -> dict[str, Any]:
+        weight = None if self.sample_weight is None else of_array(self.sample_weight)
+        return {
+            **self.source.options(),
+            "label_mode": self.labels.label_mode,
+            "sample_weight or class_weight": weight,
+        }
 
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         return self.source.read(samples, out)

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from keras_oocore.core.errors import SampleError
+from keras_oocore.core.errors import FormError, SampleError
 from keras_oocore.core.npy import read_header
 from keras_oocore.core.storage import local_path, open_file
 
@@ -27,7 +27,7 @@ class NpyReader:
         with open_file(path) as file:
             shape, fortran_order, dtype = _read_header(file, check_size=False)  # nothing is allocated
             if shape != self.shape or dtype.newbyteorder("=") != self.dtype:
-                raise SampleError(
+                raise FormError(
                     f"expected an array of shape {self.shape} and dtype {self.dtype}, as in the first file. "
                     f"Received: shape {shape} and dtype {dtype}"
                 )
@@ -43,6 +43,8 @@ def _read_header(file, check_size: bool) -> tuple[tuple[int, ...], bool, np.dtyp
     try:
         shape, fortran_order, dtype = read_header(file, check_size)
     except ValueError as error:
+        if file.tell() == 0:
+            raise SampleError("empty file") from error
         raise SampleError(f"not a .npy file ({error})") from error
     if dtype.hasobject:
         raise SampleError("contains Python objects, which need pickle; save an array of numbers")

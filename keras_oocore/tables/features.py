@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from keras_oocore.core.checks import boolean
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import listed
 from keras_oocore.core.warn import warn_user
@@ -95,10 +96,7 @@ class FeatureSpec:
             table.column(name, "categorical").name: "string" for name in _as_names(categorical, "categorical")
         }
         self._table = table
-        if not isinstance(indicator, bool):
-            raise OptionError(
-                f"`indicator` should be True or False, for all numbers. Received: indicator={indicator!r}"
-            )
+        indicator = boolean(indicator, "indicator")
         self.targets = [] if target is None else _as_names(target, "target")
         self.one_target = isinstance(target, str)
         self.missing = self._checked_missing(missing)
@@ -194,6 +192,23 @@ class FeatureSpec:
             "columns": [[*dataclasses.astuple(word.column), word.role] for word in self.words],
             "inputs": [[name, first, end] for name, (first, end, _) in self.inputs.items()],
             "missing": self.missing,
+        }
+
+    def options(self) -> dict:
+        """Return the options that determine the words of a row, by their names, as plain JSON."""
+        inputs = {name: self.words[first:end] for name, (first, end, _) in self.inputs.items()}
+        names = {
+            str(name or "x"): [word.column.name for word in words if word.role == "feature"]
+            for name, words in inputs.items()
+        }
+        return {
+            "target": list(self.targets),
+            "features": names.get("x") if list(self.inputs) == [None] else names,
+            "sample_weight": self.words[-1].column.name if self.has_weight else None,
+            "indicator": any(word.role == "missing" for word in self.words),
+            "dtypes or categorical": {
+                word.column.name: word.column.kind for word in self.words if word.role != "missing"
+            },
         }
 
     def _add_input(self, names: list[str], indicator: bool) -> tuple[int, int, type]:

@@ -26,6 +26,8 @@ from keras_oocore.tables.subset import RowSubset
 MOST_WINDOW_CHUNKS = 64  # parsed before the first batch of an epoch, which takes about half a second
 ORDER_BYTES = 8  # per row of a window, for its number
 
+OF_SAMPLES = ("files", "on_bad_row")  # parts of the fingerprint of a table that identify its samples
+
 
 class TableRows(Source):
     """The rows of a table, or of a subset of it, as samples.
@@ -90,6 +92,11 @@ class TableRows(Source):
             "part": None if self.subset is None else vars(self.subset),
             "missing": self.features.missing,
         }
+
+    def options(self) -> dict:
+        """Return the options that determine the rows, by their names, as plain JSON."""
+        cells = {name: value for name, value in self.table.fingerprint().items() if name not in OF_SAMPLES}
+        return {**cells.pop("dialect", {}), **cells, **self.features.options()}
 
     def row_fingerprint(self) -> dict:
         """Return everything that determines the bytes of the rows, as plain JSON."""

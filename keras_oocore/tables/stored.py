@@ -40,6 +40,10 @@ class StoredRows(Source):
         """Return what identifies the samples, as plain JSON."""
         return self.source.fingerprint()
 
+    def options(self) -> dict:
+        """Return the options that determine the rows, as plain JSON."""
+        return self.source.options()
+
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         """Fill `out[i]` with the row of `samples[i]`."""
         self.store.read(FIELD, samples, out)

@@ -8,6 +8,7 @@ from typing import Any, TypedDict, TypeVar
 import keras
 
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.shared_arguments import shares_arguments
 from keras_oocore.core.text import did_you_mean
 
 Function = TypeVar("Function", bound=Callable)
@@ -65,16 +66,9 @@ def with_training_arguments(function: Function) -> Function:
     >>> list(inspect.signature(fit_twice).parameters)[:3]
     ['model', 'save_every_batches', 'keep']
     """
-    signature = inspect.signature(function)
-    *own, _ = signature.parameters.values()
-    hints = typing.get_type_hints(TrainingArguments)
-    shared = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
-        for name, default in DEFAULTS.items()
-    ]
-    function.__signature__ = signature.replace(parameters=[*own, *shared])
-    function.__doc__ = (function.__doc__ or "").replace(MARK, DOCUMENTATION)
-    return function
+    shared = shares_arguments(typing.get_type_hints(TrainingArguments), DEFAULTS, check_names)(function)
+    shared.__doc__ = (shared.__doc__ or "").replace(MARK, DOCUMENTATION)
+    return shared
 
 
 def check_names(arguments: dict[str, Any], function: Callable) -> None:
@@ -87,6 +81,8 @@ def check_names(arguments: dict[str, Any], function: Callable) -> None:
     known = {**inspect.signature(keras.Model.fit).parameters, **own}
     known.pop("self")
     for name, value in arguments.items():
+        if name in own:
+            continue
         if name in DECIDED:
             raise OptionError(
                 f"`{name}` is decided by the Sequence, the checkpoint and the other arguments. Received: {name}=..."

@@ -34,6 +34,10 @@ def fit_resumable(
     preempted machine receives, and Ctrl-C stop the training after the current batch, save it and exit. The learning
     rate is restored too; to change it, use a callback or `ko.fit_phases`.
 
+    Options of the data that changed since the checkpoint, such as `transform` or `class_weight`, are named in a
+    warning, and the training continues with them. Other samples, another `batch_size`, `shuffle` or `last_batch` are an
+    error.
+
     Args:
         model: A compiled model, new or loaded, or a function without arguments that returns one. In that case, the
             model is `history.model`.

@@ -1,14 +1,14 @@
 """What a training restores from its checkpoint, and why it refuses a checkpoint of another training."""
 
-import warnings
-
 import keras
 
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import display_path
 from keras_oocore.core.version import __version__
+from keras_oocore.core.warn import warn_user
 from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.training import layers
+from keras_oocore.training.changes import warn_of_changed_options
 from keras_oocore.training.recompile import recompile
 from keras_oocore.training.schedule import TrainingPosition
 from keras_oocore.training.stages import TrainingState
@@ -40,6 +40,7 @@ def resume(state: TrainingState, checkpoint: Checkpoint) -> str:
     state.position.stage = reached.stage
     load_positions(state.data(), saved["data"], "The data")
     load_positions(state.validation_data(), saved["validations"], "`validation_data`")
+    warn_of_changed_options(state, checkpoint)
     state.record_data_positions()
     _enter_stages_again(state, reached.stage, saved["trainable"])
     state.checkpoint, state.position = checkpoint, reached
@@ -157,11 +158,10 @@ def warn_of_other_versions(checkpoint: Checkpoint) -> None:
     saved = checkpoint.state["versions"]
     others = [f"{name} {saved.get(name)}, now {now}" for name, now in versions().items() if saved.get(name) != now]
     if others:
-        warnings.warn(
+        warn_user(
             f"The checkpoint {display_path(checkpoint.path)!r} was written with {'; '.join(others)}. Weights, "
             "optimizer, history and the position in the data are restored, but the training is not bit-identical: for "
-            "example, dropout draws other numbers.",
-            stacklevel=6,  # the line that called fit_resumable, fit_partitions or fit_phases
+            "example, dropout draws other numbers."
         )
 
 

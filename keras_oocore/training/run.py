@@ -50,6 +50,7 @@ class TrainingRun:
         self.callbacks = ContinuousCallbackList(callbacks, model, self, verbose, stages[-1].end_epoch)
         callback_states = CallbackStates(self.callbacks.callbacks)
         self.state = TrainingState(kind, model, stages, steps_per_epoch, self.callbacks, callback_states)
+        self.state.class_weight = self.fit_options.get("class_weight")
         self.state.record_data_positions()
         self.saver = None if checkpoints is None else Saver(self.state, checkpoints, save_every_batches)
         self._call: FitCall | None = None  # the call of `fit` that is running

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_oocore.core.errors import DestinationError
 from keras_oocore.sequences.base import OutOfCoreSequence
+from keras_oocore.training.changes import KEY, current_options
 from keras_oocore.training.resume import versions
 from keras_oocore.training.stages import TrainingState
 from keras_oocore.training.state import model as model_state
@@ -86,6 +87,7 @@ class Saver:
             "epochs": state.end_epoch,
             "place": dataclasses.asdict(position),
             "steps_per_epoch": state.steps_per_epoch,
+            KEY: current_options(state),
             "data": {number: _state_at(data, *state.data_positions[id(data)]) for number, data in state.data().items()},
             "validations": {number: _next_call(data) for number, data in state.validation_data().items()},
             "ends": [stage.end_epoch for stage in state.stages[: position.stage]],

@@ -55,6 +55,7 @@ class TrainingState:
         random: States of the random generators, to restore at the start of the next epoch and at its first batch.
         averaged: Weights to put back after a call of `fit`.
         checkpoint: The checkpoint to resume from, until everything in it is restored.
+        class_weight: The argument of `fit`.
     """
 
     kind: str
@@ -70,6 +71,7 @@ class TrainingState:
     random: dict[str, Any] | None = None
     averaged: AveragedWeights | None = None
     checkpoint: Checkpoint | None = None
+    class_weight: dict[int, float] | None = None
 
     @property
     def stage(self) -> Stage:

@@ -10,7 +10,7 @@ import keras
 from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import OptionError
 from keras_oocore.sequences.base import OutOfCoreSequence
-from keras_oocore.training.arguments import DEFAULTS, check_names
+from keras_oocore.training.arguments import DEFAULTS
 from keras_oocore.training.content import require_content
 from keras_oocore.training.run import TrainingRun
 from keras_oocore.training.signals import StopSignal, deferred_signals
@@ -33,12 +33,11 @@ def train(
         model: A compiled model, or a function that returns one.
         stages: The stages of the training.
         checkpoint: The directory for checkpoints, or `None` to save nothing.
-        arguments: The `TrainingArguments` that the user passed.
+        arguments: The `TrainingArguments`, and other arguments of `fit`.
     """
-    check_names(arguments, function)
-    fit_options = {**DEFAULTS, **arguments}
+    fit_options = dict(arguments)
     for name in ("validation_steps", "validation_batch_size", "validation_freq", "class_weight"):
-        if name not in arguments:
+        if fit_options[name] == DEFAULTS[name]:
             del fit_options[name]  # Keras's own default
     del fit_options["validation_data"]  # each stage has its own
     save_every_batches, keep = fit_options.pop("save_every_batches"), fit_options.pop("keep")

@@ -2,6 +2,8 @@
 
 import itertools
 import threading
+import time
+from time import thread_time
 
 import inside_sequence as inside
 import keras
@@ -13,7 +15,7 @@ from recording import numbered, planned, recorder
 from keras_oocore.batches.profile import STAGES, Profile, Settings
 from keras_oocore.core import stopwatch
 from keras_oocore.core.errors import OptionError, SampleError
-from keras_oocore.sequences import ArraySequence, ImageFolderSequence, NpyManifestSequence
+from keras_oocore.sequences import ArraySequence, CSVChunkSequence, ImageFolderSequence, NpyManifestSequence
 
 
 @pytest.fixture
@@ -150,20 +152,102 @@ def test_ctrl_c_stops_all_threads_and_the_sequence_still_works(folder, workers):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_on_error_applies(folder, workers):
+@pytest.mark.parametrize("first", [True, False])
+def test_batches_of_an_unreadable_file_are_not_counted(folder, workers, first, capsys):
     (folder / "b" / "5.png").write_bytes(b"not an image")
-    with pytest.raises(SampleError, match=r"5\.png.*Fix or remove it"):
-        opened(folder, workers=workers).profile(num_batches=3)
-    skipping = opened(folder, workers=workers, on_error="skip")
+    sequence = opened(folder, workers=workers, shuffle=False)
+    profile = sequence.profile(num_batches=3 if first else 4)  # after two of warm-up, which survive it, too
 
-    assert skipping.profile(num_batches=3).num_batches == 3
+    assert (profile.num_batches, profile.num_samples) == (2, 8)
+    assert len(profile.errors) == (1 if first else 2)
+    assert "5.png" in profile.errors[0]
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.startswith("1 batch could not be made and is not counted: Cannot" if first else "2 batches could not")
+    assert "Fix or remove it" in line
+    assert sequence[0][0].shape == (4, 4, 4, 3)
+
+
+def test_small_batches_that_are_made_together_fail_alone(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("x,y\n" + "".join(f"{i},{i}\n" for i in range(40)))
+
+    def fails_once(x, y, rng):
+        if 7 in y:
+            raise SampleError("row 7 is bad")
+        return x, y
+
+    rows = CSVChunkSequence(path, "y", batch_size=4, shuffle=False, transform=fails_once, workers=2)
+    profile = rows.profile(num_batches=10)
+
+    assert (profile.num_batches, profile.num_samples, profile.errors) == (9, 36, ("row 7 is bad",))
+
+
+def test_an_error_of_transform_ends_the_profile(folder):
+    def wrong(x, y, rng):
+        raise ZeroDivisionError("a mistake")
+
+    with pytest.raises(ZeroDivisionError, match="a mistake"):
+        opened(folder, transform=wrong).profile(num_batches=3)
+
+
+def test_only_unreadable_files_are_an_error(folder):
+    for path in folder.rglob("*.png"):
+        path.write_bytes(b"not an image")
+    with pytest.raises(SampleError, match=r"Cannot read sample .*Fix or remove it"):
+        opened(folder).profile(num_batches=3)
+
+
+def test_on_error_applies(folder):
+    (folder / "b" / "5.png").write_bytes(b"not an image")
+    skipping = opened(folder, on_error="skip")
+    profile = skipping.profile(num_batches=3)
+
+    assert (profile.num_batches, profile.errors) == (3, ())
     assert len(skipping.bad_samples) == 1
+
+
+def test_a_reader_that_waits_uses_no_core(tmp_path):
+    for number in range(4):
+        np.save(tmp_path / f"{number}.npy", np.full(3, number))
+
+    def waits(path):
+        time.sleep(0.02)
+        return np.load(path)
+
+    names = [f"{number}.npy" for number in range(4)]
+    sequence = NpyManifestSequence(names, None, directory=tmp_path, reader=waits, batch_size=1, workers=2)
+    profile = sequence.profile(num_batches=4)
+
+    assert profile.waits_for_disk
+    assert not profile.takes_turns
+    assert profile.seconds_per_batch["reading"] >= 0.02
+    assert profile.cpu_seconds_per_batch["reading"] < 0.015
+    assert any("waiting for the disk. What helps: workers=" in words for words in profile.advice)
+
+
+def test_a_reader_in_python_uses_one_core_for_all_threads(tmp_path):
+    for number in range(8):
+        np.save(tmp_path / f"{number}.npy", np.full(3, number))
+
+    def computes(path):
+        started = thread_time()
+        while thread_time() - started < 0.02:
+            pass
+        return np.load(path)
+
+    names = [f"{number}.npy" for number in range(8)]
+    sequence = NpyManifestSequence(names, None, directory=tmp_path, reader=computes, batch_size=2, workers=4)
+    profile = sequence.profile(num_batches=8)
+
+    assert profile.cpu_seconds_per_batch["reading"] >= 0.04  # whatever else runs on this machine
+    assert profile.num_cores_used <= 1.25
+    assert profile.num_threads_at_work >= 1.6
 
 
 # Advice
 
 
-def profile_of(seconds, **settings):
+def profile_of(seconds, cpu_seconds=None, **settings):
     """A profile with these seconds per batch, on eight cores that all load."""
     defaults = dict(
         batch_size=32,
@@ -180,7 +264,7 @@ def profile_of(seconds, **settings):
         has_opencv=True,
     )
     per_batch = {**dict.fromkeys(STAGES, 0.01), **seconds, "waiting": 0.02}
-    return Profile(50, 1600, 1.0, per_batch, Settings(**{**defaults, **settings}))
+    return Profile(50, 1600, 1.0, per_batch, Settings(**{**defaults, **settings}), cpu_seconds or {})
 
 
 @pytest.mark.parametrize(
@@ -260,6 +344,59 @@ def test_advice(seconds, settings, advice):
     assert advice in str(profile_of(seconds, **settings))
 
 
+@pytest.mark.parametrize(
+    ("seconds", "cpu_seconds", "settings", "advice"),
+    [
+        (
+            dict(reading=0.16),
+            dict(reading=0.02),
+            dict(cacheable=True),
+            "Reading takes 80% of the work, and 8 threads use 1.0 of 8 cores, because Python code holds the lock of "
+            "the interpreter. What helps: a `reader` that calls NumPy or another library, which releases the lock, or "
+            'cache="DIR", which calls `reader` once per file. More threads do not.',
+        ),
+        (
+            dict(reading=0.16),
+            dict(reading=0.002),
+            dict(cacheable=True),
+            "Reading takes 80% of the work, and 99% of that is waiting for the disk. What helps: workers=32, to read "
+            'more files at a time, a faster disk, cache="DIR" on a faster disk, shuffle="block" on a disk that seeks '
+            "slowly.",
+        ),
+        (
+            dict(reading=0.16),
+            dict(reading=0.002),
+            dict(num_workers=32, cached=True, shuffle=False),
+            "Reading takes 80% of the work, and 99% of that is waiting for the disk. What helps: a faster disk.",
+        ),
+        (
+            dict(reading=0.16),
+            dict(reading=0.15),
+            dict(shuffle=False),
+            "Reading takes 80% of the work: the disk is the limit, or your own `reader`. What helps: a faster disk, "
+            'cache="DIR" on a faster disk.',
+        ),
+        (
+            dict(transform=0.16),
+            dict(transform=0.021),
+            {},
+            "`transform` takes 80% of the work, and 8 threads use 1.1 of 8 cores, because Python code holds the lock "
+            "of the interpreter. Layers in the model, such as keras.layers.RandomFlip, do it on the accelerator.",
+        ),
+    ],
+)
+def test_advice_by_the_use_of_the_cores(seconds, cpu_seconds, settings, advice):
+    assert advice in profile_of(seconds, cpu_seconds, **settings).advice
+
+
+@pytest.mark.parametrize("cpu_seconds", [0.02, 0.002])
+def test_advice_about_threads_does_not_contradict_itself(cpu_seconds):
+    profile = profile_of(dict(reading=0.16), dict(reading=cpu_seconds), num_workers=4)
+
+    assert profile.advice[0].startswith("Reading takes 80% of the work, and ")
+    assert not any("of 8 cores load" in words for words in profile.advice)
+
+
 def test_advice_is_short_and_the_most_useful_comes_first():
     profile = profile_of(dict(decoding=0.1, resizing=0.1), num_workers=4, has_opencv=False, batches_ahead=1)
     cache, workers, limit = profile.advice
@@ -302,7 +439,7 @@ def test_advised_memory_limit_is_sufficient():
 
 
 def test_settings(folder, monkeypatch):
-    monkeypatch.setattr("keras_oocore.batches.profile.find_spec", lambda name: None)
+    monkeypatch.setattr("keras_oocore.batches.timing.find_spec", lambda name: None)
     settings = opened(folder, workers=3, max_queue_size=5, rescale=0.5, shuffle="block").profile(1).settings
 
     assert (settings.batch_size, settings.num_workers, settings.batches_ahead, settings.max_queue_size) == (4, 3, 5, 5)
@@ -328,6 +465,13 @@ def test_no_advice_about_the_disk_if_rows_come_from_memory():
 
     assert quick.advice[0].startswith("Nothing stands out")
     assert slow.advice[0].startswith("Reading takes 100% of the work: the disk is the limit")
+
+
+def test_stages_without_a_share_are_left_out():
+    lines = str(profile_of(dict(decoding=0, resizing=0.0001, transform=0))).splitlines()
+
+    assert [line.split()[0] for line in lines[3:6]] == ["reading", "assembling", "waiting"]
+    assert "0%" not in [word for line in lines for word in line.split()]
 
 
 def test_str_is_a_table_and_repr_is_one_line(capsys):

@@ -33,7 +33,7 @@ class SequenceContract(PassContract, WorkerContract, OptionContract, StateContra
         assert text.startswith(f"<{type(make()).__name__}: 10 samples")
         for part in (
             "3 batches of 4, shuffled, seed=7",
-            "labels int",
+            ", y int32 (4,)",
             "2 threads, 3 batches ahead",
             "in flight>",
         ):

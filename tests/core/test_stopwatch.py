@@ -41,6 +41,18 @@ def test_stages_and_the_time_between_them(clock):
     assert watch.seconds == {"assembling": 5, "decoding": 2, "resizing": 8}
 
 
+def test_seconds_of_a_core_are_counted_apart(clock, monkeypatch):
+    core = Clock()
+    monkeypatch.setattr(stopwatch, "thread_time", core)
+    watch = Stopwatch()
+    with watch.running("assembling"), stage("reading"):
+        clock.forward(4)
+        core.forward(1)
+
+    assert watch.seconds == {"assembling": 0, "reading": 4}
+    assert watch.cpu_seconds == {"assembling": 0, "reading": 1}
+
+
 def test_nested_stages_are_counted_once(clock):
     watch = Stopwatch()
     with watch.running("assembling"), stage("reading"):

@@ -210,7 +210,7 @@ def test_split_order_differs_from_the_order_of_every_epoch():
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "1", None, True])
 def test_invalid_seed_is_an_error(seed):
-    with pytest.raises(OptionError, match=r"`seed` should be a non-negative integer or None\. Received: seed="):
+    with pytest.raises(OptionError, match=r"`seed` should be a non-negative integer\. Received: seed="):
         EpochOrder(10, True, seed)
 
 

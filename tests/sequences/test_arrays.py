@@ -60,8 +60,8 @@ def test_repr(tmp_path, monkeypatch):
     ("data", "options", "error", "message"),
     [
         (np.zeros((3, 2)), dict(labels="inferred"), OptionError, "require labels: pass labels=..., or labels=None"),
-        (np.zeros((0, 2)), dict(labels=None), DataError, "0 samples do not fill a batch of 32"),
-        (np.zeros((3, 0)), dict(labels=None), DataError, r"Samples of shape \(0,\) are empty"),
+        (np.zeros((0, 2)), dict(labels=None), DataError, "There are no samples"),
+        (np.zeros((3, 0)), dict(labels=None), DataError, r"shape \(0,\) contain no values"),
         (np.array(3.0), dict(labels=None), DataError, "an array without axes"),
         (np.zeros((3, 2)), dict(labels=[1, 2]), DataError, "3 filenames and 2 labels"),
         (np.zeros((3, 2)), dict(labels=["a", "b"]), DataError, "3 filenames and 2 labels"),

@@ -14,7 +14,7 @@ def test_columns_num_rows_and_repr(open_csv):
     assert repr(sequence) == (
         "<CSVChunkSequence: 118 rows from 'houses.csv'\n"
         "  30 batches of 4, shuffled, seed=7\n"
-        "  a float32 (4, 2), b int32 (4, 1), target 'y'\n"
+        "  a float32 (4, 2), b int32 (4, 1), target 'y' float32 (4,)\n"
         "  2 threads, 256 batches ahead, at most 16.5 kB in flight, 2.4 kB of parsed rows>"
     )
 

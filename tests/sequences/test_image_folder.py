@@ -228,7 +228,7 @@ def test_repr(folder):
     assert repr(opened(folder, shuffle=True, seed=3, workers=2)) == (
         "<ImageFolderSequence: 10 samples, 3 classes\n"
         "  3 batches of 4, shuffled, seed=3\n"
-        "  x uint8 (4, 4, 5, 3), labels int\n"
+        "  x uint8 (4, 4, 5, 3), y int32 (4,)\n"
         f"  from {str(folder)!r}\n"
         "  2 threads, 10 batches ahead, at most 2.9 kB in flight>"
     )

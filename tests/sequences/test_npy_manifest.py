@@ -195,7 +195,7 @@ def test_repr(files):
     assert repr(NpyManifestSequence(files, seed=3, workers=2, batch_size=4)) == (
         "<NpyManifestSequence: 10 samples, 3 classes\n"
         "  3 batches of 4, shuffled, seed=3\n"
-        "  x float32 (4, 2), labels raw\n"
+        "  x float32 (4, 2), y int32 (4,)\n"
         f"  from {str(files)!r}\n"
         "  2 threads, 10 batches ahead, at most 384 B in flight>"
     )

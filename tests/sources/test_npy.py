@@ -81,7 +81,7 @@ def test_other_shape_or_dtype_than_the_first_file_is_an_error(tmp_path, other, r
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "not a .npy file"),
+        (b"", "empty file"),
         (b"\x93NUM", "not a .npy file"),
         (b"PK\x03\x04 an .npz file", "not a .npy file"),
         (b"\x93NUMPY\x01\x00\x10\x00{'descr': '<f4'", "not a .npy file"),
