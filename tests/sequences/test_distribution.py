@@ -42,7 +42,9 @@ def test_several_processes_that_keras_gives_indices_are_an_error(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "distribution", [None, FakeDistribution(1), FakeDistribution(2, auto_shard_dataset=False)], ids=str
+    "distribution",
+    [None, FakeDistribution(1), FakeDistribution(2, auto_shard_dataset=False)],
+    ids=["no distribution", "one process", "data that is divided already"],
 )
 def test_one_process_or_data_that_is_divided_already_is_read_whole(distribution, monkeypatch):
     sequence = served_under(distribution, monkeypatch)
