@@ -107,7 +107,9 @@ class FileSequence(LabelledSequence):
 
     def __repr__(self) -> str:
         directory = self.manifest.directory
-        lines = [f"files such as {self.manifest.path(0)!r}" if directory is None else f"from {str(directory)!r}"]
+        lines = [
+            f"files such as {str(self.manifest.filenames[0])!r}" if directory is None else f"from {str(directory)!r}"
+        ]
         if self._cached is not None:
             missing = self._cached.missing()
             if self._partition is not None:

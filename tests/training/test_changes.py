@@ -17,7 +17,11 @@ from keras_oocore.training.changes import differences
 
 ROWS, CLASSES = np.arange(24.0).reshape(12, 2), np.arange(12) % 3
 # Arguments that do not change which batches are made, or are checked in another way
-WITHOUT_EFFECT = {"cache", "overwrite_cache", "memory_limit", "workers", "max_queue_size", "use_multiprocessing"}
+WITHOUT_EFFECT = {"cache", "overwrite_cache", "memory_limit", "retries"} | {
+    "workers",
+    "max_queue_size",
+    "use_multiprocessing",
+}
 OTHER_DATA = {"data", "directory", "labels", "follow_links", "class_names"}  # other files or labels, or other names
 
 
@@ -95,6 +99,7 @@ IMAGE_OPTIONS = [
     ("pad_to_aspect_ratio", False, True),
     ("data_format", "channels_last", "channels_first"),
     ("label_mode", "int", "binary"),
+    ("strict", False, True),
 ]
 
 
