@@ -17,11 +17,8 @@ from keras_oocore.training.changes import differences
 
 ROWS, CLASSES = np.arange(24.0).reshape(12, 2), np.arange(12) % 3
 # Arguments that do not change which batches are made, or are checked in another way
-WITHOUT_EFFECT = {"cache", "overwrite_cache", "memory_limit", "retries"} | {
-    "workers",
-    "max_queue_size",
-    "use_multiprocessing",
-}
+LOADING = {"workers", "max_queue_size", "use_multiprocessing", "memory_limit", "retries"}
+WITHOUT_EFFECT = {"cache", "overwrite_cache", *LOADING}
 OTHER_DATA = {"data", "directory", "labels", "follow_links", "class_names"}  # other files or labels, or other names
 
 
