@@ -9,7 +9,7 @@ from keras_oocore.batches.transform import Draws, Transform, checked_pair
 from keras_oocore.core.errors import OptionError
 
 
-def per_sample(function: Callable) -> "PerSample":
+def per_sample(function: Callable) -> Transform:
     """Make a `transform` for a Sequence from a function of one sample.
 
     The random numbers of a sample depend on seed, epoch and sample. They are equal for any `batch_size`, number of
