@@ -1,4 +1,4 @@
-"""A disk on which some files cannot be opened, as long as a test wants."""
+"""A disk on which some files cannot be opened, until the test ends the fault."""
 
 import contextlib
 import os

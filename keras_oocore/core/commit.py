@@ -194,7 +194,7 @@ def _open_all(folder: Path, names: Collection[str], stack: contextlib.ExitStack)
 
     The order of the checks matters. A process that saves files publishes a record, then renames, and then removes the
     record. So if there is no record now, and after that every name still is the file that was opened, then no file was
-    renamed between the first and the last opening. If there is a record, nobody else saves files until it is removed.
+    renamed between the first and the last opening. While there is a record, no other process saves files.
     """
     record = _open(folder / COMMIT_NAME, stack)
     try:

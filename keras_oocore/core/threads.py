@@ -16,7 +16,7 @@ class Thread(threading.Thread):
     """A daemon thread that the thread which is interrupted by Ctrl-C can start and await.
 
     `threading.Thread.start` waits in `Event`, which is Python code: if Ctrl-C comes within it, the new thread waits
-    forever for a lock that nobody releases. Here another thread, which Ctrl-C does not interrupt, runs that code.
+    forever for a lock that no thread releases. Here another thread, which Ctrl-C does not interrupt, runs that code.
 
     Args:
         function: Function of this thread, which it runs.

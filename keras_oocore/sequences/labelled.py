@@ -133,7 +133,7 @@ class LabelledSequence(OutOfCoreSequence):
 
         Only damaged JPEGs are detected, with simplejpeg (extra `fast`). A cache and a packed store remember them.
         """
-        doubts = sorted(self._source.doubtful().items())
+        doubts = sorted(self._source.doubtful().copy().items())
         if doubts and self._partition is not None:
             members = {*self._members().tolist()}
             doubts = [(sample, reason) for sample, reason in doubts if sample in members]

@@ -109,7 +109,7 @@ class FileSamples(StampedSource):
         return failed | passing
 
     def doubtful(self) -> dict[int, str]:
-        return self._doubtful.copy()
+        return self._doubtful
 
     def _read_file(self, sample: int, out: np.ndarray) -> None:
         """Read a file, and remember whether it may be damaged. The first such file is warned of."""

@@ -76,7 +76,7 @@ class MappedRows:
     def _require_whole(self) -> None:
         """Raise an error if the file was truncated: reading a row that is gone from a map would end the process.
 
-        Seeking took 0.2 microseconds, a fifth of `os.fstat`. All other reads and hints name their offset.
+        Seeking is cheaper than `os.fstat`. All other reads and hints name their offset.
         """
         if os.lseek(self._file.fileno(), 0, os.SEEK_END) < self._end_bytes:
             raise DataError(

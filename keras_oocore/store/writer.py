@@ -166,8 +166,8 @@ class PackedStoreWriter:
         with self._writing(rows) as claimed:
             self._write_fields(rows, arrays, claimed)
             if doubtful:
-                with self._changed:
-                    self.record.doubtful = {**self.record.doubtful, **doubtful}
+                with self._changed:  # in place, as in `mark_unreadable`
+                    self.record.doubtful.update(doubtful)
                     self._unsaved = True
             self._mark(rows[claimed], WHOLE)
 
@@ -307,7 +307,8 @@ class PackedStoreWriter:
     def _record_now(self) -> StoreRecord:
         """Return a copy of the record, which does not change while it is saved."""
         with self._changed:
-            return dataclasses.replace(self.record, unreadable=dict(self.record.unreadable))
+            record = self.record
+            return dataclasses.replace(record, unreadable=dict(record.unreadable), doubtful=dict(record.doubtful))
 
     def finish(self) -> PackedStore:
         """Write the checksums, close the writer, and open the finished store.

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest.fixture(autouse=True)
 def short_idle_time(monkeypatch):
-    """A thread that nobody wakes, because Ctrl-C came first, ends soon."""
+    """A thread that is not woken, because Ctrl-C came first, ends soon."""
     monkeypatch.setattr(batch_loader, "IDLE_SECONDS", 0.05)
     with interrupts_in_finalizers_are_ignored():
         yield

@@ -174,7 +174,7 @@ def test_a_reader_at_any_step_sees_all_old_or_all_new(tmp_path, monkeypatch):
 
 
 def test_a_reader_that_is_interrupted_by_writers_sees_all_of_one(tmp_path, monkeypatch):
-    """Between any two of its steps, another process saves everything anew."""
+    """Between any two of its steps, another process saves all files again."""
     save(tmp_path, OLD)
     really_open, count = open, 0
     for at in range(12):

@@ -49,7 +49,7 @@ def dropped(rng, body):
 
 
 def cut(rng, body):
-    """The end is missing, and somebody has added an end-of-image marker."""
+    """The end is missing, and a repair tool added an end-of-image marker."""
     del body[rng.integers(len(body) * 19 // 20) :]
 
 

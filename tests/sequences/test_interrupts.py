@@ -23,7 +23,7 @@ OPTIONS = dict(batch_size=3, seed=3, max_queue_size=2)
 
 @pytest.fixture(autouse=True)
 def short_idle_time(monkeypatch):
-    """A thread that nobody wakes, because Ctrl-C came first, ends soon."""
+    """A thread that is not woken, because Ctrl-C came first, ends soon."""
     monkeypatch.setattr(batch_loader, "IDLE_SECONDS", 0.05)
     with interrupts_in_finalizers_are_ignored():
         yield
