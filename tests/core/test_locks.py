@@ -117,13 +117,13 @@ def test_a_forked_child_does_not_keep_the_lock_of_a_killed_parent(tmp_path):
         with write_lock(sys.argv[1]):
             forked = os.fork()
             if not forked:
+                print("forked", flush=True)  # here the child has closed the file of the lock
                 sys.stdin.read()  # until the test ends
                 os._exit(0)
-            print("locked", flush=True)
             time.sleep(300)
     """
     with child(code, tmp_path) as process:
-        assert process.stdout.readline() == "locked\n"
+        assert process.stdout.readline() == "forked\n"
         process.send_signal(signal.SIGKILL)
         process.wait(TIMEOUT_SECONDS)
         assert is_free(tmp_path)
