@@ -64,6 +64,7 @@ def main():
     parser.add_argument("--megabytes", type=int, default=420)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--directory", help="where the large file is kept; a temporary one unless told")
+    parser.add_argument("--save", metavar="FILE", help="also write the rates of all runs to this JSON file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
@@ -95,7 +96,7 @@ def main():
             "make_csv_dataset": reading(lambda: with_tensorflow(small), small),
         }
         print(f"{num_rows:,} rows, {os.path.getsize(path) / 1e6:,.0f} MB")
-        measure(contestants, options.runs, "MB", before=from_cache.close)
+        measure(contestants, options.runs, "MB", before=from_cache.close, save=options.save)
 
 
 if __name__ == "__main__":

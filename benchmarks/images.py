@@ -73,6 +73,7 @@ def main():
     parser.add_argument("--enlarge", type=int, default=0, metavar="N")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--without", nargs="*", default=[], help="contestants to leave out")
+    parser.add_argument("--save", metavar="FILE", help="also write the rates of all runs to this JSON file")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
     with tempfile.TemporaryDirectory() as folder:
@@ -102,7 +103,7 @@ def main():
         }
         print(f"{len(paths)} images of {directory} to {size[0]}x{size[1]}, batches of {BATCH_SIZE}")
         chosen = {name: work for name, work in contestants.items() if name not in options.without}
-        measure(chosen, options.runs, "images")
+        measure(chosen, options.runs, "images", save=options.save)
 
 
 if __name__ == "__main__":

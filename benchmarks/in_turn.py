@@ -1,9 +1,11 @@
 """Run contestants in turn in one process and print the median of each, with its ratio to one of them."""
 
 import gc
+import json
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -17,6 +19,7 @@ def measure(
     unit: str,
     reference: str = OURS,
     before: Callable[[], None] | None = None,
+    save: str | None = None,
 ) -> dict[str, list[float]]:
     """Items per second of each contestant in each run, A B C, A B C, ..., after one round that is not counted.
 
@@ -26,6 +29,7 @@ def measure(
         unit: what an item is, for the table.
         reference: the contestant that the others are compared with.
         before: called before each contestant's turn, outside the time that counts.
+        save: a JSON file for the rates of all runs, from which `benchmarks/chart.py` draws.
     """
     rates = {name: [] for name in contestants}
     for run in range(runs + 1):
@@ -38,6 +42,10 @@ def measure(
             if run:
                 rates[name].append(items / (time.perf_counter() - started))
     report(rates, unit, reference)
+    if save:
+        Path(save).write_text(
+            json.dumps({"unit": f"{unit}/s", "reference": reference, "rates": rates}, indent=1) + "\n"
+        )
     return rates
 
 

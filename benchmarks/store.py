@@ -190,6 +190,7 @@ def main():
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--without", nargs="*", default=[], choices=list(PEERS), help="contestants to leave out")
+    parser.add_argument("--save", metavar="FILE", help="also write the rates of all runs to this JSON file")
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
         directory = options.directory or stack.enter_context(tempfile.TemporaryDirectory())
@@ -201,7 +202,7 @@ def main():
         epochs |= {name: make(store, x) for name, make in PEERS.items() if name not in options.without}
         contestants = {name: counted(name, epoch, options.rows) for name, epoch in epochs.items()}
         # Ours closes before each turn: it makes nothing ahead while the others have theirs, nor for its own.
-        measure(contestants, options.runs, "rows", before=ours.close)
+        measure(contestants, options.runs, "rows", before=ours.close, save=options.save)
 
 
 if __name__ == "__main__":
