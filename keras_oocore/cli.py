@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -42,7 +43,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print what is wrong and what to type, and exit."""
         hint = ""
-        if message.startswith("unrecognized arguments") and self.prog != PROGRAM:
+        if message.startswith("the following arguments are required"):
+            hint = " (before the options, which may take several words)"
+        if re.match("unrecognized arguments: [^-]", message):
             hint = ' (to pass several CSV files, quote a pattern: "part-*.csv")'
         self.exit(WRONG_USE, f"{PROGRAM}: {message}{hint}. Type: {self.prog} --help\n")
 

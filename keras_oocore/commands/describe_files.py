@@ -10,7 +10,7 @@ import numpy as np
 from keras_oocore.commands.description import Description
 from keras_oocore.commands.kinds import Kind, Place
 from keras_oocore.commands.recipes import Outputs, opened, predicting, quoted, training
-from keras_oocore.commands.report import to_type
+from keras_oocore.commands.report import counted, to_type
 from keras_oocore.commands.samples import X_COL, Y_COL, holds_arrays, manifest_of
 from keras_oocore.core import storage
 from keras_oocore.core.errors import SampleError
@@ -131,7 +131,7 @@ def _looked_at(manifest: Manifest, path: str) -> tuple[tuple[int, ...] | None, d
         return None, {}, problems
     low, high, middle = (function(sizes, axis=0).astype(int).tolist() for function in (np.min, np.max, np.median))
     text = f"images: {low[0]}x{low[1]}" + (f" to {high[0]}x{high[1]}" if high != low else "")
-    text += f" (height x width), {', '.join(sorted(modes))}; {len(sizes)} files opened"
+    text += f" (height x width), {', '.join(sorted(modes))}; {counted(len(sizes), 'file')} opened"
     sides = (LARGEST_SIDE, LARGEST_SIDE) if min(middle) >= LARGEST_SIDE else tuple(middle)
     return (*sides, 3), {"smallest": low, "largest": high, "modes": sorted(modes), "text": text}, problems
 

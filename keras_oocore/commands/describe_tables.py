@@ -78,7 +78,7 @@ def _code(place: Place, typed: dict, table: CSVTable, looked_at: dict) -> str:
     features = typed.get("features") or [
         name
         for name, column in table.columns.items()
-        if name != target and column.kind != "string" and name in has_values
+        if name != target and column.kind != "string" and name in has_values and not table.notes.get(name)
     ]
     if not features:
         return ""

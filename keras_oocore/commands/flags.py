@@ -3,7 +3,7 @@
 import argparse
 import re
 
-VALUE = r"""("[^"]*"|'[^']*'|\[[^\]]*\]|\([^)]*\)|\{[^}]*\}|[^\s,;)]+?(?=[.,;:)]*(?:\s|$)))"""
+VALUE = r"""("[^"]*"|'[^']*'|\[[^\]]*\]|\([^)]*\)|\{[^}]*\}|[^\s,;)`]+?(?=[.,;:)`]*(?:\s|$)))"""
 WITHOUT = {"labels": "--no-labels", "target": "--no-labels"}  # what means `None` for an argument
 ONLY_IN_PYTHON = (" to Manifest.from_directory",)
 
@@ -25,8 +25,10 @@ def in_flags(message: str, parser: argparse.ArgumentParser) -> str:
     for action in parser._actions:
         flag = next((flag for flag in action.option_strings if flag.startswith("--")), action.dest.upper())
         name = re.escape(action.dest)
-        message = re.sub(rf"(?<![\w.]){name}={VALUE}", lambda found, a=action, f=flag: _typed(a, f, found[1]), message)
-        message = re.sub(rf"`{name}(=True)?`", flag, message)
+        message = re.sub(
+            rf"`?(?<![\w.]){name}={VALUE}`?", lambda found, a=action, f=flag: _typed(a, f, found[1]), message
+        )
+        message = re.sub(f"`{name}`", flag, message)
     return message
 
 
@@ -35,8 +37,9 @@ def _typed(action: argparse.Action, flag: str, value: str) -> str:
     if value == "None":
         return WITHOUT.get(action.dest, f"no {flag}")
     if value == "True":
-        return flag
+        return f"no {flag}" if action.const is False else flag
     if value == "False":
         return f"--no-{flag.removeprefix('--').removeprefix('no-')}"
+    value = re.sub(r"['\"]: ['\"]?", "=", value)  # of a dictionary
     words = re.sub(r"[\[\](){}\"',]", " ", value).split()
     return " ".join([flag, *words]) if action.option_strings else " ".join(words)

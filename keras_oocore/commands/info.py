@@ -53,7 +53,12 @@ def run(options: argparse.Namespace) -> Report:
     described = _describer(place, options)(place, options)
     lines = [f"{place.path}: {place.kind}", *described.lines]
     if described.code:
-        lines += ["", "To train from it, type in Python:", "", *described.code.splitlines()]
+        lines += [
+            "",
+            "To train from it, type in Python:" if ".fit(" in described.code else "In Python:",
+            "",
+            *described.code.splitlines(),
+        ]
     elif described.advice:
         lines += ["", described.advice]
     facts = {"path": place.path, "kind": str(place.kind), **described.facts, "python": described.code or None}

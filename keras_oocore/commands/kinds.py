@@ -132,7 +132,7 @@ def _folder_of_files(path: str) -> Place:
         if found.outside_extensions[suffix]:
             return Place(os.path.join(glob.escape(path), f"*{suffix}"), Kind.CSV)
     others = found.other_extensions
-    if not others and not any(found.skipped[name] for name in ("hidden", "linked folder (follow_links=False)")):
+    if not others and not found.skipped["linked folder (follow_links=False)"]:
         return Place(path, Kind.EMPTY)
     return Place(path, Kind.OTHER, tuple(others), _counted(others))
 

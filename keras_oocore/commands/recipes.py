@@ -84,7 +84,7 @@ def training(lines: Sequence[str], shape: Sequence[int], outputs: Outputs, first
         if first_layers
         else list(IMAGE_LAYERS)
         if is_image
-        else ["keras.layers.Flatten()", DENSE]
+        else [*["keras.layers.Flatten()"] * (len(shape) != 1), DENSE]
     )
     layers = [f"keras.Input({tuple(shape)})", *hidden, outputs.layer]
     has_validation = any("val" in line.split(" = ")[0].split(", ") for line in lines)

@@ -1,7 +1,7 @@
 """Writes the lines of Python that train from CSV files, and from the cache of CSV files."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +89,10 @@ def cached_code(store: str, cache: str) -> str:
     return table_code(_found(made_of["files"][0], cache), arguments, num_features, targets[0].kind == "string", split)
 
 
-def _kinds(columns: Sequence[Column]) -> dict[str, Any]:
+def _kinds(columns: Iterable[Column]) -> dict[str, Any]:
     """Return the arguments that give columns the kinds that they have in a cache."""
-    kinds = {column.name: column.format or column.kind for column in columns}
-    return {"dtypes": kinds}
+    kinds = {column.name: column.format or column.kind for column in columns if column.kind != "float32"}
+    return {"dtypes": kinds} if kinds else {}
 
 
 def _found(described: str, cache: str) -> str:

@@ -3,7 +3,6 @@
 import importlib.metadata
 import os
 import platform
-import sys
 from pathlib import Path
 
 from keras_oocore.core.cpu import num_cpus
@@ -62,4 +61,4 @@ def as_text(found: dict[str, str | int | None]) -> str:
     """Return the versions as lines that fit into a bug report."""
     lines = [f"{name:<24}{version}" for name, version in found.items() if version is not None]
     missing = [name for name, version in found.items() if version is None]
-    return "\n".join([*lines, f"{'not installed':<24}{', '.join(missing)}", f"{'executable':<24}{sys.executable}"])
+    return "\n".join([*lines, f"{'not installed':<24}{', '.join(missing)}"])
