@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -121,7 +122,7 @@ def check_table(place: Place, options: argparse.Namespace) -> Checked:
     try:
         table = open_table(place.path, options)
     except DataError as error:
-        return Checked(0, "row", {place.path: str(error)})
+        return Checked(0, "row", dict([_named(error, place.path)]))
     columns, checked = list(table.columns.values()), Checked(0, "row")
     missing = dict.fromkeys(table.columns, 0)
 
@@ -137,10 +138,8 @@ def check_table(place: Place, options: argparse.Namespace) -> Checked:
         for name, count in gaps.items():
             missing[name] += count
         if error is not None:
-            where, _, reason = str(error).partition(": ")
-            checked.problems[f"{where} in part {len(checked.problems)}" if where in checked.problems else where] = (
-                reason
-            )
+            where, reason = _named(error, place.path)
+            checked.problems[where] = reason
     skipped = table.num_rows + table.num_bad_rows - checked.num_samples
     if skipped and not checked.problems:
         checked.notes.append(f"{counted(skipped, 'row')} would be left out")
@@ -168,6 +167,12 @@ def check_zip(place: Place, _: argparse.Namespace) -> Checked:
     if damaged is not None:
         checked.problems[damaged] = "its content has changed"
     return checked
+
+
+def _named(error: DataError, path: str) -> tuple[str, str]:
+    """Return the place that an error of a CSV file names, such as `houses.csv: row 3 (line 5)`, and the reason."""
+    where = re.match(r"(.*?: row \d+ \(line \d+\)(?:, column .*? \(#\d+\))?|.*?): (.*)", str(error), re.DOTALL)
+    return (where[1], where[2]) if where else (path, str(error))
 
 
 CHECKS: dict[Kind, Callable[[Place, argparse.Namespace], Checked]] = {

@@ -19,7 +19,7 @@ from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sources.arrays import ArrayRows
 from keras_oocore.store.format import RECORD, StoreRecord
 
-SUBSETS = ("training", "validation", "test")
+TRAINING, VALIDATION = ("training", "train"), "validation"  # names of the parts of a cache, and of a split
 
 
 def describe_array(place: Place, options: argparse.Namespace) -> Description:
@@ -28,6 +28,11 @@ def describe_array(place: Place, options: argparse.Namespace) -> Description:
     shape, dtype, size_bytes = rows.spec.shape, rows.spec.dtype, os.path.getsize(place.path)
     facts = {"num_samples": len(rows), "shape": list(shape), "dtype": str(dtype), "size_bytes": size_bytes}
     lines = [f"array: {counted(len(rows), 'row')} of shape {shape}, {dtype}, {format_bytes(size_bytes)}"]
+    if not len(rows):
+        return Description(lines, facts, advice="The file has no rows.", found=True)
+    if dtype.kind not in "biufc":
+        advice = "A model requires numbers: convert them, and save them again with numpy.save."
+        return Description(lines, facts, advice=advice, found=True)
     path = options.labels or _labels_beside(place.path, len(rows))
     if path is None or options.no_labels:
         code = predicting(f"ko.ArraySequence({quoted(place.path)}, labels=None, shuffle=False)", "row i of the file")
@@ -69,13 +74,13 @@ def describe_stores(place: Place, options: argparse.Namespace) -> Description:
     if not (Path(folders[0]) / manifest_files.RECORD).exists():
         return Description(lines, facts, cached_code(folders[0], place.path))
     by_name = {os.path.basename(folder): folder for folder in folders}
-    first = by_name.get(SUBSETS[0], folders[0])
+    first = next((by_name[name] for name in TRAINING if name in by_name), folders[0])
     manifest = Manifest.load(first)
     if manifest.labels is None:
         return Description(lines, facts, predicting(f"ko.open_packed({quoted(first)}, shuffle=False)", "its file i"))
     code = [f"train = ko.open_packed({quoted(first)}, seed=0)"]
-    if SUBSETS[1] in by_name:
-        code.append(f"val = ko.open_packed({quoted(by_name[SUBSETS[1]])}, shuffle=False)")
+    if VALIDATION in by_name:
+        code.append(f"val = ko.open_packed({quoted(by_name[VALIDATION])}, shuffle=False)")
     return Description(lines, facts, training(code, found[first][1]["shape"], outputs_of(manifest)))
 
 

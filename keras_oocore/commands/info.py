@@ -108,9 +108,13 @@ def _describe_zip(place: Place, _: argparse.Namespace) -> Description:
 def _describe_nothing(place: Place, _: argparse.Namespace) -> Description:
     if place.kind is Kind.EMPTY:
         return Description([], {}, advice=why_not(place), found=True)
-    advice = (
-        "There are no images, arrays or CSV files. Files of any other kind can be read with a function of yours: "
-        f"ko.NpyManifestSequence(ko.Manifest.from_directory({quoted(place.path)}, "
-        f"extensions={quoted(next(iter(place.extensions), '') or '.wav')}), reader=function)"
-    )
+    if not os.path.isdir(place.path):
+        advice = "One file of this kind holds no samples that can be read. Type the path of a folder, or of a CSV file."
+    else:
+        extension = quoted(next(iter(place.extensions), "") or ".wav")
+        advice = (
+            "There are no images, arrays or CSV files. Files of any other kind can be read with a function of yours: "
+            f"ko.NpyManifestSequence(ko.Manifest.from_directory({quoted(place.path)}, extensions={extension}), "
+            "reader=function)"
+        )
     return Description([place.detail] if place.detail else [], {}, advice=advice, found=True)

@@ -77,7 +77,8 @@ def place_of(path: str) -> Place:
     if storage.is_directory(path):
         return _folder(path)
     if storage.exists(path):
-        return _file(path)
+        is_file = storage.status(path).is_file
+        return _file(path) if is_file else Place(path, Kind.OTHER, detail="not an ordinary file")
     if glob.has_magic(path) and storage.match(path):
         return Place(path, Kind.CSV)
     raise WrongUseError(_missing(path))
@@ -89,6 +90,8 @@ def subfolders_with(path: str, name: str) -> list[str]:
 
 
 def _missing(path: str) -> str:
+    if os.path.islink(path):
+        return f"{path!r} is a link to {os.readlink(path)!r}, which does not exist."
     parent, name = os.path.split(os.path.abspath(path))
     near = ""
     if storage.is_directory(parent):

@@ -3,6 +3,7 @@
 import argparse
 
 from keras_oocore.commands.arguments import add_command, add_files, add_json, add_tables
+from keras_oocore.commands.flags import in_flags
 from keras_oocore.commands.kinds import place_of
 from keras_oocore.commands.opening import why_not
 from keras_oocore.commands.report import Report, WrongUseError, counted, printing_to_stderr
@@ -48,13 +49,9 @@ def run(options: argparse.Namespace) -> Report:
         raise WrongUseError(why_not(place))
     with printing_to_stderr():
         checked = check(place, options)
-    problems = [f"{name}: {reason}" for name, reason in checked.problems.items()]
+    problems = [f"{name}: {in_flags(reason, options.parser)}" for name, reason in checked.problems.items()]
     total = counted(checked.num_samples, checked.noun)
-    headline = (
-        f"{place.path}: {total} read, {counted(len(problems), 'problem')}"
-        if problems
-        else f"{place.path}: {total}, all whole"
-    )
+    headline = f"{place.path}: {total} read, {counted(len(problems), 'problem') if problems else 'no problem'}"
     lines = [headline, *_first(problems), *_first(checked.notes)]
     facts = {
         "path": place.path,

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import shutil
 
 import keras
@@ -218,6 +219,9 @@ def test_dialect_of_a_csv_file(write, run):
         ("headers.csv", 1, "The file has no rows."),
         ("damaged", 1, "photos/damaged.png: not an image"),
         ("missing", 1, "missing: 1 file, the first"),
+        ("photos/ant/00.png", 1, "one file, .png\n\nOne file of this kind holds no samples"),
+        ("no_rows.npy", 1, "The file has no rows."),
+        ("dates.npy", 1, "A model requires numbers"),
     ],
 )
 def test_other_things(path, status, message, photos, run):
@@ -229,6 +233,8 @@ def test_other_things(path, status, message, photos, run):
     for name in ("folder of tables/houses.csv", "headers.csv"):
         with open(name, "w") as file:
             file.write(CSV if "tables" in name else "a,b\n")
+    np.save("no_rows.npy", np.zeros((0, 3)))
+    np.save("dates.npy", np.array(["2020-01-01"], dtype="datetime64[D]"))
     with gzip.open("houses.csv.gz", "wb") as file:
         file.write(CSV.encode())
     (photos / "damaged.png").write_bytes(b"damaged")
@@ -271,6 +277,13 @@ def test_versions(run, monkeypatch):
     assert facts["backend"] == "jax (KERAS_BACKEND)"
     assert [*facts][:4] == ["keras_oocore", "python", "platform", "cores"]
     assert run("info", "--versions")[1].endswith("not installed           no_such_package\n")
+
+
+def test_pipes_and_broken_links(in_tmp_path, run):
+    os.mkfifo("pipe")
+    os.symlink("nowhere", "link")
+    assert run("info", "pipe")[0] == 1
+    assert run("info", "link") == (2, "", "keras-oocore: 'link' is a link to 'nowhere', which does not exist.\n")
 
 
 def test_a_path_is_required(run):

@@ -18,7 +18,7 @@ def changed(path, at=-1):
 
 
 def test_all_images_of_a_folder_are_decoded(photos, in_tmp_path, run):
-    assert run("verify", "photos") == (0, "photos: 10 files, all whole\n", "")
+    assert run("verify", "photos") == (0, "photos: 10 files read, no problem\n", "")
     changed(photos / "bee" / "4.png", at=60)
     (photos / "bee" / "5.png").write_bytes(b"")
     status, output, _ = run("verify", "photos")
@@ -42,7 +42,7 @@ def test_missing_files_of_a_manifest(photos, in_tmp_path, run):
 def test_parts_that_overlap(photos, in_tmp_path, run):
     manifest = ko.Manifest.from_directory("photos")
     assert run("split", "photos", "parts", "--validation-split", 0.3)[0] == 0
-    assert run("verify", "parts")[:2] == (0, "parts: 10 files, all whole\n")
+    assert run("verify", "parts")[:2] == (0, "parts: 10 files read, no problem\n")
     manifest.take([0]).save("parts/validation")
     manifest.take([0, 1]).save("parts/train")
     status, output, _ = run("verify", "parts")
@@ -61,7 +61,7 @@ def test_arrays_of_another_shape(in_tmp_path, run):
 
 def test_packed_store(photos, in_tmp_path, run):
     ko.ImageFolderSequence("photos", image_size=4).pack("packed")
-    assert run("verify", "packed")[:2] == (0, "packed: 10 rows, all whole\n")
+    assert run("verify", "packed")[:2] == (0, "packed: 10 rows read, no problem\n")
     changed(in_tmp_path / "packed" / "x.npy")
     status, output, _ = run("verify", "packed")
     assert status == 1
@@ -72,29 +72,31 @@ def test_caches_of_a_csv_file(write, in_tmp_path, run):
     write("a,b\n" + "1,2\n" * 10)
     train, _ = ko.CSVChunkSequence("houses.csv", target="b", cache="cache").split()
     train[0]
-    assert run("verify", "cache")[:2] == (0, "cache: 8 rows, all whole\n")
+    assert run("verify", "cache")[:2] == (0, "cache: 8 rows read, no problem\n")
     changed(in_tmp_path / "cache" / "training" / "rows.npy")
     assert run("verify", "cache")[0] == 1
 
 
 def test_csv_file(write, run):
     write("a,b\n1,2\n,3\n")
-    assert run("verify", "houses.csv") == (0, "houses.csv: 2 rows, all whole\n  column 'a': 1 cell missing\n", "")
+    assert run("verify", "houses.csv") == (0, "houses.csv: 2 rows read, no problem\n  column 'a': 1 cell missing\n", "")
     write("a,b\n" + "1,2\n" * 30 + "1,x\n")
     status, output, _ = run("verify", "houses.csv")
     assert status == 1
     assert output.startswith("houses.csv: 0 rows read, 1 problem\n  houses.csv: row 30 (line 32), column 'b' (#1): ")
     assert run("verify", "houses.csv", "--on-bad-row", "skip")[:2] == (
         0,
-        "houses.csv: 30 rows, all whole\n  1 row would be left out\n",
+        "houses.csv: 30 rows read, no problem\n  1 row would be left out\n",
     )
     write('a,b\n1,"2\n')
-    assert run("verify", "houses.csv")[0] == 1
+    status, output, _ = run("verify", "houses.csv")
+    assert status == 1
+    assert output.endswith("skip such rows: --on-bad-row skip\n")
 
 
 def test_one_array(in_tmp_path, run):
     np.save("x.npy", np.array([[1, np.nan], [np.inf, 2]]))
-    assert run("verify", "x.npy")[:2] == (0, "x.npy: 2 rows, all whole\n  2 values are NaN or infinite\n")
+    assert run("verify", "x.npy")[:2] == (0, "x.npy: 2 rows read, no problem\n  2 values are NaN or infinite\n")
     with open("x.npy", "r+b") as file:
         file.truncate(140)
     status, _, error = run("verify", "x.npy")
@@ -106,7 +108,7 @@ def test_checkpoints(in_tmp_path, run):
     with exclusive("checkpoints") as checkpoints:
         first = checkpoints.save({"epoch": 1}, {"kernel": np.ones(2)})
         second = checkpoints.save({"epoch": 2}, {"kernel": np.ones(2)})
-    assert run("verify", "checkpoints")[:2] == (0, "checkpoints: 1 checkpoint, all whole\n")
+    assert run("verify", "checkpoints")[:2] == (0, "checkpoints: 1 checkpoint read, no problem\n")
     changed(second / "checkpoint.json", at=20)
     status, output, _ = run("verify", "checkpoints")
     assert status == 1
