@@ -15,7 +15,6 @@ from keras_oocore.commands.kinds import Kind, Place, subfolders_with
 from keras_oocore.commands.reading import in_threads
 from keras_oocore.commands.report import counted
 from keras_oocore.commands.samples import holds_arrays, manifest_of
-from keras_oocore.core.cpu import num_cpus
 from keras_oocore.core.errors import DataError, SampleError
 from keras_oocore.images.reader import ImageReader
 from keras_oocore.manifest.files import RECORD as MANIFEST_RECORD
@@ -108,7 +107,7 @@ def check_array(place: Place, _: argparse.Namespace) -> Checked:
         part = array[start : start + step]
         return int((~np.isfinite(part)).sum())
 
-    not_finite = sum(in_threads(count, range(0, len(array), step), num_cpus(), "parts", "reading"))
+    not_finite = sum(in_threads(count, range(0, len(array), step), "parts", "reading"))
     if not_finite:
         checked.notes.append(f"{counted(not_finite, 'value')} are NaN or infinite")
     return checked
@@ -133,7 +132,7 @@ def check_table(place: Place, options: argparse.Namespace) -> Checked:
             return 0, {}, error
         return len(cells.rows), {name: int(is_missing(values).sum()) for name, values in cells.columns.items()}, None
 
-    for num_rows, gaps, error in in_threads(parse, range(table.num_chunks), num_cpus(), "parts", "parsing"):
+    for num_rows, gaps, error in in_threads(parse, range(table.num_chunks), "parts", "parsing"):
         checked.num_samples += num_rows
         for name, count in gaps.items():
             missing[name] += count
@@ -203,7 +202,7 @@ def _read_files(manifest: Manifest, path: str, strict: bool) -> Checked:
         return {int(numbers[row]): error for row, error in samples.read(numbers, out).items()}
 
     starts = range(0, len(manifest), FILES_PER_TASK)
-    for errors in in_threads(read, starts, num_cpus(), f"x {FILES_PER_TASK} files", "reading"):
+    for errors in in_threads(read, starts, "files", "reading", len(manifest), FILES_PER_TASK):
         checked.problems |= {manifest.path(sample): error.reason or str(error) for sample, error in errors.items()}
     checked.notes += [f"{manifest.path(i)} may be damaged: {why}" for i, why in sorted(samples.doubtful().items())]
     return checked

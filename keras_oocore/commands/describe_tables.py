@@ -13,9 +13,11 @@ from keras_oocore.core.sizes import format_bytes
 from keras_oocore.csv.cells import Column, is_missing
 from keras_oocore.csv.compression import is_gzip
 from keras_oocore.tables.csv.table import CSVTable
+from keras_oocore.tables.statistics import ColumnStatistics
 
 LISTED_COLUMNS = 100  # in the text
 EXAMPLES = 3  # values of a column
+TARGETS = ("target", "label", "class", "y", "price", "saleprice")  # likely names of the column to predict
 
 
 def describe_table(place: Place, options: argparse.Namespace) -> Description:
@@ -69,8 +71,9 @@ def _short(text: str) -> str:
 
 
 def _code(place: Place, typed: dict, table: CSVTable, looked_at: dict) -> str:
-    """Return code that predicts one column, by default the last, from the columns of numbers."""
-    target = typed.get("target", list(table.columns)[-1])
+    """Return code that predicts one column, by its name or the last, from the columns of numbers."""
+    likely = [name for name in table.columns if name.lower() in TARGETS]
+    target = typed.get("target", [*likely, *reversed(table.columns)][0])
     if not isinstance(target, str):
         return ""
     column = table.column(target, "target")
@@ -92,4 +95,13 @@ def _code(place: Place, typed: dict, table: CSVTable, looked_at: dict) -> str:
         **others,
     }
     split = default_split(table.num_rows)
-    return table_code(place.path, {**arguments, "seed": 0}, len(features), column.kind == "string", split)
+    is_class = column.kind == "string"
+    scale = None if is_class else _scale(table, column)
+    return table_code(place.path, {**arguments, "seed": 0}, len(features), is_class, split, scale)
+
+
+def _scale(table: CSVTable, column: Column) -> tuple[float, float] | None:
+    """Return standard deviation and mean of a column of numbers, rounded, over the first rows."""
+    found = ColumnStatistics.of(column, table.read(0, [column]).columns[column.name])
+    std, mean = (float(f"{value:.3g}") for value in (found.std, found.mean))
+    return (std, mean) if found.count and std > 0 else None

@@ -41,7 +41,7 @@ def add_to(commands) -> None:
         """,
     )
     command.add_argument("path", help="class folders, a manifest, arrays of file names, or a CSV file of file names")
-    command.add_argument("destination", nargs="?", help="folder for the parts (default: PATH_split)")
+    command.add_argument("destination", nargs="?", help="folder for the parts (default: NAME_split)")
     command.add_argument(
         "--validation-split", type=number, metavar="N", help="fraction or number of samples (default: 0.2)"
     )
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> Report:
     )
     wanted = (True, options.validation_split is not None, options.test_split is not None)
     parts = dict(zip([name for name, is_wanted in zip(PARTS, wanted) if is_wanted], made))
-    destination = Path(options.destination or f"{os.path.normpath(Path(place.path).with_suffix(''))}_split")
+    destination = Path(options.destination or f"{Path(place.path).resolve().stem}_split")
     with write_lock(destination):
         _require_same(destination, parts)
         for name, part in parts.items():

@@ -11,10 +11,18 @@ from keras_oocore.csv.dialect import NULL_VALUES, Dialect
 from keras_oocore.store.format import GUNZIPPED, StoreRecord
 
 FEATURE_DENSE = 'keras.layers.Dense(64, activation="relu")'
+LONGEST_LINE = 80  # characters of a list of columns; a longer one has a line per column
 DEFAULTS = {**vars(Dialect()), "null_values": list(NULL_VALUES), "decimal": ".", "on_bad_row": "error"}
 
 
-def table_code(path: str, arguments: Mapping[str, Any], num_features: int, target_is_class: bool, split: str) -> str:
+def table_code(
+    path: str,
+    arguments: Mapping[str, Any],
+    num_features: int,
+    target_is_class: bool,
+    split: str,
+    scale: tuple[float, float] | None = None,
+) -> str:
     """Return code that trains a small model on the rows of CSV files.
 
     Args:
@@ -23,8 +31,12 @@ def table_code(path: str, arguments: Mapping[str, Any], num_features: int, targe
         num_features: Number of features in a row of `x`.
         target_is_class: Whether the target is a column of strings.
         split: Arguments of `split`, or `""` for too few rows.
+        scale: Standard deviation and mean of a target of numbers, if they are known.
     """
     words = [f"{name}={_code(value)}" for name, value in arguments.items()]
+    scaling = []
+    if scale is not None:
+        scaling = [f"    keras.layers.Rescaling({scale[0]}, offset={scale[1]}),  # the scale of the target"]
     outputs = Outputs("len(train.class_names)", num_classes=1) if target_is_class else Outputs("1")
     lines = ["train = rows"] if not split else [f"train, val = rows.split({split})"]
     return "\n".join(
@@ -40,6 +52,7 @@ def table_code(path: str, arguments: Mapping[str, Any], num_features: int, targe
             "    train.normalization(),",
             f"    {FEATURE_DENSE},",
             f"    {outputs.layer},",
+            *scaling,
             "])",
             outputs.compile,
             f"model.fit(train, {'validation_data=val, ' * bool(split)}epochs=10)",
@@ -107,7 +120,10 @@ def _code(value: Any) -> str:
     if isinstance(value, str):
         return quoted(value)
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_code, value))}]"
+        words = [_code(item) for item in value]
+        if sum(map(len, words)) < LONGEST_LINE:
+            return f"[{', '.join(words)}]"
+        return "\n".join(["[", *(f"        {word}," for word in words), "    ]"])
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{_code(name)}: {_code(item)}' for name, item in value.items())}}}"
     return "..." if value is ... else repr(value)

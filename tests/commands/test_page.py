@@ -25,6 +25,7 @@ def commands_of_the_page():
 def without_sizes(text):
     """Text without sizes of files and values of cells, which differ here."""
     text = re.sub(r"[\d.]+ (k?B|MB)", "SIZE", text)
+    text = re.sub(r"Rescaling\([\d.]+, offset=[\d.]+\)", "Rescaling(STD, offset=MEAN)", text)
     return re.sub(r"(?m)^(  \w+ +(?:float32|string) ).*", r"\1", text)
 
 

@@ -73,7 +73,7 @@ def test_groups_of_a_csv_file_stay_together(photos, write, run):
     write("\n".join(["image,species,patient", *rows]), "photos/train.csv")
     words = ("--x-col", "image", "--y-col", "species", "--groups", "patient", "--validation-split", "0.4")
     assert run("split", "photos/train.csv", *words)[0] == 0
-    train, val = parts("train", "validation", folder="photos/train_split")
+    train, val = parts("train", "validation", folder="train_split")
     assert not {*train.columns["patient"]} & {*val.columns["patient"]}
     assert train.class_names == ["ant", "bee"]
 
