@@ -14,6 +14,7 @@ from keras_oocore.commands import demo, flatten, info, pack, profile, split, ver
 from keras_oocore.commands.flags import in_flags
 from keras_oocore.commands.report import Report, WrongUseError
 from keras_oocore.core.errors import MissingExtraError, OptionError, OutOfCoreError
+from keras_oocore.core.text import did_you_mean
 from keras_oocore.core.version import __version__
 
 PROGRAM = "keras-oocore"
@@ -47,7 +48,9 @@ class Parser(argparse.ArgumentParser):
             hint = " (before the options, which may take several words)"
         if re.match("unrecognized arguments: [^-]", message):
             hint = ' (to pass several CSV files, quote a pattern: "part-*.csv")'
-        self.exit(WRONG_USE, f"{PROGRAM}: {message}{hint}. Type: {self.prog} --help\n")
+        if misspelt := re.match(r"argument COMMAND: invalid choice: '(.*?)'", message):
+            hint = did_you_mean(misspelt[1], [command.__name__.rpartition(".")[2] for command in COMMANDS])
+        self.exit(WRONG_USE, f"{PROGRAM}: {message}{hint}. Type: {self.prog} --help\n".replace("?.", "?"))
 
 
 def build_parser() -> Parser:

@@ -81,6 +81,7 @@ def test_no_command_prints_the_help(capsys):
     ("words", "message"),
     [
         (["verfiy", "photos"], "invalid choice: 'verfiy' (choose from "),
+        (["verfiy", "photos"], ") Did you mean 'verify'? Type: keras-oocore --help"),
         (["verify"], "the following arguments are required: path (before the options"),
         (["verify", "a.csv", "b.csv"], 'unrecognized arguments: b.csv (to pass several CSV files, quote a pattern: "'),
         (["verify", "photos", "--jsn"], "unrecognized arguments: --jsn"),

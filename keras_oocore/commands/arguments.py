@@ -19,13 +19,13 @@ IMAGES = (
 )
 READING_TABLES = ("delimiter", "encoding", "decimal", "null_values", "skip_rows", "comment", "on_bad_row", "dtypes")
 TABLES = ("target", "features", "sample_weight", "categorical", "missing", "indicator", *READING_TABLES)
-GROUPS = {"files": FILES, "images": IMAGES, "CSV files": TABLES}
+GROUPS: dict[str, tuple[str, ...]] = {"files": FILES, "images": IMAGES, "CSV files": TABLES}
 INTERPOLATIONS = ("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic")
 TABULATORS = ("\\t", "tab")
 
 
 def add_command(
-    commands, name: str, run: Callable[[argparse.Namespace], Report | None], short: str, long: str, example: str
+    commands: Any, name: str, run: Callable[[argparse.Namespace], Report | None], short: str, long: str, example: str
 ) -> argparse.ArgumentParser:
     """Add a command, and return its parser.
 
@@ -104,7 +104,7 @@ def add_tables(command: argparse.ArgumentParser, features: bool = True) -> None:
     group.add_argument("--on-bad-row", choices=("error", "skip"), help="rows that cannot be read (default: error)")
 
 
-def _switch(group, flag: str, text: str) -> None:
+def _switch(group: Any, flag: str, text: str) -> None:
     group.add_argument(flag, action="store_true", default=None, help=text)
 
 

@@ -3,14 +3,18 @@
 import argparse
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keras_oocore.commands.description import Description
 from keras_oocore.commands.kinds import Place
 from keras_oocore.commands.opening import choose_backend
 from keras_oocore.commands.report import counted
 
+if TYPE_CHECKING:
+    from keras_oocore.training.state.checkpoints import Checkpoint
 
-def latest_checkpoint(path: str):
+
+def latest_checkpoint(path: str) -> tuple["Checkpoint", list[str]]:
     """Return the newest complete checkpoint, whose bytes are all compared with checksums, and what is damaged.
 
     Raises:

@@ -1,13 +1,14 @@
 """`keras-oocore demo`: one example from end to end, with images or with a CSV file."""
 
 import argparse
+from typing import Any
 
 from keras_oocore.commands.arguments import add_command
 from keras_oocore.commands.opening import choose_backend
 from keras_oocore.demo import DIRECTORY, IMAGE_EPOCHS, TABLE_EPOCHS
 
 
-def add_to(commands) -> None:
+def add_to(commands: Any) -> None:
     """Add the command to a parser."""
     command = add_command(
         commands,

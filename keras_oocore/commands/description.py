@@ -1,6 +1,7 @@
 """What `keras-oocore info` says about a path: lines for a person, facts for a program, and code that trains."""
 
 import dataclasses
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Description:
     """
 
     lines: list[str]
-    facts: dict
+    facts: dict[str, Any]
     code: str = ""
     advice: str = ""
     found: bool = False

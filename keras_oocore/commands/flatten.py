@@ -3,6 +3,7 @@
 import argparse
 import os
 import shlex
+from typing import Any
 
 from keras_oocore.commands.arguments import add_command, add_json, given
 from keras_oocore.commands.kinds import Kind, place_of
@@ -13,7 +14,7 @@ from keras_oocore.prepare.transfer import MODES
 ARGUMENTS = ("mode", "extensions", "class_names", "follow_links")
 
 
-def add_to(commands) -> None:
+def add_to(commands: Any) -> None:
     """Add the command to a parser."""
     command = add_command(
         commands,

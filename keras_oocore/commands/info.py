@@ -5,6 +5,7 @@ import os
 import zipfile
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from keras_oocore.commands.arguments import add_command, add_files, add_json, add_tables
 from keras_oocore.commands.description import Description
@@ -18,7 +19,7 @@ from keras_oocore.core.errors import DataError
 from keras_oocore.core.sizes import format_bytes
 
 
-def add_to(commands) -> None:
+def add_to(commands: Any) -> None:
     """Add the command to a parser."""
     command = add_command(
         commands,

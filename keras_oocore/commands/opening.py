@@ -3,6 +3,7 @@
 import argparse
 import os
 import shlex
+from types import ModuleType
 from typing import Any
 
 from keras_oocore.commands.arguments import FILES, IMAGES, TABLES, given, given_images, given_tables, refuse_others
@@ -26,7 +27,7 @@ def choose_backend() -> None:
     prefer_installed()
 
 
-def import_sequences():
+def import_sequences() -> ModuleType:
     """Import Keras on an installed backend, and return the public package."""
     choose_backend()
     import keras_oocore as ko
@@ -35,7 +36,7 @@ def import_sequences():
     return ko
 
 
-def open_sequence(place: Place, options: argparse.Namespace, needs_labels: bool = False, **loading: Any):
+def open_sequence(place: Place, options: argparse.Namespace, needs_labels: bool = False, **loading: Any) -> Any:
     """Return a Sequence of the samples at a path.
 
     Args:
@@ -86,7 +87,7 @@ def why_not(place: Place) -> str:
     )
 
 
-def _open_files(place: Place, options: argparse.Namespace, needs_labels: bool, loading: dict):
+def _open_files(place: Place, options: argparse.Namespace, needs_labels: bool, loading: dict) -> Any:
     allowed = [*FILES, *IMAGES]
     manifest = manifest_of(place, options, needs_labels)
     label_mode = {} if manifest.labels is not None else {"label_mode": None}
@@ -99,7 +100,7 @@ def _open_files(place: Place, options: argparse.Namespace, needs_labels: bool, l
     return import_sequences().ImageFolderSequence(manifest, **label_mode, **given_images(options), **loading)
 
 
-def _open_table(place: Place, options: argparse.Namespace, needs_labels: bool, loading: dict):
+def _open_table(place: Place, options: argparse.Namespace, needs_labels: bool, loading: dict) -> Any:
     typed = given_tables(options)
     if options.no_labels and "target" in typed:
         raise WrongUseError("--target and --no-labels exclude each other. Type one of them.")

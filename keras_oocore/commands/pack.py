@@ -3,6 +3,7 @@
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
 from keras_oocore.commands.arguments import add_command, add_files, add_images, add_json, add_tables, given
 from keras_oocore.commands.kinds import Kind, Place, place_of
@@ -18,7 +19,7 @@ MOST_NAMED = 10  # unreadable files in the text; the JSON has all
 PARTS = ("training", "validation")
 
 
-def add_to(commands) -> None:
+def add_to(commands: Any) -> None:
     """Add the command to a parser."""
     command = add_command(
         commands,

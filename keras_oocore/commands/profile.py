@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import io
+from typing import Any
 
 from keras_oocore.commands.arguments import add_command, add_files, add_images, add_json, add_tables, given
 from keras_oocore.commands.kinds import Kind, place_of
@@ -10,10 +11,10 @@ from keras_oocore.commands.opening import open_sequence
 from keras_oocore.commands.report import Report, WrongUseError
 from keras_oocore.commands.samples import names_files
 
-LOADING = ("batch_size", "workers", "memory_limit")
+LOADING = ("batch_size", "workers", "memory_limit", "max_queue_size", "shuffle")
 
 
-def add_to(commands) -> None:
+def add_to(commands: Any) -> None:
     """Add the command to a parser."""
     command = add_command(
         commands,
@@ -33,6 +34,8 @@ def add_to(commands) -> None:
     command.add_argument("--batch-size", type=int, metavar="N", help="size of the batches (default: 32; CSV: 100)")
     command.add_argument("--workers", type=int, metavar="N", help="number of loading threads (default: one per core)")
     command.add_argument("--memory-limit", metavar="SIZE", help='limit of all batches in flight, such as "128MB"')
+    command.add_argument("--max-queue-size", type=int, metavar="N", help="most batches made ahead (default: 10)")
+    command.add_argument("--shuffle", choices=("block",), help="read runs of neighbors, for disks that seek slowly")
     command.add_argument("--num-batches", type=int, metavar="N", help="number of batches to time (default: 50)")
     command.add_argument("--cache", metavar="DIR", help="read through this cache, and fill it")
     add_files(command)

@@ -2,18 +2,25 @@
 
 import collections
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TypeVar
 
 from keras_oocore.core.cpu import num_cpus
 from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.core.threads import ThreadPool
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 AHEAD = 2  # items per thread
 
 
 def in_threads(
-    function: Callable[[Any], Any], items: Sequence, unit: str, task: str, total: int | None = None, per_item: int = 1
-) -> Iterator:
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    unit: str,
+    task: str,
+    total: int | None = None,
+    per_item: int = 1,
+) -> Iterator[Result]:
     """Iterate over `function(item)` for all items, in order. There is one thread per core.
 
     Args:

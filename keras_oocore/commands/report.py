@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 from keras_oocore.core.errors import OptionError
 
@@ -25,7 +26,7 @@ class Report:
     """
 
     text: str
-    facts: dict
+    facts: dict[str, Any]
     found: bool = False
 
 
@@ -46,7 +47,7 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{plural * (number != 1)}"
 
 
-def to_type(*words: str | os.PathLike) -> str:
+def to_type(*words: str | os.PathLike[str]) -> str:
     """Return a command to type, with quotes around words that need them.
 
     >>> to_type("info", "my photos")

@@ -3,6 +3,7 @@
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ SAVED = {FILENAMES, LABELS, RECORD, LOCK_NAME}
 DEFAULT_SPLIT = 0.2
 
 
-def add_to(commands) -> None:
+def add_to(commands: Any) -> None:
     """Add the command to a parser."""
     command = add_command(
         commands,

@@ -12,7 +12,7 @@ from keras_oocore.store.format import GUNZIPPED, StoreRecord
 
 FEATURE_DENSE = 'keras.layers.Dense(64, activation="relu")'
 LONGEST_LINE = 80  # characters of a list of columns; a longer one has a line per column
-DEFAULTS = {**vars(Dialect()), "null_values": list(NULL_VALUES), "decimal": ".", "on_bad_row": "error"}
+DEFAULTS: dict[str, Any] = {**vars(Dialect()), "null_values": list(NULL_VALUES), "decimal": ".", "on_bad_row": "error"}
 
 
 def table_code(

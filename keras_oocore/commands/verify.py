@@ -1,6 +1,7 @@
 """`keras-oocore verify`: reads everything that is stored at a path, and lists what cannot be read."""
 
 import argparse
+from typing import Any
 
 from keras_oocore.commands.arguments import add_command, add_files, add_json, add_tables
 from keras_oocore.commands.flags import in_flags
@@ -12,7 +13,7 @@ from keras_oocore.commands.samples import names_files
 MOST_LISTED = 20  # in the text; the JSON has all
 
 
-def add_to(commands) -> None:
+def add_to(commands: Any) -> None:
     """Add the command to a parser."""
     command = add_command(
         commands,

@@ -32,7 +32,11 @@ def test_packed_store_array_and_manifest(photos, in_tmp_path, run):
     ko.ImageFolderSequence(photos, image_size=4).pack("packed")
     ko.Manifest.from_directory(photos).save("manifest")
     np.save("x.npy", np.zeros((10, 3), "float32"))
-    for path, *words in (("packed",), ("manifest", "--image-size", "4", "5"), ("x.npy",)):
+    for path, *words in (
+        ("packed", "--shuffle", "block", "--max-queue-size", 2),
+        ("manifest", "--image-size", "4", "5"),
+        ("x.npy",),
+    ):
         status, output, error = run("profile", path, *words, "--num-batches", 2)
         assert status == 0, error
         assert output.startswith("2 batches, 20 samples in ")
@@ -80,6 +84,7 @@ def test_caches_of_subsets_are_listed(photos, in_tmp_path, run):
         (("--batch-size", "0"), "--batch-size should be a positive integer."),
         (("--workers", "-1"), "--workers should be a number of threads"),
         (("--memory-limit", "1 quux"), "--memory-limit should be a number of bytes"),
+        (("--max-queue-size", "-1"), "--max-queue-size should be "),
         (("--delimiter", ";"), "--delimiter is an option of CSV files"),
         (
             ("--batch-size", "many"),
