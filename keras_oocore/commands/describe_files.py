@@ -10,7 +10,7 @@ import numpy as np
 from keras_oocore.commands.description import Description
 from keras_oocore.commands.kinds import Kind, Place
 from keras_oocore.commands.recipes import Outputs, opened, predicting, quoted, training
-from keras_oocore.commands.report import counted, to_type
+from keras_oocore.commands.report import WrongUseError, counted, to_type
 from keras_oocore.commands.samples import X_COL, Y_COL, holds_arrays, manifest_of
 from keras_oocore.core import storage
 from keras_oocore.core.errors import SampleError
@@ -46,7 +46,10 @@ def describe_files(place: Place, options: argparse.Namespace) -> Description:
         lines.append(f"columns: {', '.join(manifest.columns)}")
     if missing:
         return Description(lines, facts, advice="Some files do not exist. Check the paths above.", found=True)
-    shape, more, problems = _looked_at(manifest, place.path)
+    try:
+        shape, more, problems = _looked_at(manifest, place.path)
+    except WrongUseError as error:  # neither images nor .npy files
+        return Description(lines, facts, advice=str(error))
     lines += [more["text"]] if "text" in more else []
     lines += problems
     facts |= {name: value for name, value in more.items() if name != "text"} | {"unreadable": problems}
@@ -123,7 +126,7 @@ def _looked_at(manifest: Manifest, path: str) -> tuple[tuple[int, ...] | None, d
         try:
             size, mode = _image(manifest.path(sample))
         except Exception as error:  # Pillow raises nearly any error for a damaged file
-            problems.append(f"{manifest.path(sample)}: {getattr(error, 'reason', '') or error}")
+            problems.append(f"{manifest.path(sample)}: {error}")
             continue
         sizes.append(size)
         modes.add(mode)

@@ -279,6 +279,15 @@ def test_versions(run, monkeypatch):
     assert run("info", "--versions")[1].endswith("not installed           no_such_package\n")
 
 
+def test_manifest_of_other_files(in_tmp_path, run):
+    make_tree("birds", "wren/1.wav", "wren/2.wav")
+    ko.Manifest.from_directory("birds", extensions=".wav").save("manifest")
+    status, output, _ = run("info", "manifest")
+    assert status == 0
+    assert output.startswith("manifest: manifest\nManifest: 2 samples of 1 class in ")
+    assert output.endswith("Read them in Python: ko.NpyManifestSequence(manifest, reader=function).\n")
+
+
 def test_pipes_and_broken_links(in_tmp_path, run):
     os.mkfifo("pipe")
     os.symlink("nowhere", "link")
