@@ -163,7 +163,7 @@ def _code(place: Place, options: argparse.Namespace, manifest: Manifest, shape: 
     elif place.kind is Kind.CSV:
         columns = {"x_col": options.x_col, "y_col": options.y_col, "directory": options.directory}
         chosen = [f"{name}={quoted(value)}" for name, value in columns.items() if value not in (None, X_COL, Y_COL)]
-        data = f"ko.Manifest.from_csv({', '.join([path, *chosen, *['y_col=None'] * bool(options.no_labels)])})"
+        data = f"ko.Manifest.from_csv({', '.join([path, *chosen, *['y_col=None'] * (manifest.labels is None)])})"
     elif place.kind is Kind.MANIFEST:
         data = f"ko.Manifest.load({path})"
     else:

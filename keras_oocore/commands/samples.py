@@ -21,7 +21,8 @@ X_COL, Y_COL = "filename", "class"  # of `Manifest.from_csv`
 def names_files(place: Place, options: argparse.Namespace) -> bool:
     """Whether the samples at a path are files, also those that a column of a CSV file names."""
     if place.kind is Kind.CSV:
-        return options.x_col is not None or X_COL in _header(place.path)
+        is_table = bool(given(options, ("target", "features")))
+        return options.x_col is not None or (not is_table and X_COL in _header(place.path))
     return place.kind in FILE_KINDS
 
 
@@ -43,7 +44,7 @@ def manifest_of(place: Place, options: argparse.Namespace, needs_labels: bool = 
     if labels is not None and not Path(labels).is_file():
         raise WrongUseError(f"--labels should be a .npy file with one label per file. Received: {labels!r}")
     if place.kind is Kind.CSV:
-        return _of_csv(place.path, options)
+        return _of_csv(place.path, options, needs_labels)
     if place.kind is Kind.MANIFEST:
         _refuse(options, place, ("labels", "x_col", "y_col", "class_names", "directory", "follow_links"))
         manifest = Manifest.load(place.path)
@@ -91,11 +92,12 @@ def holds_arrays(manifest: Manifest, path: str) -> bool:
     )
 
 
-def _of_csv(path: str, options: argparse.Namespace) -> Manifest:
+def _of_csv(path: str, options: argparse.Namespace, needs_labels: bool) -> Manifest:
     _refuse(options, Place(path, Kind.CSV), ("labels", "follow_links"))
     header = _header(path)
     x_col = options.x_col or X_COL
-    y_col = None if options.no_labels else options.y_col or Y_COL
+    default = Y_COL if needs_labels or Y_COL in header else None
+    y_col = None if options.no_labels else options.y_col or default
     columns = [name for name in [vars(options).get("groups")] if name is not None]
     for flag, name in (("--x-col", x_col), ("--y-col", y_col), *(("--groups", name) for name in columns)):
         if header and name is not None and name not in header:

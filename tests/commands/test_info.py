@@ -198,6 +198,16 @@ def test_columns_of_a_csv_file(write, run):
     assert "rooms" not in facts["python"].split("features=")[1].split("]")[0]
 
 
+def test_csv_files_with_a_column_of_file_names(photos, write, run):
+    write("filename,age\nphotos/ant/00.png,3\nphotos/bee/01.png,4\n")
+    status, output, error = run("info", "houses.csv")
+    assert status == 0, error
+    assert 'ko.Manifest.from_csv("houses.csv", y_col=None)' in output
+    assert run("verify", "houses.csv")[1] == "houses.csv: 2 files read, no problem\n"
+    assert "--y-col COLUMN, or --no-labels" in run("pack", "houses.csv", "packed")[2]
+    assert "2 rows, 2 columns" in run("info", "houses.csv", "--target", "age")[1]
+
+
 def test_dialect_of_a_csv_file(write, run):
     write("a;b\n1,5;2\n2,5;-\n", "x.txt")
     words = ("--delimiter", ";", "--decimal", ",", "--null-values", "...", "-")
