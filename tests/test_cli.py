@@ -147,6 +147,15 @@ def test_each_warning_is_one_line_and_printed_once(monkeypatch, capsys):
     )
 
 
+def test_an_unknown_backend_is_one_line(monkeypatch, capsys):
+    monkeypatch.setenv("KERAS_BACKEND", "tensorfow")
+    assert cli.main(["demo"]) == 2
+    assert capsys.readouterr().err == (
+        "keras-oocore: The environment variable KERAS_BACKEND should be one of 'tensorflow', 'jax', 'torch'. "
+        "Received: 'tensorfow'\n"
+    )
+
+
 # demo
 
 

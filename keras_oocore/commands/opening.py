@@ -10,10 +10,11 @@ from keras_oocore.commands.arguments import FILES, IMAGES, TABLES, given, given_
 from keras_oocore.commands.kinds import Kind, Place, subfolders_with
 from keras_oocore.commands.report import WrongUseError, to_type
 from keras_oocore.commands.samples import holds_arrays, manifest_of, names_files
-from keras_oocore.core.backend import prefer_installed
+from keras_oocore.core.backend import BACKENDS, prefer_installed
 from keras_oocore.core.text import listed
 from keras_oocore.store.format import RECORD as STORE_RECORD
 
+OTHER_BACKENDS = ("numpy", "openvino")  # of Keras, which do not train
 WHAT = {
     Kind.STORE: "a packed store, whose rows are ready",
     Kind.ARRAY: "an array",
@@ -22,9 +23,17 @@ WHAT = {
 
 
 def choose_backend() -> None:
-    """Choose an installed backend, before Keras is imported."""
+    """Choose an installed backend, before Keras is imported.
+
+    Raises:
+        WrongUseError: If the environment names a backend that does not exist.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
     prefer_installed()
+    backend = os.environ.get("KERAS_BACKEND", BACKENDS[0])
+    if backend not in (*BACKENDS, *OTHER_BACKENDS):
+        names = ", ".join(map(repr, BACKENDS))
+        raise WrongUseError(f"The environment variable KERAS_BACKEND should be one of {names}. Received: {backend!r}")
 
 
 def import_sequences() -> ModuleType:
