@@ -11,11 +11,11 @@ from rich.console import Console
 import keras_oocore as ko
 from keras_oocore.core.backend import require_backend
 from keras_oocore.core.files import write_whole
+from keras_oocore.demo import DIRECTORY
+from keras_oocore.demo import IMAGE_EPOCHS as EPOCHS
 from keras_oocore.plots import images as plots
 
-DIRECTORY = "keras_oocore_demo"
 IMAGE_SIZE = (32, 32)
-EPOCHS = 12
 
 
 def run_demo(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS) -> float:

@@ -12,13 +12,14 @@ import keras_oocore as ko
 from keras_oocore.core.backend import require_backend
 from keras_oocore.core.files import write_whole
 from keras_oocore.csv.cells import require_pyarrow
-from keras_oocore.demo.images import DIRECTORY, show_paths
+from keras_oocore.demo import DIRECTORY
+from keras_oocore.demo import TABLE_EPOCHS as EPOCHS
+from keras_oocore.demo.images import show_paths
 
 FOLDER = "csv"  # in the directory of the demo, next to the images
 COLUMNS = ("age", "sex", "bmi", "blood_pressure", "cholesterol", "ldl", "hdl", "tch", "ltg", "glucose", "progression")
 TARGET, ONE_FEATURE = "progression", "bmi"
 LINE_EPOCHS = 20
-EPOCHS = 20
 
 
 def run_demo_csv(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS) -> float:
