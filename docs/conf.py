@@ -11,6 +11,7 @@ os.environ["KERAS_BACKEND"] = "jax"  # of the extra `docs`: Keras imports a back
 
 import keras
 from sphinx.domains.python import PyClasslike
+from sphinx.pycode import ModuleAnalyzer
 
 import keras_oocore as ko
 
@@ -106,7 +107,19 @@ def link_to_public_name(app, env, node, contnode):
     return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", f"keras_oocore.{name}", node, contnode)
 
 
+def show_one_signature() -> None:
+    """Show what users can type, and not the overloads that type checkers read."""
+    things = [getattr(ko, name) for name in ko.__all__]
+    modules = {part.__module__ for thing in things for part in getattr(thing, "__mro__", [thing])}
+    for module in modules:
+        if module.startswith("keras_oocore."):
+            analyzer = ModuleAnalyzer.for_module(module)  # Sphinx keeps it, and reads it again
+            analyzer.analyze()
+            analyzer.overloads.clear()
+
+
 def setup(app) -> None:
+    show_one_signature()
     for field in PyClasslike.doc_field_types:
         if field.name == "variable":
             field.label = "Attributes"

@@ -52,7 +52,8 @@ def is_of_the_package():
 
 
 def messages_of_troubleshooting():
-    return re.findall(r"^```\n(\w+: .*)\n```$", (DOCS / "troubleshooting.md").read_text(), re.MULTILINE)
+    text = (DOCS / "troubleshooting.md").read_text()
+    return [" ".join(block.split()) for block in re.findall(r"^```\n(\w+: .*?)\n```$", text, re.MULTILINE | re.DOTALL)]
 
 
 def test_there_is_help_for_twenty_messages():
