@@ -171,7 +171,7 @@ def one_epoch(monkeypatch):
     monkeypatch.setattr(keras.Model, "fit", fit_once)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_code_of_a_page_runs_from_top_to_bottom(page, folder, one_epoch):
     namespace = {"model": AnyModel()}
     blocks = list(code_blocks(page))
@@ -212,7 +212,7 @@ def test_links_of_a_page_exist(page):
         assert not outside, f"{link} works on GitHub and not on the site, which has the pages of docs/ alone"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_tests_that_a_page_names_exist(page):
     for name, test in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text()):
         assert f"def {test}(" in (ROOT / name).read_text(), test
