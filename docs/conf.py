@@ -24,7 +24,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 exclude_patterns = ["_build"]
 nitpicky = True  # a reference that leads nowhere is a warning, and `make docs` turns warnings into errors
 nitpick_ignore_regex = [
-    (r"py:.*", r"(?!keras_oocore\.).*"),  # classes of other packages, whose pages are elsewhere
+    (r"py:.*", r"(?!keras_oocore\.)\w+\..*"),  # classes of other packages, whose pages are elsewhere
     # Types in signatures that users do not name: base classes, and what a docstring describes in words.
     (
         r"py:class",
@@ -86,11 +86,14 @@ def as_code(match: re.Match) -> str:
     return f":py:obj:`{text} <{LINKS[name]}{'.' * bool(attribute)}{attribute}>`"
 
 
-def convert_backticks(app, what, name, thing, options, lines: list[str]) -> None:
-    """Convert the prose of a docstring, and leave its examples alone."""
-    text = "\n".join(lines)
-    prose, example, rest = text.partition(">>> ")
-    lines[:] = (CODE.sub(as_code, prose) + example + rest).split("\n")
+def convert_docstring(app, what, name, thing, options, lines: list[str]) -> None:
+    """Convert the prose of a docstring, which has code between backticks, and leave its examples alone."""
+    prose, example, rest = "\n".join(lines).partition(">>> ")
+    prose = CODE.sub(as_code, prose)
+    # A line of nothing. In the line after it, napoleon does not take the words before a colon for a type.
+    prose = re.sub(r"^( *)Returns:\n( +)", r"\1Returns:\n\2\\ \n\2", prose, flags=re.MULTILINE)
+    nothing = "\\ \n" if what == "property" else ""
+    lines[:] = (nothing + prose + example + rest).split("\n")
 
 
 def skip_internal(app, what, name, thing, skip, options) -> bool | None:
@@ -123,6 +126,6 @@ def setup(app) -> None:
     for field in PyClasslike.doc_field_types:
         if field.name == "variable":
             field.label = "Attributes"
-    app.connect("autodoc-process-docstring", convert_backticks, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", convert_docstring, priority=400)  # before napoleon
     app.connect("autodoc-skip-member", skip_internal)
     app.connect("missing-reference", link_to_public_name)
