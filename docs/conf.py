@@ -26,10 +26,9 @@ nitpicky = True  # a reference that leads nowhere is a warning, and `make docs` 
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!keras_oocore\.)\w+\..*"),  # classes of other packages, whose pages are elsewhere
     # Types in signatures that users do not name: base classes, and what a docstring describes in words.
-    (
-        r"py:class",
-        r"keras_oocore\..*\.(OutOfCoreSequence|LabelledSequence|FileReader|Transform|DisplayString|Settings)",
-    ),
+    (r"py:class", r"keras_oocore\..*\.(OutOfCoreSequence|LabelledSequence|FileReader|Transform)"),
+    (r"py:class", r"keras_oocore\..*\.(DisplayString|HtmlString|Settings|TableSummary)"),
+    (r"py:class", r"Figure"),  # of matplotlib, which the extra `docs` does not install
 ]
 
 myst_enable_extensions = ["attrs_block"]
