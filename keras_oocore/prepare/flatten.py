@@ -47,6 +47,7 @@ def flatten_images(
             too.
         destination: Folder for all images. It is created if it does not exist. Defaults to `"all_images"`.
         mode: How to bring each file into `destination`. Defaults to `"copy"`.
+
             - `"copy"`: copies the file.
             - `"hardlink"`: creates a hard link. Needs no disk space, and both folders must be on the same disk.
             - `"symlink"`: creates a symbolic link. Links are relative, so both folders can be moved together.
