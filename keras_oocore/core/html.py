@@ -14,11 +14,15 @@ from keras_oocore.core.text import DisplayString
 
 LONGEST_CELL = 200  # letters; the rest of a longer string is cut off
 LINE = "1px solid rgba(128,128,128,0.35)"
-CELL = "padding:2px 16px 2px 0;border:none;background:transparent;color:inherit;vertical-align:top;max-width:36em;"
-WORDS = f"{CELL}text-align:left;overflow-wrap:anywhere;white-space:normal;min-width:5em;"
-NUMBERS = f"{CELL}text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums;"
-TABLE = "border-collapse:collapse;border:none;background:transparent;color:inherit;margin:4px 0;font-size:inherit;"
+PADDING = "padding:2px 16px 2px 0;"
+WORDS = f"{PADDING}text-align:left;min-width:7em;max-width:36em;overflow-wrap:anywhere;"
+NUMBERS = f"{PADDING}text-align:right;white-space:nowrap;"
+TABLE = (
+    "border-collapse:collapse;border:none;background:transparent;color:inherit;margin:4px 0;font-size:inherit;"
+    "font-variant-numeric:tabular-nums;"
+)
 ROW = "background:transparent;"
+FACT = "vertical-align:top;"
 FAINT = "opacity:0.65;font-weight:normal;"
 PICTURE = "display:block;width:72px;height:72px;object-fit:cover;margin:0;border-radius:3px;"
 FRAME = "display:inline-block;width:72px;margin:6px 8px 2px 0;vertical-align:top;"
@@ -105,8 +109,8 @@ def note(text: str) -> Html:
 def facts(pairs: Iterable[tuple[str, object]]) -> Html:
     """Return a table of names and what they say."""
     rows = (
-        f'<tr style="{ROW}"><td style="{WORDS}{FAINT}min-width:0;white-space:nowrap;">{escaped(name)}</td>'
-        f'<td style="{WORDS}">{escaped(text)}</td></tr>'
+        f'<tr style="{ROW}"><td style="{WORDS}{FAINT}{FACT}min-width:0;white-space:nowrap;">{escaped(name)}</td>'
+        f'<td style="{WORDS}{FACT}">{escaped(text)}</td></tr>'
         for name, text in pairs
     )
     return Html(f'<table style="{TABLE}"><tbody>{"".join(rows)}</tbody></table>')

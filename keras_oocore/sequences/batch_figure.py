@@ -109,7 +109,8 @@ class BatchFigure:
             if len(values) != self.num_rows:
                 raise OptionError(
                     f"`predictions` should have one row per sample of the batch, {self.num_rows} rows. "
-                    f"Received: {f'{name!r} with ' * bool(name)}{len(values)} rows"
+                    f"Received: {f'{name!r} with ' * bool(name)}{len(values)} rows. To predict this batch: "
+                    "show_batch(predictions=model)"
                 )
         outputs = list(self.outputs.values())
         for number, (name, values) in enumerate(found.items()):
