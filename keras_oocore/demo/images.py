@@ -13,7 +13,7 @@ from keras_oocore.core.backend import require_backend
 from keras_oocore.core.files import write_whole
 from keras_oocore.demo import DIRECTORY
 from keras_oocore.demo import IMAGE_EPOCHS as EPOCHS
-from keras_oocore.plots import images as plots
+from keras_oocore.plots.contact_sheet import contact_sheet
 
 IMAGE_SIZE = (32, 32)
 
@@ -54,7 +54,7 @@ def run_demo(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS) -> 
         train_batches.show_batch(path=batch_figure)
     except ko.MissingExtraError:  # matplotlib is not installed
         x, y = train_batches[0]
-        plots.contact_sheet(x[:16], [train_batches.class_names[label] for label in y[:16]], batch_figure)
+        contact_sheet(x[:16], [train_batches.class_names[label] for label in y[:16]], batch_figure)
 
     console.rule(f"3  Train: model.fit on {keras.backend.backend()}")
     model = small_network(keras, train_batches.class_names)

@@ -49,7 +49,7 @@ def run_demo_csv(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS)
     rows = ko.CSVChunkSequence(
         path, target=TARGET, batch_size=32, seed=0, cache=folder / "cache", overwrite_cache=is_new
     )
-    console.print(rows.summary(), markup=False, soft_wrap=True)
+    console.print(str(rows.summary()), markup=False, soft_wrap=True)
 
     console.rule(f"2  A linear model: {TARGET} from {ONE_FEATURE}, in batches of 100")
     one_feature = ko.CSVChunkSequence(path, target=TARGET, features=[ONE_FEATURE], batch_size=100, seed=0)

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_oocore.core.checks import require_numbers
 from keras_oocore.core.errors import OptionError
+from keras_oocore.manifest.label_strings import label_strings
 
 LABEL_MODES = ("int", "categorical", "binary", "raw", None)
 MAX_CLASSES = 2**31 - 1  # indices are int32
@@ -96,7 +97,7 @@ class Labels:
         return values
 
     def display_strings(self, y, num_rows: int) -> list[str]:
-        """Each row of a batch's `y` as a string to display: a class name, a class index or a number.
+        """Each row of a batch's `y` as a string to display: class names, shares of soft labels, or numbers.
 
         The strings are empty if a `transform` has replaced `y` by something other than labels.
 
@@ -105,13 +106,7 @@ class Labels:
         """
         if self.label_mode is None or not isinstance(y, np.ndarray) or y.ndim > 2:
             return [""] * num_rows
-        return [self._display_string(label) for label in y[:num_rows]]
-
-    def _display_string(self, label) -> str:
-        if self.label_mode == "raw":
-            return str(label)
-        index = int(np.argmax(label)) if self.label_mode == "categorical" else int(np.ravel(label)[0])
-        return self.class_names[index] if self.class_names else str(index)
+        return label_strings(y[:num_rows], self.class_names, self.label_mode)
 
     def class_weights(self, class_weight: Mapping[int, float] | str) -> np.ndarray:
         """The weight of each sample, `float32` of shape `(num_samples,)`, from the weights of the classes.

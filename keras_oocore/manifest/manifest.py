@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.html import HtmlString, never_raising
 from keras_oocore.core.storage import as_opened, working_directory
 from keras_oocore.manifest import files as manifest_files
+from keras_oocore.manifest import html as manifest_html
 from keras_oocore.manifest import scan as class_folders
 from keras_oocore.manifest import splits
 from keras_oocore.manifest import summary as manifest_text
@@ -264,6 +266,10 @@ class Manifest:
     def __repr__(self) -> str:
         return manifest_text.one_line(self)
 
+    @never_raising
+    def _repr_html_(self) -> str:
+        return manifest_html.as_html(self, manifest_text.headline(self), IMAGE_EXTENSIONS)
+
     @property
     def file_paths(self) -> list[str]:
         """List of the paths of all samples: `directory` joined to each filename.
@@ -458,7 +464,7 @@ class Manifest:
         filenames, labels, class_names, data_directory, columns, indices = manifest_files.read(directory)
         return cls(filenames, labels, class_names, data_directory, columns=columns, indices=indices)
 
-    def summary(self, max_classes: int = 50) -> manifest_text.DisplayString:
+    def summary(self, max_classes: int = 50) -> HtmlString:
         """Returns a summary of the samples per class, the total size and the file formats.
 
         This is the only method that reads the size of every file.
@@ -467,7 +473,7 @@ class Manifest:
             max_classes: Maximum number of classes to list. Defaults to `50`.
 
         Returns:
-            A string, which a notebook displays and `print` prints.
+            A string, which `print` prints, and which a notebook shows as a table.
 
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as directory:

@@ -71,6 +71,8 @@ class ArraySequence(LabelledSequence):
             labelled_data(rows, labels, label_mode, class_names, None, shared), options, loading_options(shared)
         )
 
-    def __repr__(self) -> str:
+    def _description(self) -> list[tuple[str, str]]:
         path = self._data.source.path
-        return self._repr_samples("rows of an array" if path is None else f"rows of {display_path(path)!r}")
+        return self._described_samples(
+            ("rows", "rows of an array" if path is None else f"rows of {display_path(path)!r}")
+        )

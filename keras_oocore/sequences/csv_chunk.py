@@ -17,7 +17,7 @@ from keras_oocore.batches.profile import Profile
 from keras_oocore.core.checks import boolean, fraction
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
-from keras_oocore.core.text import DisplayString, display_path, listed
+from keras_oocore.core.text import display_path, listed
 from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.cells import release_memory
 from keras_oocore.csv.dialect import NULL_VALUES, Dialect
@@ -29,10 +29,10 @@ from keras_oocore.sources.base import Source
 from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.rows import TableRows
-from keras_oocore.tables.statistics import summary
 from keras_oocore.tables.statistics_cache import fit_features, load_statistics
 from keras_oocore.tables.stored import convert
 from keras_oocore.tables.subset import RowSubset
+from keras_oocore.tables.summary import TableSummary
 
 TRAINING, VALIDATION = "training", "validation"  # directories within the cache
 FEWEST_AHEAD, MOST_AHEAD, AHEAD_BYTES = 10, 256, 4 * 2**20  # of batches ahead: as in Keras, and more if they are small
@@ -327,20 +327,36 @@ class CSVChunkSequence(OutOfCoreSequence):
         layer.build((None, len(numbers)))  # otherwise it leaks tracers in the first step of `fit` on JAX (Keras 3.15.1)
         return layer
 
-    def summary(self, max_columns: int = 100) -> DisplayString:
-        """Return a table of the used columns: mean, standard deviation, range, missing and distinct values.
+    def summary(self, max_columns: int = 100) -> TableSummary:
+        """Return statistics of the used columns: mean, standard deviation, range, missing and distinct values.
 
         Computing them reads the files once, unless the cache contains them.
 
         Args:
-            max_columns: The largest number of columns to show.
+            max_columns: The largest number of columns to print.
+
+        Returns:
+            A `TableSummary`, which prints as a table. It is a dictionary from column to statistics, such as
+            `summary["price"].mean`. `to_dict()` returns all of them as plain JSON. `head()` reads the first rows.
+
+        >>> import tempfile
+        >>> path = f"{tempfile.mkdtemp()}/houses.csv"
+        >>> with open(path, "w") as file:
+        ...     _ = file.write("sqft,city,price\\n1000,Rome,1\\n2000,Oslo,2\\n,Rome,3\\n")
+        >>> rows = CSVChunkSequence(path, target="price", features=["sqft", "city"], missing="mean")
+        >>> summary = rows.summary()
+        >>> summary["sqft"].mean, summary["sqft"].missing, summary["city"].most_frequent
+        (1500.0, 1, {'Rome': 2, 'Oslo': 1})
+        >>> summary.head(1)
+        [{'sqft': 1000.0, 'city': 'Rome', 'price': 1.0}]
         """
         rows = self._rows
         left_out = f", {rows.num_skipped:,} left out" if rows.num_skipped else ""
         headline = f"{self.num_rows:,} rows{left_out}, {len(self.columns):,} columns, from {listed(rows.table.paths)}"
-        return summary(headline, load_statistics(rows, rows, self._cache).values(), max_columns)
+        found = load_statistics(rows, rows, self._cache).values()
+        return TableSummary(headline, found, max_columns, rows.features.columns, rows.first_cells)
 
-    def __repr__(self) -> str:
+    def _description(self) -> list[tuple[str, str]]:
         spec, subset, num_rows = self._rows.features, self._rows.subset, min(self.batch_size, self.num_rows)
         _, y, weight = spec.unpack(np.empty((0, len(spec.words)), np.float32))
         arrays = [
@@ -354,10 +370,10 @@ class CSVChunkSequence(OutOfCoreSequence):
             arrays.append(f"sample_weight {spec.words[-1].column.name!r} {weight.dtype} {(num_rows,)}")
         left_out = f", {self._rows.num_skipped:,} left out" if self._rows.num_skipped else ""
         part = "" if subset is None else f" of the {VALIDATION if subset.validation else TRAINING} part,"
-        return self._repr(
+        return self._described(
             f"{self.num_rows:,} row{'s' * (self.num_rows != 1)}{part} from {listed(self._rows.table.paths)}{left_out}",
             self._repr_arrays(*arrays),
-            *([] if self._cache is None else [self._repr_cache()]),
+            *([] if self._cache is None else [("cache", self._repr_cache())]),
         )
 
     def _repr_cache(self) -> str:

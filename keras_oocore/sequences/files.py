@@ -105,15 +105,19 @@ class FileSequence(LabelledSequence):
                 samples.close()
         return directory
 
-    def __repr__(self) -> str:
+    def _thumbnail(self, sample: int) -> str | None:
+        return None
+
+    def _description(self) -> list[tuple[str, str]]:
         directory = self.manifest.directory
-        lines = [
+        where = (
             f"files such as {str(self.manifest.filenames[0])!r}" if directory is None else f"from {str(directory)!r}"
-        ]
+        )
+        lines = [("files", where)]
         if self._cached is not None:
             missing = self._cached.missing()
             if self._partition is not None:
                 missing = np.intersect1d(missing, self._members())
             num_stored = self.num_samples - len(missing)
-            lines.append(f"cache {display_path(self._cached.directory)!r} contains {num_stored:,} of them")
-        return self._repr_samples(*lines)
+            lines.append(("cache", f"cache {display_path(self._cached.directory)!r} contains {num_stored:,} of them"))
+        return self._described_samples(*lines)

@@ -10,6 +10,7 @@ import numpy as np
 from keras_oocore.batches.options import BatchOptions
 from keras_oocore.images.depth import any_has_16_bits
 from keras_oocore.images.reader import ImageReader
+from keras_oocore.images.thumbnail import thumbnail_of_file
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
 from keras_oocore.sequences.arguments import FileArguments, documented, shares
 from keras_oocore.sequences.files import FileSequence
@@ -126,6 +127,9 @@ class ImageFolderSequence(FileSequence):
             cache_directory(shared),
             shared["overwrite_cache"],
         )
+
+    def _thumbnail(self, sample: int) -> str | None:
+        return thumbnail_of_file(self.manifest.path(sample))
 
 
 def _rows_dtype(options: BatchOptions, manifest: Manifest) -> str:

@@ -21,6 +21,7 @@ from keras_oocore.sequences.inputs import (
     labelled_data,
     loading_options,
 )
+from keras_oocore.sequences.pictures import thumbnail_of_row
 from keras_oocore.sources.files import FileReader, FileSamples, FunctionReader, explained
 from keras_oocore.sources.npy import NpyReader
 
@@ -83,6 +84,7 @@ class NpyManifestSequence(FileSequence):
                 "For the rows of an array, use ko.ArraySequence(data, labels)."
             )
         manifest = as_manifest(data, labels, class_names, directory, NPY_EXTENSIONS, raw=label_mode == "raw")
+        self._reads_npy = reader is None
         samples = _file_samples(manifest, reader, options.on_error, shared["retries"])
         super().__init__(
             labelled_data(samples, manifest.labels, label_mode, manifest.class_names, manifest, shared),
@@ -91,6 +93,12 @@ class NpyManifestSequence(FileSequence):
             cache_directory(shared),
             shared["overwrite_cache"],
         )
+
+    def _thumbnail(self, sample: int) -> str | None:
+        if not self._reads_npy:  # the reader of a user may be slow, or print
+            return None
+        reader = self._files.reader
+        return thumbnail_of_row(self._files.spec, lambda row: reader.read_into(self.manifest.path(sample), row))
 
 
 def _file_samples(manifest: Manifest, reader, on_error: str, retries: int) -> FileSamples:

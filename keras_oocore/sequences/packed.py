@@ -46,8 +46,8 @@ class PackedSequence(LabelledSequence):
         """
         self._data.source.store.verify()
 
-    def __repr__(self) -> str:
-        return self._repr_samples(f"packed in {display_path(self._data.source.store.directory)!r}")
+    def _description(self) -> list[tuple[str, str]]:
+        return self._described_samples(("rows", f"packed in {display_path(self._data.source.store.directory)!r}"))
 
 
 @documented

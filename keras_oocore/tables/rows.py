@@ -185,6 +185,17 @@ class TableRows(Source):
             used = chosen if used is None else used & chosen
         return cells if used is None else cells.select(used)
 
+    def first_cells(self, num_rows: int) -> list[Cells]:
+        """Return the cells of the first chunks, as many as have `num_rows` used rows together."""
+        parts, found = [], 0
+        for chunk, size in enumerate(self.sizes):
+            if found >= num_rows:
+                break
+            if size:
+                parts.append(self.cells(chunk))
+                found += size
+        return parts
+
     def encode_chunk(self, chunk: int) -> np.ndarray:
         """Return the used rows of a chunk, `float32` of shape `(n, words)`."""
         with stage("parsing"):

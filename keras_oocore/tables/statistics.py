@@ -7,14 +7,10 @@ number of threads.
 
 import collections
 import dataclasses
-import datetime
-import io
 import math
-from collections.abc import Iterable
 
 import numpy as np
 
-from keras_oocore.core.text import DisplayString
 from keras_oocore.csv.cells import Column, is_missing
 from keras_oocore.tables.cells import count_strings, distinct_numbers
 
@@ -133,40 +129,3 @@ class ColumnStatistics:
             self.numbers = None if numbers is None else np.union1d(self.numbers, numbers)
             if self.numbers is not None and len(self.numbers) > MOST_DISTINCT:
                 self.numbers = None
-
-
-def summary(headline: str, columns: Iterable[ColumnStatistics], max_columns: int) -> DisplayString:
-    """Return a printable table of statistics, one line per column, after the line `headline`."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    columns = list(columns)
-    table = Table("column", "kind", box=None, pad_edge=True)
-    for title in ("mean", "std", "min", "max", "missing", "distinct"):
-        table.add_column(title, justify="right")
-    for found in columns[:max_columns]:
-        table.add_row(escape(repr(found.column.name)[1:-1]), found.column.kind, *_figures(found))
-    if len(columns) > max_columns:
-        table.add_row(f"… and {len(columns) - max_columns:,} more")
-    console = Console(file=io.StringIO(), width=140, color_system=None, force_jupyter=False)
-    console.print(table)
-    return DisplayString("\n".join([headline, *(line.rstrip() for line in console.file.getvalue().splitlines())]))
-
-
-def _figures(found: ColumnStatistics) -> list[str]:
-    """Return mean, standard deviation, min, max, missing and distinct as strings."""
-    several = f"more than {MOST_DISTINCT:,}" if found.distinct is None else f"{found.distinct:,}"
-    if found.column.kind == "string" or not found.count:
-        return ["", "", "", "", f"{found.missing:,}", several]
-    if found.column.kind == "date":
-        moments = [_moment(seconds) for seconds in (found.mean, found.smallest, found.largest)]
-        return [moments[0], f"{found.std / 86400:,.6g} days", *moments[1:], f"{found.missing:,}", several]
-    numbers = [f"{value:,.6g}" for value in (found.mean, found.std, found.smallest, found.largest)]
-    return [*numbers, f"{found.missing:,}", several]
-
-
-def _moment(seconds: float) -> str:
-    """Return a number of seconds since 1970 as a date."""
-    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=round(seconds))
-    return moment.isoformat(" ").removesuffix(" 00:00:00")

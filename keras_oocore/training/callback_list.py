@@ -5,6 +5,8 @@ from typing import Protocol
 
 import keras
 
+from keras_oocore.training.history import TrainingHistory
+
 
 class Listener(Protocol):
     """The object that is told about the training. Its methods are called after the callbacks unless they say before."""
@@ -38,9 +40,10 @@ class ContinuousCallbackList(keras.callbacks.CallbackList):
     """
 
     def __init__(self, callbacks, model: keras.Model, listener: Listener, verbose, epochs: int):
+        has_history = any(isinstance(callback, keras.callbacks.History) for callback in callbacks)
         super().__init__(
-            callbacks,
-            add_history=True,
+            callbacks if has_history else [*callbacks, TrainingHistory()],
+            add_history=False,
             add_progbar=verbose != 0,
             model=model,
             verbose=verbose,

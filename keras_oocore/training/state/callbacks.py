@@ -18,6 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_oocore.training.history import TrainingHistory
 from keras_oocore.training.state.model import every_layer
 from keras_oocore.training.state.plain_values import NotPlainError, from_plain, to_plain
 
@@ -41,7 +42,8 @@ SETTINGS = (  # given to a callback, or made by it, and not state
     keras.losses.Loss,
     keras.utils.PyDataset,
 )
-WITHOUT_STATE = (keras.callbacks.History, keras.callbacks.ProgbarLogger)  # the history is saved separately
+# The history is saved separately.
+WITHOUT_STATE = (keras.callbacks.History, TrainingHistory, keras.callbacks.ProgbarLogger)
 
 
 class CallbackStates:
