@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import keras_oocore as ko
 from keras_oocore.core.backend import prefer_installed
@@ -10,6 +11,9 @@ from keras_oocore.core.errors import OutOfCoreError
 from keras_oocore.demo import images as demo
 from keras_oocore.demo import table as demo_csv
 from keras_oocore.sources.cache import is_packed
+
+if TYPE_CHECKING:
+    from keras_oocore.sequences.packed import PackedSequence
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,7 +71,7 @@ def run_profile(options: argparse.Namespace) -> None:
         sequence.profile(options.num_batches)
 
 
-def opened(options: argparse.Namespace):
+def opened(options: argparse.Namespace) -> "ko.ImageFolderSequence | PackedSequence":
     """A Sequence of the images or the packed store in a directory."""
     if is_packed(options.directory):
         return ko.open_packed(options.directory, batch_size=options.batch_size, workers=options.workers)

@@ -5,6 +5,7 @@ import io
 import math
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -12,12 +13,15 @@ from PIL import Image, ImageDraw
 from keras_oocore.core.errors import MissingExtraError
 from keras_oocore.core.files import write_whole
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 COLUMNS = 8
 CELL_INCHES = 1.5
 CELL_PIXELS = 120
 
 
-def image_grid(images: np.ndarray, titles: Sequence[str], path: str | os.PathLike | None = None):
+def image_grid(images: np.ndarray, titles: Sequence[str], path: str | os.PathLike[str] | None = None) -> "Figure":
     """Draws images in rows of eight, with a title above each image.
 
     Args:
@@ -44,7 +48,7 @@ def image_grid(images: np.ndarray, titles: Sequence[str], path: str | os.PathLik
     return finished(figure, path)
 
 
-def empty_figure(width_inches: float, height_inches: float):
+def empty_figure(width_inches: float, height_inches: float) -> "Figure":
     """An empty figure that pyplot does not manage, so it opens no window and is garbage-collected.
 
     Raises:
@@ -57,7 +61,7 @@ def empty_figure(width_inches: float, height_inches: float):
     return Figure(figsize=(width_inches, height_inches), layout="constrained")
 
 
-def finished(figure, path: str | os.PathLike | None):
+def finished(figure: "Figure", path: str | os.PathLike[str] | None) -> "Figure":
     """Save the figure to `path`, unless it is `None`, and return it in a form that a notebook displays."""
     if path is not None:
         with write_whole(path) as file:
@@ -73,7 +77,7 @@ def _as_png(figure) -> bytes:
     return file.getvalue()
 
 
-def contact_sheet(images: np.ndarray, titles: Sequence[str], path: str | os.PathLike) -> None:
+def contact_sheet(images: np.ndarray, titles: Sequence[str], path: str | os.PathLike[str]) -> None:
     """Draw the same grid with Pillow, without matplotlib.
 
     Args:
