@@ -83,9 +83,12 @@ RIGHT = """
     ko.ImageFolderSequence("photos", transform=lambda x, y, rng: (x, y))
     numbers: list[str] = images.file_paths
     kept: bool = images[0][0].shape == (3, 8, 8, 3)
+    size = len(images.class_names) + len(images.manifest.class_names) + len(images.labels) + len(rows.class_names)
+    names, labels = ko.load_arrays("prepared")
+    ko.save_arrays("prepared", names[labels > 0])
     first, *_ = ko.Manifest.from_arrays(["a.png"], [0]).split(validation_split=1)
     with images as opened:
-        print(opened.seed + 1, first.class_names, numbers, kept)
+        print(opened.seed + size, first.class_names.index("a"), numbers, kept)
 """
 WRONG = """
     import keras_oocore as ko

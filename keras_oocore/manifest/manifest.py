@@ -92,8 +92,8 @@ class Manifest:
             labels = as_label_array(labels)
             require_same_length(filenames, labels)
         self.filenames = filenames
-        self.labels = labels
-        self.class_names = class_names
+        self.labels: np.ndarray | Any = labels  # `None` without labels: see `LabelledSequence`
+        self.class_names: list[str] | Any = class_names
         self.directory: Path | None = None if directory is None else Path(directory)
         self.skipped: dict[str, int] = dict(skipped or {})
         self._opened_in = working_directory()  # a relative directory stays valid after `os.chdir`

@@ -16,7 +16,7 @@ from keras_oocore.manifest.inputs import as_filenames, as_label_array, require_s
 
 def shuffle_arrays(
     filenames: Sequence[str] | np.ndarray, labels: Sequence[Any] | np.ndarray | None, seed: int | None = None
-) -> tuple[np.ndarray, np.ndarray | None]:
+) -> tuple[np.ndarray, np.ndarray | Any]:
     """Shuffles filenames and labels in the same random order.
 
     Args:
@@ -47,7 +47,7 @@ def split_arrays(
     stratify: bool | Sequence[Any] | np.ndarray = True,
     groups: Sequence[Any] | np.ndarray | None = None,
     seed: int | None = None,
-) -> tuple[np.ndarray | None, ...]:
+) -> tuple[np.ndarray | Any, ...]:
     """Splits filenames and labels into training, validation and test parts.
 
     Args:
@@ -117,7 +117,7 @@ def save_arrays(
     return Path(directory)
 
 
-def load_arrays(directory: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray | None]:
+def load_arrays(directory: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray | Any]:
     """Loads filenames and labels that were saved with `save_arrays` or with `numpy.save`.
 
     Args:
