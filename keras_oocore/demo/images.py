@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -18,7 +19,7 @@ from keras_oocore.plots.contact_sheet import contact_sheet
 IMAGE_SIZE = (32, 32)
 
 
-def run_demo(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS) -> float:
+def run_demo(directory: str | os.PathLike[str] = DIRECTORY, epochs: int = EPOCHS) -> float:
     """Prepares 1,797 images of digits, trains a small network on them from disk, and prints the paths of all files.
 
     Args:
@@ -77,7 +78,7 @@ def run_demo(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS) -> 
     return accuracy
 
 
-def show_paths(console: Console, paths: Iterable[tuple[str, str | os.PathLike]]) -> None:
+def show_paths(console: Console, paths: Iterable[tuple[str, str | os.PathLike[str]]]) -> None:
     """Print one line per path, with its description."""
     for what, path in paths:
         console.print(f"  {what:<26} {path}", markup=False, soft_wrap=True)
@@ -96,7 +97,7 @@ def write_digits(directory: Path) -> None:
                 image.save(file, format="PNG")
 
 
-def small_network(keras, class_names: list[str]):
+def small_network(keras: Any, class_names: list[str]) -> Any:
     """A convolutional network that learns the digits in seconds on a CPU."""
     model = keras.Sequential(
         [

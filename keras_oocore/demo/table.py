@@ -4,6 +4,7 @@ import csv
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -22,7 +23,7 @@ TARGET, ONE_FEATURE = "progression", "bmi"
 LINE_EPOCHS = 20
 
 
-def run_demo_csv(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS) -> float:
+def run_demo_csv(directory: str | os.PathLike[str] = DIRECTORY, epochs: int = EPOCHS) -> float:
     """Writes a CSV file of 442 patients, trains a linear model and a small network, and prints the paths of all files.
 
     Args:
@@ -105,14 +106,14 @@ def write_patients(path: Path) -> bool:
     return True
 
 
-def straight_line(keras, normalization):
+def straight_line(keras: Any, normalization: Any) -> Any:
     """A linear model of one feature. Its learning rate decreases, so that it converges to the least squares."""
     model = keras.Sequential([keras.Input((1,)), normalization, keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(keras.optimizers.schedules.InverseTimeDecay(0.3, 4, 1.0)), "mse")
     return model
 
 
-def small_network(keras, normalization):
+def small_network(keras: Any, normalization: Any) -> Any:
     """A network that is trained in seconds on a CPU."""
     model = keras.Sequential(
         [

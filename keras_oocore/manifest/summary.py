@@ -3,6 +3,7 @@
 import io
 import os
 from collections import Counter
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from keras_oocore.manifest.label_checks import empty_classes, listed_classes
 NAMED_CLASSES = 8  # listed in `repr`
 
 
-def one_line(manifest) -> str:
+def one_line(manifest: Any) -> str:
     """The `repr` of a manifest: number of samples, number of classes, directory and first class names."""
     names = [_printable(name) for name in (manifest.class_names or [])[:NAMED_CLASSES]]
     more = ", …" if len(manifest.class_names or []) > NAMED_CLASSES else ""
@@ -33,7 +34,7 @@ def headline(manifest) -> str:
     return f"{count} of {len(manifest.class_names):,} class{'' if len(manifest.class_names) == 1 else 'es'}{where}"
 
 
-def summary(manifest, max_classes: int) -> html.HtmlString:
+def summary(manifest: Any, max_classes: int) -> html.HtmlString:
     """Samples per class, total size, and formats. Reads the size of every file."""
     sizes, missing, formats = [], [], Counter()
     for path in manifest.file_paths:

@@ -4,6 +4,7 @@ import itertools
 import math
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,12 +13,24 @@ from keras_oocore.plots.best_epoch import best_epoch
 from keras_oocore.plots.captions import width, wrapped
 from keras_oocore.plots.figure import empty_figure, finished
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 PANEL_COLUMNS = 3
 PANEL_INCHES = (4, 3)
 INK, PALE = "#555555", "#e4e4e4"
-DOTS = {"linewidth": 1.5, "marker": "o", "markersize": 3.5}
-LINES = {"training": {"color": "#3b6ea5", "zorder": 2} | DOTS, "validation": {"color": "#d9822b", "zorder": 3} | DOTS}
-RING = {"marker": "o", "markersize": 9, "markerfacecolor": "none", "markeredgecolor": "#222222", "zorder": 4}
+DOTS: dict[str, Any] = {"linewidth": 1.5, "marker": "o", "markersize": 3.5}
+LINES: dict[str, dict[str, Any]] = {
+    "training": {"color": "#3b6ea5", "zorder": 2} | DOTS,
+    "validation": {"color": "#d9822b", "zorder": 3} | DOTS,
+}
+RING: dict[str, Any] = {
+    "marker": "o",
+    "markersize": 9,
+    "markerfacecolor": "none",
+    "markeredgecolor": "#222222",
+    "zorder": 4,
+}
 TITLE_SIZE = 10  # points
 PANEL_POINTS = 72 * 3.3  # without the labels of its axis
 NOT_METRICS = ("phase", "partition")
@@ -28,7 +41,7 @@ LETTERS = 60  # that fit across a panel in this size (75 letters of usual text d
 MIN_LETTERS = 8  # a shorter name, such as "phase…", is not useful
 
 
-def plot_history(history, path: str | os.PathLike | None = None):
+def plot_history(history: Any, path: str | os.PathLike[str] | None = None) -> "Figure":
     """Draws the training and validation curves of each metric in one panel per metric.
 
     The best epoch is marked in every panel, and its number is above the curves. It is the epoch with the smallest
@@ -93,7 +106,7 @@ def values_and_epochs(history) -> tuple[dict, np.ndarray]:
     return values, 1 + (known if usable else epochs)
 
 
-def _panels(values: dict) -> dict[str, dict[str, np.ndarray]]:
+def _panels(values: dict[str, Any]) -> dict[str, dict[str, np.ndarray]]:
     """Metric → `{"training": numbers, "validation": numbers}`. The loss is first, and the learning rate is last."""
     panels = {"loss": {}}
     for key, numbers in values.items():
@@ -196,7 +209,7 @@ def _alone(numbers: np.ndarray) -> np.ndarray:
     return known[1:-1] & ~known[:-2] & ~known[2:]
 
 
-def _runs(values: Sequence, epochs: np.ndarray) -> list[tuple[str, float, float]]:
+def _runs(values: Sequence[Any], epochs: np.ndarray) -> list[tuple[str, float, float]]:
     """Runs of equal values: `(value as a string, start, end)`, from half an epoch before to half an epoch after."""
     values = values[-len(epochs) :]
     x = epochs[len(epochs) - len(values) :]

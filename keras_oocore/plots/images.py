@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from keras_oocore.plots.captions import wrapped
 from keras_oocore.plots.figure import empty_figure, finished
 from keras_oocore.plots.levels import displayable
 from keras_oocore.plots.masks import color_of, overlay
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLUMNS, WIDE_COLUMNS = 8, 4
 CELL_INCHES, WIDE_CELL_INCHES = 1.5, 2.5
@@ -51,7 +54,7 @@ class Caption(NamedTuple):
     is_wrong: bool = False
 
 
-def image_grid(images: np.ndarray, titles: Sequence[str], path: str | os.PathLike | None = None):
+def image_grid(images: np.ndarray, titles: Sequence[str], path: str | os.PathLike[str] | None = None) -> "Figure":
     """Draws images in rows of eight, with a title above each image.
 
     Args:

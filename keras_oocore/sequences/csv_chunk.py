@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -20,14 +20,14 @@ from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_byt
 from keras_oocore.core.text import display_path, listed
 from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.cells import release_memory
-from keras_oocore.csv.dialect import NULL_VALUES, Dialect
+from keras_oocore.csv.dialect import NULL_VALUES, Decimal, Dialect, OnBadRow
 from keras_oocore.manifest.splits import as_seed
 from keras_oocore.sequences.arguments import TableArguments, documented, shares
 from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.sequences.inputs import batch_options, loading_options
 from keras_oocore.sources.base import Source
 from keras_oocore.tables.csv.table import CSVTable
-from keras_oocore.tables.features import FeatureSpec
+from keras_oocore.tables.features import FeatureSpec, Missing
 from keras_oocore.tables.rows import TableRows
 from keras_oocore.tables.statistics_cache import fit_features, load_statistics
 from keras_oocore.tables.stored import convert
@@ -102,23 +102,23 @@ class CSVChunkSequence(OutOfCoreSequence):
     @shares(TableArguments, batch_size=100, max_queue_size=None)
     def __init__(
         self,
-        data: str | os.PathLike | Sequence[str | os.PathLike],
+        data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         target: str | Sequence[str] | None,
         features: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
         sample_weight: str | None = None,
         dtypes: Mapping[str, object] | None = None,
         categorical: Sequence[str] = (),
-        missing: str | Mapping[str, float] = "error",
+        missing: Missing | Mapping[str, float] = "error",
         indicator: bool = False,
         null_values: Sequence[str] = NULL_VALUES,
         header: bool = True,
         column_names: Sequence[str] | None = None,
         delimiter: str = ",",
         encoding: str = "utf-8",
-        decimal: str = ".",
+        decimal: Decimal = ".",
         skip_rows: int = 0,
         comment: str | None = None,
-        on_bad_row: str = "error",
+        on_bad_row: OnBadRow = "error",
         **shared: Unpack[TableArguments],
     ):
         boolean(shared["shuffle"], "shuffle")
@@ -151,7 +151,12 @@ class CSVChunkSequence(OutOfCoreSequence):
         self._open_rows(rows, options, {**loading, "memory_limit": batches_bytes}, cache, shared["overwrite_cache"])
 
     def _open_rows(
-        self, rows: TableRows, options: BatchOptions, loading: Mapping, cache: Path | None, overwrite_cache: bool
+        self,
+        rows: TableRows,
+        options: BatchOptions,
+        loading: Mapping[str, Any],
+        cache: Path | None,
+        overwrite_cache: bool,
     ) -> None:
         OutOfCoreSequence.__init__(self, rows, options, **loading)
         self._rows, self._loading = rows, loading
@@ -273,7 +278,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         return self._rows.row_numbers()[self.served_samples]
 
     @property
-    def class_names(self) -> list[str] | None:
+    def class_names(self) -> list[str] | Any:  # as in `LabelledSequence`
         """Classes of a target of strings, in the order of their indices. With several targets, of the first one."""
         if not self._rows.features.targets:
             return None

@@ -2,13 +2,14 @@
 
 import copy
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from keras_oocore.batches.options import BatchOptions
+from keras_oocore.batches.transform import Transform, TransformFunction
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.html import Picture
 from keras_oocore.core.text import LISTED_NAMES
@@ -21,6 +22,9 @@ from keras_oocore.sequences.batch_figure import BatchFigure
 from keras_oocore.sequences.pictures import thumbnail_of_row
 from keras_oocore.sources.base import Source
 from keras_oocore.sources.labelled import Labelled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class LabelledData:
     labels: Labels
     manifest: Manifest | None
     sample_weight: np.ndarray | None
-    class_weight: Mapping[int, float] | str | None
+    class_weight: Mapping[int, float] | Literal["balanced"] | None
 
     def select(self, samples: np.ndarray) -> "LabelledData":
         """Return only the data of these samples."""
@@ -77,23 +81,25 @@ class LabelledSequence(OutOfCoreSequence):
         loading: The arguments `memory_limit`, `workers`, `max_queue_size` and `use_multiprocessing`.
     """
 
-    def __init__(self, data: LabelledData, options: BatchOptions, loading: Mapping):
+    def __init__(self, data: LabelledData, options: BatchOptions, loading: Mapping[str, Any]):
         self._data, self._loading = data, loading
         super().__init__(data.labelled(), options, **loading)
 
+    # These are `None` only for some data. For `| None`, type checkers would ask for a check at each use.
+
     @property
-    def manifest(self) -> Manifest | None:
+    def manifest(self) -> Manifest | Any:
         """The files and labels of the samples, or `None` for rows of an array."""
         return self._data.manifest
 
     @property
-    def labels(self) -> np.ndarray | None:
+    def labels(self) -> np.ndarray | Any:
         """Class indices of shape `(num_samples,)`, or the raw targets, in the order of the samples. Not one-hot."""
         labels = self._source.labels.values
         return labels if labels is None or self._partition is None else labels[self._members()]
 
     @property
-    def class_names(self) -> list[str] | None:
+    def class_names(self) -> list[str] | Any:
         """Names of the classes, in the order of their indices."""
         return self._source.labels.class_names
 
@@ -127,7 +133,7 @@ class LabelledSequence(OutOfCoreSequence):
         return [self.manifest.path(sample) for sample in self.served_samples.tolist()]
 
     @property
-    def served_labels(self) -> np.ndarray | None:
+    def served_labels(self) -> np.ndarray | Any:
         """The label of every sample in `served_samples`, as in `labels`: row i of `predict` has label i."""
         values = self._source.labels.values
         return None if values is None else values[self.served_samples]
@@ -156,11 +162,11 @@ class LabelledSequence(OutOfCoreSequence):
         self,
         batch_index: int = 0,
         num_images: int = 16,
-        path: str | os.PathLike | None = None,
+        path: str | os.PathLike[str] | None = None,
         filenames: bool = False,
         predictions: Any = None,
         spectrogram: bool | None = None,
-    ):
+    ) -> "Figure":
         """Draw the images of a batch as the model receives them, with their labels.
 
         A caption has the class, or for several labels per sample all classes, or for soft labels the largest shares.
@@ -240,10 +246,10 @@ class LabelledSequence(OutOfCoreSequence):
         self,
         validation_split: float | int | None = None,
         test_split: float | int | None = None,
-        stratify: bool | Sequence | np.ndarray = False,
-        groups: Sequence | np.ndarray | None = None,
+        stratify: bool | Sequence[Any] | np.ndarray = False,
+        groups: Sequence[Any] | np.ndarray | None = None,
         seed: int | None = 0,
-        val_transform: Callable | None = None,
+        val_transform: TransformFunction | Transform | None = None,
     ) -> tuple["LabelledSequence", ...]:
         """Return Sequences of parts of the samples: `(train, val)`, `(train, test)` or `(train, val, test)`.
 

@@ -3,13 +3,14 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
 from keras_oocore.core.checks import non_negative
 from keras_oocore.core.errors import DataError, OptionError, SampleError
 from keras_oocore.core.faults import MOST_IN_A_ROW, fault_of, retried
+from keras_oocore.manifest.labels import LabelMode
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sequences.arguments import FileArguments, documented, shares
 from keras_oocore.sequences.files import FileSequence
@@ -69,11 +70,11 @@ class NpyManifestSequence(FileSequence):
     @shares(FileArguments)
     def __init__(
         self,
-        data: str | os.PathLike | Manifest | Sequence[str] | np.ndarray,
-        labels: str | os.PathLike | Sequence | np.ndarray | None = "inferred",
-        label_mode: str | None = "raw",
+        data: str | os.PathLike[str] | Manifest | Sequence[str] | np.ndarray,
+        labels: str | os.PathLike[str] | Sequence[Any] | np.ndarray | None = "inferred",
+        label_mode: LabelMode | None = "raw",
         class_names: Sequence[str] | None = None,
-        directory: str | os.PathLike | None = None,
+        directory: str | os.PathLike[str] | None = None,
         reader: Callable[[str], np.ndarray] | FileReader | None = None,
         **shared: Unpack[FileArguments],
     ):

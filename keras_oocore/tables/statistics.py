@@ -8,6 +8,7 @@ number of threads.
 import collections
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from keras_oocore.csv.cells import Column, is_missing
 from keras_oocore.tables.cells import count_strings, distinct_numbers
 
 MOST_DISTINCT = 100_000  # distinct numbers are counted up to here; beyond, the count is "more than"
-FIGURES = {
+FIGURES: dict[str, type] = {
     "count": int,
     "missing": int,
     "mean": float,
@@ -54,7 +55,7 @@ class ColumnStatistics:
     squares: float = 0.0
     smallest: float = math.inf
     largest: float = -math.inf
-    counts: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    counts: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter[str])
     numbers: np.ndarray | None = dataclasses.field(default_factory=lambda: np.zeros(0))
 
     @property
@@ -75,7 +76,7 @@ class ColumnStatistics:
         return [text for text, _ in sorted(self.counts.items(), key=lambda pair: (-pair[1], pair[0]))]
 
     @classmethod
-    def of(cls, column: Column, cells) -> "ColumnStatistics":
+    def of(cls, column: Column, cells: Any) -> "ColumnStatistics":
         """Compute the statistics of the cells of one part."""
         missing = int(is_missing(cells).sum())
         found = cls(column, count=len(cells) - missing, missing=missing)
@@ -93,13 +94,13 @@ class ColumnStatistics:
             found._add_numbers(distinct_numbers(cells))
         return found
 
-    def as_json(self) -> dict:
+    def as_json(self) -> dict[str, Any]:
         """Return all statistics as plain JSON, without loss of precision."""
         values = {name: getattr(self, name) for name in FIGURES}
         return {**values, "numbers": None if self.numbers is None else self.numbers.tolist()}
 
     @classmethod
-    def from_json(cls, column: Column, record: dict) -> "ColumnStatistics":
+    def from_json(cls, column: Column, record: dict[str, Any]) -> "ColumnStatistics":
         """Restore what `as_json` returned.
 
         >>> found = ColumnStatistics(Column("a", 0, "float32"), count=2, mean=1.0, squares=2.0)
