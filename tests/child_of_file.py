@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hidden_tensorflow
+
 TIMEOUT_SECONDS = 600  # of a child process, far beyond its work
 
 
@@ -13,7 +15,8 @@ def child(function, *arguments, **options):
     """A process that runs a function of a test file as a script; it ends after `TIMEOUT_SECONDS` in any case."""
     command = [sys.executable, function.__code__.co_filename, function.__name__, *map(str, arguments)]
     paths = [str(Path(__file__).parent), *sys.path]  # where the helpers of tests are
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    environment = hidden_tensorflow.environment()
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [environment["PYTHONPATH"], *paths]))
     pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     return subprocess.Popen(command, env=environment, **pipes, **options)
 

@@ -1,12 +1,15 @@
 """What all tests share: fixtures, which tests run where, and a record of what ran.
 
-A test runs once, on one backend, unless it has the mark `backend`. `make test` runs those on every backend.
+A test runs once, on one backend, unless it has the mark `backend`. `make test` runs those on every backend. In a file
+whose tests all have the mark `backend`, `one_backend` says that one is enough for a test.
 """
 
 import functools
+import inspect
 import json
 import os
 
+import hidden_tensorflow
 import pytest
 from processes import ProcessFinder
 
@@ -15,6 +18,7 @@ pytest.register_assert_rewrite("contracts")  # before the first import of a cont
 from contracts.numbered import CLASS_NAMES, LABELS  # noqa: E402
 from drawing import draw  # noqa: E402
 
+collect_ignore = ["fork_server.py", "without_tensorflow"]  # for processes without TensorFlow
 LONGEST_FILES = ("test_notebooks.py", "test_docs.py")  # they start first, and other processes take the rest
 MODEL_MARKS = ("backend", "one_backend")
 RECORD = "KERAS_OOCORE_TEST_RECORD"  # an environment variable: the file that `make test` prints at its end
@@ -23,9 +27,27 @@ RECORD = "KERAS_OOCORE_TEST_RECORD"  # an environment variable: the file that `m
 # Which tests run
 
 
+def only_tests_of_models(config):
+    return config.option.markexpr.startswith("backend")
+
+
+def pytest_configure(config):
+    """If only tests of models run, on another backend than TensorFlow, run them as if TensorFlow were not installed."""
+    if only_tests_of_models(config) and os.environ.get("KERAS_BACKEND") in ("jax", "torch"):
+        hidden_tensorflow.hide()
+
+
+def pytest_pycollect_makeitem(collector, name, obj):
+    """If only tests of models run, do not make others, of which there are thousands in files with both."""
+    if only_tests_of_models(collector.config) and inspect.isfunction(obj) and name.startswith("test"):
+        marks = {mark.name for mark in [*getattr(obj, "pytestmark", ()), *collector.iter_markers()]}
+        return None if "backend" in marks else []
+    return None
+
+
 def pytest_ignore_collect(collection_path, config):
     """If only tests of models run, leave out files without such tests: to import them takes longer than the tests."""
-    if config.option.markexpr.startswith("backend") and collection_path.suffix == ".py":
+    if only_tests_of_models(config) and collection_path.suffix == ".py":
         text = collection_path.read_text()
         return True if "mark.backend" not in text and "from contracts" not in text else None
     return None

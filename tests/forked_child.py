@@ -15,7 +15,7 @@ from pathlib import Path
 
 TIMEOUT_SECONDS = 300  # far beyond the work of any child, for a busy machine
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["training_child", "tensorflow"])  # `fit` imports TensorFlow on any backend
+_context.set_forkserver_preload(["fork_server"])
 
 
 def _start_server() -> None:

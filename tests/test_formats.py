@@ -314,14 +314,19 @@ def test_a_move_of_files_of_format_1_goes_on(copy_of):
 # --- checkpoints ----------------------------------------------------------------------------------------------------
 
 
+def one_backend(*values):
+    """A case that one backend shows, next to one that runs on every backend."""
+    return pytest.param(*values, marks=pytest.mark.one_backend)
+
+
 @pytest.mark.backend
 @pytest.mark.filterwarnings("ignore:The checkpoint .* was written with")
 @pytest.mark.parametrize(
     ("kind", "epochs", "batches", "column"),
     [
         ("fit_resumable", 3, 12, {}),
-        ("fit_partitions", 4, 8, {"partition": [0, 1, 0, 1]}),
-        ("fit_phases", 3, 12, {"phase": ["head alone", "phase 2", "phase 2"]}),
+        one_backend("fit_partitions", 4, 8, {"partition": [0, 1, 0, 1]}),
+        one_backend("fit_phases", 3, 12, {"phase": ["head alone", "phase 2", "phase 2"]}),
     ],
 )
 def test_a_checkpoint_of_format_1_goes_on(copy_of, kind, epochs, batches, column):

@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 
+import hidden_tensorflow
 import nbformat
 import numpy as np
 import pytest
@@ -27,6 +28,11 @@ THIRD = ROOT / "notebooks" / "3_many_fits_one_training.ipynb"
 PHASES = ("head alone", "all of it")
 pytestmark = [pytest.mark.one_backend, pytest.mark.timeout(1800)]  # a busy machine takes long to train
 starts_kernels = pytest.mark.child
+
+
+@pytest.fixture(autouse=True)
+def _kernels_without_tensorflow(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", hidden_tensorflow.environment()["PYTHONPATH"])
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
-from recording import numbered, planned, recorder
+from recording import idle_recorder, numbered, planned
 
 from keras_oocore.batches.profile import STAGES, Profile, Settings
 from keras_oocore.core import stopwatch
@@ -110,10 +110,10 @@ def test_invalid_num_batches_is_an_error(num_batches):
 # Side effects
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 @pytest.mark.parametrize("workers", [0, 2])
 def test_profile_does_not_change_what_fit_trains_on(workers):
-    sequence, model = numbered(10, workers=workers), recorder()
+    sequence, model = numbered(10, workers=workers), idle_recorder()
     expected = planned(sequence, 0, 1, 2)
     sequence.profile(num_batches=4)
     profiling = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: sequence.profile(num_batches=1))

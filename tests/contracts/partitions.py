@@ -79,7 +79,7 @@ class PartitionContract(NumberedSamples):
         assert [f", partition {k} of 3\n" in repr(part) for k, part in enumerate(make().partition(3))] == [True] * 3
 
     @pytest.mark.backend
-    @pytest.mark.parametrize("shuffle", [True, False])
+    @pytest.mark.parametrize("shuffle", [pytest.param(True, marks=pytest.mark.one_backend), False])
     def test_attributes_of_a_partition_describe_its_samples(self, make, shuffle):
         whole = make(shuffle=False, batch_size=NUM_SAMPLES)
         names, paths = whole.filenames(0), whole.file_paths or None

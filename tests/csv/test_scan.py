@@ -25,7 +25,8 @@ from csv_scans import (
     refusal,
     small_blocks,
 )
-from hypothesis import example, given, settings
+from examples import examples
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from keras_oocore.core.errors import DataError, OptionError
@@ -144,7 +145,7 @@ def sound_files(draw, comments=False):
 @given(
     sound_files(), st.integers(1, 40), st.sampled_from([1, 2, 3, 7, 64, 100, 2**20]), st.integers(1, 3), st.booleans()
 )
-@settings(max_examples=300, deadline=None)
+@examples(100)
 def test_records_match_pythons_csv_module(scratch, file, chunk_bytes, block_bytes, num_workers, bom):
     data, rows, delimiter = file
     expected = parsed(data, delimiter)
@@ -173,7 +174,7 @@ def test_records_match_pythons_csv_module(scratch, file, chunk_bytes, block_byte
 
 
 @given(sound_files(comments=True), st.integers(1, 40), st.sampled_from([1, 2, 3, 7, 64, 100]), st.integers(1, 3))
-@settings(max_examples=300, deadline=None)
+@examples(100)
 def test_comments_are_removed_before_quotes_are_counted(scratch, file, chunk_bytes, block_bytes, num_workers):
     data, rows, delimiter = file
     scratch.write_bytes(data)
@@ -196,7 +197,7 @@ def test_comments_are_removed_before_quotes_are_counted(scratch, file, chunk_byt
     st.sampled_from([1, 4, 64]),
     st.integers(1, 2),
 )
-@settings(max_examples=1000, deadline=None)
+@examples(300)
 @example('"a\n"b\n"c\n', None, 1, 1, 1, 1)
 @example('#"\n"#\n', "#", 1, 2, 1, 1)
 def test_broken_files_match_a_slow_reference(

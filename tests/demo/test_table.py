@@ -12,7 +12,7 @@ from keras_oocore.demo import images as demo
 from keras_oocore.demo import table as demo_csv
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 def test_run_demo_csv_trains_and_prints_paths(tmp_path, capsys):
     error = demo_csv.run_demo_csv(tmp_path)
     output = capsys.readouterr().out
@@ -54,10 +54,16 @@ def test_second_run_keeps_the_cache(tmp_path):
 
 
 @pytest.mark.one_backend
-def test_both_demos_share_a_directory(tmp_path):
+def test_both_demos_share_a_directory_and_a_second_run_keeps_the_images(tmp_path):
+    def changed_ns():
+        return {path: path.stat().st_mtime_ns for path in (tmp_path / "all_images").glob("*.png")}
+
     demo.run_demo(tmp_path, epochs=1)
+    before = changed_ns()
     demo_csv.run_demo_csv(tmp_path, epochs=1)
     demo.run_demo(tmp_path, epochs=1)
+    assert len(before) == 1797
+    assert changed_ns() == before
     assert (tmp_path / "model.keras").exists()
     assert (tmp_path / "csv/model.keras").exists()
 

@@ -7,7 +7,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_oocore.core.errors import OptionError
@@ -34,7 +35,7 @@ def test_every_sample_once_for_sizes_around_powers_of_two(num_samples):
 
 
 @given(num_samples=st.integers(1, 5000), seed=SEEDS, epoch=EPOCHS)
-@settings(max_examples=60, deadline=None)
+@examples(30)
 def test_every_sample_once_for_any_size_seed_and_epoch(num_samples, seed, epoch):
     order = whole(EpochOrder(num_samples, True, seed), epoch)
 
@@ -49,7 +50,7 @@ def test_every_sample_once_for_any_size_seed_and_epoch(num_samples, seed, epoch)
     block_size=st.integers(1, 50),
     seed=SEEDS,
 )
-@settings(max_examples=60, deadline=None)
+@examples(30)
 def test_batches_are_slices_of_one_order(num_samples, batch_size, shuffle, block_size, seed):
     order = EpochOrder(num_samples, shuffle, seed, block_size)
 
@@ -181,7 +182,7 @@ def test_neighbors_are_separated_and_epochs_are_unrelated():
 
 
 @given(num_samples=st.integers(1, 500), block_size=st.integers(1, 60), seed=SEEDS, epoch=EPOCHS)
-@settings(max_examples=80, deadline=None)
+@examples(40)
 def test_shuffle_blocks_keeps_neighbors_together(num_samples, block_size, seed, epoch):
     order = shuffle_blocks(np.arange(num_samples), num_samples, block_size, seed, epoch)
 
@@ -229,7 +230,7 @@ def test_large_requests_equal_small_ones(shuffle):
 
 
 @given(num_samples=st.integers(1, 10**6), batch_size=st.integers(1, 5000), data=st.data())
-@settings(max_examples=100, deadline=None)
+@examples(50)
 def test_partition_gives_equal_numbers_of_whole_batches(num_samples, batch_size, data):
     num_batches = -(-num_samples // batch_size)
     num_parts = data.draw(st.integers(1, min(num_batches, 300)))
@@ -268,7 +269,7 @@ def test_invalid_number_of_partitions_is_an_error(num_parts):
     seed=SEEDS,
     data=st.data(),
 )
-@settings(max_examples=150, deadline=None)
+@examples(40)
 def test_parts_are_disjoint_and_complete_and_each_epoch_has_all_members(
     num_samples, batch_size, shuffle, block_size, seed, data
 ):
@@ -290,7 +291,7 @@ def test_parts_are_disjoint_and_complete_and_each_epoch_has_all_members(
     shuffle=st.sampled_from([True, False, "block"]),
     seed=SEEDS,
 )
-@settings(max_examples=60, deadline=None)
+@examples(30)
 def test_batches_of_a_part_are_slices_of_one_order(bounds, past, slice_size, shuffle, seed):
     first, size = bounds
     part = EpochOrder(first + size + past, shuffle, seed, block_size=7).part(first, first + size)
@@ -366,7 +367,7 @@ def test_parts_of_samples_sorted_by_class_have_all_classes(seed):
 
 
 @given(num_samples=st.integers(1, 500), block_size=st.integers(1, 60), seed=SEEDS, num_parts=st.integers(1, 9))
-@settings(max_examples=60, deadline=None)
+@examples(30)
 def test_parts_cut_blocks_only_at_their_ends(num_samples, block_size, seed, num_parts):
     num_parts = min(num_parts, num_samples)
     made = parts(EpochOrder(num_samples, "block", seed, block_size), 1, num_parts)

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from examples import examples
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from keras_oocore.core.errors import OptionError
@@ -41,6 +42,7 @@ def partitions(draw):
 
 
 @given(sizes, st.integers(1, 9), st.integers(0, 5), st.integers(0, 3), st.integers(1, 7))
+@examples(50)
 def test_every_sample_once_per_epoch_for_any_batch_size(sizes, window_chunks, seed, epoch, batch_size):
     order, total = WindowOrder(sizes, window_chunks, seed), sum(sizes)
     batches = [order.samples(epoch, start, min(start + batch_size, total)) for start in range(0, total, batch_size)]
@@ -78,6 +80,7 @@ def test_window_contains_the_rows_of_its_chunks():
 
 
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=8), st.integers(1, 9), st.booleans(), st.integers(1, 7))
+@examples(50)
 def test_chunks_are_due_before_their_window(sizes, window_chunks, shuffle, batch_size):
     order, total, coming = WindowOrder(sizes, window_chunks, 3, shuffle), sum(sizes), []
     due, firsts = [], np.cumsum([0, *sizes])
@@ -189,7 +192,7 @@ def test_interrupted_shuffle_is_repeated_by_the_next_request(monkeypatch):
 
 
 @given(partitions())
-@settings(max_examples=150, deadline=None)
+@examples(50)
 def test_parts_are_disjoint_and_complete_and_each_epoch_has_all_members(partitions):
     made, _ = partitions
 
@@ -203,7 +206,7 @@ def test_parts_are_disjoint_and_complete_and_each_epoch_has_all_members(partitio
 
 
 @given(partitions(), st.integers(1, 9), st.integers(0, 3))
-@settings(max_examples=100, deadline=None)
+@examples(40)
 def test_batches_of_a_pickled_part_are_slices_of_one_order(partitions, slice_size, epoch):
     for part in partitions[0]:
         copy = pickle.loads(pickle.dumps(part))
@@ -214,7 +217,7 @@ def test_batches_of_a_pickled_part_are_slices_of_one_order(partitions, slice_siz
 
 
 @given(partitions())
-@settings(max_examples=100, deadline=None)
+@examples(40)
 def test_part_cuts_at_most_two_chunks(partitions):
     for part in partitions[0]:
         chunks, counts = np.unique(chunks_of(part, part.members()), return_counts=True)
@@ -226,7 +229,7 @@ def test_part_cuts_at_most_two_chunks(partitions):
 
 
 @given(partitions())
-@settings(max_examples=150, deadline=None)
+@examples(50)
 def test_only_chunks_of_a_part_are_due(partitions):
     made, batch_size = partitions
     assume(len(made) > 1)  # a part of all positions also has empty chunks
@@ -256,6 +259,7 @@ ORDERS = [[0, 1, 2, 9], [1, 9, 0, 2], [5, 6, 7, 8], [6, 8, 5, 7], [3, 4], [4, 3]
 
 
 @given(sizes, st.integers(1, 9), st.integers(0, 5), st.booleans())
+@examples(50)
 def test_part_of_all_positions_equals_the_whole_order(sizes, window_chunks, seed, shuffle):
     order = WindowOrder(sizes, window_chunks, seed, shuffle)
     part = order.part(0, order.size)

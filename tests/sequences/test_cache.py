@@ -258,7 +258,7 @@ def test_labels_of_the_arguments_replace_stored_labels(open_photos, tmp_path):
     assert names[0] == "ant/0.png"
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 def test_fit_trains_on_the_same_batches_with_and_without_cache(open_photos):
     def trained(sequence):
         keras.utils.set_random_seed(1)

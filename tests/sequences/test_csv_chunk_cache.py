@@ -19,7 +19,7 @@ def test_cache_of_an_earlier_run_is_used(open_csv, monkeypatch):
     assert as_bytes(open_csv(cached=True, features=["x", "city"])) == first
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 def test_statistics_of_an_earlier_run_are_used(open_csv, monkeypatch):
     def said(train, val):
         means = [ops.convert_to_numpy(part.normalization().mean).tolist() for part in (train, val)]

@@ -3,17 +3,20 @@
 import keras
 import numpy as np
 import pytest
-from csv_numbers import NUM_ROWS, cached, flat, numbers
-from recording import planned, recorder
+from csv_numbers import NUM_ROWS, flat, numbers
+from recording import idle_recorder, planned
 
 from keras_oocore.core.errors import OptionError
+
+ONE = pytest.mark.one_backend
+cached = pytest.mark.parametrize("cached", [False, pytest.param(True, marks=ONE)], ids=["files", "cache"])
 
 
 @pytest.mark.backend
 @cached
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=ONE), 2])
 def test_fit_trains_in_the_planned_order(open_csv, cached, workers):
-    sequence, model = open_csv(cached=cached, workers=workers), recorder()
+    sequence, model = open_csv(cached=cached, workers=workers), idle_recorder()
     model.fit(sequence, epochs=2, verbose=0)
     assert model.given == planned(sequence, 0, 1)
     model.given = []
@@ -25,7 +28,7 @@ def test_fit_trains_in_the_planned_order(open_csv, cached, workers):
 @cached
 def test_fit_with_validation_data_evaluate_and_predict(open_csv, cached):
     train, val = open_csv(cached=cached).split(validation_split=0.25, seed=1)
-    model = recorder()
+    model = idle_recorder()
     model.fit(train, validation_data=val, epochs=2, verbose=0)
     assert len(model.given) == 2 * train.num_rows
     model.dense.kernel.assign([[1.0]])
@@ -34,9 +37,9 @@ def test_fit_with_validation_data_evaluate_and_predict(open_csv, cached):
     assert model.evaluate(val, verbose=0) == pytest.approx(np.mean(np.square(flat(numbers(val)))), rel=1e-3)
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 def test_sample_weight_column(open_csv):
-    sequence, model = open_csv(sample_weight="y", target="x"), recorder()
+    sequence, model = open_csv(sample_weight="y", target="x"), idle_recorder()
     model.fit(sequence, verbose=0)
     assert model.weights_given == [2.0 * number for number in model.given]
 
@@ -75,7 +78,7 @@ def test_target_none(open_csv):
         open_csv(target=None, sample_weight="y")
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 @pytest.mark.filterwarnings("ignore:`features` contains the target")
 def test_normalization_scales_numbers_but_not_codes(open_csv):
     sequence = open_csv(features=["x", "city", "y"], batch_size=200, missing="nan", indicator=True)

@@ -18,7 +18,7 @@ from contracts.reading import (
     saved,
 )
 from csv_numbers import NUM_ROWS, cached, flat, numbers
-from recording import recorder
+from recording import idle_recorder
 
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.sequences import csv_chunk
@@ -60,7 +60,7 @@ def test_split_parts_are_cached_in_subdirectories(open_csv, tmp_path, monkeypatc
     assert as_bytes([again[1][0], again[0][0]]) == as_bytes([val[0], train[0]])
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 @cached
 def test_means_and_codes_do_not_depend_on_validation_rows(write, tmp_path, cached):
     rng = np.random.default_rng(0)
@@ -218,10 +218,10 @@ def test_partitions_share_one_cache_that_is_filled_once(open_csv, monkeypatch):
     assert len({id(inside.source(part)) for part in parts}) == 1
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 @cached
 def test_fit_on_partitions_trains_on_every_row_once_per_epoch(open_csv, cached):
-    model = recorder()
+    model = idle_recorder()
     for part in open_csv(cached=cached, batch_size=10).partition(3):
         model.fit(part, epochs=2, verbose=0)
     assert sorted(model.given) == sorted([*range(NUM_ROWS)] * 2)

@@ -59,7 +59,7 @@ def test_loop_of_the_user_is_not_divided(monkeypatch):
     assert sum(len(x) for x, _ in numbered(24)) == 24
 
 
-@pytest.mark.one_backend
+@pytest.mark.backend
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="keras.distribution works on JAX")
 def test_one_process_under_a_distribution_trains_on_every_sample():
     rows = np.arange(24, dtype="float32")[:, np.newaxis]

@@ -5,9 +5,12 @@ import subprocess
 import sys
 import textwrap
 
+import hidden_tensorflow
+import keras
 import pytest
 
 pytestmark = [pytest.mark.backend, pytest.mark.timeout(600)]
+on_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="there is no other thread")
 
 SCRIPT = """
     import os, signal, threading, time
@@ -31,11 +34,12 @@ SCRIPT = """
 """
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=on_tensorflow), 2])
 def test_the_interpreter_ends_after_ctrl_c_in_fit(workers):
     """TensorFlow draws batches in a thread of its own, which the interpreter would end while it runs Python code."""
     script = textwrap.dedent(SCRIPT.replace("WORKERS", str(workers)))
-    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=500)
+    command, environment = [sys.executable, "-c", script], hidden_tensorflow.environment()
+    child = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
 
     assert child.returncode == -signal.SIGINT, child.stderr
     assert child.stderr.rstrip().endswith("KeyboardInterrupt")

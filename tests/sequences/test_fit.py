@@ -4,29 +4,36 @@ Sample i is the number i, and the train step records every sample. A pass is `le
 """
 
 import gc
+import itertools
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import traceback
 import warnings
 
+import fit_child
 import inside_sequence as inside
 import keras
 import numpy as np
 import pytest
-import recording
-from recording import Recorder, StopAt, numbered, planned, recorder
+from forked_child import forked_child
+from recording import IdleRecorder, StopAt, idle_recorder, numbered, planned, recorder
 
 import keras_oocore as ko
 
 BACKEND = keras.backend.backend()
-NUM_SAMPLES = 118  # 29 batches of 4 and one of 2
+NUM_SAMPLES = 70  # 17 batches of 4 and one of 2
 BATCH_SIZE = 4
-workers = pytest.mark.parametrize("workers", [0, 1, 4])
+workers = pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.soak), 4])
 pytestmark = pytest.mark.backend
+
+
+def steps_and_workers(*steps):
+    """Each number of steps with one number of workers. The other pairs are left to `make soak`."""
+    of_steps = zip(steps, itertools.cycle([0, 1, 4]))
+    pairs = [(number, workers, workers == chosen) for number, chosen in of_steps for workers in (0, 1, 4)]
+    cases = [pytest.param(*pair, marks=[] if chosen else pytest.mark.soak) for *pair, chosen in pairs]
+    return pytest.mark.parametrize(("steps", "workers"), cases)
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +46,7 @@ def _quiet():
 def trained_on(*fits, sequence=None, model=None, **options):
     """The samples that the model got in each call of `fit`, and the Sequence."""
     sequence = numbered(NUM_SAMPLES, BATCH_SIZE, **options) if sequence is None else sequence
-    model = model or recorder()
+    model = model or idle_recorder()
     given = []
     for fit in fits:
         model.given = []
@@ -54,7 +61,7 @@ def loader_threads():
 
 @workers
 def test_fit_trains_on_every_sample_once_per_epoch_in_planned_order(workers):
-    (given,), sequence = trained_on(dict(epochs=3), workers=workers)
+    (given,), sequence = trained_on(dict(epochs=3), model=recorder(), workers=workers)
     assert given == planned(sequence, 0, 1, 2)
     for epoch in range(3):
         assert sorted(given[epoch * NUM_SAMPLES : (epoch + 1) * NUM_SAMPLES]) == list(range(NUM_SAMPLES))
@@ -76,18 +83,16 @@ def test_sequence_with_shuffle_false_is_in_order():
     assert given == [*range(NUM_SAMPLES)] * 2
 
 
-@pytest.mark.parametrize("steps", [1, 2, 5, 6, 10, 30])
-@workers
+@steps_and_workers(1, 2, 3, 6, 9, 18)
 def test_steps_per_epoch_that_divides_the_length(steps, workers):
-    epochs = 60 // steps
+    epochs = 36 // steps
     (given,), sequence = trained_on(dict(epochs=epochs, steps_per_epoch=steps), workers=workers)
     # One iterator continues until its pass ends. Then Keras makes another one.
     assert given == planned(sequence, 0, 1)[: len(given)]
     assert len(given) >= NUM_SAMPLES
 
 
-@pytest.mark.parametrize("steps", [7, 8, 29])
-@workers
+@steps_and_workers(5, 7, 17)
 def test_steps_per_epoch_that_does_not_divide_the_length(steps, workers):
     (given,), sequence = trained_on(dict(epochs=4, steps_per_epoch=steps), workers=workers)
     assert given == planned(sequence, 0, 1, 2, 3)[: len(given)]
@@ -99,8 +104,7 @@ def test_later_fits_continue_with_the_next_passes(workers):
     assert given == [planned(sequence, 0, 1), planned(sequence, 2), planned(sequence, 3, 4)]
 
 
-@pytest.mark.parametrize("steps", [1, 2, 8])
-@workers
+@steps_and_workers(1, 2, 5)
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_each_fit_with_steps_per_epoch_begins_a_new_pass(epochs, steps, workers):
     fit = dict(epochs=epochs, steps_per_epoch=steps)
@@ -112,7 +116,7 @@ def test_each_fit_with_steps_per_epoch_begins_a_new_pass(epochs, steps, workers)
 
 @workers
 def test_fit_and_predict_after_a_stop_within_an_epoch(workers):
-    sequence, model = numbered(NUM_SAMPLES, workers=workers), recorder()
+    sequence, model = numbered(NUM_SAMPLES, workers=workers), idle_recorder()
     given, _ = trained_on(dict(callbacks=[StopAt(9)]), dict(epochs=2), sequence=sequence, model=model)
     assert given == [planned(sequence, 0)[: 10 * BATCH_SIZE], planned(sequence, 1, 2)]
     model.dense.kernel.assign([[1.0]])
@@ -122,7 +126,7 @@ def test_fit_and_predict_after_a_stop_within_an_epoch(workers):
 
 @workers
 def test_predict_after_an_interrupted_fit_is_in_the_order_of_the_samples(workers):
-    sequence, model = numbered(NUM_SAMPLES, shuffle=False, workers=workers), recorder()
+    sequence, model = numbered(NUM_SAMPLES, shuffle=False, workers=workers), idle_recorder()
     model.fit(sequence, verbose=0, callbacks=[StopAt(4)])
     model.dense.kernel.assign([[1.0]])
     model.dense.bias.assign([0.0])
@@ -132,7 +136,7 @@ def test_predict_after_an_interrupted_fit_is_in_the_order_of_the_samples(workers
 
 @workers
 def test_evaluate_and_predict_between_fits_read_whole_passes(workers):
-    sequence, model = numbered(NUM_SAMPLES, workers=workers), recorder(metrics=["mae"])
+    sequence, model = numbered(NUM_SAMPLES, workers=workers), idle_recorder(metrics=["mae"])
     (first,), _ = trained_on(dict(epochs=1), sequence=sequence, model=model)
     error = model.evaluate(sequence, verbose=0, return_dict=True)["mae"]
     predicted = model.predict(sequence, verbose=0)
@@ -145,7 +149,7 @@ def test_evaluate_and_predict_between_fits_read_whole_passes(workers):
 
 @workers
 def test_validation_data_does_not_change_the_training_pass(workers):
-    class Validation(Recorder):
+    class Validation(IdleRecorder):
         validated = ()
 
         def test_step(self, *args):
@@ -168,8 +172,8 @@ def test_steps_per_execution(workers):
     inputs = keras.Input((1,))
     model = keras.Model(inputs, keras.layers.Dense(1, kernel_initializer="ones")(inputs))
     model.compile(keras.optimizers.SGD(0.0), "mse", metrics=[first_moment, second_moment], steps_per_execution=4)
-    numbers = np.arange(120)
-    history = model.fit(numbered(120, workers=workers), epochs=3, verbose=0).history
+    numbers = np.arange(72)
+    history = model.fit(numbered(72, workers=workers), epochs=3, verbose=0).history
     assert history["first_moment"] == pytest.approx([np.mean(numbers)] * 3, rel=1e-5)
     assert history["second_moment"] == pytest.approx([np.mean(numbers**2)] * 3, rel=1e-5)
 
@@ -184,7 +188,7 @@ def second_moment(y_true, y_pred):
 
 @workers
 def test_sample_weight_follows_its_sample(workers):
-    model = recorder()
+    model = idle_recorder()
     weights = np.arange(NUM_SAMPLES) / 100
     sequence = numbered(NUM_SAMPLES, sample_weight=weights, workers=workers)
     model.fit(sequence, epochs=2, verbose=0)
@@ -196,7 +200,7 @@ def test_class_weight_equals_class_weight_of_fit():
 
     rows, labels = np.arange(40, dtype="float32")[:, np.newaxis], np.arange(40) % 2
     options = dict(labels=labels, label_mode="int", batch_size=4, seed=3)
-    ours, theirs = recorder(), recorder()
+    ours, theirs = idle_recorder(), idle_recorder()
     ours.fit(ArraySequence(rows, class_weight={0: 1.0, 1: 3.0}, **options), verbose=0)
     theirs.fit(ArraySequence(rows, **options), class_weight={0: 1.0, 1: 3.0}, verbose=0)
     assert ours.weights_given == theirs.weights_given == [1.0 + 2.0 * (number % 2) for number in ours.given]
@@ -205,7 +209,7 @@ def test_class_weight_equals_class_weight_of_fit():
 @workers
 def test_fit_after_an_error_of_the_train_step(workers, monkeypatch):
     monkeypatch.setattr("keras_oocore.batches.loader.IDLE_SECONDS", 0.05)
-    model = recorder(fail_at=20)
+    model = idle_recorder(fail_at=20)
     sequence = numbered(NUM_SAMPLES, workers=workers)
     with pytest.raises(Exception, match="the train step fails"):
         model.fit(sequence, verbose=0)
@@ -268,58 +272,24 @@ def test_sequence_of_one_batch():
 
 def test_last_batch_drop():
     (given,), sequence = trained_on(dict(epochs=2), last_batch="drop")
-    assert len(given) == 2 * 116
-    assert len(sequence) == 29
+    assert len(given) == 2 * 68
+    assert len(sequence) == 17
 
 
+@pytest.mark.child
 def test_ctrl_c_in_fit_stops_all_threads_and_the_next_fit_is_a_whole_pass():
-    """A child process sends itself the signal of Ctrl-C within an epoch."""
-    script = """
-        import os, signal, sys, threading
-        sys.path.insert(0, {folder!r})
-        import keras
-        from recording import numbered, planned, recorder
-        import keras_oocore.batches.loader
-
-        class Interrupt(keras.callbacks.Callback):
-            def on_train_batch_end(self, batch, logs=None):
-                if batch == 5:
-                    os.kill(os.getpid(), signal.SIGINT)
-
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # shells start background jobs with SIGINT ignored
-        keras_oocore.batches.loader.IDLE_SECONDS = 0.05
-        model, sequence = recorder(), numbered(118, workers=2)
-        try:
-            model.fit(sequence, verbose=0, callbacks=[Interrupt()])
-        except KeyboardInterrupt:
-            print("interrupted")
-        for thread in threading.enumerate():
-            if thread.name == "keras_oocore-loader":
-                thread.join(20)
-        print([thread.name for thread in threading.enumerate() if thread.name == "keras_oocore-loader"])
-        model.given = []
-        model.fit(sequence, verbose=0)
-        print(model.given == planned(sequence, 1))
-    """
-    script = textwrap.dedent(script).format(folder=os.path.dirname(recording.__file__))
-    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
-    assert child.stdout.split("\n")[:3] == ["interrupted", "[]", "True"], child.stderr
-    assert child.returncode == 0
+    with forked_child(fit_child.interrupted_fit) as child:
+        code, printed, errors = child.finish()
+    assert printed.split("\n")[:3] == ["interrupted", "[]", "True"], errors
+    assert code == 0
 
 
-def test_sigterm_ends_a_process_in_fit(tmp_path):
-    script = f"""
-        import sys
-        sys.path.insert(0, {os.path.dirname(recording.__file__)!r})
-        from recording import numbered, recorder
-        print("ready", flush=True)
-        recorder().fit(numbered(4000, workers=4), epochs=1000, verbose=0)
-    """
-    child = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True)
-    assert child.stdout.readline() == "ready\n"
-    child.send_signal(signal.SIGTERM)
-    assert child.wait(timeout=300) == -signal.SIGTERM
-    child.stdout.close()
+@pytest.mark.child
+def test_sigterm_ends_a_process_in_fit():
+    with forked_child(fit_child.endless_fit) as child:
+        assert child.stdout.readline() == "ready\n"
+        child.signal(signal.SIGTERM)
+        assert child.finish()[0] == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("broken_part", ["training", "validation"])

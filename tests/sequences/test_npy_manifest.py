@@ -98,7 +98,7 @@ class TestSounds(FileContract):
         ):
             sequence[0]
 
-    @pytest.mark.backend
+    @pytest.mark.one_backend
     def test_fit_learns_pitch(self, make):
         keras.utils.set_random_seed(0)
         model = keras.Sequential(

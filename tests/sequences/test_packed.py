@@ -60,7 +60,7 @@ def test_moved_store_needs_no_other_files(photos, tmp_path):
     packed.verify()
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 def test_fit_and_predict(photos, tmp_path):
     packed = ko.open_packed(
         ko.ImageFolderSequence(photos, image_size=SIZE).pack(tmp_path / "packed"), batch_size=4, shuffle=False

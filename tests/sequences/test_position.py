@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from contracts.reading import given_and_states, resumed, saved
 from drawing import SIZE
-from recording import StopAt, planned, recorder
+from recording import StopAt, idle_recorder, planned
 
 import keras_oocore as ko
 from keras_oocore.core.errors import DataError
@@ -51,7 +51,7 @@ def at(state, **options):
 
 def built():
     """A model that is already built, by training on other data."""
-    model = recorder()
+    model = idle_recorder()
     model.fit(opened(seed=8), verbose=0)
     return model
 
@@ -66,12 +66,12 @@ def trained_on(model, sequence, **fit):
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize(("model_of", "workers"), [(recorder, 0), (built, 2)], ids=["unbuilt", "built"])
+@pytest.mark.parametrize(("model_of", "workers"), [(idle_recorder, 0), (built, 2)], ids=["unbuilt", "built"])
 def test_fit_trains_on_the_rest_of_the_pass_and_then_on_whole_passes(states, plan, model_of, workers):
     model = model_of()
     for used in POSITIONS:
-        if model_of is recorder:
-            model = recorder()
+        if model_of is idle_recorder:
+            model = idle_recorder()
         sequence = at(states[used], workers=workers)
         given, warned = trained_on(model, sequence, epochs=2)
 
@@ -81,12 +81,12 @@ def test_fit_trains_on_the_rest_of_the_pass_and_then_on_whole_passes(states, pla
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize("model_of", [recorder, built], ids=["unbuilt", "built"])
+@pytest.mark.parametrize("model_of", [idle_recorder, built], ids=["unbuilt", "built"])
 def test_second_fit_continues_after_the_resumed_pass(states, plan, model_of):
     model = model_of()
     for used in (0, 1, 3, 4, 9):  # with 3 and 4, a build step may draw all remaining batches
-        if model_of is recorder:
-            model = recorder()
+        if model_of is idle_recorder:
+            model = idle_recorder()
         sequence = at(states[used])
         first, warned = trained_on(model, sequence, epochs=1)
         second, warned_again = trained_on(model, sequence, epochs=1)
@@ -102,7 +102,7 @@ def test_second_fit_continues_after_the_resumed_pass(states, plan, model_of):
 def test_evaluate_and_predict_resume(states, plan, shuffle):
     resumed_states = states if shuffle else given_and_states(opened(seed=3, shuffle=False), 2)[1]
     plan = plan if shuffle else [*range(NUM_SAMPLES)] * 8
-    model = recorder(metrics=["mae"])
+    model = idle_recorder(metrics=["mae"])
     model.predict(opened(seed=8), verbose=0)
     model.dense.kernel.assign([[1.0]])
     for used in (1, 4, 8):
@@ -118,7 +118,7 @@ def test_evaluate_and_predict_resume(states, plan, shuffle):
 @pytest.mark.backend
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_validation_data_does_not_change_the_resumed_position(states, plan):
-    sequence, model = at(states[3]), recorder()
+    sequence, model = at(states[3]), idle_recorder()
     fit = dict(epochs=2, validation_data=opened(seed=9))
 
     assert trained_on(model, sequence, **fit)[0] == remaining(plan, 3, 2)
@@ -143,7 +143,7 @@ def test_state_dict_in_a_callback(states, plan, start):
     """In a resumed epoch, Keras counts the batches from 0."""
     sequence = at(states[start])
     saving = Saving(sequence)
-    given, _ = trained_on(recorder(), sequence, epochs=2, callbacks=[saving])
+    given, _ = trained_on(idle_recorder(), sequence, epochs=2, callbacks=[saving])
 
     assert given == remaining(plan, start, 2)
     assert saving.states == states[start + 1 :]
@@ -160,7 +160,7 @@ def test_training_that_is_stopped_several_times_sees_every_sample_once(states, p
     for stop_at in (1, 0, 1):
         sequence = at(state)
         saving = Saving(sequence)
-        given, _ = trained_on(recorder(), sequence, callbacks=[saving, StopAt(stop_at)])
+        given, _ = trained_on(idle_recorder(), sequence, callbacks=[saving, StopAt(stop_at)])
         seen += given
         state = saving.states[-1]
 
@@ -171,7 +171,7 @@ def test_training_that_is_stopped_several_times_sees_every_sample_once(states, p
 @pytest.mark.backend
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_fit_after_a_stop_within_the_resumed_pass_is_the_next_pass(states, plan):
-    sequence, model = at(states[1]), recorder()
+    sequence, model = at(states[1]), idle_recorder()
     trained_on(model, sequence, callbacks=[StopAt(2)])
 
     assert trained_on(model, sequence)[0] == remaining(plan, NUM_BATCHES, 1)
@@ -181,7 +181,7 @@ def test_fit_after_a_stop_within_the_resumed_pass_is_the_next_pass(states, plan)
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_steps_per_epoch_resumes(states, plan):
     for used in (2, 3):
-        given, _ = trained_on(recorder(), at(states[used]), epochs=6, steps_per_epoch=2)
+        given, _ = trained_on(idle_recorder(), at(states[used]), epochs=6, steps_per_epoch=2)
         assert given == remaining(plan, used, 4)[: len(given)]
         assert len(given) > NUM_SAMPLES
 

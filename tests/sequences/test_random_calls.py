@@ -9,14 +9,14 @@ import warnings
 
 import keras
 import pytest
-from recording import Recorder, numbered, planned
+from recording import IdleRecorder, numbered, planned
 
 BATCH_SIZE = 3
 CALLS = ("fit", "fit", "evaluate", "predict", "loop", "loop", "new model")
 pytestmark = pytest.mark.backend
 
 
-class Given(Recorder):
+class Given(IdleRecorder):
     """Records the samples of `evaluate` as well."""
 
     def test_step(self, *args):

@@ -441,7 +441,7 @@ def fit_until_ctrl_c(folder, directory):
     say("never comes here")
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 def test_ctrl_c_in_fit_keeps_the_stored_rows(tmp_path):
     from keras_oocore.images.reader import ImageReader
 

@@ -27,6 +27,11 @@ on_torch = pytest.mark.skipif(BACKEND != "torch", reason="needs torch modules")
 not_on_jax = pytest.mark.skipif(BACKEND == "jax", reason="functions are stateless on JAX")
 
 
+def one_backend(value):
+    """Return a case that one backend shows, next to cases that run on every backend."""
+    return pytest.param(value, marks=pytest.mark.one_backend)
+
+
 class Outcome(NamedTuple):
     """The result of a training."""
 
@@ -121,11 +126,13 @@ def test_partitions_killed_in_every_batch(tmp_path):
     assert uninterrupted.history["partition"] == [0, 1, 0, 1]
 
 
+@pytest.mark.one_backend
 def test_partitions_killed_between_two_partitions(tmp_path):
     kills = ("on_epoch_end", 1), ("on_epoch_begin", 2), ("on_epoch_end", 2), ("on_train_end", 1)
     check_kills(tmp_path, *kills, script=partitions())
 
 
+@pytest.mark.one_backend
 def test_epochs_per_partition_with_validation_data(tmp_path):
     script = partitions(passes=1, epochs_per_partition=2, validated=True)
     _, uninterrupted = check_kills(tmp_path, 3, ("on_test_begin", 2), script=script)
@@ -133,6 +140,7 @@ def test_epochs_per_partition_with_validation_data(tmp_path):
     assert len(uninterrupted.history["val_loss"]) == 4
 
 
+@pytest.mark.one_backend
 def test_early_stopping_patience_continues_across_partitions(tmp_path):
     """Early stopping ends all partitions, and restores weights from another partition."""
 
@@ -165,6 +173,7 @@ def test_partitions_use_every_sample_once_per_pass_with_drawn_seed(tmp_path):
     assert sorted(given) == [*range(24)]
 
 
+@pytest.mark.one_backend
 def test_checkpoint_none_saves_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     uninterrupted = trained(tmp_path / "saved", script=partitions())
@@ -174,11 +183,13 @@ def test_checkpoint_none_saves_nothing(tmp_path, monkeypatch):
     assert [*tmp_path.iterdir()] == []
 
 
+@pytest.mark.one_backend
 def test_more_partitions_than_batches_is_an_error():
     with pytest.raises(OptionError, match=r"^`n` should be a number of partitions from 1 to 4, .* n=5$"):
         ko.fit_partitions(small_model(), data(), 5, verbose=0)
 
 
+@pytest.mark.one_backend
 def test_resume_with_another_n_is_an_error(tmp_path):
     with pytest.raises(Killed):
         partitions()(small_model(), data(), tmp_path, [killer(4)])
@@ -186,6 +197,7 @@ def test_resume_with_another_n_is_an_error(tmp_path):
         partitions(n=4)(small_model(), data(), tmp_path, [])
 
 
+@pytest.mark.one_backend
 def test_resume_with_another_function_is_an_error(tmp_path):
     trained(tmp_path, script=resumable(1))
     with pytest.raises(
@@ -225,11 +237,13 @@ def test_phases_killed_in_every_batch(tmp_path):
     assert flags[0] == flags[1]
 
 
+@pytest.mark.one_backend
 def test_phases_killed_between_two_phases(tmp_path):
     kills = ("on_epoch_end", 1), ("on_epoch_begin", 2), ("on_epoch_end", 1), ("on_train_end", 1)
     check_kills(tmp_path, *kills, script=phased(*THREE_PHASES), model=two_layers)
 
 
+@pytest.mark.one_backend
 def test_early_stopping_ends_all_phases(tmp_path):
     def callbacks(x):
         return [keras.callbacks.EarlyStopping("loss", min_delta=100, patience=1)]
@@ -239,12 +253,14 @@ def test_early_stopping_ends_all_phases(tmp_path):
     assert killed.history["phase"] == ["phase 1", "phase 2"]
 
 
+@pytest.mark.one_backend
 def test_resume_with_fewer_phases_is_an_error(tmp_path):
     trained(tmp_path, script=phased(ko.Phase(1), ko.Phase(1)), model=two_layers)
     with pytest.raises(OptionError, match=r"^2 epochs of the training .* are already done\. .* Received: 1 epochs$"):
         trained(tmp_path, script=phased(ko.Phase(1)), model=two_layers)
 
 
+@pytest.mark.one_backend
 def test_resume_with_longer_finished_phase_is_an_error(tmp_path):
     trained(tmp_path, script=phased(ko.Phase(1), ko.Phase(1)), model=two_layers)
     message = r"is in part 2, with 2 epochs done, but now this part covers other epochs\. Keep the parts that are done "
@@ -252,6 +268,7 @@ def test_resume_with_longer_finished_phase_is_an_error(tmp_path):
         trained(tmp_path, script=phased(ko.Phase(3), ko.Phase(1)), model=two_layers)
 
 
+@pytest.mark.one_backend
 def test_added_phase_continues_as_in_one_training(tmp_path):
     phases = ko.Phase(1, freeze="body"), ko.Phase(1, unfreeze="all", learning_rate=1e-3)
     trained(tmp_path / "in steps", script=phased(phases[0]), model=two_layers)
@@ -259,7 +276,11 @@ def test_added_phase_continues_as_in_one_training(tmp_path):
     same(in_steps, trained(tmp_path / "uninterrupted", script=phased(*phases), model=two_layers))
 
 
-@pytest.mark.parametrize("optimizer", [lambda: keras.optimizers.SGD(0.05), lambda: keras.optimizers.Adam(0.01)])
+@pytest.mark.parametrize(
+    "optimizer",
+    [one_backend(lambda: keras.optimizers.SGD(0.05)), lambda: keras.optimizers.Adam(0.01)],
+    ids=["SGD", "Adam"],
+)
 def test_phases_resume_with_the_same_model_object(tmp_path, optimizer):
     """As in a notebook cell: the model was trained in phase 2, and the newest checkpoint is from phase 1."""
     script = phased(ko.Phase(2), ko.Phase(1, freeze="body"), keep=20)
@@ -291,6 +312,7 @@ def a_b_a(a, b):
     )
 
 
+@pytest.mark.one_backend
 def test_phases_that_share_data(tmp_path):
     """Killed in phase B. Phase A's data continue with their second pass, and must be the same."""
     uninterrupted = a_b_a(data(), fewer_rows())(small_model(), tmp_path / "uninterrupted", [])
@@ -309,11 +331,13 @@ def test_phases_that_share_data(tmp_path):
     assert history.history == uninterrupted.history
 
 
+@pytest.mark.one_backend
 def test_phase_with_all_layers_frozen_is_an_error(tmp_path):
     with pytest.raises(OptionError, match=r"^unfreeze later: all layers are frozen, so there is nothing to train\."):
         trained(None, script=phased(ko.Phase(1), ko.Phase(1, freeze="all", name="unfreeze later")), model=two_layers)
 
 
+@pytest.mark.one_backend
 def test_error_in_later_phase_is_raised_before_the_first(tmp_path):
     """The error is not raised after hours of training."""
     model = two_layers()
@@ -330,12 +354,14 @@ def test_error_in_later_phase_is_raised_before_the_first(tmp_path):
     np.testing.assert_equal(child.variables(model)[: len(model.variables)], before[: len(model.variables)])
 
 
+@pytest.mark.one_backend
 def test_resume_with_other_phases_is_an_error(tmp_path):
     trained(tmp_path, script=phased(ko.Phase(2), ko.Phase(2)), model=two_layers)
     with pytest.raises(OptionError, match="Keep the parts that are done as they were"):
         trained(tmp_path, script=phased(ko.Phase(1), ko.Phase(4)), model=two_layers)
 
 
+@pytest.mark.one_backend
 def test_history_columns_have_one_value_per_epoch():
     """A plot or a table can show each value at its epoch."""
     phases = [ko.Phase(2), ko.Phase(1, validation_data=fewer_rows()), ko.Phase(1)]
@@ -348,6 +374,7 @@ def test_history_columns_have_one_value_per_epoch():
     assert len(plain.history["val_loss"]) == 2
 
 
+@pytest.mark.one_backend
 def test_refused_checkpoint_does_not_change_the_model(tmp_path):
     trained(tmp_path, script=resumable(1), model=two_layers)
     other = two_layers(keras.optimizers.Adam())
@@ -357,6 +384,7 @@ def test_refused_checkpoint_does_not_change_the_model(tmp_path):
     np.testing.assert_equal(child.variables(other)[: len(other.variables)], before[: len(other.variables)])
 
 
+@pytest.mark.one_backend
 def test_checkpoint_directory_with_other_files_is_an_error(tmp_path):
     """It may contain the images of a class."""
     (tmp_path / "1.png").touch()
@@ -369,6 +397,7 @@ def test_checkpoint_directory_with_other_files_is_an_error(tmp_path):
         ko.fit_resumable(two_layers(), data(), 1, None, verbose=0)
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("function", [ko.fit_partitions, ko.fit_phases])
 def test_epochs_argument_of_partitions_and_phases_is_an_error(function):
     second = {"n": 2, "x": data()} if function is ko.fit_partitions else {"phases": ko.Phase(1), "x": data()}
@@ -378,6 +407,7 @@ def test_epochs_argument_of_partitions_and_phases_is_an_error(function):
         function(two_layers(), epochs=3, verbose=0, **second)
 
 
+@pytest.mark.one_backend
 def test_numpy_integers_as_arguments(tmp_path):
     script = phased(ko.Phase(epochs=np.int64(1)), steps_per_epoch=np.int64(2))
     check_kills(tmp_path, 2, script=script)
@@ -415,6 +445,7 @@ class CountsAndSaves(Counts):
         self.total, self.of_epoch = state["total"], state["of_epoch"]
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize(
     ("counter", "save_every_batches", "kills"),
     [
@@ -471,7 +502,11 @@ def test_callback_that_reads_the_training_data_resumes(tmp_path, callback, scrip
     assert killed.callbacks[0].read == uninterrupted.callbacks[0].read
 
 
-@pytest.mark.parametrize("script", [resumable(), partitions(), TWO_PHASES], ids=["fit", "partitions", "phases"])
+@pytest.mark.parametrize(
+    "script",
+    [resumable(), one_backend(partitions()), one_backend(TWO_PHASES)],
+    ids=["fit", "partitions", "phases"],
+)
 def test_callback_that_reads_the_training_data_does_not_move_it(tmp_path, script):
     """Without dropout, because torch's iterators draw from the generator that dropout uses."""
 
@@ -504,6 +539,7 @@ class Dates(keras.callbacks.Callback):
         logs["when"] = datetime.date(2024, 1, 1 + epoch)
 
 
+@pytest.mark.one_backend
 def test_unsupported_value_in_the_logs_is_a_warning(tmp_path):
     """The warning names it, the training continues, and the rest of the history is restored."""
     (message,) = warned(lambda: trained(tmp_path, callbacks=lambda x: [Dates()]))
@@ -531,6 +567,7 @@ class SavesWrong(keras.callbacks.Callback):
         self.loaded.append(state)
 
 
+@pytest.mark.one_backend
 def test_unsupported_value_in_state_dict_is_a_warning(tmp_path):
     outcomes = []
     (message,) = warned(lambda: outcomes.append(trained(tmp_path, callbacks=lambda x: [SavesWrong()])))
@@ -552,6 +589,7 @@ class Holds(keras.callbacks.Callback):
         self.kept = self.what(model)
 
 
+@pytest.mark.one_backend
 def test_other_model_in_a_callback_is_a_warning(tmp_path):
     """Such as a model with averaged weights, which is not saved. The trained model and its parts are."""
     others = [
@@ -572,6 +610,7 @@ def test_other_model_in_a_callback_is_a_warning(tmp_path):
     assert names == ["Holds", "Holds 2", "Holds 3", "Holds 4"]
 
 
+@pytest.mark.one_backend
 def test_deleted_csv_log_does_not_stop_the_training(tmp_path):
     def callbacks(x):
         delete = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: epoch == 1 and log.unlink())
@@ -586,6 +625,7 @@ class RecordsTheEnd(keras.callbacks.Callback):
         self.at_end = logs
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize(
     "script", [resumable(1), partitions(passes=1), phased(ko.Phase(1))], ids=["fit", "partitions", "phases"]
 )
@@ -606,12 +646,14 @@ class LongHistory(keras.callbacks.History):
         self.batches += 1
 
 
+@pytest.mark.one_backend
 def test_subclass_of_history(tmp_path):
     killed, uninterrupted = check_kills(tmp_path, 7, 2, callbacks=lambda x: [LongHistory()])
     assert killed.callbacks[0].batches == uninterrupted.callbacks[0].batches == 12
     assert killed.callbacks[0].history == killed.history
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("script", [partitions(passes=1), phased(ko.Phase(1))], ids=["partitions", "phases"])
 def test_history_has_the_model_that_a_function_built(tmp_path, script):
     built = []
@@ -627,6 +669,7 @@ def test_history_has_the_model_that_a_function_built(tmp_path, script):
 # --- steps and epochs -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize(("before", "now"), [(3, 2), (None, 2), (3, None)])
 def test_resume_with_other_steps_per_epoch_within_a_pass_is_an_error(tmp_path, before, now):
     with pytest.raises(Killed):
@@ -636,6 +679,7 @@ def test_resume_with_other_steps_per_epoch_within_a_pass_is_an_error(tmp_path, b
         resumable(steps_per_epoch=now)(small_model(), data(), tmp_path, [])
 
 
+@pytest.mark.one_backend
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 @pytest.mark.parametrize(("before", "now"), [(2, None), (None, 2)])
 def test_resume_with_other_steps_per_epoch_between_passes(tmp_path, before, now):
@@ -647,6 +691,7 @@ def test_resume_with_other_steps_per_epoch_between_passes(tmp_path, before, now)
     assert [a.tobytes() for a in changed.variables] == [a.tobytes() for a in uninterrupted.variables]
 
 
+@pytest.mark.one_backend
 @pytest.mark.skipif(not hasattr(keras.config, "set_max_epochs"), reason="an older Keras")
 @pytest.mark.filterwarnings("ignore:Limiting epochs")
 def test_max_epochs_of_keras_config_is_an_error(tmp_path):
@@ -740,7 +785,7 @@ def test_keras_random_without_a_seed(tmp_path):
     assert trained(tmp_path / "other", model=lambda: other).history != uninterrupted.history
 
 
-@pytest.mark.parametrize("is_cached", [False, True], ids=["", "cached"])
+@pytest.mark.parametrize("is_cached", [False, one_backend(True)], ids=["", "cached"])
 def test_csv_with_missing_values_and_an_unbuilt_model(tmp_path, is_cached):
     """The means that replace missing values are known when the model is built."""
     rows = [f"{row},{row / 2 if row % 3 else ''},{row % 3}\n" for row in range(14)]
@@ -776,6 +821,7 @@ def test_nested_model_saved_and_loaded(tmp_path, is_built):
     same(again, trained(tmp_path / "uninterrupted", model=lambda: nested(is_built)))
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize(
     "inner",
     [keras.layers.LayerNormalization, lambda: keras.layers.Dense(4), lambda: keras.layers.BatchNormalization(name="b")],

@@ -86,6 +86,7 @@ def changed_layers(model):
 EVERY = ["stem", "a", "bn", "conv1", "head_1", "head_2"]
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize(
     ("freeze", "expected"),
     [
@@ -197,6 +198,7 @@ def test_shared_layer_counts_once():
     assert set(trained(model)) == {"two"}
 
 
+@pytest.mark.one_backend
 def test_wrapper_layer_counts_as_one_layer():
     model = keras.Sequential(
         [keras.Input((4, 2)), layers.Bidirectional(layers.SimpleRNN(2), name="both_ways"), layers.Dense(1, name="head")]
@@ -240,6 +242,7 @@ def test_separately_frozen_weights_of_unselected_layers_stay_frozen():
     assert stem.kernel.trainable
 
 
+@pytest.mark.one_backend
 def test_trainable_flags_detect_changes():
     model = nested()
     before = trainable_flags(model)
@@ -259,6 +262,7 @@ WRONG_TYPE = (
 )
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize(
     ("freeze", "message"),
     [
@@ -279,6 +283,7 @@ def test_selector_without_match_lists_the_layers(freeze, message):
     assert trained(model) == EVERY
 
 
+@pytest.mark.one_backend
 def test_function_without_match_and_layer_object_are_errors():
     model = nested()
     with pytest.raises(OptionError, match=r"^`unfreeze` matches no layer: <function .*The layers are: 'input'"):
@@ -287,6 +292,7 @@ def test_function_without_match_and_layer_object_are_errors():
         set_trainable(model, unfreeze=[model.get_layer("head_1")])
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize(
     ("freeze", "unfreeze", "names"),
     [
@@ -307,6 +313,7 @@ def test_layer_in_freeze_and_unfreeze_is_an_error(freeze, unfreeze, names):
     assert trained(model) == EVERY
 
 
+@pytest.mark.one_backend
 def test_long_lists_of_names_are_truncated():
     inner = keras.Sequential([layers.Activation("relu", name=f"relu_{i}") for i in range(70)], name="inner")
     model = keras.Sequential([inner, layers.Dense(1, name="head")])

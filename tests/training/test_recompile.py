@@ -98,7 +98,15 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+def on_one_backend(*names):
+    """Return cases that one backend shows, next to cases that run on every backend."""
+    return [pytest.param(name, marks=pytest.mark.one_backend) for name in names]
+
+
+LIKE_OTHERS = "RMSprop", "Adamax", "Adafactor", "schedule"
+
+
+@pytest.mark.parametrize("name", [*sorted(OPTIMIZERS.keys() - LIKE_OTHERS), *on_one_backend(*LIKE_OTHERS)])
 def test_training_after_recompile_is_bit_identical(name):
     through = small(OPTIMIZERS[name](), steps=3)
     recompiled = small(OPTIMIZERS[name](), steps=3)
@@ -138,6 +146,7 @@ def test_optimizer_state_is_kept_for_weights_that_stay_trainable(name):
     assert not same(weights, numbers(model.get_layer("body").weights))
 
 
+@pytest.mark.one_backend
 def test_message_for_one_weight_that_starts_over():
     model = small()
     bias = model.get_layer("head").bias
@@ -169,7 +178,7 @@ def test_fit_after_recompile_with_moving_averages():
     fit(model)  # fails on JAX if averages share memory with weights
 
 
-@pytest.mark.parametrize("name", ["Adam", "Nadam", "loss scale"])
+@pytest.mark.parametrize("name", ["Adam", "Nadam", *on_one_backend("loss scale")])
 def test_keep_optimizer_state_false_creates_a_new_optimizer(name):
     model = small(OPTIMIZERS[name](), steps=3)
     assert recompile(model, 0.25, keep_optimizer_state=False) == "learning rate 0.25; the optimizer starts over"
@@ -181,7 +190,7 @@ def test_keep_optimizer_state_false_creates_a_new_optimizer(name):
     assert rate_of(model) == 0.25
 
 
-@pytest.mark.parametrize("name", ["Adam", "loss scale"])
+@pytest.mark.parametrize("name", ["Adam", *on_one_backend("loss scale")])
 def test_float_learning_rate_keeps_the_optimizer(name):
     model = small(OPTIMIZERS[name]())
     optimizer, before = model.optimizer, state(model.optimizer)
@@ -193,7 +202,7 @@ def test_float_learning_rate_keeps_the_optimizer(name):
     assert all(np.array_equal(value, before[name]) for name, value in state(optimizer).items())
 
 
-@pytest.mark.parametrize("name", ["Adam", "loss scale"])
+@pytest.mark.parametrize("name", ["Adam", *on_one_backend("loss scale")])
 def test_learning_rate_from_float_to_schedule_and_back(name):
     model = small(OPTIMIZERS[name](), steps=3)
     before = state(model.optimizer)
@@ -272,6 +281,7 @@ def test_mixed_precision_optimizer_is_wrapped_once():
     train(model)
 
 
+@pytest.mark.one_backend
 def test_auto_scale_loss_false_is_kept():
     model = small(steps=0)
     model.dtype_policy = keras.DTypePolicy("mixed_float16")
@@ -280,6 +290,7 @@ def test_auto_scale_loss_false_is_kept():
     assert type(model.optimizer).__name__ == "SGD"
 
 
+@pytest.mark.one_backend
 def test_optimizer_without_steps_starts_over():
     model = small(steps=0)
     freeze(model, "body")
@@ -288,6 +299,7 @@ def test_optimizer_without_steps_starts_over():
     train(model)
 
 
+@pytest.mark.one_backend
 def test_slots_in_a_dictionary_are_matched_by_name():
     class Unusual(optimizers.Optimizer):
         def __init__(self, learning_rate=0.1, **options):
@@ -330,6 +342,7 @@ class Passing(keras.Model):
         self.mine = self.optimizer
 
 
+@pytest.mark.one_backend
 def test_compile_that_wraps_the_loss_wraps_it_once():
     model = Passing()
     model.compile("sgd", run_eagerly=True)
@@ -349,6 +362,7 @@ class Demanding(Passing):
         self.strength = strength
 
 
+@pytest.mark.one_backend
 def test_compile_with_further_arguments_is_an_error():
     model = Demanding()
     model.compile("sgd", strength=2)
@@ -369,6 +383,7 @@ class Stubborn(Passing):
         keras.Model.compile(self, optimizer=optimizer, loss="mse", **options)
 
 
+@pytest.mark.one_backend
 def test_compile_that_fails_is_an_error():
     model = Stubborn()
     model.compile("sgd")
@@ -390,6 +405,7 @@ class Saying(Demanding):
         self.compile(config["its_optimizer"], config["strength"])
 
 
+@pytest.mark.one_backend
 def test_compile_from_config_of_the_class_is_used():
     model = Saying()
     model.compile(optimizers.Adam(0.1), strength=2)
@@ -402,6 +418,7 @@ def test_compile_from_config_of_the_class_is_used():
     assert all(np.array_equal(value, before[name]) for name, value in state(model.optimizer).items())
 
 
+@pytest.mark.one_backend
 def test_public_compile_config_is_the_fallback():
     model = small(loss=keras.losses.Huber(delta=0.5))
     before = state(model.optimizer)
@@ -412,6 +429,7 @@ def test_public_compile_config_is_the_fallback():
     assert all(np.array_equal(value, before[name]) for name, value in state(model.optimizer).items())
 
 
+@pytest.mark.one_backend
 def test_closure_as_loss_is_kept_with_compile_from_config():
     class Loadable(Passing):
         def compile(self, *args, **options):
@@ -428,6 +446,7 @@ def test_closure_as_loss_is_kept_with_compile_from_config():
     assert model.loss is loss
 
 
+@pytest.mark.one_backend
 def test_compile_from_config_without_optimizer_is_an_error():
     class Idle(Saying):
         def compile_from_config(self, config):
@@ -443,6 +462,7 @@ def test_compile_from_config_without_optimizer_is_an_error():
 # Errors
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("rate", [-0.1, float("nan"), float("inf"), True, "0.1", [0.1], lambda: 0.1])
 def test_learning_rate_of_wrong_type_or_value(rate):
     with pytest.raises(OptionError) as error:
@@ -453,6 +473,7 @@ def test_learning_rate_of_wrong_type_or_value(rate):
     )
 
 
+@pytest.mark.one_backend
 def test_model_that_is_not_compiled_or_not_built():
     model = keras.Sequential([keras.layers.Dense(1)], name="raw")
     with pytest.raises(OptionError) as error:
@@ -471,6 +492,7 @@ def test_model_that_is_not_compiled_or_not_built():
     )
 
 
+@pytest.mark.one_backend
 def test_optimizer_with_incomplete_get_config():
     class Forgetful(optimizers.SGD):
         def __init__(self, learning_rate, secret):
@@ -486,6 +508,7 @@ def test_optimizer_with_incomplete_get_config():
     assert model.optimizer is old
 
 
+@pytest.mark.one_backend
 @pytest.mark.skipif(not hasattr(optimizers, "MultiOptimizer"), reason="newer than this Keras")
 def test_multi_optimizer_is_an_error():
     model = small(optimizers.MultiOptimizer(optimizers.OptimizerMap(optimizers.Adam())))

@@ -31,6 +31,11 @@ def soak(*values):
     return pytest.param(*values, marks=pytest.mark.soak)
 
 
+def one_backend(*values):
+    """Return a case that one backend shows, next to cases that run on every backend."""
+    return pytest.param(*values, marks=pytest.mark.one_backend)
+
+
 class Outcome(NamedTuple):
     """The result of a training."""
 
@@ -144,6 +149,7 @@ def test_killed_many_times(tmp_path, uninterrupted):
     same(trained(tmp_path / "run", 2, 3, 1, ("on_test_batch_end", 1), 1, 1, 4, model=tiny_model), uninterrupted)
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("save_every_batches", [soak(3), None])
 def test_save_every_batches_above_one(tmp_path, uninterrupted, save_every_batches):
     kills = 3, 6, ("on_epoch_end", 1), 5
@@ -177,6 +183,7 @@ def test_every_sample_once_per_epoch_in_order(tmp_path, kill):
     assert [*itertools.chain(*given)] == planned(numbered(18), 0, 1)
 
 
+@pytest.mark.one_backend
 def test_drawn_seed_is_adopted(tmp_path):
     """Each run draws another seed, and the order is the same."""
     random.seed(1)
@@ -208,6 +215,7 @@ def test_early_stopping(tmp_path):
     assert check_kills(tmp_path, *kills, callbacks=stopping, epochs=5).epochs == [0, 1]
 
 
+@pytest.mark.one_backend
 def test_stopped_training_continues_only_with_more_epochs(tmp_path, capsys):
     ended = trained(tmp_path / "run", callbacks=stopping, epochs=5)
     same(trained(tmp_path / "run", callbacks=stopping, epochs=5, verbose=2), ended)
@@ -231,6 +239,7 @@ def test_stop_training_within_an_epoch(tmp_path):
     assert more[0].epochs == [0, 1, 2, 3]
 
 
+@pytest.mark.one_backend
 def test_reduce_lr_on_plateau(tmp_path):
     def callbacks(folder):
         return [keras.callbacks.ReduceLROnPlateau(patience=0, min_delta=0.5, factor=0.5), *log_only(folder)]
@@ -245,6 +254,7 @@ def test_reduce_lr_on_plateau(tmp_path):
     assert expected.history["learning_rate"] == pytest.approx([0.01, 0.01, 0.005, 0.0025])
 
 
+@pytest.mark.one_backend
 def test_learning_rate_scheduler_is_applied_once_per_epoch(tmp_path):
     def callbacks(folder):
         return [keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5), *log_only(folder)]
@@ -259,15 +269,18 @@ def test_learning_rate_scheduler_is_applied_once_per_epoch(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
-@pytest.mark.parametrize("steps_per_epoch", [soak(1), soak(2), 3, 6])
-def test_steps_per_epoch(tmp_path, steps_per_epoch):
+@pytest.mark.parametrize(("steps_per_epoch", "epochs"), [*(soak(steps, 5) for steps in (1, 2, 3, 6)), (3, 3), (6, 3)])
+def test_steps_per_epoch(tmp_path, steps_per_epoch, epochs):
     """Below the length, a pass continues over several epochs. Above it, an epoch ends with its pass."""
-    kills = 1, 2, 2, 2, 3, ("on_epoch_end", 1), 3, ("on_test_begin", 1), 1
+    kills = {
+        3: [1, 2, 3, ("on_epoch_end", 1), ("on_test_begin", 1)],
+        5: [1, 2, 2, 2, 3, ("on_epoch_end", 1), 3, ("on_test_begin", 1), 1],
+    }
     check_kills(
         tmp_path,
-        *kills[: 4 if steps_per_epoch == 1 else None],
+        *kills[epochs][: 4 if steps_per_epoch == 1 else None],
         steps_per_epoch=steps_per_epoch,
-        epochs=5,
+        epochs=epochs,
         callbacks=log_only,
     )
 
@@ -285,6 +298,7 @@ def test_steps_per_execution(tmp_path, steps_per_execution, kills):
     )
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize(
     "options",
     [
@@ -372,6 +386,7 @@ def test_models(tmp_path, model):
     check_kills(tmp_path, 2, 3, ("on_epoch_end", 1), 1, model=model, callbacks=log_only)
 
 
+@pytest.mark.one_backend
 def test_model_as_a_function(tmp_path):
     """The function is called once per run."""
     built = []
@@ -401,6 +416,7 @@ def test_loaded_model(tmp_path):
 # --- finished trainings ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_backend
 def test_finished_training_trains_nothing(tmp_path, uninterrupted):
     trained(tmp_path / "run", model=tiny_model)
     batches = []
@@ -420,7 +436,7 @@ def test_finished_training_with_use_ema_returns_averaged_weights(tmp_path):
 
 @pytest.mark.parametrize(
     ("model", "steps_per_epoch"),
-    [(small_model, None), soak(small_model, 3), soak(averaging, None), (averaging, 3)],
+    [one_backend(small_model, None), soak(small_model, 3), soak(averaging, None), (averaging, 3)],
     ids=lambda value: getattr(value, "__name__", value),
 )
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
@@ -431,6 +447,7 @@ def test_more_epochs_continue_as_in_one_training(tmp_path, model, steps_per_epoc
     same(outcome, trained(tmp_path / "uninterrupted", epochs=4, **options))
 
 
+@pytest.mark.one_backend
 def test_more_epochs_with_the_same_model_and_data_objects(tmp_path):
     """As in a notebook cell that is run again."""
     model, x = small_model(), data()
@@ -441,6 +458,7 @@ def test_more_epochs_with_the_same_model_and_data_objects(tmp_path):
     assert [a.tobytes() for a in child.variables(model)] == [a.tobytes() for a in expected.variables]
 
 
+@pytest.mark.one_backend
 def test_fewer_epochs_than_done_is_an_error(tmp_path):
     trained(tmp_path / "run", callbacks=no_callbacks)
     directory = str(tmp_path / "run" / "checkpoints")
@@ -539,6 +557,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("options", REFUSED.values(), ids=REFUSED)
 def test_invalid_arguments(tmp_path, options):
     options, message = options
@@ -547,6 +566,7 @@ def test_invalid_arguments(tmp_path, options):
     assert not [*tmp_path.glob("run/checkpoints/checkpoint-*")]
 
 
+@pytest.mark.one_backend
 def test_resume_with_other_data_is_an_error(tmp_path):
     trained(tmp_path / "run", callbacks=no_callbacks, epochs=1)
     fewer = ko.ArraySequence(child.ROWS[:9], child.CLASSES[:9], label_mode="int", batch_size=4, seed=3)
@@ -556,6 +576,7 @@ def test_resume_with_other_data_is_an_error(tmp_path):
         trained(tmp_path / "run", callbacks=no_callbacks, x=lambda: data(seed=4))
 
 
+@pytest.mark.one_backend
 def test_resume_by_fit_partitions_is_an_error(tmp_path):
     trained(tmp_path / "run", callbacks=no_callbacks, epochs=1)
     directory = tmp_path / "run" / "checkpoints"
@@ -570,6 +591,7 @@ def test_resume_by_fit_partitions_is_an_error(tmp_path):
 # --- the directory --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("keep", [soak(1), 3])
 def test_keep(tmp_path, keep):
     trained(tmp_path / "run", 3, ("on_epoch_end", 1), keep=keep, epochs=2, callbacks=no_callbacks)
@@ -578,11 +600,13 @@ def test_keep(tmp_path, keep):
     assert all(re.fullmatch(r"checkpoint-\d{8}", name) for name in left)
 
 
+@pytest.mark.one_backend
 def test_empty_directory(tmp_path, uninterrupted):
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     same(trained(tmp_path / "run", model=tiny_model), uninterrupted)
 
 
+@pytest.mark.one_backend
 def test_second_training_in_the_directory_is_busy(tmp_path):
     def second(epoch, logs):
         with pytest.raises(BusyError, match=r"^Another training is running in '.*'. Wait for it to end, or choose ano"):
@@ -607,6 +631,7 @@ def spoil_the_state(checkpoint):
     RECORD_FORMAT.write(checkpoint / RECORD, {key: value for key, value in saved.items() if key != "format"})
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("spoil", [spoil_the_arrays, spoil_the_state])
 def test_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, spoil):
     expected = trained(tmp_path / "uninterrupted", callbacks=no_callbacks, validation_data=None)
@@ -622,6 +647,7 @@ def test_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, spoil):
 # --- output ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_backend
 def test_resuming_prints_the_position(tmp_path, capsys):
     directory = tmp_path / "run" / "checkpoints"
     trained(tmp_path / "run", 7, verbose=2, callbacks=no_callbacks)
@@ -636,6 +662,7 @@ def test_resuming_prints_the_position(tmp_path, capsys):
     assert re.match(rf"Resuming from '{directory}/checkpoint-\d+': epoch 4 of 4\.\n", capsys.readouterr().out)
 
 
+@pytest.mark.one_backend
 def test_verbose_0_prints_nothing(tmp_path, capfd):
     trained(tmp_path / "run", 7)
     output, errors = capfd.readouterr()

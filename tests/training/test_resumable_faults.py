@@ -188,6 +188,7 @@ def test_signal_saves_and_exits(tmp_path, own_handlers, capsys, batch, number, n
     assert len(batches) == 2 * NUM_BATCHES - batch - 1
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize(
     ("first", "second", "error"),
     [(signal.SIGTERM, signal.SIGINT, KeyboardInterrupt), (signal.SIGINT, signal.SIGTERM, StoppedAtOnce)],
@@ -200,6 +201,7 @@ def test_second_signal_stops_at_once(tmp_path, own_handlers, capsys, first, seco
     assert fit(tmp_path / "run") == fit(tmp_path / "expected")
 
 
+@pytest.mark.one_backend
 def test_signal_in_last_epoch_exits_after_training(tmp_path, own_handlers, capsys):
     """Nothing is left to train, but the signal still ends the program."""
     with pytest.raises(KeyboardInterrupt):
@@ -207,6 +209,7 @@ def test_signal_in_last_epoch_exits_after_training(tmp_path, own_handlers, capsy
     assert fit(tmp_path / "run", epochs=1) == fit(tmp_path / "expected", epochs=1)
 
 
+@pytest.mark.one_backend
 def test_ignored_signal_stays_ignored(tmp_path, own_handlers):
     """As in background jobs of a shell."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -214,6 +217,7 @@ def test_ignored_signal_stays_ignored(tmp_path, own_handlers):
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
+@pytest.mark.one_backend
 def test_exception_restores_signal_handlers(tmp_path, own_handlers):
     def fail(batch, logs):
         raise ZeroDivisionError
@@ -226,6 +230,7 @@ def test_exception_restores_signal_handlers(tmp_path, own_handlers):
 # --- the disk -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_backend
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
 def test_read_only_directory(tmp_path):
     (tmp_path / "run").mkdir(mode=0o500)
@@ -233,6 +238,7 @@ def test_read_only_directory(tmp_path):
         fit(tmp_path / "run")
 
 
+@pytest.mark.one_backend
 def test_directory_without_write_permission_fails_before_first_batch(tmp_path, monkeypatch):
     """The refusal is simulated, because root may write anywhere."""
     mkdir = os.mkdir
@@ -261,6 +267,7 @@ class Disk:
         return collections.namedtuple("usage", "total used free")(10**12, 10**12 - free_bytes, free_bytes)
 
 
+@pytest.mark.one_backend
 def test_full_disk_fails_before_first_batch(tmp_path, monkeypatch):
     Disk(monkeypatch).is_full = True
     record, batches = keras.callbacks.LambdaCallback(on_train_batch_begin=lambda batch, logs: batches.append(1)), []
@@ -271,6 +278,7 @@ def test_full_disk_fails_before_first_batch(tmp_path, monkeypatch):
     assert batches == []
 
 
+@pytest.mark.one_backend
 def test_disk_that_fills_up_during_training_is_a_warning(tmp_path, monkeypatch):
     """The training is saved again when the disk has space."""
     disk = Disk(monkeypatch)
@@ -293,6 +301,7 @@ def test_disk_that_fills_up_during_training_is_a_warning(tmp_path, monkeypatch):
     assert fit(tmp_path / "run") == expected  # the last checkpoint has the end of the training
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("batch", [1, NUM_BATCHES - 1])
 def test_signal_on_full_disk_reports_what_is_not_saved(tmp_path, monkeypatch, own_handlers, capsys, batch):
     """The next run resumes from the checkpoint before."""

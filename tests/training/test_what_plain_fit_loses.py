@@ -134,6 +134,7 @@ def test_two_fits_keep_dropout_state():
     assert same(weights(once), weights(twice))
 
 
+@pytest.mark.one_backend
 def test_two_fits_keep_learning_rate_set_by_a_callback():
     model = bare_model()
     fitted(model, epochs=2, callbacks=[keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)])
@@ -142,6 +143,7 @@ def test_two_fits_keep_learning_rate_set_by_a_callback():
     assert float(keras.ops.convert_to_numpy(model.optimizer.learning_rate)) == pytest.approx(0.0025)
 
 
+@pytest.mark.one_backend
 def test_two_fits_lose_epoch_number_and_history():
     model, seen = bare_model(), []
     note = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs=None: seen.append(epoch))
@@ -156,6 +158,7 @@ def test_two_fits_lose_epoch_number_and_history():
     assert model.history is second
 
 
+@pytest.mark.one_backend
 def test_two_fits_lose_early_stopping_patience():
     """With losses 1, 2, 3, 4 and patience 3, one fit stops after the fourth epoch, but two fits do not."""
     losses = [1.0, 2.0, 3.0, 4.0, 5.0]
@@ -174,6 +177,7 @@ def test_two_fits_lose_early_stopping_patience():
     assert stopping.stopped_epoch == 0, what
 
 
+@pytest.mark.one_backend
 def test_two_fits_lose_early_stopping_best_weights():
     """`restore_best_weights` restores the best epoch of the second call, not of both."""
     model, stopping = bare_model(), keras.callbacks.EarlyStopping("loss", patience=9, restore_best_weights=True)
@@ -186,6 +190,7 @@ def test_two_fits_lose_early_stopping_best_weights():
     assert not same(weights(model), best), fixed("the best weights of EarlyStopping over two calls of fit")
 
 
+@pytest.mark.one_backend
 def test_two_fits_lose_reduce_lr_on_plateau_patience():
     def rate_after(*epochs):
         model, better = bare_model(), ReplaceLosses(1.0, 2.0, 3.0, 4.0)
@@ -198,6 +203,7 @@ def test_two_fits_lose_reduce_lr_on_plateau_patience():
     assert rate_after(2, 2) == (pytest.approx(0.01), 1), fixed("the wait of ReduceLROnPlateau over two calls of fit")
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("append", [False, True])
 def test_two_fits_lose_csv_logger_rows_or_epoch_numbers(append, tmp_path):
     path, model = tmp_path / "log.csv", bare_model()
@@ -234,6 +240,7 @@ def rerun(folder, model, sequence, *callbacks, **options):
     return model.fit(sequence, epochs=3, verbose=0, callbacks=[backup, *callbacks])
 
 
+@pytest.mark.one_backend
 def test_backup_within_an_epoch_repeats_samples(tmp_path):
     first, second = recorder(), recorder()
     # Backups of every two batches: after eight of epoch 0, and after the second and fourth of epoch 1.
@@ -279,6 +286,7 @@ def test_backup_between_epochs_keeps_weights_optimizer_and_epoch_number(tmp_path
     assert same(optimizer_state(second), optimizer_state(straight))
 
 
+@pytest.mark.one_backend
 def test_backup_loses_history(tmp_path):
     interrupted(tmp_path / "backup", bare_model(), data(), epoch=2, batch=1)
     history = rerun(tmp_path / "backup", bare_model(), data())
@@ -287,6 +295,7 @@ def test_backup_loses_history(tmp_path):
     assert len(history.history["loss"]) == 1, fixed("the history in BackupAndRestore")
 
 
+@pytest.mark.one_backend
 def test_backup_loses_early_stopping_state(tmp_path):
     """Losses 1, 2, 3 and patience 2 stop after the third epoch, unless the state is lost."""
 
@@ -305,6 +314,7 @@ def test_backup_loses_early_stopping_state(tmp_path):
     assert (second.wait, second.best, second.stopped_epoch) == (0, 3.0, 0), what
 
 
+@pytest.mark.one_backend
 def test_backup_loses_csv_logger_rows(tmp_path):
     path = tmp_path / "log.csv"
     interrupted(tmp_path / "backup", bare_model(), data(), keras.callbacks.CSVLogger(path), epoch=2, batch=1)
@@ -372,6 +382,7 @@ def test_keras_file_loses_dropout_state(tmp_path):
     assert not same(weights(loaded), weights(straight)), what
 
 
+@pytest.mark.one_backend
 def test_keras_file_loses_epoch_number_and_history(tmp_path):
     model = bare_model()
     fitted(model, epochs=2)
@@ -381,6 +392,7 @@ def test_keras_file_loses_epoch_number_and_history(tmp_path):
     assert fitted(loaded, epochs=2).epoch == [0, 1], fixed("the number of the epoch in a .keras file")
 
 
+@pytest.mark.one_backend
 def test_keras_file_saved_within_an_epoch_loses_the_position(tmp_path):
     """Saved after four batches, loaded and trained for one epoch: the four batches are repeated."""
     model, sequence = bare_model(), data()
