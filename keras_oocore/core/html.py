@@ -38,7 +38,9 @@ class Html(str):
 class HtmlString(DisplayString):
     """A string that a notebook shows as HTML, and everything else as the text that it is."""
 
-    def __new__(cls, text: str, html: str):
+    _html: str
+
+    def __new__(cls, text: str, html: str) -> "HtmlString":
         made = super().__new__(cls, text)
         made._html = html
         return made
@@ -46,7 +48,7 @@ class HtmlString(DisplayString):
     def _repr_html_(self) -> str:
         return self._html
 
-    def __getnewargs__(self):
+    def __getnewargs__(self) -> tuple[str, str]:
         return str(self), self._html
 
 

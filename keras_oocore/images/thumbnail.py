@@ -25,7 +25,7 @@ def spread(num_samples: int) -> list[int]:
     return np.unique(np.linspace(0, num_samples - 1, min(MOST_PICTURES, num_samples), dtype=np.int64)).tolist()
 
 
-def thumbnail_of_file(path: str | os.PathLike) -> str | None:
+def thumbnail_of_file(path: str | os.PathLike[str]) -> str | None:
     """Return the thumbnail of an image file. `None` if it is missing, damaged, very large, or not an image."""
     try:
         status = storage.status(path)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from keras_oocore.images.thumbnail import spread, thumbnail_of_file
 SHOWN_CLASSES = 12  # further classes are counted
 
 
-def as_html(manifest, headline: str, extensions: Collection[str]) -> str:
+def as_html(manifest: Any, headline: str, extensions: Collection[str]) -> str:
     """Return a manifest as HTML.
 
     Args:
@@ -30,7 +31,7 @@ def as_html(manifest, headline: str, extensions: Collection[str]) -> str:
     )
 
 
-def class_table(manifest, max_classes: int) -> str:
+def class_table(manifest: Any, max_classes: int) -> str:
     """Return the number of samples per class as a table, or an empty string if the labels are not classes."""
     counts = class_counts(manifest)
     if counts is None:
@@ -43,7 +44,7 @@ def class_table(manifest, max_classes: int) -> str:
     return html.table(("class", "samples", "share", ""), rows, numbers=(1, 2))
 
 
-def class_counts(manifest) -> np.ndarray | None:
+def class_counts(manifest: Any) -> np.ndarray | None:
     """Return the number of samples per class name, or `None` if the labels are not classes with names."""
     labels, names = manifest.labels, manifest.class_names
     if not names or labels is None or labels.ndim != 1 or labels.dtype.kind not in "iu":

@@ -1,7 +1,7 @@
 """Labels and predictions as strings for people: class names, several labels, shares of soft labels, and numbers."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class Prediction(NamedTuple):
     is_right: bool | None
 
 
-def label_strings(y, class_names: Sequence[str] | None = None, label_mode: str | None = "raw") -> list[str]:
+def label_strings(y: Any, class_names: Sequence[str] | None = None, label_mode: str | None = "raw") -> list[str]:
     """Each row of `y` as a string: its class, its classes, its soft label with the largest shares, or its numbers.
 
     Args:
@@ -55,7 +55,7 @@ def label_strings(y, class_names: Sequence[str] | None = None, label_mode: str |
 
 
 def prediction_strings(
-    predictions, y, class_names: Sequence[str] | None = None, label_mode: str | None = "raw"
+    predictions: Any, y: Any, class_names: Sequence[str] | None = None, label_mode: str | None = "raw"
 ) -> list[Prediction]:
     """Each row of predictions as a string, and whether it is the label.
 

@@ -22,7 +22,7 @@ def one_line(manifest: Any) -> str:
     return f"Manifest({headline(manifest)}{': ' if names else ''}{', '.join(names)}{more})"
 
 
-def headline(manifest) -> str:
+def headline(manifest: Any) -> str:
     """Number of samples and classes, and the directory."""
     count = f"{len(manifest):,} sample{'' if len(manifest) == 1 else 's'}"
     where = "" if manifest.directory is None else f" in {str(manifest.directory)!r}"

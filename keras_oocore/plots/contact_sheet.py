@@ -14,7 +14,7 @@ COLUMNS = 8
 CELL_PIXELS = 120
 
 
-def contact_sheet(images: np.ndarray, titles: Sequence[str], path: str | os.PathLike) -> None:
+def contact_sheet(images: np.ndarray, titles: Sequence[str], path: str | os.PathLike[str]) -> None:
     """Draw images in rows of eight, as `image_grid` does.
 
     Args:

@@ -3,12 +3,16 @@
 import functools
 import io
 import os
+from typing import TYPE_CHECKING
 
 from keras_oocore.core.errors import MissingExtraError
 from keras_oocore.core.files import write_whole
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def empty_figure(width_inches: float, height_inches: float):
+
+def empty_figure(width_inches: float, height_inches: float) -> "Figure":
     """An empty figure that pyplot does not manage, so it opens no window and is garbage-collected.
 
     Raises:
@@ -21,7 +25,7 @@ def empty_figure(width_inches: float, height_inches: float):
     return Figure(figsize=(width_inches, height_inches), layout="constrained")
 
 
-def finished(figure, path: str | os.PathLike | None):
+def finished(figure: "Figure", path: str | os.PathLike[str] | None) -> "Figure":
     """Save the figure to `path`, unless it is `None`, and return it in a form that a notebook displays."""
     if path is not None:
         with write_whole(path) as file:

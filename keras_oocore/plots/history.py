@@ -89,7 +89,7 @@ def plot_history(history: Any, path: str | os.PathLike[str] | None = None) -> "F
     return finished(figure, path)
 
 
-def values_and_epochs(history) -> tuple[dict, np.ndarray]:
+def values_and_epochs(history: Any) -> tuple[dict[str, Any], np.ndarray]:
     """Return the dictionary of a history, and the numbers of its epochs, counted from 1."""
     values = getattr(history, "history", history)
     if not isinstance(values, dict):
@@ -121,7 +121,7 @@ def _panels(values: dict[str, Any]) -> dict[str, dict[str, np.ndarray]]:
     return {metric: curves for metric, curves in panels.items() if curves}
 
 
-def as_numbers(values) -> np.ndarray:
+def as_numbers(values: Any) -> np.ndarray:
     """Return one number per epoch as a `float64` array, which is empty if the values are something else."""
     try:
         numbers = np.asarray(values, np.float64)
@@ -164,7 +164,7 @@ def _style_panel(axis, epochs: np.ndarray) -> None:
     axis.spines[["left", "bottom"]].set_color("#aaaaaa")
 
 
-def best_of(values: dict, epochs: np.ndarray) -> tuple[int, str] | None:
+def best_of(values: dict[str, Any], epochs: np.ndarray) -> tuple[int, str] | None:
     """Return the best epoch and the name of the numbers that decide. `None` if there is one epoch only."""
     columns = {key: as_numbers(numbers) for key, numbers in values.items() if key not in NOT_METRICS}
     found = best_epoch(columns) if len(epochs) > 1 else None

@@ -75,9 +75,9 @@ def image_grid(images: np.ndarray, titles: Sequence[str], path: str | os.PathLik
 def picture_grid(
     inputs: Sequence[Pictures],
     captions: Sequence[Caption],
-    path: str | os.PathLike | None = None,
+    path: str | os.PathLike[str] | None = None,
     mask_names: Mapping[int, str] | None = None,
-):
+) -> "Figure":
     """Draws the pictures of a batch, with a caption above each sample. Captions never overlap.
 
     Args:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from keras_oocore.manifest.label_strings import label_strings, prediction_string
 from keras_oocore.manifest.labels import Labels
 from keras_oocore.plots.images import Caption, Pictures, picture_grid
 from keras_oocore.plots.masks import classes_in
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 IMAGE_CHANNELS = (1, 3, 4)
 MOST_CLASSES = 64  # whole numbers with more distinct values are the levels of an image, not the classes of a mask
@@ -37,20 +40,26 @@ class BatchFigure:
         self, batch: Any, labels: Labels, channels_first: bool, num_images: int, spectrogram: bool | None = None
     ):
         x, y = batch[:2] if isinstance(batch, tuple) else (batch, None)
-        self.labels, self.channels_first = labels, channels_first
+        self.labels: Labels = labels
+        self.channels_first: bool = channels_first
         inputs = _named(x, "input")
-        self.num_rows = len(next(iter(inputs.values())))
-        self.num_images = min(num_images, self.num_rows)
+        self.num_rows: int = len(next(iter(inputs.values())))
+        self.num_images: int = min(num_images, self.num_rows)
         inputs = {name: self._shown(values) for name, values in inputs.items()}
-        self.rows = [_pictures(name, values, spectrogram) for name, values in inputs.items() if _is_drawn(values)]
+        self.rows: list[Pictures] = [
+            _pictures(name, values, spectrogram) for name, values in inputs.items() if _is_drawn(values)
+        ]
         if not self.rows:
             raise OptionError(
                 "`show_batch` draws images: samples of shape (height, width, 1, 3 or 4), or (height, width). "
                 f"Received: samples of shape {', '.join(str(values.shape[1:]) for values in inputs.values())}"
             )
-        self.label_mode = (labels.label_mode or "raw") if isinstance(y, np.ndarray) else "raw"
-        self.lines, self.is_wrong = [[] for _ in range(self.num_images)], [False] * self.num_images
-        self.outputs = {name: self._shown(values) for name, values in _named(y, "output").items()}
+        self.label_mode: str = (labels.label_mode or "raw") if isinstance(y, np.ndarray) else "raw"
+        self.lines: list[list[str]] = [[] for _ in range(self.num_images)]
+        self.is_wrong: list[bool] = [False] * self.num_images
+        self.outputs: dict[str, np.ndarray] = {
+            name: self._shown(values) for name, values in _named(y, "output").items()
+        }
         for name, values in self.outputs.items():
             self._add_output(name, values)
         for name, values in inputs.items():
@@ -139,7 +148,7 @@ class BatchFigure:
             if text:
                 lines.append(f"{name}: {text}" if name else text)
 
-    def draw(self, path: str | os.PathLike | None = None):
+    def draw(self, path: str | os.PathLike[str] | None = None) -> "Figure":
         """Return a `matplotlib.figure.Figure`, and save it to `path` unless that is `None`."""
         if len(self.rows) > 1 and not self.rows[0].name:
             self.rows[0] = self.rows[0]._replace(name="input" if self.rows[0].masks is None else "label")

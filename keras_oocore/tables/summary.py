@@ -154,7 +154,7 @@ class TableSummary(Mapping[str, ColumnSummary]):
         return f"… and {more:,} more" if more > 0 else ""
 
 
-class TableHead(list):
+class TableHead(list[dict[str, Any]]):
     """A list of rows, dictionaries from column to value, which a notebook shows as a table."""
 
     @html.never_raising

@@ -1,5 +1,7 @@
 """The history that a training returns: that of Keras, which a notebook shows as a table."""
 
+from typing import TYPE_CHECKING, Any
+
 import keras
 import numpy as np
 
@@ -8,8 +10,18 @@ from keras_oocore.plots.history import NOT_METRICS, as_numbers, best_of, curve_o
 
 MOST_COLUMNS = 30  # further ones are counted
 
+if TYPE_CHECKING:
 
-class TrainingHistory(keras.callbacks.History):
+    class History:
+        """What type checkers know of `keras.callbacks.History`, because Keras has no types."""
+
+        history: dict[str, list[Any]]
+
+else:
+    History = keras.callbacks.History
+
+
+class TrainingHistory(History):
     """The `keras.callbacks.History` of a training. The last line of a cell shows it as a table.
 
     >>> history = TrainingHistory()
