@@ -21,7 +21,10 @@ from keras_oocore.training.state import checkpoints
 NUM_SHORT, NUM_LONG = 20, 1000  # hostile copies of each folder
 MAX_BYTES = 40e6  # of memory, for folders of a few kilobytes
 # Errors about a whole, readable array, or about several files.
-WITHOUT_A_NAME = ("There should be one label per filename", "Samples of shape", "0 samples do not fill a batch")
+WITHOUT_A_NAME = (
+    *("There should be one label per filename", "Samples of shape", "There are no samples"),
+    "0 samples do not fill a batch",
+)
 WORDS = (
     rb"""' " ( ) [ ] { } , : - \ ((((( [[[[[ {{{{{ -1 0 1000000000000 1e999 1.5 None True NaN null <U0 <U9 >f4 |O |V8
     <M8[ns] descr shape ../../evil /tmp/evil""".split()
