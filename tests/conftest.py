@@ -7,6 +7,7 @@ import functools
 import json
 import os
 
+import hypothesis
 import pytest
 from processes import ProcessFinder
 
@@ -14,6 +15,12 @@ pytest.register_assert_rewrite("contracts")  # before the first import of a cont
 
 from contracts.numbered import CLASS_NAMES, LABELS  # noqa: E402
 from drawing import draw  # noqa: E402
+
+# A busy machine is not a fault: tests never fail for the time that they take.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 LONGEST_FILES = ("test_notebooks.py", "test_docs.py")  # they start first, and other processes take the rest
 MODEL_MARKS = ("backend", "one_backend")
