@@ -206,11 +206,8 @@ def half_filled_cache(folder):
     def read(folder):
         names = [f"{number}.raw" for number in range(6)]
         options = dict(directory=folder, reader=np.load, cache=folder / "cache", workers=0, batch_size=2, shuffle=False)
-        sequence = ko.NpyManifestSequence(names, [0, 1] * 3, **options)
-        try:
+        with ko.NpyManifestSequence(names, [0, 1] * 3, **options) as sequence:
             sequence[0]
-        finally:
-            sequence.close()
 
     read(folder)
     return read
@@ -222,11 +219,8 @@ def cache_of_a_table(folder):
 
     def read(folder):
         options = dict(target="price", categorical=["city"], missing="mean", shuffle=False, workers=0)
-        sequence = ko.CSVChunkSequence(folder / "houses.csv", cache=folder / "cache", **options)
-        try:
+        with ko.CSVChunkSequence(folder / "houses.csv", cache=folder / "cache", **options) as sequence:
             sequence[0]
-        finally:
-            sequence.close()
 
     read(folder)
     return read

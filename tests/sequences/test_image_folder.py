@@ -354,6 +354,18 @@ def test_packed_images_of_16_bits_keep_their_range_with_any_dtype(wide_folder, t
         np.testing.assert_allclose(x[:, 0, 0, 0], expected, rtol=1e-6)
 
 
+def test_few_images_of_16_bits_among_many_of_8_become_8_bits_with_a_warning(tmp_path):
+    """The headers of a few files decide for `float32`, as the page says; others are not cut without a word."""
+    for number in range(20):
+        path = tmp_path / "mixed" / "a" / f"{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        wide = Image.fromarray(np.full((4, 5), 10_003, "uint16"))
+        (wide if number == 1 else Image.new("L", (5, 4), 7)).save(path)
+    with pytest.warns(UserWarning, match=r"01\.png' has more than 8 bits per channel"):
+        dtype, levels = values(tmp_path / "mixed", dtype="float32")
+    assert (dtype, levels[:3]) == (np.float32, [7, 39, 7])
+
+
 def test_uint8_images_of_16_bits_warn_once(wide_folder):
     with pytest.warns(UserWarning, match="has more than 8 bits per channel") as warned:
         assert values(wide_folder, workers=0) == (np.uint8, [0, 78, 39, 7])
