@@ -1,11 +1,14 @@
 """Filling a store: rows in any order, invalid arguments, other rows, and unreadable rows."""
 
 import errno
+import gc
 import os
 import shutil
+import sys
 import threading
 from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -229,6 +232,21 @@ def test_a_closed_writer_raises(tmp_path):
         with pytest.raises(OutOfCoreError, match=r"The writer of .* is closed"):
             call()
     assert read(writer, "y", [0]).tolist() == [0]
+
+
+def test_ctrl_c_in_the_constructor_leaves_no_lock_and_prints_no_error(tmp_path, monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    ignored = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: ignored.append(repr(unraisable.exc_value)))
+    monkeypatch.setattr(packed_writer, "threading", SimpleNamespace(RLock=threading.RLock, Lock=interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        writer_of(tmp_path)
+    gc.collect()
+    assert ignored == []
+    monkeypatch.undo()
+    writer_of(tmp_path).close()
 
 
 def test_finish_requires_all_rows(tmp_path):
