@@ -1,6 +1,6 @@
 # Two commands for a fresh machine: `make demo` and `make test`. `make quick` runs the tests that take no model and no
-# process, `make coverage` measures lines, `make soak` runs the long fault tests, `make docs` writes the API pages into
-# docs/api.
+# process, `make coverage` measures lines, `make soak` runs the long fault tests, `make docs` writes the site into
+# docs/_build/html.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -52,11 +52,12 @@ lint: $(VENV)/test.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
 
-docs: $(VENV)/test.installed
-	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python docs/build.py
+docs: $(VENV)/docs.installed
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -d docs/_build/doctrees docs docs/_build/html
+	@echo "The site is in docs/_build/html/index.html."
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .coverage* .import_linter_cache keras_oocore_demo docs/api notebooks/notebook_*_data
+	rm -rf $(VENV) build dist *.egg-info .coverage* .import_linter_cache keras_oocore_demo docs/_build notebooks/notebook_*_data
 
 $(VENV)/demo.installed: setup.cfg pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing keras_oocore and TensorFlow into $(VENV); the first time takes a few minutes."
@@ -66,6 +67,10 @@ $(VENV)/demo.installed: setup.cfg pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/test.installed: setup.cfg pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing keras_oocore and three backends into $(VENV); the first time takes a few minutes."
 	$(PIP) --editable ".[tensorflow,jax,torch,fast,plots,test]"
+	@touch $@
+
+$(VENV)/docs.installed: setup.cfg pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable ".[docs]"
 	@touch $@
 
 $(BIN)/python:

@@ -10,7 +10,7 @@ Preparation needs no backend: Keras is imported when a Sequence is used for the 
 """
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_oocore.batches.per_sample import per_sample
 from keras_oocore.core.errors import (
@@ -91,7 +91,7 @@ _NEEDS_KERAS = {
 }
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     for module, names in _NEEDS_KERAS.items():
         if name in names:
             return getattr(importlib.import_module(module), name)

@@ -1,79 +1,152 @@
-"""Defines the command line: `keras-oocore demo`, `keras-oocore demo --csv` and `keras-oocore profile`."""
+"""Defines the command line: its options, how results and errors are printed, and the exit status."""
 
 import argparse
+import contextlib
+import json
 import os
+import re
 import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
-import keras_oocore as ko
-from keras_oocore.core.backend import prefer_installed
-from keras_oocore.core.errors import OutOfCoreError
-from keras_oocore.demo import images as demo
-from keras_oocore.demo import table as demo_csv
-from keras_oocore.sources.cache import is_packed
+from keras_oocore.commands import demo, flatten, info, pack, profile, split, verify
+from keras_oocore.commands.flags import in_flags
+from keras_oocore.commands.report import Report, WrongUseError
+from keras_oocore.core.errors import MissingExtraError, OptionError, OutOfCoreError
+from keras_oocore.core.text import did_you_mean
+from keras_oocore.core.version import __version__
+
+PROGRAM = "keras-oocore"
+COMMANDS = (info, flatten, split, pack, verify, profile, demo)  # in the order of a whole job
+DONE, FOUND, WRONG_USE, STOPPED = 0, 1, 2, 130
+EPILOG = """
+a whole job:
+  keras-oocore info plant_seedlings
+  keras-oocore verify plant_seedlings
+  keras-oocore split plant_seedlings split --validation-split 0.2
+  keras-oocore pack split/train packed/train --image-size 224
+  keras-oocore profile packed/train
+
+exit status:
+  0    done
+  1    something is wrong with the data or the disk
+  2    the command was typed wrong, or a package is missing
+  130  stopped with Ctrl-C
+
+To list the options of a command: keras-oocore COMMAND --help
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong and what to type, and exit."""
+        hint = ""
+        if message.startswith("the following arguments are required"):
+            hint = " (before the options, which may take several words)"
+        if re.match("unrecognized arguments: [^-]", message):
+            hint = ' (to pass several CSV files, quote a pattern: "part-*.csv")'
+        if misspelt := re.match(r"argument COMMAND: invalid choice: '(.*?)'", message):
+            hint = did_you_mean(misspelt[1], [command.__name__.rpartition(".")[2] for command in COMMANDS])
+        self.exit(WRONG_USE, f"{PROGRAM}: {message}{hint}. Type: {self.prog} --help\n".replace("?.", "?"))
+
+
+def build_parser() -> Parser:
+    """Return the parser of all commands."""
+    parser = Parser(
+        PROGRAM,
+        description="Train Keras models on data larger than memory.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for command in COMMANDS:
+        command.add_to(commands)
+    return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    parser = argparse.ArgumentParser("keras-oocore", description="Train Keras models on data larger than memory.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("demo", help="prepare a folder of images or a CSV file, and train a model on it")
-    command.add_argument("--csv", action="store_true", help="use a CSV file of patients instead of images of digits")
-    command.add_argument("--directory", default=demo.DIRECTORY, help="directory for all files (default: %(default)s)")
-    command.add_argument(
-        "--epochs",
-        type=int,
-        help=f"number of epochs (default: {demo.EPOCHS}; with --csv {demo_csv.EPOCHS})",
-    )
-    command.set_defaults(run=run_demo, after_stop="To continue, run the same command again.")
-    command = commands.add_parser(
-        "profile", help="show how long each step of loading a batch takes, and how to speed it up"
-    )
-    command.add_argument("directory", help="a directory with one folder of images per class, or a packed store")
-    command.add_argument(
-        "--image-size",
-        type=int,
-        default=224,
-        help="height and width of the images (default: %(default)s); not used for a packed store",
-    )
-    command.add_argument("--batch-size", type=int, default=32, help="size of the batches (default: %(default)s)")
-    command.add_argument("--workers", type=int, help="number of loading threads (default: one per core)")
-    command.add_argument("--num-batches", type=int, default=50, help="number of batches to time (default: %(default)s)")
-    command.set_defaults(run=run_profile, after_stop="")
-    options = parser.parse_args(arguments)
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
-    prefer_installed()  # before Keras, which each command imports when it runs
+    with contextlib.suppress(AttributeError):  # a name that the terminal cannot show is escaped
+        sys.stdout.reconfigure(errors="backslashreplace")
+    parser = build_parser()
     try:
-        options.run(options)
+        options = parser.parse_args(arguments)
+    except SystemExit as stop:  # help, the version, or wrong use
+        return int(stop.code or DONE)
+    if options.command is None:
+        parser.print_help(sys.stderr)
+        return WRONG_USE
+    try:
+        with _one_line_warnings(options.parser):
+            report = options.run(options)
+        return DONE if report is None else _print(report, options.json)
+    except WrongUseError as error:  # in the words of the command line already
+        return _fail(str(error), WRONG_USE)
+    except (OptionError, MissingExtraError) as error:
+        return _fail(in_flags(str(error), options.parser), WRONG_USE)
     except OutOfCoreError as error:
-        print(f"keras-oocore: {error}", file=sys.stderr)
-        return 1
+        return _fail(in_flags(str(error), options.parser), FOUND)
     except KeyboardInterrupt:
-        print(f"keras-oocore: stopped. {options.after_stop}", file=sys.stderr)
-        return 130
-    return 0
+        return _fail(f"stopped. {options.after_stop}".strip(), STOPPED)
+    except BrokenPipeError:
+        return _close_stdout(DONE)
+    except MemoryError:
+        return _fail("not enough memory. Close other programs, or pass fewer --workers.", FOUND)
+    except OSError as error:
+        where = f"{error.filename!r}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}", FOUND)
 
 
-def run_demo(options: argparse.Namespace) -> None:
-    """Run `keras-oocore demo`."""
-    run = demo_csv.run_demo_csv if options.csv else demo.run_demo
-    chosen = {} if options.epochs is None else {"epochs": options.epochs}
-    run(options.directory, **chosen)
+def _print(report: Report, as_json: bool) -> int:
+    """Print the result, and return the exit status."""
+    status = FOUND if report.found else DONE
+    try:
+        print(json.dumps(report.facts, indent=2, default=_plain) if as_json else report.text, flush=True)
+    except BrokenPipeError:  # such as `| head`, which has what it wanted
+        _close_stdout(status)
+    return status
 
 
-def run_profile(options: argparse.Namespace) -> None:
-    """Run `keras-oocore profile DIRECTORY`."""
-    with opened(options) as sequence:
-        sequence.profile(options.num_batches)
+def _plain(value: Any) -> Any:
+    """Return a number of NumPy as one of Python, and a path as a string."""
+    try:
+        return value.item()
+    except AttributeError:
+        return str(value)
 
 
-def opened(options: argparse.Namespace):
-    """A Sequence of the images or the packed store in a directory."""
-    if is_packed(options.directory):
-        return ko.open_packed(options.directory, batch_size=options.batch_size, workers=options.workers)
-    return ko.ImageFolderSequence(
-        options.directory, image_size=options.image_size, batch_size=options.batch_size, workers=options.workers
-    )
+def _fail(message: str, status: int) -> int:
+    with contextlib.suppress(BrokenPipeError):
+        print(f"{PROGRAM}: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def _close_stdout(status: int) -> int:
+    """Drop what is left to print, which Python would try to print at its end."""
+    with contextlib.suppress(OSError, ValueError, AttributeError), open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    return status
+
+
+@contextlib.contextmanager
+def _one_line_warnings(parser: argparse.ArgumentParser) -> Iterator[None]:
+    """Print each warning as one line on stderr, once."""
+    shown = set()
+
+    def show(message, category, filename, lineno, file=None, line=None) -> None:
+        text = in_flags(" ".join(str(message).split()), parser)
+        if issubclass(category, UserWarning) and text not in shown:
+            shown.add(text)
+            print(f"{PROGRAM}: warning: {text}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 if __name__ == "__main__":

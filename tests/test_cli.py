@@ -1,4 +1,4 @@
-"""The command line: `keras-oocore demo` and `keras-oocore profile`."""
+"""The command line as a whole: help, the exit status, errors and warnings of one line, and what is imported."""
 
 import os
 import subprocess
@@ -7,109 +7,156 @@ import sys
 import pytest
 from PIL import Image
 
-import keras_oocore as ko
 from keras_oocore import cli
-from keras_oocore.core.errors import DestinationError, MissingExtraError
+from keras_oocore.commands import opening
+from keras_oocore.core.errors import (
+    BusyError,
+    DataError,
+    DestinationError,
+    MissingExtraError,
+    OptionError,
+    ResourceError,
+    SampleError,
+)
+from keras_oocore.core.version import __version__
+from keras_oocore.core.warn import warn_user
 from keras_oocore.csv import cells
 from keras_oocore.demo import images as demo
 from keras_oocore.demo import table as demo_csv
+
+COMMANDS = ("info", "flatten", "split", "pack", "verify", "profile", "demo")
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
     """Reset the environment variables that a command sets."""
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
-    monkeypatch.setattr(cli, "prefer_installed", lambda: None)  # Keras is imported already
+    monkeypatch.setattr(opening, "prefer_installed", lambda: None)  # Keras is imported already
 
 
-@pytest.fixture
-def folder(tmp_path):
-    for name in ("a/1", "a/2", "b/3"):
-        path = tmp_path / f"{name}.png"
-        path.parent.mkdir(exist_ok=True)
-        Image.new("RGB", (6, 6)).save(path)
-    return tmp_path
+# Help
 
 
-def test_profile_of_a_directory(folder, capsys):
-    options = ["--image-size", "8", "--batch-size", "2", "--workers", "0", "--num-batches", "3"]
-
-    assert cli.main(["profile", str(folder), *options]) == 0
+def test_help_lists_all_commands_and_the_exit_status(capsys):
+    assert cli.main(["--help"]) == 0
     output = capsys.readouterr().out
-    assert output.startswith("3 batches, 5 samples in ")
-    assert "batches of 2" in output
-    assert "decoding" in output
-    assert "If training is slower than" in output
+    for text in (*COMMANDS, "a whole job:", "exit status:", "130  stopped with Ctrl-C"):
+        assert text in output
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_ends_with_an_example(command, capsys):
+    assert cli.main([command, "--help"]) == 0
+    output = capsys.readouterr().out
+    assert f"example:\n  keras-oocore {command}" in output
+    assert output.startswith(f"usage: keras-oocore {command} [-h]")
+
+
+def test_the_examples_of_all_commands_are_valid(capsys):
+    parser = cli.build_parser()
+    (commands,) = parser._subparsers._group_actions
+    for text in (parser.epilog, *(command.epilog for command in commands.choices.values())):
+        lines = [line.split(maxsplit=1)[1] for line in text.splitlines() if line.startswith("  keras-oocore ")]
+        assert lines
+        for line in lines:
+            parser.parse_args([word.strip('"') for word in line.split()])
+
+
+def test_version(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"keras-oocore {__version__}\n"
+
+
+# Wrong use
+
+
+def test_no_command_prints_the_help(capsys):
+    assert cli.main([]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("usage: keras-oocore ")
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("words", "message"),
     [
-        (["--num-batches", "0"], "`num_batches` should be a positive integer. Received: num_batches=0"),
-        (["--image-size", "0"], "`image_size` should be (height, width), two positive integers."),
-        (["--batch-size", "0"], "`batch_size` should be a positive integer."),
-        (["--workers", "-1"], "`workers` should be a number of threads"),
+        (["verfiy", "photos"], "invalid choice: 'verfiy' (choose from "),
+        (["verfiy", "photos"], ") Did you mean 'verify'? Type: keras-oocore --help"),
+        (["verify"], "the following arguments are required: path (before the options"),
+        (["verify", "a.csv", "b.csv"], 'unrecognized arguments: b.csv (to pass several CSV files, quote a pattern: "'),
+        (["verify", "photos", "--jsn"], "unrecognized arguments: --jsn"),
+        (["flatten", "photos", "--mode", "copie"], "argument --mode: invalid choice: 'copie' (choose from "),
     ],
 )
-def test_invalid_option_is_one_line_and_an_exit_status(options, message, folder, capsys):
-    assert cli.main(["profile", str(folder), *options]) == 1
-    error = capsys.readouterr().err
-    assert error.startswith(f"keras-oocore: {message}")
-    assert error.count("\n") == 1
-
-
-def test_profile_survives_a_bad_file(folder, capsys):
-    (folder / "a" / "1.png").write_bytes(b"not an image")
-
-    assert cli.main(["profile", str(folder), "--image-size", "8", "--batch-size", "1", "--num-batches", "9"]) == 0
-    assert " could not be made and are not counted: Cannot read sample 0" in capsys.readouterr().out
-    for path in folder.rglob("*.png"):
-        path.write_bytes(b"not an image")
-    assert cli.main(["profile", str(folder)]) == 1
-    assert capsys.readouterr().err.startswith("keras-oocore: Cannot read sample")
-
-
-def test_missing_directory_is_one_line(tmp_path, capsys):
-    assert cli.main(["profile", str(tmp_path / "nowhere")]) == 1
-    assert "nowhere' does not exist" in capsys.readouterr().err
-
-
-def test_profile_of_a_cache_with_subsets_lists_its_stores(folder, tmp_path, capsys):
-    for subset in ("training", "validation"):
-        options = dict(image_size=4, cache=tmp_path / "cache", validation_split=0.5, seed=0)
-        with ko.ImageFolderSequence(folder, subset=subset, **options) as sequence:
-            sequence[0]
-
-    assert cli.main(["profile", str(tmp_path / "cache")]) == 1
-    assert "packed store" in (error := capsys.readouterr().err)
-    for subset in ("training", "validation"):
-        assert str(tmp_path / "cache" / subset) in error
-
-
-def test_profile_of_a_packed_store(folder, tmp_path, capsys):
-    ko.ImageFolderSequence(folder, image_size=4).pack(tmp_path / "packed")
-
-    assert cli.main(["profile", str(tmp_path / "packed"), "--num-batches", "2"]) == 0
-    assert "2 batches, 6 samples in " in capsys.readouterr().out
-
-
-def test_demo_csv_without_pyarrow_prints_how_to_install_it(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(cells, "pa", None)
-    assert cli.main(["demo", "--csv", "--directory", str(tmp_path)]) == 1
+def test_wrong_words_are_one_line(words, message, capsys):
+    assert cli.main(words) == 2
     output = capsys.readouterr()
-    assert output.err.startswith("keras-oocore: CSV files ")
-    assert output.err.endswith("pyarrow: pip install 'keras_oocore[csv]'\n")
-    assert not output.out
-    assert not list(tmp_path.iterdir())
+    assert output.out == ""
+    assert output.err.startswith("keras-oocore: ")
+    assert message in output.err
+    assert output.err.endswith(" --help\n")
+    assert output.err.count("\n") == 1
 
 
-def test_demo_help():
-    child = subprocess.run(
-        [sys.executable, "-m", "keras_oocore.cli", "demo", "--help"], capture_output=True, text=True, timeout=300
+# The exit status
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (
+            OptionError("`epochs` should be positive. Received: epochs=-1"),
+            2,
+            "--epochs should be positive. Received: --epochs -1",
+        ),
+        (MissingExtraError("install this"), 2, "install this"),
+        (DataError("a file is\ndamaged"), 1, "a file is damaged"),
+        (SampleError.of(3, "a.png", "truncated"), 1, "Cannot read sample 3, 'a.png': truncated."),
+        (DestinationError("disk is full"), 1, "disk is full"),
+        (BusyError("wait"), 1, "wait"),
+        (ResourceError("too many open files"), 1, "too many open files"),
+        (PermissionError(13, "Permission denied", "photos"), 1, "'photos': Permission denied"),
+        (MemoryError(), 1, "not enough memory. Close other programs, or pass fewer --workers."),
+        (KeyboardInterrupt(), 130, "stopped. To continue, run the same command again."),
+    ],
+)
+def test_error_is_one_line_and_an_exit_status(error, status, message, monkeypatch, capsys):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(demo, "run_demo", fail)
+    assert cli.main(["demo"]) == status
+    assert capsys.readouterr().err == f"keras-oocore: {message}\n"
+
+
+def test_an_error_of_the_program_keeps_its_traceback(monkeypatch):
+    monkeypatch.setattr(demo, "run_demo", lambda _: {}["missing"])
+    with pytest.raises(KeyError):
+        cli.main(["demo"])
+
+
+def test_each_warning_is_one_line_and_printed_once(monkeypatch, capsys):
+    def warn(_):
+        for number in (1, 1, 2):
+            warn_user(f"Pass epochs={number}\nor not.")
+
+    monkeypatch.setattr(demo, "run_demo", warn)
+    assert cli.main(["demo"]) == 0
+    assert capsys.readouterr().err == "".join(
+        f"keras-oocore: warning: Pass --epochs {number} or not.\n" for number in (1, 2)
     )
-    assert child.returncode == 0
-    assert "--directory" in child.stdout
-    assert "--csv" in child.stdout
+
+
+def test_an_unknown_backend_is_one_line(monkeypatch, capsys):
+    monkeypatch.setenv("KERAS_BACKEND", "tensorfow")
+    assert cli.main(["demo"]) == 2
+    assert capsys.readouterr().err == (
+        "keras-oocore: The environment variable KERAS_BACKEND should be one of 'tensorflow', 'jax', 'torch'. "
+        "Received: 'tensorfow'\n"
+    )
+
+
+# demo
 
 
 @pytest.mark.parametrize(
@@ -129,15 +176,67 @@ def test_demo_options(typed, expected, monkeypatch):
     assert ran == [expected]
 
 
-@pytest.mark.parametrize(
-    ("error", "status"),
-    [(MissingExtraError("install this"), 1), (DestinationError("disk is full"), 1), (KeyboardInterrupt(), 130)],
-)
-def test_error_is_one_line_and_an_exit_status(error, status, monkeypatch, capsys):
-    def fail(*_, **__):
-        raise error
+def test_demo_csv_without_pyarrow_prints_how_to_install_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cells, "pa", None)
+    assert cli.main(["demo", "--csv", "--directory", str(tmp_path)]) == 2
+    output = capsys.readouterr()
+    assert output.err.startswith("keras-oocore: CSV files ")
+    assert output.err.endswith("pyarrow: pip install 'keras_oocore[csv]'\n")
+    assert not output.out
+    assert not list(tmp_path.iterdir())
 
-    monkeypatch.setattr(demo, "run_demo", fail)
-    monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "tensorflow"))
-    assert cli.main(["demo"]) == status
-    assert capsys.readouterr().err.startswith("keras-oocore: ")
+
+# Processes
+
+WITHOUT_KERAS = """
+import sys
+from keras_oocore import cli
+
+assert cli.main(["--help"]) == 0
+for name in ("pyarrow", "cv2"):
+    print(name, name in sys.modules, file=sys.stderr)
+for words in ("info --versions", "flatten photos flat", "split flat --no-stratify", "info photos", "verify photos"):
+    assert cli.main(words.split()) == 0, words
+assert "keras" not in sys.modules
+assert "tensorflow" not in sys.modules
+"""
+
+
+def environment_of_a_child():
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+@pytest.fixture
+def photos(in_tmp_path):
+    for name in ("a/1", "a/2", "b/3", "b/4", "b/5"):
+        path = in_tmp_path / "photos" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (6, 6)).save(path)
+
+
+def test_commands_that_train_nothing_import_no_keras(photos):
+    child = subprocess.run(
+        [sys.executable, "-c", WITHOUT_KERAS],
+        env=environment_of_a_child(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert child.returncode == 0, child.stderr
+    for name in ("pyarrow", "cv2"):
+        assert f"{name} False" in child.stderr, "help is printed before this package is imported"
+
+
+def test_a_closed_pipe_is_no_error(photos):
+    read, write = os.pipe()
+    os.close(read)  # as `| true` does
+    with os.fdopen(write, "w") as pipe:
+        child = subprocess.run(
+            [sys.executable, "-m", "keras_oocore.cli", "verify", "photos", "--json"],
+            env=environment_of_a_child(),
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=300,
+        )
+    assert (child.returncode, child.stderr) == (0, "")

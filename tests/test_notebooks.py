@@ -175,7 +175,7 @@ class TestNotebook3:
         notebook = run.executed(THIRD, folder)
 
         assert [path.name for path in folder.iterdir()] == ["notebook_3_data"]
-        assert len(pictures(notebook)) == 4
+        assert len(pictures(notebook)) == 5
         self.check_plain_fit_restarts_epochs_and_fit_partitions_continues_them(notebook)
         self.check_a_killed_program_resumes_and_ends_with_the_same_weights(notebook)
         self.check_phases_are_announced_and_the_second_one_improves_accuracy(notebook)

@@ -1,13 +1,13 @@
-"""What a user of the package meets first: public names, arguments, type checkers, and a wheel that works."""
+"""What a user of the package meets first: public names, arguments, and the files of a release and of the repository."""
 
 import inspect
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import textwrap
+import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -151,108 +151,59 @@ def test_methods_of_tf_data_are_errors_that_say_what_to_type(method, instead, ph
     assert instead in str(error.value)
 
 
-# Type checkers
-
-RIGHT = """
-import numpy as np
-
-import keras_oocore as ko
-
-images = ko.ImageFolderSequence("photos", ["a", "b"], image_size=(8, 8), batch_size=3, shuffle=False, seed=0)
-train, val = images.split(validation_split=0.2)
-rows = ko.CSVChunkSequence("t.csv", target="y", batch_size=100, cache="cache")
-arrays = ko.ArraySequence(np.zeros((3, 2)), labels=None, dtype="float32")
-files = ko.NpyManifestSequence(["a.npy"], labels=[1], workers=2)
-packed = ko.open_packed("packed", rescale=1 / 255)
-packed.verify()
-one, other = ko.image_dataset_from_directory("photos", subset="both", validation_split=0.2, seed=0)
-one.split(validation_split=0.5)
-alone = ko.image_dataset_from_directory("photos", "inferred", "int", batch_size=4)
-alone.split(validation_split=0.5)
-training = ko.image_dataset_from_directory("photos", subset="training", validation_split=0.2, seed=0)
-training.pack("packed")
-by_name: str = input()
-perhaps_two = ko.image_dataset_from_directory("photos", subset=by_name, validation_split=0.2, seed=0)
-"""
-WRONG = """
-import keras_oocore as ko
-
-ko.ImageFolderSequence("d", bach_size=3)
-ko.CSVChunkSequence("t.csv", target="y", bach_size=3)
-ko.open_packed("d", bach_size=3)
-ko.image_dataset_from_directory("d", subset="both", bach_size=3)
-ko.image_dataset_from_directory("d", subset="both").pack("packed")
-"""
-
-
-@pytest.fixture
-def checked(tmp_path):
-    """A function that checks code with a type checker. It returns the exit code and the messages."""
-
-    def checked(code, *command):
-        (tmp_path / "user.py").write_text(textwrap.dedent(code))
-        (tmp_path / "pyrightconfig.json").write_text(json.dumps({"extraPaths": [str(ROOT)]}))
-        child = subprocess.run(
-            [*command, "user.py"],
-            cwd=tmp_path,
-            env={**os.environ, "MYPYPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-        )
-        return child.returncode, child.stdout + child.stderr
-
-    return checked
-
-
-def test_mypy_finds_a_misspelt_argument(checked):
-    pytest.importorskip("mypy")
-    mypy = [sys.executable, "-m", "mypy", "--follow-imports=silent", "--ignore-missing-imports", "--config-file="]
-
-    code, messages = checked(RIGHT, *mypy)
-    assert code == 0, messages
-    code, messages = checked(WRONG, *mypy)
-    assert code == 1
-    for line, name in ((4, "ImageFolderSequence"), (5, "CSVChunkSequence"), (6, "open_packed")):
-        message = (
-            f'user.py:{line}: error: Unexpected keyword argument "bach_size" for "{name}"; did you mean "batch_size"?'
-        )
-        assert message in messages
-    assert re.search(r'user\.py:7: error: No overload variant of "image_dataset_from_directory"', messages), messages
-    assert re.search(r'user\.py:8: error: "tuple\[.*" has no attribute "pack"', messages), messages
-
-
-def test_pyright_finds_a_misspelt_argument(checked):
-    pytest.importorskip("pyright")
-    pyright = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable]
-    if subprocess.run([*pyright[:3], "--version"], capture_output=True, timeout=TIMEOUT).returncode:
-        pytest.skip("pyright cannot be started here: it needs node, or a network to install itself")
-
-    code, messages = checked(RIGHT, *pyright)
-    assert code == 0, messages
-    code, messages = checked(WRONG, *pyright)
-    assert code == 1
-    for line in (4, 5, 6):
-        assert re.search(rf'user\.py:{line}:\d+ - error: No parameter named "bach_size"', messages), messages
-    assert re.search(r'user\.py:7:\d+ - error: No overloads for "image_dataset_from_directory"', messages), messages
-    assert re.search(r'user\.py:8:\d+ - error: Cannot access attribute "pack" for class "tuple', messages), messages
-
-
 # Installation
 
 
-def test_a_wheel_builds_installs_and_runs_outside_the_checkout(tmp_path):
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    source = tmp_path / "source"
-    source.mkdir()
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "keras_oocore"):
-        (source / name).symlink_to(ROOT / name)
-    options = ["--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run([*pip, "wheel", *options, "--wheel-dir", tmp_path, source], check=True, timeout=TIMEOUT)
-    (wheel,) = tmp_path.glob("*.whl")
+@pytest.fixture(scope="module")
+def release(tmp_path_factory):
+    """A wheel and a source archive, built as CONTRIBUTING.md says."""
+    source = tmp_path_factory.mktemp("source")
+    for name in ("setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(PACKAGE, source / "keras_oocore", ignore=shutil.ignore_patterns("__pycache__"))
+    (source / "tests" / "fixtures").mkdir(parents=True)
+    for name in ("tests/test_something.py", "tests/fixtures/photo.npy"):
+        (source / name).write_text("")
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", source / "dist", source]
+    child = subprocess.run(build, capture_output=True, text=True, timeout=TIMEOUT)
+    assert child.returncode == 0, child.stdout + child.stderr
+    (wheel,), (archive,) = (source / "dist").glob("*.whl"), (source / "dist").glob("*.tar.gz")
+    return wheel, archive
+
+
+def files_of_the_package():
+    paths = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    return {path.relative_to(ROOT).as_posix() for path in paths}
+
+
+def test_the_wheel_has_the_package_and_nothing_else(release):
+    names = {name for name in zipfile.ZipFile(release[0]).namelist() if ".dist-info/" not in name}
+    assert names == files_of_the_package()
+    assert {"keras_oocore/py.typed", "keras_oocore/README.md"} < names
+    assert release[0].stat().st_size < 1e6
+
+
+def test_the_source_archive_has_the_package_and_its_documents_without_the_tests(release):
+    with tarfile.open(release[1]) as archive:
+        names = {member.name.partition("/")[2] for member in archive if member.isfile()}
+    names = {name for name in names if ".egg-info/" not in name}
+    documents = {"README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "PKG-INFO"}
+    assert names == files_of_the_package() | documents | {"setup.cfg", "pyproject.toml", "MANIFEST.in"}
+    assert release[1].stat().st_size < 1e6
+
+
+def test_twine_accepts_the_files_of_a_release(release, capsys):
+    check = pytest.importorskip("twine.commands.check")
+    failed = check.check([str(path) for path in release], strict=True)
+    assert not failed, capsys.readouterr().out
+
+
+def test_the_wheel_runs_outside_the_checkout(release, tmp_path):
     site = tmp_path / "site"
-    subprocess.run([*pip, "install", "--no-deps", "--no-index", "--target", site, wheel], check=True, timeout=TIMEOUT)
-    assert (site / "keras_oocore" / "py.typed").exists()
+    shutil.unpack_archive(release[0], site, "zip")  # which is what pip does with a wheel of Python files
+    (info,) = site.glob("*.dist-info")
+    assert "Root-Is-Purelib: true" in (info / "WHEEL").read_text()
+    assert "keras-oocore = keras_oocore.cli:main" in (info / "entry_points.txt").read_text()
     script = """
 import numpy as np, keras_oocore as ko
 for name in ("cat", "dog"):
@@ -294,3 +245,56 @@ def test_an_unsupported_python_gets_a_clear_message(goal, tmp_path):
     assert "keras_oocore needs Python 3.11, 3.12 or 3.13, and found Python 3.10.2. Name another:" in child.stderr
     assert f"make {goal} PYTHON=/path/to/python3.12" in child.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+# The repository
+
+
+def constraint(name):
+    """The tested version of a package, from constraints.txt."""
+    (version,) = re.findall(rf"^{name}==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    return version
+
+
+def parsed(path):
+    return pytest.importorskip("yaml").safe_load((ROOT / path).read_text())
+
+
+def test_the_version_of_a_citation_is_that_of_the_package():
+    citation = parsed("CITATION.cff")
+    assert citation["version"] == ko.__version__
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+
+
+def test_the_changelog_has_the_version_of_the_package():
+    newest = (ROOT / "CHANGELOG.md").read_text().split("\n## ")[1]
+    assert newest.startswith(f"[{ko.__version__}]") or f"What will be {ko.__version__}" in newest
+
+
+def test_hooks_before_a_commit_use_the_tested_ruff():
+    hooks = [hook for repository in parsed(".pre-commit-config.yaml")["repos"] for hook in repository["hooks"]]
+    assert [hook["entry"].split()[:2] for hook in hooks] == [["ruff", "check"], ["ruff", "format"]]
+    assert all(hook["additional_dependencies"] == [f"ruff=={constraint('ruff')}"] for hook in hooks)
+
+
+def test_continuous_integration_runs_every_supported_python():
+    jobs = parsed(".github/workflows/tests.yml")["jobs"]
+    classifiers = re.findall(r"Programming Language :: Python :: (3\.\d+)", (ROOT / "setup.cfg").read_text())
+    assert jobs["tests"]["strategy"]["matrix"]["python"] == classifiers == ["3.11", "3.12", "3.13"]
+    steps = [step.get("run", "") for job in jobs.values() for step in job["steps"]]
+    assert {".ci/run", "make docs", "python -m build"} <= set(steps)
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+@pytest.mark.parametrize("form", ["bug", "feature"])
+def test_an_issue_form_asks_for_what_a_report_needs(form):
+    page = parsed(f".github/ISSUE_TEMPLATE/{form}.yml")
+    assert {"name", "description", "body"} <= set(page)
+    fields = {field["id"]: field for field in page["body"]}
+    assert len(fields) == len(page["body"])
+    for field in fields.values():
+        assert field["type"] in ("textarea", "dropdown", "input", "checkboxes", "markdown")
+        assert field["attributes"]["label"]
+    assert "keras-oocore info --versions" in fields["versions"]["attributes"]["description"]
+    required = {name for name, field in fields.items() if field["validations"]["required"]}
+    assert required == {"bug": {"happened", "code", "versions", "threads", "again"}, "feature": {"job", "wish"}}[form]

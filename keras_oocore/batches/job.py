@@ -37,9 +37,9 @@ class BatchJob:
         self.num_batches = num_batches
         self.is_peek = is_peek
         self._bounds = start, stop = plan.bounds(position, num_batches)
-        self.num_rows = stop - start
-        self.rows_per_task = plan.source.rows_per_task
-        self.x = None
+        self.num_rows: int = stop - start
+        self.rows_per_task: int = plan.source.rows_per_task
+        self.x: np.ndarray | None = None
         self._planned = None
         self._leasing = threading.Lock()
         self._failed = {}  # row -> error
@@ -83,7 +83,7 @@ class BatchJob:
             format.convert(stored, out[part])
         return failed
 
-    def finish(self) -> list:
+    def finish(self) -> list[Any]:
         """Return the batches, each `x`, `(x, y)` or `(x, y, sample_weight)`.
 
         If there are several batches, each is a copy, so a batch that the user keeps does not hold the memory of the

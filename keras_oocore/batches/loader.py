@@ -17,7 +17,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.threads import Thread
@@ -135,7 +135,7 @@ class BatchLoader:
         """Return the batch of `ticket`. It is made now, before all batches that were started."""
         return self.run(self.make_job, ticket)
 
-    def run(self, make_job: Callable[..., Job], *arguments) -> Any:
+    def run(self, make_job: Callable[..., Job], *arguments: Any) -> Any:
         """Return the batch of the job `make_job(*arguments)`. It is made now, before all batches that were started."""
         if self.num_workers == 0:
             job = make_job(*arguments)
@@ -256,13 +256,13 @@ class BatchLoader:
         for thread in ending - {threading.current_thread()}:
             thread.wait()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return BatchLoader, (self.make_job, self.num_workers, self.max_ahead)
 
 

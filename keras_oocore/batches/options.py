@@ -2,18 +2,22 @@
 
 import math
 import numbers
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from keras_oocore.batches.transform import Transform
+from keras_oocore.batches.transform import Transform, TransformFunction
 from keras_oocore.core.checks import choice, is_boolean, positive, require_numbers
 from keras_oocore.core.errors import OptionError
 from keras_oocore.sources.base import RowSpec
 
 CONVERTED_BYTES = 2**20  # rows that are read and converted at a time, while they are in the processor's cache
+
+Shuffle = bool | Literal["block"]
+OnError = Literal["raise", "skip", "replace"]
+LastBatch = Literal["keep", "drop"]
+DataFormat = Literal["channels_last", "channels_first"]
 
 
 @dataclass(frozen=True)
@@ -25,22 +29,22 @@ class BatchOptions:
     """
 
     batch_size: int = 32
-    shuffle: bool | str = True
+    shuffle: Shuffle = True
     seed: int = 0
     rescale: float | None = None
     dtype: Any = None
-    data_format: str = "channels_last"
-    transform: Callable | None = None
-    on_error: str = "raise"
-    last_batch: str = "keep"
+    data_format: DataFormat = "channels_last"
+    transform: TransformFunction | Transform | None = None
+    on_error: OnError = "raise"
+    last_batch: LastBatch = "keep"
     seed_is_drawn: bool = False  # whether the user passed no seed, so that another one may replace it
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         positive(self.batch_size, "batch_size")
         choice(bool(self.shuffle) if is_boolean(self.shuffle) else self.shuffle, "shuffle", (True, False, "block"))
-        choice(self.on_error, "on_error", ("raise", "skip", "replace"))
-        choice(self.last_batch, "last_batch", ("keep", "drop"))
-        choice(self.data_format, "data_format", ("channels_last", "channels_first"))
+        choice(self.on_error, "on_error", get_args(OnError))
+        choice(self.last_batch, "last_batch", get_args(LastBatch))
+        choice(self.data_format, "data_format", get_args(DataFormat))
         if self.rescale is not None and not isinstance(self.rescale, numbers.Real):
             raise OptionError(f"`rescale` should be a number. Received: rescale={self.rescale!r}")
         if self.transform is not None and not (callable(self.transform) or isinstance(self.transform, Transform)):
@@ -88,15 +92,16 @@ class BatchFormat:
 
     def __init__(self, spec: RowSpec, options: BatchOptions):
         shape, stored_dtype = spec
-        self.spec, self.rescale = spec, options.rescale
-        self.channels_first = options.data_format == "channels_first"
-        self.shape = (shape[-1], *shape[:-1]) if self.channels_first else shape
-        self.dtype = options.output_dtype(stored_dtype)
-        self.converts = self.dtype != stored_dtype or options.rescale is not None or self.channels_first
-        self.batch_bytes = options.batch_size * math.prod(shape) * self.dtype.itemsize
+        self.spec: RowSpec = spec
+        self.rescale: float | None = options.rescale
+        self.channels_first: bool = options.data_format == "channels_first"
+        self.shape: tuple[int, ...] = (shape[-1], *shape[:-1]) if self.channels_first else shape
+        self.dtype: np.dtype = options.output_dtype(stored_dtype)
+        self.converts: bool = self.dtype != stored_dtype or options.rescale is not None or self.channels_first
+        self.batch_bytes: int = options.batch_size * math.prod(shape) * self.dtype.itemsize
         stored_bytes = max(1, math.prod(shape) * stored_dtype.itemsize)
-        self.rows_per_step = max(1, CONVERTED_BYTES // stored_bytes)
-        self.scratch_bytes = min(self.rows_per_step, options.batch_size) * stored_bytes * self.converts
+        self.rows_per_step: int = max(1, CONVERTED_BYTES // stored_bytes)
+        self.scratch_bytes: int = min(self.rows_per_step, options.batch_size) * stored_bytes * self.converts
 
     def convert(self, stored: np.ndarray, out: np.ndarray) -> None:
         """Convert stored rows and write them into `out`."""

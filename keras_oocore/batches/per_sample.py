@@ -1,15 +1,14 @@
 """`per_sample`: a transform of one sample, whose random numbers do not depend on the batch that the sample is in."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from keras_oocore.batches.transform import Draws, Transform, checked_pair
+from keras_oocore.batches.transform import Draws, Transform, TransformFunction, checked_pair
 from keras_oocore.core.errors import OptionError
 
 
-def per_sample(function: Callable) -> Transform:
+def per_sample(function: TransformFunction) -> Transform:
     """Make a `transform` for a Sequence from a function of one sample.
 
     The random numbers of a sample depend on seed, epoch and sample. They are equal for any `batch_size`, number of
@@ -48,7 +47,7 @@ def per_sample(function: Callable) -> Transform:
 class PerSample(Transform):
     """A function `f(x, y, rng)` of one sample. Arguments are those of `per_sample`."""
 
-    def __init__(self, function: Callable):
+    def __init__(self, function: TransformFunction):
         if not callable(function) or isinstance(function, Transform):
             raise OptionError(f"`per_sample` requires a function of one sample. Received: {function!r}")
         self.function = function

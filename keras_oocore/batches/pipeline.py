@@ -46,11 +46,14 @@ class Pipeline:
         budget: Budget,
         bad_samples: dict[int, SampleError] | None = None,
     ):
-        self.source, self.order, self.options, self.budget = source, order, options, budget
+        self.source: Source = source
+        self.order: Order = order
+        self.options: BatchOptions = options
+        self.budget: Budget = budget
         batches_per_job = _batches_per_job(source, BatchFormat(source.spec, options), budget)
         jobs_in_flight = budget.batches_in_flight // batches_per_job
-        self.maker = BatchMaker(source, order, options, batches_per_job, jobs_in_flight, bad_samples)
-        self.loader = BatchLoader(self.maker.job, budget.num_workers, jobs_in_flight - BATCHES_IN_USE)
+        self.maker: BatchMaker = BatchMaker(source, order, options, batches_per_job, jobs_in_flight, bad_samples)
+        self.loader: BatchLoader = BatchLoader(self.maker.job, budget.num_workers, jobs_in_flight - BATCHES_IN_USE)
         self.reset_after_fork()
         register_fork_aware(self)
 
@@ -117,7 +120,7 @@ class Pipeline:
         self._made = (None, [])
         self.maker.pool.clear()
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return Pipeline, (self.source, self.order, self.options, self.budget, self.bad_samples)
 
 

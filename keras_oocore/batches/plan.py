@@ -40,16 +40,19 @@ class BatchPlan:
         keep_buffers: int = 0,
         bad_samples: dict[int, SampleError] | None = None,
     ):
-        self.source, self.order, self.options = source, order, options
-        self.format = BatchFormat(source.spec, options)
-        self.transform = Transform.of(options.transform)
-        self.num_samples = order.size
-        self.num_batches = options.num_batches(order.size)
+        self.source: Source = source
+        self.order: Order = order
+        self.options: BatchOptions = options
+        self.format: BatchFormat = BatchFormat(source.spec, options)
+        self.transform: Transform | None = Transform.of(options.transform)
+        self.num_samples: int = order.size
+        self.num_batches: int = options.num_batches(order.size)
         self.batches_per_job = batches_per_job
-        self.num_jobs = -(-self.num_batches // batches_per_job)
-        self.pool = BufferPool(batches_per_job * self.format.batch_bytes, keep_buffers)
-        self.bad_samples = {} if bad_samples is None else bad_samples
-        self.served_instead = {}  # epoch -> first position of a batch -> row -> sample served there, or SKIPPED
+        self.num_jobs: int = -(-self.num_batches // batches_per_job)
+        self.pool: BufferPool = BufferPool(batches_per_job * self.format.batch_bytes, keep_buffers)
+        self.bad_samples: dict[int, SampleError] = {} if bad_samples is None else bad_samples
+        # Epoch -> first position of a batch -> row -> sample served there, or SKIPPED.
+        self.served_instead: dict[int, dict[int, dict[int, int]]] = {}
 
     def served(self, epoch: int, positions: np.ndarray) -> np.ndarray:
         """Return the samples of batches that were made, in this order: without skipped samples, and with replacements.

@@ -5,6 +5,7 @@ The pool does not know what buffers contain. A buffer returns to the pool when t
 
 import collections
 import weakref
+from typing import Any
 
 import numpy as np
 
@@ -58,5 +59,5 @@ class BufferPool:
         """Free the memory of idle buffers."""
         self._idle.clear()
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return BufferPool, (self.buffer_bytes, self.keep)

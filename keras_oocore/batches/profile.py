@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from keras_oocore.core import html
 from keras_oocore.core.sizes import format_bytes
 
 STAGES = ("reading", "decoding", "resizing", "transform", "assembling")  # "assembling" is the rest of the work
@@ -15,6 +16,7 @@ TAKING_TURNS = 1.6  # at least this many threads must be at work on average to s
 COMPUTING = 0.5  # a stage whose threads use less of their time is waiting for a disk
 MORE_WORKERS = 4  # per core, if threads wait for a disk
 ROW_BYTES = 64  # finding a row in memory takes as long as reading this many bytes
+HOW_TO_READ = "Stages are summed over threads. Waiting is that of a model without work of its own."
 
 
 @dataclass(frozen=True)
@@ -118,26 +120,48 @@ class Profile:
         return f"<Profile: {self.samples_per_second:,.0f} samples/s>"
 
     def __str__(self) -> str:
-        shares = {stage: f"{share:>14.0%}" for stage, share in self.shares.items()}
         return "\n".join(
             [
-                f"{self.num_batches:,} batch{'es' * (self.num_batches != 1)}, {self.num_samples:,} samples in "
-                f"{self.seconds:,.2f} s: {self.samples_per_second:,.0f} samples/s",
+                self._headline,
                 *_error_lines(self.errors),
                 "",
                 f"  {'stage':<12}{'ms/batch':>12}{'of the work':>14}",
-                *(
-                    f"  {stage:<12}{1000 * seconds:>12,.2f}{shares.get(stage, '')}"
-                    for stage, seconds in self.seconds_per_batch.items()
-                    if shares.get(stage, "").strip() != "0%"
-                ),
+                *(f"  {stage:<12}{time:>12}{share and f'{share:>14}'}" for stage, time, share in self._rows),
                 "",
                 f"  {self.settings}",
-                "  Stages are summed over threads. Waiting is that of a model without work of its own.",
+                f"  {HOW_TO_READ}",
                 "",
                 *self.advice,
             ]
         )
+
+    @html.never_raising
+    def _repr_html_(self) -> str:
+        rows = [(*row, html.bar(self.shares.get(row[0], 0.0))) for row in self._rows]
+        return html.page(
+            html.heading("Profile", self._headline),
+            *map(html.note, _error_lines(self.errors)),
+            html.table(("stage", "ms/batch", "of the work", ""), rows, numbers=(1, 2)),
+            html.note(f"{self.settings}. {HOW_TO_READ}"),
+            *map(html.note, self.advice),
+        )
+
+    @property
+    def _headline(self) -> str:
+        return (
+            f"{self.num_batches:,} batch{'es' * (self.num_batches != 1)}, {self.num_samples:,} samples in "
+            f"{self.seconds:,.2f} s: {self.samples_per_second:,.0f} samples/s"
+        )
+
+    @property
+    def _rows(self) -> list[tuple[str, str, str]]:
+        """Each stage that takes time: its name, milliseconds per batch, and share of the work, if it has one."""
+        shares = {stage: f"{share:.0%}" for stage, share in self.shares.items()}
+        return [
+            (stage, f"{1000 * seconds:,.2f}", shares.get(stage, ""))
+            for stage, seconds in self.seconds_per_batch.items()
+            if shares.get(stage) != "0%"
+        ]
 
 
 def _error_lines(errors: tuple[str, ...]) -> list[str]:

@@ -6,8 +6,8 @@ from importlib.util import find_spec
 from time import perf_counter
 from typing import Any
 
-from keras_oocore.batches.job import Failure
-from keras_oocore.batches.loader import BatchLoader
+from keras_oocore.batches.job import BatchJob, Failure
+from keras_oocore.batches.loader import BatchLoader, Job
 from keras_oocore.batches.maker import BatchMaker
 from keras_oocore.batches.pipeline import Pipeline
 from keras_oocore.batches.profile import STAGES, Profile, Settings
@@ -53,7 +53,7 @@ def measure(pipeline: Pipeline, max_queue_size: int, epoch: int, num_batches: in
     warm_up, num_jobs = (-(-number // maker.batches_per_job) for number in (warm_up, num_batches))
     counted = range(first + warm_up, first + warm_up + num_jobs)
 
-    def make_job(number: int):
+    def make_job(number: int) -> Job:
         return TimedJob(maker, number, stopwatch) if number in counted else maker.job(number)
 
     num_rows, errors = [], []  # of each batch that was made, and of the others
@@ -104,9 +104,9 @@ class TimedJob:
     def __init__(self, maker: BatchMaker, number: int, stopwatch: Stopwatch):
         self.stopwatch = stopwatch
         with stopwatch.running("assembling"):
-            self.job = maker.job(number)
-        self.num_rows = self.job.num_rows
-        self.rows_per_task = self.job.rows_per_task
+            self.job: BatchJob = maker.job(number)
+        self.num_rows: int = self.job.num_rows
+        self.rows_per_task: int = self.job.rows_per_task
 
     def fill(self, start: int, stop: int) -> None:
         with self.stopwatch.running("assembling"):

@@ -14,6 +14,9 @@ from keras_oocore.core.errors import OptionError
 
 KEY_WORDS = 2  # 64-bit words in the key of a sample, as many as a `numpy.random.Philox` has
 
+# What users pass as `transform`: a function `f(x, y, rng)` that returns `(x, y)`.
+TransformFunction = Callable[[Any, Any, np.random.Generator], tuple[Any, Any]]
+
 
 @dataclass(frozen=True)
 class Draws:
@@ -59,7 +62,7 @@ class Transform(ABC):
         """Return the batch `(x, y)` after the transform. `x` may change in place. `y` is `None` without labels."""
 
     @staticmethod
-    def of(function: "Callable | Transform | None") -> "Transform | None":
+    def of(function: "TransformFunction | Transform | None") -> "Transform | None":
         """Return the transform that a user passed: a function of whole batches, or a `Transform`."""
         return function if function is None or isinstance(function, Transform) else BatchTransform(function)
 
@@ -67,7 +70,7 @@ class Transform(ABC):
 class BatchTransform(Transform):
     """A function `f(x, y, rng)` of a whole batch."""
 
-    def __init__(self, function: Callable):
+    def __init__(self, function: TransformFunction):
         self.function = function
 
     def apply(self, x: Any, y: Any, draws: Draws) -> tuple[Any, Any]:

@@ -3,7 +3,7 @@
 import numbers
 import operator
 from collections.abc import Collection
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -126,11 +126,11 @@ them, such as with dates.astype("datetime64[s]").astype("float64") for seconds s
         raise OptionError(f"{what} should be numbers. Received: {kind}, of dtype {dtype}. {conversion}.")
 
 
-def is_boolean(value) -> bool:
+def is_boolean(value: Any) -> bool:
     """Whether a value is `True` or `False`, also one of NumPy's."""
     return isinstance(value, bool | np.bool_)
 
 
-def is_integer(value) -> bool:
+def is_integer(value: Any) -> bool:
     """Whether a value is an integer, also one of NumPy's, and not a boolean."""
     return isinstance(value, numbers.Integral) and not is_boolean(value)

@@ -28,7 +28,7 @@ PAUSE_SECONDS = 0.01
 # --- saving ---------------------------------------------------------------------------------------------------------
 
 
-def save_together(directory: str | os.PathLike, contents: Mapping[str, Callable[[IO[bytes]], Any] | None]) -> None:
+def save_together(directory: str | os.PathLike[str], contents: Mapping[str, Callable[[IO[bytes]], Any] | None]) -> None:
     """Write several files of one folder, which replace their earlier versions together.
 
     Temporary files that killed processes left in the folder are removed.
@@ -159,7 +159,7 @@ def _is_pending(folder: Path, change: Change) -> bool:
 
 
 @contextlib.contextmanager
-def open_together(directory: str | os.PathLike, names: Collection[str]) -> Iterator[dict[str, BinaryIO | None]]:
+def open_together(directory: str | os.PathLike[str], names: Collection[str]) -> Iterator[dict[str, BinaryIO | None]]:
     """Open several files of one folder that were saved together, even while another process saves new ones.
 
     Args:

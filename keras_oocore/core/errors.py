@@ -46,8 +46,10 @@ class SampleError(DataError):
         return cls(reason)._unproven()
 
     def _unproven(self) -> "SampleError":
-        self.proven = False
-        self.fix = "The file may be intact: check its path, its permissions and the disk or network, and run this again"
+        self.proven: bool = False
+        self.fix: str = (
+            "The file may be intact: check its path, its permissions and the disk or network, and run this again"
+        )
         return self
 
     @property
@@ -74,7 +76,7 @@ class CSVError(DataError):
     fault = ""
 
     @classmethod
-    def of(cls, path: str | os.PathLike, fault: str, fix: str) -> "CSVError":
+    def of(cls, path: str | os.PathLike[str], fault: str, fix: str) -> "CSVError":
         """Return the error for the CSV file `path`. `fix` is what to type next, such as an option."""
         error = cls(f"{os.fspath(path)}: {fault} {fix}")
         error.fault = fault

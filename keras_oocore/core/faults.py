@@ -9,7 +9,7 @@ import errno
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from keras_oocore.core.errors import DataError, ResourceError, SampleError
 
@@ -153,7 +153,7 @@ def pause(attempt: int) -> None:
     time.sleep(min(0.1 * 3 ** (attempt - 1), MOST_PAUSE_SECONDS))
 
 
-def retried(read: Callable[..., T], *arguments, retries: int = RETRIES) -> T:
+def retried(read: Callable[..., T], *arguments: Any, retries: int = RETRIES) -> T:
     """Return `read(*arguments)`. A fault that may pass is tried again.
 
     >>> results = [OSError(errno.EIO, "Input/output error"), 7]

@@ -20,7 +20,7 @@ CHUNK_BYTES = 2**20
 
 
 @contextlib.contextmanager
-def explained(path: str | os.PathLike) -> Iterator[None]:
+def explained(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn an OSError about writing `path` into a DestinationError that says what to do."""
     try:
         yield
@@ -37,7 +37,7 @@ def explained(path: str | os.PathLike) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def write_whole(path: str | os.PathLike, overwrite: bool = True, durable: bool = True) -> Iterator[IO[bytes]]:
+def write_whole(path: str | os.PathLike[str], overwrite: bool = True, durable: bool = True) -> Iterator[IO[bytes]]:
     """Open a binary file for writing; it gets the name `path` once it is complete.
 
     A reader sees the old file or the complete new one. An exception or a kill leaves the old one.
@@ -62,7 +62,7 @@ def write_whole(path: str | os.PathLike, overwrite: bool = True, durable: bool =
         sync_folder(path.parent)
 
 
-def publish(temporary: str | os.PathLike, path: str | os.PathLike, overwrite: bool = False) -> None:
+def publish(temporary: str | os.PathLike[str], path: str | os.PathLike[str], overwrite: bool = False) -> None:
     """Give a finished temporary file its final name, atomically.
 
     Raises:
@@ -83,7 +83,7 @@ def publish(temporary: str | os.PathLike, path: str | os.PathLike, overwrite: bo
         os.unlink(temporary)
 
 
-def sync_folder(directory: str | os.PathLike) -> None:
+def sync_folder(directory: str | os.PathLike[str]) -> None:
     """Wait until new and renamed entries of `directory` are on disk. This does nothing on Windows."""
     with contextlib.suppress(OSError):
         descriptor = os.open(directory, os.O_RDONLY)
@@ -93,7 +93,7 @@ def sync_folder(directory: str | os.PathLike) -> None:
             os.close(descriptor)
 
 
-def save_array(path: str | os.PathLike, array: np.ndarray) -> Path:
+def save_array(path: str | os.PathLike[str], array: np.ndarray) -> Path:
     """Save an array as a `.npy` file, whole or not at all, and return its path.
 
     Raises:
@@ -106,7 +106,7 @@ def save_array(path: str | os.PathLike, array: np.ndarray) -> Path:
     return path
 
 
-def read_chunks(path: str | os.PathLike) -> Iterator[bytes]:
+def read_chunks(path: str | os.PathLike[str]) -> Iterator[bytes]:
     """Read a file in chunks, for copying it.
 
     Raises:
@@ -145,7 +145,7 @@ def leaves_folder(name: str, any_system: bool = False) -> bool:
     return name.startswith("/")
 
 
-def require_disk(directory: str | os.PathLike, needed_bytes: int, what: str) -> None:
+def require_disk(directory: str | os.PathLike[str], needed_bytes: int, what: str) -> None:
     """Check that the disk of `directory` has room for `needed_bytes`, before the first byte is written.
 
     Args:

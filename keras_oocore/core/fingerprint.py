@@ -7,6 +7,7 @@ import re
 import types
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ NAMES_PER_CHECKSUM = 65_536  # limits the memory for one joined string
 MAX_DEPTH = 8  # of objects within objects; deeper ones are not examined
 
 
-def described(value, max_pieces: int | None = None) -> str:
+def described(value: Any, max_pieces: int | None = None) -> str:
     """Return the name of a function, method or object, and a checksum of its source code and of its values.
 
     The checksum covers the source, default arguments, the variables of a closure, the global variables that the
@@ -37,7 +38,7 @@ def described(value, max_pieces: int | None = None) -> str:
     return f"{name_of(value)} (CRC-32 {checksum:08x})"
 
 
-def name_of(value) -> str:
+def name_of(value: Any) -> str:
     """Return the name of a function or method, or of the class of an object, with its module.
 
     >>> name_of(functools.partial(of_array, None))
@@ -71,7 +72,7 @@ def of_array(array: np.ndarray) -> str:
     return f"{array.shape} {array.dtype} with CRC-32 {checksum:08x}"
 
 
-def array_spec(array: np.ndarray) -> dict:
+def array_spec(array: np.ndarray) -> dict[str, Any]:
     """Return the dtype, with its byte order, and the shape of an array, as plain JSON. A checksum of bytes needs both.
 
     >>> array_spec(np.zeros((2, 3), ">f4"))

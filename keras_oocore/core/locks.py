@@ -17,7 +17,7 @@ LOCK_NAME = f"{TEMPORARY_PREFIX}lock"  # remains in every directory that the pac
 
 
 @contextlib.contextmanager
-def write_lock(directory: str | os.PathLike) -> Iterator[None]:
+def write_lock(directory: str | os.PathLike[str]) -> Iterator[None]:
     """Lock `directory` for one writer. It is created if it does not exist.
 
     The operating system releases the lock when the process ends, even if it is killed. A child process that is forked

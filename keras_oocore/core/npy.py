@@ -73,7 +73,7 @@ def _require_fits(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype) -> No
         )
 
 
-def load_array(path: str | os.PathLike) -> np.ndarray:
+def load_array(path: str | os.PathLike[str]) -> np.ndarray:
     """Load the array of a `.npy` file.
 
     Raises:
@@ -86,7 +86,7 @@ def load_array(path: str | os.PathLike) -> np.ndarray:
         raise DataError(f"Cannot read {os.fspath(path)!r}: {error.strerror or error}.") from error
 
 
-def load_opened(file: BinaryIO | None, path: str | os.PathLike) -> np.ndarray:
+def load_opened(file: BinaryIO | None, path: str | os.PathLike[str]) -> np.ndarray:
     """Load the array of an open `.npy` file. See `load_array`.
 
     Args:

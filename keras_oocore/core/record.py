@@ -79,7 +79,7 @@ class RecordFormat:
         before, end = (b", ", b"}") if self.indent is None else (b",\n" + b" " * self.indent, b"\n}")
         return text.removesuffix(end) + before + b'"crc32": %d' % zlib.crc32(text) + end
 
-    def write(self, path: str | os.PathLike, values: Mapping[str, Any]) -> None:
+    def write(self, path: str | os.PathLike[str], values: Mapping[str, Any]) -> None:
         """Write a record to `path`, whole or not at all.
 
         Raises:
@@ -88,7 +88,7 @@ class RecordFormat:
         with write_whole(path) as file:
             file.write(self.encode(values))
 
-    def read(self, path: str | os.PathLike, parse: Callable[[dict], Parsed]) -> Parsed:
+    def read(self, path: str | os.PathLike[str], parse: Callable[[dict[str, Any]], Parsed]) -> Parsed:
         """Return `parse(values)` for the record stored in `path`.
 
         Args:
@@ -111,7 +111,7 @@ class RecordFormat:
             raise kind.because(f"Cannot read {os.fspath(path)!r}: {reason}.", reason) from error
         return self.decode(text, path, parse)
 
-    def decode(self, text: bytes, path: str | os.PathLike, parse: Callable[[dict], Parsed]) -> Parsed:
+    def decode(self, text: bytes, path: str | os.PathLike[str], parse: Callable[[dict[str, Any]], Parsed]) -> Parsed:
         """Return `parse(values)` for the text of a record that is stored in `path`, as `read` does."""
         try:
             values = self._decode(text)
@@ -124,7 +124,7 @@ class RecordFormat:
             message = f"{os.fspath(path)!r} is damaged ({reason}). {self.remedy}"
             raise DamagedRecordError.because(message, reason) from error
 
-    def _decode(self, text: bytes) -> dict:
+    def _decode(self, text: bytes) -> dict[str, Any]:
         checksum = _CHECKSUM.search(text, max(0, len(text) - _CHECKSUM_BYTES))
         if checksum:
             text = text[: checksum.start()] + checksum[2]
@@ -137,7 +137,7 @@ class RecordFormat:
             raise ValueError("it is not a JSON object")
         return {"format": 1, **values} if self.unversioned else values
 
-    def _require_not_newer(self, path: str | os.PathLike, values: dict) -> None:
+    def _require_not_newer(self, path: str | os.PathLike[str], values: dict[str, Any]) -> None:
         number = values["format"]
         if not isinstance(number, int) or number < 1:
             raise ValueError(f"its format is {number!r}")

@@ -38,7 +38,7 @@ def shares_arguments(
         ]
 
         @functools.wraps(function)
-        def checked(*args, **kwargs):
+        def checked(*args: Any, **kwargs: Any) -> Any:
             check(kwargs, checked)
             return function(*args, **{**shared_defaults, **kwargs})
 

@@ -18,7 +18,7 @@ _thread = _Thread()
 _NOT_MEASURED = nullcontext()
 
 
-def stage(name: str) -> AbstractContextManager:
+def stage(name: str) -> AbstractContextManager[object]:
     """Count the work in `with stage("decoding"):` under that name, if a stopwatch is running.
 
     The time of a stage within another stage counts for the inner one only. Without a running stopwatch, this takes 0.2
@@ -45,7 +45,8 @@ class Stopwatch:
     """
 
     def __init__(self):
-        self.seconds, self.cpu_seconds = Counter(), Counter()
+        self.seconds: Counter[str] = Counter()
+        self.cpu_seconds: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     @contextmanager

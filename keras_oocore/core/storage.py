@@ -38,7 +38,7 @@ class FileStatus(NamedTuple):
     is_directory: bool
 
 
-def open_file(path: str | os.PathLike, buffered: bool = True) -> BinaryIO:
+def open_file(path: str | os.PathLike[str], buffered: bool = True) -> BinaryIO:
     """Open a file for reading, in binary mode; it can seek. Without a buffer, large reads save a copy.
 
     Raises:
@@ -47,7 +47,7 @@ def open_file(path: str | os.PathLike, buffered: bool = True) -> BinaryIO:
     return open(path, "rb", -1 if buffered else 0)
 
 
-def first_bytes(path: str | os.PathLike, num_bytes: int) -> bytes:
+def first_bytes(path: str | os.PathLike[str], num_bytes: int) -> bytes:
     """Return the first bytes of a file, or all of them if it is shorter. Faults that may pass are tried again.
 
     Raises:
@@ -61,7 +61,7 @@ def first_bytes(path: str | os.PathLike, num_bytes: int) -> bytes:
     return retried(read)
 
 
-def status(path: str | os.PathLike) -> FileStatus:
+def status(path: str | os.PathLike[str]) -> FileStatus:
     """Return the status of a path. Links are followed.
 
     Raises:
@@ -74,7 +74,7 @@ def status(path: str | os.PathLike) -> FileStatus:
     return FileStatus(found.st_size, found.st_mtime_ns, stat.S_ISREG(found.st_mode), stat.S_ISDIR(found.st_mode))
 
 
-def stamp(path: str | os.PathLike) -> tuple[int, int]:
+def stamp(path: str | os.PathLike[str]) -> tuple[int, int]:
     """Return `(size_bytes, changed_ns)` of a file, which show whether it changed.
 
     `GONE` is the stamp of a missing file, and `UNKNOWN` that of a file on a disk or network that fails.
@@ -88,7 +88,7 @@ def stamp(path: str | os.PathLike) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def identity(path: str | os.PathLike) -> Hashable:
+def identity(path: str | os.PathLike[str]) -> Hashable:
     """Return a value that is equal for two paths of the same file or folder.
 
     Raises:
@@ -98,17 +98,17 @@ def identity(path: str | os.PathLike) -> Hashable:
     return found.st_dev, found.st_ino
 
 
-def exists(path: str | os.PathLike) -> bool:
+def exists(path: str | os.PathLike[str]) -> bool:
     """Whether a path exists. A broken link does not."""
     return os.path.exists(path)
 
 
-def is_directory(path: str | os.PathLike) -> bool:
+def is_directory(path: str | os.PathLike[str]) -> bool:
     """Whether a path is a folder, or a link to one."""
     return os.path.isdir(path)
 
 
-def scan(directory: str | os.PathLike) -> AbstractContextManager[Iterator[os.DirEntry]]:
+def scan(directory: str | os.PathLike[str]) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
     """List a folder, in no particular order: `with scan(directory) as entries:`.
 
     Each entry has a `name`, `is_file()`, `is_dir(follow_symlinks=...)` and `is_symlink()`, as `os.DirEntry` does.
@@ -132,12 +132,12 @@ def working_directory() -> str:
         return ""
 
 
-def absolute(path: str | os.PathLike) -> str:
+def absolute(path: str | os.PathLike[str]) -> str:
     """Return a path that stays valid when the working directory changes."""
     return os.path.join(working_directory(), path)
 
 
-def as_opened(path: str | os.PathLike, opened_in: str) -> str:
+def as_opened(path: str | os.PathLike[str], opened_in: str) -> str:
     """Return a path that was opened in the working directory `opened_in`: absolute after `os.chdir`, else as it is.
 
     >>> as_opened("photos", working_directory()), as_opened("photos", "/before")
@@ -146,6 +146,6 @@ def as_opened(path: str | os.PathLike, opened_in: str) -> str:
     return os.fspath(path) if os.path.isabs(path) or working_directory() == opened_in else os.path.join(opened_in, path)
 
 
-def local_path(path: str | os.PathLike) -> str:
+def local_path(path: str | os.PathLike[str]) -> str:
     """Return a path on this machine with the content of a file, for libraries and readers that open it themselves."""
     return os.fspath(path)

@@ -16,13 +16,13 @@ COMMIT_NAME = f"{TEMPORARY_PREFIX}commit"  # the record of `core/commit.py`
 TEMPORARY_NAME = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}[0-9a-f]{{16}}")
 
 
-def temporary_name(path: str | os.PathLike) -> Path:
+def temporary_name(path: str | os.PathLike[str]) -> Path:
     """Return a new hidden name in the folder of `path`."""
     return Path(path).parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
 
 
 @contextlib.contextmanager
-def temporary_file(path: str | os.PathLike) -> Iterator[IO[bytes]]:
+def temporary_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Open a new file with a hidden name in the folder of `path`, and remove it at the end, unless it was renamed.
 
     It is locked until the end, so `remove_leftovers` of another process does not take it for the file of a killed one.
@@ -40,7 +40,7 @@ def temporary_file(path: str | os.PathLike) -> Iterator[IO[bytes]]:
                 os.close(lock)
 
 
-def _new_locked_file(path: str | os.PathLike) -> tuple[IO[bytes], int | None]:
+def _new_locked_file(path: str | os.PathLike[str]) -> tuple[IO[bytes], int | None]:
     """A new file, and the descriptor that keeps it locked after it was closed, if the file system has locks."""
     while True:
         file = open(temporary_name(path), "xb")  # noqa: SIM115 - the caller closes it
@@ -80,7 +80,7 @@ def lock_file(descriptor: int) -> bool | None:
         return None
 
 
-def remove_leftovers(directory: str | os.PathLike, folders: bool = False) -> int:
+def remove_leftovers(directory: str | os.PathLike[str], folders: bool = False) -> int:
     """Remove the temporary files that killed processes left in `directory`, and return their number.
 
     A file that another process is writing is left alone, and so is what cannot be listed or removed.
@@ -121,7 +121,7 @@ def _remove_if_abandoned(path: str) -> bool:
         return True
 
 
-def _is_committed(path: str | os.PathLike) -> bool:
+def _is_committed(path: str | os.PathLike[str]) -> bool:
     """Whether a commit (`core/commit.py`) names a temporary file, which then is the only copy of a saved file."""
     folder, name = os.path.split(path)
     try:

@@ -18,7 +18,11 @@ class DisplayString(str):
 
 def display_path(directory: Path) -> str:
     """Return a folder relative to the working directory if it is inside it, and its full path otherwise."""
-    return str(directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory)
+    try:
+        here = Path.cwd()
+    except OSError:  # it was removed
+        return str(directory)
+    return str(directory.relative_to(here) if directory.is_relative_to(here) else directory)
 
 
 def listed(names: Iterable[str]) -> str:

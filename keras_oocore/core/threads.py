@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Self
 
 from keras_oocore.core.forks import register_fork_aware
 
@@ -71,7 +71,7 @@ class Thread(threading.Thread):
 class Call:
     """A call of a function that a `ThreadPool` makes."""
 
-    def __init__(self, function: Callable[..., Any], arguments: tuple):
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]):
         self._function, self._arguments = function, arguments
         self._outcomes = SimpleQueue()
 
@@ -111,7 +111,8 @@ class ThreadPool:
     """
 
     def __init__(self, num_threads: int, name: str):
-        self.num_threads, self.name = num_threads, name
+        self.num_threads: int = num_threads
+        self.name: str = name
         self.reset_after_fork()
         register_fork_aware(self)
         _pools.add(self)
@@ -121,7 +122,7 @@ class ThreadPool:
         self._calls = SimpleQueue()
         self._threads = []
 
-    def submit(self, function: Callable[..., Any], *arguments) -> Call:
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Call:
         """Call `function(*arguments)` in a thread, after the calls that were submitted before."""
         call = Call(function, arguments)
         if len(self._threads) < self.num_threads:
@@ -152,10 +153,10 @@ class ThreadPool:
         for thread in self._threads:
             thread.wait()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self.shutdown()
 
 

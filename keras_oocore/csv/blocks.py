@@ -40,8 +40,12 @@ class Blocks:
     """
 
     def __init__(self, path: str, begin: int, stop: int, dialect: Dialect, num_workers: int = 1):
-        self.path, self.begin, self.stop, self.dialect = path, begin, stop, dialect
-        self.block_bytes, self.careful_bytes = BLOCK_BYTES, CAREFUL_BYTES
+        self.path: str = path
+        self.begin: int = begin
+        self.stop: int = stop
+        self.dialect: Dialect = dialect
+        self.block_bytes: int = BLOCK_BYTES
+        self.careful_bytes: int = CAREFUL_BYTES
         num_helpers = num_workers - 1
         self._pool = ThreadPool(num_helpers, "keras_oocore-csv") if num_helpers else None
         self._num_ahead = 2 * num_helpers
@@ -53,7 +57,7 @@ class Blocks:
     def __enter__(self) -> "Blocks":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._pool is not None:
             self._pool.shutdown()
 

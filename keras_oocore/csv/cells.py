@@ -1,6 +1,7 @@
 """Typed cells of the rows of a file, as pyarrow arrays."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class Cells:
     """
 
     rows: np.ndarray
-    columns: dict
+    columns: dict[str, Any]
 
     def select(self, mask: np.ndarray) -> "Cells":
         """Return the rows where `mask`, `bool` of shape `(n,)`, is true."""
@@ -50,7 +51,7 @@ class Cells:
         return Cells(self.rows[mask], {name: cells.filter(chosen) for name, cells in self.columns.items()})
 
 
-def is_missing(cells) -> np.ndarray:
+def is_missing(cells: Any) -> np.ndarray:
     """Return which cells are missing, `bool` of shape `(n,)`."""
     return np.zeros(len(cells), bool) if not cells.null_count else cells.is_null().to_numpy(zero_copy_only=False)
 

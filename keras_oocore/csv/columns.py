@@ -32,7 +32,7 @@ class StringColumns:
 
     def __init__(self, path: str, index: RecordIndex):
         self.path = path
-        self.header = index.header
+        self.header: tuple[str, ...] | None = index.header
         self._index = index
         self._reader = CSVReader(len(index.header), CellOptions(null_values=()))
 
@@ -64,7 +64,7 @@ class StringColumns:
 
 
 @contextlib.contextmanager
-def open_columns(path: str | os.PathLike, fix: str = "Fix the file.") -> Iterator[StringColumns]:
+def open_columns(path: str | os.PathLike[str], fix: str = "Fix the file.") -> Iterator[StringColumns]:
     """Open a CSV file, also a compressed one, to read whole columns. Use it in a `with` statement.
 
     Fields are separated by commas, and the file is in UTF-8, with or without a byte order mark.

@@ -26,7 +26,7 @@ LARGE_BYTES = 3 * 2**30  # of text; beyond, the four bytes that hold a size may 
 
 
 @contextlib.contextmanager
-def plain_file(path: str | os.PathLike) -> Iterator[str]:
+def plain_file(path: str | os.PathLike[str]) -> Iterator[str]:
     """Give the path of a plain CSV file: `path` itself, or a temporary file if `path` is compressed.
 
     The temporary file is deleted at the end. Gzip files are recognized by their content, others by their suffix.
@@ -92,7 +92,7 @@ def read_blocks(path: str) -> Iterator[tuple[bytes, int]]:
         raise cannot_read(path, error) from error
 
 
-def text_bytes(path: str | os.PathLike) -> int:
+def text_bytes(path: str | os.PathLike[str]) -> int:
     """Return about how many bytes of text a gzip file holds, at the cost of unpacking its first megabytes.
 
     The last four bytes of the file are the size of its last stream, modulo 4 GiB. They are used if they agree with the

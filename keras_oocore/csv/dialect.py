@@ -3,12 +3,15 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import Any, Literal, get_args
 
 from keras_oocore.core.checks import boolean, non_negative
 from keras_oocore.core.errors import OptionError
 
 NULL_VALUES = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "null", "NULL", "nan", "NaN", "-nan", "-NaN", "None")
 ASCII_PROBE = bytes(range(128)) + rb"\u0022" + b"\x1b$B!!"  # every ASCII byte, an escape sequence and a shift sequence
+Decimal = Literal[".", ","]
+OnBadRow = Literal["error", "skip"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Dialect:
     skip_rows: int = 0
     comment: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not _is_single_ascii(self.delimiter):
             raise OptionError(
                 "`delimiter` should be one ASCII character, but not a quote or a newline. "
@@ -77,20 +80,20 @@ class CellOptions:
     """
 
     null_values: Sequence[str] = NULL_VALUES
-    decimal: str = "."
-    on_bad_row: str = "error"
+    decimal: Decimal = "."
+    on_bad_row: OnBadRow = "error"
 
-    def __post_init__(self):
-        if self.decimal not in (".", ","):
+    def __post_init__(self) -> None:
+        if self.decimal not in get_args(Decimal):
             raise OptionError(f"`decimal` should be '.' or ','. Received: decimal={self.decimal!r}")
-        if self.on_bad_row not in ("error", "skip"):
+        if self.on_bad_row not in get_args(OnBadRow):
             raise OptionError(f'`on_bad_row` should be "error" or "skip". Received: on_bad_row={self.on_bad_row!r}')
         if not _are_strings(self.null_values):
             raise OptionError(f"`null_values` should be a list of strings. Received: null_values={self.null_values!r}")
         object.__setattr__(self, "null_values", tuple(self.null_values))  # the caller may change its list
 
 
-def expand_null_values(null_values: Sequence) -> Sequence[str]:
+def expand_null_values(null_values: Sequence[Any]) -> Sequence[str]:
     """Replace `...` in `null_values` by the default null values.
 
     >>> expand_null_values([..., "-"])[-2:], expand_null_values(["-"])

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -59,7 +59,7 @@ class RecordIndex:
     bad: tuple[BadRow, ...] = ()
     absolute_path: str = dataclasses.field(init=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "absolute_path", storage.absolute(self.path))
 
     @property
@@ -92,7 +92,7 @@ class RecordIndex:
         if (size_bytes, changed_ns) != (self.size_bytes, self.changed_ns):
             raise DataError(_changed(self.path, self.size_bytes, size_bytes))
 
-    def save(self, path: str | os.PathLike) -> Path:
+    def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the index as JSON, atomically.
 
         Raises:
@@ -115,7 +115,7 @@ class RecordIndex:
         return path
 
     @classmethod
-    def load(cls, path: str | os.PathLike, csv_path: str | os.PathLike) -> "RecordIndex":
+    def load(cls, path: str | os.PathLike[str], csv_path: str | os.PathLike[str]) -> "RecordIndex":
         """Load the index saved as `path`, for the CSV file that is now stored as `csv_path`.
 
         The caller compares `dialect` with the current options, and `bad` if bad rows are an error.
@@ -129,7 +129,7 @@ class RecordIndex:
         return index
 
 
-def file_stamp(path: str | os.PathLike) -> tuple[int, int]:
+def file_stamp(path: str | os.PathLike[str]) -> tuple[int, int]:
     """Return the size in bytes and the time of change in nanoseconds of a file.
 
     Raises:
@@ -146,7 +146,7 @@ def file_stamp(path: str | os.PathLike) -> tuple[int, int]:
     return status.size_bytes, status.changed_ns
 
 
-def cannot_read(path: str | os.PathLike, error: OSError) -> DataError:
+def cannot_read(path: str | os.PathLike[str], error: OSError) -> DataError:
     """Return the error for a file that the operating system refuses to read."""
     return DataError(f"Cannot read {os.fspath(path)!r}: {error.strerror or error}.")
 
@@ -157,7 +157,7 @@ def _changed(path: str, size_bytes: int, size_bytes_now: int) -> str:
     return f"{path}: the file changed since its rows were counted{sizes}. Open it again."
 
 
-def _from_json(saved: dict, csv_path: str) -> RecordIndex:
+def _from_json(saved: dict[str, Any], csv_path: str) -> RecordIndex:
     """Return the index that a JSON record describes, or raise a ValueError for numbers that cannot come from a scan."""
     index = RecordIndex(
         path=csv_path,

@@ -6,6 +6,7 @@ tests list the pitfalls of pyarrow that this avoids.
 
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,7 @@ class CSVReader:
     def __init__(self, num_columns: int, options: CellOptions | None = None):
         require_pyarrow()
         self.num_columns = num_columns
-        self.options = options or CellOptions()
+        self.options: CellOptions = options or CellOptions()
         self._own = threading.local()
 
     def read(self, index: RecordIndex, chunk: int, columns: Sequence[Column]) -> Cells:
@@ -98,7 +99,7 @@ class CSVReader:
         readable[np.concatenate(list(wrong.values()))] = False
         return cells.select(readable)
 
-    def sample(self, index: RecordIndex, chunk: int, columns: Sequence[Column], num_pieces: int) -> dict:
+    def sample(self, index: RecordIndex, chunk: int, columns: Sequence[Column], num_pieces: int) -> dict[str, Any]:
         """Return cells from several places of a chunk as strings: name → `pyarrow` array.
 
         Rows with too few or too many cells and undecodable bytes are ignored; `read` reports them.
@@ -107,7 +108,7 @@ class CSVReader:
         table, _ = self._parse(data, index.dialect, columns)
         return {column.name: self._convert(column, table[column.name])[0] for column in columns}
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return CSVReader, (self.num_columns, self.options)
 
     def _memory(self) -> np.ndarray:
@@ -187,7 +188,7 @@ class CSVReader:
         )
         return [table.column(i).combine_chunks() for i in range(len(types))], ragged
 
-    def _convert(self, column: Column, cells) -> tuple:
+    def _convert(self, column: Column, cells) -> tuple[Any, ...]:
         """Return the cells as `double` or strings, and the positions of cells that cannot be read."""
         if pa.types.is_floating(cells.type) or (column.kind == "string" and pa.types.is_string(cells.type)):
             return cells, np.zeros(0, np.int64)
@@ -209,7 +210,9 @@ class CSVReader:
             return as_numbers(texts, self.options.decimal)
         return as_seconds(texts, column.format) if column.kind == "date" else as_booleans(texts)
 
-    def _error(self, index, chunk: int, ragged: list, rows: np.ndarray, table: dict, wrong: dict) -> CSVError:
+    def _error(
+        self, index, chunk: int, ragged: list, rows: np.ndarray, table: dict[str, Any], wrong: dict[str, Any]
+    ) -> CSVError:
         """Return the error for the first row that cannot be read."""
         column = min(wrong, key=lambda column: (wrong[column][0], column.position), default=None)
         if column is None or (ragged and ragged[0][0] < rows[wrong[column][0]]):

@@ -7,6 +7,7 @@ columns, types or parsers.
 
 import os
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import CSVError, DataError, OptionError
 from keras_oocore.csv.bits import below, count, first, last, next_one
 from keras_oocore.csv.blocks import Blocks, FileOffset
-from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.dialect import Dialect, OnBadRow
 from keras_oocore.csv.faults import SKIP, explain, field_of, remedy
 from keras_oocore.csv.header import empty_file, read_header, table_start
 from keras_oocore.csv.index import CHUNK_BYTES, BadRow, RecordIndex, file_stamp
@@ -22,11 +23,11 @@ from keras_oocore.csv.marks import INSIDE, OUTSIDE, Look, mark
 
 
 def index_records(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     dialect: Dialect,
     chunk_bytes: int = CHUNK_BYTES,
     num_workers: int = 1,
-    on_bad_row: str = "error",
+    on_bad_row: OnBadRow = "error",
     progress: Callable[[int], object] | None = None,
 ) -> RecordIndex:
     """Find where the records of a CSV file begin, in one pass over the file and a few MB of memory.
@@ -53,7 +54,7 @@ def index_records(
     """
     for name, value in (("chunk_bytes", chunk_bytes), ("num_workers", num_workers)):
         positive(value, name)
-    if on_bad_row not in ("error", "skip"):
+    if on_bad_row not in get_args(OnBadRow):
         raise OptionError(f'`on_bad_row` should be "error" or "skip". Received: on_bad_row={on_bad_row!r}')
     path = os.fspath(path)
     stamp = file_stamp(path)
@@ -77,7 +78,7 @@ def index_records(
 class _Scan:
     """One pass over the rows of a file, window by window."""
 
-    def __init__(self, blocks: Blocks, begin: FileOffset, chunk_bytes: int, on_bad_row: str):
+    def __init__(self, blocks: Blocks, begin: FileOffset, chunk_bytes: int, on_bad_row: OnBadRow):
         self.blocks = blocks
         self.chunk_bytes = chunk_bytes
         self.on_bad_row = on_bad_row

@@ -3,10 +3,12 @@
 import datetime
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from keras_oocore.csv.cells import LARGEST_FLOAT32
+from keras_oocore.csv.dialect import Decimal
 
 try:
     import pyarrow as pa
@@ -20,12 +22,12 @@ PLAIN_DATE, PLAIN_TIME = {"%Y", "%m", "%d"}, {"%H", "%M", "%S"}  # directives th
 SHOWN_CHARACTERS = 40
 
 
-def is_one_of(texts, values: Sequence[str]):
+def is_one_of(texts: Any, values: Sequence[str]) -> Any:
     """Return which strings are among `values`, as a boolean array."""
     return pc.is_in(texts, pa.array(values, pa.string()))
 
 
-def as_numbers(texts, decimal: str):
+def as_numbers(texts: Any, decimal: Decimal) -> Any:
     """Convert strings to `double`; null if a string is not a number that `float32` can represent."""
     point = re.escape(decimal)
     number = rf"^[+-]?(\d+{point}?\d*|{point}\d+)([eE][+-]?\d+)?$"
@@ -37,13 +39,13 @@ def as_numbers(texts, decimal: str):
     return pc.if_else(too_large, pa.scalar(None, pa.float64()), values)
 
 
-def as_booleans(texts):
+def as_booleans(texts: Any) -> Any:
     """Convert strings to `double`, 0 or 1; null if a string is not a boolean."""
     values = is_one_of(texts, TRUE_VALUES).cast(pa.float64())
     return pc.if_else(is_one_of(texts, TRUE_VALUES + FALSE_VALUES), values, pa.scalar(None, pa.float64()))
 
 
-def as_seconds(texts, form: str):
+def as_seconds(texts: Any, form: str) -> Any:
     """Convert strings to seconds since 1970, `double`; null if `datetime.strptime` does not read it as a date.
 
     pyarrow is much faster, but it reads 2014-02-31 as the third of March and 14 as a year, does not support `%f`, and

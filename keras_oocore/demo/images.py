@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -11,14 +12,14 @@ from rich.console import Console
 import keras_oocore as ko
 from keras_oocore.core.backend import require_backend
 from keras_oocore.core.files import write_whole
-from keras_oocore.plots import images as plots
+from keras_oocore.demo import DIRECTORY
+from keras_oocore.demo import IMAGE_EPOCHS as EPOCHS
+from keras_oocore.plots.contact_sheet import contact_sheet
 
-DIRECTORY = "keras_oocore_demo"
 IMAGE_SIZE = (32, 32)
-EPOCHS = 12
 
 
-def run_demo(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS) -> float:
+def run_demo(directory: str | os.PathLike[str] = DIRECTORY, epochs: int = EPOCHS) -> float:
     """Prepares 1,797 images of digits, trains a small network on them from disk, and prints the paths of all files.
 
     Args:
@@ -54,7 +55,7 @@ def run_demo(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS) -> 
         train_batches.show_batch(path=batch_figure)
     except ko.MissingExtraError:  # matplotlib is not installed
         x, y = train_batches[0]
-        plots.contact_sheet(x[:16], [train_batches.class_names[label] for label in y[:16]], batch_figure)
+        contact_sheet(x[:16], [train_batches.class_names[label] for label in y[:16]], batch_figure)
 
     console.rule(f"3  Train: model.fit on {keras.backend.backend()}")
     model = small_network(keras, train_batches.class_names)
@@ -77,7 +78,7 @@ def run_demo(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS) -> 
     return accuracy
 
 
-def show_paths(console: Console, paths: Iterable[tuple[str, str | os.PathLike]]) -> None:
+def show_paths(console: Console, paths: Iterable[tuple[str, str | os.PathLike[str]]]) -> None:
     """Print one line per path, with its description."""
     for what, path in paths:
         console.print(f"  {what:<26} {path}", markup=False, soft_wrap=True)
@@ -96,7 +97,7 @@ def write_digits(directory: Path) -> None:
                 image.save(file, format="PNG")
 
 
-def small_network(keras, class_names: list[str]):
+def small_network(keras: Any, class_names: list[str]) -> Any:
     """A convolutional network that learns the digits in seconds on a CPU."""
     model = keras.Sequential(
         [

@@ -4,6 +4,7 @@ import csv
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -12,16 +13,17 @@ import keras_oocore as ko
 from keras_oocore.core.backend import require_backend
 from keras_oocore.core.files import write_whole
 from keras_oocore.csv.cells import require_pyarrow
-from keras_oocore.demo.images import DIRECTORY, show_paths
+from keras_oocore.demo import DIRECTORY
+from keras_oocore.demo import TABLE_EPOCHS as EPOCHS
+from keras_oocore.demo.images import show_paths
 
 FOLDER = "csv"  # in the directory of the demo, next to the images
 COLUMNS = ("age", "sex", "bmi", "blood_pressure", "cholesterol", "ldl", "hdl", "tch", "ltg", "glucose", "progression")
 TARGET, ONE_FEATURE = "progression", "bmi"
 LINE_EPOCHS = 20
-EPOCHS = 20
 
 
-def run_demo_csv(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS) -> float:
+def run_demo_csv(directory: str | os.PathLike[str] = DIRECTORY, epochs: int = EPOCHS) -> float:
     """Writes a CSV file of 442 patients, trains a linear model and a small network, and prints the paths of all files.
 
     Args:
@@ -48,7 +50,7 @@ def run_demo_csv(directory: str | os.PathLike = DIRECTORY, epochs: int = EPOCHS)
     rows = ko.CSVChunkSequence(
         path, target=TARGET, batch_size=32, seed=0, cache=folder / "cache", overwrite_cache=is_new
     )
-    console.print(rows.summary(), markup=False, soft_wrap=True)
+    console.print(str(rows.summary()), markup=False, soft_wrap=True)
 
     console.rule(f"2  A linear model: {TARGET} from {ONE_FEATURE}, in batches of 100")
     one_feature = ko.CSVChunkSequence(path, target=TARGET, features=[ONE_FEATURE], batch_size=100, seed=0)
@@ -104,14 +106,14 @@ def write_patients(path: Path) -> bool:
     return True
 
 
-def straight_line(keras, normalization):
+def straight_line(keras: Any, normalization: Any) -> Any:
     """A linear model of one feature. Its learning rate decreases, so that it converges to the least squares."""
     model = keras.Sequential([keras.Input((1,)), normalization, keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(keras.optimizers.schedules.InverseTimeDecay(0.3, 4, 1.0)), "mse")
     return model
 
 
-def small_network(keras, normalization):
+def small_network(keras: Any, normalization: Any) -> Any:
     """A network that is trained in seconds on a CPU."""
     model = keras.Sequential(
         [

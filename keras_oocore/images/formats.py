@@ -5,7 +5,9 @@ and would also read what follows the image in a JPEG.
 """
 
 import struct
+from collections.abc import Callable
 from io import BytesIO
+from typing import Any
 
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
@@ -26,7 +28,7 @@ try:
 except ImportError:  # before Pillow 11.3
     AvifImageFile = None
 
-READERS = {
+READERS: dict[bytes, Callable[..., Any]] = {
     b"\xff\xd8\xff": JpegImageFile,
     b"\x89PNG\r\n\x1a\n": PngImageFile,
     b"GIF8": GifImageFile,

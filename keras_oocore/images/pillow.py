@@ -1,15 +1,18 @@
 """Decodes the pixels of an opened image with Pillow, and limits their number."""
 
+from typing import Literal
+
 import numpy as np
 from PIL import Image
 
 from keras_oocore.core.errors import SampleError
 from keras_oocore.images.formats import BITS_PER_SAMPLE
 
-PILLOW_MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
+ColorMode = Literal["grayscale", "rgb", "rgba"]
+PILLOW_MODES: dict[ColorMode, str] = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
 
 
-def pillow_pixels(image: Image.Image, color_mode: str) -> np.ndarray:
+def pillow_pixels(image: Image.Image, color_mode: ColorMode) -> np.ndarray:
     """Decode an image.
 
     Args:

@@ -6,13 +6,15 @@ reject the file. Without these chunks, all of them read the same files.
 
 import struct
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from keras_oocore.images.orientation import PNG_XMP, RAW_PROFILE
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GRAYSCALE, RGB, PALETTE = 0, 2, 3  # color types. Those with alpha are 4 (grayscale) and 6 (RGB).
-TRANSPARENCY_BYTES = {GRAYSCALE: (2,), RGB: (6,), PALETTE: range(1, 257)}  # other color types cannot have it
+# Other color types cannot have it.
+TRANSPARENCY_BYTES: dict[int, Collection[int]] = {GRAYSCALE: (2,), RGB: (6,), PALETTE: range(1, 257)}
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 MAX_TEXT_BYTES = 2**20  # of a compressed text; an orientation needs far less
 

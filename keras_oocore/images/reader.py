@@ -2,6 +2,7 @@
 
 import operator
 import os
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -11,13 +12,14 @@ from keras_oocore.core.stopwatch import stage
 from keras_oocore.core.warn import warn_user
 from keras_oocore.images import codecs
 from keras_oocore.images.decode import decode
-from keras_oocore.images.pillow import PILLOW_MODES
-from keras_oocore.images.resize import INTERPOLATIONS, centre_crop, fitted_box, resize_into
+from keras_oocore.images.pillow import PILLOW_MODES, ColorMode
+from keras_oocore.images.resize import INTERPOLATIONS, Interpolation, centre_crop, fitted_box, resize_into
 
 # Part of the fingerprint of caches. 2: orientation in XMP and in the texts of a PNG; damaged metadata is ignored.
 # 3: TIFF images of 12 bits, and those with planes of 16 bits.
 DECODING = 3
-DTYPES = ("uint8", "uint16", "float32")
+Dtype = Literal["uint8", "uint16", "float32"]
+DTYPES = get_args(Dtype)
 EIGHT_TO_16_BITS = 257  # 255 * 257 = 65535
 
 
@@ -68,12 +70,12 @@ class ImageReader:
     def __init__(
         self,
         image_size: int | tuple[int, int] = (256, 256),
-        color_mode: str = "rgb",
-        interpolation: str = "bilinear",
+        color_mode: ColorMode = "rgb",
+        interpolation: Interpolation = "bilinear",
         crop_to_aspect_ratio: bool = False,
         pad_to_aspect_ratio: bool = False,
         strict: bool = False,
-        dtype: str = "uint8",
+        dtype: Dtype = "uint8",
     ):
         if color_mode not in tuple(PILLOW_MODES):
             raise OptionError(f"`color_mode` should be one of {_listed(PILLOW_MODES)}. Received: {color_mode=}")
@@ -90,14 +92,14 @@ class ImageReader:
             raise MissingExtraError(
                 '`strict=True` requires simplejpeg, which reports damaged JPEGs: pip install "keras_oocore[fast]"'
             )
-        self.image_size = _height_and_width(image_size)
+        self.image_size: tuple[int, int] = _height_and_width(image_size)
         self.color_mode = color_mode
         self.interpolation = interpolation
-        self.crop_to_aspect_ratio = bool(crop_to_aspect_ratio)
-        self.pad_to_aspect_ratio = bool(pad_to_aspect_ratio)
-        self.strict = bool(strict)
-        self.shape = (*self.image_size, len(PILLOW_MODES[color_mode]))
-        self.options = {
+        self.crop_to_aspect_ratio: bool = bool(crop_to_aspect_ratio)
+        self.pad_to_aspect_ratio: bool = bool(pad_to_aspect_ratio)
+        self.strict: bool = bool(strict)
+        self.shape: tuple[int, int, int] = (*self.image_size, len(PILLOW_MODES[color_mode]))
+        self.options: dict[str, Any] = {
             "image_size": self.image_size,
             "color_mode": color_mode,
             "interpolation": interpolation,
@@ -106,15 +108,15 @@ class ImageReader:
             "strict": self.strict,
             "decoding": DECODING,
         }
-        self.dtype = np.dtype(dtype)
+        self.dtype: np.dtype = np.dtype(dtype)
         self._first_narrowed: dict[str, object] = {}
 
-    def with_dtype(self, dtype: str) -> "ImageReader":
+    def with_dtype(self, dtype: Dtype) -> "ImageReader":
         """Return a reader with the same options and another dtype."""
         options = {name: value for name, value in self.options.items() if name != "decoding"}
         return ImageReader(**options, dtype=dtype)
 
-    def read_into(self, path: str | os.PathLike, out: np.ndarray) -> str | None:
+    def read_into(self, path: str | os.PathLike[str], out: np.ndarray) -> str | None:
         """Decode an image file and write the resized image into `out`.
 
         Args:
@@ -171,7 +173,7 @@ class ImageReader:
             size = (out.shape[1], out.shape[0])
             codecs.cv2.resize(pixels, size, dst=out, interpolation=codecs.cv2.INTER_LINEAR)
 
-    def _warn_of_narrowed(self, path: str | os.PathLike, remedy: str) -> None:
+    def _warn_of_narrowed(self, path: str | os.PathLike[str], remedy: str) -> None:
         """Warn once that bits are dropped."""
         token = object()
         if self._first_narrowed.setdefault(remedy, token) is token:  # so that one of several threads warns
@@ -199,7 +201,7 @@ def _listed(words) -> str:
     return ", ".join(f'"{word}"' for word in words)
 
 
-def read_bytes(path: str | os.PathLike) -> bytes:
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """The content of an image file.
 
     Raises:

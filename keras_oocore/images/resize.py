@@ -1,14 +1,17 @@
 """Resizes images of 8 or 16 bits with NumPy, with the results of `tf.image.resize`."""
 
 import functools
+from collections.abc import Callable
+from typing import Literal, get_args
 
 import numpy as np
 
-INTERPOLATIONS = ("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic")
+Interpolation = Literal["bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic"]
+INTERPOLATIONS = get_args(Interpolation)
 BLURS = ("gaussian", "mitchellcubic")  # their kernels change an image also at the same size
 
 
-def resize_into(pixels: np.ndarray, out: np.ndarray, interpolation: str) -> None:
+def resize_into(pixels: np.ndarray, out: np.ndarray, interpolation: Interpolation) -> None:
     """Resize `pixels` into `out` like `tf.image.resize(..., antialias=False)`, clipped and rounded (half up).
 
     Rows are resized first, then columns. Each output row or column is a weighted sum of a few input rows or columns
@@ -47,7 +50,7 @@ def _weighted_sum(values: np.ndarray, indices: np.ndarray, weights: np.ndarray, 
 
 
 @functools.lru_cache(maxsize=256)  # a dataset has either few sizes, or many sizes that rarely occur again
-def taps(in_size: int, out_size: int, interpolation: str) -> tuple[np.ndarray, np.ndarray]:
+def taps(in_size: int, out_size: int, interpolation: Interpolation) -> tuple[np.ndarray, np.ndarray]:
     """The input positions that contribute to each output position along one axis, and their weights.
 
     All computations use `float32`, because TensorFlow's rounding decides which pixel is nearest and where a kernel
@@ -69,7 +72,7 @@ def taps(in_size: int, out_size: int, interpolation: str) -> tuple[np.ndarray, n
     return np.clip(positions, 0, in_size - 1).astype(np.intp), weights.astype(np.float32)
 
 
-def _neighbour_taps(in_size: int, out_size: int, interpolation: str) -> tuple[np.ndarray, np.ndarray]:
+def _neighbour_taps(in_size: int, out_size: int, interpolation: Interpolation) -> tuple[np.ndarray, np.ndarray]:
     """Taps of nearest, bilinear and bicubic: `HalfPixelScaler` in tensorflow/core/util/image_resizer_state.h."""
     in_per_out = np.float32(in_size) / np.float32(out_size)
     centres = (np.arange(out_size, dtype=np.float32) + np.float32(0.5)) * in_per_out
@@ -135,7 +138,8 @@ def _mitchell_cubic(x: np.ndarray) -> np.ndarray:
     return np.where(x < 1, near, np.where(x < 2, far, 0))
 
 
-KERNELS = {  # name: (radius, function from distance to weight)
+# Name: (radius, function from distance to weight).
+KERNELS: dict[str, tuple[float, Callable[[np.ndarray], np.ndarray]]] = {
     "lanczos3": (3.0, functools.partial(_lanczos, radius=3.0)),
     "lanczos5": (5.0, functools.partial(_lanczos, radius=5.0)),
     "gaussian": (1.5, _gaussian),

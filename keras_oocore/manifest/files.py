@@ -5,7 +5,7 @@ import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -23,7 +23,7 @@ RECORD_FORMAT = RecordFormat(version=1, remedy="Save the manifest again.", inden
 
 
 def save_pair(
-    folder: str | os.PathLike, filenames: np.ndarray, labels: np.ndarray | None, record: bytes | None = None
+    folder: str | os.PathLike[str], filenames: np.ndarray, labels: np.ndarray | None, record: bytes | None = None
 ) -> None:
     """Write `filenames.npy`, `labels.npy` and, if given, the text of `manifest.json`. Earlier files stay, or all go.
 
@@ -54,7 +54,7 @@ def load_pair(folder: Path, files: Mapping[str, BinaryIO | None]) -> tuple[np.nd
 
 
 def write(
-    folder: str | os.PathLike,
+    folder: str | os.PathLike[str],
     filenames: np.ndarray,
     labels: np.ndarray | None,
     class_names: list[str] | None,
@@ -88,7 +88,7 @@ def write(
 
 
 def read(
-    folder: str | os.PathLike,
+    folder: str | os.PathLike[str],
 ) -> tuple[np.ndarray, np.ndarray | None, list[str] | None, str | None, dict[str, np.ndarray], np.ndarray | None]:
     """The filenames, labels, class names, directory, columns and indices that `write` has written.
 
@@ -127,7 +127,7 @@ def read(
     )
 
 
-def _belongs(name: str, array: np.ndarray, saved: dict) -> bool:
+def _belongs(name: str, array: np.ndarray, saved: dict[str, Any]) -> bool:
     """Whether an array is the one that was saved: a bit of its header changes dtype or shape, not the bytes."""
     spec = array_spec(array)
     same_spec = len(array) == saved["num_samples"] and saved["arrays"].get(name, spec) == spec
@@ -138,7 +138,7 @@ def _checksum(array: np.ndarray) -> int:
     return zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data) if array.size else 0
 
 
-def _read_record(folder: Path, files: Mapping[str, BinaryIO | None]) -> dict:
+def _read_record(folder: Path, files: Mapping[str, BinaryIO | None]) -> dict[str, Any]:
     file = files[RECORD]
     if file is not None:
         return RECORD_FORMAT.decode(file.read(), folder / RECORD, _values)
@@ -146,7 +146,7 @@ def _read_record(folder: Path, files: Mapping[str, BinaryIO | None]) -> dict:
     raise DataError(f"{os.fspath(folder)!r} contains no {RECORD}: no manifest was saved there.{remedy}")
 
 
-def _values(saved: dict) -> dict:
+def _values(saved: dict[str, Any]) -> dict[str, Any]:
     """The values of a record, with the types that `write` gives them. Anything else raises a `ValueError`."""
     class_names, directories = saved["class_names"], (saved["directory"], saved["directory_absolute"])
     if class_names is not None and not (isinstance(class_names, list) and all(isinstance(c, str) for c in class_names)):
@@ -171,7 +171,7 @@ def _values(saved: dict) -> dict:
     }
 
 
-def _current_directory(saved: dict, folder: Path) -> str | None:
+def _current_directory(saved: dict[str, Any], folder: Path) -> str | None:
     """Where the data is now: relative to the saved manifest, or else at its absolute path at the time of saving."""
     relative, absolute = saved["directory"], saved["directory_absolute"]
     moved = None if relative is None else os.path.realpath(folder / relative)

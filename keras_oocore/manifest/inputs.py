@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def as_class_names(class_names: Sequence[str] | None) -> list[str] | None:
     return names
 
 
-def as_filenames(filenames: Sequence[str | os.PathLike] | np.ndarray | str | os.PathLike) -> np.ndarray:
+def as_filenames(filenames: Sequence[str | os.PathLike[str]] | np.ndarray | str | os.PathLike[str]) -> np.ndarray:
     """Filenames as one string array of shape `(num_samples,)`, with forward slashes.
 
     Args:
@@ -89,7 +90,7 @@ def _as_name(name, i: int, where: str) -> str:
         raise DataError(f"{where}The filename of sample {i} should be a string. Received: {name!r}") from None
 
 
-def require_inside(filenames: np.ndarray, directory: str | os.PathLike) -> None:
+def require_inside(filenames: np.ndarray, directory: str | os.PathLike[str]) -> None:
     """Check that every filename, joined to `directory`, stays inside it.
 
     Raises:
@@ -111,7 +112,7 @@ def require_inside(filenames: np.ndarray, directory: str | os.PathLike) -> None:
 
 
 def as_labels(
-    labels: Sequence | np.ndarray | str | os.PathLike | None,
+    labels: Sequence[Any] | np.ndarray | str | os.PathLike[str] | None,
     class_names: Sequence[str] | None,
     filenames: np.ndarray,
 ) -> tuple[np.ndarray | None, list[str] | None]:
@@ -156,7 +157,7 @@ def require_same_length(filenames: np.ndarray, labels: np.ndarray) -> None:
         )
 
 
-def as_label_array(labels: Sequence | np.ndarray | str | os.PathLike) -> np.ndarray:
+def as_label_array(labels: Sequence[Any] | np.ndarray | str | os.PathLike[str]) -> np.ndarray:
     """Labels as an array of numbers or strings, never of Python objects.
 
     Args:
@@ -190,7 +191,7 @@ def as_label_array(labels: Sequence | np.ndarray | str | os.PathLike) -> np.ndar
         raise DataError(f"The labels should be strings in UTF-8. Received: {error.object!r}") from error
 
 
-def _load(path: str | os.PathLike) -> np.ndarray:
+def _load(path: str | os.PathLike[str]) -> np.ndarray:
     """The array of a `.npy` file, also if a process was killed that saved it together with others."""
     path = Path(path)
     with open_together(path.parent, [path.name]) as files:

@@ -15,7 +15,7 @@ FEW_SAMPLES = 20  # below, each sample may well have a class of its own
 MANY_CLASSES = 2**16  # from here on, do not count in an array of all classes unless there are as many samples
 
 
-def refuse_file_names(names: Sequence[str], directory: str | os.PathLike | None) -> None:
+def refuse_file_names(names: Sequence[str], directory: str | os.PathLike[str] | None) -> None:
     """Check that labels are not names of files, such as masks, which would silently become one class each.
 
     Args:

@@ -2,13 +2,16 @@
 
 import copy
 from collections.abc import Mapping
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from keras_oocore.core.checks import require_numbers
 from keras_oocore.core.errors import OptionError
+from keras_oocore.manifest.label_strings import label_strings
 
-LABEL_MODES = ("int", "categorical", "binary", "raw", None)
+LabelMode = Literal["int", "categorical", "binary", "raw"]
+LABEL_MODES = (*get_args(LabelMode), None)
 MAX_CLASSES = 2**31 - 1  # indices are int32
 
 
@@ -36,15 +39,16 @@ class Labels:
            [1., 0., 0.]], dtype=float32)
     """
 
-    def __init__(self, values, label_mode: str | None, class_names: list[str] | None = None):
+    def __init__(self, values: Any, label_mode: LabelMode | None, class_names: list[str] | None = None):
         if label_mode not in LABEL_MODES:
             raise OptionError(f"`label_mode` should be one of {LABEL_MODES}. Received: label_mode={label_mode!r}")
         self.label_mode = None if values is None else label_mode
         self.class_names = class_names
+        self.values: np.ndarray | None = None
+        self.num_classes: int = 0
         if self.label_mode is None:
-            self.values = None
-            self.num_classes = 0
-        elif self.label_mode == "raw":
+            return
+        if self.label_mode == "raw":
             self.values = np.asarray(values)
             if self.values.dtype.kind in "mM":
                 require_numbers(self.values.dtype, "`labels`")
@@ -53,7 +57,6 @@ class Labels:
                     f'`label_mode="raw"` requires numbers. Received: labels of dtype {self.values.dtype}. '
                     'For class names, use label_mode="int".'
                 )
-            self.num_classes = 0
         else:
             indices, one_hot_width = _class_indices(np.asarray(values), self.label_mode)
             self.num_classes = self._count_classes(indices, one_hot_width)
@@ -95,8 +98,8 @@ class Labels:
             return one_hot
         return values
 
-    def display_strings(self, y, num_rows: int) -> list[str]:
-        """Each row of a batch's `y` as a string to display: a class name, a class index or a number.
+    def display_strings(self, y: Any, num_rows: int) -> list[str]:
+        """Each row of a batch's `y` as a string to display: class names, shares of soft labels, or numbers.
 
         The strings are empty if a `transform` has replaced `y` by something other than labels.
 
@@ -105,15 +108,9 @@ class Labels:
         """
         if self.label_mode is None or not isinstance(y, np.ndarray) or y.ndim > 2:
             return [""] * num_rows
-        return [self._display_string(label) for label in y[:num_rows]]
+        return label_strings(y[:num_rows], self.class_names, self.label_mode)
 
-    def _display_string(self, label) -> str:
-        if self.label_mode == "raw":
-            return str(label)
-        index = int(np.argmax(label)) if self.label_mode == "categorical" else int(np.ravel(label)[0])
-        return self.class_names[index] if self.class_names else str(index)
-
-    def class_weights(self, class_weight: Mapping[int, float] | str) -> np.ndarray:
+    def class_weights(self, class_weight: Mapping[int, float] | Literal["balanced"]) -> np.ndarray:
         """The weight of each sample, `float32` of shape `(num_samples,)`, from the weights of the classes.
 
         Args:

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.html import HtmlString, never_raising
 from keras_oocore.core.storage import as_opened, working_directory
 from keras_oocore.manifest import files as manifest_files
+from keras_oocore.manifest import html as manifest_html
 from keras_oocore.manifest import scan as class_folders
 from keras_oocore.manifest import splits
 from keras_oocore.manifest import summary as manifest_text
@@ -81,7 +83,7 @@ class Manifest:
         filenames: np.ndarray,
         labels: np.ndarray | None = None,
         class_names: list[str] | None = None,
-        directory: str | os.PathLike | None = ".",
+        directory: str | os.PathLike[str] | None = ".",
         skipped: Mapping[str, int] | None = None,
         columns: Mapping[str, np.ndarray] | None = None,
         indices: np.ndarray | None = None,
@@ -92,19 +94,19 @@ class Manifest:
             labels = as_label_array(labels)
             require_same_length(filenames, labels)
         self.filenames = filenames
-        self.labels = labels
-        self.class_names = class_names
-        self.directory = None if directory is None else Path(directory)
-        self.skipped = dict(skipped or {})
+        self.labels: np.ndarray | Any = labels  # `None` without labels: see `LabelledSequence`
+        self.class_names: list[str] | Any = class_names
+        self.directory: Path | None = None if directory is None else Path(directory)
+        self.skipped: dict[str, int] = dict(skipped or {})
         self._opened_in = working_directory()  # a relative directory stays valid after `os.chdir`
-        self.columns = as_columns(columns or {}, len(filenames))
+        self.columns: dict[str, np.ndarray] = as_columns(columns or {}, len(filenames))
         self._indices = indices
 
     @classmethod
     def from_directory(
         cls,
-        directory: str | os.PathLike,
-        labels: str | Sequence | np.ndarray | None = "inferred",
+        directory: str | os.PathLike[str],
+        labels: str | Sequence[Any] | np.ndarray | None = "inferred",
         class_names: Sequence[str] | None = None,
         extensions: str | Iterable[str] = IMAGE_EXTENSIONS,
         follow_links: bool = False,
@@ -165,9 +167,9 @@ class Manifest:
     @classmethod
     def from_arrays(
         cls,
-        filenames: Sequence[str | os.PathLike] | np.ndarray | str | os.PathLike,
-        labels: Sequence | np.ndarray | str | os.PathLike | None = None,
-        directory: str | os.PathLike | None = ".",
+        filenames: Sequence[str | os.PathLike[str]] | np.ndarray | str | os.PathLike[str],
+        labels: Sequence[Any] | np.ndarray | str | os.PathLike[str] | None = None,
+        directory: str | os.PathLike[str] | None = ".",
         class_names: Sequence[str] | None = None,
     ) -> "Manifest":
         """Creates a manifest from arrays of filenames and labels.
@@ -202,10 +204,10 @@ class Manifest:
     @classmethod
     def from_csv(
         cls,
-        data: str | os.PathLike | Any,
+        data: str | os.PathLike[str] | Any,
         x_col: str = "filename",
         y_col: str | Sequence[str] | None = "class",
-        directory: str | os.PathLike | None = None,
+        directory: str | os.PathLike[str] | None = None,
         class_names: Sequence[str] | None = None,
         weight_col: str | None = None,
         columns: Sequence[str] = (),
@@ -264,6 +266,10 @@ class Manifest:
     def __repr__(self) -> str:
         return manifest_text.one_line(self)
 
+    @never_raising
+    def _repr_html_(self) -> str:
+        return manifest_html.as_html(self, manifest_text.headline(self), IMAGE_EXTENSIONS)
+
     @property
     def file_paths(self) -> list[str]:
         """List of the paths of all samples: `directory` joined to each filename.
@@ -310,7 +316,7 @@ class Manifest:
         """Weights of the samples, `float32` of shape `(num_samples,)`, or `None`. Sequences use them."""
         return self.columns.get(SAMPLE_WEIGHT)
 
-    def with_columns(self, **columns: Sequence | np.ndarray) -> "Manifest":
+    def with_columns(self, **columns: Sequence[Any] | np.ndarray) -> "Manifest":
         """Returns a manifest of the same samples with further values per sample.
 
         `take`, `shuffle`, `split`, `save` and `load` keep them together with their samples. A Sequence of the manifest
@@ -369,8 +375,8 @@ class Manifest:
         self,
         validation_split: float | int | None = None,
         test_split: float | int | None = None,
-        stratify: bool | Sequence | np.ndarray = True,
-        groups: Sequence | np.ndarray | None = None,
+        stratify: bool | Sequence[Any] | np.ndarray = True,
+        groups: Sequence[Any] | np.ndarray | None = None,
         seed: int | None = None,
         shuffle: bool = True,
     ) -> tuple["Manifest", ...]:
@@ -407,7 +413,7 @@ class Manifest:
         )
         return tuple(self.take(part) for part in parts)
 
-    def save(self, directory: str | os.PathLike) -> Path:
+    def save(self, directory: str | os.PathLike[str]) -> Path:
         """Saves the manifest as `filenames.npy`, `labels.npy` and `manifest.json`.
 
         The arrays can be read with `numpy.load`. An earlier manifest in the directory is replaced as a whole: after a
@@ -440,7 +446,7 @@ class Manifest:
         )
 
     @classmethod
-    def load(cls, directory: str | os.PathLike) -> "Manifest":
+    def load(cls, directory: str | os.PathLike[str]) -> "Manifest":
         """Loads a manifest that was saved with `save`.
 
         The directory of the data is found relative to the saved manifest, so a project can be moved as a whole.
@@ -458,7 +464,7 @@ class Manifest:
         filenames, labels, class_names, data_directory, columns, indices = manifest_files.read(directory)
         return cls(filenames, labels, class_names, data_directory, columns=columns, indices=indices)
 
-    def summary(self, max_classes: int = 50) -> manifest_text.DisplayString:
+    def summary(self, max_classes: int = 50) -> HtmlString:
         """Returns a summary of the samples per class, the total size and the file formats.
 
         This is the only method that reads the size of every file.
@@ -467,7 +473,7 @@ class Manifest:
             max_classes: Maximum number of classes to list. Defaults to `50`.
 
         Returns:
-            A string, which a notebook displays and `print` prints.
+            A string, which `print` prints, and which a notebook shows as a table.
 
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as directory:

@@ -36,7 +36,7 @@ def why_missing(path: str) -> str:
     return ""
 
 
-def require_no_odd_names(filenames: np.ndarray, directory: str | os.PathLike | None, x_col: str) -> None:
+def require_no_odd_names(filenames: np.ndarray, directory: str | os.PathLike[str] | None, x_col: str) -> None:
     """Raise an error if the first filenames of a table have no file, but similar names do.
 
     Args:

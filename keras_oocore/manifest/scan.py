@@ -44,18 +44,18 @@ class Found:
     filenames: np.ndarray
     labels: np.ndarray | None
     class_names: list[str] | None
-    skipped: Counter = field(default_factory=Counter)
-    other_extensions: Counter = field(default_factory=Counter)
-    outside_extensions: Counter = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter[str])
+    other_extensions: Counter[str] = field(default_factory=Counter[str])
+    outside_extensions: Counter[str] = field(default_factory=Counter[str])
 
 
 def find_files(
-    directory: str | os.PathLike,
+    directory: str | os.PathLike[str],
     extensions: tuple[str, ...],
     by_class: bool = True,
     class_names: Sequence[str] | None = None,
     follow_links: bool = False,
-    exclude: str | os.PathLike | None = None,
+    exclude: str | os.PathLike[str] | None = None,
 ) -> Found:
     """Find every file below `directory` that has one of the `extensions`, in the order of Keras's `index_directory`.
 
@@ -186,7 +186,7 @@ def _filenames(folders) -> np.ndarray:
     return filenames
 
 
-def _relative_inside(top: Path, path: str | os.PathLike | None) -> str | None:
+def _relative_inside(top: Path, path: str | os.PathLike[str] | None) -> str | None:
     """`path` relative to `top`, with forward slashes, or `None` if it is not inside `top`."""
     if path is None:
         return None
@@ -194,7 +194,7 @@ def _relative_inside(top: Path, path: str | os.PathLike | None) -> str | None:
     return path.relative_to(top).as_posix() if path.is_relative_to(top) else None
 
 
-def existing_directory(directory: str | os.PathLike) -> Path:
+def existing_directory(directory: str | os.PathLike[str]) -> Path:
     """`directory` as a `Path`.
 
     Raises:
@@ -250,7 +250,7 @@ def _misspells(name: str, folders: set[str]) -> bool:
     return any(folder == name or re.sub(r"\d", "", folder) != re.sub(r"\d", "", name) for folder in near)
 
 
-def require_files(found: Found, directory: str | os.PathLike, extensions: tuple[str, ...]) -> None:
+def require_files(found: Found, directory: str | os.PathLike[str], extensions: tuple[str, ...]) -> None:
     """Check that a scan found files, and warn about empty classes.
 
     Raises:

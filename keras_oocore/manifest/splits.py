@@ -5,6 +5,7 @@ import numbers
 import operator
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -92,7 +93,7 @@ def split_indices(
     return [part for part, size in zip(parts, (True, num_validation, num_test)) if size]
 
 
-def part_sizes(num_samples: int, validation_split, test_split) -> tuple[int, int]:
+def part_sizes(num_samples: int, validation_split: float | None, test_split: float | None) -> tuple[int, int]:
     """Number of validation samples and of test samples. Fractions are rounded up, as in scikit-learn.
 
     Raises:
@@ -123,7 +124,9 @@ def part_sizes(num_samples: int, validation_split, test_split) -> tuple[int, int
     return sizes[0], sizes[1]
 
 
-def as_strata(stratify, labels: np.ndarray | None, num_samples: int) -> tuple[np.ndarray | None, bool]:
+def as_strata(
+    stratify: bool | Sequence[Any] | np.ndarray, labels: np.ndarray | None, num_samples: int
+) -> tuple[np.ndarray | None, bool]:
     """The classes to stratify by, and whether these are the labels.
 
     Args:
@@ -174,7 +177,7 @@ def class_codes(labels: np.ndarray) -> np.ndarray:
     )
 
 
-def as_groups(groups, num_samples: int) -> np.ndarray:
+def as_groups(groups: Sequence[Any] | np.ndarray, num_samples: int) -> np.ndarray:
     """Groups as integers from 0, of shape `(num_samples,)`.
 
     Raises:

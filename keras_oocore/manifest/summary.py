@@ -3,25 +3,27 @@
 import io
 import os
 from collections import Counter
+from typing import Any
 
 import numpy as np
 
-from keras_oocore.core import storage
+from keras_oocore.core import html, storage
 from keras_oocore.core.sizes import format_bytes
-from keras_oocore.core.text import DisplayString
+from keras_oocore.manifest.html import class_table
 from keras_oocore.manifest.label_checks import empty_classes, listed_classes
 
 NAMED_CLASSES = 8  # listed in `repr`
 
 
-def one_line(manifest) -> str:
+def one_line(manifest: Any) -> str:
     """The `repr` of a manifest: number of samples, number of classes, directory and first class names."""
     names = [_printable(name) for name in (manifest.class_names or [])[:NAMED_CLASSES]]
     more = ", …" if len(manifest.class_names or []) > NAMED_CLASSES else ""
-    return f"Manifest({_headline(manifest)}{': ' if names else ''}{', '.join(names)}{more})"
+    return f"Manifest({headline(manifest)}{': ' if names else ''}{', '.join(names)}{more})"
 
 
-def _headline(manifest) -> str:
+def headline(manifest) -> str:
+    """Number of samples and classes, and the directory."""
     count = f"{len(manifest):,} sample{'' if len(manifest) == 1 else 's'}"
     where = "" if manifest.directory is None else f" in {str(manifest.directory)!r}"
     if manifest.labels is None:
@@ -32,7 +34,7 @@ def _headline(manifest) -> str:
     return f"{count} of {len(manifest.class_names):,} class{'' if len(manifest.class_names) == 1 else 'es'}{where}"
 
 
-def summary(manifest, max_classes: int) -> DisplayString:
+def summary(manifest: Any, max_classes: int) -> html.HtmlString:
     """Samples per class, total size, and formats. Reads the size of every file."""
     sizes, missing, formats = [], [], Counter()
     for path in manifest.file_paths:
@@ -41,34 +43,37 @@ def summary(manifest, max_classes: int) -> DisplayString:
             sizes.append(storage.status(path).size_bytes)
         except OSError:
             missing.append(path)
-    lines = [f"Manifest: {_headline(manifest)}"]
+    facts = []
+    if pair := _empty_classes(manifest):
+        facts.append(pair)
+    if sizes:
+        facts.append(("size", f"{format_bytes(sum(sizes))}, {format_bytes(sum(sizes) // len(sizes))} per file"))
+    facts.append(("formats", ", ".join(f"{count:,} {suffix}" for suffix, count in formats.most_common())))
+    if missing:
+        facts.append(("missing", f"{len(missing):,} file{'s' * (len(missing) > 1)}, the first {missing[0]!r}"))
+    if manifest.skipped:
+        facts.append(("skipped", ", ".join(f"{n:,} {reason}" for reason, n in manifest.skipped.items())))
+    lines = [f"Manifest: {headline(manifest)}"]
     if manifest.class_names and manifest.labels is not None and manifest.labels.ndim == 1:
         lines.append(_class_table(manifest, max_classes))
-    if line := _empty_classes(manifest):
-        lines.append(line)
-    if sizes:
-        lines.append(f"size: {format_bytes(sum(sizes))}, {format_bytes(sum(sizes) // len(sizes))} per file")
-    lines.append("formats: " + ", ".join(f"{count:,} {suffix}" for suffix, count in formats.most_common()))
-    if missing:
-        lines.append(f"missing: {len(missing):,} file{'s' * (len(missing) > 1)}, the first {missing[0]!r}")
-    if manifest.skipped:
-        lines.append("skipped: " + ", ".join(f"{n:,} {reason}" for reason, n in manifest.skipped.items()))
-    return DisplayString("\n".join(lines))
+    lines += [f"{name}: {text}" for name, text in facts]
+    shown = (html.heading("Manifest", headline(manifest)), class_table(manifest, max_classes), html.facts(facts))
+    return html.HtmlString("\n".join(lines), html.page(*shown))
 
 
-def _empty_classes(manifest) -> str:
+def _empty_classes(manifest) -> tuple[str, str] | None:
     """The classes without samples, or the range of integer labels without class names and the integers it lacks."""
     labels, names = manifest.labels, manifest.class_names
     if labels is None or labels.ndim != 1 or labels.dtype.kind not in "iu" or not len(labels) or labels.min() < 0:
-        return ""
+        return None
     num_classes = len(names) if names else int(labels.max()) + 1
     if labels.max() >= num_classes:
-        return ""
+        return None
     count, first = empty_classes(labels, num_classes)
     empty = f"without samples: {listed_classes(count, first, names)}" if count else ""
     if names:
-        return empty and f"classes {empty}"
-    return f"labels: {labels.min():,} to {labels.max():,}{empty and f', {empty}'}"
+        return ("classes without samples", listed_classes(count, first, names)) if count else None
+    return "labels", f"{labels.min():,} to {labels.max():,}{empty and f', {empty}'}"
 
 
 def _class_table(manifest, max_classes: int) -> str:

@@ -48,7 +48,7 @@ class DataFrameTable:
 
     def __init__(self, data: Any):
         self._data = data
-        self.header = [*map(str, data.columns)]
+        self.header: list[str] = [*map(str, data.columns)]
 
     def read(self, names: Iterable[str]) -> dict[str, np.ndarray]:
         """Return name → values, as in `Table`."""
@@ -60,7 +60,7 @@ class DataFrameTable:
 
 
 def read_table(
-    data: str | os.PathLike | Any,
+    data: str | os.PathLike[str] | Any,
     x_col: str,
     y_col: str | Sequence[str] | None,
     weight_col: str | None = None,

@@ -7,6 +7,7 @@ as little as one of ten.
 import functools
 import itertools
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class EpochOrder:
     first: int = 0
     stop: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.shuffle not in (True, False, "block"):
             raise OptionError(f'`shuffle` should be True, False or "block". Received: shuffle={self.shuffle!r}')
         object.__setattr__(self, "seed", non_negative(self.seed, "seed"))
@@ -75,7 +76,7 @@ class EpochOrder:
         """Return the order of another seed. A part then has other members, so use one seed for all parts."""
         return replace(self, seed=seed)
 
-    def fingerprint(self) -> dict:
+    def fingerprint(self) -> dict[str, Any]:
         """Return what determines the order besides the seed, as plain JSON."""
         return {"shuffle": self.shuffle}
 

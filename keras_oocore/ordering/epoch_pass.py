@@ -20,6 +20,7 @@ A loop of the user has none of this. It begins a pass of its own, which ends wit
 import threading
 from array import array
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -65,8 +66,8 @@ class EpochPass:
 
     def __init__(self, num_batches: int):
         self.num_batches = num_batches
-        self.number = 0
-        self.delivered = None
+        self.number: int = 0
+        self.delivered: int | None = None
         self._start = 0  # batches of this pass that an earlier run used
         self._position = {}  # index that Keras asked for -> position in the plan
         self._bound = False  # whether indices are bound in the order they come; otherwise index i is position i
@@ -250,9 +251,9 @@ class EpochPass:
         self._bound = self._epoch_ended = False
         self._loop = self._asked = self._next = None
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_position": self._position.copy(), "_serving": self._serving[:], "_lock": None}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.reset_after_fork()

@@ -1,6 +1,6 @@
 """The interface of an order of samples, for a global shuffle and for one that shuffles a window at a time."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -32,7 +32,7 @@ class Order(Protocol):
     def reseeded(self, seed: int) -> "Order":
         """Return the order of another seed."""
 
-    def fingerprint(self) -> dict:
+    def fingerprint(self) -> dict[str, Any]:
         """Return what determines the order besides the seed, as plain JSON."""
 
     def chunks_due(self, epoch: int, start: int, stop: int) -> list[int]:

@@ -8,7 +8,7 @@ others, SIGMOD 2022).
 import bisect
 import threading
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -93,10 +93,14 @@ class WindowOrder:
         first: int = 0,
         stop: int | None = None,
     ):
-        self.sizes, self.window_chunks, self.seed, self.shuffle = sizes, window_chunks, seed, shuffle
-        self.first, self.stop = first, stop
-        self.num_samples = int(sum(sizes))
-        self.size = (self.num_samples if stop is None else stop) - first
+        self.sizes: tuple[int, ...] = sizes
+        self.window_chunks: int = window_chunks
+        self.seed: int = seed
+        self.shuffle: bool = shuffle
+        self.first: int = first
+        self.stop: int | None = stop
+        self.num_samples: int = int(sum(sizes))
+        self.size: int = (self.num_samples if stop is None else stop) - first
         self._pieces = self._cut()
         self._plans = {}  # epoch -> windows
         self.reset_after_fork()
@@ -125,7 +129,7 @@ class WindowOrder:
         """Return the order of another seed. A part then has other members, so use one seed for all parts."""
         return WindowOrder(self.sizes, self.window_chunks, seed, self.shuffle, self.first, self.stop)
 
-    def fingerprint(self) -> dict:
+    def fingerprint(self) -> dict[str, Any]:
         """Return what determines the order besides the seed, as plain JSON."""
         return {"shuffle": self.shuffle, "blocks": len(self.sizes), "blocks mixed": self.window_chunks}
 
@@ -238,5 +242,5 @@ class WindowOrder:
         _, firsts, sizes = self._pieces
         return np.concatenate([np.arange(firsts[i], firsts[i] + sizes[i], dtype=dtype) for i in pieces])
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return WindowOrder, (self.sizes, self.window_chunks, self.seed, self.shuffle, self.first, self.stop)

@@ -4,17 +4,35 @@ import itertools
 import math
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
-from keras_oocore.plots.images import empty_figure, finished
+from keras_oocore.plots.best_epoch import best_epoch
+from keras_oocore.plots.captions import width, wrapped
+from keras_oocore.plots.figure import empty_figure, finished
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PANEL_COLUMNS = 3
 PANEL_INCHES = (4, 3)
 INK, PALE = "#555555", "#e4e4e4"
-DOTS = {"linewidth": 1.5, "marker": "o", "markersize": 3.5}
-LINES = {"training": {"color": "#3b6ea5", "zorder": 2} | DOTS, "validation": {"color": "#d9822b", "zorder": 3} | DOTS}
+DOTS: dict[str, Any] = {"linewidth": 1.5, "marker": "o", "markersize": 3.5}
+LINES: dict[str, dict[str, Any]] = {
+    "training": {"color": "#3b6ea5", "zorder": 2} | DOTS,
+    "validation": {"color": "#d9822b", "zorder": 3} | DOTS,
+}
+RING: dict[str, Any] = {
+    "marker": "o",
+    "markersize": 9,
+    "markerfacecolor": "none",
+    "markeredgecolor": "#222222",
+    "zorder": 4,
+}
+TITLE_SIZE = 10  # points
+PANEL_POINTS = 72 * 3.3  # without the labels of its axis
 NOT_METRICS = ("phase", "partition")
 FEW_EPOCHS = 30  # more dots than this overlap
 MAX_LINES, MAX_BANDS = 12, 60  # more boundaries than this would hide the curves
@@ -23,10 +41,13 @@ LETTERS = 60  # that fit across a panel in this size (75 letters of usual text d
 MIN_LETTERS = 8  # a shorter name, such as "phase…", is not useful
 
 
-def plot_history(history, path: str | os.PathLike | None = None):
+def plot_history(history: Any, path: str | os.PathLike[str] | None = None) -> "Figure":
     """Draws the training and validation curves of each metric in one panel per metric.
 
-    Phases are separated by dashed lines and labeled with their names. Partitions are separated by pale lines.
+    The best epoch is marked in every panel, and its number is above the curves. It is the epoch with the smallest
+    `val_loss`. Without `val_loss`, another validation metric decides, or the loss. Metrics such as accuracy are best
+    where they are largest. Phases are separated by dashed lines and labeled with their names. Partitions are separated
+    by pale lines.
 
     Args:
         history: A `keras.callbacks.History`, as returned by `model.fit()`, or its dictionary `history.history`, which
@@ -46,16 +67,19 @@ def plot_history(history, path: str | os.PathLike | None = None):
     >>> [panel.get_title(loc="left") for panel in figure.axes]
     ['loss', 'accuracy']
     """
-    values, epochs = _values_and_epochs(history)
+    values, epochs = values_and_epochs(history)
     panels = _panels(values)
     rows = math.ceil(len(panels) / PANEL_COLUMNS)
     columns = math.ceil(len(panels) / rows)  # four panels form two rows of two
     figure = empty_figure(columns * PANEL_INCHES[0], rows * PANEL_INCHES[1])
+    best = best_of(values, epochs)
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.05, wspace=0.03, hspace=0.03)
     axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
     for number, (axis, (metric, curves)) in enumerate(zip(axes, panels.items())):
         _draw_curves(axis, curves, epochs, stepped=metric == "learning_rate")
-        _style_panel(axis, metric, epochs)
+        _style_panel(axis, epochs)
+        marked = "" if best is None else _mark_best(axis, curves, epochs, best[0])
+        _title(axis, metric, f"best {marked}" if marked and number == 0 else marked)
         _mark_partitions(axis, _runs(values.get("partition", ()), epochs))
         _mark_phases(axis, _runs(values.get("phase", ()), epochs), named=number < columns)
     for axis in axes[len(panels) :]:
@@ -65,15 +89,15 @@ def plot_history(history, path: str | os.PathLike | None = None):
     return finished(figure, path)
 
 
-def _values_and_epochs(history) -> tuple[dict, np.ndarray]:
-    """The dictionary of a history, and the numbers of its epochs, counted from 1."""
+def values_and_epochs(history) -> tuple[dict, np.ndarray]:
+    """Return the dictionary of a history, and the numbers of its epochs, counted from 1."""
     values = getattr(history, "history", history)
     if not isinstance(values, dict):
         raise OptionError(
             "`history` should be a keras.callbacks.History, as returned by `fit`, or its dictionary "
             f"`history.history`. Received: {history!r}"
         )
-    lengths = [len(_as_numbers(numbers)) for key, numbers in values.items() if key not in NOT_METRICS]
+    lengths = [len(as_numbers(numbers)) for key, numbers in values.items() if key not in NOT_METRICS]
     if not any(lengths):
         raise OptionError("`history` contains no epochs. Pass the History that `fit` returns after at least one epoch.")
     epochs, known = np.arange(max(lengths)), np.asarray(getattr(history, "epoch", ()))
@@ -82,12 +106,12 @@ def _values_and_epochs(history) -> tuple[dict, np.ndarray]:
     return values, 1 + (known if usable else epochs)
 
 
-def _panels(values: dict) -> dict[str, dict[str, np.ndarray]]:
+def _panels(values: dict[str, Any]) -> dict[str, dict[str, np.ndarray]]:
     """Metric → `{"training": numbers, "validation": numbers}`. The loss is first, and the learning rate is last."""
     panels = {"loss": {}}
     for key, numbers in values.items():
-        metric, curve = (key[4:], "validation") if key.startswith("val_") else (key, "training")
-        numbers = _as_numbers(numbers)
+        metric, curve = key.removeprefix("val_"), curve_of(key)
+        numbers = as_numbers(numbers)
         if key not in NOT_METRICS and len(numbers):
             panels.setdefault(metric, {})[curve] = numbers
     rates = panels.pop("learning_rate", {})
@@ -97,8 +121,8 @@ def _panels(values: dict) -> dict[str, dict[str, np.ndarray]]:
     return {metric: curves for metric, curves in panels.items() if curves}
 
 
-def _as_numbers(values) -> np.ndarray:
-    """`float64` array of shape `(num_values,)`. It is empty if the values are not one number per epoch."""
+def as_numbers(values) -> np.ndarray:
+    """Return one number per epoch as a `float64` array, which is empty if the values are something else."""
     try:
         numbers = np.asarray(values, np.float64)
     except (TypeError, ValueError):  # strings, or lists of different lengths
@@ -106,8 +130,8 @@ def _as_numbers(values) -> np.ndarray:
     return numbers if numbers.ndim == 1 else np.empty(0)
 
 
-def _epochs_of(curve: str, num_values: int, epochs: np.ndarray) -> np.ndarray:
-    """The epochs of a curve. With `fit(validation_freq=k)`, there are fewer values than epochs."""
+def epochs_of(curve: str, num_values: int, epochs: np.ndarray) -> np.ndarray:
+    """Return the epochs of a curve. With `fit(validation_freq=k)`, there are fewer values than epochs."""
     if curve == "validation" and num_values < len(epochs):
         validated = epochs[epochs % (len(epochs) // num_values) == 0]
         if len(validated) == num_values:
@@ -118,18 +142,17 @@ def _epochs_of(curve: str, num_values: int, epochs: np.ndarray) -> np.ndarray:
 def _draw_curves(axis, curves: dict[str, np.ndarray], epochs: np.ndarray, stepped: bool) -> None:
     """Draw the curves of a panel, with dots if there are few epochs. Steps show values that are constant per epoch."""
     for curve, numbers in curves.items():
-        (line,) = axis.plot(_epochs_of(curve, len(numbers), epochs), numbers, label=curve, **LINES[curve])
+        (line,) = axis.plot(epochs_of(curve, len(numbers), epochs), numbers, label=curve, **LINES[curve])
         line.set_markevery(np.flatnonzero(_alone(numbers) | (len(epochs) <= FEW_EPOCHS)).tolist())
         if stepped:
             line.set_drawstyle("steps-mid")
             axis.set_yscale("log" if np.nanmin(numbers) > 0 else "linear")
 
 
-def _style_panel(axis, metric: str, epochs: np.ndarray) -> None:
-    """Set the title, the ticks and the colors of a panel."""
+def _style_panel(axis, epochs: np.ndarray) -> None:
+    """Set the ticks and the colors of a panel."""
     from matplotlib.ticker import MaxNLocator
 
-    axis.set_title(metric, loc="left", fontsize=10, color="#222222", parse_math=False)
     axis.set_xlabel("epoch", fontsize=8, color=INK)
     margin = max(0.5, 0.015 * len(epochs))
     axis.set_xlim(epochs[0] - min(margin, 0.9), epochs[-1] + margin)  # no tick for epoch 0
@@ -141,13 +164,52 @@ def _style_panel(axis, metric: str, epochs: np.ndarray) -> None:
     axis.spines[["left", "bottom"]].set_color("#aaaaaa")
 
 
+def best_of(values: dict, epochs: np.ndarray) -> tuple[int, str] | None:
+    """Return the best epoch and the name of the numbers that decide. `None` if there is one epoch only."""
+    columns = {key: as_numbers(numbers) for key, numbers in values.items() if key not in NOT_METRICS}
+    found = best_epoch(columns) if len(epochs) > 1 else None
+    if found is None:
+        return None
+    known = epochs_of(curve_of(found.monitor), len(columns[found.monitor]), epochs)
+    return int(known[found.index]), found.monitor
+
+
+def curve_of(key: str) -> str:
+    """Return whether a column of a history is a `"training"` or a `"validation"` curve."""
+    return "validation" if key.startswith("val_") else "training"
+
+
+def _mark_best(axis, curves: dict[str, np.ndarray], epochs: np.ndarray, best: int) -> str:
+    """Mark the best epoch by a ring on the curve, and return its number there as a string.
+
+    The ring is on the validation curve if there is one.
+    """
+    curve = "validation" if "validation" in curves else "training"
+    numbers = curves[curve]
+    (found,) = np.nonzero(epochs_of(curve, len(numbers), epochs) == best)
+    if not len(found) or not np.isfinite(numbers[found[0]]):
+        return ""
+    value = numbers[found[0]]
+    axis.plot([best], [value], label="best", linestyle="none", **RING)
+    return f"epoch {best}: {value:.4g}"
+
+
+def _title(axis, metric: str, best: str) -> None:
+    """Write the metric above a panel, in two lines if it is long, and the number of the best epoch on the right."""
+    best_points = width(best, NAME_SIZE + 1) + 10 if best else 0
+    lines = wrapped(metric, PANEL_POINTS - best_points, TITLE_SIZE, most_lines=2)
+    axis.set_title("\n".join(lines), loc="left", fontsize=TITLE_SIZE, color="#222222", parse_math=False)
+    if best:
+        axis.set_title(best, loc="right", fontsize=NAME_SIZE + 1, color=INK, parse_math=False)
+
+
 def _alone(numbers: np.ndarray) -> np.ndarray:
     """Whether each number has no neighbour to draw a line to, so that only a dot shows it."""
     known = np.isfinite(np.concatenate([[np.nan], numbers, [np.nan]]))
     return known[1:-1] & ~known[:-2] & ~known[2:]
 
 
-def _runs(values: Sequence, epochs: np.ndarray) -> list[tuple[str, float, float]]:
+def _runs(values: Sequence[Any], epochs: np.ndarray) -> list[tuple[str, float, float]]:
     """Runs of equal values: `(value as a string, start, end)`, from half an epoch before to half an epoch after."""
     values = values[-len(epochs) :]
     x = epochs[len(epochs) - len(values) :]

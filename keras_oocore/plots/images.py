@@ -1,29 +1,66 @@
-"""Draws a grid of images with matplotlib (the extra `plots`), or with Pillow alone."""
+"""Draws the images of a batch in a grid, with captions, masks, spectrograms and predictions."""
 
-import functools
-import io
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw
 
-from keras_oocore.core.errors import MissingExtraError
-from keras_oocore.core.files import write_whole
+from keras_oocore.plots.captions import wrapped
+from keras_oocore.plots.figure import empty_figure, finished
+from keras_oocore.plots.levels import displayable
+from keras_oocore.plots.masks import color_of, overlay
 
-COLUMNS = 8
-CELL_INCHES = 1.5
-CELL_PIXELS = 120
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMNS, WIDE_COLUMNS = 8, 4
+CELL_INCHES, WIDE_CELL_INCHES = 1.5, 2.5
+ASPECTS = (0.5, 2.0)  # a picture gets a cell of its own height divided by its width, within these limits
+GAP_POINTS = 10  # between the captions of neighbors
+CAPTION_SIZE, LINE_POINTS = 8, 10.5
+PADDING_INCHES = 0.15  # above and below a row of pictures
+WRONG_COLOR = "#b3261e"
 
 
-def image_grid(images: np.ndarray, titles: Sequence[str], path: str | os.PathLike | None = None):
+class Pictures(NamedTuple):
+    """The pictures of one input, one per sample.
+
+    Attributes:
+        pixels: Array of shape `(num_samples, height, width, channels)`, or `(num_samples, height, width)`: `uint8`,
+            `uint16`, or floats from 0 to 1 or from 0 to 255. For spectrograms, any numbers of shape
+            `(num_samples, frequencies, steps)`.
+        name: Name of the input, or an empty string.
+        masks: Array of shape `(num_samples, height, width)` to draw over the pictures, or `None`.
+        is_spectrogram: Whether values are drawn as colors, with the first row at the bottom.
+    """
+
+    pixels: np.ndarray
+    name: str = ""
+    masks: np.ndarray | None = None
+    is_spectrogram: bool = False
+
+
+class Caption(NamedTuple):
+    """What is written above a sample.
+
+    Attributes:
+        lines: Strings. Each begins a line, and is wrapped.
+        is_wrong: Whether the picture has a frame, for a wrong prediction.
+    """
+
+    lines: Sequence[str]
+    is_wrong: bool = False
+
+
+def image_grid(images: np.ndarray, titles: Sequence[str], path: str | os.PathLike[str] | None = None) -> "Figure":
     """Draws images in rows of eight, with a title above each image.
 
     Args:
         images: Array of shape `(num_images, height, width, channels)`: `uint8`, `uint16`, or floats from 0 to 1 or
             from 0 to 255.
-        titles: List of strings, one per image.
+        titles: List of strings, one per image. A title that is wider than its image is wrapped.
         path: Path of a `.png` file to save the figure to, or `None`.
 
     Returns:
@@ -32,72 +69,98 @@ def image_grid(images: np.ndarray, titles: Sequence[str], path: str | os.PathLik
     Raises:
         MissingExtraError: If matplotlib is not installed.
     """
-    columns = min(COLUMNS, len(images))
-    rows = math.ceil(len(images) / columns)
-    figure = empty_figure(columns * CELL_INCHES, rows * (CELL_INCHES + 0.25))
-    axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
-    for axis in axes:
-        axis.set_axis_off()
-    for axis, image, title in zip(axes, _displayable(images), titles):
-        axis.imshow(image, cmap="gray", vmin=0, vmax=255 if image.dtype == np.uint8 else 1)
-        axis.set_title(title, fontsize=8)
-    return finished(figure, path)
+    return picture_grid([Pictures(images)], [Caption([title]) for title in titles], path)
 
 
-def empty_figure(width_inches: float, height_inches: float):
-    """An empty figure that pyplot does not manage, so it opens no window and is garbage-collected.
+def picture_grid(
+    inputs: Sequence[Pictures],
+    captions: Sequence[Caption],
+    path: str | os.PathLike | None = None,
+    mask_names: Mapping[int, str] | None = None,
+):
+    """Draws the pictures of a batch, with a caption above each sample. Captions never overlap.
+
+    Args:
+        inputs: The pictures of each input. Those of the same sample are below each other.
+        captions: One per sample.
+        path: Path of a `.png` file to save the figure to, or `None`.
+        mask_names: Names of the classes in the masks, for the legend.
+
+    Returns:
+        A `matplotlib.figure.Figure`, which a notebook displays.
 
     Raises:
         MissingExtraError: If matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure  # without pyplot
-    except ImportError as error:
-        raise MissingExtraError('Plots require matplotlib: pip install "keras_oocore[plots]"') from error
-    return Figure(figsize=(width_inches, height_inches), layout="constrained")
+    wide = any(pictures.is_spectrogram for pictures in inputs)
+    columns, cell_inches = (WIDE_COLUMNS, WIDE_CELL_INCHES) if wide else (COLUMNS, CELL_INCHES)
+    columns = min(columns, len(captions))
+    width_points = 72 * cell_inches - GAP_POINTS
+    empty_figure(1, 1)  # raises if matplotlib is not installed, before its font is needed
+    blocks = [range(start, min(start + columns, len(captions))) for start in range(0, len(captions), columns)]
+    texts = [
+        [_lines(caption, pictures.name if len(inputs) > 1 else "", row == 0, width_points) for caption in captions]
+        for row, pictures in enumerate(inputs)
+    ]
+    heights = [cell_inches * _aspect(pictures) for _ in blocks for pictures in inputs]
+    lines = [max(len(texts[row][i]) for i in block) for block in blocks for row in range(len(inputs))]
+    legend_inches = 0.3 * bool(mask_names)
+    height = sum(heights) + sum(PADDING_INCHES + n * LINE_POINTS / 72 for n in lines) + legend_inches
+    figure = empty_figure(columns * cell_inches, math.ceil(10 * height) / 10)
+    axes = figure.subplots(len(heights), columns, squeeze=False, gridspec_kw={"height_ratios": heights})
+    shown = [pictures.pixels if pictures.is_spectrogram else displayable(pictures.pixels) for pictures in inputs]
+    for axis in np.ravel(axes):
+        axis.set_axis_off()
+    for number, block in enumerate(blocks):
+        for row, pictures in enumerate(inputs):
+            for axis, i in zip(axes[number * len(inputs) + row], block):
+                _draw(axis, pictures, shown[row], i)
+                _write(axis, texts[row][i], captions[i].is_wrong and row == 0)
+    if mask_names:
+        _add_mask_legend(figure, mask_names)
+    return finished(figure, path)
 
 
-def finished(figure, path: str | os.PathLike | None):
-    """Save the figure to `path`, unless it is `None`, and return it in a form that a notebook displays."""
-    if path is not None:
-        with write_whole(path) as file:
-            figure.savefig(file, format="png", dpi=120)
-    # Jupyter only displays a Figure once pyplot has been imported. It calls this method of any object.
-    figure._repr_png_ = functools.partial(_as_png, figure)
-    return figure
+def _lines(caption: Caption, name: str, is_first: bool, width_points: float) -> list[str]:
+    """The lines above a picture: the caption above the first one of a sample, and the name of the input."""
+    parts = [*(caption.lines if is_first else ()), *([name] if name else ())]
+    return [line for part in parts for line in wrapped(part, width_points, CAPTION_SIZE)]
 
 
-def _as_png(figure) -> bytes:
-    file = io.BytesIO()
-    figure.savefig(file, format="png")
-    return file.getvalue()
+def _aspect(pictures: Pictures) -> float:
+    height, width = pictures.pixels.shape[1:3]
+    if pictures.is_spectrogram:
+        return 0.6
+    return min(max(height / width, ASPECTS[0]), ASPECTS[1])
 
 
-def contact_sheet(images: np.ndarray, titles: Sequence[str], path: str | os.PathLike) -> None:
-    """Draw the same grid with Pillow, without matplotlib.
-
-    Args:
-        images: Array of shape `(num_images, height, width, channels)`, `uint8` or floats, as in `image_grid`.
-        titles: List of strings, one per image.
-        path: Path of the `.png` file to save to.
-    """
-    columns = min(COLUMNS, len(images))
-    sheet = Image.new("RGB", (columns * CELL_PIXELS, math.ceil(len(images) / columns) * (CELL_PIXELS + 16)), "white")
-    for number, (image, title) in enumerate(zip(_displayable(images), titles)):
-        row, column = divmod(number, columns)
-        left, top = column * CELL_PIXELS, row * (CELL_PIXELS + 16)
-        levels = image if image.dtype == np.uint8 else np.uint8(image * 255)
-        sheet.paste(Image.fromarray(levels).resize((CELL_PIXELS - 8, CELL_PIXELS - 8)), (left + 4, top + 16))
-        ImageDraw.Draw(sheet).text((left + 4, top + 2), title, fill="black")
-    with write_whole(path) as file:
-        sheet.save(file, format="PNG")
+def _draw(axis, pictures: Pictures, shown: np.ndarray, i: int) -> None:
+    image = shown[i]
+    if pictures.is_spectrogram:
+        axis.imshow(image, cmap="viridis", origin="lower", aspect="auto", interpolation="nearest")
+    else:
+        axis.imshow(image, cmap="gray", vmin=0, vmax=255 if image.dtype == np.uint8 else 1)
+    if pictures.masks is not None:
+        axis.imshow(overlay(pictures.masks[i]), interpolation="nearest")
 
 
-def _displayable(images: np.ndarray) -> np.ndarray:
-    """Images as `uint8`, or as `float32` from 0 to 1. A single channel has no axis."""
-    if images.dtype != np.uint8:
-        if images.dtype == np.uint16:  # images of 16 bits
-            images = images / np.float32(257)
-        images = np.asarray(images, np.float32)
-        images = np.clip(images / 255 if images.max(initial=0) > 1 else images, 0, 1)
-    return images[..., 0] if images.shape[-1] == 1 else images
+def _write(axis, lines: list[str], is_wrong: bool) -> None:
+    """Write lines above a picture, which has a frame if a prediction is wrong."""
+    from matplotlib.patches import Rectangle
+
+    style = {"color": WRONG_COLOR} if is_wrong else {}
+    axis.set_title("\n".join(lines), fontsize=CAPTION_SIZE, parse_math=False, pad=4, linespacing=1.2, **style)
+    if is_wrong:
+        frame = dict(fill=False, edgecolor=WRONG_COLOR, linewidth=2.5, clip_on=False, transform=axis.transAxes)
+        axis.add_patch(Rectangle((0, 0), 1, 1, **frame))
+
+
+def _add_mask_legend(figure, names: Mapping[int, str]) -> None:
+    """Add the colors of the classes below all pictures."""
+    from matplotlib.patches import Patch
+
+    handles = [
+        Patch(facecolor=[part / 255 for part in color_of(number)], label=name[:40]) for number, name in names.items()
+    ]
+    columns = max(1, int(figure.get_figwidth() / 1.2))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=CAPTION_SIZE, frameon=False)

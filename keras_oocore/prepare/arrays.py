@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +15,8 @@ from keras_oocore.manifest.inputs import as_filenames, as_label_array, require_s
 
 
 def shuffle_arrays(
-    filenames: Sequence[str] | np.ndarray, labels: Sequence | np.ndarray | None, seed: int | None = None
-) -> tuple[np.ndarray, np.ndarray | None]:
+    filenames: Sequence[str] | np.ndarray, labels: Sequence[Any] | np.ndarray | None, seed: int | None = None
+) -> tuple[np.ndarray, np.ndarray | Any]:
     """Shuffles filenames and labels in the same random order.
 
     Args:
@@ -40,13 +41,13 @@ def shuffle_arrays(
 
 def split_arrays(
     filenames: Sequence[str] | np.ndarray,
-    labels: Sequence | np.ndarray | None,
+    labels: Sequence[Any] | np.ndarray | None,
     validation_split: float | int | None = 0.2,
     test_split: float | int | None = None,
-    stratify: bool | Sequence | np.ndarray = True,
-    groups: Sequence | np.ndarray | None = None,
+    stratify: bool | Sequence[Any] | np.ndarray = True,
+    groups: Sequence[Any] | np.ndarray | None = None,
     seed: int | None = None,
-) -> tuple[np.ndarray | None, ...]:
+) -> tuple[np.ndarray | Any, ...]:
     """Splits filenames and labels into training, validation and test parts.
 
     Args:
@@ -84,7 +85,9 @@ def split_arrays(
 
 
 def save_arrays(
-    directory: str | os.PathLike, filenames: Sequence[str] | np.ndarray, labels: Sequence | np.ndarray | None = None
+    directory: str | os.PathLike[str],
+    filenames: Sequence[str] | np.ndarray,
+    labels: Sequence[Any] | np.ndarray | None = None,
 ) -> Path:
     """Saves filenames and labels as `filenames.npy` and `labels.npy`.
 
@@ -114,7 +117,7 @@ def save_arrays(
     return Path(directory)
 
 
-def load_arrays(directory: str | os.PathLike) -> tuple[np.ndarray, np.ndarray | None]:
+def load_arrays(directory: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray | Any]:
     """Loads filenames and labels that were saved with `save_arrays` or with `numpy.save`.
 
     Args:

@@ -20,15 +20,15 @@ from keras_oocore.manifest.label_checks import warn_of_empty_classes
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
 from keras_oocore.manifest.scan import Found, find_files, require_files
 from keras_oocore.prepare.flat_names import flat_names
-from keras_oocore.prepare.transfer import MODES, transfer
+from keras_oocore.prepare.transfer import MODES, Mode, transfer
 
 BLOCK_BYTES = 4096  # files occupy multiples of this on disk
 
 
 def flatten_images(
-    directory: str | os.PathLike,
-    destination: str | os.PathLike = "all_images",
-    mode: str = "copy",
+    directory: str | os.PathLike[str],
+    destination: str | os.PathLike[str] = "all_images",
+    mode: Mode = "copy",
     extensions: str | Iterable[str] = IMAGE_EXTENSIONS,
     class_names: Sequence[str] | None = None,
     follow_links: bool = False,
@@ -47,6 +47,7 @@ def flatten_images(
             too.
         destination: Folder for all images. It is created if it does not exist. Defaults to `"all_images"`.
         mode: How to bring each file into `destination`. Defaults to `"copy"`.
+
             - `"copy"`: copies the file.
             - `"hardlink"`: creates a hard link. Needs no disk space, and both folders must be on the same disk.
             - `"symlink"`: creates a symbolic link. Links are relative, so both folders can be moved together.
@@ -116,7 +117,7 @@ def flatten_images(
     return manifest
 
 
-def _links_first(source: Path, filenames: list[str], names: list[str], mode: str) -> list[tuple[str, str]]:
+def _links_first(source: Path, filenames: list[str], names: list[str], mode: Mode) -> list[tuple[str, str]]:
     """Pairs of filename and new name. `"move"` starts with links, because their targets are moved later."""
     pairs = [*zip(filenames, names)]
     return sorted(pairs, key=lambda pair: not os.path.islink(source / pair[0])) if mode == "move" else pairs

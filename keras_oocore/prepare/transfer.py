@@ -2,12 +2,16 @@
 
 import errno
 import os
+from collections.abc import Callable
+from typing import Literal
 
 from keras_oocore.core.errors import DestinationError, SampleError
 from keras_oocore.core.files import publish, read_chunks, write_whole
 
+Mode = Literal["copy", "hardlink", "symlink", "move"]
 
-def transfer(source: str, target: str, mode: str, link: str) -> None:
+
+def transfer(source: str, target: str, mode: Mode, link: str) -> None:
     """Copy, link or move one file, unless `target` already exists with the same content.
 
     Args:
@@ -42,7 +46,7 @@ def transfer(source: str, target: str, mode: str, link: str) -> None:
         ) from error
 
 
-def _is_same(source: str, target: str, mode: str) -> bool:
+def _is_same(source: str, target: str, mode: Mode) -> bool:
     linked = os.path.islink(target)
     if not os.path.exists(target) or linked != (mode == "symlink"):
         return False  # a copy must not be a link: its target may be the file to move
@@ -88,5 +92,5 @@ def _move(source: str, target: str, link: str) -> None:
     os.unlink(source)
 
 
-MODES = {"copy": _copy, "hardlink": _hardlink, "symlink": _symlink, "move": _move}
+MODES: dict[Mode, Callable[..., None]] = {"copy": _copy, "hardlink": _hardlink, "symlink": _symlink, "move": _move}
 _LIKE = {"copy": "a copy of", "hardlink": "a hard link to", "symlink": "a symbolic link to", "move": "a copy of"}

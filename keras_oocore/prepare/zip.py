@@ -18,8 +18,8 @@ ENTRY_BYTES = 200  # the headers of one file in a zip, without its name, which i
 
 
 def zip_folder(
-    directory: str | os.PathLike,
-    destination: str | os.PathLike | None = None,
+    directory: str | os.PathLike[str],
+    destination: str | os.PathLike[str] | None = None,
     progress: bool = True,
     overwrite: bool = False,
 ) -> Path:
@@ -86,7 +86,7 @@ def zip_folder(
 
 
 def unzip_folder(
-    zip_path: str | os.PathLike, destination: str | os.PathLike | None = None, progress: bool = True
+    zip_path: str | os.PathLike[str], destination: str | os.PathLike[str] | None = None, progress: bool = True
 ) -> Path:
     """Unpacks a zip file into a folder.
 

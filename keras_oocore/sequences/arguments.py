@@ -5,14 +5,18 @@ import os
 import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypedDict, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar
 
 import numpy as np
 
+from keras_oocore.batches.options import LastBatch, OnError, Shuffle
+from keras_oocore.batches.transform import Transform, TransformFunction
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.faults import RETRIES
 from keras_oocore.core.shared_arguments import shares_arguments
 from keras_oocore.core.text import did_you_mean
+
+Subset = Literal["training", "validation"]
 
 
 class ThreadArguments(TypedDict, total=False):
@@ -33,15 +37,15 @@ class OrderArguments(TypedDict, total=False):
     """Which samples come next, in every Sequence."""
 
     batch_size: int
-    shuffle: bool | str
+    shuffle: Shuffle
     seed: int | None
 
 
 class OutputArguments(TypedDict, total=False):
     """What is done to a batch, in every Sequence."""
 
-    transform: Callable | None
-    last_batch: str
+    transform: TransformFunction | Transform | None
+    last_batch: LastBatch
 
 
 class BatchArguments(OrderArguments, OutputArguments, total=False):
@@ -53,15 +57,15 @@ class ValueArguments(TypedDict, total=False):
 
     rescale: float | None
     sample_weight: Sequence[float] | np.ndarray | None
-    class_weight: Mapping[int, float] | str | None
-    on_error: str
+    class_weight: Mapping[int, float] | Literal["balanced"] | None
+    on_error: OnError
 
 
 class SampleArguments(BatchArguments, LoadingArguments, ValueArguments, total=False):
     """How samples with a label each become batches."""
 
     validation_split: float | None
-    subset: str | None
+    subset: Subset | None
     dtype: Any
 
 
@@ -75,18 +79,18 @@ class ReadingArguments(TypedDict, total=False):
 class FileArguments(SampleArguments, ReadingArguments, total=False):
     """How samples that are files become batches."""
 
-    cache: str | os.PathLike | None
+    cache: str | os.PathLike[str] | None
 
 
 class TableArguments(BatchArguments, ThreadArguments, total=False):
     """How rows of a table become batches."""
 
     max_queue_size: int | None  # chosen by the size of a batch
-    cache: str | os.PathLike | None
+    cache: str | os.PathLike[str] | None
     overwrite_cache: bool
 
 
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "batch_size": 32,
     "shuffle": True,
     "seed": None,
@@ -170,7 +174,7 @@ F = TypeVar("F", bound=Callable)
 PLACEHOLDER = "{shared}"
 
 
-def shares(arguments: type, **defaults) -> Callable[[F], F]:
+def shares(arguments: type, **defaults: Any) -> Callable[[F], F]:
     """Return a decorator for a function, or an `__init__`, that takes shared arguments as `**shared`.
 
     The function receives all of them, with their defaults filled in. `inspect.signature` shows them, and an unknown
@@ -185,7 +189,7 @@ def shares(arguments: type, **defaults) -> Callable[[F], F]:
     return shares_arguments(hints, all_defaults, _check)
 
 
-def _check(keywords: Mapping[str, Any], function: Callable) -> None:
+def _check(keywords: Mapping[str, Any], function: Callable[..., Any]) -> None:
     known = [name for name in inspect.signature(function).parameters if name != "self"]
     require_known(keywords, known, function.__qualname__.split(".")[0])
 

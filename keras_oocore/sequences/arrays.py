@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Sequence
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
 from keras_oocore.core.checks import require_numbers
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import display_path
+from keras_oocore.manifest.labels import LabelMode
 from keras_oocore.sequences.arguments import SampleArguments, documented, shares
 from keras_oocore.sequences.inputs import (
     array_dtype,
@@ -51,9 +52,9 @@ class ArraySequence(LabelledSequence):
     @shares(SampleArguments)
     def __init__(
         self,
-        data: str | os.PathLike | np.ndarray,
-        labels: str | os.PathLike | Sequence | np.ndarray | None,
-        label_mode: str | None = "raw",
+        data: str | os.PathLike[str] | np.ndarray,
+        labels: str | os.PathLike[str] | Sequence[Any] | np.ndarray | None,
+        label_mode: LabelMode | None = "raw",
         class_names: Sequence[str] | None = None,
         **shared: Unpack[SampleArguments],
     ):
@@ -71,6 +72,8 @@ class ArraySequence(LabelledSequence):
             labelled_data(rows, labels, label_mode, class_names, None, shared), options, loading_options(shared)
         )
 
-    def __repr__(self) -> str:
+    def _description(self) -> list[tuple[str, str]]:
         path = self._data.source.path
-        return self._repr_samples("rows of an array" if path is None else f"rows of {display_path(path)!r}")
+        return self._described_samples(
+            ("rows", "rows of an array" if path is None else f"rows of {display_path(path)!r}")
+        )

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -17,22 +17,22 @@ from keras_oocore.batches.profile import Profile
 from keras_oocore.core.checks import boolean, fraction
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
-from keras_oocore.core.text import DisplayString, display_path, listed
+from keras_oocore.core.text import display_path, listed
 from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.cells import release_memory
-from keras_oocore.csv.dialect import NULL_VALUES, Dialect
+from keras_oocore.csv.dialect import NULL_VALUES, Decimal, Dialect, OnBadRow
 from keras_oocore.manifest.splits import as_seed
 from keras_oocore.sequences.arguments import TableArguments, documented, shares
 from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.sequences.inputs import batch_options, loading_options
 from keras_oocore.sources.base import Source
 from keras_oocore.tables.csv.table import CSVTable
-from keras_oocore.tables.features import FeatureSpec
+from keras_oocore.tables.features import FeatureSpec, Missing
 from keras_oocore.tables.rows import TableRows
-from keras_oocore.tables.statistics import summary
 from keras_oocore.tables.statistics_cache import fit_features, load_statistics
 from keras_oocore.tables.stored import convert
 from keras_oocore.tables.subset import RowSubset
+from keras_oocore.tables.summary import TableSummary
 
 TRAINING, VALIDATION = "training", "validation"  # directories within the cache
 FEWEST_AHEAD, MOST_AHEAD, AHEAD_BYTES = 10, 256, 4 * 2**20  # of batches ahead: as in Keras, and more if they are small
@@ -102,23 +102,23 @@ class CSVChunkSequence(OutOfCoreSequence):
     @shares(TableArguments, batch_size=100, max_queue_size=None)
     def __init__(
         self,
-        data: str | os.PathLike | Sequence[str | os.PathLike],
+        data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         target: str | Sequence[str] | None,
         features: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
         sample_weight: str | None = None,
         dtypes: Mapping[str, object] | None = None,
         categorical: Sequence[str] = (),
-        missing: str | Mapping[str, float] = "error",
+        missing: Missing | Mapping[str, float] = "error",
         indicator: bool = False,
         null_values: Sequence[str] = NULL_VALUES,
         header: bool = True,
         column_names: Sequence[str] | None = None,
         delimiter: str = ",",
         encoding: str = "utf-8",
-        decimal: str = ".",
+        decimal: Decimal = ".",
         skip_rows: int = 0,
         comment: str | None = None,
-        on_bad_row: str = "error",
+        on_bad_row: OnBadRow = "error",
         **shared: Unpack[TableArguments],
     ):
         boolean(shared["shuffle"], "shuffle")
@@ -151,7 +151,12 @@ class CSVChunkSequence(OutOfCoreSequence):
         self._open_rows(rows, options, {**loading, "memory_limit": batches_bytes}, cache, shared["overwrite_cache"])
 
     def _open_rows(
-        self, rows: TableRows, options: BatchOptions, loading: Mapping, cache: Path | None, overwrite_cache: bool
+        self,
+        rows: TableRows,
+        options: BatchOptions,
+        loading: Mapping[str, Any],
+        cache: Path | None,
+        overwrite_cache: bool,
     ) -> None:
         OutOfCoreSequence.__init__(self, rows, options, **loading)
         self._rows, self._loading = rows, loading
@@ -273,7 +278,7 @@ class CSVChunkSequence(OutOfCoreSequence):
         return self._rows.row_numbers()[self.served_samples]
 
     @property
-    def class_names(self) -> list[str] | None:
+    def class_names(self) -> list[str] | Any:  # as in `LabelledSequence`
         """Classes of a target of strings, in the order of their indices. With several targets, of the first one."""
         if not self._rows.features.targets:
             return None
@@ -327,20 +332,36 @@ class CSVChunkSequence(OutOfCoreSequence):
         layer.build((None, len(numbers)))  # otherwise it leaks tracers in the first step of `fit` on JAX (Keras 3.15.1)
         return layer
 
-    def summary(self, max_columns: int = 100) -> DisplayString:
-        """Return a table of the used columns: mean, standard deviation, range, missing and distinct values.
+    def summary(self, max_columns: int = 100) -> TableSummary:
+        """Return statistics of the used columns: mean, standard deviation, range, missing and distinct values.
 
         Computing them reads the files once, unless the cache contains them.
 
         Args:
-            max_columns: The largest number of columns to show.
+            max_columns: The largest number of columns to print.
+
+        Returns:
+            A `TableSummary`, which prints as a table. It is a dictionary from column to statistics, such as
+            `summary["price"].mean`. `to_dict()` returns all of them as plain JSON. `head()` reads the first rows.
+
+        >>> import tempfile
+        >>> path = f"{tempfile.mkdtemp()}/houses.csv"
+        >>> with open(path, "w") as file:
+        ...     _ = file.write("sqft,city,price\\n1000,Rome,1\\n2000,Oslo,2\\n,Rome,3\\n")
+        >>> rows = CSVChunkSequence(path, target="price", features=["sqft", "city"], missing="mean")
+        >>> summary = rows.summary()
+        >>> summary["sqft"].mean, summary["sqft"].missing, summary["city"].most_frequent
+        (1500.0, 1, {'Rome': 2, 'Oslo': 1})
+        >>> summary.head(1)
+        [{'sqft': 1000.0, 'city': 'Rome', 'price': 1.0}]
         """
         rows = self._rows
         left_out = f", {rows.num_skipped:,} left out" if rows.num_skipped else ""
         headline = f"{self.num_rows:,} rows{left_out}, {len(self.columns):,} columns, from {listed(rows.table.paths)}"
-        return summary(headline, load_statistics(rows, rows, self._cache).values(), max_columns)
+        found = load_statistics(rows, rows, self._cache).values()
+        return TableSummary(headline, found, max_columns, rows.features.columns, rows.first_cells)
 
-    def __repr__(self) -> str:
+    def _description(self) -> list[tuple[str, str]]:
         spec, subset, num_rows = self._rows.features, self._rows.subset, min(self.batch_size, self.num_rows)
         _, y, weight = spec.unpack(np.empty((0, len(spec.words)), np.float32))
         arrays = [
@@ -354,10 +375,10 @@ class CSVChunkSequence(OutOfCoreSequence):
             arrays.append(f"sample_weight {spec.words[-1].column.name!r} {weight.dtype} {(num_rows,)}")
         left_out = f", {self._rows.num_skipped:,} left out" if self._rows.num_skipped else ""
         part = "" if subset is None else f" of the {VALIDATION if subset.validation else TRAINING} part,"
-        return self._repr(
+        return self._described(
             f"{self.num_rows:,} row{'s' * (self.num_rows != 1)}{part} from {listed(self._rows.table.paths)}{left_out}",
             self._repr_arrays(*arrays),
-            *([] if self._cache is None else [self._repr_cache()]),
+            *([] if self._cache is None else [("cache", self._repr_cache())]),
         )
 
     def _repr_cache(self) -> str:

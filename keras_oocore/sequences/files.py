@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class FileSequence(LabelledSequence):
         self,
         data: LabelledData,
         options: BatchOptions,
-        loading: Mapping,
+        loading: Mapping[str, Any],
         cache: Path | None = None,
         overwrite_cache: bool = False,
     ):
@@ -43,7 +44,7 @@ class FileSequence(LabelledSequence):
         if cache is not None:  # last, so that an error above does not keep a cache open in the traceback
             self._read_through(self._open_cache(cache, overwrite_cache, create=False))
 
-    def _open_cache(self, directory: str | os.PathLike, overwrite: bool, create: bool = True) -> Cached:
+    def _open_cache(self, directory: str | os.PathLike[str], overwrite: bool, create: bool = True) -> Cached:
         return cached(self._files, directory, self._options.on_error != "raise", overwrite, create)
 
     def _ready_source(self) -> Source:
@@ -69,7 +70,7 @@ class FileSequence(LabelledSequence):
         FileSequence.__init__(sequence, data, options, self._loading, cache, self._overwrite_cache)
         return sequence
 
-    def pack(self, directory: str | os.PathLike, overwrite_cache: bool = False) -> Path:
+    def pack(self, directory: str | os.PathLike[str], overwrite_cache: bool = False) -> Path:
         """Store all samples as rows of a packed store, with a progress bar. A call resumes one that was stopped.
 
         `open_packed(directory)` reads from it, also on a machine without the files: labels, class names and file names
@@ -105,15 +106,19 @@ class FileSequence(LabelledSequence):
                 samples.close()
         return directory
 
-    def __repr__(self) -> str:
+    def _thumbnail(self, sample: int) -> str | None:
+        return None
+
+    def _description(self) -> list[tuple[str, str]]:
         directory = self.manifest.directory
-        lines = [
+        where = (
             f"files such as {str(self.manifest.filenames[0])!r}" if directory is None else f"from {str(directory)!r}"
-        ]
+        )
+        lines = [("files", where)]
         if self._cached is not None:
             missing = self._cached.missing()
             if self._partition is not None:
                 missing = np.intersect1d(missing, self._members())
             num_stored = self.num_samples - len(missing)
-            lines.append(f"cache {display_path(self._cached.directory)!r} contains {num_stored:,} of them")
-        return self._repr_samples(*lines)
+            lines.append(("cache", f"cache {display_path(self._cached.directory)!r} contains {num_stored:,} of them"))
+        return self._described_samples(*lines)

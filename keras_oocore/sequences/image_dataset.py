@@ -2,17 +2,22 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any, Literal, Unpack, overload
+from typing import Any, Literal, Unpack, get_args, overload
 
 import numpy as np
 
+from keras_oocore.batches.options import DataFormat
 from keras_oocore.core.checks import choice
 from keras_oocore.core.errors import OptionError
+from keras_oocore.images.pillow import ColorMode
+from keras_oocore.images.resize import Interpolation
+from keras_oocore.manifest.labels import LabelMode
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS
 from keras_oocore.sequences.arguments import (
     LoadingArguments,
     OutputArguments,
     ReadingArguments,
+    Subset,
     ValueArguments,
     documented,
     shares,
@@ -20,7 +25,7 @@ from keras_oocore.sequences.arguments import (
 from keras_oocore.sequences.image_folder import ImageFolderSequence
 from keras_oocore.sequences.inputs import as_manifest
 
-FORMATS = ("tf", "grain")
+Format = Literal["tf", "grain"]
 
 
 class FurtherArguments(ValueArguments, OutputArguments, ReadingArguments, LoadingArguments, total=False):
@@ -30,55 +35,55 @@ class FurtherArguments(ValueArguments, OutputArguments, ReadingArguments, Loadin
 class ImageDatasetArguments(FurtherArguments, total=False):
     """Types of the arguments for type checkers, without `subset`, which determines the result."""
 
-    labels: str | os.PathLike | Sequence | np.ndarray | None
-    label_mode: str | None
+    labels: str | os.PathLike[str] | Sequence[Any] | np.ndarray | None
+    label_mode: LabelMode | None
     class_names: Sequence[str] | None
-    color_mode: str
+    color_mode: ColorMode
     batch_size: int
     image_size: tuple[int, int]
     shuffle: bool
     seed: int | None
     validation_split: float | None
-    interpolation: str
+    interpolation: Interpolation
     follow_links: bool
     crop_to_aspect_ratio: bool
     pad_to_aspect_ratio: bool
-    data_format: str | None
-    format: str
+    data_format: DataFormat | None
+    format: Format
     verbose: bool
     dtype: Any
-    cache: str | os.PathLike | None
+    cache: str | os.PathLike[str] | None
     strict: bool
 
 
 @overload
 def image_dataset_from_directory(
-    directory: str | os.PathLike, *, subset: Literal["both"], **options: Unpack[ImageDatasetArguments]
+    directory: str | os.PathLike[str], *, subset: Literal["both"], **options: Unpack[ImageDatasetArguments]
 ) -> tuple[ImageFolderSequence, ImageFolderSequence]: ...
 
 
 @overload
 def image_dataset_from_directory(
-    directory: str | os.PathLike,
-    labels: str | os.PathLike | Sequence | np.ndarray | None = "inferred",
-    label_mode: str | None = "int",
+    directory: str | os.PathLike[str],
+    labels: str | os.PathLike[str] | Sequence[Any] | np.ndarray | None = "inferred",
+    label_mode: LabelMode | None = "int",
     class_names: Sequence[str] | None = None,
-    color_mode: str = "rgb",
+    color_mode: ColorMode = "rgb",
     batch_size: int = 32,
     image_size: tuple[int, int] = (256, 256),
     shuffle: bool = True,
     seed: int | None = None,
     validation_split: float | None = None,
-    subset: Literal["training", "validation"] | None = None,
-    interpolation: str = "bilinear",
+    subset: Subset | None = None,
+    interpolation: Interpolation = "bilinear",
     follow_links: bool = False,
     crop_to_aspect_ratio: bool = False,
     pad_to_aspect_ratio: bool = False,
-    data_format: str | None = None,
-    format: str = "tf",
+    data_format: DataFormat | None = None,
+    format: Format = "tf",
     verbose: bool = True,
     dtype: Any = "float32",
-    cache: str | os.PathLike | None = None,
+    cache: str | os.PathLike[str] | None = None,
     strict: bool = False,
     **shared: Unpack[FurtherArguments],
 ) -> ImageFolderSequence: ...
@@ -86,33 +91,36 @@ def image_dataset_from_directory(
 
 @overload
 def image_dataset_from_directory(
-    directory: str | os.PathLike, *, subset: str | None, **options: Unpack[ImageDatasetArguments]
+    directory: str | os.PathLike[str],
+    *,
+    subset: Subset | Literal["both"] | None,
+    **options: Unpack[ImageDatasetArguments],
 ) -> ImageFolderSequence | tuple[ImageFolderSequence, ...]: ...
 
 
 @documented
 @shares(FurtherArguments)
 def image_dataset_from_directory(
-    directory: str | os.PathLike,
-    labels: str | os.PathLike | Sequence | np.ndarray | None = "inferred",
-    label_mode: str | None = "int",
+    directory: str | os.PathLike[str],
+    labels: str | os.PathLike[str] | Sequence[Any] | np.ndarray | None = "inferred",
+    label_mode: LabelMode | None = "int",
     class_names: Sequence[str] | None = None,
-    color_mode: str = "rgb",
+    color_mode: ColorMode = "rgb",
     batch_size: int = 32,
     image_size: tuple[int, int] = (256, 256),
     shuffle: bool = True,
     seed: int | None = None,
     validation_split: float | None = None,
-    subset: str | None = None,
-    interpolation: str = "bilinear",
+    subset: Subset | Literal["both"] | None = None,
+    interpolation: Interpolation = "bilinear",
     follow_links: bool = False,
     crop_to_aspect_ratio: bool = False,
     pad_to_aspect_ratio: bool = False,
-    data_format: str | None = None,
-    format: str = "tf",
+    data_format: DataFormat | None = None,
+    format: Format = "tf",
     verbose: bool = True,
     dtype: Any = "float32",
-    cache: str | os.PathLike | None = None,
+    cache: str | os.PathLike[str] | None = None,
     strict: bool = False,
     **shared: Unpack[FurtherArguments],
 ) -> ImageFolderSequence | tuple[ImageFolderSequence, ...]:
@@ -170,7 +178,7 @@ def image_dataset_from_directory(
     >>> train[0][0].shape, train[0][0].dtype
     ((2, 256, 256, 3), dtype('float32'))
     """
-    choice(format, "format", FORMATS)
+    choice(format, "format", get_args(Format))
     if batch_size is None:
         raise OptionError(
             "`batch_size` should be a positive integer. For single samples, use batch_size=1. Received: batch_size=None"

@@ -2,14 +2,18 @@
 
 import os
 from collections.abc import Sequence
-from typing import Unpack
+from typing import Any, Unpack
 
 import keras
 import numpy as np
 
-from keras_oocore.batches.options import BatchOptions
+from keras_oocore.batches.options import BatchOptions, DataFormat
 from keras_oocore.images.depth import any_has_16_bits
-from keras_oocore.images.reader import ImageReader
+from keras_oocore.images.pillow import ColorMode
+from keras_oocore.images.reader import Dtype, ImageReader
+from keras_oocore.images.resize import Interpolation
+from keras_oocore.images.thumbnail import thumbnail_of_file
+from keras_oocore.manifest.labels import LabelMode
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
 from keras_oocore.sequences.arguments import FileArguments, documented, shares
 from keras_oocore.sequences.files import FileSequence
@@ -92,18 +96,18 @@ class ImageFolderSequence(FileSequence):
     @shares(FileArguments)
     def __init__(
         self,
-        data: str | os.PathLike | Manifest | Sequence[str] | np.ndarray,
-        labels: str | os.PathLike | Sequence | np.ndarray | None = "inferred",
-        label_mode: str | None = "int",
+        data: str | os.PathLike[str] | Manifest | Sequence[str] | np.ndarray,
+        labels: str | os.PathLike[str] | Sequence[Any] | np.ndarray | None = "inferred",
+        label_mode: LabelMode | None = "int",
         class_names: Sequence[str] | None = None,
-        color_mode: str = "rgb",
+        color_mode: ColorMode = "rgb",
         image_size: int | tuple[int, int] = (256, 256),
-        interpolation: str = "bilinear",
+        interpolation: Interpolation = "bilinear",
         follow_links: bool = False,
         crop_to_aspect_ratio: bool = False,
         pad_to_aspect_ratio: bool = False,
-        data_format: str | None = None,
-        directory: str | os.PathLike | None = None,
+        data_format: DataFormat | None = None,
+        directory: str | os.PathLike[str] | None = None,
         strict: bool = False,
         **shared: Unpack[FileArguments],
     ):
@@ -127,8 +131,11 @@ class ImageFolderSequence(FileSequence):
             shared["overwrite_cache"],
         )
 
+    def _thumbnail(self, sample: int) -> str | None:
+        return thumbnail_of_file(self.manifest.path(sample))
 
-def _rows_dtype(options: BatchOptions, manifest: Manifest) -> str:
+
+def _rows_dtype(options: BatchOptions, manifest: Manifest) -> Dtype:
     """The dtype that images are stored with: `uint8`, unless more bits are requested and the files have them."""
     dtype = options.output_dtype(np.dtype(np.uint8))
     if dtype == np.uint16:

@@ -1,9 +1,9 @@
 """Converts the arguments of a Sequence into samples with labels, options of batches and a cache directory."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -15,23 +15,23 @@ from keras_oocore.manifest.label_checks import (
     warn_of_empty_classes,
     warn_of_one_class_per_sample,
 )
-from keras_oocore.manifest.labels import Labels
+from keras_oocore.manifest.labels import LabelMode, Labels
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.manifest.splits import as_seed
 from keras_oocore.ordering.permutation import split_order
-from keras_oocore.sequences.arguments import LoadingArguments
+from keras_oocore.sequences.arguments import LoadingArguments, Subset
 from keras_oocore.sequences.labelled import LabelledData
 from keras_oocore.sources.arrays import ArrayRows
 from keras_oocore.sources.base import Source
 
-SUBSETS = ("training", "validation")
+SUBSETS = get_args(Subset)
 
 
 def as_manifest(
-    data,
-    labels,
-    class_names,
-    directory,
+    data: Any,
+    labels: Any,
+    class_names: Sequence[str] | None,
+    directory: str | os.PathLike[str] | None,
     extensions: tuple[str, ...],
     follow_links: bool = False,
     raw: bool = False,
@@ -80,13 +80,13 @@ def _manifest(data, labels, class_names, directory, extensions: tuple[str, ...],
     return Manifest.from_arrays(data, labels, directory, class_names)
 
 
-def is_array_of_numbers(data) -> bool:
+def is_array_of_numbers(data: Any) -> bool:
     """Whether `data` is an array of numbers, or the path of a `.npy` file of numbers."""
     dtype = array_dtype(data)
     return dtype is not None and dtype.kind in "biufc"
 
 
-def array_dtype(data) -> np.dtype | None:
+def array_dtype(data: Any) -> np.dtype | None:
     """Return the dtype of an array, or of the array in a `.npy` file. `None` if `data` is neither."""
     if isinstance(data, np.ndarray):
         return data.dtype
@@ -95,7 +95,9 @@ def array_dtype(data) -> np.dtype | None:
     return None
 
 
-def row_labels(labels, class_names, num_rows: int) -> tuple[np.ndarray | None, list[str] | None]:
+def row_labels(
+    labels: Any, class_names: Sequence[str] | None, num_rows: int
+) -> tuple[np.ndarray | None, list[str] | None]:
     """Return the labels of rows of an array, and class names. Strings become class indices."""
     if labels is None:
         return None, class_names
@@ -117,7 +119,7 @@ def row_labels(labels, class_names, num_rows: int) -> tuple[np.ndarray | None, l
 def labelled_data(
     source: Source,
     labels: np.ndarray | None,
-    label_mode: str | None,
+    label_mode: LabelMode | None,
     class_names: list[str] | None,
     manifest: Manifest | None,
     shared: Mapping[str, Any],
@@ -146,7 +148,7 @@ def _are_indices(labels: np.ndarray | None) -> bool:
     return labels is not None and labels.ndim == 1 and labels.dtype.kind in "iu"
 
 
-def batch_options(shared: Mapping[str, Any], **options) -> BatchOptions:
+def batch_options(shared: Mapping[str, Any], **options: Any) -> BatchOptions:
     """Return the arguments of a Sequence that determine its batches."""
     seed = shared["seed"]
     names = BatchOptions.__dataclass_fields__
@@ -159,7 +161,7 @@ def loading_options(shared: Mapping[str, Any]) -> dict[str, Any]:
     return {name: shared[name] for name in LoadingArguments.__annotations__}
 
 
-def as_sample_weight(sample_weight, num_samples: int, manifest: Manifest | None = None) -> np.ndarray | None:
+def as_sample_weight(sample_weight: Any, num_samples: int, manifest: Manifest | None = None) -> np.ndarray | None:
     """Return `sample_weight` as a `float32` array of shape `(num_samples,)`, or `None`."""
     if sample_weight is None:
         return None
@@ -190,7 +192,7 @@ def cache_directory(shared: Mapping[str, Any]) -> Path | None:
 
 
 def subset_samples(
-    num_samples: int, validation_split: float | None, subset: str | None, seed: int | None
+    num_samples: int, validation_split: float | None, subset: Subset | None, seed: int | None
 ) -> np.ndarray | None:
     """Return the samples of a subset in their order on disk, or `None` for all samples.
 

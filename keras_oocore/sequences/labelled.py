@@ -2,20 +2,29 @@
 
 import copy
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from keras_oocore.batches.options import BatchOptions
+from keras_oocore.batches.transform import Transform, TransformFunction
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.html import Picture
+from keras_oocore.core.text import LISTED_NAMES
+from keras_oocore.images.thumbnail import MOST_PICTURES, spread
 from keras_oocore.manifest.labels import Labels
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.manifest.splits import as_seed, as_strata, split_indices
-from keras_oocore.plots import images as plots
 from keras_oocore.sequences.base import OutOfCoreSequence
+from keras_oocore.sequences.batch_figure import BatchFigure
+from keras_oocore.sequences.pictures import thumbnail_of_row
 from keras_oocore.sources.base import Source
 from keras_oocore.sources.labelled import Labelled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ class LabelledData:
     labels: Labels
     manifest: Manifest | None
     sample_weight: np.ndarray | None
-    class_weight: Mapping[int, float] | str | None
+    class_weight: Mapping[int, float] | Literal["balanced"] | None
 
     def select(self, samples: np.ndarray) -> "LabelledData":
         """Return only the data of these samples."""
@@ -72,23 +81,25 @@ class LabelledSequence(OutOfCoreSequence):
         loading: The arguments `memory_limit`, `workers`, `max_queue_size` and `use_multiprocessing`.
     """
 
-    def __init__(self, data: LabelledData, options: BatchOptions, loading: Mapping):
+    def __init__(self, data: LabelledData, options: BatchOptions, loading: Mapping[str, Any]):
         self._data, self._loading = data, loading
         super().__init__(data.labelled(), options, **loading)
 
+    # These are `None` only for some data. For `| None`, type checkers would ask for a check at each use.
+
     @property
-    def manifest(self) -> Manifest | None:
+    def manifest(self) -> Manifest | Any:
         """The files and labels of the samples, or `None` for rows of an array."""
         return self._data.manifest
 
     @property
-    def labels(self) -> np.ndarray | None:
+    def labels(self) -> np.ndarray | Any:
         """Class indices of shape `(num_samples,)`, or the raw targets, in the order of the samples. Not one-hot."""
         labels = self._source.labels.values
         return labels if labels is None or self._partition is None else labels[self._members()]
 
     @property
-    def class_names(self) -> list[str] | None:
+    def class_names(self) -> list[str] | Any:
         """Names of the classes, in the order of their indices."""
         return self._source.labels.class_names
 
@@ -122,7 +133,7 @@ class LabelledSequence(OutOfCoreSequence):
         return [self.manifest.path(sample) for sample in self.served_samples.tolist()]
 
     @property
-    def served_labels(self) -> np.ndarray | None:
+    def served_labels(self) -> np.ndarray | Any:
         """The label of every sample in `served_samples`, as in `labels`: row i of `predict` has label i."""
         values = self._source.labels.values
         return None if values is None else values[self.served_samples]
@@ -147,41 +158,98 @@ class LabelledSequence(OutOfCoreSequence):
             return super().filenames(batch_index)
         return self.manifest.filenames[self.samples_of(batch_index)].tolist()
 
-    def show_batch(self, batch_index: int = 0, num_images: int = 16, path: str | os.PathLike | None = None):
-        """Draw the images of a batch with their labels.
+    def show_batch(
+        self,
+        batch_index: int = 0,
+        num_images: int = 16,
+        path: str | os.PathLike[str] | None = None,
+        filenames: bool = False,
+        predictions: Any = None,
+        spectrogram: bool | None = None,
+    ) -> "Figure":
+        """Draw the images of a batch as the model receives them, with their labels.
+
+        A caption has the class, or for several labels per sample all classes, or for soft labels the largest shares.
+        A label of the height and width of the image is a mask, and drawn over it. If `x` is a dictionary or a tuple,
+        every image in it is drawn, and inputs of a few numbers are written. The position in the data does not change.
 
         Args:
             batch_index: Position of the batch in the current pass.
             num_images: The largest number of images.
             path: Path of a `.png` file to save, or `None`.
+            filenames: Whether to write the file of each image, or the row of an array.
+            predictions: A model, which predicts the batch, or an array of what a model returned for it: probabilities,
+                logits, classes, numbers or masks, one row per sample of `load_batch(batch_index)`. Each is
+                written below the label, with ✓ or ✗, and the images of wrong ones have a frame. Logits have no
+                percentage.
+            spectrogram: Whether samples of shape `(frequencies, steps)` or `(frequencies, steps, 1)` are drawn in
+                colors from the smallest to the largest value, with the first row at the bottom. Defaults to `True` for
+                floats of shape `(frequencies, steps)`, and to `False` for other samples.
 
         Returns:
             A `matplotlib.figure.Figure`.
 
         Raises:
-            OptionError: If the samples are not images.
+            OptionError: If the samples are not images, or `predictions` has another number of rows than the batch.
             MissingExtraError: If matplotlib is not installed (extra `plots`).
         """
-        if not is_image(self._source.spec.shape):
-            raise OptionError(
-                "`show_batch` draws images: samples of shape (height, width, 1, 3 or 4). "
-                f"Received: samples of shape {self._source.spec.shape}"
-            )
         batch = self.load_batch(batch_index)
-        x, y = batch[:2] if isinstance(batch, tuple) else (batch, None)
-        x = x[:num_images]
-        if self._format.channels_first:
-            x = np.moveaxis(x, 1, -1)
-        return plots.image_grid(x, self._source.labels.display_strings(y, len(x)), path)
+        figure = BatchFigure(batch, self._source.labels, self._format.channels_first, num_images, spectrogram)
+        if predictions is not None:
+            if hasattr(predictions, "predict_on_batch"):
+                predictions = predictions.predict_on_batch(batch[0] if isinstance(batch, tuple) else batch)
+            figure.add_predictions(predictions)
+        if filenames:
+            figure.add_names(self._names_of_rows(batch_index, figure.num_rows))
+        return figure.draw(path)
+
+    def _names_of_rows(self, batch_index: int, num_rows: int) -> list[str]:
+        """Return the name of each row of a batch that was just made: a file, or a row of an array.
+
+        It is empty for a sample that replaces an unreadable one, and for all rows if `transform` changed their number.
+        """
+        bad, names = self._pipeline.bad_samples, self.filenames(batch_index)
+        is_bad = [sample in bad for sample in self.samples_of(batch_index).tolist()]
+        if self._options.on_error == "skip":
+            names = [name for name, bad in zip(names, is_bad) if not bad]
+        else:
+            names = ["" if bad else name for name, bad in zip(names, is_bad)]
+        return names if len(names) == num_rows else [""] * num_rows
+
+    def _html_facts(self) -> list[tuple[str, str]]:
+        names = self.class_names or []
+        if not names:
+            return []
+        more = f" and {len(names) - LISTED_NAMES:,} more" if len(names) > LISTED_NAMES else ""
+        return [("classes", ", ".join(names[:LISTED_NAMES]) + more)]
+
+    def _pictures(self) -> list[Picture]:
+        pictures = []
+        for sample in self._shown_samples():
+            if (uri := self._thumbnail(sample)) is not None:
+                caption = self._source.labels.display_strings(self._source.labels.take(np.array([sample])), 1)[0]
+                pictures.append(Picture(uri, caption, self._source.name(sample)))
+        return pictures
+
+    def _shown_samples(self) -> list[int]:
+        """Return the numbers of the samples that a notebook shows: spread over all, or the first of a partition."""
+        if self._partition is None:
+            return spread(self.num_samples)
+        return self._pipeline.order.samples(0, 0, min(MOST_PICTURES, self.num_samples)).tolist()
+
+    def _thumbnail(self, sample: int) -> str | None:
+        """Return the thumbnail of a sample, or `None`. Sequences of files read the file and not the cache."""
+        rows = self._data.source
+        return thumbnail_of_row(rows.spec, lambda row: rows.read(np.array([sample]), row[np.newaxis]))
 
     def split(
         self,
         validation_split: float | int | None = None,
         test_split: float | int | None = None,
-        stratify: bool | Sequence | np.ndarray = False,
-        groups: Sequence | np.ndarray | None = None,
+        stratify: bool | Sequence[Any] | np.ndarray = False,
+        groups: Sequence[Any] | np.ndarray | None = None,
         seed: int | None = 0,
-        val_transform: Callable | None = None,
+        val_transform: TransformFunction | Transform | None = None,
     ) -> tuple["LabelledSequence", ...]:
         """Return Sequences of parts of the samples: `(train, val)`, `(train, test)` or `(train, val, test)`.
 
@@ -229,8 +297,8 @@ class LabelledSequence(OutOfCoreSequence):
             *(self._reopened(data.select(part), options, name) for name, part in zip(names, others)),
         )
 
-    def _repr_samples(self, *lines: str) -> str:
-        """Return the `repr`: samples and classes, their shape, then `lines`."""
+    def _described_samples(self, *lines: tuple[str, str]) -> list[tuple[str, str]]:
+        """Return the description: samples and classes, their shape, then `lines`."""
         num_classes = len(self.class_names or ())
         y, num_rows = self._source.labels.take(np.arange(0)), min(self.batch_size, self.num_samples)
         arrays = [f"x {self._format.dtype} {(num_rows, *self._format.shape)}"]
@@ -241,7 +309,7 @@ class LabelledSequence(OutOfCoreSequence):
         contents = f"{self.num_samples:,} sample{'s' * (self.num_samples != 1)}"
         if num_classes and y is not None:
             contents += f", {num_classes} class{'es' * (num_classes != 1)}"
-        return self._repr(contents, self._repr_arrays(*arrays), *lines)
+        return self._described(contents, self._repr_arrays(*arrays), *lines)
 
     def _reopened(self, data: LabelledData, options: BatchOptions, folder: str) -> "LabelledSequence":
         """Return a Sequence of the same kind with other data. Its cache is in the directory `folder` of the cache."""

@@ -3,13 +3,14 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
 from keras_oocore.core.checks import non_negative
 from keras_oocore.core.errors import DataError, OptionError, SampleError
 from keras_oocore.core.faults import MOST_IN_A_ROW, fault_of, retried
+from keras_oocore.manifest.labels import LabelMode
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sequences.arguments import FileArguments, documented, shares
 from keras_oocore.sequences.files import FileSequence
@@ -21,6 +22,7 @@ from keras_oocore.sequences.inputs import (
     labelled_data,
     loading_options,
 )
+from keras_oocore.sequences.pictures import thumbnail_of_row
 from keras_oocore.sources.files import FileReader, FileSamples, FunctionReader, explained
 from keras_oocore.sources.npy import NpyReader
 
@@ -68,11 +70,11 @@ class NpyManifestSequence(FileSequence):
     @shares(FileArguments)
     def __init__(
         self,
-        data: str | os.PathLike | Manifest | Sequence[str] | np.ndarray,
-        labels: str | os.PathLike | Sequence | np.ndarray | None = "inferred",
-        label_mode: str | None = "raw",
+        data: str | os.PathLike[str] | Manifest | Sequence[str] | np.ndarray,
+        labels: str | os.PathLike[str] | Sequence[Any] | np.ndarray | None = "inferred",
+        label_mode: LabelMode | None = "raw",
         class_names: Sequence[str] | None = None,
-        directory: str | os.PathLike | None = None,
+        directory: str | os.PathLike[str] | None = None,
         reader: Callable[[str], np.ndarray] | FileReader | None = None,
         **shared: Unpack[FileArguments],
     ):
@@ -83,6 +85,7 @@ class NpyManifestSequence(FileSequence):
                 "For the rows of an array, use ko.ArraySequence(data, labels)."
             )
         manifest = as_manifest(data, labels, class_names, directory, NPY_EXTENSIONS, raw=label_mode == "raw")
+        self._reads_npy = reader is None
         samples = _file_samples(manifest, reader, options.on_error, shared["retries"])
         super().__init__(
             labelled_data(samples, manifest.labels, label_mode, manifest.class_names, manifest, shared),
@@ -91,6 +94,12 @@ class NpyManifestSequence(FileSequence):
             cache_directory(shared),
             shared["overwrite_cache"],
         )
+
+    def _thumbnail(self, sample: int) -> str | None:
+        if not self._reads_npy:  # the reader of a user may be slow, or print
+            return None
+        reader = self._files.reader
+        return thumbnail_of_row(self._files.spec, lambda row: reader.read_into(self.manifest.path(sample), row))
 
 
 def _file_samples(manifest: Manifest, reader, on_error: str, retries: int) -> FileSamples:

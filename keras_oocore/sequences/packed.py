@@ -1,17 +1,19 @@
 """A Sequence of the rows of a packed store, without the files that it was made from."""
 
 import os
-from typing import Unpack
+from typing import Literal, Unpack
 
 import keras
 
+from keras_oocore.batches.options import DataFormat
 from keras_oocore.core.text import display_path
+from keras_oocore.manifest.labels import LabelMode
 from keras_oocore.sequences.arguments import SampleArguments, documented, shares
 from keras_oocore.sequences.inputs import batch_options, labelled_data, loading_options
 from keras_oocore.sequences.labelled import LabelledSequence, is_image
 from keras_oocore.sources.cache import open_samples
 
-AS_PACKED = "as packed"
+AS_PACKED: Literal["as packed"] = "as packed"
 
 
 class PackedSequence(LabelledSequence):
@@ -20,9 +22,9 @@ class PackedSequence(LabelledSequence):
     @shares(SampleArguments)
     def __init__(
         self,
-        directory: str | os.PathLike,
-        label_mode: str | None = AS_PACKED,
-        data_format: str | None = None,
+        directory: str | os.PathLike[str],
+        label_mode: LabelMode | Literal["as packed"] | None = AS_PACKED,
+        data_format: DataFormat | None = None,
         **shared: Unpack[SampleArguments],
     ):
         rows, manifest = open_samples(directory)
@@ -46,16 +48,16 @@ class PackedSequence(LabelledSequence):
         """
         self._data.source.store.verify()
 
-    def __repr__(self) -> str:
-        return self._repr_samples(f"packed in {display_path(self._data.source.store.directory)!r}")
+    def _description(self) -> list[tuple[str, str]]:
+        return self._described_samples(("rows", f"packed in {display_path(self._data.source.store.directory)!r}"))
 
 
 @documented
 @shares(SampleArguments)
 def open_packed(
-    directory: str | os.PathLike,
-    label_mode: str | None = AS_PACKED,
-    data_format: str | None = None,
+    directory: str | os.PathLike[str],
+    label_mode: LabelMode | Literal["as packed"] | None = AS_PACKED,
+    data_format: DataFormat | None = None,
     **shared: Unpack[SampleArguments],
 ) -> PackedSequence:
     """Return batches of the rows of a packed store, which `sequence.pack(directory)` or `cache=directory` made.

@@ -9,13 +9,15 @@ import keras
 from keras_oocore.batches.options import BatchFormat, BatchOptions
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.fingerprint import described, name_of
+from keras_oocore.ordering.epoch_pass import EpochPass
+from keras_oocore.ordering.order import Order
 from keras_oocore.sources.base import Source
 
 KEYS = ("seed", "epoch", "batches", "num_samples", "fingerprint")
 TRANSFORM_PIECES = 10_000  # values of a `transform` that are compared
 
 
-def data_fingerprint(source, order, options) -> dict[str, Any]:
+def data_fingerprint(source: Source, order: Order, options: BatchOptions) -> dict[str, Any]:
     """Return what determines the batches besides the seed, as plain JSON. It is equal in the next run."""
     # Without shuffling there is only one order, for any number of chunks that are read at a time.
     order_fingerprint = order.fingerprint() if options.shuffle else {"shuffle": False}
@@ -46,7 +48,7 @@ def data_options(source: Source, format: BatchFormat, options: BatchOptions) -> 
     return json.loads(json.dumps(described, default=str))
 
 
-def described_transform(transform: Callable) -> str:
+def described_transform(transform: Callable[..., Any]) -> str:
     """Return the name of a function, and a checksum of its code and values.
 
     Only the first values are examined, because a `transform` may refer to a whole model.
@@ -95,7 +97,7 @@ class Cursor:
         options: Function that returns its `data_options`.
     """
 
-    def __init__(self, sequence, epoch_pass, options: Callable[[], dict[str, Any]]):
+    def __init__(self, sequence: Any, epoch_pass: EpochPass, options: Callable[[], dict[str, Any]]):
         self._sequence, self._pass, self._options = sequence, epoch_pass, options
 
     @property
@@ -148,7 +150,7 @@ class Cursor:
 class _Rest(keras.utils.PyDataset):
     """The remaining batches of a pass."""
 
-    def __init__(self, sequence, num_batches: int):
+    def __init__(self, sequence: Any, num_batches: int):
         super().__init__(workers=1, use_multiprocessing=False)
         self._sequence, self._remaining = sequence, num_batches
 

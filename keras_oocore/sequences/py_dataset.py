@@ -1,5 +1,7 @@
 """The attributes that Keras reads from a Sequence, and errors for attributes that a Sequence does not have."""
 
+from typing import TYPE_CHECKING, NoReturn
+
 import keras
 
 from keras_oocore.core.errors import OptionError
@@ -18,8 +20,18 @@ INSTEAD = {
     "pack": 'only Sequences of files have it; the rows of CSV files are stored with cache="DIR"',
 }
 
+if TYPE_CHECKING:
 
-class OrderedPyDataset(keras.utils.PyDataset):
+    class PyDataset:
+        """What type checkers know of `keras.utils.PyDataset`, because Keras has no types."""
+
+        def __init__(self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10) -> None: ...
+
+else:
+    PyDataset = keras.utils.PyDataset
+
+
+class OrderedPyDataset(PyDataset):
     """A `keras.utils.PyDataset` that Keras reads in order, without the queue of Keras.
 
     Keras reads `workers`, `use_multiprocessing` and `max_queue_size`. They cannot be changed after construction.
@@ -35,9 +47,11 @@ class OrderedPyDataset(keras.utils.PyDataset):
         if use_multiprocessing:
             warn_user("`use_multiprocessing=True` is not supported: threads are used instead, see `workers`.")
 
-    def __getattr__(self, name: str):
-        instead = f". Instead: {INSTEAD[name]}" if name in INSTEAD else ""
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{instead}")
+    if not TYPE_CHECKING:  # which would otherwise accept every attribute
+
+        def __getattr__(self, name):
+            instead = f". Instead: {INSTEAD[name]}" if name in INSTEAD else ""
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{instead}")
 
     def require_all_indices(self) -> None:
         """Check that Keras does not divide the indices among several processes.
@@ -67,7 +81,7 @@ class OrderedPyDataset(keras.utils.PyDataset):
         return 1
 
     @workers.setter
-    def workers(self, value):
+    def workers(self, value: int) -> NoReturn:
         raise AttributeError(
             f"`workers` can only be set in the constructor: {type(self).__name__}(..., workers={value!r})"
         )
@@ -78,7 +92,7 @@ class OrderedPyDataset(keras.utils.PyDataset):
         return False
 
     @use_multiprocessing.setter
-    def use_multiprocessing(self, value):
+    def use_multiprocessing(self, value: bool) -> NoReturn:
         raise AttributeError("`use_multiprocessing` is always False: samples are loaded in threads, see `workers`.")
 
     @property
@@ -87,7 +101,7 @@ class OrderedPyDataset(keras.utils.PyDataset):
         return self._max_queue_size
 
     @max_queue_size.setter
-    def max_queue_size(self, value):
+    def max_queue_size(self, value: int) -> NoReturn:
         raise AttributeError(
             f"`max_queue_size` can only be set in the constructor: {type(self).__name__}(..., max_queue_size={value!r})"
         )

@@ -25,17 +25,17 @@ class ArrayRows(Source):
         DataError: If the file cannot be read, or the array has no axis.
     """
 
-    def __init__(self, rows: str | os.PathLike | np.ndarray, chosen: np.ndarray | None = None):
+    def __init__(self, rows: str | os.PathLike[str] | np.ndarray, chosen: np.ndarray | None = None):
         self.chosen = chosen
-        self.path = None if isinstance(rows, np.ndarray) else Path(absolute(rows))
+        self.path: Path | None = None if isinstance(rows, np.ndarray) else Path(absolute(rows))
         array = rows if self.path is None else _memory_map(self.path)
         if array.ndim == 0:
             where = f"{str(self.path)!r}: " if self.path else ""
             raise DataError(
                 f"{where}Expected an array whose first axis is the samples. Received: an array without axes"
             )
-        self.rows = MappedRows(array)
-        self.spec = RowSpec(array.shape[1:], array.dtype.newbyteorder("="))
+        self.rows: MappedRows = MappedRows(array)
+        self.spec: RowSpec = RowSpec(array.shape[1:], array.dtype.newbyteorder("="))
 
     def __len__(self) -> int:
         return len(self.rows.array if self.chosen is None else self.chosen)
@@ -61,7 +61,7 @@ class ArrayRows(Source):
         chosen = samples if self.chosen is None else self.chosen[samples]
         return ArrayRows(self.rows.array if self.path is None else self.path, chosen)
 
-    def __reduce__(self):  # by its path, so that another process opens its own memory map
+    def __reduce__(self) -> tuple[Any, ...]:  # by its path, so that another process opens its own memory map
         return ArrayRows, (self.rows.array if self.path is None else self.path, self.chosen)
 
 

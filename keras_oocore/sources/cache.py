@@ -19,7 +19,7 @@ from keras_oocore.store.reader import PackedStore
 
 
 def cached(
-    samples: FileSamples, directory: str | os.PathLike, keep_errors: bool, overwrite: bool, create: bool = True
+    samples: FileSamples, directory: str | os.PathLike[str], keep_errors: bool, overwrite: bool, create: bool = True
 ) -> Cached:
     """Return samples that are read from their files once, and later from the packed store in `directory`.
 
@@ -64,16 +64,16 @@ def keep_manifest(manifest: Manifest, directory: Path) -> None:
         manifest.save(directory)
 
 
-def is_packed(directory: str | os.PathLike) -> bool:
+def is_packed(directory: str | os.PathLike[str]) -> bool:
     """Whether the directory contains a packed store, or one per subset."""
     return (Path(directory) / RECORD).exists() or bool(_stores_within(directory))
 
 
-def _stores_within(directory: str | os.PathLike) -> list[str]:
+def _stores_within(directory: str | os.PathLike[str]) -> list[str]:
     return sorted(str(path.parent) for path in Path(directory).glob(f"*/{RECORD}"))
 
 
-def open_samples(directory: str | os.PathLike) -> tuple[PackedSamples, Manifest]:
+def open_samples(directory: str | os.PathLike[str]) -> tuple[PackedSamples, Manifest]:
     """Return the rows of a finished store, and the manifest that is saved with them.
 
     Raises:

@@ -86,7 +86,7 @@ class Cached(StampedSource):
         self._store = None
         self._looked_seconds = -RETRY_SECONDS
         self._finishing = None
-        self.failure = None  # why the store can no longer be written
+        self.failure: OutOfCoreError | None = None  # why the store can no longer be written
         register_fork_aware(self)
 
     def _open(self, overwrite: bool = False) -> None:
@@ -323,10 +323,10 @@ class Cached(StampedSource):
             self._finishing.wait()
         self.reset_after_fork()  # the writer closes when it is no longer referenced
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         names = ("source", "directory", "keep_errors", "keep_beside")
         return {name: getattr(self, name) for name in names}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.reset_after_fork()

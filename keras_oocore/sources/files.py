@@ -52,8 +52,8 @@ class FileSamples(StampedSource):
     def __init__(self, manifest: Manifest, reader: FileReader, retries: int = RETRIES):
         self.manifest = manifest
         self.reader = reader
-        self.retries = non_negative(retries, "retries")
-        self.spec = RowSpec(tuple(reader.shape), np.dtype(reader.dtype))
+        self.retries: int = non_negative(retries, "retries")
+        self.spec: RowSpec = RowSpec(tuple(reader.shape), np.dtype(reader.dtype))
         self._doubtful: dict[int, str] = {}
 
     def __len__(self) -> int:
@@ -165,14 +165,14 @@ class FunctionReader:
         path: Path of the file that defines shape and dtype, usually the first one.
     """
 
-    def __init__(self, function: Callable[[str], Any], path: str | os.PathLike):
+    def __init__(self, function: Callable[[str], Any], path: str | os.PathLike[str]):
         first = np.asarray(function(storage.local_path(path)))
         if first.dtype.kind not in "biufc":
             raise SampleError(f"`reader` should return numbers. Received: an array of dtype {first.dtype}")
         self.function = function
-        self.shape = first.shape
-        self.dtype = first.dtype
-        self.options = {"reader": described(function)}
+        self.shape: tuple[int, ...] = first.shape
+        self.dtype: np.dtype = first.dtype
+        self.options: dict[str, str] = {"reader": described(function)}
 
     def read_into(self, path: str, out: np.ndarray) -> None:
         """Fill `out` with the array that the function returns for `path`."""

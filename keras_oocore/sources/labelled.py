@@ -1,5 +1,6 @@
 """A source with labels and weights."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,10 @@ class Labelled(Source):
     """
 
     def __init__(self, source: Source, labels: Labels, sample_weight: np.ndarray | None):
-        self.source, self.labels, self.sample_weight = source, labels, sample_weight
-        self.groups_batches = source.groups_batches
+        self.source: Source = source
+        self.labels: Labels = labels
+        self.sample_weight: np.ndarray | None = sample_weight
+        self.groups_batches: bool = source.groups_batches
 
     @property
     def spec(self) -> RowSpec:
@@ -78,7 +81,7 @@ class Labelled(Source):
         weight = None if self.sample_weight is None else self.sample_weight[samples]
         return Labelled(self.source.select(samples), self.labels.select(samples), weight)
 
-    def prefetch(self, chunks) -> None:
+    def prefetch(self, chunks: Sequence[int]) -> None:
         self.source.prefetch(chunks)
 
     def doubtful(self) -> dict[int, str]:

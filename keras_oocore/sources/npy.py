@@ -1,6 +1,7 @@
 """Reads samples that are stored in one `.npy` file each."""
 
 import os
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +17,12 @@ class NpyReader:
         path: Path of the file that defines shape and dtype, usually the first one.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike[str]):
         with open_file(path) as file:
-            self.shape, _, dtype = _read_header(file, check_size=True)
-        self.dtype = dtype.newbyteorder("=")
-        self.options = {}  # nothing besides shape and dtype determines the rows
+            shape, _, dtype = _read_header(file, check_size=True)
+        self.shape: tuple[int, ...] = shape
+        self.dtype: np.dtype = dtype.newbyteorder("=")
+        self.options: dict[str, Any] = {}  # nothing besides shape and dtype determines the rows
 
     def read_into(self, path: str, out: np.ndarray) -> None:
         """Fill `out`, of shape `self.shape` and dtype `self.dtype`, with the array in the file."""

@@ -27,8 +27,8 @@ class PackedSamples(Source):
         if FIELD not in store.fields:
             raise DataError(f"The packed store {str(store.directory)!r} has no field {FIELD!r}: {list(store.fields)}.")
         self.names = names
-        self.chosen = np.arange(len(names)) if chosen is None else chosen
-        self.spec = RowSpec(*store.fields[FIELD])
+        self.chosen: np.ndarray = np.arange(len(names)) if chosen is None else chosen
+        self.spec: RowSpec = RowSpec(*store.fields[FIELD])
 
     def __len__(self) -> int:
         return len(self.chosen)

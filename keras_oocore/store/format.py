@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,14 +40,14 @@ class StoreRecord:
 
     num_rows: int
     fields: dict[str, tuple[tuple[int, ...], np.dtype]]
-    fingerprint: dict
+    fingerprint: dict[str, Any]
     complete: bool = False
     unreadable: dict[int, str] = dataclasses.field(default_factory=dict)
     doubtful: dict[int, str] = dataclasses.field(default_factory=dict)
     rows_per_block: int = 0  # by default, as many as fit in `BLOCK_BYTES`
     states_crc32: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.rows_per_block:
             self.rows_per_block = max(1, BLOCK_BYTES // max(1, *(self.row_bytes(name) for name in self.fields)))
 
@@ -91,7 +92,7 @@ class StoreRecord:
             return None
 
     @classmethod
-    def _from_json(cls, saved: dict) -> "StoreRecord":
+    def _from_json(cls, saved: dict[str, Any]) -> "StoreRecord":
         return cls(
             num_rows=int(saved["num_rows"]),
             fields=checked_fields({name: (field["shape"], field["dtype"]) for name, field in saved["fields"].items()}),
@@ -119,14 +120,14 @@ class StoreRecord:
             advice = f"{OTHER_FILES} {OVERWRITE}" if stored.get("files") != requested.get("files") else OVERWRITE
             raise DataError(f"{os.fspath(directory)!r} stores other rows: {'; '.join(differences)}. {advice}")
 
-    def _described(self) -> dict:
+    def _described(self) -> dict[str, Any]:
         fields = {f"shape of {name}": list(shape) for name, (shape, _) in self.fields.items()}
         dtypes = {f"dtype of {name}": str(dtype) for name, (_, dtype) in self.fields.items()}
         fingerprint = json.loads(json.dumps(self.fingerprint))  # turns tuples into lists
         return {**fingerprint, "number of rows": self.num_rows, **fields, **dtypes}
 
 
-def checked_fields(fields: Mapping[str, tuple]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+def checked_fields(fields: Mapping[str, tuple[Any, ...]]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     """Return the fields of a store with plain shapes and dtypes.
 
     Args:

@@ -34,7 +34,7 @@ class MappedRows:
     """
 
     def __init__(self, array: np.ndarray):
-        self.array = array.view(np.ndarray)
+        self.array: np.ndarray = array.view(np.ndarray)
         # `np.take` would first copy the whole of any other array.
         self._is_plain = array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative
         self._file = None

@@ -27,7 +27,7 @@ def register(writer: Writer) -> None:
     _writers[os.path.realpath(writer.directory)] = writer
 
 
-def find(directory: str | os.PathLike) -> Writer | None:
+def find(directory: str | os.PathLike[str]) -> Writer | None:
     """Return the writer of a directory that can still be written to, or `None`."""
     writer = _writers.get(os.path.realpath(Path(directory)))
     return writer if writer is not None and writer.writable else None

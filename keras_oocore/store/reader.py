@@ -4,6 +4,7 @@ import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,8 +48,8 @@ class PackedStore:
     writable = False
     num_missing = 0
 
-    def __init__(self, directory: str | os.PathLike):
-        self.directory = Path(os.path.abspath(directory))
+    def __init__(self, directory: str | os.PathLike[str]):
+        self.directory: Path = Path(os.path.abspath(directory))
         record = StoreRecord.load(self.directory)
         if record is None:
             raise DataError(f"{os.fspath(directory)!r} holds no packed store: there is no {RECORD}.")
@@ -58,15 +59,22 @@ class PackedStore:
                 "with sequence.pack(...), or by training with cache=..."
             )
         self.record = record
-        self.fields, self.unreadable, self.doubtful = record.fields, record.unreadable, record.doubtful
+        self.fields: dict[str, tuple[tuple[int, ...], np.dtype]] = record.fields
+        self.unreadable: dict[int, str] = record.unreadable
+        self.doubtful: dict[int, str] = record.doubtful
         self._rows = {name: MappedRows(array) for name, array in map_fields(self.directory, record).items()}
-        self.states = load_states(self.directory, record)  # after the fields: overwriting removes the states first
+        # After the fields: overwriting removes the states first.
+        self.states: np.ndarray = load_states(self.directory, record)
         if zlib.crc32(self.states) != record.states_crc32:
             raise DataError(f"{os.fspath(self.directory / STATES)!r} is damaged. {OVERWRITE}")
 
     @classmethod
     def opened_if_finished(
-        cls, directory: str | os.PathLike, fields: Mapping[str, tuple], num_rows: int, fingerprint: Mapping
+        cls,
+        directory: str | os.PathLike[str],
+        fields: Mapping[str, tuple[Any, ...]],
+        num_rows: int,
+        fingerprint: Mapping[str, Any],
     ) -> "PackedStore | None":
         """Return the store of these rows, or `None` if it does not exist or is unfinished.
 
@@ -117,7 +125,7 @@ class PackedStore:
             blocks = ", ".join(damaged[:5]) + (f" and {len(damaged) - 5} more" if len(damaged) > 5 else "")
             raise DataError(f"{os.fspath(self.directory)!r} changed since it was written: {blocks}. {OVERWRITE}")
 
-    def __reduce__(self):  # by its directory: another process maps the files itself
+    def __reduce__(self) -> tuple[Any, ...]:  # by its directory: another process maps the files itself
         return PackedStore, (self.directory,)
 
 

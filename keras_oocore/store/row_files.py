@@ -11,7 +11,7 @@ import numpy as np
 from keras_oocore.core.files import explained, write_whole
 
 
-def reserve_array(path: str | os.PathLike, shape: tuple[int, ...], dtype: np.dtype) -> None:
+def reserve_array(path: str | os.PathLike[str], shape: tuple[int, ...], dtype: np.dtype) -> None:
     """Create a `.npy` file of zeros, to be filled by `write_at`. It is sparse: it takes up disk space as it fills.
 
     Raises:

@@ -25,7 +25,7 @@ class RowStates:
 
     def __init__(self, array: np.ndarray):
         self.array = array
-        self.num_missing = int(np.count_nonzero(array == MISSING))
+        self.num_missing: int = int(np.count_nonzero(array == MISSING))
         self._start, self._stop = len(array), 0  # the range that holds all changes; it is empty
 
     def mark(self, rows: np.ndarray, state: int) -> None:

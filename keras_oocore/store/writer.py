@@ -13,6 +13,7 @@ import weakref
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
@@ -86,24 +87,24 @@ class PackedStoreWriter:
 
     def __init__(
         self,
-        directory: str | os.PathLike,
-        fields: Mapping[str, tuple],
+        directory: str | os.PathLike[str],
+        fields: Mapping[str, tuple[Any, ...]],
         num_rows: int,
-        fingerprint: Mapping,
+        fingerprint: Mapping[str, Any],
         overwrite: bool = False,
     ):
-        self.directory = Path(directory).absolute()  # stays valid after `os.chdir`
+        self.directory: Path = Path(directory).absolute()  # stays valid after `os.chdir`
         expected = StoreRecord(num_rows, checked_fields(fields), dict(fingerprint))
         existing_record(self.directory, expected, overwrite)  # raises before the first byte is written
         with contextlib.ExitStack() as stack:
             stack.enter_context(write_lock(self.directory))
             remove_leftovers(self.directory)
-            self.record = existing_record(self.directory, expected, overwrite)
-            if self.record is None:
+            existing = existing_record(self.directory, expected, overwrite)
+            if existing is None:
                 create_record(self.directory, expected)
-                self.record = expected
+            self.record: StoreRecord = expected if existing is None else existing
             arrays = open_fields(self.directory, self.record)
-            self.states = load_states(self.directory, self.record)
+            self.states: np.ndarray = load_states(self.directory, self.record)
             self._row_states = RowStates(self.states)
             self._rows = {name: MappedRows(array) for name, array in arrays.items()}
             self._offsets = {name: array.offset for name, array in arrays.items()}
@@ -356,23 +357,23 @@ class PackedStoreWriter:
         """Close the files in a forked child."""
         self._files_and_lock.close()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def __del__(self):
+    def __del__(self) -> None:
         if not self._closed:
             with contextlib.suppress(OutOfCoreError):  # rows that cannot be kept are made again
                 self.close()
 
 
 def shared_writer(
-    directory: str | os.PathLike,
-    fields: Mapping[str, tuple],
+    directory: str | os.PathLike[str],
+    fields: Mapping[str, tuple[Any, ...]],
     num_rows: int,
-    fingerprint: Mapping,
+    fingerprint: Mapping[str, Any],
     overwrite: bool = False,
 ) -> PackedStoreWriter:
     """Return the writer of these rows that this process already has open, or a new one.

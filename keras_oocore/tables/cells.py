@@ -1,6 +1,7 @@
 """What tables compute from typed cells: codes and counts of strings, and numbers that `float32` would change."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,19 +14,19 @@ except ImportError:  # the `csv` extra is not installed
 LARGEST_EXACT = 2**24  # float32 represents all integers up to this one
 
 
-def as_codes(cells, vocabulary: Sequence[str]) -> np.ndarray:
+def as_codes(cells: Any, vocabulary: Sequence[str]) -> np.ndarray:
     """Return the position of each string in `vocabulary`, `int32` of shape `(n,)`; -1 if it is missing or unknown."""
     places = pc.index_in(cells, pa.array(vocabulary, pa.string()), skip_nulls=True)
     return places.fill_null(-1).to_numpy(zero_copy_only=False)
 
 
-def count_strings(cells) -> dict[str, int]:
+def count_strings(cells: Any) -> dict[str, int]:
     """Return how often each string occurs, without missing cells."""
     values, counts = pc.value_counts(cells.drop_null()).flatten()
     return dict(zip(values.to_pylist(), counts.to_pylist()))
 
 
-def distinct_numbers(cells) -> np.ndarray:
+def distinct_numbers(cells: Any) -> np.ndarray:
     """Return the distinct numbers, `float64`, without missing cells and in no particular order."""
     return pc.unique(cells.drop_null()).to_numpy(zero_copy_only=False)
 

@@ -4,6 +4,7 @@ import itertools
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -61,11 +62,17 @@ class ChunkCache:
     """
 
     def __init__(
-        self, parse: Callable[[int], np.ndarray], sizes: Sequence[int], num_slots: int, shape: tuple[int, ...], dtype
+        self,
+        parse: Callable[[int], np.ndarray],
+        sizes: Sequence[int],
+        num_slots: int,
+        shape: tuple[int, ...],
+        dtype: Any,
     ):
         self.parse = parse
-        self.slot_rows = max(sizes)
-        self.memory = np.empty((num_slots * self.slot_rows, *shape), dtype)  # pages use no memory until written
+        self.slot_rows: int = max(sizes)
+        # Its pages use no memory until they are written.
+        self.memory: np.ndarray = np.empty((num_slots * self.slot_rows, *shape), dtype)
         self._starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         self._shift = max(0, int(self._starts[-1]).bit_length() - (CELLS_PER_CHUNK * len(sizes)).bit_length())
         cells = np.arange(0, self._starts[-1], 1 << self._shift)

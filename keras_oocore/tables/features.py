@@ -8,6 +8,7 @@ import copy
 import dataclasses
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -20,7 +21,8 @@ from keras_oocore.manifest.label_checks import FEW_SAMPLES
 from keras_oocore.tables.format import TableFormat
 from keras_oocore.tables.statistics import ColumnStatistics
 
-POLICIES = ("error", "nan", "mean", "drop")
+Missing = Literal["error", "nan", "mean", "drop"]
+POLICIES = get_args(Missing)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +93,7 @@ class FeatureSpec:
         features: Sequence[str] | Mapping[str, Sequence[str]] | None,
         sample_weight: str | None,
         categorical: Sequence[str],
-        missing: str | Mapping[str, float],
+        missing: Missing | Mapping[str, float],
         indicator: bool,
     ):
         self._kinds = {
@@ -99,8 +101,8 @@ class FeatureSpec:
         }
         self._table = table
         indicator = boolean(indicator, "indicator")
-        self.targets = [] if target is None else _as_names(target, "target")
-        self.one_target = isinstance(target, str)
+        self.targets: list[str] = [] if target is None else _as_names(target, "target")
+        self.one_target: bool = isinstance(target, str)
         self.missing = self._checked_missing(missing)
         used = {self._column(name, "target").name for name in self.targets}
         if sample_weight is not None:
@@ -111,22 +113,25 @@ class FeatureSpec:
         inputs = features if isinstance(features, Mapping) else {None: features}
         if not inputs:
             raise OptionError("`features` should name at least one input. Received: an empty dictionary")
-        self.words, self.inputs = [], {}
+        self.words: list[Word] = []
+        self.inputs: dict[str | None, tuple[int, int, type]] = {}
         for name, columns in inputs.items():
             self.inputs[name] = self._add_input(_as_names(columns, "features"), indicator)
         self._warn_of_leak()
-        self.first_target = len(self.words)
+        self.first_target: int = len(self.words)
         self.words += [Word(self._column(name, "target"), "target") for name in self.targets]
         if target is not None:
             self._require_targets_of_one_kind()
         elif sample_weight is not None:
             raise OptionError("`sample_weight` requires a `target`. Received: target=None")
-        self.has_weight = sample_weight is not None
+        self.has_weight: bool = sample_weight is not None
         if self.has_weight:
             self.words.append(Word(self._number_column(sample_weight, "sample_weight"), "weight"))
-        self.columns = list({word.column.name: word.column for word in self.words}.values())
-        self.means, self.vocabularies = {}, {}
-        self.rounded, self.unique = set(), set()  # shared by all copies, so that each warning comes once
+        self.columns: list[Column] = list({word.column.name: word.column for word in self.words}.values())
+        self.means: dict[str, float] = {}
+        self.vocabularies: dict[str, list[str]] = {}
+        self.rounded: set[str] = set()  # shared by all copies, as the next one, so that each warning comes once
+        self.unique: set[str] = set()
         self._warn_of_notes()
 
     @property
@@ -168,7 +173,7 @@ class FeatureSpec:
             if name in roles:
                 self._warn_of_one_class_per_row(statistics[name])
 
-    def unpack(self, rows: np.ndarray) -> tuple:
+    def unpack(self, rows: np.ndarray) -> tuple[Any, ...]:
         """Return `(x, y, sample_weight)` as views of rows, `float32` of shape `(batch, words)`.
 
         `x` is `float32` of shape `(batch, features)`, or a dictionary of such arrays; it is `int32` if all columns of
@@ -191,7 +196,7 @@ class FeatureSpec:
             return True
         return next(dtype for first, end, dtype in self.inputs.values() if first <= i < end) is np.int32
 
-    def fingerprint(self) -> dict:
+    def fingerprint(self) -> dict[str, Any]:
         """Return everything that determines the words of a row, as plain JSON."""
         return {
             "columns": [[*dataclasses.astuple(word.column), word.role] for word in self.words],
@@ -199,7 +204,7 @@ class FeatureSpec:
             "missing": self.missing,
         }
 
-    def options(self) -> dict:
+    def options(self) -> dict[str, Any]:
         """Return the options that determine the words of a row, by their names, as plain JSON."""
         inputs = {name: self.words[first:end] for name, (first, end, _) in self.inputs.items()}
         names = {
@@ -260,7 +265,7 @@ class FeatureSpec:
             kinds = {word.column.name: word.column.kind for word in self.words[self.first_target :]}
             raise OptionError(f"Several targets should all be strings, or all numbers. Received: {kinds}")
 
-    def _checked_missing(self, missing) -> str | dict:
+    def _checked_missing(self, missing: Missing | Mapping[str, float]) -> Missing | dict[str, float]:
         """Return the argument `missing` once it is checked."""
         if isinstance(missing, Mapping):
             for name, value in missing.items():

@@ -6,6 +6,7 @@ To add a format, write one class with these attributes and methods (`tables/csv/
 import abc
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,11 +54,11 @@ class TableFormat(abc.ABC):
         """Return how error messages name a row, such as `"houses.csv: row 7 (line 9)"`."""
 
     @abc.abstractmethod
-    def fingerprint(self) -> dict:
+    def fingerprint(self) -> dict[str, Any]:
         """Return everything that determines the cells, as plain JSON: files with their times, and how they are read."""
 
     @abc.abstractmethod
-    def portable_fingerprint(self) -> dict:
+    def portable_fingerprint(self) -> dict[str, Any]:
         """Return what identifies the rows, as plain JSON. Copies of the files have the same portable fingerprint."""
 
     @abc.abstractmethod

@@ -4,6 +4,7 @@ import collections
 import itertools
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -63,17 +64,20 @@ class TableRows(Source):
         statistics_from: "TableRows | None" = None,
         sizes: Sequence[int] | None = None,
     ):
-        self.table, self.features, self.subset = table, features, subset
-        self.num_threads, self.limit_bytes = max(1, num_threads), limit_bytes
+        self.table: TableFormat = table
+        self.features: FeatureSpec = features
+        self.subset: RowSubset | None = subset
+        self.num_threads: int = max(1, num_threads)
+        self.limit_bytes: int = limit_bytes
         self._statistics_from = statistics_from
         self._statistics = None
-        self.spec = RowSpec((len(features.words),), np.dtype(np.float32))
-        self.sizes = self._count_sizes() if sizes is None else list(sizes)
-        self.starts = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
+        self.spec: RowSpec = RowSpec((len(features.words),), np.dtype(np.float32))
+        self.sizes: list[int] = self._count_sizes() if sizes is None else list(sizes)
+        self.starts: np.ndarray = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
         if not len(self):
             raise DataError(self._why_empty())
         row_bytes = 4 * len(features.words) + ORDER_BYTES
-        self.max_chunks = max(2, int(limit_bytes // (row_bytes * max(self.sizes))))
+        self.max_chunks: int = max(2, int(limit_bytes // (row_bytes * max(self.sizes))))
         self.reset_after_fork()
         register_fork_aware(self)
 
@@ -85,7 +89,7 @@ class TableRows(Source):
         chunk = int(np.searchsorted(self.starts, sample, side="right")) - 1
         return self.table.where(chunk, int(self._row_numbers_in(chunk)[sample - self.starts[chunk]]))
 
-    def fingerprint(self) -> dict:
+    def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the samples, as plain JSON. Copies of the files have the same fingerprint."""
         return {
             **self.table.portable_fingerprint(),
@@ -93,12 +97,12 @@ class TableRows(Source):
             "missing": self.features.missing,
         }
 
-    def options(self) -> dict:
+    def options(self) -> dict[str, Any]:
         """Return the options that determine the rows, by their names, as plain JSON."""
         cells = {name: value for name, value in self.table.fingerprint().items() if name not in OF_SAMPLES}
         return {**cells.pop("dialect", {}), **cells, **self.features.options()}
 
-    def row_fingerprint(self) -> dict:
+    def row_fingerprint(self) -> dict[str, Any]:
         """Return everything that determines the bytes of the rows, as plain JSON."""
         return {
             **self.table.fingerprint(),
@@ -111,7 +115,7 @@ class TableRows(Source):
         self._chunk_cache.read(samples, out)
         return {}
 
-    def unpack(self, rows: np.ndarray, samples: np.ndarray) -> tuple:
+    def unpack(self, rows: np.ndarray, samples: np.ndarray) -> tuple[Any, ...]:
         """Return `(x, y, sample_weight)` as views of rows. See `FeatureSpec.unpack`."""
         return self.features.unpack(rows)
 
@@ -185,6 +189,17 @@ class TableRows(Source):
             used = chosen if used is None else used & chosen
         return cells if used is None else cells.select(used)
 
+    def first_cells(self, num_rows: int) -> list[Cells]:
+        """Return the cells of the first chunks, as many as have `num_rows` used rows together."""
+        parts, found = [], 0
+        for chunk, size in enumerate(self.sizes):
+            if found >= num_rows:
+                break
+            if size:
+                parts.append(self.cells(chunk))
+                found += size
+        return parts
+
     def encode_chunk(self, chunk: int) -> np.ndarray:
         """Return the used rows of a chunk, `float32` of shape `(n, words)`."""
         with stage("parsing"):
@@ -205,7 +220,9 @@ class TableRows(Source):
         """Set what `statistics` returns, from an earlier run."""
         self._statistics = statistics
 
-    def map_chunks(self, function: Callable[[int], object], task: str, chunks: list[int] | None = None) -> Iterator:
+    def map_chunks(
+        self, function: Callable[[int], object], task: str, chunks: list[int] | None = None
+    ) -> Iterator[Any]:
         """Iterate over `function(chunk)` for all chunks, in order. Threads compute it, and a progress bar shows it.
 
         Args:
@@ -278,10 +295,10 @@ class TableRows(Source):
         why = "missing='drop'" if self.features.missing == "drop" else "on_bad_row='skip'"
         return f"None of the {num_rows:,} rows in {paths} is left with {why}."
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_chunk_cache"}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.reset_after_fork()
         register_fork_aware(self)

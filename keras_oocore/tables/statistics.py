@@ -7,19 +7,16 @@ number of threads.
 
 import collections
 import dataclasses
-import datetime
-import io
 import math
-from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
-from keras_oocore.core.text import DisplayString
 from keras_oocore.csv.cells import Column, is_missing
 from keras_oocore.tables.cells import count_strings, distinct_numbers
 
 MOST_DISTINCT = 100_000  # distinct numbers are counted up to here; beyond, the count is "more than"
-FIGURES = {
+FIGURES: dict[str, type] = {
     "count": int,
     "missing": int,
     "mean": float,
@@ -58,7 +55,7 @@ class ColumnStatistics:
     squares: float = 0.0
     smallest: float = math.inf
     largest: float = -math.inf
-    counts: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    counts: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter[str])
     numbers: np.ndarray | None = dataclasses.field(default_factory=lambda: np.zeros(0))
 
     @property
@@ -79,7 +76,7 @@ class ColumnStatistics:
         return [text for text, _ in sorted(self.counts.items(), key=lambda pair: (-pair[1], pair[0]))]
 
     @classmethod
-    def of(cls, column: Column, cells) -> "ColumnStatistics":
+    def of(cls, column: Column, cells: Any) -> "ColumnStatistics":
         """Compute the statistics of the cells of one part."""
         missing = int(is_missing(cells).sum())
         found = cls(column, count=len(cells) - missing, missing=missing)
@@ -97,13 +94,13 @@ class ColumnStatistics:
             found._add_numbers(distinct_numbers(cells))
         return found
 
-    def as_json(self) -> dict:
+    def as_json(self) -> dict[str, Any]:
         """Return all statistics as plain JSON, without loss of precision."""
         values = {name: getattr(self, name) for name in FIGURES}
         return {**values, "numbers": None if self.numbers is None else self.numbers.tolist()}
 
     @classmethod
-    def from_json(cls, column: Column, record: dict) -> "ColumnStatistics":
+    def from_json(cls, column: Column, record: dict[str, Any]) -> "ColumnStatistics":
         """Restore what `as_json` returned.
 
         >>> found = ColumnStatistics(Column("a", 0, "float32"), count=2, mean=1.0, squares=2.0)
@@ -133,40 +130,3 @@ class ColumnStatistics:
             self.numbers = None if numbers is None else np.union1d(self.numbers, numbers)
             if self.numbers is not None and len(self.numbers) > MOST_DISTINCT:
                 self.numbers = None
-
-
-def summary(headline: str, columns: Iterable[ColumnStatistics], max_columns: int) -> DisplayString:
-    """Return a printable table of statistics, one line per column, after the line `headline`."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    columns = list(columns)
-    table = Table("column", "kind", box=None, pad_edge=True)
-    for title in ("mean", "std", "min", "max", "missing", "distinct"):
-        table.add_column(title, justify="right")
-    for found in columns[:max_columns]:
-        table.add_row(escape(repr(found.column.name)[1:-1]), found.column.kind, *_figures(found))
-    if len(columns) > max_columns:
-        table.add_row(f"… and {len(columns) - max_columns:,} more")
-    console = Console(file=io.StringIO(), width=140, color_system=None, force_jupyter=False)
-    console.print(table)
-    return DisplayString("\n".join([headline, *(line.rstrip() for line in console.file.getvalue().splitlines())]))
-
-
-def _figures(found: ColumnStatistics) -> list[str]:
-    """Return mean, standard deviation, min, max, missing and distinct as strings."""
-    several = f"more than {MOST_DISTINCT:,}" if found.distinct is None else f"{found.distinct:,}"
-    if found.column.kind == "string" or not found.count:
-        return ["", "", "", "", f"{found.missing:,}", several]
-    if found.column.kind == "date":
-        moments = [_moment(seconds) for seconds in (found.mean, found.smallest, found.largest)]
-        return [moments[0], f"{found.std / 86400:,.6g} days", *moments[1:], f"{found.missing:,}", several]
-    numbers = [f"{value:,.6g}" for value in (found.mean, found.std, found.smallest, found.largest)]
-    return [*numbers, f"{found.missing:,}", several]
-
-
-def _moment(seconds: float) -> str:
-    """Return a number of seconds since 1970 as a date."""
-    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=round(seconds))
-    return moment.isoformat(" ").removesuffix(" 00:00:00")

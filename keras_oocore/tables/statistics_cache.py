@@ -3,6 +3,7 @@
 import contextlib
 import json
 from pathlib import Path
+from typing import Any
 
 from keras_oocore.core.errors import DataError, DestinationError
 from keras_oocore.core.record import RecordFormat
@@ -10,7 +11,11 @@ from keras_oocore.store.format import StoreRecord
 from keras_oocore.tables.rows import TableRows
 from keras_oocore.tables.statistics import ColumnStatistics
 
-FILES = {None: "statistics.json", False: "statistics-training.json", True: "statistics-validation.json"}
+FILES: dict[bool | None, str] = {
+    None: "statistics.json",
+    False: "statistics-training.json",
+    True: "statistics-validation.json",
+}
 STATISTICS_FORMAT = RecordFormat(version=1, remedy="Remove it; it will be computed again.", unversioned=True)
 
 
@@ -74,7 +79,7 @@ def _is_stored(rows: TableRows, directory: Path) -> bool:
 def _read(rows: TableRows, path: Path) -> dict[str, ColumnStatistics] | None:
     """Return the saved statistics of `rows`, or `None` if the file is missing, damaged or describes other rows."""
 
-    def parse(saved: dict) -> dict[str, ColumnStatistics] | None:
+    def parse(saved: dict[str, Any]) -> dict[str, ColumnStatistics] | None:
         if saved["of"] != _as_json(rows.row_fingerprint()):
             return None
         columns = rows.features.columns
@@ -86,6 +91,6 @@ def _read(rows: TableRows, path: Path) -> dict[str, ColumnStatistics] | None:
         return None
 
 
-def _as_json(value: dict) -> dict:
+def _as_json(value: dict[str, Any]) -> dict[str, Any]:
     """Return what comes back when a value is saved as JSON."""
     return json.loads(json.dumps(value))

@@ -2,15 +2,17 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_oocore.core.errors import BusyError, SampleError
 from keras_oocore.core.warn import warn_user
-from keras_oocore.sources.base import FIELD, Source
+from keras_oocore.sources.base import FIELD, RowSpec, Source
 from keras_oocore.store.format import MISSING
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.store.writer import PackedStoreWriter, shared_writer
+from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.rows import TableRows
 from keras_oocore.tables.statistics_cache import fit_features, remove_statistics
 
@@ -26,8 +28,10 @@ class StoredRows(Source):
     cached = groups_batches = True
 
     def __init__(self, source: TableRows, store: PackedStore):
-        self.source, self.store, self.features = source, store, source.features
-        self.spec = source.spec
+        self.source: TableRows = source
+        self.store: PackedStore = store
+        self.features: FeatureSpec = source.features
+        self.spec: RowSpec = source.spec
 
     def __len__(self) -> int:
         return len(self.source)
@@ -36,11 +40,11 @@ class StoredRows(Source):
         """Return file, row and line of a sample."""
         return self.source.name(sample)
 
-    def fingerprint(self) -> dict:
+    def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the samples, as plain JSON."""
         return self.source.fingerprint()
 
-    def options(self) -> dict:
+    def options(self) -> dict[str, Any]:
         """Return the options that determine the rows, as plain JSON."""
         return self.source.options()
 
@@ -49,7 +53,7 @@ class StoredRows(Source):
         self.store.read(FIELD, samples, out)
         return {}
 
-    def unpack(self, rows: np.ndarray, samples: np.ndarray) -> tuple:
+    def unpack(self, rows: np.ndarray, samples: np.ndarray) -> tuple[Any, ...]:
         """Return `(x, y, sample_weight)` as views of rows. See `FeatureSpec.unpack`."""
         return self.features.unpack(rows)
 

@@ -29,7 +29,7 @@ class TrainingArguments(TypedDict, total=False):
     validation_freq: int | list[int]
 
 
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     "save_every_batches": None,
     "keep": 2,
     "validation_data": None,
@@ -71,7 +71,7 @@ def with_training_arguments(function: Function) -> Function:
     return shared
 
 
-def check_names(arguments: dict[str, Any], function: Callable) -> None:
+def check_names(arguments: dict[str, Any], function: Callable[..., Any]) -> None:
     """Raise an error if `function` has no argument of a name, and neither has `fit` of this version of Keras.
 
     Raises:

@@ -1,13 +1,14 @@
 """Checks that a checkpoint contains what a training saves: the keys of its state, their types, and their arrays."""
 
 import dataclasses
+from typing import Any
 
 from keras_oocore.training.schedule import TrainingPosition
 from keras_oocore.training.state.callbacks import LOG_BYTES
 from keras_oocore.training.state.checkpoints import Checkpoint
 from keras_oocore.training.state.plain_values import from_plain
 
-KINDS = {
+KINDS: dict[str, type] = {
     "kind": str,
     "versions": dict,
     "epochs": int,
@@ -48,7 +49,7 @@ def require_content(checkpoint: Checkpoint) -> None:
                 from_plain(plain, arrays)
 
 
-def _require_place(place: dict) -> None:
+def _require_place(place: dict[str, Any]) -> None:
     expected = dataclasses.asdict(TrainingPosition())
     same_kinds = {name: type(value) for name, value in place.items()} == {
         name: type(value) for name, value in expected.items()

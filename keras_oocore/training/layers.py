@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 
@@ -53,7 +54,7 @@ def set_trainable(
     _apply(model, dict.fromkeys(frozen, False) | dict.fromkeys(unfrozen, True))
 
 
-def trainable_flags(model: keras.Model) -> tuple:
+def trainable_flags(model: keras.Model) -> tuple[Any, ...]:
     """Return the `trainable` flags of all layers and weights, to compare with earlier flags.
 
     Layers without trainable weights count too: a frozen BatchNormalization does not update its statistics.

@@ -20,7 +20,7 @@ def fit_partitions(
     n: int,
     epochs_per_partition: int = 1,
     passes: int = 1,
-    checkpoint: str | os.PathLike | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     **arguments: Unpack[TrainingArguments],
 ) -> keras.callbacks.History:
     """Train on one partition of the data after another, with one `fit` each, as one training.

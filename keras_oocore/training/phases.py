@@ -52,7 +52,7 @@ class Phase:
     validation_data: Any = None
     name: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         positive(self.epochs, "epochs")
         check_rate(self.learning_rate)
 
@@ -62,7 +62,7 @@ def fit_phases(
     model: keras.Model | Callable[[], keras.Model],
     phases: Phase | Sequence[Phase],
     x: OutOfCoreSequence | None = None,
-    checkpoint: str | os.PathLike | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
     **arguments: Unpack[TrainingArguments],
 ) -> keras.callbacks.History:
     """Train in phases, as one training: freeze and unfreeze layers and change the learning rate between them.

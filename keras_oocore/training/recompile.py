@@ -7,6 +7,7 @@ are missing.
 import inspect
 import math
 from numbers import Real
+from typing import Any
 
 import keras
 
@@ -82,7 +83,7 @@ def recompile(
 # The learning rate
 
 
-def check_rate(rate) -> None:
+def check_rate(rate: Any) -> None:
     """Raise an error unless this is a learning rate or `None`.
 
     Raises:
@@ -154,7 +155,7 @@ def _recreated(optimizer: keras.optimizers.Optimizer, rate) -> keras.optimizers.
     return new
 
 
-def _config(optimizer: keras.optimizers.Optimizer) -> dict:
+def _config(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
     """Return the settings of an optimizer, with a schedule as the object itself instead of serialized.
 
     Private: the schedule is in `_learning_rate` (base_optimizer.py), and `get_config` fails if the schedule has no
@@ -218,7 +219,7 @@ def _own_arguments(model: keras.Model) -> list[str]:
     return [p.name for p in own if p.kind not in STARRED and p.name not in KERAS_ARGUMENTS]
 
 
-def _compile_by_class(model: keras.Model, options: dict) -> None:
+def _compile_by_class(model: keras.Model, options: dict[str, Any]) -> None:
     """Call the `compile` of a model's class, unless it has arguments that Keras's does not have."""
     remedy = (
         "Give the class a `get_compile_config` and a `compile_from_config`, or compile the model yourself and call fit "

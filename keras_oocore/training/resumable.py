@@ -19,7 +19,7 @@ def fit_resumable(
     model: keras.Model | Callable[[], keras.Model],
     x: OutOfCoreSequence,
     epochs: int,
-    checkpoint: str | os.PathLike,
+    checkpoint: str | os.PathLike[str],
     **arguments: Unpack[TrainingArguments],
 ) -> keras.callbacks.History:
     """Train like `model.fit`, and save the training: run the same script again after a crash, and it resumes.

@@ -1,5 +1,7 @@
 """What a training restores from its checkpoint, and why it refuses a checkpoint of another training."""
 
+from typing import Any
+
 import keras
 
 from keras_oocore.core.errors import DataError, OptionError
@@ -165,7 +167,7 @@ def warn_of_other_versions(checkpoint: Checkpoint) -> None:
         )
 
 
-def load_positions(data: dict[str, OutOfCoreSequence], saved: dict[str, dict], owner: str) -> None:
+def load_positions(data: dict[str, OutOfCoreSequence], saved: dict[str, dict[str, Any]], owner: str) -> None:
     """Move Sequences to their saved positions.
 
     Args:

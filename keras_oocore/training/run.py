@@ -42,17 +42,21 @@ class TrainingRun:
         checkpoints: Checkpoints | None,
         save_every_batches: int | None,
         callbacks: list[keras.callbacks.Callback],
-        verbose,
+        verbose: str | int,
         fit_options: dict[str, Any],
     ):
-        self.verbose, self.fit_options, self.stop = verbose, dict(fit_options), StopSignal()
+        self.verbose: str | int = verbose
+        self.fit_options: dict[str, Any] = dict(fit_options)
+        self.stop: StopSignal = StopSignal()
         steps_per_epoch = self.fit_options.pop("steps_per_epoch", None)
-        self.callbacks = ContinuousCallbackList(callbacks, model, self, verbose, stages[-1].end_epoch)
+        self.callbacks: ContinuousCallbackList = ContinuousCallbackList(
+            callbacks, model, self, verbose, stages[-1].end_epoch
+        )
         callback_states = CallbackStates(self.callbacks.callbacks)
-        self.state = TrainingState(kind, model, stages, steps_per_epoch, self.callbacks, callback_states)
+        self.state: TrainingState = TrainingState(kind, model, stages, steps_per_epoch, self.callbacks, callback_states)
         self.state.class_weight = self.fit_options.get("class_weight")
         self.state.record_data_positions()
-        self.saver = None if checkpoints is None else Saver(self.state, checkpoints, save_every_batches)
+        self.saver: Saver | None = None if checkpoints is None else Saver(self.state, checkpoints, save_every_batches)
         self._call: FitCall | None = None  # the call of `fit` that is running
         self._call_begins = False  # whether the data must be moved to their position
         self._epoch_start = TrainingPosition()  # where this call of `fit` entered the epoch

@@ -31,7 +31,9 @@ class Saver:
     """
 
     def __init__(self, state: TrainingState, checkpoints: Checkpoints, every_batches: int | None):
-        self.state, self.checkpoints, self.every_batches = state, checkpoints, every_batches
+        self.state: TrainingState = state
+        self.checkpoints: Checkpoints = checkpoints
+        self.every_batches: int | None = every_batches
         self.is_saved = False  # whether the newest checkpoint has the current position
         self._cost_seconds = 0.0
         self._last_saved_seconds = time.monotonic()
@@ -67,7 +69,7 @@ class Saver:
         started_seconds = time.monotonic()
         try:
             self.checkpoints.save(*self._capture())
-            self.is_saved = True
+            self.is_saved: bool = True
         except DestinationError as error:
             if required:
                 raise

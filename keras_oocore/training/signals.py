@@ -4,6 +4,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 NAMES = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C"}
 
@@ -12,7 +13,7 @@ class StopSignal:
     """The signal that was received, if any."""
 
     def __init__(self):
-        self.received = None
+        self.received: int | None = None
 
     @property
     def name(self) -> str:
@@ -37,7 +38,7 @@ def deferred_signals() -> Iterator[StopSignal]:
         yield stop
         return
 
-    def record(number: int, frame) -> None:
+    def record(number: int, frame: Any) -> None:
         stop.received = number
         restore()
         print(

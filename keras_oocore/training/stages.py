@@ -84,7 +84,7 @@ class TrainingState:
         return self.stages[-1].end_epoch
 
     @property
-    def history(self) -> dict[str, list]:
+    def history(self) -> dict[str, list[Any]]:
         """The columns of the history."""
         return self.callbacks.history.history
 

@@ -20,10 +20,10 @@ from keras_oocore.training.state.model import require_compiled
 
 
 def train(
-    function: Callable,
+    function: Callable[..., Any],
     model: keras.Model | Callable[[], keras.Model],
     stages: list[Stage],
-    checkpoint: str | os.PathLike | None,
+    checkpoint: str | os.PathLike[str] | None,
     arguments: dict[str, Any],
 ) -> keras.callbacks.History:
     """Train through all stages, and return the history of the whole training.

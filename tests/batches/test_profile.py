@@ -1,5 +1,6 @@
 """profile(): what it measures, that nothing else changes, and its advice."""
 
+import html
 import itertools
 import threading
 import time
@@ -496,3 +497,12 @@ def test_str_is_a_table_and_repr_is_one_line(capsys):
     returned = numbered(8).profile(num_batches=1)
     assert capsys.readouterr().out == f"{returned}\n"
     assert str(returned).startswith("1 batch, 4 samples in ")
+
+
+def test_a_notebook_shows_it_as_a_table(folder):
+    profile = opened(folder).profile(1)
+    shown = profile._repr_html_()
+
+    assert "samples/s</div>" in shown
+    assert all(f">{stage}</td>" in shown for stage in ("decoding", "waiting"))
+    assert html.escape(profile.advice[-1]) in shown

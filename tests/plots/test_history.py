@@ -96,7 +96,7 @@ def test_number_between_gaps_has_a_dot():
     """With validation in every second epoch, no two numbers are next to each other, so no line is drawn."""
     gaps = [np.nan, 1.0] * 20
     figure = plot_history({"loss": [1.0] * 40, "val_loss": gaps})
-    training, validation = figure.axes[0].lines
+    training, validation = figure.axes[0].lines[:2]
 
     assert training.get_markevery() == []
     assert validation.get_markevery() == [*range(1, 40, 2)]
@@ -262,3 +262,43 @@ def test_history_without_epochs_raises(history):
 def test_other_objects_raise(history):
     with pytest.raises(OptionError, match=r"should be a keras\.callbacks\.History.*Received: "):
         plot_history(history)
+
+
+def best_of(figure):
+    """The position of the ring and the string on the right, of each panel."""
+    rings = [
+        [line.get_xydata().tolist()[0] for line in axis.lines if line.get_label() == "best"] for axis in figure.axes
+    ]
+    return list(zip(rings, (axis.get_title(loc="right") for axis in figure.axes)))
+
+
+def test_best_epoch_is_that_of_val_loss_in_every_panel():
+    history = {"loss": [3.0, 2.0, 1.0], "acc": [0.1, 0.2, 0.3], "val_loss": [3.0, 2.5, 2.8], "val_acc": [0.2, 0.3, 0.4]}
+
+    assert best_of(plot_history(history)) == [([[2, 2.5]], "best epoch 2: 2.5"), ([[2, 0.3]], "epoch 2: 0.3")]
+
+
+def test_best_epoch_without_val_loss():
+    assert best_of(plot_history({"loss": [1.0, 2.0], "val_auc": [0.2, 0.3]}))[1] == ([[2, 0.3]], "epoch 2: 0.3")
+    assert best_of(plot_history({"loss": [1.0, 2.0]})) == [([[1, 1.0]], "best epoch 1: 1")]
+
+
+def test_best_epoch_with_validation_in_every_second_epoch():
+    figure = plot_history({"loss": [4.0, 3.0, 2.0, 1.0], "val_loss": [1.5, 1.7]})
+
+    assert best_of(figure) == [([[2, 1.5]], "best epoch 2: 1.5")]
+
+
+def test_no_best_epoch_of_one_epoch_or_without_numbers():
+    assert best_of(plot_history({"loss": [1.0]})) == [([], "")]
+    assert best_of(plot_history({"loss": [np.nan, np.nan]})) == [([], "")]
+
+
+def test_long_names_of_metrics_do_not_overlap():
+    names = [f"segmentation_head_sparse_categorical_accuracy_{i}_of_a_very_long_list_of_metrics" for i in range(2)]
+    figure = plot_history({name: [0.123456789, 0.5] for name in names} | {"val_loss": [1.23456e-7, 1.0]})
+    figure.draw_without_rendering()
+    boxes = [title.get_window_extent() for axis in figure.axes for title in (axis._left_title, axis._right_title)]
+
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes)

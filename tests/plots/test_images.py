@@ -1,6 +1,7 @@
-"""`image_grid`: every image under its title, with its own range of values."""
+"""`image_grid`: every image under its title, with its own range of values; masks, spectrograms and frames."""
 
 import builtins
+import itertools
 import sys
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 from keras_oocore.core.errors import MissingExtraError, OutOfCoreError
 from keras_oocore.plots.history import plot_history
-from keras_oocore.plots.images import image_grid
+from keras_oocore.plots.images import Caption, Pictures, image_grid, picture_grid
 
 pytest.importorskip("matplotlib", reason="the extra `plots` is not installed")
 
@@ -104,3 +105,44 @@ def test_missing_matplotlib_raises(monkeypatch, draw):
         draw()
     assert isinstance(e.value, ImportError)
     assert isinstance(e.value, OutOfCoreError)
+
+
+@pytest.mark.parametrize("num_images", [3, 9])
+def test_long_titles_do_not_overlap(num_images):
+    titles = ["W" * 80, "a class with a name of many words that nobody shortens", "$x_1$ $", "2021-07-09_camera_left"]
+    captions = [Caption([titles[i % 4], titles[(i + 1) % 4]]) for i in range(num_images)]
+    figure = picture_grid([Pictures(images(num_images)), Pictures(images(num_images), "second input")], captions)
+    figure.draw_without_rendering()
+    drawn = [axis for axis in figure.axes if axis.images]
+    boxes = [axis.title.get_window_extent() for axis in drawn] + [axis.get_window_extent() for axis in drawn]
+
+    assert len(drawn) == 2 * num_images
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
+    assert all(figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1 for box in boxes)
+
+
+def test_spectrograms_have_colors_and_the_first_row_at_the_bottom():
+    figure = picture_grid([Pictures(np.arange(24.0).reshape(2, 3, 4), is_spectrogram=True)], [Caption([])] * 2)
+    shown = figure.axes[0].images[0]
+
+    assert (shown.origin, figure.axes[0].get_aspect(), shown.cmap.name) == ("lower", "auto", "viridis")
+    assert shown.get_array().tolist() == np.arange(12.0).reshape(3, 4).tolist()
+
+
+def test_masks_are_drawn_over_the_image_and_named():
+    masks = np.zeros((1, 4, 6), int)
+    masks[0, :2] = 2
+    figure = picture_grid([Pictures(images(1), masks=masks)], [Caption([])], mask_names={2: "road"})
+    mask = figure.axes[0].images[1]
+
+    assert mask.get_array()[0, 0, 3] > 0
+    assert mask.get_array()[3, 0, 3] == 0
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["road"]
+
+
+def test_wrong_predictions_have_a_frame():
+    figure = picture_grid([Pictures(images(2))], [Caption(["cat"]), Caption(["cat", "✗ dog"], is_wrong=True)])
+
+    assert [len(axis.patches) for axis in figure.axes] == [0, 1]
+    assert [axis.get_title() for axis in figure.axes] == ["cat", "cat\n✗ dog"]

@@ -2,12 +2,10 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
-from contracts.reading import (
-    as_bytes,
-)
+from contracts.reading import as_bytes
 from csv_numbers import NUM_ROWS, flat, numbers
+from keras import ops
 
 from keras_oocore.core.errors import DataError
 from keras_oocore.sequences import csv_chunk
@@ -24,7 +22,7 @@ def test_cache_of_an_earlier_run_is_used(open_csv, monkeypatch):
 @pytest.mark.backend
 def test_statistics_of_an_earlier_run_are_used(open_csv, monkeypatch):
     def said(train, val):
-        means = [np.array(part.normalization().mean).tolist() for part in (train, val)]
+        means = [ops.convert_to_numpy(part.normalization().mean).tolist() for part in (train, val)]
         return [means, train.vocabulary("city"), val.vocabulary("city"), str(train.summary()), str(val.summary())]
 
     def parts():

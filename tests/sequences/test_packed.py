@@ -12,7 +12,7 @@ from contracts.sequences import SequenceContract
 from drawing import SIZE, draw, numbers_in
 
 import keras_oocore as ko
-from keras_oocore.core.errors import DataError, OptionError, SampleError
+from keras_oocore.core.errors import DataError, SampleError
 
 
 class TestPackedImages(SequenceContract):
@@ -116,8 +116,6 @@ def test_arrays_that_are_not_images(tmp_path):
 
     x, y = packed[1]
     assert (x.dtype, x.shape, x[:, 0, 0].tolist(), y.tolist()) == (np.float32, (2, 3, 2), [4.0, 5.0], [2.0, 2.5])
-    with pytest.raises(OptionError, match=r"`show_batch` draws images.*Received: samples of shape \(3, 2\)"):
-        packed.show_batch()
 
 
 def test_default_data_format_applies_to_images(photos, tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from keras_oocore.csv.cells import Column, pa
 from keras_oocore.tables import statistics as statistics_module
-from keras_oocore.tables.statistics import ColumnStatistics, summary
+from keras_oocore.tables.statistics import ColumnStatistics
 
 NUMBER, TEXT = Column("a", 0, "float32"), Column("b", 1, "string")
 
@@ -66,21 +66,3 @@ def test_a_million_distinct_strings():
 
 def test_infinities_cause_no_warning():
     assert joined(NUMBER, [[math.inf, 1.0]]).largest == math.inf
-
-
-def test_summary():
-    date = ColumnStatistics.of(Column("[red]day", 2, "date"), pa.array([0.0, 86400.0 * 2 + 3600]))
-    empty = ColumnStatistics.of(Column("empty", 3, "float32"), pa.array([None, None], pa.float64()))
-    columns = [joined(NUMBER, [[1.0, 2000.5, None]]), joined(TEXT, [["x", "x", None]]), date, empty]
-
-    assert str(summary("3 rows", columns, 10)) == "\n".join(
-        [
-            "3 rows",
-            " column    kind                    mean           std         min                  max  missing  distinct",
-            " a         float32             1,000.75        999.75           1              2,000.5        1         2",
-            " b         string                                                                             1         1",
-            " [red]day  date     1970-01-02 00:30:00  1.02083 days  1970-01-01  1970-01-03 01:00:00        0         2",
-            " empty     float32                                                                            2         0",
-        ]
-    )
-    assert repr(summary("3 rows", columns, 1)).splitlines()[-1] == " … and 3 more"

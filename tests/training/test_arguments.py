@@ -1,8 +1,6 @@
 """The shared arguments of the training functions are visible to `inspect.signature`, `help()` and type checkers."""
 
 import inspect
-import shutil
-import subprocess
 
 import keras
 import pytest
@@ -55,24 +53,3 @@ def test_argument_of_a_newer_keras_is_passed_on(monkeypatch):
 
     monkeypatch.setattr(keras.Model, "fit", fit)
     check_names({"new_option": 1}, ko.fit_resumable)
-
-
-@pytest.mark.soak
-@pytest.mark.child
-@pytest.mark.parametrize("checker", ["mypy", "pyright"])
-def test_type_checkers_find_a_misspelt_argument(tmp_path, checker):
-    if shutil.which(checker) is None:
-        pytest.skip(f"needs {checker}")
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import keras_oocore as ko\n"
-        "def train(model, x):\n"
-        '    ko.fit_resumable(model, x, 3, "checkpoints", save_every_batches=1, class_weight={0: 1.0})\n'
-        '    ko.fit_resumable(model, x, 3, "checkpoints", save_every_batch=1)\n'
-    )
-    command = [checker, *(["--check-untyped-defs", "--follow-imports=silent"] if checker == "mypy" else []), script]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    lines = [line for line in done.stdout.splitlines() if "script.py:" in line and "error" in line]
-    assert len(lines) == 1, done.stdout
-    assert "script.py:4:" in lines[0]
-    assert "save_every_batch" in lines[0]

@@ -1,7 +1,7 @@
-"""What Keras's own ways to continue a training lose. The table in README depends on these facts.
+"""What Keras's own ways to continue a training lose. The table in docs/guides/resume.md depends on these facts.
 
 Each test states a fact about Keras 3.15.1. A test that fails with a later Keras says what is fixed. In that case,
-update the table in README, and perhaps remove a part of this package.
+update that table, and perhaps remove a part of this package.
 """
 
 import csv
@@ -20,7 +20,7 @@ NUM_BATCHES = NUM_SAMPLES // BATCH_SIZE
 
 def fixed(what):
     """Return the message for a loss that is fixed."""
-    return f"Keras {keras.__version__} keeps {what}, which 3.15.1 lost: update README's table."
+    return f"Keras {keras.__version__} keeps {what}, which 3.15.1 lost: update the table in docs/guides/resume.md."
 
 
 def data():

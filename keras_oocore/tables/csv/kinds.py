@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import did_you_mean
-from keras_oocore.csv.dialect import NULL_VALUES
+from keras_oocore.csv.dialect import NULL_VALUES, Decimal
 from keras_oocore.csv.values import FALSE_VALUES, TRUE_VALUES, as_numbers, is_one_of, shortened
 from keras_oocore.tables.cells import rounded_by_float32
 
@@ -65,7 +66,9 @@ def _kind_of(name: str, dtype: object) -> str:
     return "bool" if kind == "b" else "float32"
 
 
-def infer_kind(texts: Sequence, decimal: str, null_values: Sequence[str] = NULL_VALUES) -> tuple[str, list[str]]:
+def infer_kind(
+    texts: Sequence[Any], decimal: Decimal, null_values: Sequence[str] = NULL_VALUES
+) -> tuple[str, list[str]]:
     """Return the kind of a column, given some of its cells as strings, and what is unusual about them.
 
     For numbers, the notes say what they would lose as `float32`. For strings, they say why they may be meant as
@@ -101,7 +104,7 @@ def infer_kind(texts: Sequence, decimal: str, null_values: Sequence[str] = NULL_
     return "float32", losses
 
 
-def _may_be_numbers(texts, values, decimal: str) -> list[str]:
+def _may_be_numbers(texts, values, decimal: Decimal) -> list[str]:
     """Return why a column of strings may be meant as numbers, and how to read it as numbers; `[]` if it is not.
 
     Args:

@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.csv.cells import Cells, Column, require_pyarrow
 from keras_oocore.csv.chunks import locate
 from keras_oocore.csv.compression import is_gzip
-from keras_oocore.csv.dialect import NULL_VALUES, CellOptions, Dialect, expand_null_values
+from keras_oocore.csv.dialect import NULL_VALUES, CellOptions, Decimal, Dialect, OnBadRow, expand_null_values
 from keras_oocore.csv.index import CHUNK_BYTES, RecordIndex
 from keras_oocore.csv.reader import CSVReader
 from keras_oocore.csv.scan import index_records
@@ -70,21 +71,22 @@ class CSVTable(TableFormat):
 
     def __init__(
         self,
-        data: str | os.PathLike | Sequence[str | os.PathLike],
+        data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         dialect: Dialect,
         column_names: Sequence[str] | None = None,
         dtypes: Mapping[str, object] | None = None,
         null_values: Sequence[str] = NULL_VALUES,
-        decimal: str = ".",
-        on_bad_row: str = "error",
+        decimal: Decimal = ".",
+        on_bad_row: OnBadRow = "error",
         num_workers: int = 1,
         cache: Path | None = None,
         kept_in: Sequence[Path] = (),
     ):
         require_pyarrow()
-        self.paths = _paths(data)
-        self.dialect, self.options = dialect, CellOptions(expand_null_values(null_values), decimal, on_bad_row)
-        self.indexes = []
+        self.paths: list[str] = _paths(data)
+        self.dialect: Dialect = dialect
+        self.options: CellOptions = CellOptions(expand_null_values(null_values), decimal, on_bad_row)
+        self.indexes: list[RecordIndex] = []
         for number, path in enumerate(self.paths):
             if cache is not None and is_gzip(path):
                 path = gunzipped(path, cache, number)
@@ -94,13 +96,15 @@ class CSVTable(TableFormat):
             )
         self._chunks = [(file, chunk) for file, index in enumerate(self.indexes) for chunk in range(index.num_chunks)]
         sizes = [np.diff(index.rows) for index in self.indexes]
-        self.rows = np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)
-        self.may_skip_rows = on_bad_row == "skip"
-        self.num_bad_rows = sum(len(index.bad) for index in self.indexes)
+        self.rows: np.ndarray = np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)
+        self.may_skip_rows: bool = on_bad_row == "skip"
+        self.num_bad_rows: int = sum(len(index.bad) for index in self.indexes)
         names = names_of(self.indexes, column_names)
         self._reader = CSVReader(len(names), self.options)
-        self.columns, self.notes = self._with_kinds(names, given_kinds(dtypes or {}, names))
-        self.hint = _delimiter_hint(names)
+        columns, notes = self._with_kinds(names, given_kinds(dtypes or {}, names))
+        self.columns: dict[str, Column] = columns
+        self.notes: dict[str, list[str]] = notes
+        self.hint: str = _delimiter_hint(names)
 
     def read(self, chunk: int, columns: Sequence[Column]) -> Cells:
         """Return the cells of one chunk, as in `TableFormat`."""
@@ -113,7 +117,7 @@ class CSVTable(TableFormat):
         place = locate(self.indexes[file], chunk_of_file, row_in_chunk)
         return f"{self.indexes[file].path}: row {place.row} (line {place.line})"
 
-    def fingerprint(self) -> dict:
+    def fingerprint(self) -> dict[str, Any]:
         """Return everything that determines the cells, as plain JSON."""
         return {
             "files": [_describe(index) for index in self.indexes],
@@ -123,7 +127,7 @@ class CSVTable(TableFormat):
             "on_bad_row": self.options.on_bad_row,
         }
 
-    def portable_fingerprint(self) -> dict:
+    def portable_fingerprint(self) -> dict[str, Any]:
         """Return what identifies the rows, as plain JSON: names and sizes of the files, without folders and times."""
         return {
             "files": [f"{os.path.basename(index.path)}, {index.size_bytes:,} bytes" for index in self.indexes],
@@ -139,7 +143,9 @@ class CSVTable(TableFormat):
         for number, index in enumerate(self.indexes):
             index.save(index.absolute_path + INDEX_SUFFIX if directory is None else directory / _index_name(number))
 
-    def _with_kinds(self, names: list[str], given: Mapping[str, tuple]) -> tuple[dict[str, Column], dict]:
+    def _with_kinds(
+        self, names: list[str], given: Mapping[str, tuple[Any, ...]]
+    ) -> tuple[dict[str, Column], dict[str, Any]]:
         """Return the columns with their given or inferred kinds, and notes about the inferred ones."""
         texts = [Column(name, position, "string") for position, name in enumerate(names)]
         places = np.linspace(0, self.num_chunks - 1, SAMPLED_PLACES).round() if self.num_chunks else []
@@ -188,7 +194,7 @@ def _index_name(number: int) -> str:
     return f"index-{number}.json"
 
 
-def _kept_index(path: str, dialect: Dialect, on_bad_row: str, kept: Sequence[str | Path]) -> RecordIndex | None:
+def _kept_index(path: str, dialect: Dialect, on_bad_row: OnBadRow, kept: Sequence[str | Path]) -> RecordIndex | None:
     """Return a saved index of a file, if it is still valid."""
     for saved in kept:
         with contextlib.suppress(DataError):
@@ -198,7 +204,7 @@ def _kept_index(path: str, dialect: Dialect, on_bad_row: str, kept: Sequence[str
     return None
 
 
-def _index(path: str, dialect: Dialect, on_bad_row: str, num_workers: int) -> RecordIndex:
+def _index(path: str, dialect: Dialect, on_bad_row: OnBadRow, num_workers: int) -> RecordIndex:
     """Scan a file, with a progress bar."""
     size_bytes = max(0, storage.stamp(path)[0])
     task = f"finding the rows of {Path(path).name}"

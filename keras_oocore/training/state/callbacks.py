@@ -18,6 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_oocore.training.history import TrainingHistory
 from keras_oocore.training.state.model import every_layer
 from keras_oocore.training.state.plain_values import NotPlainError, from_plain, to_plain
 
@@ -41,7 +42,8 @@ SETTINGS = (  # given to a callback, or made by it, and not state
     keras.losses.Loss,
     keras.utils.PyDataset,
 )
-WITHOUT_STATE = (keras.callbacks.History, keras.callbacks.ProgbarLogger)  # the history is saved separately
+# The history is saved separately.
+WITHOUT_STATE = (keras.callbacks.History, TrainingHistory, keras.callbacks.ProgbarLogger)
 
 
 class CallbackStates:
@@ -52,7 +54,7 @@ class CallbackStates:
     """
 
     def __init__(self, callbacks: list[keras.callbacks.Callback]):
-        self.callbacks = dict(_named(callbacks))
+        self.callbacks: dict[str, Any] = dict(_named(callbacks))
         self._initial = {}  # name -> attribute -> its plain value when the training began
         self._warned = set()
 
@@ -115,7 +117,7 @@ class CallbackStates:
             for key, (plain, own_arrays) in {**self._initial[name], **saved}.items():
                 _set(callback, key, from_plain(plain, _copies(own_arrays, f"callbacks.{name}.{key}")))
 
-    def attributes(self, name: str, warn: bool = False) -> dict[str, tuple[Any, dict]]:
+    def attributes(self, name: str, warn: bool = False) -> dict[str, tuple[Any, dict[Any, Any]]]:
         """Return the attributes of a callback that can be saved: name → its value as plain JSON, and its arrays.
 
         Args:
@@ -184,7 +186,7 @@ def _saves_itself(callback) -> bool:
     return callable(getattr(callback, "state_dict", None)) and callable(getattr(callback, "load_state_dict", None))
 
 
-def _same(left: tuple[Any, dict], right: tuple[Any, dict]) -> bool:
+def _same(left: tuple[Any, dict[str, Any]], right: tuple[Any, dict[str, Any]]) -> bool:
     """Return whether two plain values and their arrays are bit-identical."""
     (plain, arrays), (other_plain, other_arrays) = left, right
     return repr(plain) == repr(other_plain) and all(

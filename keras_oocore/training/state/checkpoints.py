@@ -18,6 +18,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,12 +51,12 @@ class Checkpoint:
 
     path: Path
     number: int
-    state: dict
+    state: dict[str, Any]
     arrays: dict[str, np.ndarray]
 
 
 @contextlib.contextmanager
-def exclusive(directory: str | os.PathLike, keep: int = 2) -> Iterator["Checkpoints"]:
+def exclusive(directory: str | os.PathLike[str], keep: int = 2) -> Iterator["Checkpoints"]:
     """Lock `directory` for one training, and remove what killed runs left in it.
 
     Args:
@@ -91,7 +92,7 @@ def exclusive(directory: str | os.PathLike, keep: int = 2) -> Iterator["Checkpoi
         yield Checkpoints(directory, keep)
 
 
-def require_own_directory(directory: str | os.PathLike) -> None:
+def require_own_directory(directory: str | os.PathLike[str]) -> None:
     """Raise an error if checkpoints in `directory` would be mixed with other files, such as the images of a class.
 
     Raises:
@@ -125,7 +126,8 @@ class Checkpoints:
     """
 
     def __init__(self, directory: Path, keep: int):
-        self.directory, self.keep = directory, keep
+        self.directory: Path = directory
+        self.keep: int = keep
         self._good = set()  # numbers of the checkpoints that this object wrote, or read completely
 
     def latest(self, check: Callable[[Checkpoint], None] | None = None) -> Checkpoint | None:
@@ -165,7 +167,7 @@ class Checkpoints:
             ) from reason
         return None
 
-    def save(self, state: dict, arrays: Mapping[str, np.ndarray]) -> Path:
+    def save(self, state: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> Path:
         """Write a checkpoint, wait until it is on disk, then remove older ones beyond `keep`.
 
         Args:
@@ -225,7 +227,7 @@ class Checkpoints:
 # --- writing --------------------------------------------------------------------------------------------------------
 
 
-def _record(state: dict, arrays: Mapping[str, np.ndarray]) -> bytes:
+def _record(state: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
     """Return the text of `checkpoint.json`."""
     for name, array in arrays.items():
         if dtype_name(array.dtype) is None:
@@ -301,7 +303,7 @@ def _read(path: Path, number: int, check: Callable[[Checkpoint], None] | None) -
     return checkpoint
 
 
-def _parse(saved: dict) -> tuple[list[tuple], dict]:
+def _parse(saved: dict[str, Any]) -> tuple[list[tuple], dict[str, Any]]:
     """Return name, shape and dtype of each array, and the state."""
     described = [
         (name, tuple(map(operator.index, array["shape"])), named_dtype(array["dtype"]))

@@ -207,7 +207,7 @@ class AveragedWeights:
         self.model = model
         optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         variables = model.trainable_variables if getattr(optimizer, "use_ema", False) else []
-        self.values = [np.array(value) for value in map(keras.ops.convert_to_numpy, variables)]
+        self.values: list[np.ndarray] = [np.array(value) for value in map(keras.ops.convert_to_numpy, variables)]
 
     def put_back(self) -> None:
         """Give the variables the values that they had when this object was made."""

@@ -5,6 +5,7 @@ are missing.
 """
 
 from collections import Counter
+from typing import Any
 
 import keras
 
@@ -12,7 +13,7 @@ NOT_STATE = ("_variables", "_trainable_variables", "_learning_rate")  # attribut
 EMA = "_model_variables_moving_average"
 
 
-def copy_state(old, new, trainable: list[keras.Variable]) -> tuple[int, int]:
+def copy_state(old: Any, new: Any, trainable: list[keras.Variable]) -> tuple[int, int]:
     """Copy the state that two optimizers have in common.
 
     Returns:

@@ -27,7 +27,7 @@ import numpy as np
 from keras_oocore.core.errors import DataError, MissingExtraError, OutOfCoreError
 
 MAX_DEPTH = 32
-COLLECTIONS = {"tuple": tuple, "set": set, "frozenset": frozenset}
+COLLECTIONS: dict[str, type] = {"tuple": tuple, "set": set, "frozenset": frozenset}
 PLAIN = (
     "None, bool, int, float, str, bytes, list, tuple, set, frozenset, dict, and arrays and scalars of NumPy, "
     f"nested at most {MAX_DEPTH} deep, and no subclasses of these"
@@ -152,11 +152,11 @@ class ValuePath:
     def within(self, container: Any, step: Any) -> "ValuePath":
         return ValuePath(self.name, self, container, step)
 
-    def containers(self) -> list:
+    def containers(self) -> list[Any]:
         """Return everything that contains the value, innermost first."""
         return [self.container, *self.parent.containers()] if self.parent else []
 
-    def __str__(self):
+    def __str__(self) -> str:
         step = "..." if self.step is ... else reprlib.repr(self.step)
         return f"{self.parent}[{step}]" if self.parent else self.name
 
@@ -196,7 +196,7 @@ def _plain_text(text: str) -> Any:
     return text
 
 
-def _plain_scalar(value: np.generic, at: ValuePath) -> dict:
+def _plain_scalar(value: np.generic, at: ValuePath) -> dict[str, Any]:
     kind = type(value)
     if kind is np.str_:  # these two types keep trailing zero bytes, which a dtype does not
         return {"np.str": _plain_text(str.__str__(value))}
@@ -279,7 +279,7 @@ def _scalar(content: list) -> np.generic:
     return scalar
 
 
-READERS = {
+READERS: dict[str, Callable[[Any], Any]] = {
     "int": lambda content: int(content, 16),
     "float": lambda content: struct.unpack(">d", bytes.fromhex(content))[0],
     "str": lambda content: _bytes(content).decode("utf-8", "surrogatepass"),

@@ -1,0 +1,54 @@
+"""Describes and checks the checkpoints of a training. Importing them imports Keras."""
+
+import argparse
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from keras_oocore.commands.description import Description
+from keras_oocore.commands.kinds import Place
+from keras_oocore.commands.opening import choose_backend
+from keras_oocore.commands.report import counted
+
+if TYPE_CHECKING:
+    from keras_oocore.training.state.checkpoints import Checkpoint
+
+
+def latest_checkpoint(path: str) -> tuple["Checkpoint", list[str]]:
+    """Return the newest complete checkpoint, whose bytes are all compared with checksums, and what is damaged.
+
+    Raises:
+        DataError: If no checkpoint is complete, or a newer version wrote one.
+    """
+    choose_backend()
+    from keras_oocore.training.state.checkpoints import Checkpoints
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        checkpoint = Checkpoints(Path(path), keep=1).latest()
+    return checkpoint, [str(warning.message) for warning in caught if "is damaged" in str(warning.message)]
+
+
+def describe_checkpoints(place: Place, _: argparse.Namespace) -> Description:
+    """Describe the newest checkpoint of a training."""
+    checkpoint, damaged = latest_checkpoint(place.path)
+    state = checkpoint.state
+    position, size_bytes = state["place"], sum(array.nbytes for array in checkpoint.arrays.values())
+    facts = {
+        "latest": checkpoint.path.name,
+        "function": state["kind"],
+        "epochs": state["epochs"],
+        "epoch": position["epoch"],
+        "step": position["step"],
+        "versions": state["versions"],
+        "size_bytes": size_bytes,
+        "damaged": damaged,
+    }
+    lines = [
+        f"{checkpoint.path.name} of ko.{state['kind']}: epoch {position['epoch'] + 1} of {state['epochs']}, "
+        f"after {counted(position['step'], 'batch')} of it",
+        ", ".join(f"{name} {version}" for name, version in state["versions"].items()),
+        *damaged,
+    ]
+    advice = f"To resume, run the same script again, with checkpoint={place.path!r}."
+    return Description(lines, facts, advice=advice, found=bool(damaged))

@@ -1,0 +1,45 @@
+"""Translates the arguments that messages of the package name into the options of the command line."""
+
+import argparse
+import re
+
+VALUE = r"""("[^"]*"|'[^']*'|\[[^\]]*\]|\([^)]*\)|\{[^}]*\}|[^\s,;)`]+?(?=[.,;:)`]*(?:\s|$)))"""
+WITHOUT = {"labels": "--no-labels", "target": "--no-labels"}  # what means `None` for an argument
+ONLY_IN_PYTHON = (" to Manifest.from_directory",)
+
+
+def in_flags(message: str, parser: argparse.ArgumentParser) -> str:
+    """Return a message with the options of a command in place of the arguments of Python.
+
+    Args:
+        message: A message such as ``"`seed` should be an integer. Received: seed=-1"``.
+        parser: The parser of the command.
+
+    >>> parser = argparse.ArgumentParser()
+    >>> _ = parser.add_argument("--image-size"), parser.add_argument("--stratify", action="store_true")
+    >>> in_flags("`image_size` is wrong: pass image_size=(80, 80), or stratify=False.", parser)
+    '--image-size is wrong: pass --image-size 80 80, or --no-stratify.'
+    """
+    for words in ONLY_IN_PYTHON:
+        message = message.replace(words, "")
+    for action in parser._actions:
+        flag = next((flag for flag in action.option_strings if flag.startswith("--")), action.dest.upper())
+        name = re.escape(action.dest)
+        message = re.sub(
+            rf"`?(?<![\w.]){name}={VALUE}`?", lambda found, a=action, f=flag: _typed(a, f, found[1]), message
+        )
+        message = re.sub(f"`{name}`", flag, message)
+    return message
+
+
+def _typed(action: argparse.Action, flag: str, value: str) -> str:
+    """Return what to type for an argument with this value."""
+    if value == "None":
+        return WITHOUT.get(action.dest, f"no {flag}")
+    if value == "True":
+        return f"no {flag}" if action.const is False else flag
+    if value == "False":
+        return f"--no-{flag.removeprefix('--').removeprefix('no-')}"
+    value = re.sub(r"['\"]: ['\"]?", "=", value)  # of a dictionary
+    words = re.sub(r"[\[\](){}\"',]", " ", value).split()
+    return " ".join([flag, *words]) if action.option_strings else " ".join(words)

@@ -1,0 +1,129 @@
+"""Writes the lines of Python that train from CSV files, and from the cache of CSV files."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from keras_oocore.commands.recipes import IMPORTS, SEED, SPLIT, Outputs, quoted
+from keras_oocore.csv.cells import Column
+from keras_oocore.csv.dialect import NULL_VALUES, Dialect
+from keras_oocore.store.format import GUNZIPPED, StoreRecord
+
+FEATURE_DENSE = 'keras.layers.Dense(64, activation="relu")'
+LONGEST_LINE = 80  # characters of a list of columns; a longer one has a line per column
+DEFAULTS: dict[str, Any] = {**vars(Dialect()), "null_values": list(NULL_VALUES), "decimal": ".", "on_bad_row": "error"}
+
+
+def table_code(
+    path: str,
+    arguments: Mapping[str, Any],
+    num_features: int,
+    target_is_class: bool,
+    split: str,
+    scale: tuple[float, float] | None = None,
+) -> str:
+    """Return code that trains a small model on the rows of CSV files.
+
+    Args:
+        path: Path or pattern of the files.
+        arguments: Arguments of `CSVChunkSequence`.
+        num_features: Number of features in a row of `x`.
+        target_is_class: Whether the target is a column of strings.
+        split: Arguments of `split`, or `""` for too few rows.
+        scale: Standard deviation and mean of a target of numbers, if they are known.
+    """
+    words = [f"{name}={_code(value)}" for name, value in arguments.items()]
+    scaling = []
+    if scale is not None:
+        scaling = [f"    keras.layers.Rescaling({scale[0]}, offset={scale[1]}),  # the scale of the target"]
+    outputs = Outputs("len(train.class_names)", num_classes=1) if target_is_class else Outputs("1")
+    lines = ["train = rows"] if not split else [f"train, val = rows.split({split})"]
+    return "\n".join(
+        [
+            IMPORTS,
+            "rows = ko.CSVChunkSequence(",
+            f"    {quoted(path)},",
+            *(f"    {word}," for word in words),
+            ")",
+            *lines,
+            "model = keras.Sequential([",
+            f"    keras.Input(({num_features},)),",
+            "    train.normalization(),",
+            f"    {FEATURE_DENSE},",
+            f"    {outputs.layer},",
+            *scaling,
+            "])",
+            outputs.compile,
+            f"model.fit(train, {'validation_data=val, ' * bool(split)}epochs=10)",
+        ]
+    )
+
+
+def default_split(num_rows: int) -> str:
+    """Return the arguments of `split`, or `""` if one of the parts would be empty."""
+    return f"validation_split={SPLIT}, seed={SEED}" if int(SPLIT * num_rows) else ""
+
+
+def cached_code(store: str, cache: str) -> str:
+    """Return code that trains from the cache of a CSV file, or `""` if its options are not known.
+
+    Args:
+        store: Directory of a store.
+        cache: Directory of the cache. It differs from `store` if each part has a store.
+    """
+    record = StoreRecord.load(Path(store))
+    made_of = record.fingerprint
+    columns = [(Column(*column), role) for *column, role in made_of["columns"]]
+    if (
+        len(made_of["files"]) != 1
+        or (Path(cache) / GUNZIPPED).exists()
+        or [name for name, *_ in made_of["inputs"]] != [None]
+    ):
+        return ""
+    features, targets = ([column for column, role in columns if role == wanted] for wanted in ("feature", "target"))
+    weights = [column.name for column, role in columns if role == "weight"]
+    if len(targets) != 1:
+        return ""
+    given = {**made_of["dialect"], **{name: made_of[name] for name in ("null_values", "decimal", "on_bad_row")}}
+    arguments = {
+        "target": targets[0].name,
+        "features": [column.name for column in features],
+        **({"sample_weight": weights[0]} if weights else {}),
+        **_kinds(column for column, _ in columns),
+        "missing": made_of["missing"],
+        **({"indicator": True} if any(role == "missing" for _, role in columns) else {}),
+        **{name: value for name, value in given.items() if value != DEFAULTS[name]},
+        "cache": cache,
+    }
+    part = made_of["part"]
+    split = "" if part is None else f"validation_split={part['validation_split']}, seed={part['seed']}"
+    num_features = sum(role in ("feature", "missing") for _, role in columns)
+    return table_code(_found(made_of["files"][0], cache), arguments, num_features, targets[0].kind == "string", split)
+
+
+def _kinds(columns: Iterable[Column]) -> dict[str, Any]:
+    """Return the arguments that give columns the kinds that they have in a cache."""
+    kinds = {column.name: column.format or column.kind for column in columns if column.kind != "float32"}
+    return {"dtypes": kinds} if kinds else {}
+
+
+def _found(described: str, cache: str) -> str:
+    """Return the path of a file that a fingerprint describes, which has its name and not its folder."""
+    name = described.rsplit(", ", 2)[0]
+    beside = os.path.join(os.path.dirname(os.path.normpath(cache)), name)
+    return beside if not os.path.exists(name) and os.path.exists(beside) else name
+
+
+def _code(value: Any) -> str:
+    """Return a value as code."""
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, list | tuple):
+        words = [_code(item) for item in value]
+        if sum(map(len, words)) < LONGEST_LINE:
+            return f"[{', '.join(words)}]"
+        return "\n".join(["[", *(f"        {word}," for word in words), "    ]"])
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_code(name)}: {_code(item)}' for name, item in value.items())}}}"
+    return "..." if value is ... else repr(value)

@@ -1,0 +1,27 @@
+"""Opens CSV files as a table of typed cells, without Keras."""
+
+import argparse
+
+from keras_oocore.commands.arguments import READING_TABLES, given_tables
+from keras_oocore.core.cpu import num_cpus
+from keras_oocore.csv.dialect import Dialect
+from keras_oocore.tables.csv.table import CSVTable
+
+OF_DIALECT = ("delimiter", "encoding", "skip_rows", "comment")
+
+
+def open_table(path: str, options: argparse.Namespace) -> CSVTable:
+    """Return the table of CSV files, whose rows are found by one pass over the files.
+
+    Args:
+        path: A path or a pattern.
+        options: Options of `add_tables`.
+
+    Raises:
+        OptionError: If an option is not valid.
+        DataError: If a file cannot be read, or is not a table.
+        MissingExtraError: If pyarrow is not installed.
+    """
+    typed = given_tables(options, READING_TABLES)
+    dialect = Dialect(**{name: typed.pop(name) for name in OF_DIALECT if name in typed})
+    return CSVTable(path, dialect, num_workers=num_cpus(), **typed)
