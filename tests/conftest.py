@@ -10,6 +10,7 @@ import json
 import os
 
 import hidden_tensorflow
+import hypothesis
 import pytest
 from processes import ProcessFinder
 
@@ -19,6 +20,12 @@ from contracts.numbered import CLASS_NAMES, LABELS  # noqa: E402
 from drawing import draw  # noqa: E402
 
 collect_ignore = ["fork_server.py", "without_tensorflow"]  # for processes without TensorFlow
+# A busy machine is not a fault: tests never fail for the time that they take.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
+
 LONGEST_FILES = ("test_notebooks.py", "test_docs.py")  # they start first, and other processes take the rest
 MODEL_MARKS = ("backend", "one_backend")
 RECORD = "KERAS_OOCORE_TEST_RECORD"  # an environment variable: the file that `make test` prints at its end

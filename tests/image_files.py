@@ -32,6 +32,32 @@ def opened(data, mode="RGB"):
     return np.atleast_3d(Image.open(io.BytesIO(data)).convert(mode))
 
 
+def tiff(samples, bits=16, separate=False, order="<", photometric=2):
+    """An uncompressed TIFF of channels with 8, 12 or 16 bits, interleaved or with a plane per channel."""
+    height, width, channels = samples.shape
+    planes = [samples[..., channel] for channel in range(channels)] if separate else [samples]
+    if bits == 12:
+        digits = np.unpackbits(samples.astype(">u2").view("u1").reshape(height, -1, 2), axis=-1)[..., 4:]
+        stored = [np.packbits(digits.reshape(height, -1), axis=-1).tobytes()]
+    else:
+        stored = [plane.astype(f"{order}u{bits // 8}").tobytes() for plane in planes]
+    offsets = [8 + sum(map(len, stored[:number])) for number in range(len(stored))]
+    entries = {256: [width], 257: [height], 258: [bits] * channels, 259: [1],
+               262: [photometric if channels >= 3 else 1], 273: offsets,
+               277: [channels], 278: [height], 279: [len(data) for data in stored], 284: [2 if separate else 1],
+               **({338: [2]} if channels == 4 and photometric == 2 else {})}  # fmt: skip
+    start = offsets[-1] + len(stored[-1])
+    directory, values = struct.pack(f"{order}H", len(entries)), b""
+    for tag, numbers in entries.items():
+        packed = struct.pack(f"{order}{len(numbers)}I", *numbers)
+        if len(numbers) > 1:
+            position = start + 2 + 12 * len(entries) + 4 + len(values)
+            values, packed = values + packed, struct.pack(f"{order}I", position)
+        directory += struct.pack(f"{order}HHI", tag, 4, len(numbers)) + packed
+    header = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, start)
+    return header + b"".join(stored) + directory + bytes(4) + values
+
+
 def png(samples, colour_type, interlaced=False):
     """A PNG of 8 or 16 bits with any number of channels. Pillow cannot write these."""
     height, width = samples.shape[:2]

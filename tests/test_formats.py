@@ -249,7 +249,7 @@ def test_a_cache_of_photos_of_format_1_is_refused(copy_of):
     folder = copy_of("store_of_photos")
     with (
         nothing_written(folder),
-        pytest.raises(ko.DataError, match=r"stores other rows: .*decoding was None, is 2.* Pass overwrite_cache=True"),
+        pytest.raises(ko.DataError, match=r"stores other rows: .*decoding was None, is 3.* Pass overwrite_cache=True"),
     ):
         parts.photos(folder)
 

@@ -21,7 +21,10 @@ from keras_oocore.training.state import checkpoints
 NUM_SHORT, NUM_LONG = 20, 1000  # hostile copies of each folder
 MAX_BYTES = 40e6  # of memory, for folders of a few kilobytes
 # Errors about a whole, readable array, or about several files.
-WITHOUT_A_NAME = ("There should be one label per filename", "Samples of shape", "0 samples do not fill a batch")
+WITHOUT_A_NAME = (
+    *("There should be one label per filename", "Samples of shape", "There are no samples"),
+    "0 samples do not fill a batch",
+)
 WORDS = (
     rb"""' " ( ) [ ] { } , : - \ ((((( [[[[[ {{{{{ -1 0 1000000000000 1e999 1.5 None True NaN null <U0 <U9 >f4 |O |V8
     <M8[ns] descr shape ../../evil /tmp/evil""".split()
@@ -203,11 +206,8 @@ def half_filled_cache(folder):
     def read(folder):
         names = [f"{number}.raw" for number in range(6)]
         options = dict(directory=folder, reader=np.load, cache=folder / "cache", workers=0, batch_size=2, shuffle=False)
-        sequence = ko.NpyManifestSequence(names, [0, 1] * 3, **options)
-        try:
+        with ko.NpyManifestSequence(names, [0, 1] * 3, **options) as sequence:
             sequence[0]
-        finally:
-            sequence.close()
 
     read(folder)
     return read
@@ -219,11 +219,8 @@ def cache_of_a_table(folder):
 
     def read(folder):
         options = dict(target="price", categorical=["city"], missing="mean", shuffle=False, workers=0)
-        sequence = ko.CSVChunkSequence(folder / "houses.csv", cache=folder / "cache", **options)
-        try:
+        with ko.CSVChunkSequence(folder / "houses.csv", cache=folder / "cache", **options) as sequence:
             sequence[0]
-        finally:
-            sequence.close()
 
     read(folder)
     return read

@@ -32,7 +32,7 @@ _PASSING_TYPES = (
     SystemError,  # of Python itself. Python 3.11.7 raised one at random while threads parsed headers of .npy files
 )
 
-_REMEDIES = {
+REMEDIES = {  # `errno` of `_EXHAUSTED` → what to type
     errno.EMFILE: "Close some files, or raise the limit before Python starts: ulimit -n 65536",
     errno.ENFILE: "All processes of this machine share this limit. End some of them.",
     errno.ENOMEM: "Use a smaller `memory_limit` or fewer `workers`, or end other programs. If only this file needs so "
@@ -104,7 +104,7 @@ def stopped_by(error: Exception, exhausted: int, what: str) -> Exception:
     """
     message = (
         f"Cannot read {what}: {_reason(error)}. The file may be intact, and other files would fail alike, so the run "
-        f"stops and `on_error` does not apply. {_REMEDIES[exhausted]}"
+        f"stops and `on_error` does not apply. {REMEDIES[exhausted]}"
     )
     out_of_memory = any(isinstance(one, MemoryError) for one in _chain(error))
     return MemoryError(message) if out_of_memory else ResourceError(message)

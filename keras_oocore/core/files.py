@@ -11,6 +11,7 @@ from typing import IO
 import numpy as np
 
 from keras_oocore.core.errors import DestinationError, SampleError
+from keras_oocore.core.faults import REMEDIES
 from keras_oocore.core.sizes import format_bytes
 from keras_oocore.core.temporary import finish, temporary_file
 
@@ -31,7 +32,7 @@ def explained(path: str | os.PathLike[str]) -> Iterator[None]:
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             remedy = "Choose a destination that you may write to."
         else:
-            remedy = "Choose another destination."
+            remedy = REMEDIES.get(error.errno, "Choose another destination.")  # too many open files, for example
         raise DestinationError(f"Cannot write {os.fspath(path)!r}: {error.strerror or error}. {remedy}") from error
 
 

@@ -18,7 +18,8 @@ Parsed = TypeVar("Parsed")
 # and the version that wrote the file, so that a file of a newer version is not reported as damaged.
 _CHECKSUM = re.compile(rb',\s+"crc32": ([0-9]{1,10})(\s*\})\Z')
 _CHECKSUM_BYTES = 40  # at most, with the white space around it; only the end of a large file is searched
-_MALFORMED = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+# What parsing a value raises. A `SyntaxError` is of `numpy.dtype(text)`.
+_MALFORMED = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError, SyntaxError)
 
 
 class RecordError(DataError):

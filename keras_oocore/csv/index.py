@@ -177,6 +177,8 @@ def _from_json(saved: dict[str, Any], csv_path: str) -> RecordIndex:
 def _require_consistent(index: RecordIndex) -> None:
     """Raise a ValueError if the numbers are inconsistent."""
     starts, rows, lines = index.starts, index.rows, index.lines
+    if index.header == ():
+        raise ValueError("the header is empty")
     if not (starts.shape == rows.shape == lines.shape and starts.ndim == 1 and len(starts)):
         raise ValueError("starts, rows and lines differ in length")
     rising = (np.diff(starts) > 0).all() and (np.diff(rows) > 0).all() and (np.diff(lines) >= 0).all()

@@ -4,8 +4,6 @@ pyarrow parses one chunk at a time as a single block, so that it neither infers 
 tests list the pitfalls of pyarrow that this avoids.
 """
 
-import codecs
-import contextlib
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +13,7 @@ import numpy as np
 from keras_oocore.core.errors import CSVError, DataError
 from keras_oocore.csv.cells import LARGEST_FLOAT32, Cells, Column, is_missing, require_pyarrow
 from keras_oocore.csv.chunks import locate, read_chunk
+from keras_oocore.csv.decoding import EVERY_BYTE, as_bytes, as_utf8, decoded, decoded_or_none, is_utf8
 from keras_oocore.csv.dialect import CellOptions, Dialect
 from keras_oocore.csv.index import CHUNK_BYTES, RecordIndex
 from keras_oocore.csv.sample import sample_rows
@@ -126,23 +125,41 @@ class CSVReader:
         Columns of numbers are `double` if every number of the chunk can be read. Otherwise all columns are strings, or
         bytes if some cannot be decoded.
         """
-        data = _as_utf8(data, dialect.encoding)
+        data = as_utf8(data, dialect.encoding)
         numbers = [pa.float64() if column.kind == "float32" else pa.string() for column in columns]
-        for types in (numbers, [pa.string()] * len(numbers), [pa.binary()] * len(numbers)):
+        strings = [pa.string()] * len(columns)
+        # pyarrow decodes a row with too few or too many cells before it asks what to do about it, and fails otherwise.
+        encoding = "utf8" if is_utf8(data) else None
+        for types in (numbers, strings, [pa.binary()] * len(columns)):
             try:
-                arrays, ragged = self._parse_as(types, data, dialect.delimiter, columns)
+                arrays, ragged = self._parse_as(types, data, dialect.delimiter, columns, encoding)
             except pa.ArrowInvalid as error:
                 refused = error
             else:
                 if not any(_is_doubtful(array) for array in arrays):
                     return {column.name: array for column, array in zip(columns, arrays)}, ragged
-        raise refused
+        if encoding is not None:
+            raise refused
+        arrays, ragged = self._parse_as(strings, data, dialect.delimiter, columns, EVERY_BYTE)
+        return {column.name: as_bytes(array) for column, array in zip(columns, arrays)}, ragged
 
     def _parse_as(
-        self, types: list, data: bytes | memoryview, delimiter: str, columns: Sequence[Column]
+        self, types: list, data: bytes | memoryview, delimiter: str, columns: Sequence[Column], encoding: str | None
     ) -> tuple[list, list[tuple[int, int]]]:
-        """Parse columns as pyarrow types."""
+        """Parse columns as pyarrow types.
+
+        Args:
+            types: Type of each column.
+            data: The rows.
+            delimiter: Character that separates cells.
+            columns: The columns.
+            encoding: Encoding of the rows, or `None` for UTF-8 with bytes that cannot be decoded, where a row with too
+                few or too many cells raises `ArrowInvalid`.
+        """
         ragged = []
+        null_values = self.options.null_values
+        if encoding == EVERY_BYTE:
+            null_values = [value.encode().decode(EVERY_BYTE) for value in null_values]
 
         def skip(row):
             ragged.append((row.number - 1, row.actual_columns))
@@ -155,12 +172,15 @@ class CSVReader:
                 use_threads=False,
                 block_size=len(data) + 1,
                 column_names=[str(position) for position in range(self.num_columns)],
+                encoding=encoding or "utf8",
             ),
-            pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=skip),
+            pa_csv.ParseOptions(
+                delimiter=delimiter, newlines_in_values=True, invalid_row_handler=skip if encoding else None
+            ),
             pa_csv.ConvertOptions(
                 column_types=dict(zip(names, types)),
                 include_columns=names,
-                null_values=self.options.null_values,
+                null_values=null_values,
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=False,
                 decimal_point=self.options.decimal,
@@ -174,7 +194,7 @@ class CSVReader:
             return cells, np.zeros(0, np.int64)
         missing = pc.is_null(cells)
         if pa.types.is_binary(cells.type):
-            cells = pa.array([_decoded_or_none(cell) for cell in cells.to_pylist()], pa.string())
+            cells = pa.array([decoded_or_none(cell) for cell in cells.to_pylist()], pa.string())
         if column.kind == "string":
             values = cells
         else:
@@ -207,7 +227,7 @@ class CSVReader:
             )
         first = int(wrong[column][0])
         place = locate(index, chunk, int(rows[first]))
-        text = _decoded(table[column.name][first].as_py())
+        text = decoded(table[column.name][first].as_py())
         kind = index.dialect.encoding if isinstance(text, bytes) else _describe(column)
         return CSVError.of(
             index.path,
@@ -226,13 +246,6 @@ def num_cells(record: bytes, dialect: Dialect) -> int:
     return pa_csv.read_csv(pa.py_buffer(record + b"\n"), options, parsing).num_columns
 
 
-def _as_utf8(data: bytes | memoryview, encoding: str) -> bytes | memoryview:
-    """Convert text to UTF-8. Bytes that are invalid in `encoding` are kept, which makes them invalid in UTF-8 too."""
-    if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii"):
-        return data
-    return str(data, encoding, "surrogateescape").encode("utf-8", "surrogateescape")
-
-
 def _is_doubtful(cells) -> bool:
     """Return whether a cell is not a finite number of `float32`: too large, or written as "inf" or "NAN"."""
     if not pa.types.is_floating(cells.type):
@@ -241,19 +254,6 @@ def _is_doubtful(cells) -> bool:
     if cells.null_count:
         values = values[~is_missing(cells)]
     return bool(len(values)) and not -LARGEST_FLOAT32 <= values.min() <= values.max() <= LARGEST_FLOAT32
-
-
-def _decoded(cell: str | bytes) -> str | bytes:
-    """Return a cell as a string, or as bytes if it cannot be decoded."""
-    with contextlib.suppress(UnicodeDecodeError):
-        return cell.decode() if isinstance(cell, bytes) else cell
-    return cell
-
-
-def _decoded_or_none(cell: bytes | None) -> str | None:
-    """Return a cell as a string, or `None` if it is missing or cannot be decoded."""
-    text = None if cell is None else _decoded(cell)
-    return text if isinstance(text, str) else None
 
 
 def _describe(column: Column) -> str:

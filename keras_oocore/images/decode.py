@@ -19,7 +19,13 @@ from keras_oocore.images.jpeg_header import XMP_PREFIX, JpegHeader, parse_jpeg_h
 from keras_oocore.images.orientation import stated_orientation, upright
 from keras_oocore.images.pillow import PILLOW_MODES, pillow_pixels, require_allowed_size
 from keras_oocore.images.png_chunks import PALETTE, RGB, Png, parse_png
-from keras_oocore.images.wide import has_16_bits, wide_pixels
+from keras_oocore.images.wide import has_16_bits, has_lost_bits, wide_pixels
+
+BY_DTYPE = (
+    'pass dtype="uint16" for values from 0 to 65535, or dtype="float32" for values from 0 to 255 with fractions, if '
+    "all images have 16 bits"
+)
+BY_FORMAT = "save the image in RGB, as PNG or as TIFF with interleaved channels: Pillow reads only 8 bits of this file"
 
 
 class Decoded(NamedTuple):
@@ -30,14 +36,15 @@ class Decoded(NamedTuple):
             of 16 bits that is read as `wide`, otherwise `uint8`. A JPEG may be decoded at a smaller scale.
         height, width: Size of the image at full scale.
         doubt: The warning of the decoder that the file may be damaged, or `None`.
-        narrowed: Whether the image has 16 bits per channel, of which only the upper 8 were kept.
+        narrowed: How to keep all bits, as the end of a sentence, if the image has more than 8 bits per channel and only
+            the upper 8 were kept. Otherwise `None`.
     """
 
     pixels: np.ndarray
     height: int
     width: int
     doubt: str | None = None
-    narrowed: bool = False
+    narrowed: str | None = None
 
 
 def decode(
@@ -92,7 +99,7 @@ def _decode_png(png: Png, color_mode: str, wide: bool) -> Decoded:
         else:
             pixels = pillow_pixels(open_image(png.data), color_mode)
     pixels = upright(pixels, stated_orientation(png.info))
-    return Decoded(pixels, *pixels.shape[:2], narrowed=png.bit_depth == 16 and not wide)
+    return Decoded(pixels, *pixels.shape[:2], narrowed=BY_DTYPE if png.bit_depth == 16 and not wide else None)
 
 
 def _plain_png(png: Png) -> np.ndarray | None:
@@ -110,8 +117,9 @@ def _decode_other(data: bytes, color_mode: str, wide: bool) -> Decoded:
     image = open_image(data)
     require_allowed_size(image.format, image.height, image.width)
     image.draft(PILLOW_MODES[color_mode], None)  # reads the luma of unusual JPEGs; does nothing for other formats
-    is_wide = has_16_bits(image)
+    is_wide, loses_bits = has_16_bits(image), has_lost_bits(image)
     pixels = wide_pixels(data, color_mode) if is_wide and wide else pillow_pixels(image, color_mode)
     # Pillow applies the orientation of TIFF files itself, and then removes it.
     pixels = upright(pixels, 1 if image.format == "TIFF" else stated_orientation(image.info))
-    return Decoded(pixels, *pixels.shape[:2], narrowed=is_wide and not wide)
+    narrowed = BY_DTYPE if is_wide and not wide else BY_FORMAT if loses_bits else None
+    return Decoded(pixels, *pixels.shape[:2], narrowed=narrowed)

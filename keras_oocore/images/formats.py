@@ -46,6 +46,9 @@ READERS: dict[bytes, Callable[..., Any]] = {
 AVIF_BRANDS = (b"avif", b"avis")
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
 CONTAINER_BRANDS = (b"mif1", b"msf1")  # of AVIF or HEIC
+BITS_PER_SAMPLE, PLANAR_CONFIGURATION, SEPARATE = 258, 284, 2  # tags of TIFF 6.0, and a value
+JPEG_2000_START = b"\xff\x4f\xff\x51"  # the first two markers of the codestream. ISO/IEC 15444-1, A.5.1
+BITS_OFFSET = 42  # from there, of the bits of channel 0, less one
 
 
 def open_image(data: bytes) -> ImageFile:
@@ -62,7 +65,46 @@ def open_image(data: bytes) -> ImageFile:
         reader = TgaImageFile
     if reader is None:
         raise SampleError(f"not an image that can be decoded: it starts with {data[:16]!r}")
-    return reader(BytesIO(data))
+    image = reader(BytesIO(data))
+    if image.format == "TIFF":
+        _name_planes_of_16_bits(image)
+    if image.format == "JPEG2000" and not image.mode.startswith("I"):
+        _require_8_bits(data)
+    return image
+
+
+def _require_8_bits(data: bytes) -> None:
+    """Raise a `SampleError` for a color image in JPEG 2000 with more than 8 bits per channel.
+
+    Pillow 13.0.0 rounds to 8 bits without a limit, so 65535 becomes 0 (`libImaging/Jpeg2KDecode.c`, `j2ku_shift`).
+    """
+    at = data.find(JPEG_2000_START) + BITS_OFFSET
+    bits = (data[at] & 0x7F) + 1 if at < len(data) else 8
+    if bits > 8:
+        raise SampleError(
+            f"a color image of {bits} bits per channel in JPEG 2000, whose brightest pixels Pillow turns black. "
+            "Save it as PNG or TIFF"
+        )
+
+
+def _name_planes_of_16_bits(image: TiffImageFile) -> None:
+    """Let Pillow read uncompressed planes of 16 bits per channel as such. It would read them as if they had 8.
+
+    Raises:
+        SampleError: If the planes are not those of RGB or RGBA, the only ones that Pillow can read.
+    """
+    tags = image.tag_v2
+    if tags.get(PLANAR_CONFIGURATION) != SEPARATE or max(tags.get(BITS_PER_SAMPLE, (8,))) <= 8 or len(image.tile) < 2:
+        return
+    order = "L" if tags.prefix == b"II" else "B"
+    for number, tile in enumerate(image.tile):
+        codec, box, offset, arguments = tile
+        if codec != "raw":  # libtiff does this itself
+            return
+        if arguments[0] not in ("R", "G", "B", "A") or set(tags[BITS_PER_SAMPLE]) != {16}:
+            raise SampleError("a TIFF image with a plane per channel, and not RGB of 8 or 16 bits: interleave them")
+        make = getattr(type(tile), "_make", tuple)  # a plain tuple before Pillow 11
+        image.tile[number] = make((codec, box, offset, (f"{arguments[0]};16{order}", *arguments[1:])))
 
 
 def _heif_or_avif(data: bytes):

@@ -39,13 +39,16 @@ def jpeg_pixels(data: bytes, header: JpegHeader, color_mode: str, denominator: i
         wrong, or `None`.
     """
     is_cmyk, doubt = header.num_channels not in (1, 3), None
-    if data.rfind(b"\xff\xd9") < header.scan_start:  # truncated
-        return _by_pillow(data, header, color_mode, denominator), None
+    has_end = data.rfind(b"\xff\xd9") >= header.scan_start
+    if not has_end:
+        pixels = _by_pillow(data, header, color_mode, denominator)  # raises, unless it is filled up, such as with zeros
     if codecs.simplejpeg is not None:
         colorspace, scale = ("CMYK", 8) if is_cmyk else (COLORSPACES[color_mode], denominator)
-        pixels, doubt = _by_simplejpeg(data, header, colorspace, scale)
-        if pixels is not None and not is_cmyk:  # Pillow converts CMYK differently
-            return pixels, doubt
+        fast_pixels, doubt = _by_simplejpeg(data, header, colorspace, scale)
+        if has_end and fast_pixels is not None and not is_cmyk:  # Pillow converts CMYK differently
+            return fast_pixels, doubt
+    if not has_end:
+        return pixels, doubt
     pixels = None if codecs.cv2 is None or is_cmyk else _by_opencv(data, color_mode, denominator)
     return _by_pillow(data, header, color_mode, denominator) if pixels is None else pixels, doubt
 

@@ -16,7 +16,8 @@ from keras_oocore.images.pillow import PILLOW_MODES, ColorMode
 from keras_oocore.images.resize import INTERPOLATIONS, Interpolation, centre_crop, fitted_box, resize_into
 
 # Part of the fingerprint of caches. 2: orientation in XMP and in the texts of a PNG; damaged metadata is ignored.
-DECODING = 2
+# 3: TIFF images of 12 bits, and those with planes of 16 bits.
+DECODING = 3
 Dtype = Literal["uint8", "uint16", "float32"]
 DTYPES = get_args(Dtype)
 EIGHT_TO_16_BITS = 257  # 255 * 257 = 65535
@@ -140,7 +141,7 @@ class ImageReader:
         if image.doubt and self.strict:
             raise SampleError(f"damaged: {image.doubt}")
         if image.narrowed:
-            self._warn_of_narrowed(path)
+            self._warn_of_narrowed(path, image.narrowed)
         with stage("resizing"):
             self._fit(image.pixels, image.height, image.width, out)
         return image.doubt
@@ -172,14 +173,13 @@ class ImageReader:
             size = (out.shape[1], out.shape[0])
             codecs.cv2.resize(pixels, size, dst=out, interpolation=codecs.cv2.INTER_LINEAR)
 
-    def _warn_of_narrowed(self, path: str | os.PathLike[str]) -> None:
+    def _warn_of_narrowed(self, path: str | os.PathLike[str], remedy: str) -> None:
         """Warn once that bits are dropped."""
         token = object()
-        if self._first_narrowed.setdefault("token", token) is token:  # so that one of several threads warns
+        if self._first_narrowed.setdefault(remedy, token) is token:  # so that one of several threads warns
             warn_user(
-                f"{os.fspath(path)!r} has 16 bits per channel, of which the upper 8 are kept. Other such files are not "
-                'named. To keep all bits, pass dtype="uint16" for values from 0 to 65535, or dtype="float32" for '
-                "values from 0 to 255 with fractions, if all images have 16 bits."
+                f"{os.fspath(path)!r} has more than 8 bits per channel, of which the upper 8 are kept. Other such "
+                f"files are not named. To keep all bits, {remedy}."
             )
 
     def _target_size(self, height: int, width: int) -> tuple[int, int]:

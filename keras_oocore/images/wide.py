@@ -6,13 +6,15 @@ copies depends on the byte order that it is told. So an image is decoded twice, 
 
 import re
 import sys
+from collections.abc import Callable
 
 import numpy as np
 from PIL.ImageFile import ImageFile
 
-from keras_oocore.images.formats import open_image
+from keras_oocore.images.formats import BITS_PER_SAMPLE, open_image
+from keras_oocore.images.pillow import gray_levels, is_wide_gray
 
-COLOR_16_BITS = re.compile(r"(RGB|RGBA|RGBX|LA);16([BLN])")
+COLOR_16_BITS = re.compile(r"(RGB|RGBA|RGBX|LA|[RGBA]);16([BLN])")  # a single letter is a plane of a TIFF
 OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 GRAY_OF_RGB = np.array([19595, 38470, 7471], np.uint32)  # as in Pillow, libImaging/Convert.c; their sum is 65,536
 OPAQUE = 65535
@@ -20,7 +22,7 @@ OPAQUE = 65535
 
 def has_16_bits(image: ImageFile) -> bool:
     """Whether an opened image has 16 bits per channel, of which Pillow may keep only 8."""
-    return _is_gray(image) or _is_color(image)
+    return is_wide_gray(image) or _is_color(image)
 
 
 def wide_pixels(data: bytes, color_mode: str) -> np.ndarray:
@@ -35,43 +37,49 @@ def wide_pixels(data: bytes, color_mode: str) -> np.ndarray:
         to rounding in the conversion from color to gray.
     """
     image = open_image(data)
-    if _is_gray(image):
+    if is_wide_gray(image):
         image.load()
-        return _in_color_mode(np.asarray(image).astype(np.uint16)[:, :, None], color_mode)
+        return _in_color_mode(gray_levels(image)[:, :, None], color_mode)
     if _rawmode(image).startswith("LA"):  # for the low bytes of which Pillow has no name
-        _read_as(image, "RGBA")
+        _read_as(image, lambda rawmode: "RGBA")
         high, low = np.asarray(image)[:, :, ::2], np.asarray(image)[:, :, 1::2]
     else:
-        _read_as(image, _rawmode(image))
+        _read_as(image, lambda rawmode: rawmode)
         high, other = np.asarray(image), open_image(data)
-        rawmode = _rawmode(other)
-        _read_as(other, rawmode[:-1] + OTHER_ORDER[rawmode[-1]])
+        _read_as(other, lambda rawmode: rawmode[:-1] + OTHER_ORDER[rawmode[-1]])
         low = np.asarray(other)
     return _in_color_mode(high.astype(np.uint16) << 8 | low, color_mode)
 
 
-def _is_gray(image: ImageFile) -> bool:
-    return image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
+def has_lost_bits(image: ImageFile) -> bool:
+    """Whether an opened image has more than 8 bits per channel, of which Pillow can only read 8.
+
+    These are TIFF images with a plane per channel that are compressed, and those of CMYK.
+    """
+    if image.format != "TIFF" or image.mode.startswith(("I", "F")) or _is_color(image):
+        return False
+    return max(image.tag_v2.get(BITS_PER_SAMPLE, (8,))) > 8
 
 
 def _is_color(image: ImageFile) -> bool:
     return bool(image.tile) and bool(COLOR_16_BITS.fullmatch(_rawmode(image)))
 
 
-def _rawmode(image: ImageFile) -> str:
-    """How the decoder's rows are laid out. All tiles of an image have the same layout, or one per channel."""
-    arguments = image.tile[0][3]
+def _rawmode(image: ImageFile, tile: tuple | None = None) -> str:
+    """How the decoder's rows of a tile are laid out, by default of the first one."""
+    arguments = (tile or image.tile[0])[3]
     if image.format == "PPM" and isinstance(arguments, tuple) and arguments[1:] == (OPAQUE,):
         return "RGB;16B"
     rawmode = arguments if isinstance(arguments, str) else arguments[0]
     return rawmode if isinstance(rawmode, str) else ""
 
 
-def _read_as(image: ImageFile, rawmode: str) -> None:
-    """Decode an image whose rows have this layout."""
+def _read_as(image: ImageFile, layout: Callable[[str], str]) -> None:
+    """Decode an image as if its rows had another layout, which a function returns for that of each tile."""
     tiles = []
     for tile in image.tile:
         codec, box, offset, arguments = tile
+        rawmode = layout(_rawmode(image, tile))
         if image.format == "PPM":
             codec, arguments = "raw", (rawmode, 0, 1)
         else:

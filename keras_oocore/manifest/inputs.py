@@ -77,17 +77,17 @@ def as_filenames(filenames: Sequence[str | os.PathLike[str]] | np.ndarray | str 
             f"{where}`filenames` should be a list of at least one filename. Received: shape {filenames.shape}"
         )
     if filenames.dtype.kind != "U":
-        filenames = np.array([_as_name(name, i) for i, name in enumerate(filenames)], dtype=str)
+        filenames = np.array([_as_name(name, i, where) for i, name in enumerate(filenames)], dtype=str)
     if not filenames.all():
-        raise DataError(f"The filename of sample {int(np.argmin(filenames.astype(bool)))} is empty.")
+        raise DataError(f"{where}The filename of sample {int(np.argmin(filenames.astype(bool)))} is empty.")
     return np.char.replace(filenames, "\\", "/") if os.name == "nt" else filenames
 
 
-def _as_name(name, i: int) -> str:
+def _as_name(name, i: int, where: str) -> str:
     try:
         return os.fsdecode(name)
     except TypeError:
-        raise DataError(f"The filename of sample {i} should be a string. Received: {name!r}") from None
+        raise DataError(f"{where}The filename of sample {i} should be a string. Received: {name!r}") from None
 
 
 def require_inside(filenames: np.ndarray, directory: str | os.PathLike[str]) -> None:

@@ -33,34 +33,53 @@ class LoadingArguments(ThreadArguments, total=False):
     max_queue_size: int
 
 
-class BatchArguments(TypedDict, total=False):
-    """How samples become batches, in every Sequence."""
+class OrderArguments(TypedDict, total=False):
+    """Which samples come next, in every Sequence."""
 
     batch_size: int
     shuffle: Shuffle
     seed: int | None
+
+
+class OutputArguments(TypedDict, total=False):
+    """What is done to a batch, in every Sequence."""
+
     transform: TransformFunction | Transform | None
     last_batch: LastBatch
 
 
-class SampleArguments(BatchArguments, LoadingArguments, total=False):
-    """How samples with a label each become batches."""
+class BatchArguments(OrderArguments, OutputArguments, total=False):
+    """How samples become batches, in every Sequence."""
 
-    validation_split: float | None
-    subset: Subset | None
+
+class ValueArguments(TypedDict, total=False):
+    """The values and weights of samples with a label each, and what to do about unreadable ones."""
+
     rescale: float | None
-    dtype: Any
     sample_weight: Sequence[float] | np.ndarray | None
     class_weight: Mapping[int, float] | Literal["balanced"] | None
     on_error: OnError
 
 
-class FileArguments(SampleArguments, total=False):
-    """How samples that are files become batches."""
+class SampleArguments(BatchArguments, LoadingArguments, ValueArguments, total=False):
+    """How samples with a label each become batches."""
+
+    validation_split: float | None
+    subset: Subset | None
+    dtype: Any
+
+
+class ReadingArguments(TypedDict, total=False):
+    """How files are read, and cached."""
 
     retries: int
-    cache: str | os.PathLike[str] | None
     overwrite_cache: bool
+
+
+class FileArguments(SampleArguments, ReadingArguments, total=False):
+    """How samples that are files become batches."""
+
+    cache: str | os.PathLike[str] | None
 
 
 class TableArguments(BatchArguments, ThreadArguments, total=False):

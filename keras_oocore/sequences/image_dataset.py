@@ -13,14 +13,26 @@ from keras_oocore.images.pillow import ColorMode
 from keras_oocore.images.resize import Interpolation
 from keras_oocore.manifest.labels import LabelMode
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS
-from keras_oocore.sequences.arguments import LoadingArguments, Subset, documented, shares
+from keras_oocore.sequences.arguments import (
+    LoadingArguments,
+    OutputArguments,
+    ReadingArguments,
+    Subset,
+    ValueArguments,
+    documented,
+    shares,
+)
 from keras_oocore.sequences.image_folder import ImageFolderSequence
 from keras_oocore.sequences.inputs import as_manifest
 
 Format = Literal["tf", "grain"]
 
 
-class ImageDatasetArguments(LoadingArguments, total=False):
+class FurtherArguments(ValueArguments, OutputArguments, ReadingArguments, LoadingArguments, total=False):
+    """The arguments of `ImageFolderSequence` that the function of Keras does not have."""
+
+
+class ImageDatasetArguments(FurtherArguments, total=False):
     """Types of the arguments for type checkers, without `subset`, which determines the result."""
 
     labels: str | os.PathLike[str] | Sequence[Any] | np.ndarray | None
@@ -41,6 +53,7 @@ class ImageDatasetArguments(LoadingArguments, total=False):
     verbose: bool
     dtype: Any
     cache: str | os.PathLike[str] | None
+    strict: bool
 
 
 @overload
@@ -71,7 +84,8 @@ def image_dataset_from_directory(
     verbose: bool = True,
     dtype: Any = "float32",
     cache: str | os.PathLike[str] | None = None,
-    **shared: Unpack[LoadingArguments],
+    strict: bool = False,
+    **shared: Unpack[FurtherArguments],
 ) -> ImageFolderSequence: ...
 
 
@@ -85,7 +99,7 @@ def image_dataset_from_directory(
 
 
 @documented
-@shares(LoadingArguments)
+@shares(FurtherArguments)
 def image_dataset_from_directory(
     directory: str | os.PathLike[str],
     labels: str | os.PathLike[str] | Sequence[Any] | np.ndarray | None = "inferred",
@@ -107,12 +121,13 @@ def image_dataset_from_directory(
     verbose: bool = True,
     dtype: Any = "float32",
     cache: str | os.PathLike[str] | None = None,
-    **shared: Unpack[LoadingArguments],
+    strict: bool = False,
+    **shared: Unpack[FurtherArguments],
 ) -> ImageFolderSequence | tuple[ImageFolderSequence, ...]:
     """Return batches of the images in class folders, with the arguments of `keras.utils.image_dataset_from_directory`.
 
     Code written for Keras works after changing `keras.utils` into `ko`. The result is an `ImageFolderSequence`, which
-    works on every backend.
+    works on every backend. The arguments after `verbose` are those of `ImageFolderSequence` that Keras does not have.
 
     Args:
         directory: Directory of class folders. With `labels=None` or a list of labels, any directory of images.
@@ -135,7 +150,9 @@ def image_dataset_from_directory(
         format: `"tf"` or `"grain"`, accepted for compatibility with Keras. The result is the same.
         verbose: Whether to print the number of files and classes.
         dtype: Dtype of the images, with values from 0 to 255. `"uint8"` needs a quarter of the memory of the default.
+            `"uint16"` keeps all bits of images of 16 bits, with values from 0 to 65535.
         cache: Directory that stores the decoded images, as in `ImageFolderSequence`.
+        strict: Whether a JPEG that its decoder warns about counts as unreadable, as in `ImageFolderSequence`.
         {shared}
 
     Returns:
@@ -144,6 +161,7 @@ def image_dataset_from_directory(
     Raises:
         OptionError: If an argument is not valid.
         DataError: If the directory does not exist or does not contain images.
+        MissingExtraError: If `strict=True` and simplejpeg is not installed.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -180,6 +198,7 @@ def image_dataset_from_directory(
         "data_format": data_format,
         "dtype": dtype,
         "cache": cache,
+        "strict": strict,
         **shared,
     }
     both = subset == "both"

@@ -65,6 +65,9 @@ def open_packed(
     Only the directory is needed, which you can copy to another machine: it contains labels, class names and file
     names. Every sample is served exactly once per pass, in the same order as from the files.
 
+    `dtype` converts the numbers and not their range. So images that were packed with `dtype="uint16"` have values from
+    0 to 65535, with `dtype="float32"` too: use `rescale=1/257` for values from 0 to 255, as the files give them.
+
     Args:
         directory: Directory of the store.
         label_mode: As in `ImageFolderSequence`. `"as packed"` gives class indices if the store has class names, and

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.core.errors import DataError
+from keras_oocore.core.faults import opening
 from keras_oocore.core.npy import read_header
 from keras_oocore.store.format import CHECKSUMS, OVERWRITE, RECORD, STATES, UNREADABLE, StoreRecord, checked_fields
 from keras_oocore.store.mapped_rows import MappedRows
@@ -103,10 +104,17 @@ class PackedStore:
         """Read all files and compare them with the checksums.
 
         Raises:
-            DataError: If they changed since they were written. The message names the files and rows.
+            DataError: If they changed since they were written: the message names the files and rows. If the disk or
+                network fails: the files may be intact.
+            ResourceError: If this process has too many open files.
         """
-        found = block_checksums(self.directory, self.record)
-        written = _map_array(self.directory / CHECKSUMS, found.shape, found.dtype)
+        what = f"the packed store {os.fspath(self.directory)!r}"
+        with opening(what):
+            try:
+                found = block_checksums(self.directory, self.record)
+            except OSError as error:
+                raise DataError(f"Cannot read {what}: {error.strerror or error}.") from error
+            written = _map_array(self.directory / CHECKSUMS, found.shape, found.dtype)
         step, last_row = self.record.rows_per_block, self.record.num_rows - 1
         damaged = [
             f"rows {block * step} to {min(block * step + step - 1, last_row)} of {name}.npy"

@@ -115,11 +115,11 @@ class PackedStoreWriter:
         self._changed = threading.RLock()  # guards the states and the next four attributes
         self._claims = weakref.WeakSet()
         self._in_progress = np.zeros(num_rows, bool)  # all claimed rows, and those whose claim ended with Ctrl-C
-        self._closed = False
         self._unsaved = False  # whether `unreadable` changed since the record was saved
         self._error = None  # of a failed sync. What is on disk is unknown after it, even if a second one succeeds.
         self._syncing, self._finishing = threading.Lock(), threading.RLock()
         self._synced_seconds = time.monotonic()
+        self._closed = False
         open_writers.register(self)
         register_fork_aware(self)
 

@@ -17,6 +17,7 @@ from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import listed
 from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.cells import LARGEST_FLOAT32, Column
+from keras_oocore.manifest.label_checks import FEW_SAMPLES
 from keras_oocore.tables.format import TableFormat
 from keras_oocore.tables.statistics import ColumnStatistics
 
@@ -67,6 +68,7 @@ class FeatureSpec:
         means: Column → value that replaces a missing cell, after `fit`, with `missing="mean"`.
         vocabularies: Column → strings in the order of their codes, after `fit`.
         rounded: Columns for which a warning said that `float32` rounds their integers.
+        unique: Targets for which a warning said that each row has a class of its own.
 
     Raises:
         OptionError: If a column does not exist, or has the wrong kind for its use.
@@ -128,7 +130,8 @@ class FeatureSpec:
         self.columns: list[Column] = list({word.column.name: word.column for word in self.words}.values())
         self.means: dict[str, float] = {}
         self.vocabularies: dict[str, list[str]] = {}
-        self.rounded: set[str] = set()
+        self.rounded: set[str] = set()  # shared by all copies, as the next one, so that each warning comes once
+        self.unique: set[str] = set()
         self._warn_of_notes()
 
     @property
@@ -166,6 +169,9 @@ class FeatureSpec:
             name: sorted_classes(statistics[name].by_frequency) if role == "target" else statistics[name].by_frequency
             for name, role in roles.items()
         }
+        for name in self.targets:
+            if name in roles:
+                self._warn_of_one_class_per_row(statistics[name])
 
     def unpack(self, rows: np.ndarray) -> tuple[Any, ...]:
         """Return `(x, y, sample_weight)` as views of rows, `float32` of shape `(batch, words)`.
@@ -282,6 +288,17 @@ class FeatureSpec:
         leaked = [name for name in features if name in self.targets]
         if leaked and set(features) != set(self.targets):
             warn_user(f"`features` contains the target, {listed(leaked)}: the model sees the answer.")
+
+    def _warn_of_one_class_per_row(self, statistics: ColumnStatistics) -> None:
+        """Warn once if no two of 20 or more rows have the same class."""
+        name = statistics.column.name
+        if FEW_SAMPLES <= statistics.count == statistics.distinct and name not in self.unique:
+            self.unique.add(name)
+            warn_user(
+                f"Target {name!r} has as many classes as rows: each of the {statistics.count:,} rows has a class of "
+                f"its own. If they are measured values: dtypes={{{name!r}: 'float32'}}. If they are names or numbers "
+                "of the rows, choose another target."
+            )
 
     def _warn_of_notes(self) -> None:
         """Warn of what is unusual about the cells of the columns."""

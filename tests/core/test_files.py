@@ -110,6 +110,9 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
         (errno.EROFS, "you may write to"),
         (errno.EACCES, "you may write to"),
         (errno.EIO, "another destination"),
+        (errno.EMFILE, "Close some files, or raise the limit before Python starts: ulimit -n 65536$"),
+        (errno.ENFILE, "All processes of this machine share this limit"),
+        (errno.ENOMEM, "Use a smaller `memory_limit`"),
     ],
 )
 def test_errors_of_the_system_are_explained_with_a_remedy(tmp_path, code, remedy):

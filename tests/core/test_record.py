@@ -6,6 +6,7 @@ import pickle
 import sys
 import zlib
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -141,6 +142,13 @@ def test_a_damaged_file_is_named_with_the_remedy(path, text):
     path.write_bytes(text)
     with pytest.raises(DamagedRecordError, match=r"record\.json' is damaged \(.+\)\. Remove it\.$"):
         PLAIN.read(path, parse_num_rows)
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "(3", "no dtype"])
+def test_a_damaged_dtype_in_a_record_is_named(path, text):
+    PLAIN.write(path, {"dtype": text})
+    with pytest.raises(DamagedRecordError, match=r"record\.json' is damaged"):
+        PLAIN.read(path, lambda saved: np.dtype(saved["dtype"]))
 
 
 @pytest.mark.parametrize("indent", [None, 1])

@@ -37,6 +37,7 @@ def test_saved_index_is_restored(write, tmp_path):
         lambda text: text.replace('"delimiter": ","', '"delimiter": "\\""'),
         lambda text: text.replace('"rows": ', '"raws": '),
         lambda text: text.replace('"rows": [0, 2]', '"rows": [0, 1e30]'),
+        lambda text: text.replace('"header": ["id"]', '"header": ""'),
     ],
 )
 def test_damaged_index_is_named(write, tmp_path, damage):

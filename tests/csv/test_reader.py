@@ -50,6 +50,9 @@ def no_csv(what, command):
     ("latin-1 in a column that is not used", "z,x,y\nMünchen,1,2\n".encode("latin-1"), TEXT, ONE_ROW),
     ("latin-1 among numbers", late("1\xa0000,2").encode("latin-1"), {},
      unreadable(99, b"1\xa0000", "utf-8", fix="pass the encoding of the file, such as encoding='latin-1'")),
+    ("latin-1 in a long row", late("München,2,3").encode("latin-1"), TEXT, ragged(99, 3, "M\ufffdnchen,2,3")),
+    ("latin-1 in a short row, which is skipped", late("München").encode("latin-1"), dict(on_bad_row="skip"),
+     Rows([1] * 198, [2] * 198, ("1 row is left out: on_bad_row='skip'.",))),
     ("latin-1 in the header", "größe,y\n1,2\n".encode("latin-1"), {},
      Fails("houses.csv: header (line 1): cannot read b'\\xf6' as utf-8. "
            "Pass the encoding of the file, such as encoding='latin-1'")),
@@ -163,6 +166,20 @@ def test_undecodable_byte_in_another_encoding(read):
 
 def test_undecodable_byte_among_numbers(read):
     assert "cannot read b'1\\xa0000' as utf-8" in error_of(read, b"a,b\n1\xa0000,1\n", a="float32")
+
+
+def test_undecodable_byte_in_a_row_with_too_few_or_too_many_cells(read):
+    """pyarrow itself fails to decode such a row, and prints that."""
+    for row, num_cells in (("3\xfc", 1), ("3,4,\xfc", 3)):
+        content, shown = f"a,b\n1,2\n{row}\n".encode("latin-1"), row.replace("ü", "\ufffd")
+        assert error_of(read, content, a="float32") == (
+            f"houses.csv: row 1 (line 3): expected 2 cells, found {num_cells}, in {shown!r}. "
+            "Fix the row, or on_bad_row='skip'."
+        )
+    content = b"a,b\n1,\xe2\x80\x93\n4,5,\xfc\n2,K\xc3\xb6ln\n6\xfc,7\n3,\xfc\n"
+    options = {"a": "float32", "b": "string", "on_bad_row": "skip"}
+    assert read(content, **options) == {"a": [1, 2], "b": ["\u2013", "Köln"]}
+    assert read(content, null_values=["\u2013"], **options) == {"a": [1, 2], "b": [None, "Köln"]}
 
 
 def test_quoted_newlines_and_delimiters_at_every_chunk_size(read):

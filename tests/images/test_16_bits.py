@@ -6,10 +6,10 @@ import warnings
 
 import numpy as np
 import pytest
-from image_files import FILES, card, encoded, orientation_exif, png
+from image_files import FILES, card, encoded, orientation_exif, png, tiff
 from PIL import Image
 
-from keras_oocore.core.errors import OptionError
+from keras_oocore.core.errors import OptionError, SampleError
 from keras_oocore.images.depth import any_has_16_bits
 from keras_oocore.images.reader import ImageReader
 from keras_oocore.images.resize import resize_into
@@ -67,6 +67,67 @@ def test_16_bit_color_of_other_formats(tmp_path, extension, params):
     np.testing.assert_array_equal(out, samples)
 
 
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("channels", [3, 4])
+def test_16_bit_tiff_with_a_plane_per_channel(read, channels, order):
+    """Pillow reads the planes as if they had 8 bits."""
+    samples, options = levels(40, 56, channels), {"color_mode": {3: "rgb", 4: "rgba"}[channels]}
+    for separate in (False, True):
+        data = tiff(samples, separate=separate, order=order)
+        np.testing.assert_array_equal(read(data, dtype="uint16", **options), samples)
+        with pytest.warns(UserWarning, match='pass dtype="uint16"'):
+            np.testing.assert_array_equal(read(data, **options), samples >> 8)
+
+
+def test_8_bit_tiff_with_a_plane_per_channel(read):
+    samples = levels(40, 56, 3).astype("uint8")
+    np.testing.assert_array_equal(read(tiff(samples, 8, separate=True)), samples)
+
+
+def test_tiff_with_a_plane_per_channel_that_is_not_rgb_is_an_error(read):
+    with pytest.raises(SampleError, match="a plane per channel, and not RGB of 8 or 16 bits: interleave them"):
+        read(tiff(levels(40, 56, 4), separate=True, photometric=5))
+
+
+def test_12_bit_tiff_has_the_whole_range(read):
+    samples = levels(40, 55, 1) >> 4
+    samples[0, 0], samples[0, 1] = 0, 4095
+    data, options = tiff(samples, 12), {"image_size": (40, 55), "color_mode": "grayscale"}
+    wide = read(data, dtype="uint16", **options)
+    np.testing.assert_allclose(wide / 65535, samples / 4095, atol=1e-4)
+    assert (wide[0, 0], wide[0, 1]) == (0, 65535)
+    with pytest.warns(UserWarning, match="more than 8 bits"):
+        np.testing.assert_array_equal(read(data, **options), samples >> 4)
+
+
+def test_16_bit_color_in_jpeg_2000_is_an_error(read):
+    """Pillow turns 65535 into 0."""
+    cv2 = pytest.importorskip("cv2")
+    samples = levels(64, 64, 3)
+    wide, narrow = (cv2.imencode(".jp2", pixels)[1].tobytes() for pixels in (samples, samples.astype("uint8")))
+    with pytest.raises(SampleError, match="a color image of 16 bits per channel in JPEG 2000"):
+        read(wide)
+    assert read(narrow).any()
+
+
+def test_16_bit_gray_in_jpeg_2000_keeps_all_bits(read):
+    samples = levels(64, 64, 1)
+    data = encoded(Image.fromarray(samples[..., 0]), "jpeg2000")
+    options = {"image_size": (64, 64), "color_mode": "grayscale"}
+    np.testing.assert_array_equal(read(data, dtype="uint16", **options), samples)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_16_bit_cmyk_becomes_8_bits_with_a_warning(read, dtype):
+    data = tiff(levels(40, 56, 4), photometric=5)
+    with pytest.warns(UserWarning, match="upper 8 are kept.* save the image in RGB, as PNG or as TIFF with inter"):
+        pixels = read(data, dtype=dtype)
+    narrow = tiff((levels(40, 56, 4) >> 8).astype("uint8"), 8, photometric=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(pixels, read(narrow, dtype=dtype))
+
+
 def test_16_bit_portable_graymap(read):
     samples = levels(40, 56, 1)
     data = b"P5 56 40 65535\n" + samples.astype(">u2").tobytes()
@@ -105,7 +166,7 @@ def test_uint8_warns_once(tmp_path):
     for number in range(3):
         (tmp_path / f"{number}.png").write_bytes(png(levels(8, 8, 3), 2))
     reader, out = ImageReader(8), np.empty((8, 8, 3), "uint8")
-    with pytest.warns(UserWarning, match=r"0\.png. has 16 bits per channel, of which the upper 8"):
+    with pytest.warns(UserWarning, match=r'0\.png. has more than 8 bits per channel, of .* 8 .* pass dtype="uint16"'):
         reader.read_into(tmp_path / "0.png", out)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -143,6 +143,20 @@ def test_sound_jpegs_have_the_pixels_of_other_decoders_and_no_doubt(monkeypatch,
 
 
 @needs_simplejpeg
+def test_jpeg_that_is_cut_and_filled_with_zeros_is_doubtful(monkeypatch):
+    """It lacks its end marker, as a download that was stopped does, and Pillow decodes it without a word."""
+    whole = encoded(Image.fromarray(noise(67, 101)))
+    arguments = ("rgb", lambda *_: (67, 101))
+    for kept in (len(whole) * 6 // 10, len(whole) - 2):
+        filled = whole[:kept] + bytes(len(whole))
+        one, other = decode(filled, *arguments), decoded_without_simplejpeg(monkeypatch, filled, *arguments)
+        assert (one.doubt, other.doubt) == ("Premature end of JPEG file", None)
+        np.testing.assert_array_equal(one.pixels, other.pixels)
+        with pytest.raises(SampleError, match="truncated"):
+            decode(whole[:kept], *arguments)
+
+
+@needs_simplejpeg
 def test_no_sound_photograph_is_doubtful():
     paths = sorted(PHOTOS.glob("*"))
     if not paths:

@@ -94,6 +94,16 @@ def test_invalid_filenames_and_labels_raise(filenames, labels, words):
         Manifest.from_arrays(filenames, labels)
 
 
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [(np.ones(2, [("a", "<f4")]), "sample 0 should be a string"), (np.array(["a", ""]), "1 is empty")],
+)
+def test_error_about_filenames_in_a_file_names_it(tmp_path, array, words):
+    np.save(tmp_path / "f.npy", array)
+    with pytest.raises(DataError, match=rf"f\.npy': The filename of .*{words}"):
+        Manifest.from_arrays(tmp_path / "f.npy")
+
+
 def test_pickled_filenames_raise(tmp_path):
     np.save(tmp_path / "f.npy", np.array(["a", "b"], dtype=object), allow_pickle=True)
     with pytest.raises(DataError, match=r"f\.npy' contains pickled Python objects"):

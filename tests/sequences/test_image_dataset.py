@@ -11,10 +11,10 @@ from PIL import Image
 
 import keras_oocore as ko
 from keras_oocore.core.errors import DataError, OptionError
-from keras_oocore.sequences.arguments import DEFAULTS, LoadingArguments
 
 KERAS = inspect.signature(keras.utils.image_dataset_from_directory).parameters
 OURS = inspect.signature(ko.image_dataset_from_directory).parameters
+OF_THE_CLASS = inspect.signature(ko.ImageFolderSequence).parameters
 
 
 def opened(photos, **options):
@@ -29,11 +29,14 @@ def test_signature_is_that_of_keras_followed_by_our_arguments():
     names = list(OURS)
 
     assert names[: len(KERAS)] == list(KERAS)
-    assert names[len(KERAS) :] == ["dtype", "cache", *(n for n in DEFAULTS if n in LoadingArguments.__annotations__)]
+    not_of_a_directory = {"data", "directory"}
+    assert {*names[len(KERAS) :]} == {*OF_THE_CLASS} - {*KERAS} - not_of_a_directory
 
 
-def test_defaults_are_those_of_keras():
+def test_defaults_are_those_of_keras_and_then_those_of_the_class():
     assert {name: OURS[name].default for name in KERAS} == {name: KERAS[name].default for name in KERAS}
+    ours = [name for name in OURS if name not in KERAS and name != "dtype"]
+    assert {name: OURS[name].default for name in ours} == {name: OF_THE_CLASS[name].default for name in ours}
 
 
 def test_arguments_are_documented():
@@ -83,6 +86,18 @@ def test_cache_of_both_subsets(photos, tmp_path):
         samples(sequence)
 
     assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["training", "validation"]
+
+
+def test_options_of_the_class_apply_to_both_subsets(photos):
+    for number in (3, 9):
+        next(photos.rglob(f"{number}.png")).write_bytes(b"damaged")
+    options = {"on_error": "skip", "rescale": 2.0, "transform": lambda x, y, rng: (x + 1, y), "batch_size": 5}
+    sequences = opened(photos, validation_split=0.5, subset="both", seed=1, **options)
+    with pytest.warns(UserWarning, match="left out"):  # in the part that is read in order
+        given = sorted(float(x) for sequence in sequences for batch in sequence for x in batch[0][:, 0, 0, 0])
+
+    assert given == [2 * 10 * number + 1 for number in range(NUM_SAMPLES) if number not in (3, 9)]
+    assert sum(len(sequence.bad_samples) for sequence in sequences) == 2
 
 
 @pytest.mark.parametrize(
@@ -142,6 +157,8 @@ def test_label_mode(photos, label_mode, dtype, first):
         ({"subset": "both", "validation_split": 0.3}, OptionError, "`validation_split` requires `seed`"),
         ({"target_size": (8, 8)}, OptionError, "has no argument `target_size`. Use `image_size` instead"),
         ({"num_workers": 2}, OptionError, "has no argument `num_workers`. Use `workers` instead"),
+        ({"on_error": "ignore"}, OptionError, "`on_error` should be one of"),
+        ({"retries": -1}, OptionError, "`retries` should be"),
         ({"class_names": ["dog"]}, DataError, "'dog'"),
     ],
 )

@@ -14,7 +14,7 @@ from PIL import Image
 
 from keras_oocore.core.errors import DataError, MissingExtraError, OptionError, SampleError
 from keras_oocore.manifest.manifest import Manifest
-from keras_oocore.sequences import ImageFolderSequence
+from keras_oocore.sequences import ImageFolderSequence, open_packed
 
 
 class TestClassFolders(FileContract):
@@ -343,8 +343,31 @@ def test_uint16_and_float_images_keep_16_bits(wide_folder, tmp_path):
         values(wide_folder, dtype="uint16", cache=cache)
 
 
+def test_packed_images_of_16_bits_keep_their_range_with_any_dtype(wide_folder, tmp_path):
+    """What the page of `open_packed` says."""
+    wide = [3, 20_003, 10_003, 7 * 257]
+    images = ImageFolderSequence(wide_folder, image_size=(4, 5), shuffle=False, dtype="uint16")
+    packed = images.pack(tmp_path / "packed")
+    for options, expected in ({"dtype": "float32"}, wide), ({"rescale": 1 / 257}, np.array(wide) / 257):
+        x, _ = open_packed(packed, shuffle=False, **options)[0]
+        assert x.dtype == np.float32
+        np.testing.assert_allclose(x[:, 0, 0, 0], expected, rtol=1e-6)
+
+
+def test_few_images_of_16_bits_among_many_of_8_become_8_bits_with_a_warning(tmp_path):
+    """The headers of a few files decide for `float32`, as the page says; others are not cut without a word."""
+    for number in range(20):
+        path = tmp_path / "mixed" / "a" / f"{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        wide = Image.fromarray(np.full((4, 5), 10_003, "uint16"))
+        (wide if number == 1 else Image.new("L", (5, 4), 7)).save(path)
+    with pytest.warns(UserWarning, match=r"01\.png' has more than 8 bits per channel"):
+        dtype, levels = values(tmp_path / "mixed", dtype="float32")
+    assert (dtype, levels[:3]) == (np.float32, [7, 39, 7])
+
+
 def test_uint8_images_of_16_bits_warn_once(wide_folder):
-    with pytest.warns(UserWarning, match="has 16 bits per channel") as warned:
+    with pytest.warns(UserWarning, match="has more than 8 bits per channel") as warned:
         assert values(wide_folder, workers=0) == (np.uint8, [0, 78, 39, 7])
     assert len(warned) == 1
 

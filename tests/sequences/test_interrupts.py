@@ -114,6 +114,7 @@ def test_ctrl_c_in_some_lines(kind, tmp_path, workers):
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(7200)  # a new Sequence per line, and thousands of lines where a cache is written
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("kind", KINDS)
 def test_ctrl_c_in_every_line(kind, tmp_path, workers):

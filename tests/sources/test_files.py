@@ -98,6 +98,22 @@ def test_function_reader(manifest):
     assert seen == [manifest.path(3), manifest.path(4)]
 
 
+def test_doubtful_files_are_not_copied_whenever_they_are_asked_for(manifest):
+    """A pass asks for them after every task, so a copy would take quadratic time."""
+
+    class Doubting(NpyReader):
+        def read_into(self, path, out):
+            super().read_into(path, out)
+            return "may be damaged"
+
+    samples = FileSamples(manifest, Doubting(manifest.path(0)))
+    known = samples.doubtful()
+    with pytest.warns(UserWarning, match="may be damaged"):
+        samples.read(np.arange(len(manifest)), np.empty((len(manifest), *samples.spec.shape), samples.spec.dtype))
+    assert list(known) == [*range(len(manifest))]
+    assert samples.doubtful() is known
+
+
 def test_result_of_a_function_is_checked(manifest):
     arrays = {
         "first": np.zeros((2, 3), "float32"),

@@ -1,7 +1,9 @@
 """A finished store: opened, verified, damaged, overwritten, and written by format 1."""
 
 import contextlib
+import errno
 import json
+import os
 import pickle
 import shutil
 import subprocess
@@ -14,7 +16,7 @@ from json_records import change_record
 from packed_rows import NUM_ROWS, example_rows, finished, flip, names, python, read, write, writer_of
 
 from keras_oocore.core import locks
-from keras_oocore.core.errors import DataError
+from keras_oocore.core.errors import DataError, ResourceError
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sources import cache
 from keras_oocore.store import format as packed_format
@@ -105,6 +107,33 @@ def test_verify_counts_many_damaged_blocks(tmp_path, monkeypatch):
     for row in range(8):
         flip(tmp_path / "x.npy", (row - NUM_ROWS) * 6)
     with pytest.raises(DataError, match=r"rows 0 to 0 of x\.npy, .*rows 4 to 4 of x\.npy and 3 more\. Pass overwrite"):
+        store.verify()
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "message"),
+    [
+        (
+            errno.EIO,
+            DataError,
+            "Cannot read the packed store '.*': .* Its files may be intact: check the disk",
+        ),
+        (errno.EMFILE, ResourceError, "Cannot read the packed store '.*': Too many open files.*ulimit -n"),
+        (errno.EACCES, DataError, "Permission denied"),
+    ],
+)
+@pytest.mark.parametrize("nth", [1, 2])  # the header is read first, then the rows
+def test_verify_names_a_fault_of_the_disk(tmp_path, monkeypatch, code, error, message, nth):
+    store, opened = finished(tmp_path), []
+
+    def failing_open(path, *options):
+        opened.append(path)
+        if opened.count(tmp_path / "x.npy") == nth:
+            raise OSError(code, os.strerror(code), os.fspath(path))
+        return open(path, *options)
+
+    monkeypatch.setattr(packed_store, "open", failing_open, raising=False)
+    with pytest.raises(error, match=message):
         store.verify()
 
 

@@ -1,11 +1,14 @@
 """Filling a store: rows in any order, invalid arguments, other rows, and unreadable rows."""
 
 import errno
+import gc
 import os
 import shutil
+import sys
 import threading
 from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -110,9 +113,10 @@ def test_stored_rows_do_not_change(tmp_path):
     assert writer.num_missing == NUM_ROWS - 4
 
 
-def test_unreadable_rows_take_linear_time(tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", ["unreadable", "doubtful"])
+def test_unreadable_and_doubtful_rows_take_linear_time(tmp_path, monkeypatch, kind):
     """What is known already is neither copied nor written again for each further row."""
-    num_rows, saves, entries = 400, [], []
+    num_rows, rows, saves, entries = 400, example_rows(), [], []
 
     class Counted(dict):
         def __iter__(self):
@@ -125,15 +129,19 @@ def test_unreadable_rows_take_linear_time(tmp_path, monkeypatch):
 
     monkeypatch.setattr(StoreRecord, "save", lambda *a, save=StoreRecord.save: (saves.append(a), save(*a)))
     writer = writer_of(tmp_path, num_rows=num_rows)
-    writer.record.unreadable = Counted()
+    setattr(writer.record, kind, Counted())
     saves.clear()
     for row in range(num_rows):
-        writer.mark_unreadable(np.array([row]), f"gone {row}", {})
-    assert (len(writer.unreadable), saves, sum(entries)) == (num_rows, [], 0)
+        if kind == "unreadable":
+            writer.mark_unreadable(np.array([row]), f"reason {row}", {})
+        else:
+            writer.write(np.array([row]), {name: part[:1] for name, part in rows.items()}, {row: f"reason {row}"})
+    assert type(getattr(writer, kind)) is Counted
+    assert (len(getattr(writer, kind)), saves, sum(entries)) == (num_rows, [], 0)
     writer.finish()
     assert len(saves) == 2  # at the last sync, and when it is finished
     assert sum(entries) <= 4 * num_rows
-    assert PackedStore(tmp_path).unreadable == {row: f"gone {row}" for row in range(num_rows)}
+    assert getattr(PackedStore(tmp_path), kind) == {row: f"reason {row}" for row in range(num_rows)}
 
 
 def test_a_relative_directory_stays_valid_in_another_folder(tmp_path, monkeypatch):
@@ -224,6 +232,21 @@ def test_a_closed_writer_raises(tmp_path):
         with pytest.raises(OutOfCoreError, match=r"The writer of .* is closed"):
             call()
     assert read(writer, "y", [0]).tolist() == [0]
+
+
+def test_ctrl_c_in_the_constructor_leaves_no_lock_and_prints_no_error(tmp_path, monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    ignored = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: ignored.append(repr(unraisable.exc_value)))
+    monkeypatch.setattr(packed_writer, "threading", SimpleNamespace(RLock=threading.RLock, Lock=interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        writer_of(tmp_path)
+    gc.collect()
+    assert ignored == []
+    monkeypatch.undo()
+    writer_of(tmp_path).close()
 
 
 def test_finish_requires_all_rows(tmp_path):

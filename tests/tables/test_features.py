@@ -1,5 +1,7 @@
 """The layout of a row: inputs, targets and weights."""
 
+import warnings
+
 import numpy as np
 import pytest
 from houses import error_of, parts
@@ -22,6 +24,25 @@ def test_several_targets(make_rows):
     _, y, _ = parts(make_rows(target=["price", "sold"], features=["weight"]))
     assert y == [[1, 1], [2, 0], [3, 1], [4, 0], [5, 0]]
     assert parts(make_rows(target=["price"], features=["weight"]))[1] == [[1], [2], [3], [4], [5]]
+
+
+def test_as_many_classes_as_rows_warn_from_20_rows_on(make_rows):
+    def table(classes):
+        return "x,y\n" + "".join(f"{number},{name}\n" for number, name in enumerate(classes))
+
+    unique = [f"row {number}" for number in range(20)]
+    with pytest.warns(UserWarning, match="Target 'y' has as many classes as rows: each of the 20 rows") as warned:
+        rows = make_rows(table(unique), target="y", features=["x"])
+    assert len(warned) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        features = rows.features.unfitted()  # as of the validation part
+        features.fit(rows.statistics())
+        make_rows(table(unique), target="x", features=["y"])
+        make_rows(table(unique[:19]), target="y", features=["x"])
+        make_rows(table([*unique, "row 0"]), target="y", features=["x"])
+    with pytest.warns(UserWarning, match=r"dtypes=\{'x': 'float32'\}"):
+        make_rows(table(["a"] * 20), target="x", features=["y"], categorical=["x"])
 
 
 def test_dictionary_of_inputs(make_rows):
