@@ -1,6 +1,7 @@
 """A disk on which some files cannot be opened, until the test ends the fault."""
 
 import contextlib
+import gc
 import os
 import resource
 from collections import Counter
@@ -48,6 +49,7 @@ def failing_disk(monkeypatch):
 @contextlib.contextmanager
 def no_free_descriptor():
     """Within the block, this process cannot open any file."""
+    gc.collect()  # a file that is closed within the block would free its descriptor
     free = os.open(os.devnull, os.O_RDONLY)
     os.close(free)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

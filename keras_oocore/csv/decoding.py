@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+from typing import Any
 
 import numpy as np
 
@@ -32,8 +33,8 @@ def is_utf8(data: bytes | memoryview) -> bool:
     return True
 
 
-def as_bytes(cells):
-    """Return cells that were decoded as `EVERY_BYTE` as the bytes that they were."""
+def as_bytes(cells: Any) -> Any:
+    """Return a pyarrow array of cells that were decoded as `EVERY_BYTE` as the bytes that they were."""
     return pa.array([None if cell is None else cell.encode(EVERY_BYTE) for cell in cells.to_pylist()], pa.binary())
 
 

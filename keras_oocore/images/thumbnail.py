@@ -8,8 +8,6 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from keras_oocore.core import storage
-from keras_oocore.images.decode import decode
-from keras_oocore.images.reader import read_bytes
 
 MOST_PICTURES = 8  # in one strip, and so the number of files that are read for it
 THUMBNAIL_PIXELS = 96  # a strip shows 72, and screens of high resolution show more
@@ -27,6 +25,9 @@ def spread(num_samples: int) -> list[int]:
 
 def thumbnail_of_file(path: str | os.PathLike[str]) -> str | None:
     """Return the thumbnail of an image file. `None` if it is missing, damaged, very large, or not an image."""
+    from keras_oocore.images.decode import decode  # imports OpenCV, which a manifest that is not shown does not need
+    from keras_oocore.images.reader import read_bytes
+
     try:
         status = storage.status(path)
         if not status.is_file or status.size_bytes > MOST_FILE_BYTES:  # reading a named pipe would wait for ever
