@@ -16,21 +16,18 @@ from keras_oocore.batches.profile import Profile
 from keras_oocore.batches.timing import WARM_UP_BATCHES, measure
 from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import DataError, OptionError
-from keras_oocore.core.fingerprint import name_of
 from keras_oocore.core.forks import register_fork_aware
-from keras_oocore.core.html import Picture, facts, heading, never_raising, page, strip
-from keras_oocore.core.sizes import format_bytes
 from keras_oocore.core.warn import warn_user
 from keras_oocore.ordering.epoch_order import partition
 from keras_oocore.ordering.epoch_pass import EpochPass
 from keras_oocore.ordering.order import Order
+from keras_oocore.sequences.description import DescribedDataset
 from keras_oocore.sequences.exit import end_iterators_at_exit
 from keras_oocore.sequences.position import Cursor, checked_state, data_fingerprint, data_options
-from keras_oocore.sequences.py_dataset import OrderedPyDataset
 from keras_oocore.sources.base import Source
 
 
-class OutOfCoreSequence(OrderedPyDataset):
+class OutOfCoreSequence(DescribedDataset):
     """Base class of all Sequences: `len`, indexing, iteration, the position in the data, and the loading threads.
 
     Each call of `fit`, `evaluate` or `predict` reads whole passes over the samples. A pass serves every sample exactly
@@ -423,60 +420,3 @@ class OutOfCoreSequence(OrderedPyDataset):
         self.__dict__.update(state)
         self._pass = copy.copy(self._pass)  # a copy has its own pass and pipeline
         self._use(copy.copy(self._made))
-
-    def __repr__(self) -> str:
-        (kind, contents), *lines = self._description()
-        return f"<{kind}: " + "\n  ".join([contents, *(text for _, text in lines)]) + ">"
-
-    @never_raising
-    def _repr_html_(self) -> str:
-        (kind, contents), *lines = self._description()
-        pictures = strip(self._pictures())
-        return page(heading(kind, contents), facts([*lines, *self._html_facts()]), pictures)
-
-    def _description(self) -> list[tuple[str, str]]:
-        """Return what `repr` says: the class and its contents, then the name and the text of each line."""
-        return self._described(f"{self.num_samples:,} samples")
-
-    def _html_facts(self) -> list[tuple[str, str]]:
-        """Return what a notebook shows in addition."""
-        return []
-
-    def _pictures(self) -> list[Picture]:
-        """Return thumbnails for a notebook, without a change of the position in the data."""
-        return []
-
-    def _described(self, contents: str, *lines: tuple[str, str]) -> list[tuple[str, str]]:
-        """Return the description: contents, batches, `lines`, and threads and memory."""
-        partition = f", partition {self._partition}" if self._partition else ""
-        budget, batches = self._budget, f"{len(self):,} batch{'es' * (len(self) != 1)}"
-        order = {True: "shuffled", False: "in order", "block": "shuffled in blocks"}[self._options.shuffle]
-        in_flight = format_bytes(budget.batches_in_flight * self._format.batch_bytes)
-        threads = f"{self.num_workers} thread{'s' * (self.num_workers != 1)}" if self.num_workers else "no thread"
-        ahead = budget.max_ahead if self.num_workers else 0
-        return [
-            (type(self).__name__, f"{contents}{partition}"),
-            ("batches", f"{batches} of {self.batch_size}, {order}, seed={self.seed}{self._repr_options()}"),
-            *lines,
-            (
-                "loading",
-                f"{threads}, {ahead} batch{'es' * (ahead != 1)} ahead, at most {in_flight} in flight"
-                f"{self._repr_memory()}",
-            ),
-        ]
-
-    def _repr_options(self) -> str:
-        """Return the part of the `repr` about options that are not at their defaults."""
-        options = self._options
-        on_error = "" if options.on_error == "raise" else f", on_error={options.on_error!r}"
-        return on_error + ("" if options.last_batch == "keep" else f", last_batch={options.last_batch!r}")
-
-    def _repr_arrays(self, *arrays: str) -> tuple[str, str]:
-        """Return the line of the `repr` about the arrays of a batch, before `transform`, which is not called for it."""
-        transform = self._options.transform
-        changes = "" if transform is None else f"; transform {name_of(transform).rpartition('.')[2]} may change them"
-        return "arrays", ", ".join(arrays) + changes
-
-    def _repr_memory(self) -> str:
-        """Return the part of the `repr` about memory other than batches."""
-        return ""
