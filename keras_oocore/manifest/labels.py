@@ -145,9 +145,10 @@ class Labels:
 
     def _instead_of_name(self, index: Any, weight: float) -> str:
         """What to type instead of the name of a class, for the message about an index."""
-        if index not in (self.class_names or ()):
+        names = self.class_names or []
+        if index not in names:
             return ""
-        number = self.class_names.index(index)
+        number = names.index(index)
         return f". Its index is {number}: class_weight={{{number}: {weight}}}"
 
 
