@@ -142,6 +142,7 @@ def test_subset_both_says_what_to_type(photos):
         ("cache", 'cache="DIR"'),
         ("prefetch", "batches are already made ahead in threads"),
         ("take", "steps_per_epoch=n"),
+        ("head", "summary().head()"),
     ],
 )
 def test_methods_of_tf_data_are_errors_that_say_what_to_type(method, instead, photos):

@@ -1,7 +1,9 @@
 """Translates the arguments that messages of the package name into the options of the command line."""
 
 import argparse
+import ast
 import re
+import shlex
 
 VALUE = r"""("[^"]*"|'[^']*'|\[[^\]]*\]|\([^)]*\)|\{[^}]*\}|[^\s,;)`]+?(?=[.,;:)`]*(?:\s|$)))"""
 WITHOUT = {"labels": "--no-labels", "target": "--no-labels"}  # what means `None` for an argument
@@ -40,6 +42,22 @@ def _typed(action: argparse.Action, flag: str, value: str) -> str:
         return f"no {flag}" if action.const is False else flag
     if value == "False":
         return f"--no-{flag.removeprefix('--').removeprefix('no-')}"
-    value = re.sub(r"['\"]: ['\"]?", "=", value)  # of a dictionary
-    words = re.sub(r"[\[\](){}\"',]", " ", value).split()
+    words = _words(value)
     return " ".join([flag, *words]) if action.option_strings else " ".join(words)
+
+
+def _words(value: str) -> list[str]:
+    """Return the words of a terminal for a value of Python, quoted where a shell requires it.
+
+    >>> _words("[..., '2,570', 'not known']"), _words("{'date': FORMAT}")
+    (['...', '2,570', "'not known'"], ['date=FORMAT'])
+    """
+    try:
+        literal = ast.literal_eval(value)
+    except (ValueError, SyntaxError):  # not a literal, such as a word in capitals that stands for a value
+        value = re.sub(r"['\"]: ['\"]?", "=", value)  # of a dictionary
+        return re.sub(r"[\[\](){}\"',]", " ", value).split()
+    if isinstance(literal, dict):
+        literal = [f"{name}={content}" for name, content in literal.items()]
+    many = literal if isinstance(literal, (list, tuple)) else [literal]
+    return ["..." if word is ... else shlex.quote(str(word)) for word in many]

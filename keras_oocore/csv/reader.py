@@ -267,6 +267,9 @@ def _fix(column: Column, text: str | bytes) -> str:
         return "pass the encoding of the file, such as encoding='latin-1'"
     if column.kind == "float32" and text in TRUE_VALUES + FALSE_VALUES:
         return f"dtypes={{{column.name!r}: 'bool'}}"
+    if column.kind == "date":
+        null_values = f", null_values=[..., {text!r}]" if text == shortened(text) else ""
+        return f"dtypes={{{column.name!r}: FORMAT}} with the format of these cells{null_values}"
     if text != shortened(text):
         return f"dtypes={{{column.name!r}: 'string'}}"
     return f"dtypes={{{column.name!r}: 'string'}}, null_values=[..., {text!r}]"

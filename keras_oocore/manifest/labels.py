@@ -136,12 +136,20 @@ class Labels:
                 if index not in range(self.num_classes):
                     raise OptionError(
                         f"`class_weight` should map class indices from 0 to {self.num_classes - 1} to weights. "
-                        f"Received: class {index!r}"
+                        f"Received: class {index!r}{self._instead_of_name(index, weight)}"
                     )
                 per_class[int(index)] = weight
         else:
             raise OptionError(f'`class_weight` should be a dict or "balanced". Received: {class_weight!r}')
         return per_class.astype(np.float32)[self.values]
+
+    def _instead_of_name(self, index: Any, weight: float) -> str:
+        """What to type instead of the name of a class, for the message about an index."""
+        names = self.class_names or []
+        if index not in names:
+            return ""
+        number = names.index(index)
+        return f". Its index is {number}: class_weight={{{number}: {weight}}}"
 
 
 def _class_indices(values: np.ndarray, label_mode: str) -> tuple[np.ndarray, int]:

@@ -124,7 +124,10 @@ class OutOfCoreSequence(DescribedDataset):
 
     @property
     def bad_samples(self) -> list[tuple[str, str]]:
-        """Samples that could not be read so far, with the reason: `[(file, reason), ...]`."""
+        """Samples that could not be read so far, with the reason: `[(file, reason), ...]`.
+
+        The rows of CSV files that `on_bad_row="skip"` leaves out are not samples, and not in this list.
+        """
         if self._made is None:
             return []
         bad = sorted(self._made.bad_samples.copy().items())

@@ -295,8 +295,10 @@ class CSVChunkSequence(OutOfCoreSequence):
         """
         columns = [word.column.name for word in self._rows.features.words if word.is_code]
         if column not in columns:
+            expected = listed(dict.fromkeys(columns)) or "none is a feature or a target here"
             raise OptionError(
-                f"`column` should be a column of strings: {listed(dict.fromkeys(columns))}. Received: {column!r}"
+                f"`column` should be a column of strings: {expected}. Received: {column!r}. If it should have codes, "
+                f"name it in `features`, and numbers in `categorical`, too."
             )
         fit_features(self._rows, self._cache)
         return list(self._rows.features.vocabularies[column])

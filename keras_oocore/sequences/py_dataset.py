@@ -17,6 +17,8 @@ INSTEAD = {
     "repeat": "`fit` reads a pass per epoch",
     "unbatch": "use batch_size=1",
     "batch": "pass batch_size=... to the constructor",
+    "head": "summary().head() of a Sequence of CSV files returns the first rows; show_batch() of images shows some",
+    "describe": "summary() of a Sequence of CSV files returns statistics of each column",
     "pack": 'only Sequences of files have it; the rows of CSV files are stored with cache="DIR"',
 }
 

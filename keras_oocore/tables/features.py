@@ -128,6 +128,7 @@ class FeatureSpec:
         if self.has_weight:
             self.words.append(Word(self._number_column(sample_weight, "sample_weight"), "weight"))
         self.columns: list[Column] = list({word.column.name: word.column for word in self.words}.values())
+        self._warn_of_unused_categories()
         self.means: dict[str, float] = {}
         self.vocabularies: dict[str, list[str]] = {}
         self.rounded: set[str] = set()  # shared by all copies, as the next one, so that each warning comes once
@@ -281,6 +282,13 @@ class FeatureSpec:
                 f"`missing` should be one of {POLICIES}, or {{column: value}}. Received: missing={missing!r}"
             )
         return missing
+
+    def _warn_of_unused_categories(self) -> None:
+        """Warn if `categorical` names columns that are neither features nor targets, because they have no effect."""
+        used = {column.name for column in self.columns}
+        unused = [name for name in self._kinds if name not in used]
+        if unused:
+            warn_user(f"`categorical` names columns that are not used: {listed(unused)}. Name them in `features`, too.")
 
     def _warn_of_leak(self) -> None:
         """Warn if the target is a feature, unless all features are targets, as in an autoencoder."""

@@ -62,7 +62,7 @@ class ColumnSummary:
         if self.kind == "date":
             moments = [_date(seconds) for seconds in (self.mean, self.min, self.max)]
             return [moments[0], f"{self.std / 86400:,.6g} days", *moments[1:], *counts]
-        return [*(f"{value:,.6g}" for value in (self.mean, self.std, self.min, self.max)), *counts]
+        return [*(_number(value) for value in (self.mean, self.std, self.min, self.max)), *counts]
 
 
 class TableSummary(Mapping[str, ColumnSummary]):
@@ -112,9 +112,9 @@ class TableSummary(Mapping[str, ColumnSummary]):
             num_rows: Number of rows. Defaults to `5`.
 
         Returns:
-            A list of dictionaries from column to value, which a notebook shows as a table. Numbers are `float`, dates
-            `datetime`, and missing cells `None`. Codes and replaced missing numbers, which the model receives, are in
-            the batches: `rows[0]`.
+            A list of dictionaries from column to value, which a notebook and `print` show as a table. Numbers are
+            `float`, dates `datetime`, and missing cells `None`. Codes and replaced missing numbers, which the model
+            receives, are in the batches: `rows[0]`.
 
         Raises:
             DataError: If a cell cannot be read.
@@ -155,7 +155,14 @@ class TableSummary(Mapping[str, ColumnSummary]):
 
 
 class TableHead(list[dict[str, Any]]):
-    """A list of rows, dictionaries from column to value, which a notebook shows as a table."""
+    """A list of rows, dictionaries from column to value, which a notebook and `print` show as a table."""
+
+    def __str__(self) -> str:
+        names = list(self[0]) if self else []
+        rows = [[_cell(value) for value in row.values()] for row in self]
+        widths = [max(map(len, column)) for column in zip(names, *rows)]
+        lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths)) for row in [names, *rows]]
+        return "\n".join(lines)
 
     @html.never_raising
     def _repr_html_(self) -> str:
@@ -183,6 +190,15 @@ def _value(cell: float | str | None, column: Column) -> Any:
     if column.kind == "bool":
         return bool(cell)
     return EPOCH + datetime.timedelta(seconds=cell)
+
+
+def _number(value: float) -> str:
+    """Return a number with six digits, and a large one without an exponent, as prices are written.
+
+    >>> _number(2079.934), _number(7_700_000.0), _number(1e30)
+    ('2,079.93', '7,700,000', '1e+30')
+    """
+    return f"{value:,.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:,.6g}"
 
 
 def _cell(value: Any) -> str:

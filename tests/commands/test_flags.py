@@ -11,7 +11,15 @@ from keras_oocore.commands.flags import in_flags
 def parser():
     parser = argparse.ArgumentParser()
     parser.add_argument("directory")
-    for flag in ("--image-size", "--labels", "--missing", "--dtypes", "--validation-split", "--on-error"):
+    for flag in (
+        "--image-size",
+        "--null-values",
+        "--labels",
+        "--missing",
+        "--dtypes",
+        "--validation-split",
+        "--on-error",
+    ):
         parser.add_argument(flag)
     parser.add_argument("--stratify", action=argparse.BooleanOptionalAction)
     parser.add_argument("--no-shuffle", dest="shuffle", action="store_false")
@@ -29,6 +37,8 @@ def parser():
         ("`shuffle=True`, or shuffle=False", "no --no-shuffle, or --no-shuffle"),
         ("or missing='mean'.", "or --missing mean."),
         ("dtypes={'city': '%Y-%m-%d'}.", "--dtypes city=%Y-%m-%d."),
+        ("null_values=[..., '2,570', 'not known'].", "--null-values ... 2,570 'not known'."),
+        ("dtypes={'date': FORMAT} with the format", "--dtypes date=FORMAT with the format"),
         ('pass on_error="skip" or "replace".', 'pass --on-error skip or "replace".'),
         ("`directory` is missing", "DIRECTORY is missing"),
         ("To choose the files, pass `labels` to Manifest.from_directory.", "To choose the files, pass --labels."),

@@ -115,6 +115,7 @@ class OptionContract(NumberedSamples):
             ),
             (dict(class_weight="balanced", label_mode=None), "`class_weight` requires class labels"),
             (dict(class_weight={5: 1.0}), "`class_weight` should map class indices .*Received: class 5"),
+            (dict(class_weight={"x": 1.0}), "`class_weight` should map class indices .*Received: class 'x'"),
             (dict(class_weight="auto"), 'should be a dict or "balanced"'),
             (
                 dict(class_weight="balanced", sample_weight=[1] * 10),

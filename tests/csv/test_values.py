@@ -78,7 +78,8 @@ LARGE = "integers beyond 2^24, which float32 rounds, such as"
     ("20141013T000000 as a date", "x,y\n20141013T000000,2\n", dict(dtypes={"x": "%Y%m%dT%H%M%S"}),
      Rows([1413158400], [2])),
     ("a day that does not exist", late("2014-02-31,2", "2014-02-28,2"), dict(dtypes={"x": "%Y-%m-%d"}),
-     unreadable(99, "2014-02-31", "a date like '%Y-%m-%d'")),
+     unreadable(99, "2014-02-31", "a date like '%Y-%m-%d'",
+                fix="dtypes={'x': FORMAT} with the format of these cells, null_values=[..., '2014-02-31']")),
     ("a day that float32 cannot hold", "x,y\n2038-01-21,2\n", dict(dtypes={"x": "%Y-%m-%d"}),
           Rows([float(np.float32(2147644800))], [2], ("Column 'x' has dates, which float32 rounds: seconds since 1970 "
                                                      "come in steps of 256.",))),
@@ -160,7 +161,8 @@ def test_dates_become_seconds(read, text, form, expected):
 def test_nonexistent_dates_are_named(read, text):
     assert error_of(seconds, read, text, "%Y-%m-%d") == (
         f"houses.csv: row 0 (line 2), column 'a' (#0): cannot read {text!r} as a date like '%Y-%m-%d'. "
-        f"Fix: dtypes={{'a': 'string'}}, null_values=[..., {text!r}], or on_bad_row='skip'."
+        f"Fix: dtypes={{'a': FORMAT}} with the format of these cells, null_values=[..., {text!r}], or "
+        "on_bad_row='skip'."
     )
 
 

@@ -189,3 +189,8 @@ def test_class_weight_of_other_classes_is_one(mode):
 def test_invalid_class_weight_raises(values, mode, class_weight, message):
     with pytest.raises(OptionError, match=message):
         Labels(values, mode).class_weights(class_weight)
+
+
+def test_class_weight_with_the_name_of_a_class_says_its_index():
+    with pytest.raises(OptionError, match=r"Received: class 'dog'\. Its index is 1: class_weight=\{1: 5\.0\}$"):
+        Labels([0, 1], "int", ["cat", "dog"]).class_weights({"dog": 5.0})

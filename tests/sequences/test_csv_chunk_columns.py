@@ -59,6 +59,13 @@ def test_vocabulary_and_class_names(open_csv):
     }
     with pytest.raises(OptionError, match=r"`column` should be a column of strings: 'city'. Received: 'x'"):
         open_csv(features=["city", "x"]).vocabulary("x")
+    with pytest.raises(OptionError, match=r"strings: none is a feature or a target here\. Received: 'city'"):
+        open_csv(features=["x"]).vocabulary("city")
+
+
+def test_a_category_that_is_not_used_is_a_warning(open_csv):
+    with pytest.warns(UserWarning, match="`categorical` names columns that are not used: 'city'. Name them in"):
+        open_csv(features=["x"], categorical=["city"])
 
 
 def test_summary(open_csv):

@@ -93,6 +93,10 @@ def test_head_has_the_types_of_the_file(columns):
     first = {"a": 1.0, "b": "<b>", "[red]day": datetime.datetime(1970, 1, 2), "flag": True}
     assert head == [first, dict.fromkeys(first), first]
     assert type(head[0]["flag"]) is bool
+    assert str(head).splitlines()[:2] == [
+        "a    b    [red]day  flag",
+        "1  <b>  1970-01-02  True",
+    ]
     html = head._repr_html_()
     assert "&lt;b&gt;" in html
     assert "1970-01-02<" in html

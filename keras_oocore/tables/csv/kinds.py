@@ -1,5 +1,6 @@
 """The kind of each column: as the user gives it, or inferred from some of its cells."""
 
+import datetime
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +20,15 @@ except ImportError:  # the `csv` extra is not installed
     pa = None
 
 DATE = r"^(\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{4}|\d{8}T\d{6}$)"  # common ways to write a date
+DATE_FORMATS = (
+    "%Y-%m-%d",
+    "%Y%m%dT%H%M%S",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%dT%H:%M:%S",
+    "%d.%m.%Y",
+    "%m/%d/%Y",
+    "%d/%m/%Y",
+)
 MOST_OTHERS = 0.75  # largest share of other strings for which the numbers among them are worth a warning
 
 
@@ -121,7 +131,7 @@ def _may_be_numbers(texts, values, decimal: Decimal) -> list[str]:
         return [f"{looks}write them without signs"]
     if pc.all(pc.match_substring_regex(others, DATE)).as_py():
         dates = f"read as strings, though its cells look like dates, such as {example!r}"
-        return [f"{dates}. Fix: give their format in dtypes, such as '%Y-%m-%d'"]
+        return [f"{dates}. Fix: give their format in dtypes, such as {_date_format(example)!r}"]
     thousands = rf"^[+-]?\d{{1,3}}({re.escape(other)}\d{{3}})+({re.escape(decimal)}\d*)?$"
     if pc.all(pc.match_substring_regex(others, thousands)).as_py():
         return [f"{looks}write them without the {other!r} between thousands"]
@@ -131,3 +141,18 @@ def _may_be_numbers(texts, values, decimal: Decimal) -> list[str]:
         many = "read as strings, though many of its cells are numbers, because of"
         return [f"{many} {example!r}. Fix: null_values=[..., {example!r}]"]
     return []
+
+
+def _date_format(text: str) -> str:
+    """Return the common format of a date, or the most common one.
+
+    >>> _date_format("20141013T000000"), _date_format("2014-10-13 12:00:00"), _date_format("13/10/2014")
+    ('%Y%m%dT%H%M%S', '%Y-%m-%d %H:%M:%S', '%d/%m/%Y')
+    """
+    for form in DATE_FORMATS:
+        try:
+            datetime.datetime.strptime(text, form)
+        except ValueError:
+            continue
+        return form
+    return DATE_FORMATS[0]
