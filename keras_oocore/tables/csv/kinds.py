@@ -104,6 +104,15 @@ def infer_kind(
     return "float32", losses
 
 
+def _date_formats(example: str) -> str:
+    """Return the formats that dates like an example may have."""
+    if "/" in example:
+        return "'%d/%m/%Y' or '%m/%d/%Y'"
+    if "." in example:
+        return "'%d.%m.%Y'"
+    return "'%Y-%m-%d'" if "-" in example else "'%Y%m%dT%H%M%S'"
+
+
 def _may_be_numbers(texts, values, decimal: Decimal) -> list[str]:
     """Return why a column of strings may be meant as numbers, and how to read it as numbers; `[]` if it is not.
 
@@ -121,7 +130,7 @@ def _may_be_numbers(texts, values, decimal: Decimal) -> list[str]:
         return [f"{looks}write them without signs"]
     if pc.all(pc.match_substring_regex(others, DATE)).as_py():
         dates = f"read as strings, though its cells look like dates, such as {example!r}"
-        return [f"{dates}. Fix: give their format in dtypes, such as '%Y-%m-%d'"]
+        return [f"{dates}. Fix: give their format in dtypes, such as {_date_formats(example)}"]
     thousands = rf"^[+-]?\d{{1,3}}({re.escape(other)}\d{{3}})+({re.escape(decimal)}\d*)?$"
     if pc.all(pc.match_substring_regex(others, thousands)).as_py():
         return [f"{looks}write them without the {other!r} between thousands"]
