@@ -107,6 +107,7 @@ def test_a_misspelt_argument_is_an_error_with_the_nearest_name(name):
         ("ImageFolderSequence", "target_size", "image_size"),
         ("ImageFolderSequence", "img_size", "image_size"),
         ("ImageFolderSequence", "class_mode", "label_mode"),
+        ("ImageFolderSequence", "horizontal_flip", "transform"),
         ("ImageFolderSequence", "y", "labels"),
         ("image_dataset_from_directory", "class_mode", "label_mode"),
         ("NpyManifestSequence", "y", "labels"),
