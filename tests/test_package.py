@@ -107,6 +107,7 @@ def test_a_misspelt_argument_is_an_error_with_the_nearest_name(name):
         ("ImageFolderSequence", "target_size", "image_size"),
         ("ImageFolderSequence", "img_size", "image_size"),
         ("ImageFolderSequence", "class_mode", "label_mode"),
+        ("ImageFolderSequence", "horizontal_flip", "transform"),
         ("ImageFolderSequence", "y", "labels"),
         ("image_dataset_from_directory", "class_mode", "label_mode"),
         ("NpyManifestSequence", "y", "labels"),
@@ -143,9 +144,16 @@ def test_subset_both_says_what_to_type(photos):
         ("prefetch", "batches are already made ahead in threads"),
         ("take", "steps_per_epoch=n"),
         ("head", "summary().head()"),
+        ("class_indices", "class_names"),
+        ("classes", "served_labels"),
+        ("filepaths", "served_paths"),
+        ("samples", "num_samples"),
+        ("reset", "starts with the first batch"),
     ],
 )
-def test_methods_of_tf_data_are_errors_that_say_what_to_type(method, instead, photos):
+def test_methods_of_tf_data_and_attributes_of_flow_from_directory_are_errors_that_say_what_to_type(
+    method, instead, photos
+):
     train = ko.image_dataset_from_directory(photos, image_size=(4, 4), verbose=False)
     with pytest.raises(AttributeError, match=f"has no attribute '{method}'. Instead: ") as error:
         getattr(train, method)

@@ -171,7 +171,7 @@ def _code(place: Place, options: argparse.Namespace, manifest: Manifest, shape: 
         data = f"{path}, {labels}" if labels else path if manifest.labels is not None else f"{path}, labels=None"
     call = _call(data, manifest, shape)
     if manifest.labels is None:
-        return predicting(f"{call[:-1]}, shuffle=False)", "batches.file_paths[i]")
+        return predicting(f"{call[:-1]}, shuffle=False)", "batches.served_paths[i]")
     return training(opened(f"{call[:-1]}, seed=0)", len(manifest), class_counts(manifest)), shape, outputs_of(manifest))
 
 

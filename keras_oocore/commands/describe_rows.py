@@ -55,9 +55,9 @@ def describe_store(place: Place, options: argparse.Namespace) -> Description:
         return Description([line], facts, cached_code(place.path, place.path))
     manifest = Manifest.load(place.path)
     lines = [line, str(manifest)]
-    call = f"ko.open_packed({quoted(place.path)}"
+    call = f"ko.open_packed({quoted(place.path)}{', on_error=' + quoted('skip') if facts['unreadable'] else ''}"
     if manifest.labels is None:
-        return Description(lines, facts, predicting(f"{call}, shuffle=False)", "batches.file_paths[i]"))
+        return Description(lines, facts, predicting(f"{call}, shuffle=False)", "batches.served_paths[i]"))
     facts["classes"] = dict(zip(manifest.class_names or (), class_counts(manifest))) or None
     lines_of_code = opened(f"{call}, seed=0)", len(manifest), class_counts(manifest))
     return Description(lines, facts, training(lines_of_code, facts["shape"], outputs_of(manifest)))

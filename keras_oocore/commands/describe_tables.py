@@ -6,7 +6,7 @@ from keras_oocore.commands.arguments import TABLES, given_tables
 from keras_oocore.commands.description import Description
 from keras_oocore.commands.kinds import Place
 from keras_oocore.commands.report import counted, to_type
-from keras_oocore.commands.table_recipes import default_split, table_code
+from keras_oocore.commands.table_recipes import default_split, rounded_scale, table_code
 from keras_oocore.commands.tables import open_table
 from keras_oocore.core import storage
 from keras_oocore.core.sizes import format_bytes
@@ -103,5 +103,4 @@ def _code(place: Place, typed: dict, table: CSVTable, looked_at: dict) -> str:
 def _scale(table: CSVTable, column: Column) -> tuple[float, float] | None:
     """Return standard deviation and mean of a column of numbers, rounded, over the first rows."""
     found = ColumnStatistics.of(column, table.read(0, [column]).columns[column.name])
-    std, mean = (float(f"{value:.3g}") for value in (found.std, found.mean))
-    return (std, mean) if found.count and std > 0 else None
+    return rounded_scale(found.std, found.mean) if found.count else None

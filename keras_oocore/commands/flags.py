@@ -8,6 +8,10 @@ import shlex
 VALUE = r"""("[^"]*"|'[^']*'|\[[^\]]*\]|\([^)]*\)|\{[^}]*\}|[^\s,;)`]+?(?=[.,;:)`]*(?:\s|$)))"""
 WITHOUT = {"labels": "--no-labels", "target": "--no-labels"}  # what means `None` for an argument
 ONLY_IN_PYTHON = (" to Manifest.from_directory",)
+OFFERS = {  # what messages offer, by the option that a command may not have
+    "on_error": ', or pass on_error="skip" or "replace"',
+    "labels": ", or pass labels=None for samples without labels",
+}
 
 
 def in_flags(message: str, parser: argparse.ArgumentParser) -> str:
@@ -24,6 +28,9 @@ def in_flags(message: str, parser: argparse.ArgumentParser) -> str:
     """
     for words in ONLY_IN_PYTHON:
         message = message.replace(words, "")
+    names = {action.dest for action in parser._actions}
+    for name, words in OFFERS.items():
+        message = message if name in names else message.replace(words, "")
     for action in parser._actions:
         flag = next((flag for flag in action.option_strings if flag.startswith("--")), action.dest.upper())
         name = re.escape(action.dest)

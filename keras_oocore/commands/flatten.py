@@ -48,8 +48,11 @@ def run(options: argparse.Namespace) -> Report:
     """Run the command."""
     if not os.path.isdir(options.directory) and not os.path.isdir(options.destination):
         kind = place_of(options.directory).kind
-        unpack = f" Unpack it first: unzip {shlex.quote(options.directory)}" if kind is Kind.ZIP else ""
-        raise WrongUseError(f"{options.directory!r} is a file, but it should be a directory of class folders.{unpack}")
+        advice = {
+            Kind.ZIP: f" Unpack it first: unzip {shlex.quote(options.directory)}",
+            Kind.CSV: f" A CSV file needs no flatten. See what it holds: {to_type('info', options.directory)}",
+        }.get(kind, "")
+        raise WrongUseError(f"{options.directory!r} is a file, but it should be a directory of class folders.{advice}")
     with printing_to_stderr():
         manifest = flatten_images(options.directory, options.destination, **given(options, ARGUMENTS))
     folder = manifest.save(options.manifest or options.destination)

@@ -104,7 +104,8 @@ def _report(destination: str, bad_samples: list[tuple[str, str]]) -> Report:
         lines.append(f"{counted(len(bad_samples), 'file')} could not be read:")
         lines += [f"  {name}: {reason}" for name, reason in bad_samples[:MOST_NAMED]]
         lines += [f"  and {len(bad_samples) - MOST_NAMED:,} more"] * (len(bad_samples) > MOST_NAMED)
-    lines += ["", f"In Python: batches = ko.open_packed({quoted(destination)})"]
+    skip = ', on_error="skip"' * bool(bad_samples)
+    lines += ["", f"In Python: batches = ko.open_packed({quoted(destination)}{skip})"]
     return Report("\n".join(lines), facts, found=bool(bad_samples))
 
 

@@ -5,12 +5,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from keras_oocore.commands.recipes import IMPORTS, SEED, SPLIT, Outputs, quoted
+from keras_oocore.core.errors import DataError
 from keras_oocore.csv.cells import Column
 from keras_oocore.csv.dialect import NULL_VALUES, Dialect
+from keras_oocore.sources.base import FIELD
 from keras_oocore.store.format import GUNZIPPED, StoreRecord
+from keras_oocore.store.reader import PackedStore
 
 FEATURE_DENSE = 'keras.layers.Dense(64, activation="relu")'
+SCALE_ROWS = 10_000  # whose targets tell the scale of all
 LONGEST_LINE = 80  # characters of a list of columns; a longer one has a line per column
 DEFAULTS: dict[str, Any] = {**vars(Dialect()), "null_values": list(NULL_VALUES), "decimal": ".", "on_bad_row": "error"}
 
@@ -99,7 +105,29 @@ def cached_code(store: str, cache: str) -> str:
     part = made_of["part"]
     split = "" if part is None else f"validation_split={part['validation_split']}, seed={part['seed']}"
     num_features = sum(role in ("feature", "missing") for _, role in columns)
-    return table_code(_found(made_of["files"][0], cache), arguments, num_features, targets[0].kind == "string", split)
+    is_class = targets[0].kind == "string"
+    place = [role for *_, role in made_of["columns"]].index("target")
+    scale = None if is_class or not record.complete else _stored_scale(store, record, place)
+    return table_code(_found(made_of["files"][0], cache), arguments, num_features, is_class, split, scale)
+
+
+def rounded_scale(std: float, mean: float) -> tuple[float, float] | None:
+    """Return standard deviation and mean of a target as code shows them, or `None` if it has no scale."""
+    std, mean = (float(f"{value:.3g}") for value in (std, mean))
+    return (std, mean) if np.isfinite([std, mean]).all() and std > 0 else None
+
+
+def _stored_scale(store: str, record: StoreRecord, place: int) -> tuple[float, float] | None:
+    """Return standard deviation and mean of one number of the first rows of a store, or `None` if it is damaged."""
+    shape, dtype = record.fields[FIELD]
+    rows = np.empty((min(record.num_rows, SCALE_ROWS), *shape), dtype)
+    try:
+        PackedStore(store).read(FIELD, np.arange(len(rows)), rows)
+    except DataError:  # which `verify` describes
+        return None
+    values = rows[:, place].astype(np.float64)
+    values = values[~np.isnan(values)]
+    return rounded_scale(values.std(), values.mean()) if len(values) else None
 
 
 def _kinds(columns: Iterable[Column]) -> dict[str, Any]:

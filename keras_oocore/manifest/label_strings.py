@@ -83,11 +83,15 @@ def prediction_strings(
             Prediction(_several(np.flatnonzero(row), class_names), bool((row == label.astype(bool)).all()))
             for row, label in zip(chosen, y)
         ]
-    if is_single or not (truth is not None or _names_columns(predictions, class_names)):
+    has_shares = not is_single and _are_shares(predictions)
+    is_unlabeled = y is None and has_shares  # such as a test folder, whose Sequence does not know the classes
+    if is_single or not (truth is not None or _names_columns(predictions, class_names) or is_unlabeled):
         return [Prediction(_numbers(row), None) for row in predictions]
-    indices, has_shares = predictions.argmax(axis=1), _are_shares(predictions)
+    indices, prefix = predictions.argmax(axis=1), "class " if is_unlabeled and not class_names else ""
     return [
-        Prediction(_name(int(i), class_names) + (f" {row[i]:.0%}" if has_shares else ""), _is_right(i, truth, k))
+        Prediction(
+            prefix + _name(int(i), class_names) + (f" {row[i]:.0%}" if has_shares else ""), _is_right(i, truth, k)
+        )
         for k, (i, row) in enumerate(zip(indices, predictions))
     ]
 

@@ -167,6 +167,14 @@ SYNONYMS = {
     "chunksize": "batch_size",
     "num_workers": "workers",
     "preprocessing_function": "transform",
+    "horizontal_flip": "transform",
+    "vertical_flip": "transform",
+    "rotation_range": "transform",
+    "width_shift_range": "transform",
+    "height_shift_range": "transform",
+    "zoom_range": "transform",
+    "shear_range": "transform",
+    "brightness_range": "transform",
     "label_name": "target",
 }
 

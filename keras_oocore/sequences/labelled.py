@@ -181,7 +181,7 @@ class LabelledSequence(OutOfCoreSequence):
             predictions: A model, which predicts the batch, or an array of what a model returned for it: probabilities,
                 logits, classes, numbers or masks, one row per sample of `load_batch(batch_index)`. Each is
                 written below the label, with ✓ or ✗, and the images of wrong ones have a frame. Logits have no
-                percentage.
+                percentage. Without labels, such as in a test folder, classes are written as numbers.
             spectrogram: Whether samples of shape `(frequencies, steps)` or `(frequencies, steps, 1)` are drawn in
                 colors from the smallest to the largest value, with the first row at the bottom. Defaults to `True` for
                 floats of shape `(frequencies, steps)`, and to `False` for other samples.

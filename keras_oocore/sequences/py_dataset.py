@@ -7,7 +7,7 @@ import keras
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.warn import warn_user
 
-# Methods that users may expect, such as those of `tf.data`, and what to use instead.
+# Names that users may expect, such as those of `tf.data` and `flow_from_directory`, and what to use instead.
 INSTEAD = {
     "cache": 'pass cache="DIR" to the constructor of a Sequence of files or of CSV files',
     "shuffle": "pass shuffle=True to the constructor",
@@ -20,6 +20,11 @@ INSTEAD = {
     "head": "summary().head() of a Sequence of CSV files returns the first rows; show_batch() of images shows some",
     "describe": "summary() of a Sequence of CSV files returns statistics of each column",
     "pack": 'only Sequences of files have it; the rows of CSV files are stored with cache="DIR"',
+    "class_indices": "class_names, a list in the order of the class indices",
+    "classes": "labels, or served_labels beside predictions",
+    "filepaths": "file_paths, or served_paths beside predictions",
+    "samples": "num_samples",
+    "reset": "nothing, every call of `fit`, `evaluate` and `predict` starts with the first batch",
 }
 
 if TYPE_CHECKING:

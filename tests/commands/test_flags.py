@@ -47,3 +47,10 @@ def parser():
 )
 def test_arguments_become_options(message, expected, parser):
     assert expected in in_flags(message, parser)
+
+
+def test_options_that_a_command_does_not_have_are_not_offered():
+    unreadable = 'Fix or remove it, or pass on_error="skip" or "replace".'
+    assert in_flags(unreadable, argparse.ArgumentParser()) == "Fix or remove it."
+    no_classes = "Put each class into a separate folder, or pass labels=None for samples without labels."
+    assert in_flags(no_classes, argparse.ArgumentParser()) == "Put each class into a separate folder."

@@ -150,6 +150,19 @@ def test_the_code_to_train_runs(kind, photos, run, monkeypatch):
     assert ("val" in namespace) == (kind not in ("one image", "cache"))
 
 
+def test_code_from_a_cache_has_the_scale_of_the_target(write, run):
+    write("x,price\n" + "".join(f"{row},{500_000 + 1_000 * (row % 2)}\n" for row in range(20)))
+    ko.CSVChunkSequence("houses.csv", "price", ["x"], cache="cache")[0]
+    expected = "    keras.layers.Rescaling(500.0, offset=500000.0),  # the scale of the target"  # of 3 digits
+    for path in ("houses.csv", "cache"):
+        assert expected in run("info", path)[1].splitlines()
+    os.truncate("cache/x.npy", 0)
+    status, output, _ = run("info", "cache")
+    assert status == 0
+    assert "ko.CSVChunkSequence(" in output
+    assert "Rescaling" not in output
+
+
 @pytest.mark.parametrize("kind", ["files", "array", "packed store"])
 def test_the_code_to_predict_runs(kind, photos, run, monkeypatch):
     if kind == "array":

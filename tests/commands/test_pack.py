@@ -68,6 +68,8 @@ def test_a_damaged_file_stops_or_is_listed(photos, in_tmp_path, run):
     status, output, _ = run("pack", photos, "packed", "--image-size", 4, "--on-error", "skip")
     assert status == 1
     assert f"1 file could not be read:\n  {damaged}: not an image" in output
+    assert 'ko.open_packed("packed", on_error="skip")' in output
+    assert 'ko.open_packed("packed", on_error="skip", seed=0)' in run("info", "packed")[1]
     assert ko.open_packed("packed", on_error="skip").num_samples == 10
 
 

@@ -59,6 +59,8 @@ def test_many_labels_are_counted():
         ([[3.14159]], [3.0], None, "raw", [("3.142", None)]),
         ([[1.0, 2.5]], [[1.0, 2.0]], None, "raw", [("1, 2.5", None)]),
         ([[0.1, 0.9, 0.0]], None, NAMES, None, [("dog 90%", None)]),
+        ([[0.1, 0.9, 0.0]], None, None, None, [("class 1 90%", None)]),
+        ([[0.1, 0.8, 0.0]], None, None, None, [("0.1, 0.8, 0", None)]),  # no probabilities of classes
     ],
 )
 def test_predictions(predictions, y, names, mode, expected):

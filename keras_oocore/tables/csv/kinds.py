@@ -131,7 +131,7 @@ def _may_be_numbers(texts, values, decimal: Decimal) -> list[str]:
         return [f"{looks}write them without signs"]
     if pc.all(pc.match_substring_regex(others, DATE)).as_py():
         dates = f"read as strings, though its cells look like dates, such as {example!r}"
-        return [f"{dates}. Fix: give their format in dtypes, such as {_date_format(example)!r}"]
+        return [f"{dates}. Fix: give their format in dtypes, such as {_date_formats(example)}"]
     thousands = rf"^[+-]?\d{{1,3}}({re.escape(other)}\d{{3}})+({re.escape(decimal)}\d*)?$"
     if pc.all(pc.match_substring_regex(others, thousands)).as_py():
         return [f"{looks}write them without the {other!r} between thousands"]
@@ -143,16 +143,19 @@ def _may_be_numbers(texts, values, decimal: Decimal) -> list[str]:
     return []
 
 
-def _date_format(text: str) -> str:
-    """Return the common format of a date, or the most common one.
+def _date_formats(text: str) -> str:
+    """Return the common formats that fit a date, or the most common one.
 
-    >>> _date_format("20141013T000000"), _date_format("2014-10-13 12:00:00"), _date_format("13/10/2014")
-    ('%Y%m%dT%H%M%S', '%Y-%m-%d %H:%M:%S', '%d/%m/%Y')
+    >>> print(_date_formats("20141013T000000"), _date_formats("13/10/2014"), _date_formats("1/2/2014"), sep="; ")
+    '%Y%m%dT%H%M%S'; '%d/%m/%Y'; '%m/%d/%Y' or '%d/%m/%Y'
     """
-    for form in DATE_FORMATS:
-        try:
-            datetime.datetime.strptime(text, form)
-        except ValueError:
-            continue
-        return form
-    return DATE_FORMATS[0]
+    fitting = [form for form in DATE_FORMATS if _fits(text, form)]
+    return " or ".join(map(repr, fitting or DATE_FORMATS[:1]))
+
+
+def _fits(text: str, date_format: str) -> bool:
+    try:
+        datetime.datetime.strptime(text, date_format)
+    except ValueError:
+        return False
+    return True

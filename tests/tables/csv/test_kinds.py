@@ -18,11 +18,15 @@ def test_infer_kind():
     assert kind("True", "0", "yes") == ("bool", [])
     assert kind("0", "1") == ("float32", [])
     assert kind("1", "x", "y", "z", "z") == ("string", [])
+    basic = "'%Y%m%dT%H%M%S'"
     dates = "read as strings, though its cells look like dates, such as '20141013T000000'"
-    assert kind("20141013T000000") == (
-        "string",
-        [f"{dates}. Fix: give their format in dtypes, such as '%Y%m%dT%H%M%S'"],
-    )
+    assert kind("20141013T000000") == ("string", [f"{dates}. Fix: give their format in dtypes, such as {basic}"])
+    assert [
+        kind(date)[1][0].partition("such as ")[2].partition("such as ")[2] for date in ("1.2.2014", "1/2/2014")
+    ] == [
+        "'%d.%m.%Y'",
+        "'%m/%d/%Y' or '%d/%m/%Y'",
+    ]
     assert kind("1,5", decimal=",") == ("float32", [])
     looks = "read as strings, though its cells look like numbers, such as"
     assert kind("1,5", "2") == ("string", [f"{looks} '1,5'. Fix: decimal=','"])
