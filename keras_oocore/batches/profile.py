@@ -69,6 +69,7 @@ class Profile:
     settings: Settings
     cpu_seconds_per_batch: dict[str, float] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
+    _cell: int | None = field(default_factory=html.running_cell, init=False, compare=False)  # the one that printed it
 
     @property
     def samples_per_second(self) -> float:
@@ -136,7 +137,9 @@ class Profile:
         )
 
     @html.never_raising
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> str | None:
+        if self._cell is not None and self._cell == html.running_cell():
+            return None  # `profile()` has printed the table into this cell
         rows = [(*row, html.bar(self.shares.get(row[0], 0.0))) for row in self._rows]
         return html.page(
             html.heading("Profile", self._headline),

@@ -163,5 +163,6 @@ def require_disk(directory: str | os.PathLike[str], needed_bytes: int, what: str
     if free_bytes < needed_bytes + SPARE_BYTES:
         raise DestinationError(
             f"Not enough disk for {what}: {format_bytes(needed_bytes)} needed, {format_bytes(free_bytes)} free at "
-            f"{os.fspath(existing)!r}. Free some space, or choose a destination on another disk."
+            f"{os.fspath(existing)!r}, where {format_bytes(SPARE_BYTES)} must stay free. Free some space, or choose a "
+            "destination on another disk."
         )

@@ -7,6 +7,7 @@ Jupyter, VS Code and Colab apply, which need not be the theme of the browser (`p
 
 import functools
 import html
+import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ FACT = "vertical-align:top;"
 FAINT = "opacity:0.65;font-weight:normal;"
 PICTURE = "display:block;width:72px;height:72px;object-fit:cover;margin:0;border-radius:3px;"
 FRAME = "display:inline-block;width:72px;margin:6px 8px 2px 0;vertical-align:top;"
-CAPTION = "font-size:85%;line-height:1.25;max-height:2.5em;overflow:hidden;overflow-wrap:anywhere;margin-top:2px;"
+CAPTION = "font-size:85%;line-height:1.25;max-height:3.75em;overflow:hidden;overflow-wrap:anywhere;margin-top:2px;"
 
 
 class Html(str):
@@ -66,7 +67,7 @@ class Picture(NamedTuple):
     name: str = ""
 
 
-def never_raising(method: Callable[[Any], str]) -> Callable[[Any], str | None]:
+def never_raising(method: Callable[[Any], str | None]) -> Callable[[Any], str | None]:
     """Make a `_repr_html_` that returns `None` where `method` raises an error: the notebook then shows the `repr`."""
 
     @functools.wraps(method)
@@ -77,6 +78,13 @@ def never_raising(method: Callable[[Any], str]) -> Callable[[Any], str | None]:
             return None
 
     return shown
+
+
+def running_cell() -> int | None:
+    """Return the number of the notebook's cell that is running, or `None` outside of IPython."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython and ipython.get_ipython()
+    return shell.execution_count if shell else None
 
 
 def escaped(text: object, longest: int | None = LONGEST_CELL) -> Html:
@@ -91,6 +99,15 @@ def escaped(text: object, longest: int | None = LONGEST_CELL) -> Html:
     if longest is not None and len(text) > longest:
         text = f"{text[: longest - 1]}…"
     return Html(html.escape("".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)))
+
+
+def breakable(text: object) -> Html:
+    """Return a string as HTML that breaks after its underscores where it is too long, rather than within a word.
+
+    >>> breakable("Common_wheat")
+    'Common_<wbr>wheat'
+    """
+    return text if isinstance(text, Html) else Html(escaped(text).replace("_", "_<wbr>"))
 
 
 def page(*parts: str) -> str:
@@ -132,7 +149,7 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[object]], numbers: Coll
     )
     body = "".join(
         f'<tr style="{ROW}">'
-        + "".join(f'<td style="{style}">{escaped(cell)}</td>' for cell, style in zip(row, styles))
+        + "".join(f'<td style="{style}">{breakable(cell)}</td>' for cell, style in zip(row, styles))
         + "</tr>"
         for row in rows
     )
@@ -155,7 +172,7 @@ def strip(pictures: Iterable[Picture]) -> Html:
     """Return pictures beside each other, which wrap where the page is narrow. Without pictures, an empty string."""
     frames = "".join(
         f'<div style="{FRAME}" title="{escaped(name)}"><img style="{PICTURE}" src="{escaped_uri(uri)}" '
-        f'alt="{escaped(caption)}"><div style="{CAPTION}">{escaped(caption)}</div></div>'
+        f'alt="{escaped(caption)}"><div style="{CAPTION}">{breakable(caption)}</div></div>'
         for uri, caption, name in pictures
     )
     return Html(f"<div>{frames}</div>" if frames else "")

@@ -352,7 +352,10 @@ class OutOfCoreSequence(DescribedDataset):
         [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]
         """
         if self._partition is not None:
-            raise OptionError("Only a whole Sequence can be partitioned. Received: a result of `partition`")
+            raise OptionError(
+                "Only a whole Sequence can be partitioned. Call its `partition` with a larger `n`. "
+                "Received: a result of `partition`"
+            )
         bounds = partition(min(self.num_samples, len(self) * self.batch_size), self.batch_size, n)
         bounds[-1] = (bounds[-1][0], self.num_samples)  # including samples that last_batch="drop" leaves out
         return [self._part(f"{number} of {len(bounds)}", bound) for number, bound in enumerate(bounds)]

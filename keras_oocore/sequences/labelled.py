@@ -277,7 +277,10 @@ class LabelledSequence(OutOfCoreSequence):
         (7, [[2, 4, 8]])
         """
         if self._partition is not None:
-            raise OptionError("Only a whole Sequence can be split. Received: a result of `partition`")
+            raise OptionError(
+                "Only a whole Sequence can be split. Call `split` first, and `partition` on what it returns. "
+                "Received: a result of `partition`"
+            )
         strata, own = as_strata(stratify, self._source.labels.values, self.num_samples)
         parts = split_indices(
             self.num_samples,

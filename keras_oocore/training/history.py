@@ -26,20 +26,23 @@ class TrainingHistory(History):
 
     >>> history = TrainingHistory()
     >>> history.history = {"loss": [2.0, 1.0], "val_loss": [2.5, 3.0]}
+    >>> history
+    <TrainingHistory: 2 epochs, best epoch: 1 by val_loss>
     >>> "best epoch: 1 by val_loss" in history._repr_html_()
     True
     """
 
+    def __repr__(self) -> str:
+        values = self._values()
+        return f"<TrainingHistory: {self._detail(values) if values else '0 epochs'}>"
+
     @html.never_raising
     def _repr_html_(self) -> str:
-        values = {name: as_numbers(numbers) for name, numbers in self.history.items() if name not in NOT_METRICS}
-        values = {name: numbers for name, numbers in values.items() if len(numbers)}
+        values = self._values()
         if not values:
             return html.page(html.heading("History", "0 epochs"))
         _, epochs = values_and_epochs(self)
-        detail, best = f"{len(epochs):,} epoch{'s' * (len(epochs) != 1)}", best_of(values, epochs)
-        if best is not None:
-            detail += f", best epoch: {best[0]} by {best[1]}"
+        best = best_of(values, epochs)
         rows = [
             (name, *_at(name, numbers, epochs, (epochs[0], best and best[0], epochs[-1])))
             for name, numbers in list(values.items())[:MOST_COLUMNS]
@@ -48,9 +51,21 @@ class TrainingHistory(History):
             rows.append((f"… and {len(values) - MOST_COLUMNS:,} more",))
         notes = [(name, _runs(self.history[name])) for name in NOT_METRICS if name in self.history]
         return html.page(
-            html.heading("History", detail),
+            html.heading("History", self._detail(values)),
             html.table(("", "first epoch", "best epoch", "last epoch"), rows, numbers=(1, 2, 3)),
             html.facts(notes) if notes else "",
+        )
+
+    def _values(self) -> dict[str, np.ndarray]:
+        """The numbers of each metric that has any."""
+        values = {name: as_numbers(numbers) for name, numbers in self.history.items() if name not in NOT_METRICS}
+        return {name: numbers for name, numbers in values.items() if len(numbers)}
+
+    def _detail(self, values: dict[str, np.ndarray]) -> str:
+        _, epochs = values_and_epochs(self)
+        best = best_of(values, epochs)
+        return f"{len(epochs):,} epoch{'s' * (len(epochs) != 1)}" + (
+            f", best epoch: {best[0]} by {best[1]}" if best else ""
         )
 
 

@@ -2,9 +2,11 @@
 
 import html
 import itertools
+import sys
 import threading
 import time
 from time import thread_time
+from types import SimpleNamespace
 
 import inside_sequence as inside
 import keras
@@ -506,3 +508,13 @@ def test_a_notebook_shows_it_as_a_table(folder):
     assert "samples/s</div>" in shown
     assert all(f">{stage}</td>" in shown for stage in ("decoding", "waiting"))
     assert html.escape(profile.advice[-1]) in shown
+
+
+def test_the_cell_that_printed_it_does_not_show_it_again(folder, monkeypatch):
+    shell = SimpleNamespace(execution_count=3)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    profile = opened(folder).profile(1)
+
+    assert profile._repr_html_() is None
+    shell.execution_count = 4
+    assert "samples/s</div>" in profile._repr_html_()

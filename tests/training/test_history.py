@@ -37,6 +37,7 @@ def test_hundreds_of_metrics_are_counted():
 @pytest.mark.parametrize("columns", [{}, {"loss": []}, {"loss": [np.nan]}, {"a": ["x"], "b": [[1, 2]]}, {"phase": [1]}])
 def test_a_history_without_numbers(columns):
     assert "History" in history_of(**columns)._repr_html_()
+    assert repr(history_of(**columns)).startswith("<TrainingHistory: ")
 
 
 @pytest.mark.one_backend
