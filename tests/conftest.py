@@ -127,3 +127,19 @@ def photos(tmp_path):
     for number, label in enumerate(LABELS):
         draw(tmp_path / "photos" / CLASS_NAMES[label] / f"{number}.png", number)
     return tmp_path / "photos"
+
+
+@pytest.fixture
+def opened_files(monkeypatch):
+    """The paths of all files of data that are opened."""
+    from keras_oocore.core import storage
+
+    paths, open_file = [], storage.open_file
+
+    def recording(path, *arguments, **options):
+        paths.append(path)
+        return open_file(path, *arguments, **options)
+
+    for module in ("core.storage", "sources.npy"):
+        monkeypatch.setattr(f"keras_oocore.{module}.open_file", recording)
+    return paths

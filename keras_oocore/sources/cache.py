@@ -64,11 +64,6 @@ def keep_manifest(manifest: Manifest, directory: Path) -> None:
         manifest.save(directory)
 
 
-def is_packed(directory: str | os.PathLike[str]) -> bool:
-    """Whether the directory contains a packed store, or one per subset."""
-    return (Path(directory) / RECORD).exists() or bool(_stores_within(directory))
-
-
 def _stores_within(directory: str | os.PathLike[str]) -> list[str]:
     return sorted(str(path.parent) for path in Path(directory).glob(f"*/{RECORD}"))
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_oocore.core import storage
 from keras_oocore.manifest.manifest import Manifest
 
 SCRIPT = "<script>x"
@@ -19,19 +18,6 @@ def photos(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (6, 8), (number, 0, 0)).save(path)
     return tmp_path / "photos"
-
-
-@pytest.fixture
-def opened_files(monkeypatch):
-    """The paths of all files that are opened."""
-    paths, open_file = [], storage.open_file
-
-    def recording(path, *arguments, **options):
-        paths.append(path)
-        return open_file(path, *arguments, **options)
-
-    monkeypatch.setattr(storage, "open_file", recording)
-    return paths
 
 
 def test_classes_and_thumbnails_of_eight_files(photos, opened_files):

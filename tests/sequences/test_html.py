@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 import keras_oocore as ko
-from keras_oocore.core import storage
 
 SCRIPT = "<script>x"
 
@@ -55,20 +54,6 @@ KINDS = {
     "rows": rows,
     "skipping": lambda folder: images(folder, on_error="skip", shuffle="block"),
 }
-
-
-@pytest.fixture
-def opened_files(monkeypatch):
-    """The paths of all files that are opened."""
-    paths, open_file = [], storage.open_file
-
-    def recording(path, *arguments, **options):
-        paths.append(path)
-        return open_file(path, *arguments, **options)
-
-    for module in ("core.storage", "sources.npy"):
-        monkeypatch.setattr(f"keras_oocore.{module}.open_file", recording)
-    return paths
 
 
 def state(sequence):
