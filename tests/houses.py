@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from keras_oocore.core.errors import DataError
-from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.dialect import CellOptions, Dialect
 from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.features import FeatureSpec
+from keras_oocore.tables.options import ColumnOptions
 from keras_oocore.tables.rows import TableRows
 from keras_oocore.tables.statistics_cache import fit_features
 
@@ -26,11 +27,8 @@ def make_rows(tmp_path):
     def make(content=HOUSES, dtypes=None, on_bad_row="error", **options):
         path = tmp_path / "houses.csv"
         path.write_text(content)
-        table = CSVTable(str(path), Dialect(), dtypes=dtypes, on_bad_row=on_bad_row)
-        chosen = dict(
-            target="price", features=None, sample_weight=None, categorical=(), missing="error", indicator=False
-        )
-        features = FeatureSpec(table, **{**chosen, **options})
+        table = CSVTable(str(path), Dialect(), CellOptions(on_bad_row=on_bad_row), dtypes=dtypes)
+        features = FeatureSpec(table, ColumnOptions(**{"target": "price", **options}))
         rows = TableRows(table, features, None, num_threads=2, limit_bytes=2**20)
         fit_features(rows, None)
         return rows

@@ -4,10 +4,11 @@ import argparse
 
 from keras_oocore.commands.arguments import READING_TABLES, given_tables
 from keras_oocore.core.cpu import num_cpus
-from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.dialect import CellOptions, Dialect
 from keras_oocore.tables.csv.table import CSVTable
 
 OF_DIALECT = ("delimiter", "encoding", "skip_rows", "comment")
+OF_CELLS = ("null_values", "decimal", "on_bad_row")
 
 
 def open_table(path: str, options: argparse.Namespace) -> CSVTable:
@@ -24,4 +25,5 @@ def open_table(path: str, options: argparse.Namespace) -> CSVTable:
     """
     typed = given_tables(options, READING_TABLES)
     dialect = Dialect(**{name: typed.pop(name) for name in OF_DIALECT if name in typed})
-    return CSVTable(path, dialect, num_workers=num_cpus(), **typed)
+    cells = CellOptions(**{name: typed.pop(name) for name in OF_CELLS if name in typed})
+    return CSVTable(path, dialect, cells, num_workers=num_cpus(), **typed)

@@ -69,8 +69,9 @@ class CellOptions:
     """The options that determine how the cells of a CSV file are read.
 
     Args:
-        null_values: Strings that mark a missing cell. In a column of strings they count only without quotes. In other
-            columns they also count between quotes, or padded, unless they are numbers there.
+        null_values: Strings that mark a missing cell. `...` stands for the default ones. In a column of strings they
+            count only without quotes. In other columns they also count between quotes, or padded, unless they are
+            numbers there.
         decimal: The decimal point, `"."` or `","`. Defaults to `"."`.
         on_bad_row: `"error"`, or `"skip"` to skip rows that have too few or too many cells, or a cell that cannot be
             read. Defaults to `"error"`.
@@ -88,15 +89,16 @@ class CellOptions:
             raise OptionError(f"`decimal` should be '.' or ','. Received: decimal={self.decimal!r}")
         if self.on_bad_row not in get_args(OnBadRow):
             raise OptionError(f'`on_bad_row` should be "error" or "skip". Received: on_bad_row={self.on_bad_row!r}')
+        object.__setattr__(self, "null_values", _expand_null_values(self.null_values))
         if not _are_strings(self.null_values):
             raise OptionError(f"`null_values` should be a list of strings. Received: null_values={self.null_values!r}")
         object.__setattr__(self, "null_values", tuple(self.null_values))  # the caller may change its list
 
 
-def expand_null_values(null_values: Sequence[Any]) -> Sequence[str]:
+def _expand_null_values(null_values: Sequence[Any]) -> Sequence[str]:
     """Replace `...` in `null_values` by the default null values.
 
-    >>> expand_null_values([..., "-"])[-2:], expand_null_values(["-"])
+    >>> _expand_null_values([..., "-"])[-2:], _expand_null_values(["-"])
     (['None', '-'], ['-'])
     """
     if not isinstance(null_values, list | tuple) or ... not in null_values:

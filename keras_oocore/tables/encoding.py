@@ -37,11 +37,12 @@ def encode(features: FeatureSpec, cells: Cells, where: Callable[[int], str]) -> 
 
     >>> import tempfile
     >>> from keras_oocore.tables.csv.table import CSVTable, Dialect
+    >>> from keras_oocore.tables.options import ColumnOptions
     >>> path = f"{tempfile.mkdtemp()}/houses.csv"
     >>> with open(path, "w") as file:
     ...     _ = file.write("sqft,price\\n1000,1\\n,2\\n")
     >>> table = CSVTable(path, Dialect())
-    >>> features = FeatureSpec(table, "price", None, None, (), missing={"sqft": 500}, indicator=True)
+    >>> features = FeatureSpec(table, ColumnOptions("price", missing={"sqft": 500}, indicator=True))
     >>> encode(features, table.read(0, features.columns), where=str).tolist()
     [[1000.0, 0.0, 1.0], [500.0, 1.0, 2.0]]
     """

@@ -8,7 +8,7 @@ import copy
 import dataclasses
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -19,9 +19,9 @@ from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.cells import LARGEST_FLOAT32, Column
 from keras_oocore.manifest.label_checks import FEW_SAMPLES
 from keras_oocore.tables.format import TableFormat
+from keras_oocore.tables.options import ColumnOptions, Missing
 from keras_oocore.tables.statistics import ColumnStatistics
 
-Missing = Literal["error", "nan", "mean", "drop"]
 POLICIES = get_args(Missing)
 
 
@@ -50,14 +50,7 @@ class FeatureSpec:
 
     Args:
         table: The table.
-        target: Name of the target, a list of names, or `None` for rows without a target.
-        features: Names of the features; a dictionary of lists of names, for models with several inputs; or `None` for
-            all other columns.
-        sample_weight: Name of the column of sample weights, or `None`.
-        categorical: Columns whose cells are names, even if they look like numbers.
-        missing: How to handle missing numbers: `"error"`, `"nan"`, `"mean"`, `"drop"`, or `{column: value}`, which is
-            an error for other columns.
-        indicator: Whether to append, to each input, one word per feature that is a number: 1 if its cell is missing.
+        options: The user's choice of columns.
 
     Attributes:
         words: The words of a row.
@@ -78,7 +71,9 @@ class FeatureSpec:
     >>> path = f"{tempfile.mkdtemp()}/houses.csv"
     >>> with open(path, "w") as file:
     ...     _ = file.write("sqft,city,price\\n1000,Rome,1\\n,Oslo,2\\n")
-    >>> features = FeatureSpec(CSVTable(path, Dialect()), "price", ["sqft", "city"], None, (), "nan", indicator=True)
+    >>> features = FeatureSpec(
+    ...     CSVTable(path, Dialect()), ColumnOptions("price", ["sqft", "city"], missing="nan", indicator=True)
+    ... )
     >>> [(word.column.name, word.role) for word in features.words]
     [('sqft', 'feature'), ('city', 'feature'), ('sqft', 'missing'), ('price', 'target')]
     >>> x, y, sample_weight = features.unpack(np.zeros((32, 4), np.float32))
@@ -86,24 +81,16 @@ class FeatureSpec:
     ((32, 3), (32,))
     """
 
-    def __init__(
-        self,
-        table: TableFormat,
-        target: str | Sequence[str] | None,
-        features: Sequence[str] | Mapping[str, Sequence[str]] | None,
-        sample_weight: str | None,
-        categorical: Sequence[str],
-        missing: Missing | Mapping[str, float],
-        indicator: bool,
-    ):
+    def __init__(self, table: TableFormat, options: ColumnOptions):
+        target, features, sample_weight = options.target, options.features, options.sample_weight
         self._kinds = {
-            table.column(name, "categorical").name: "string" for name in _as_names(categorical, "categorical")
+            table.column(name, "categorical").name: "string" for name in _as_names(options.categorical, "categorical")
         }
         self._table = table
-        indicator = boolean(indicator, "indicator")
+        indicator = boolean(options.indicator, "indicator")
         self.targets: list[str] = [] if target is None else _as_names(target, "target")
         self.one_target: bool = isinstance(target, str)
-        self.missing = self._checked_missing(missing)
+        self.missing = self._checked_missing(options.missing)
         used = {self._column(name, "target").name for name in self.targets}
         if sample_weight is not None:
             used.add(self._number_column(sample_weight, "sample_weight").name)

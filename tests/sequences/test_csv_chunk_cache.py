@@ -8,7 +8,7 @@ from csv_numbers import NUM_ROWS, flat, numbers
 from keras import ops
 
 from keras_oocore.core.errors import DataError
-from keras_oocore.sequences import csv_chunk
+from keras_oocore.sequences import table as table_sequence
 from keras_oocore.tables.rows import TableRows
 
 
@@ -36,8 +36,8 @@ def test_statistics_of_an_earlier_run_are_used(open_csv, monkeypatch):
 
 
 def test_threads_fill_the_cache_once(open_csv, monkeypatch):
-    ready, convert = [], csv_chunk.convert
-    monkeypatch.setattr(csv_chunk, "convert", lambda *arguments: ready.append(1) or convert(*arguments))
+    ready, convert = [], table_sequence.convert
+    monkeypatch.setattr(table_sequence, "convert", lambda *arguments: ready.append(1) or convert(*arguments))
     sequence = open_csv(cached=True)
     with ThreadPoolExecutor(4) as threads:
         batches = list(threads.map(lambda index: sequence[index], range(len(sequence))))

@@ -21,7 +21,7 @@ from csv_numbers import NUM_ROWS, cached, flat, numbers
 from recording import idle_recorder
 
 from keras_oocore.core.errors import DataError, OptionError
-from keras_oocore.sequences import csv_chunk
+from keras_oocore.sequences import table as table_sequence
 from keras_oocore.sequences.csv_chunk import CSVChunkSequence
 from keras_oocore.tables.csv import table as csv_table
 from keras_oocore.tables.rows import TableRows
@@ -208,8 +208,8 @@ def test_state_of_a_partition_resumes_only_that_partition(open_csv, cached):
 
 
 def test_partitions_share_one_cache_that_is_filled_once(open_csv, monkeypatch):
-    converted, convert = [], csv_chunk.convert
-    monkeypatch.setattr(csv_chunk, "convert", lambda *arguments: converted.append(1) or convert(*arguments))
+    converted, convert = [], table_sequence.convert
+    monkeypatch.setattr(table_sequence, "convert", lambda *arguments: converted.append(1) or convert(*arguments))
     parts = open_csv(cached=True).partition(3)
     parsed = []
     monkeypatch.setattr(TableRows, "encode_chunk", lambda self, chunk: parsed.append(chunk))

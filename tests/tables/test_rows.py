@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from keras_oocore.core.errors import DataError
-from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.dialect import CellOptions, Dialect
 from keras_oocore.tables.csv import table as csv_table
 from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.features import FeatureSpec
+from keras_oocore.tables.options import ColumnOptions
 from keras_oocore.tables.rows import TableRows
 from keras_oocore.tables.statistics_cache import fit_features
 from keras_oocore.tables.subset import RowSubset
@@ -32,10 +33,9 @@ def make(tmp_path, monkeypatch):
         content = content or "a,b\n" + "".join(f"{i},{2 * i}\n" for i in range(NUM_ROWS))
         if not path.exists() or path.read_text() != content:
             path.write_text(content)
-        of_table = {name: options.pop(name) for name in ("on_bad_row", "dtypes") if name in options}
-        table = CSVTable(str(path), Dialect(), **of_table)
-        chosen = dict(target="b", features=None, sample_weight=None, categorical=(), missing="error", indicator=False)
-        features = FeatureSpec(table, **{**chosen, **options})
+        cells = CellOptions(on_bad_row=options.pop("on_bad_row", "error"))
+        table = CSVTable(str(path), Dialect(), cells, dtypes=options.pop("dtypes", None))
+        features = FeatureSpec(table, ColumnOptions(**{"target": "b", **options}))
         return TableRows(table, features, subset, num_threads, limit_bytes)
 
     return make

@@ -14,13 +14,14 @@ import pytest
 
 from keras_oocore.core import files
 from keras_oocore.core.errors import DataError, DestinationError
-from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.dialect import CellOptions, Dialect
 from keras_oocore.store import open_writers
 from keras_oocore.store import writer as packed_writer
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.tables.csv import table as csv_table
 from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.features import FeatureSpec
+from keras_oocore.tables.options import ColumnOptions
 from keras_oocore.tables.rows import TableRows
 from keras_oocore.tables.statistics_cache import fit_features, load_statistics
 from keras_oocore.tables.stored import convert
@@ -34,6 +35,7 @@ SCRIPT = """
     from keras_oocore.tables.csv import table as csv_table
     from keras_oocore.store import writer as packed_writer
     from keras_oocore.tables.features import FeatureSpec
+    from keras_oocore.tables.options import ColumnOptions
     from keras_oocore.tables.rows import TableRows
     from keras_oocore.tables.stored import convert
     from keras_oocore.csv.dialect import Dialect
@@ -41,7 +43,8 @@ SCRIPT = """
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in its background
     csv_table.CHUNK_BYTES, packed_writer.SYNC_SECONDS = 100, 0.0
     table = csv_table.CSVTable(sys.argv[1], Dialect())
-    rows = TableRows(table, FeatureSpec(table, "b", None, None, ["city"], "mean", False), None, 1, 2**20)
+    options = ColumnOptions("b", categorical=["city"], missing="mean")
+    rows = TableRows(table, FeatureSpec(table, options), None, 1, 2**20)
     encode, done = rows.encode_chunk, []
 
     def slowly(chunk):
@@ -67,9 +70,10 @@ def make(tmp_path, monkeypatch):
     cities = ["Rome", "Oslo", "", "Rome"]
     path.write_text("a,city,b\n" + "".join(f"{i if i % 9 else ''},{cities[i % 4]},{2 * i}\n" for i in range(NUM_ROWS)))
 
-    def make(subset=None, missing="mean", **of_table):
-        table = CSVTable(str(path), Dialect(), **of_table)
-        return TableRows(table, FeatureSpec(table, "b", None, None, ["city"], missing, False), subset, 2, 2**20)
+    def make(subset=None, missing="mean", cells=None, **of_table):
+        table = CSVTable(str(path), Dialect(), cells, **of_table)
+        options = ColumnOptions("b", categorical=["city"], missing=missing)
+        return TableRows(table, FeatureSpec(table, options), subset, 2, 2**20)
 
     return make
 
@@ -129,7 +133,7 @@ def test_store_of_another_file_or_other_options_is_refused(make, tmp_path):
     with pytest.raises(DataError, match=r"stores other rows: missing was 'mean', is 'nan'\. .*overwrite"):
         convert(make(missing="nan"), store, False)
     with pytest.raises(DataError, match="stores other rows: null_values was"):
-        convert(make(null_values=["", "0"]), store, False)
+        convert(make(cells=CellOptions(null_values=["", "0"])), store, False)
     with pytest.raises(DataError, match="part was None, is"):
         convert(make(subset=RowSubset(0.5, 0, False)), store, False)
     path = tmp_path / "houses.csv"

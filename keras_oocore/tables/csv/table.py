@@ -21,7 +21,7 @@ from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.csv.cells import Cells, Column, require_pyarrow
 from keras_oocore.csv.chunks import locate
 from keras_oocore.csv.compression import is_gzip
-from keras_oocore.csv.dialect import NULL_VALUES, CellOptions, Decimal, Dialect, OnBadRow, expand_null_values
+from keras_oocore.csv.dialect import CellOptions, Dialect, OnBadRow
 from keras_oocore.csv.index import CHUNK_BYTES, RecordIndex
 from keras_oocore.csv.reader import CSVReader
 from keras_oocore.csv.scan import index_records
@@ -41,12 +41,10 @@ class CSVTable(TableFormat):
     Args:
         data: A path, a pattern such as `"part-*.csv"`, or a list of paths.
         dialect: The dialect of the files.
+        options: How to read the cells.
         column_names: Names that replace those of the header, or names for files without a header.
         dtypes: Column → kind, for columns whose kind should not be inferred: `"float32"` (or any other type of
             numbers), `"bool"`, `"string"`, or the format of a date, such as `"%Y-%m-%d"`.
-        null_values: Strings that mark a missing cell. `...` among them stands for the default ones.
-        decimal: The decimal point, `"."` or `","`. Defaults to `"."`.
-        on_bad_row: `"error"` or `"skip"`. Defaults to `"error"`.
         num_workers: Number of threads that scan the files. Defaults to `1`.
         cache: Directory of a cache, where gzip files are unpacked.
         kept_in: Directories where `save_indexes` may have stored indexes, besides the folders of the files.
@@ -73,11 +71,9 @@ class CSVTable(TableFormat):
         self,
         data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         dialect: Dialect,
+        options: CellOptions | None = None,
         column_names: Sequence[str] | None = None,
         dtypes: Mapping[str, object] | None = None,
-        null_values: Sequence[str] = NULL_VALUES,
-        decimal: Decimal = ".",
-        on_bad_row: OnBadRow = "error",
         num_workers: int = 1,
         cache: Path | None = None,
         kept_in: Sequence[Path] = (),
@@ -85,7 +81,8 @@ class CSVTable(TableFormat):
         require_pyarrow()
         self.paths: list[str] = _paths(data)
         self.dialect: Dialect = dialect
-        self.options: CellOptions = CellOptions(expand_null_values(null_values), decimal, on_bad_row)
+        self.options: CellOptions = options or CellOptions()
+        on_bad_row = self.options.on_bad_row
         self.indexes: list[RecordIndex] = []
         for number, path in enumerate(self.paths):
             if cache is not None and is_gzip(path):
