@@ -13,17 +13,14 @@ import numpy as np
 from keras_oocore.core.errors import CSVError, DataError
 from keras_oocore.csv.cells import LARGEST_FLOAT32, Cells, Column, is_missing, require_pyarrow
 from keras_oocore.csv.chunks import locate, read_chunk
-from keras_oocore.csv.decoding import EVERY_BYTE, as_bytes, as_utf8, decoded, decoded_or_none, is_utf8
+from keras_oocore.csv.conversion import convert
+from keras_oocore.csv.decoding import EVERY_BYTE, as_bytes, as_utf8, decoded, is_utf8
 from keras_oocore.csv.dialect import CellOptions, Dialect
 from keras_oocore.csv.index import CHUNK_BYTES, RecordIndex
 from keras_oocore.csv.sample import sample_rows
 from keras_oocore.csv.values import (
     FALSE_VALUES,
     TRUE_VALUES,
-    as_booleans,
-    as_numbers,
-    as_seconds,
-    is_one_of,
     shortened,
 )
 
@@ -87,7 +84,7 @@ class CSVReader:
             rows = np.delete(rows, [row for row, _ in ragged])
         converted, wrong = {}, {}  # the latter: column -> positions in the table of cells that cannot be read
         for column in columns:
-            converted[column.name], unreadable = self._convert(column, table[column.name])
+            converted[column.name], unreadable = convert(column, table[column.name], self.options)
             if len(unreadable):
                 wrong[column] = unreadable
         if self.options.on_bad_row == "error" and (ragged or wrong):
@@ -106,7 +103,7 @@ class CSVReader:
         """
         data = sample_rows(read_chunk(index, chunk, self._memory()), index.dialect, num_pieces)
         table, _ = self._parse(data, index.dialect, columns)
-        return {column.name: self._convert(column, table[column.name])[0] for column in columns}
+        return {column.name: convert(column, table[column.name], self.options)[0] for column in columns}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return CSVReader, (self.num_columns, self.options)
@@ -187,28 +184,6 @@ class CSVReader:
             ),
         )
         return [table.column(i).combine_chunks() for i in range(len(types))], ragged
-
-    def _convert(self, column: Column, cells) -> tuple[Any, ...]:
-        """Return the cells as `double` or strings, and the positions of cells that cannot be read."""
-        if pa.types.is_floating(cells.type) or (column.kind == "string" and pa.types.is_string(cells.type)):
-            return cells, np.zeros(0, np.int64)
-        missing = pc.is_null(cells)
-        if pa.types.is_binary(cells.type):
-            cells = pa.array([decoded_or_none(cell) for cell in cells.to_pylist()], pa.string())
-        if column.kind == "string":
-            values = cells
-        else:
-            texts = pc.utf8_trim_whitespace(cells)
-            values = self._as_values(column, texts)
-            missing = pc.or_(missing, is_one_of(texts, self.options.null_values))  # quoted or padded null values
-        wrong = pc.and_not(pc.is_null(values), missing).to_numpy(zero_copy_only=False)
-        return values, np.flatnonzero(wrong)
-
-    def _as_values(self, column: Column, texts):
-        """Convert strings to `double`; null where a string cannot be read."""
-        if column.kind == "float32":
-            return as_numbers(texts, self.options.decimal)
-        return as_seconds(texts, column.format) if column.kind == "date" else as_booleans(texts)
 
     def _error(
         self, index, chunk: int, ragged: list, rows: np.ndarray, table: dict[str, Any], wrong: dict[str, Any]
