@@ -26,7 +26,6 @@ from keras_oocore.csv.values import (
 
 try:
     import pyarrow as pa
-    import pyarrow.compute as pc
     from pyarrow import csv as pa_csv
 except ImportError:  # the `csv` extra is not installed
     pa = None
