@@ -70,7 +70,7 @@ def test_the_drawing_has_every_module_in_its_folder():
     [
         ("ImageFolderSequence", dict(image_size=(256, 256), batch_size=32, cache=None, workers=None, shuffle=True)),
         ("NpyManifestSequence", dict(label_mode="raw", reader=None, on_error="raise", overwrite_cache=False)),
-        ("ArraySequence", dict(label_mode="raw", rescale=None, dtype=None, class_weight=None, max_queue_size=10)),
+        ("ArraySequence", dict(label_mode="raw", rescale=None, dtype=None, class_weight=None, max_queue_size=None)),
         ("CSVChunkSequence", dict(missing="error", delimiter=",", batch_size=100, seed=None, memory_limit=None)),
         ("open_packed", dict(label_mode="as packed", sample_weight=None, transform=None, last_batch="keep")),
         ("image_dataset_from_directory", dict(dtype="float32", verbose=True, subset=None, workers=None)),

@@ -11,6 +11,7 @@ from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
 
 BATCHES_IN_USE = 2  # the batch that the model uses, and the next one
+FEWEST_AHEAD, MOST_AHEAD, AHEAD_BYTES = 10, 256, 4 * 2**20  # of batches ahead: as in Keras, and more if they are small
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,15 @@ class Budget:
     def batches_in_flight(self) -> int:
         """The largest number of batches that exist at the same time."""
         return self.max_ahead + BATCHES_IN_USE
+
+
+def queue_size(batch_bytes: int) -> int:
+    """Return how many batches of a size are made ahead by default.
+
+    >>> queue_size(10_000_000), queue_size(100_000), queue_size(1)
+    (10, 41, 256)
+    """
+    return min(max(FEWEST_AHEAD, AHEAD_BYTES // max(1, batch_bytes)), MOST_AHEAD)
 
 
 def num_threads(workers: int | None) -> int:

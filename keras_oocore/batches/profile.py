@@ -33,7 +33,7 @@ class Settings:
     shuffle: bool | str
     converts: bool  # whether `rescale`, `dtype` or `data_format` convert the rows
     cached: bool
-    is_table: bool
+    can_shuffle_blocks: bool  # whether `shuffle="block"` is possible
     has_opencv: bool
     cacheable: bool = False
 
@@ -260,6 +260,6 @@ def _reading_remedy(profile: Profile) -> str:
         remedies = ["a faster disk"]
     if can_cache or (shares["decoding"] and not settings.cached):
         remedies.append('cache="DIR" on a faster disk')
-    if settings.shuffle is True and not settings.is_table:
+    if settings.shuffle is True and settings.can_shuffle_blocks:
         remedies.append('shuffle="block" on a disk that seeks slowly')
     return f"{takes}. What helps: {', '.join(remedies)}."

@@ -44,13 +44,14 @@ def measure(pipeline: Pipeline, max_queue_size: int, epoch: int, num_batches: in
         shuffle=maker.options.shuffle,
         converts=maker.format.converts,
         cached=maker.source.cached,
-        is_table=maker.source.groups_batches,
+        can_shuffle_blocks=maker.source.can_shuffle_blocks,
         has_opencv=find_spec("cv2") is not None,
         cacheable=maker.source.cacheable,
     )
     stopwatch = Stopwatch()
     first = epoch * maker.num_jobs
-    warm_up, num_jobs = (-(-number // maker.batches_per_job) for number in (warm_up, num_batches))
+    per_job = min(maker.batches_per_job, maker.num_batches)
+    warm_up, num_jobs = (-(-number // per_job) for number in (warm_up, num_batches))
     counted = range(first + warm_up, first + warm_up + num_jobs)
 
     def make_job(number: int) -> Job:

@@ -61,12 +61,22 @@ class ValueArguments(TypedDict, total=False):
     on_error: OnError
 
 
-class SampleArguments(BatchArguments, LoadingArguments, ValueArguments, total=False):
-    """How samples with a label each become batches."""
+class SubsetArguments(BatchArguments, ValueArguments, total=False):
+    """Which samples with a label each become batches, and how."""
 
     validation_split: float | None
     subset: Subset | None
     dtype: Any
+
+
+class SampleArguments(SubsetArguments, LoadingArguments, total=False):
+    """How samples with a label each become batches."""
+
+
+class ArrayArguments(SubsetArguments, ThreadArguments, total=False):
+    """How rows of an array with a label each become batches."""
+
+    max_queue_size: int | None  # chosen by the size of a batch
 
 
 class ReadingArguments(TypedDict, total=False):

@@ -10,7 +10,7 @@ from keras_oocore.core.checks import require_numbers
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import display_path
 from keras_oocore.manifest.labels import LabelMode
-from keras_oocore.sequences.arguments import SampleArguments, documented, shares
+from keras_oocore.sequences.arguments import ArrayArguments, documented, shares
 from keras_oocore.sequences.inputs import (
     array_dtype,
     batch_options,
@@ -36,6 +36,8 @@ class ArraySequence(LabelledSequence):
         labels: One label per row: an array, a list, or the path of a `.npy` file. `None` for no labels.
         label_mode: `"raw"` for rows of `labels` as they are. The other modes are those of `ImageFolderSequence`.
         class_names: Names of the classes in the order of their indices.
+        max_queue_size: The largest number of batches made ahead of time. Defaults to 10, or for small batches to as
+            many as 4 MB can store, at most 256.
         {shared}
 
     Raises:
@@ -49,14 +51,14 @@ class ArraySequence(LabelledSequence):
     ([[8.0, 9.0], [10.0, 11.0]], [4, 5])
     """
 
-    @shares(SampleArguments)
+    @shares(ArrayArguments, max_queue_size=None)
     def __init__(
         self,
         data: str | os.PathLike[str] | np.ndarray,
         labels: str | os.PathLike[str] | Sequence[Any] | np.ndarray | None,
         label_mode: LabelMode | None = "raw",
         class_names: Sequence[str] | None = None,
-        **shared: Unpack[SampleArguments],
+        **shared: Unpack[ArrayArguments],
     ):
         options = batch_options(shared)
         if not is_array_of_numbers(data):

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from keras_oocore.batches.budget import Budget
+from keras_oocore.batches.budget import Budget, queue_size
 from keras_oocore.batches.options import BatchFormat, BatchOptions
 from keras_oocore.batches.pipeline import Pipeline
 from keras_oocore.batches.profile import Profile
@@ -42,9 +42,11 @@ class OutOfCoreSequence(DescribedDataset):
         options: BatchOptions,
         memory_limit: int | str | None,
         workers: int | None,
-        max_queue_size: int,
+        max_queue_size: int | None,
         use_multiprocessing: bool,
     ):
+        format = BatchFormat(source.spec, options)
+        max_queue_size = queue_size(format.batch_bytes) if max_queue_size is None else max_queue_size
         super().__init__(max_queue_size, use_multiprocessing)
         end_iterators_at_exit()
         if len(source) == 0:
@@ -56,7 +58,7 @@ class OutOfCoreSequence(DescribedDataset):
                 'Use a smaller batch_size, or last_batch="keep".'
             )
         self._source, self._options = source, options
-        self._format = BatchFormat(source.spec, options)
+        self._format = format
         if self._format.batch_bytes == 0:
             raise DataError(
                 f"Samples of shape {source.spec.shape} contain no values. The first sample is {source.name(0)!r}. "

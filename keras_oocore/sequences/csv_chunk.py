@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
-from keras_oocore.batches.budget import BATCHES_IN_USE, num_threads
+from keras_oocore.batches.budget import BATCHES_IN_USE, num_threads, queue_size
 from keras_oocore.core.checks import boolean
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
@@ -18,8 +18,6 @@ from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.options import ColumnOptions, Missing
 from keras_oocore.tables.rows import TableRows
-
-FEWEST_AHEAD, MOST_AHEAD, AHEAD_BYTES = 10, 256, 4 * 2**20  # of batches ahead: as in Keras, and more if they are small
 
 
 @documented
@@ -124,7 +122,7 @@ class CSVChunkSequence(TableSequence):
         spec = FeatureSpec(table, ColumnOptions(target, features, sample_weight, categorical, missing, indicator))
         row_bytes, batches_bytes, batch_bytes = _budget(options.batch_size, len(spec.words), loading["memory_limit"])
         if loading["max_queue_size"] is None:
-            loading["max_queue_size"] = min(max(FEWEST_AHEAD, AHEAD_BYTES // batch_bytes), MOST_AHEAD)
+            loading["max_queue_size"] = queue_size(batch_bytes)
         rows = TableRows(table, spec, None, threads, row_bytes)
         if on_bad_row == "skip" and rows.num_skipped:
             skipped = "1 row is" if rows.num_skipped == 1 else f"{rows.num_skipped:,} rows are"

@@ -25,6 +25,8 @@ class ArrayRows(Source):
         DataError: If the file cannot be read, or the array has no axis.
     """
 
+    groups_batches = True
+
     def __init__(self, rows: str | os.PathLike[str] | np.ndarray, chosen: np.ndarray | None = None):
         self.chosen = chosen
         self.path: Path | None = None if isinstance(rows, np.ndarray) else Path(absolute(rows))

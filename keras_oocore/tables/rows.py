@@ -52,7 +52,7 @@ class TableRows(Source):
         DataError: If no row is used; or if the rows must be read to count them, and one of them cannot be read.
     """
 
-    groups_batches = True
+    groups_batches, can_shuffle_blocks = True, False
 
     def __init__(
         self,

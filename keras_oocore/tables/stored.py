@@ -26,6 +26,7 @@ class StoredRows(Source):
     """
 
     cached = groups_batches = True
+    can_shuffle_blocks = False
 
     def __init__(self, source: TableRows, store: PackedStore):
         self.source: TableRows = source

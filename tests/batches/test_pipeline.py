@@ -16,10 +16,10 @@ from keras_oocore.sources.arrays import ArrayRows
 NUM_SAMPLES = 10
 
 
-class Grouped(ArrayRows):
-    """Rows of which one job makes several batches."""
+class Single(ArrayRows):
+    """Rows of which one job makes one batch."""
 
-    groups_batches = True
+    groups_batches = False
 
 
 def pipeline(order=None, source=None, workers=2, **options):
@@ -34,11 +34,11 @@ def batches(made, epochs=2):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("source", [ArrayRows, Grouped])
+@pytest.mark.parametrize("source", [ArrayRows, Single])
 def test_batches_do_not_depend_on_workers_or_grouping(workers, source):
     made = pipeline(source=source(np.arange(NUM_SAMPLES)), workers=workers, batch_size=1)
 
-    assert (made.maker.batches_per_job > 1) == (source is Grouped and workers > 0)
+    assert (made.maker.batches_per_job > 1) == (source is ArrayRows and workers > 0)
     assert batches(made) == batches(pipeline(batch_size=1))
     assert made.get(0, 3).tolist() == made.load(0, 3).tolist() == pipeline(batch_size=1).load(0, 3).tolist()
     made.close()
@@ -74,7 +74,7 @@ def test_pickled_pipeline_makes_the_same_batches():
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("source", [ArrayRows, Grouped])
+@pytest.mark.parametrize("source", [ArrayRows, Single])
 def test_an_error_drops_the_batches_made_ahead(workers, source):
     """Two batches raise an error, and the user fixes the reason. No other error comes from a batch made before."""
     broken = [5, 7]

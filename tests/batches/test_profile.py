@@ -263,7 +263,7 @@ def profile_of(seconds, cpu_seconds=None, **settings):
         shuffle=True,
         converts=False,
         cached=False,
-        is_table=False,
+        can_shuffle_blocks=True,
         has_opencv=True,
     )
     per_batch = {**dict.fromkeys(STAGES, 0.01), **seconds, "waiting": 0.02}
@@ -496,7 +496,7 @@ def test_str_is_a_table_and_repr_is_one_line(capsys):
         "  Stages are summed over threads. Waiting is that of a model without work of its own.",
         "",
     ]
-    returned = numbered(8).profile(num_batches=1)
+    returned = numbered(8, workers=0).profile(num_batches=1)
     assert capsys.readouterr().out == f"{returned}\n"
     assert str(returned).startswith("1 batch, 4 samples in ")
 

@@ -69,7 +69,9 @@ class SequenceContract(PassContract, WorkerContract, OptionContract, StateContra
                 profile = sequence.profile(num_batches=5)
 
         assert [as_bytes(given), as_bytes(sequence)] == [as_bytes(plan), as_bytes(plan)]
-        assert (profile.num_batches, profile.num_samples) == (5, 2 + 4 + 4 + 2 + 4)  # after two that warm up
+        if inside.batches_per_job(sequence) == 1:  # otherwise, a few more are timed
+            assert (profile.num_batches, profile.num_samples) == (5, 2 + 4 + 4 + 2 + 4)  # after two that warm up
+        assert profile.num_batches >= 5
         assert np.isfinite([profile.samples_per_second, *profile.seconds_per_batch.values()]).all()
         assert min(profile.seconds_per_batch.values()) >= 0
         assert f"{profile}\n" == capsys.readouterr().out

@@ -14,7 +14,7 @@ from keras_oocore.sequences.packed import PackedSequence
 ALL = [
     (ko.ImageFolderSequence, arguments.FileArguments, {}),
     (ko.NpyManifestSequence, arguments.FileArguments, {}),
-    (ko.ArraySequence, arguments.SampleArguments, {}),
+    (ko.ArraySequence, arguments.ArrayArguments, {"max_queue_size": None}),
     (ko.CSVChunkSequence, arguments.TableArguments, {"batch_size": 100, "max_queue_size": None}),
     (PackedSequence, arguments.SampleArguments, {}),
     (ko.open_packed, arguments.SampleArguments, {}),
