@@ -1,11 +1,9 @@
 """A Sequence of the rows of CSV files of any size."""
 
 import copy
-import dataclasses
 import functools
-import inspect
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import EllipsisType
 from typing import Any, Self, Unpack
@@ -17,16 +15,16 @@ from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_byt
 from keras_oocore.core.text import listed
 from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.dialect import NULL_VALUES, CellOptions, Decimal, Dialect, OnBadRow
-from keras_oocore.sequences.arguments import TableArguments, documented, require_known, shares
+from keras_oocore.sequences.arguments import TableArguments, documented, shares
+from keras_oocore.sequences.csv_like import other_rows
 from keras_oocore.sequences.inputs import batch_options, loading_options
 from keras_oocore.sequences.table import TRAINING, TableSequence
-from keras_oocore.tables.csv.table import READING_OPTIONS, CSVTable
+from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.learned import Learned
 from keras_oocore.tables.options import ColumnOptions, Missing
 from keras_oocore.tables.rows import TableRows
 
-COLUMNS_OF_LIKE = ("sample_weight", "ids")  # options of columns that other rows may have differently
 FEWEST_AHEAD, MOST_AHEAD, AHEAD_BYTES = 10, 256, 4 * 2**20  # of batches ahead: as in Keras, and more if they are small
 
 
@@ -190,22 +188,8 @@ class CSVChunkSequence(TableSequence):
 
     def _open_like(self, learned: Learned, data: Any, target: Any, options: Mapping[str, Any]) -> Self:
         """Open other rows, with what training rows determine, in place of those of this Sequence. Return it."""
-        shared = {**CSVChunkSequence.__init__.shared_defaults, "shuffle": False}
-        _require_options_of_like(options, {*READING_OPTIONS, *COLUMNS_OF_LIKE, *shared})
-        with_target = _has_target(target, learned)
-        reading = {name: options.get(name, value) for name, value in learned.reading.items()}
-        columns = {name: options[name] for name in COLUMNS_OF_LIKE if name in options}
-        table = functools.partial(
-            CSVTable,
-            data,
-            Dialect(**_fields(Dialect, reading)),
-            CellOptions(**_fields(CellOptions, reading)),
-            reading["column_names"],
-            known=learned.columns,
-        )
         self._learned_before = learned
-        shared.update({name: value for name, value in options.items() if name in shared})
-        self._open(table, lambda table: learned.features_of(table, with_target, **columns), shared)
+        self._open(*other_rows(learned, data, target, options, CSVChunkSequence))
         return self
 
     def save_index(self) -> None:
@@ -231,34 +215,6 @@ def _warn_of_new_codes(rows: TableRows) -> None:
         f"ones. To predict with it: train.like({rows.table.paths[0]!r}, target=None); in another process: "
         'ko.load_features("features.json").like(...).'
     )
-
-
-def _require_options_of_like(options: Mapping[str, Any], known: Collection[str]) -> None:
-    """Raise for an option that `like` does not have, or that the training rows determine."""
-    for name, value in options.items():
-        if name not in known and name in inspect.signature(CSVChunkSequence).parameters:
-            raise OptionError(
-                f"`{name}` of other rows is that of the training rows. Received: {name}={value!r:.60}. Remove it, or "
-                f"pass it to the Sequence of the training rows and train again."
-            )
-    require_known(options, sorted(known), "`like`")
-
-
-def _has_target(target: Any, learned: Learned) -> bool:
-    """Return whether other rows should have the target, given the argument `target` of `like`."""
-    trained = learned.layout.chosen.target
-    if target is ... or target is None:
-        return target is ... and trained is not None
-    if (target if isinstance(target, str) else list(target)) != trained:
-        expected = "None" if trained is None else f"None, or that of the training rows, {trained!r}"
-        raise OptionError(f"`target` should be {expected}. Received: target={target!r}")
-    return True
-
-
-def _fields(kind: type, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that are fields of a dataclass."""
-    names = {field.name for field in dataclasses.fields(kind)}
-    return {name: value for name, value in options.items() if name in names}
 
 
 def _budget(batch_size: int, num_words: int, memory_limit: int | str | None) -> tuple[int, int, int]:

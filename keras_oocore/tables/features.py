@@ -104,19 +104,10 @@ class FeatureSpec:
         inputs = features if isinstance(features, Mapping) else {None: features}
         if not inputs:
             raise OptionError("`features` should name at least one input. Received: an empty dictionary")
-        inputs = {name: _as_names(columns, "features") for name, columns in inputs.items()}
         self.words: list[Word] = []
-        self.inputs: dict[str | None, tuple[int, int, type]] = {
-            name: self._add_input(columns, indicator) for name, columns in inputs.items()
-        }
-        self.chosen: ColumnOptions = dataclasses.replace(
-            options,
-            target=target if target is None or self.one_target else self.targets,
-            features=inputs.get(None, inputs),
-            categorical=list(self._kinds),
-            missing=self.missing,
-            indicator=indicator,
-        )
+        self.inputs: dict[str | None, tuple[int, int, type]] = {}
+        for name, columns in inputs.items():
+            self.inputs[name] = self._add_input(_as_names(columns, "features"), indicator)
         self._warn_of_leak()
         self.first_target: int = len(self.words)
         self.words += [Word(self._column(name, "target"), "target") for name in self.targets]
@@ -134,6 +125,15 @@ class FeatureSpec:
         self.rounded: set[str] = set()  # shared by all copies, as the next one, so that each warning comes once
         self.unique: set[str] = set()
         self.learned: str | None = None
+        names = self._feature_names()
+        self.chosen: ColumnOptions = dataclasses.replace(
+            options,
+            target=target if target is None or self.one_target else self.targets,
+            features=names.get(None, names),
+            categorical=list(self._kinds),
+            missing=self.missing,
+            indicator=indicator,
+        )
         self._warn_of_notes()
 
     @property
@@ -146,7 +146,8 @@ class FeatureSpec:
     @property
     def named_columns(self) -> dict[str, Column]:
         """Name → column, for the columns that are read, as the table has them: without the kinds of `categorical`."""
-        return {column.name: self._table.columns[column.name] for column in self.columns}
+        used = {column.position for column in self.columns}
+        return {name: column for name, column in self._table.columns.items() if column.position in used}
 
     def of_other_rows(self, table: NamedColumns, with_target: bool, **changes: Any) -> "FeatureSpec":
         """Return the layout of other rows with the same features, and with the means and codes of these rows.
@@ -157,13 +158,17 @@ class FeatureSpec:
             **changes: Options that differ.
         """
         features = FeatureSpec(table, self.chosen.for_other_rows(with_target, **changes))
-        names = {column.name for column in features.columns}
-        features.means = {name: mean for name, mean in self.means.items() if name in names}
-        features.vocabularies = {name: codes for name, codes in self.vocabularies.items() if name in names}
+        features.adopt(self.means, self.vocabularies)
         features.rounded, features.unique = self.rounded, self.unique
-        learnt = json.dumps([features.means, features.vocabularies], sort_keys=True)
-        features.learned = f"CRC-32 {zlib.crc32(learnt.encode()):08x}"
         return features
+
+    def adopt(self, means: Mapping[str, float], vocabularies: Mapping[str, list[str]]) -> None:
+        """Set means and codes to those of other rows. Those of columns that are not read are ignored."""
+        names = {column.name for column in self.columns}
+        self.means = {name: mean for name, mean in means.items() if name in names}
+        self.vocabularies = {name: texts for name, texts in vocabularies.items() if name in names}
+        values = json.dumps([self.means, self.vocabularies], sort_keys=True)
+        self.learned = f"CRC-32 {zlib.crc32(values.encode()):08x}"
 
     def unfitted(self) -> "FeatureSpec":
         """Return a copy without means and codes, unless they are those of other rows."""
@@ -233,19 +238,22 @@ class FeatureSpec:
 
     def options(self) -> dict[str, Any]:
         """Return the options that determine the words of a row, by their names, as plain JSON."""
-        inputs = {name: self.words[first:end] for name, (first, end, _) in self.inputs.items()}
-        names = {
-            str(name or "x"): [word.column.name for word in words if word.role == "feature"]
-            for name, words in inputs.items()
-        }
+        names = self._feature_names()
         return {
             "target": list(self.targets),
-            "features": names.get("x") if list(self.inputs) == [None] else names,
+            "features": names.get(None, names),
             "sample_weight": self.words[-1].column.name if self.has_weight else None,
             "indicator": any(word.role == "missing" for word in self.words),
             "dtypes or categorical": {
                 word.column.name: word.column.kind for word in self.words if word.role != "missing"
             },
+        }
+
+    def _feature_names(self) -> dict[str | None, list[str]]:
+        """Return the name of each input → the names of its features. The name of a single matrix is `None`."""
+        return {
+            name: [word.column.name for word in self.words[first:end] if word.role == "feature"]
+            for name, (first, end, _) in self.inputs.items()
         }
 
     def _add_input(self, names: list[str], indicator: bool) -> tuple[int, int, type]:

@@ -60,8 +60,9 @@ class Learned(abc.ABC):
             DataError: If the table lacks columns. The message has all their names.
         """
         features = self.features()
-        needed = features.chosen.for_other_rows(with_target, **changes)
-        missing = [name for name in self.columns if name in needed.names() and name not in table.columns]
+        own = {name: value for name, value in changes.items() if not value}  # others may name columns of the table
+        needed = features.of_other_rows(NamedColumns([], self.columns), with_target, **own).named_columns
+        missing = [name for name in needed if name not in table.columns]
         if missing:
             targets = [name for name in missing if name in features.targets]
             fix = f" For rows without {listed(targets)}: target=None." if targets else ""

@@ -71,8 +71,10 @@ def _parsed(path: str, reading: Collection[str], saved: dict[str, Any]) -> Saved
     _require_known(saved["reading"], reading)
     columns = {values["name"]: _restored(Column, values) for values in saved["columns"]}
     features = FeatureSpec(NamedColumns([path], columns), _restored(ColumnOptions, saved["options"]))
-    features.means = {str(name): float(mean) for name, mean in saved["means"].items()}
-    features.vocabularies = {str(name): list(map(str, texts)) for name, texts in saved["codes"].items()}
+    features.adopt(
+        {str(name): float(mean) for name, mean in saved["means"].items()},
+        {str(name): list(map(str, texts)) for name, texts in saved["codes"].items()},
+    )
     if features.needs_fit:
         raise ValueError("means or codes are missing")
     statistics = {

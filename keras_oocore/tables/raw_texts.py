@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.csv.cells import Column
+from keras_oocore.csv.conversion import convert
 from keras_oocore.csv.dialect import CellOptions
-from keras_oocore.csv.values import FALSE_VALUES, TRUE_VALUES, as_numbers, python_seconds, shortened
+from keras_oocore.csv.values import FALSE_VALUES, TRUE_VALUES, shortened
 
 try:
     import pyarrow as pa
-    import pyarrow.compute as pc
 except ImportError:  # the `csv` extra is not installed
     pa = None
 
@@ -81,7 +81,8 @@ class RawTexts:
                 raise UnreadableError(self.refusal(value))
             return str(int(value))
         if self.column.kind == "date":  # pandas reads a date such as 05102014 as a number, without its zero
-            return _canonical(value).zfill(len(_formatted(EXAMPLE, self.column.format)))
+            form = self.column.format
+            return _canonical(value).zfill(len(_formatted(EXAMPLE, form)) if "%" in form else 0)
         text = _canonical(value) if self.column.kind == "bool" else _written(value)
         return text.replace(".", self._options.decimal)
 
@@ -106,10 +107,16 @@ class RawTexts:
     def _date_format(self) -> str:
         """Return how the categories write dates."""
         for form in ISO_FORMATS:
-            if self._vocabulary and python_seconds(self._vocabulary[0], form) is not None:
+            if self._vocabulary and self._converted("date", self._vocabulary[:1], form)[0] is not None:
                 return form
         example = f" such as {self._vocabulary[0]!r}" if self._vocabulary else ""
         raise UnreadableError(f"its categories are strings{example}: pass a date as such a string")
+
+    def _converted(self, kind: str, texts: Sequence[str], form: str | None = None) -> list[float | None]:
+        """Return strings as numbers or dates; `None` where a string is not one."""
+        return convert(Column(self.column.name, 0, kind, form), pa.array(texts, pa.string()), self._options)[
+            0
+        ].to_pylist()
 
     @functools.cached_property
     def _categories(self) -> frozenset[str]:
@@ -118,10 +125,8 @@ class RawTexts:
     @functools.cached_property
     def _numbers(self) -> dict[float, list[str]]:
         """Number → the categories that have this value."""
-        texts = pa.array(self._vocabulary, pa.string())
-        values = as_numbers(pc.utf8_trim_whitespace(texts), self._options.decimal)
         found: dict[float, list[str]] = {}
-        for text, number in zip(self._vocabulary, values.to_pylist()):
+        for text, number in zip(self._vocabulary, self._converted("float32", self._vocabulary)):
             if number is not None:
                 found.setdefault(number, []).append(text)
         return found
@@ -167,9 +172,13 @@ def _as_moment(value: Any) -> Any:
 def _formatted(moment: Any, form: str) -> str:
     """Return a date in a format. One that knows its time zone is in UTC, unless the format has the zone.
 
+    A format without "%" is that of ISO 8601.
+
     >>> _formatted(datetime.datetime(2014, 10, 13, 2, tzinfo=datetime.timezone(datetime.timedelta(hours=3))), "%d %H")
     '12 23'
     """
+    if "%" not in form:
+        return moment.isoformat()
     if getattr(moment, "tzinfo", None) is not None and "%z" not in form and isinstance(moment, datetime.datetime):
         moment = moment.astimezone(datetime.UTC)
     if isinstance(moment, datetime.date):  # the C library writes a year before 1000 with fewer digits
