@@ -22,8 +22,8 @@ class LearnedFeatures:
 
     _learned: Learned
 
-    def _statistics_of_rows(self) -> Mapping[str, ColumnStatistics]:
-        """Return the statistics of the rows that `class_counts` counts."""
+    def _counted_rows(self) -> Mapping[str, ColumnStatistics] | None:
+        """Return the statistics of the rows that `class_counts` counts, or `None` if they have no target."""
         return self._learned.statistics()
 
     def save_features(self, path: str | os.PathLike[str]) -> None:
@@ -181,8 +181,8 @@ class LearnedFeatures:
     def class_counts(self) -> dict[str, int] | Any:
         """Number of rows per class, by name, for a target of strings. With several targets, of the first one.
 
-        A Sequence counts its own rows, so `train` and `val` have different numbers. Counting them reads the rows once,
-        unless that was done, or the cache contains the numbers.
+        A Sequence counts its own rows, so `train` and `val` have different numbers. Classes that the training rows do
+        not have come last. Counting reads the rows once, unless that was done, or the cache contains the numbers.
 
         >>> import tempfile
         >>> import keras_oocore as ko
@@ -193,10 +193,11 @@ class LearnedFeatures:
         {'Oslo': 1, 'Rome': 2}
         """
         word = _class_word(self._learned.layout)
-        if word is None:
+        found = None if word is None else self._counted_rows()
+        if found is None:
             return None
-        counts = self._statistics_of_rows()[word.column.name].counts
-        return {name: counts[name] for name in self.class_names}
+        counts = found[word.column.name].counts
+        return {**dict.fromkeys(self.class_names, 0), **counts}
 
     def vocabulary(self, column: str) -> list[str]:
         """Return the strings of a column in the order of their codes. Codes start at 2, or at 0 for a target.

@@ -67,8 +67,8 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         self._cache, self._overwrite_cache = cache, overwrite_cache
         self._learned = self._learned_before or LearnedFromRows(rows, cache)
 
-    def _statistics_of_rows(self) -> Mapping[str, ColumnStatistics]:
-        return load_statistics(self._rows, self._rows, self._cache)
+    def _counted_rows(self) -> Mapping[str, ColumnStatistics] | None:
+        return load_statistics(self._rows, self._rows, self._cache) if self._rows.features.targets else None
 
     def _ready_source(self) -> Source:
         """Compute means and codes, and fill the cache. Both read all rows."""
@@ -204,7 +204,7 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         rows = self._rows
         left_out = f", {rows.num_skipped:,} left out" if rows.num_skipped else ""
         headline = f"{self.num_rows:,} rows{left_out}, {len(self.columns):,} columns, from {listed(rows.table.paths)}"
-        found = self._statistics_of_rows().values()
+        found = load_statistics(rows, rows, self._cache).values()
         return TableSummary(headline, found, max_columns, rows.features.columns, rows.first_cells)
 
     def _description(self) -> list[tuple[str, str]]:

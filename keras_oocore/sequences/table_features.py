@@ -20,6 +20,12 @@ class TableFeatures(LearnedFeatures):
 
     It has the methods of the Sequence of the training rows that a process needs to predict, or to build the model.
 
+    Args:
+        path: The JSON file that `save_features` wrote.
+
+    Raises:
+        DataError: If the file does not exist, is damaged, is of another kind, or a newer version wrote it.
+
     >>> import tempfile
     >>> import keras_oocore as ko
     >>> path = f"{tempfile.mkdtemp()}/houses.csv"
@@ -32,8 +38,8 @@ class TableFeatures(LearnedFeatures):
     (['Oslo', 'Rome'], {'sqft': 1500.0}, [[1500.0, 3.0]])
     """
 
-    def __init__(self, learned: SavedLearned):
-        self._learned: SavedLearned = learned
+    def __init__(self, path: str | os.PathLike[str]):
+        self._learned: SavedLearned = load_learned(os.path.expanduser(path), READING_OPTIONS)
 
     def like(
         self,
@@ -86,4 +92,4 @@ def load_features(path: str | os.PathLike[str]) -> TableFeatures:
     >>> ko.load_features(f"{path}.features.json").like(path, target=None)[0].tolist()
     [[1000.0], [2000.0]]
     """
-    return TableFeatures(load_learned(os.path.expanduser(path), READING_OPTIONS))
+    return TableFeatures(path)

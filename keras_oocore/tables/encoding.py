@@ -138,7 +138,10 @@ def _require_present(
         return
     row, word = gap
     counts = ", ".join(f"{name!r}: {int(mask.sum())}" for name, mask in absent.items() if mask.any())
-    remedies = "missing='mean', 'nan', 'drop' or {column: value}" if word.role == "feature" else "missing='drop'"
+    if features.learned:
+        remedies = "fill the cell, or " + ("train with missing='mean'" if word.role == "feature" else "remove the row")
+    else:
+        remedies = "missing='mean', 'nan', 'drop' or {column: value}" if word.role == "feature" else "missing='drop'"
     raise DataError(
         f"{where(int(cells.rows[row]))}, column {word.column.name!r} (#{word.column.position}): "
         f"the cell is missing. Missing cells in this part of the file: {counts}. Fix: {remedies}."

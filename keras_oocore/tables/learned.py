@@ -65,10 +65,10 @@ class Learned(abc.ABC):
         missing = [name for name in needed if name not in table.columns]
         if missing:
             targets = [name for name in missing if name in features.targets]
-            fix = f" For rows without {listed(targets)}: target=None." if targets else ""
+            fix = f". For rows without {listed(targets)}: target=None." if targets else ""
             raise DataError(
                 f"{listed(table.paths)}: columns of the training rows are missing: {listed(missing)}. "
-                f"Columns: {listed(table.columns)}{table.hint}.{fix}"
+                f"Columns: {listed(table.columns)}{table.hint}{fix}"
             )
         return features.of_other_rows(table, with_target, **changes)
 
