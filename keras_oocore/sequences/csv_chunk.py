@@ -36,8 +36,8 @@ class CSVChunkSequence(TableSequence):
         data: Path, pattern such as `"part-*.csv"`, or list of paths. All files must have the same columns. Files
             compressed with gzip require a `cache`, which stores the decompressed text.
         target: Column to predict, for `y` of shape `(batch,)`, or a list of columns, for `y` of shape
-            `(batch, columns)`. `None` for rows without `y`, for `predict`. For a column of strings, `y` is the index of
-            the class in `class_names`.
+            `(batch, columns)`. `None` for rows without `y`; `train.like(data, target=None)` reads rows to predict.
+            For a column of strings, `y` is the index of the class in `class_names`.
         features: List of columns, or a dictionary from input name to a list of columns, for models with several
             inputs. `None` for all other columns.
         sample_weight: Column of sample weights.

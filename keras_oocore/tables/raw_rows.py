@@ -40,6 +40,8 @@ class RawRowEncoder:
 
     def __init__(self, features: FeatureSpec, options: CellOptions):
         self._features, self._options = features, options
+        nulls = pa.array(options.null_values, pa.string())
+        self._has_null_numbers = convert(Column("", 0, "float32"), nulls, options)[0].null_count < len(nulls)
         self._texts = [
             RawTexts(column, options, features.vocabularies.get(column.name, ())) for column in features.columns
         ]
@@ -60,7 +62,7 @@ class RawRowEncoder:
     def _cells(self, texts: RawTexts, values: Sequence[Any]) -> Any:
         """Return the values of a column as a `pyarrow` array of `double` or strings. Missing ones are null."""
         column = texts.column
-        if column.kind == "float32" and isinstance(values, np.ndarray) and values.dtype.kind in "iuf":
+        if column.kind == "float32" and isinstance(values, np.ndarray) and not self._has_null_numbers:
             return self._checked_numbers(texts, values)
         found: list[str | None] = []
         for row, value in enumerate(values):

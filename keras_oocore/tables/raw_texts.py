@@ -62,6 +62,8 @@ class RawTexts:
         if _is_absent(value):
             return None
         if isinstance(value, numbers.Real | Decimal | np.bool_):
+            if not self._nulls.isdisjoint((_canonical(value), str(value))):  # such as -999
+                return None
             return self._of_category(value) if self.column.kind == "string" else self._of_number(value)
         moment = _as_moment(value)
         if moment is not None and self.column.kind in ("date", "string"):
@@ -114,9 +116,8 @@ class RawTexts:
 
     def _converted(self, kind: str, texts: Sequence[str], form: str | None = None) -> list[float | None]:
         """Return strings as numbers or dates; `None` where a string is not one."""
-        return convert(Column(self.column.name, 0, kind, form), pa.array(texts, pa.string()), self._options)[
-            0
-        ].to_pylist()
+        values, _ = convert(Column(self.column.name, 0, kind, form), pa.array(texts, pa.string()), self._options)
+        return values.to_pylist()
 
     @functools.cached_property
     def _categories(self) -> frozenset[str]:
@@ -158,8 +159,10 @@ def _canonical(value: Any) -> str:
     >>> _canonical(5.0), _canonical(Decimal("5.00")), _canonical(1.5), _canonical(True)
     ('5', '5', '1.5', 'True')
     """
-    whole = isinstance(value, Decimal | numbers.Real) and not isinstance(value, bool) and value == value // 1
-    return str(int(value)) if whole and abs(value) < LARGEST_EXACT else str(value)
+    if isinstance(value, numbers.Integral | np.bool_):
+        return str(value)
+    number = float(value)
+    return str(int(number)) if number.is_integer() and abs(number) < LARGEST_EXACT else str(value)
 
 
 def _as_moment(value: Any) -> Any:

@@ -210,6 +210,20 @@ def test_decimal_comma(write):
     ]  # fmt: skip
 
 
+def test_numbers_that_are_null_values_are_missing(write):
+    write("a,b,y\n-999,5,1\n1,-1,2\n")
+    train = ko.CSVChunkSequence(
+        "houses.csv", "y", categorical=["b"], null_values=[..., "-999", "-1"], missing={"a": 7}, shuffle=False
+    )
+    assert train[0][0].tolist() == [[7, 2], [1, 0]]
+    for frame in (
+        pd.read_csv("houses.csv"),
+        pd.read_csv("houses.csv", dtype=float),
+        pd.read_csv("houses.csv", dtype=str),
+    ):
+        assert train.encode(frame).tolist() == [[7, 2], [1, 0]]
+
+
 def test_shapes_and_dtypes(train, features):
     whole, codes = train(), train(features=["grade", "city"])
     row = {"sqft": 1, "sold": None, "fresh": True, "grade": 5, "city": "Rome", "price": "ignored", "more": object()}

@@ -443,3 +443,10 @@ def test_codes_and_means_of_rows_without_a_target_are_a_warning(train):
         warnings.simplefilter("error")
         train(target=None, features=["sqft"], dtypes=None, categorical=(), missing="nan")
         train(target=None, features=["sqft"], dtypes=None, categorical=(), missing={"sqft": 0})
+
+
+def test_numbers_without_means_need_no_pass_over_the_training_rows(train, monkeypatch):
+    monkeypatch.setattr("keras_oocore.tables.rows.TableRows._compute_statistics", pytest.fail)
+    rows = train(features=["sqft"], target="weight", missing="nan", dtypes=None, categorical=())
+    assert rows.like("june.csv", target=None)[0].shape == rows.encode({"sqft": [1, 2, 3]}).shape == (3, 1)
+    assert rows.inputs().shape == (None, 1)
