@@ -74,6 +74,8 @@ def folder(in_tmp_path):
         np.save(f"X_{part}_filenames.npy", names[samples])
         np.save(f"y_{part}.npy", one_hot[samples])
     write_houses("houses.csv", rng)
+    write_houses("next_month_with_prices.csv", rng, num_rows=100)
+    pd.read_csv("next_month_with_prices.csv").drop(columns="price").to_csv("next_month.csv", index=False)
     write_masks(rng)
     write_arrays(rng)
     for copy, original in (("test", CLASSES[0]), ("validation/Maize", "Maize"), ("validation/Charlock", "Charlock")):

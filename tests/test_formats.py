@@ -202,6 +202,23 @@ def test_an_index_beside_a_csv_file_of_format_1_is_used(copy_of):
         assert rows.vocabulary("name") == ["Bob", "Dan\nthe second", "Müller; Anna"]
 
 
+def test_features_of_format_1_open(copy_of, tmp_path):
+    folder = copy_of("csv_features")
+    (tmp_path / "new.csv").write_text("price,zip,sqft\n-,90210,1000\n1,123,\n")
+    with nothing_written(folder):
+        features = ko.load_features(folder / "features.json")
+    assert features.class_names == ["Bonn", "Oslo", "Rome", "Rome, old", "São Paulo"]
+    assert features.class_counts["Rome"] == 5
+    assert (features.vocabulary("zip"), features.means) == (["00123", "90210"], {"sqft": 2000, "price": 5.5})
+    np.testing.assert_allclose(np.ravel(features.normalization("numbers").variance)[0], 674.1998624**2, rtol=1e-6)
+    for x in (
+        features.like(tmp_path / "new.csv", target=None)[0],
+        features.encode({"sqft": [1000, None], "zip": ["90210", "123"], "price": ["-", 1]}),
+    ):
+        assert x["numbers"].tolist() == [[1000, 5.5], [2000, 1]]
+        assert (x["zip"].tolist(), x["zip"].dtype) == ([[3], [1]], np.int32)
+
+
 def test_a_cache_of_a_gzip_file_of_format_1_opens(copy_of):
     folder = copy_of("csv_gzip")
     packed, text = folder / "numbers.csv.gz", folder / "cache" / "gunzipped" / "0-numbers.csv"

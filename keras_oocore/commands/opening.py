@@ -3,6 +3,7 @@
 import argparse
 import os
 import shlex
+import warnings
 from types import ModuleType
 from typing import Any
 
@@ -120,7 +121,11 @@ def _open_table(place: Place, options: argparse.Namespace, needs_labels: bool, l
             "--no-labels for rows to predict."
         )
     typed.setdefault("target", None)
-    return import_sequences().CSVChunkSequence(place.path, **typed, **loading)
+    ko = import_sequences()
+    with warnings.catch_warnings():
+        if not needs_labels:  # nothing is predicted, so it does not matter whose codes the rows have
+            warnings.filterwarnings("ignore", "The (codes of|means that) .* computed from these rows")
+        return ko.CSVChunkSequence(place.path, **typed, **loading)
 
 
 def table_columns(place: Place, options: argparse.Namespace) -> list[str]:

@@ -45,6 +45,11 @@ class DamagedRecordError(RecordError):
 class NewerRecordError(RecordError):
     """A newer version of keras_oocore wrote the file, in a format that this version cannot read."""
 
+    @classmethod
+    def of(cls, path: str | os.PathLike[str], reason: str) -> "RecordError":
+        """Return the error for the file `path`. `reason` follows its name."""
+        return cls.because(f"{os.fspath(path)!r} {reason}. Upgrade: pip install -U keras_oocore", reason)
+
 
 @dataclasses.dataclass(frozen=True)
 class RecordFormat:
@@ -147,8 +152,7 @@ class RecordFormat:
                 f"has format {number}{writer}, but this version of keras_oocore ({__version__}) reads format "
                 f"{self.version}"
             )
-            message = f"{os.fspath(path)!r} {reason}. Upgrade: pip install -U keras_oocore"
-            raise NewerRecordError.because(message, reason)
+            raise NewerRecordError.of(path, reason)
 
 
 def _in_words(error: Exception) -> str:

@@ -1,21 +1,27 @@
 """A Sequence of the rows of CSV files of any size."""
 
+import copy
+import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Unpack
+from types import EllipsisType
+from typing import Any, Self, Unpack
 
 from keras_oocore.batches.budget import BATCHES_IN_USE, num_threads, queue_size
 from keras_oocore.core.checks import boolean
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
+from keras_oocore.core.text import listed
 from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.dialect import NULL_VALUES, CellOptions, Decimal, Dialect, OnBadRow
 from keras_oocore.sequences.arguments import TableArguments, documented, shares
+from keras_oocore.sequences.csv_like import other_rows
 from keras_oocore.sequences.inputs import batch_options, loading_options
 from keras_oocore.sequences.table import TRAINING, TableSequence
 from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.features import FeatureSpec
+from keras_oocore.tables.learned import Learned
 from keras_oocore.tables.options import ColumnOptions, Missing
 from keras_oocore.tables.rows import TableRows
 
@@ -28,8 +34,8 @@ class CSVChunkSequence(TableSequence):
         data: Path, pattern such as `"part-*.csv"`, or list of paths. All files must have the same columns. Files
             compressed with gzip require a `cache`, which stores the decompressed text.
         target: Column to predict, for `y` of shape `(batch,)`, or a list of columns, for `y` of shape
-            `(batch, columns)`. `None` for rows without `y`, for `predict`. For a column of strings, `y` is the index of
-            the class in `class_names`.
+            `(batch, columns)`. `None` for rows without `y`; `train.like(data, target=None)` reads rows to predict.
+            For a column of strings, `y` is the index of the class in `class_names`.
         features: List of columns, or a dictionary from input name to a list of columns, for models with several
             inputs. `None` for all other columns.
         sample_weight: Column of sample weights.
@@ -103,31 +109,86 @@ class CSVChunkSequence(TableSequence):
         on_bad_row: OnBadRow = "error",
         **shared: Unpack[TableArguments],
     ):
+        columns = ColumnOptions(target, features, sample_weight, categorical, missing, indicator)
+        table = functools.partial(
+            CSVTable,
+            data,
+            Dialect(delimiter, encoding, header, skip_rows, comment),
+            CellOptions(null_values, decimal, on_bad_row),
+            column_names,
+            dtypes,
+        )
+        self._open(table, lambda table: FeatureSpec(table, columns), shared)
+        _warn_of_new_codes(self._rows)
+
+    def _open(
+        self,
+        open_table: Callable[..., CSVTable],
+        make_spec: Callable[[CSVTable], FeatureSpec],
+        shared: Mapping[str, Any],
+    ) -> None:
+        """Open the files. The functions make the table, from the last arguments of `CSVTable`, and its features."""
         boolean(shared["shuffle"], "shuffle")
         options = batch_options(shared)
         cache, loading = shared["cache"], loading_options(shared)
         cache = None if cache is None else Path(os.path.abspath(os.path.expanduser(cache)))
         index_directories = [] if cache is None else [cache, cache / TRAINING]
         threads = num_threads(loading["workers"])
-        table = CSVTable(
-            data,
-            Dialect(delimiter, encoding, header, skip_rows, comment),
-            CellOptions(null_values, decimal, on_bad_row),
-            column_names,
-            dtypes,
-            max(1, threads),
-            cache,
-            index_directories,
-        )
-        spec = FeatureSpec(table, ColumnOptions(target, features, sample_weight, categorical, missing, indicator))
+        table = open_table(num_workers=max(1, threads), cache=cache, kept_in=index_directories)
+        spec = make_spec(table)
         row_bytes, batches_bytes, batch_bytes = _budget(options.batch_size, len(spec.words), loading["memory_limit"])
         if loading["max_queue_size"] is None:
             loading["max_queue_size"] = queue_size(batch_bytes)
         rows = TableRows(table, spec, None, threads, row_bytes)
-        if on_bad_row == "skip" and rows.num_skipped:
+        if table.options.on_bad_row == "skip" and rows.num_skipped:
             skipped = "1 row is" if rows.num_skipped == 1 else f"{rows.num_skipped:,} rows are"
             warn_user(f"{skipped} left out: on_bad_row='skip'.")
-        super().__init__(rows, options, {**loading, "memory_limit": batches_bytes}, cache, shared["overwrite_cache"])
+        loading["memory_limit"] = batches_bytes
+        self._open_rows(rows, options, loading, cache, shared["overwrite_cache"])
+
+    def like(
+        self,
+        data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        target: str | Sequence[str] | EllipsisType | None = ...,
+        **options: Any,
+    ) -> Self:
+        """Return a Sequence of other rows with the codes, means, classes and kinds of columns of the training rows.
+
+        Use it for rows that a trained model should predict, such as the file of the next month, and for a test set in
+        a file of its own. `val.like` has those of the training rows, too. A category that training has not seen has
+        code 1; a class that it has not seen is an error. `transform` and class weights are not those of this Sequence.
+
+        Args:
+            data: Path, pattern such as `"part-*.csv"`, or list of paths. The columns may be in another order, and
+                there may be more of them.
+            target: `None` for rows without the target. Defaults to the target of this Sequence.
+            **options: Arguments of `CSVChunkSequence` that say how these files are read, such as `delimiter`, and which
+                default to those of this Sequence; or how batches are made, such as `batch_size`, `cache` or
+                `transform`, with the defaults of `CSVChunkSequence`, except for `shuffle=False`: row i of `predict` is
+                row i of the files. `sample_weight=None` is for rows without the weights of this Sequence.
+
+        Raises:
+            OptionError: If an option is not valid, or is one that the training rows determine, such as `missing`.
+            DataError: If a column of the training rows is missing, or a file cannot be read. The message names the file
+                and all columns that are missing.
+
+        >>> import tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> with open(f"{folder}/may.csv", "w") as file:
+        ...     _ = file.write("sqft,city,price\\n1000,Rome,1\\n2000,Rome,2\\n,Oslo,3\\n")
+        >>> with open(f"{folder}/june.csv", "w") as file:
+        ...     _ = file.write("city,sqft\\nOslo,\\nParis,1200\\n")
+        >>> train = CSVChunkSequence(f"{folder}/may.csv", "price", features=["sqft", "city"], missing="mean")
+        >>> train.like(f"{folder}/june.csv", target=None)[0].tolist()
+        [[1500.0, 3.0], [1200.0, 1.0]]
+        """
+        return copy.copy(self)._open_like(self._learned, data, target, options)
+
+    def _open_like(self, learned: Learned, data: Any, target: Any, options: Mapping[str, Any]) -> Self:
+        """Open other rows, with what training rows determine, in place of those of this Sequence. Return it."""
+        self._learned_before = learned
+        self._open(*other_rows(learned, data, target, options, CSVChunkSequence))
+        return self
 
     def save_index(self) -> None:
         """Save the positions of the rows next to each file, so that the next run need not scan the files.
@@ -138,6 +199,20 @@ class CSVChunkSequence(TableSequence):
             DestinationError: If the directory of a file cannot be written.
         """
         self._rows.table.save_indexes()
+
+
+def _warn_of_new_codes(rows: TableRows) -> None:
+    """Warn if rows without a target, which a model should predict, have codes or means of their own."""
+    features = rows.features
+    if features.targets or not features.needs_fit:
+        return
+    codes = dict.fromkeys(word.column.name for word in features.words if word.is_code)
+    what = f"The codes of {listed(codes)}" if codes else "The means that replace missing cells"
+    warn_user(
+        f"{what} are computed from these rows, which have no target. A model that was trained on other rows has other "
+        f"ones. To predict with it: train.like({rows.table.paths[0]!r}, target=None); in another process: "
+        'ko.load_features("features.json").like(...).'
+    )
 
 
 def _budget(batch_size: int, num_words: int, memory_limit: int | str | None) -> tuple[int, int, int]:

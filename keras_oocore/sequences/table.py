@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import keras
 import numpy as np
 
 from keras_oocore.batches.options import BatchOptions
@@ -19,8 +18,11 @@ from keras_oocore.core.text import display_path, listed
 from keras_oocore.csv.cells import release_memory
 from keras_oocore.manifest.splits import as_seed
 from keras_oocore.sequences.base import OutOfCoreSequence
+from keras_oocore.sequences.learned_features import LearnedFeatures
 from keras_oocore.sources.base import Source
+from keras_oocore.tables.learned import Learned, LearnedFromRows
 from keras_oocore.tables.rows import TableRows
+from keras_oocore.tables.statistics import ColumnStatistics
 from keras_oocore.tables.statistics_cache import fit_features, load_statistics
 from keras_oocore.tables.stored import convert
 from keras_oocore.tables.subset import RowSubset
@@ -29,7 +31,7 @@ from keras_oocore.tables.summary import TableSummary
 TRAINING, VALIDATION = "training", "validation"  # directories within the cache
 
 
-class TableSequence(OutOfCoreSequence):
+class TableSequence(LearnedFeatures, OutOfCoreSequence):
     """Base class of Sequences of the rows of tables. A subclass opens the files in its constructor.
 
     Args:
@@ -39,6 +41,8 @@ class TableSequence(OutOfCoreSequence):
         cache: Directory that stores all rows, or `None`.
         overwrite_cache: Whether to replace an existing cache.
     """
+
+    _learned_before: Learned | None = None  # by other rows, whose means and codes these rows have
 
     def __init__(
         self,
@@ -61,6 +65,10 @@ class TableSequence(OutOfCoreSequence):
         OutOfCoreSequence.__init__(self, rows, options, **loading)
         self._rows, self._loading = rows, loading
         self._cache, self._overwrite_cache = cache, overwrite_cache
+        self._learned = self._learned_before or LearnedFromRows(rows, cache)
+
+    def _counted_rows(self) -> Mapping[str, ColumnStatistics] | None:
+        return load_statistics(self._rows, self._rows, self._cache) if self._rows.features.targets else None
 
     def _ready_source(self) -> Source:
         """Compute means and codes, and fill the cache. Both read all rows."""
@@ -168,63 +176,6 @@ class TableSequence(OutOfCoreSequence):
     def served_rows(self) -> np.ndarray:
         """Numbers of the rows in `served_samples`, `int64`, counted like `row_numbers`: row i of `predict` is row i."""
         return self._rows.row_numbers()[self.served_samples]
-
-    @property
-    def class_names(self) -> list[str] | Any:  # as in `LabelledSequence`
-        """Classes of a target of strings, in the order of their indices. With several targets, of the first one."""
-        if not self._rows.features.targets:
-            return None
-        word = self._rows.features.words[self._rows.features.first_target]
-        return self.vocabulary(word.column.name) if word.is_code else None
-
-    def vocabulary(self, column: str) -> list[str]:
-        """Return the strings of a column in the order of their codes. Codes start at 2, or at 0 for a target.
-
-        Computing them reads the files once, unless the cache contains them.
-
-        Raises:
-            OptionError: If the column is not a column of strings.
-        """
-        columns = [word.column.name for word in self._rows.features.words if word.is_code]
-        if column not in columns:
-            expected = listed(dict.fromkeys(columns)) or "none is a feature or a target here"
-            raise OptionError(
-                f"`column` should be a column of strings: {expected}. Received: {column!r}. If it should have codes, "
-                f"name it in `features`, and numbers in `categorical`, too."
-            )
-        fit_features(self._rows, self._cache)
-        return list(self._rows.features.vocabularies[column])
-
-    def normalization(self, name: str | None = None) -> keras.layers.Normalization:
-        """Return a layer that scales each numeric feature to mean 0 and variance 1.
-
-        Computing the means and variances reads all rows once, unless the cache contains them. Codes, and the features
-        of `indicator`, are not scaled. Both parts of `split` use the statistics of the training rows.
-
-        Args:
-            name: Name of the input, if `features` is a dictionary.
-
-        Returns:
-            A `keras.layers.Normalization` layer for that input.
-
-        Raises:
-            OptionError: If the input does not exist.
-        """
-        spec = self._rows.features
-        if name not in spec.inputs:
-            raise OptionError(f"`name` should be one of {list(spec.inputs)}. Received: name={name!r}")
-        first, end, _ = spec.inputs[name]
-        found = load_statistics(self._rows.statistics_from, self._rows, self._cache)
-        numbers = [
-            None if word.is_code or word.role == "missing" else found[word.column.name]
-            for word in spec.words[first:end]
-        ]
-        layer = keras.layers.Normalization(
-            mean=np.array([0.0 if n is None else n.mean for n in numbers], np.float32),
-            variance=np.array([1.0 if n is None else n.std**2 for n in numbers], np.float32),
-        )
-        layer.build((None, len(numbers)))  # otherwise it leaks tracers in the first step of `fit` on JAX (Keras 3.15.1)
-        return layer
 
     def summary(self, max_columns: int = 100) -> TableSummary:
         """Return statistics of the used columns: mean, standard deviation, range, missing and distinct values.

@@ -65,6 +65,22 @@ def encode(features: FeatureSpec, cells: Cells, where: Callable[[int], str]) -> 
     return rows
 
 
+def first_gap(features: FeatureSpec, absent: Mapping[str, np.ndarray]) -> tuple[int, Word] | None:
+    """Return row and word of the first missing cell that has no replacement, or `None`.
+
+    Args:
+        features: The layout of a row, fitted if necessary.
+        absent: Column → which cells are missing, `bool` of shape `(n,)`.
+    """
+    gaps = [
+        (int(np.argmax(absent[word.column.name])), word.column.position, word)
+        for word in features.words
+        if word.role != "missing" and absent[word.column.name].any() and _replacement(features, word) is None
+    ]
+    row, _, word = min(gaps, key=lambda gap: gap[:2], default=(0, 0, None))
+    return None if word is None else (row, word)
+
+
 def _replacement(features: FeatureSpec, word: Word) -> float | None:
     """Return what replaces a missing cell, or `None` if a missing cell is an error."""
     if word.is_code:
@@ -87,10 +103,11 @@ def _codes(
     unknown = int(np.argmax(codes < 0))
     if len(codes) and codes[unknown] < 0:
         text = cells.columns[column.name][unknown].as_py()
+        seen = "train on rows that have it" if features.learned else "split with another seed, so that training sees it"
         raise DataError(
             f"{where(int(cells.rows[unknown]))}, column {column.name!r} (#{column.position}): {text!r} is not one of "
             f"the {len(features.vocabularies[column.name])} classes of the training rows. "
-            "Fix: split with another seed, so that training sees it, or remove its rows."
+            f"Fix: {seen}, or remove its rows."
         )
     return codes
 
@@ -116,16 +133,15 @@ def _require_present(
     features: FeatureSpec, absent: Mapping[str, np.ndarray], cells: Cells, where: Callable[[int], str]
 ) -> None:
     """Raise for the first row with a missing cell that has no replacement."""
-    gaps = [
-        (int(np.argmax(absent[word.column.name])), word.column.position, word)
-        for word in features.words
-        if word.role != "missing" and absent[word.column.name].any() and _replacement(features, word) is None
-    ]
-    if not gaps:
+    gap = first_gap(features, absent)
+    if gap is None:
         return
-    row, _, word = min(gaps, key=lambda gap: gap[:2])
+    row, word = gap
     counts = ", ".join(f"{name!r}: {int(mask.sum())}" for name, mask in absent.items() if mask.any())
-    remedies = "missing='mean', 'nan', 'drop' or {column: value}" if word.role == "feature" else "missing='drop'"
+    if features.learned:
+        remedies = "fill the cell, or " + ("train with missing='mean'" if word.role == "feature" else "remove the row")
+    else:
+        remedies = "missing='mean', 'nan', 'drop' or {column: value}" if word.role == "feature" else "missing='drop'"
     raise DataError(
         f"{where(int(cells.rows[row]))}, column {word.column.name!r} (#{word.column.position}): "
         f"the cell is missing. Missing cells in this part of the file: {counts}. Fix: {remedies}."

@@ -6,7 +6,9 @@ all columns, and `unpack` returns views.
 
 import copy
 import dataclasses
+import json
 import numbers
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
@@ -18,7 +20,7 @@ from keras_oocore.core.text import listed
 from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.cells import LARGEST_FLOAT32, Column
 from keras_oocore.manifest.label_checks import FEW_SAMPLES
-from keras_oocore.tables.format import TableFormat
+from keras_oocore.tables.format import NamedColumns
 from keras_oocore.tables.options import ColumnOptions, Missing
 from keras_oocore.tables.statistics import ColumnStatistics
 
@@ -49,10 +51,11 @@ class FeatureSpec:
     Everything but `means` and `vocabularies` is fixed. These two are computed from the training rows by `fit`.
 
     Args:
-        table: The table.
+        table: The columns of the table.
         options: The user's choice of columns.
 
     Attributes:
+        chosen: The options, with all names of `features` and `target` as lists.
         words: The words of a row.
         inputs: Name of an input → `(first word, end, dtype)`. The name of a single matrix is `None`.
         targets: Names of the targets.
@@ -62,6 +65,7 @@ class FeatureSpec:
         vocabularies: Column → strings in the order of their codes, after `fit`.
         rounded: Columns for which a warning said that `float32` rounds their integers.
         unique: Targets for which a warning said that each row has a class of its own.
+        learned: If means and codes are those of other rows: what identifies them. Otherwise `None`.
 
     Raises:
         OptionError: If a column does not exist, or has the wrong kind for its use.
@@ -81,7 +85,7 @@ class FeatureSpec:
     ((32, 3), (32,))
     """
 
-    def __init__(self, table: TableFormat, options: ColumnOptions):
+    def __init__(self, table: NamedColumns, options: ColumnOptions):
         target, features, sample_weight = options.target, options.features, options.sample_weight
         self._kinds = {
             table.column(name, "categorical").name: "string" for name in _as_names(options.categorical, "categorical")
@@ -120,6 +124,16 @@ class FeatureSpec:
         self.vocabularies: dict[str, list[str]] = {}
         self.rounded: set[str] = set()  # shared by all copies, as the next one, so that each warning comes once
         self.unique: set[str] = set()
+        self.learned: str | None = None
+        names = self._feature_names()
+        self.chosen: ColumnOptions = dataclasses.replace(
+            options,
+            target=target if target is None or self.one_target else self.targets,
+            features=names.get(None, names),
+            categorical=list(self._kinds),
+            missing=self.missing,
+            indicator=indicator,
+        )
         self._warn_of_notes()
 
     @property
@@ -129,8 +143,37 @@ class FeatureSpec:
         needs_means = self.missing == "mean" and any(w.role == "feature" and not w.is_code for w in self.words)
         return bool(texts - set(self.vocabularies)) or (needs_means and not self.means)
 
+    @property
+    def named_columns(self) -> dict[str, Column]:
+        """Name → column, for the columns that are read, as the table has them: without the kinds of `categorical`."""
+        used = {column.position for column in self.columns}
+        return {name: column for name, column in self._table.columns.items() if column.position in used}
+
+    def of_other_rows(self, table: NamedColumns, with_target: bool, **changes: Any) -> "FeatureSpec":
+        """Return the layout of other rows with the same features, and with the means and codes of these rows.
+
+        Args:
+            table: The columns of the other rows, in any order.
+            with_target: Whether the other rows have the target.
+            **changes: Options that differ.
+        """
+        features = FeatureSpec(table, self.chosen.for_other_rows(with_target, **changes))
+        features.adopt(self.means, self.vocabularies)
+        features.rounded, features.unique = self.rounded, self.unique
+        return features
+
+    def adopt(self, means: Mapping[str, float], vocabularies: Mapping[str, list[str]]) -> None:
+        """Set means and codes to those of other rows. Those of columns that are not read are ignored."""
+        names = {column.name for column in self.columns}
+        self.means = {name: mean for name, mean in means.items() if name in names}
+        self.vocabularies = {name: texts for name, texts in vocabularies.items() if name in names}
+        values = json.dumps([self.means, self.vocabularies], sort_keys=True)
+        self.learned = f"CRC-32 {zlib.crc32(values.encode()):08x}"
+
     def unfitted(self) -> "FeatureSpec":
-        """Return a copy without means and codes."""
+        """Return a copy without means and codes, unless they are those of other rows."""
+        if self.learned is not None:
+            return self
         features = copy.copy(self)
         features.means, features.vocabularies = {}, {}
         return features
@@ -190,23 +233,27 @@ class FeatureSpec:
             "columns": [[*dataclasses.astuple(word.column), word.role] for word in self.words],
             "inputs": [[name, first, end] for name, (first, end, _) in self.inputs.items()],
             "missing": self.missing,
+            **({} if self.learned is None else {"means and codes": self.learned}),
         }
 
     def options(self) -> dict[str, Any]:
         """Return the options that determine the words of a row, by their names, as plain JSON."""
-        inputs = {name: self.words[first:end] for name, (first, end, _) in self.inputs.items()}
-        names = {
-            str(name or "x"): [word.column.name for word in words if word.role == "feature"]
-            for name, words in inputs.items()
-        }
+        names = self._feature_names()
         return {
             "target": list(self.targets),
-            "features": names.get("x") if list(self.inputs) == [None] else names,
+            "features": names.get(None, names),
             "sample_weight": self.words[-1].column.name if self.has_weight else None,
             "indicator": any(word.role == "missing" for word in self.words),
             "dtypes or categorical": {
                 word.column.name: word.column.kind for word in self.words if word.role != "missing"
             },
+        }
+
+    def _feature_names(self) -> dict[str | None, list[str]]:
+        """Return the name of each input → the names of its features. The name of a single matrix is `None`."""
+        return {
+            name: [word.column.name for word in self.words[first:end] if word.role == "feature"]
+            for name, (first, end, _) in self.inputs.items()
         }
 
     def _add_input(self, names: list[str], indicator: bool) -> tuple[int, int, type]:

@@ -13,28 +13,59 @@ import numpy as np
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import did_you_mean, listed
 from keras_oocore.csv.cells import Cells, Column
+from keras_oocore.csv.dialect import CellOptions
 
 
-class TableFormat(abc.ABC):
-    """The rows of one or several files that have the same columns, in chunks of a few MB that are read on their own.
+class NamedColumns:
+    """Columns by name: those of files, or those that a saved record describes.
 
     Attributes:
         paths: Paths of the files, in order, as the user gave them.
         columns: Name → `Column` for all columns, in the order of the files.
         notes: Name → what is unusual about the cells of the column, as far as it is known: a list of phrases.
-        rows: `int64` of shape `(num_chunks + 1,)`. Number of rows before each chunk, over all files, and `num_rows`.
-        may_skip_rows: Whether `read` may skip rows, so that only reading a chunk tells how many rows it has.
-        num_bad_rows: Number of rows that are not even counted in `rows`, because they cannot be parsed.
         hint: What an error message about an unknown column should add, such as a likely delimiter.
     """
 
-    paths: list[str]
-    columns: dict[str, Column]
-    notes: dict[str, list[str]]
+    hint: str = ""
+
+    def __init__(self, paths: list[str], columns: dict[str, Column], notes: dict[str, list[str]] | None = None):
+        self.paths: list[str] = paths
+        self.columns: dict[str, Column] = columns
+        self.notes: dict[str, list[str]] = notes or {}
+
+    def column(self, name: str, argument: str) -> Column:
+        """Return the column named `name`.
+
+        Args:
+            name: Name of the column.
+            argument: The user's argument that names it, for the error message.
+
+        Raises:
+            OptionError: If the column does not exist. The message has the most similar name.
+        """
+        if name not in self.columns:
+            raise OptionError(
+                f"`{argument}` names a column that does not exist: {name!r}.{did_you_mean(name, self.columns)} "
+                f"Columns: {listed(self.columns)}{self.hint}"
+            )
+        return self.columns[name]
+
+
+class TableFormat(NamedColumns, abc.ABC):
+    """The rows of one or several files that have the same columns, in chunks of a few MB that are read on their own.
+
+    Attributes:
+        paths, columns, notes, hint: As in `NamedColumns`.
+        options: How text is read as a cell.
+        rows: `int64` of shape `(num_chunks + 1,)`. Number of rows before each chunk, over all files, and `num_rows`.
+        may_skip_rows: Whether `read` may skip rows, so that only reading a chunk tells how many rows it has.
+        num_bad_rows: Number of rows that are not even counted in `rows`, because they cannot be parsed.
+    """
+
+    options: CellOptions
     rows: np.ndarray
     may_skip_rows: bool = False
     num_bad_rows: int = 0
-    hint: str = ""
 
     @abc.abstractmethod
     def read(self, chunk: int, columns: Sequence[Column]) -> Cells:
@@ -62,6 +93,13 @@ class TableFormat(abc.ABC):
         """Return what identifies the rows, as plain JSON. Copies of the files have the same portable fingerprint."""
 
     @abc.abstractmethod
+    def reading_options(self) -> dict[str, Any]:
+        """Return the user's options that say how files are read, by their names, to read other files in the same way.
+
+        All values are plain JSON. Options that choose some of the rows are not among them.
+        """
+
+    @abc.abstractmethod
     def save_indexes(self, directory: Path | None = None) -> None:
         """Save what was found by scanning the files, so that the next run does not scan them again.
 
@@ -81,20 +119,3 @@ class TableFormat(abc.ABC):
     def num_chunks(self) -> int:
         """Number of chunks of all files."""
         return len(self.rows) - 1
-
-    def column(self, name: str, argument: str) -> Column:
-        """Return the column named `name`.
-
-        Args:
-            name: Name of the column.
-            argument: The user's argument that names it, for the error message.
-
-        Raises:
-            OptionError: If the column does not exist. The message has the most similar name.
-        """
-        if name not in self.columns:
-            raise OptionError(
-                f"`{argument}` names a column that does not exist: {name!r}.{did_you_mean(name, self.columns)} "
-                f"Columns: {listed(self.columns)}{self.hint}"
-            )
-        return self.columns[name]

@@ -2,9 +2,12 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 Missing = Literal["error", "nan", "mean", "drop"]
+
+OF_TRAINING = ("class_weight", "exclude")  # options that other rows do not share
+OF_TARGET = ("sample_weight", "label_mode", "label_separator")  # options that rows without a target cannot have
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,3 +31,34 @@ class ColumnOptions:
     categorical: Sequence[str] = ()
     missing: Missing | Mapping[str, float] = "error"
     indicator: bool = False
+
+    def for_other_rows(self, with_target: bool, **changes: Any) -> "ColumnOptions":
+        """Return the options for other rows of the same features, such as those of a later file.
+
+        Args:
+            with_target: Whether the other rows have the target.
+            **changes: Options that differ.
+
+        >>> options = ColumnOptions("price", ["sqft", "city"], "weight", categorical=["city"], missing={"price": 0})
+        >>> others = options.for_other_rows(with_target=False)
+        >>> others.target, others.sample_weight, others.categorical, others.missing
+        (None, None, ['city'], {})
+        """
+        unset = OF_TRAINING + (() if with_target else OF_TARGET)
+        defaults = {field.name: field.default for field in dataclasses.fields(self) if field.name in unset}
+        target = self.target if with_target else None
+        options = dataclasses.replace(self, **{**defaults, "target": target, **changes})
+        used = options.names()
+        missing = options.missing
+        if isinstance(missing, Mapping):
+            missing = {name: value for name, value in missing.items() if name in used}
+        return dataclasses.replace(
+            options, categorical=[name for name in self.categorical if name in used], missing=missing
+        )
+
+    def names(self) -> set[str]:
+        """Return the names of the features, the targets and the weight, if `features` is given."""
+        inputs = list(self.features.values()) if isinstance(self.features, Mapping) else [self.features or ()]
+        targets = [self.target] if isinstance(self.target, str) else self.target or ()
+        weights = [] if self.sample_weight is None else [self.sample_weight]
+        return {name for names in (*inputs, targets, weights) for name in names}

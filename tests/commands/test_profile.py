@@ -97,3 +97,9 @@ def test_invalid_options_are_one_line(words, message, photos, run):
     assert (status, output) == (2, "")
     assert error.startswith(f"keras-oocore: {message}")
     assert error.count("\n") == 1
+
+
+def test_codes_of_rows_without_a_target_are_no_warning(write, run):
+    write("a,b\n" + "1,Rome\n" * 300)
+    status, _, errors = run("profile", "houses.csv", "--features", "a", "b", "--batch-size", 50)
+    assert (status, errors) == (0, "")

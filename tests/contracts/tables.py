@@ -119,6 +119,13 @@ class TableFormatContract:
         for of in (type(table).fingerprint, type(table).portable_fingerprint):
             assert json.loads(json.dumps(of(table))) == of(table) == of(again)
 
+    def test_reading_options_are_plain_json_and_the_same_for_other_files(self, table, tmp_path):
+        (tmp_path / "others").mkdir()
+        self.write(tmp_path / "others", first=100)
+        options = table.reading_options()
+
+        assert json.loads(json.dumps(options)) == options == self.open(tmp_path / "others").reading_options()
+
     def test_fingerprint_differs_for_other_rows(self, table, tmp_path):
         (tmp_path / "others").mkdir()
         self.write(tmp_path / "others", first=100)

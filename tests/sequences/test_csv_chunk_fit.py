@@ -63,6 +63,7 @@ def test_features_dictionary_trains_a_model_with_two_inputs(open_csv):
 
 
 @pytest.mark.backend
+@pytest.mark.filterwarnings("ignore:The codes of 'city' are computed from these rows")
 def test_target_none(open_csv):
     sequence = open_csv(target=None, features={"n": ["x"], "c": ["city"]}, shuffle=False, batch_size=50)
     batches = list(sequence)

@@ -30,6 +30,11 @@ from keras_oocore.tables.csv.kinds import given_kinds, infer_kind
 from keras_oocore.tables.csv.names import column_names as names_of
 from keras_oocore.tables.format import TableFormat
 
+READING_OPTIONS = (
+    *(field.name for field in dataclasses.fields(Dialect)),
+    *(field.name for field in dataclasses.fields(CellOptions)),
+    "column_names",
+)  # names of the options that say how files are read
 SAMPLED_PLACES = 8  # in the table, to infer the kinds of the columns
 INDEX_SUFFIX = ".keras_oocore-index.json"
 OTHER_DELIMITERS = (",", ";", "\t", "|")
@@ -48,6 +53,7 @@ class CSVTable(TableFormat):
         num_workers: Number of threads that scan the files. Defaults to `1`.
         cache: Directory of a cache, where gzip files are unpacked.
         kept_in: Directories where `save_indexes` may have stored indexes, besides the folders of the files.
+        known: Name → column of other rows. Columns of these names are of the same kinds, and no kind is inferred.
 
     Attributes:
         indexes: The `RecordIndex` of each file.
@@ -77,6 +83,7 @@ class CSVTable(TableFormat):
         num_workers: int = 1,
         cache: Path | None = None,
         kept_in: Sequence[Path] = (),
+        known: Mapping[str, Column] | None = None,
     ):
         require_pyarrow()
         self.paths: list[str] = _paths(data)
@@ -97,10 +104,13 @@ class CSVTable(TableFormat):
         self.may_skip_rows: bool = on_bad_row == "skip"
         self.num_bad_rows: int = sum(len(index.bad) for index in self.indexes)
         names = names_of(self.indexes, column_names)
+        self._column_names = None if column_names is None else names
         self._reader = CSVReader(len(names), self.options)
-        columns, notes = self._with_kinds(names, given_kinds(dtypes or {}, names))
-        self.columns: dict[str, Column] = columns
-        self.notes: dict[str, list[str]] = notes
+        if known is None:
+            columns, notes = self._with_kinds(names, given_kinds(dtypes or {}, names))
+        else:
+            columns, notes = _as_known(names, known), {}
+        super().__init__(self.paths, columns, notes)
         self.hint: str = _delimiter_hint(names)
 
     def read(self, chunk: int, columns: Sequence[Column]) -> Cells:
@@ -131,6 +141,11 @@ class CSVTable(TableFormat):
             "on_bad_row": self.options.on_bad_row,
         }
 
+    def reading_options(self) -> dict[str, Any]:
+        """Return the user's options that say how files are read, as in `TableFormat`."""
+        options = {**dataclasses.asdict(self.dialect), **dataclasses.asdict(self.options)}
+        return {**options, "null_values": list(self.options.null_values), "column_names": self._column_names}
+
     def save_indexes(self, directory: Path | None = None) -> None:
         """Save the indexes beside the files, or in a directory, so that the next run does not scan the files.
 
@@ -160,6 +175,12 @@ class CSVTable(TableFormat):
                 kind, notes[name] = infer_kind(cells, self.options.decimal, self.options.null_values)
             columns[name] = Column(name, column.position, kind, form)
         return columns, notes
+
+
+def _as_known(names: Sequence[str], known: Mapping[str, Column]) -> dict[str, Column]:
+    """Return columns of the same kinds as known ones of the same names. Others are strings, which are not read."""
+    columns = [known.get(name, Column(name, 0, "string")) for name in names]
+    return {column.name: dataclasses.replace(column, position=i) for i, column in enumerate(columns)}
 
 
 def _paths(data) -> list[str]:

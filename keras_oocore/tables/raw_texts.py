@@ -1,0 +1,190 @@
+"""Raw values, as a program or a data frame has them, as the text that a CSV file would have in their place."""
+
+import datetime
+import functools
+import numbers
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from keras_oocore.csv.cells import Column
+from keras_oocore.csv.conversion import convert
+from keras_oocore.csv.dialect import CellOptions
+from keras_oocore.csv.values import FALSE_VALUES, TRUE_VALUES, shortened
+
+try:
+    import pyarrow as pa
+except ImportError:  # the `csv` extra is not installed
+    pa = None
+
+ABSENT_TYPES = ("NAType", "NaTType")  # of pandas, which is not imported for them
+EXPECTED = {"float32": "a number", "bool": "true or false", "string": "a string, a number, a boolean or a date"}
+ISO_FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S")
+EXAMPLE = datetime.datetime(2000, 11, 22, 12, 34, 56)
+LARGEST_EXACT = 2**53  # float64 represents all integers up to this one
+
+
+class UnreadableError(ValueError):
+    """A raw value is not a value of its column. The message is the end of a sentence."""
+
+
+class RawTexts:
+    """The texts of the raw values of one column.
+
+    Args:
+        column: The column.
+        options: How text is read as a cell.
+        vocabulary: The categories of a column of strings, in the order of their codes.
+
+    >>> column = Column("grade", 0, "string")
+    >>> texts = RawTexts(column, CellOptions(), ["5", "07", "True"])
+    >>> [texts.of(value) for value in ("a", 5, 5.0, 7, True, None, float("nan"))]
+    ['a', '5', '5', '07', 'True', None, None]
+    """
+
+    def __init__(self, column: Column, options: CellOptions, vocabulary: Sequence[str] = ()):
+        self.column: Column = column
+        self._options = options
+        self._nulls = frozenset(options.null_values)
+        self._vocabulary = vocabulary
+
+    def of(self, value: Any) -> str | None:
+        """Return the text of a value, or `None` if it is missing.
+
+        Raises:
+            UnreadableError: If the value cannot be one of this column.
+        """
+        if isinstance(value, str):
+            return None if value in self._nulls else str(value)
+        if _is_absent(value):
+            return None
+        if isinstance(value, numbers.Real | Decimal | np.bool_):
+            if not self._nulls.isdisjoint((_canonical(value), str(value))):  # such as -999
+                return None
+            return self._of_category(value) if self.column.kind == "string" else self._of_number(value)
+        moment = _as_moment(value)
+        if moment is not None and self.column.kind in ("date", "string"):
+            form = self.column.format if self.column.kind == "date" else self._date_format()
+            return _formatted(moment, form)
+        raise UnreadableError(self.refusal(value))
+
+    def refusal(self, value: Any) -> str:
+        """Return that a value cannot be one of this column, as the end of a sentence."""
+        expected = EXPECTED.get(self.column.kind) or f"a date, or a string like {self.column.format!r}"
+        return f"cannot read {shortened(repr(value))} as {expected}"
+
+    def _of_number(self, value: Any) -> str:
+        """Return the text of a number or a boolean in a column of numbers, booleans or dates."""
+        if isinstance(value, bool | np.bool_):
+            if self.column.kind == "date":
+                raise UnreadableError(self.refusal(value))
+            return str(int(value))
+        if self.column.kind == "date":  # pandas reads a date such as 05102014 as a number, without its zero
+            form = self.column.format
+            return _canonical(value).zfill(len(_formatted(EXAMPLE, form)) if "%" in form else 0)
+        text = _canonical(value) if self.column.kind == "bool" else _written(value)
+        return text.replace(".", self._options.decimal)
+
+    def _of_category(self, value: Any) -> str:
+        """Return the category that a number or a boolean stands for.
+
+        It is the way that Python writes the value, if it is a category. Otherwise it is the one category that has the
+        value, such as "007" for 7. Otherwise the category is unknown.
+        """
+        for text in (_canonical(value), str(value)):
+            if text in self._categories:
+                return text
+        if isinstance(value, bool | np.bool_):
+            found = [text for text in (TRUE_VALUES if value else FALSE_VALUES) if text in self._categories]
+        else:
+            number = float(str(value))  # of the digits that a file would have, for 5.1 in 32 bits
+            found = self._numbers.get(number, []) if abs(number) < LARGEST_EXACT else []
+        if len(found) > 1:
+            raise UnreadableError(f"{value!r} could be the category {' or '.join(map(repr, found))}: pass the string")
+        return found[0] if found else _canonical(value)
+
+    def _date_format(self) -> str:
+        """Return how the categories write dates."""
+        for form in ISO_FORMATS:
+            if self._vocabulary and self._converted("date", self._vocabulary[:1], form)[0] is not None:
+                return form
+        example = f" such as {self._vocabulary[0]!r}" if self._vocabulary else ""
+        raise UnreadableError(f"its categories are strings{example}: pass a date as such a string")
+
+    def _converted(self, kind: str, texts: Sequence[str], form: str | None = None) -> list[float | None]:
+        """Return strings as numbers or dates; `None` where a string is not one."""
+        values, _ = convert(Column(self.column.name, 0, kind, form), pa.array(texts, pa.string()), self._options)
+        return values.to_pylist()
+
+    @functools.cached_property
+    def _categories(self) -> frozenset[str]:
+        return frozenset(self._vocabulary)
+
+    @functools.cached_property
+    def _numbers(self) -> dict[float, list[str]]:
+        """Number → the categories that have this value."""
+        found: dict[float, list[str]] = {}
+        for text, number in zip(self._vocabulary, self._converted("float32", self._vocabulary)):
+            if number is not None:
+                found.setdefault(number, []).append(text)
+        return found
+
+
+def _is_absent(value: Any) -> bool:
+    """Return whether a value marks a missing cell."""
+    if value is None or type(value).__name__ in ABSENT_TYPES:
+        return True
+    if isinstance(value, Decimal):
+        return value.is_nan()
+    if isinstance(value, np.datetime64):
+        return bool(np.isnat(value))
+    return isinstance(value, numbers.Real) and bool(value != value)
+
+
+def _written(value: Any) -> str:
+    """Return all digits of a number.
+
+    >>> _written(5.0), _written(np.float32(0.1)), _written(np.int8(5)), _written(Decimal("1.50"))
+    ('5.0', '0.10000000149011612', '5', '1.50')
+    """
+    return str(value if isinstance(value, numbers.Integral | Decimal) else float(value))
+
+
+def _canonical(value: Any) -> str:
+    """Return a number or a boolean as Python prints it, without the `.0` of a whole number.
+
+    >>> _canonical(5.0), _canonical(Decimal("5.00")), _canonical(1.5), _canonical(True)
+    ('5', '5', '1.5', 'True')
+    """
+    if isinstance(value, numbers.Integral | np.bool_):
+        return str(value)
+    number = float(value)
+    return str(int(number)) if number.is_integer() and abs(number) < LARGEST_EXACT else str(value)
+
+
+def _as_moment(value: Any) -> Any:
+    """Return a value as a `datetime`, a `date` or a `time`, or `None` if it is none of them."""
+    if isinstance(value, np.datetime64):
+        value = value.astype("datetime64[us]").item()
+    return value if isinstance(value, datetime.date | datetime.time) else None
+
+
+def _formatted(moment: Any, form: str) -> str:
+    """Return a date in a format. One that knows its time zone is in UTC, unless the format has the zone.
+
+    A format without "%" is that of ISO 8601.
+
+    >>> _formatted(datetime.datetime(2014, 10, 13, 2, tzinfo=datetime.timezone(datetime.timedelta(hours=3))), "%d %H")
+    '12 23'
+    """
+    if "%" not in form:
+        return moment.isoformat()
+    if getattr(moment, "tzinfo", None) is not None and "%z" not in form and isinstance(moment, datetime.datetime):
+        moment = moment.astimezone(datetime.UTC)
+    if isinstance(moment, datetime.date):  # the C library writes a year before 1000 with fewer digits
+        year = f"{moment.year:04d}"
+        form = re.sub("%(.)", lambda found: year if found[1] == "Y" else found[0], form)
+    return moment.strftime(form)
