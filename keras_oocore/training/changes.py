@@ -34,7 +34,7 @@ def warn_of_changed_options(state: TrainingState, checkpoint: Checkpoint) -> Non
     changes = []
     for group in ("data", "validation_data"):
         for number, options in now[group].items():
-            part = f" of part {int(number) + 1}" if len(now[group]) > 1 else ""
+            part = f" of {state.stages[int(number)].title}" if len(now[group]) > 1 else ""
             owner = f"`validation_data`{part}: " if group == "validation_data" else f"the data{part}: " if part else ""
             changes += [owner + change for change in differences(before[group].get(number, options), options)]
     changes += [f"`fit`: {change}" for change in differences(before["fit"], now["fit"])]

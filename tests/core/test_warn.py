@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from keras_oocore.core import warn
-from keras_oocore.core.threads import Thread
+from keras_oocore.core.threads import ThreadPool
 
 
 def module(name, source, path=None, **names):
@@ -51,10 +51,8 @@ def test_warning_while_a_library_calls_points_at_the_line_of_the_user(name, path
 
 
 def test_warning_in_a_thread_points_at_the_line_of_the_main_thread():
-    thread = Thread(lambda thread: OUTER.outer(), "a thread without code of the user")
-    with pytest.warns(UserWarning, match="careful") as caught:
-        thread.start()
-        thread.wait()
+    with pytest.warns(UserWarning, match="careful") as caught, ThreadPool(1, "without code of the user") as threads:
+        threads.submit(OUTER.outer).result()
     assert caught[0].filename == __file__
 
 

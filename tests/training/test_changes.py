@@ -260,8 +260,8 @@ def test_options_of_partitions_and_of_phases(tmp_path):
     (message,) = partitions(2, transform=flip)
     assert "transform was None" in message
     (message,) = phases(2, transform=flip)
-    assert ": the data of part 2: transform was None, is '" in message
-    assert "part 1" not in message
+    assert ": the data of 'phase 2': transform was None, is '" in message
+    assert "phase 1" not in message
 
 
 @pytest.mark.one_backend
