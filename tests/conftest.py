@@ -5,6 +5,7 @@ whose tests all have the mark `backend`, `one_backend` says that one is enough f
 """
 
 import functools
+import gc
 import inspect
 import json
 import os
@@ -67,6 +68,12 @@ def pytest_collection_modifyitems(items):
         if isinstance(item, pytest.Function) and processes.starts_a_process(item):
             item.add_marker("child")
     items.sort(key=lambda item: item.path.name not in LONGEST_FILES)
+
+
+def pytest_collection_finish():
+    """Let the garbage collector pass over the modules and tests, of which there are millions of objects, from now on."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish(session):

@@ -104,10 +104,10 @@ def _pieces(value, depth: int) -> Iterator[bytes]:
     elif isinstance(value, set | frozenset):
         parts = sorted(map(repr, value))  # in the same order in every run
     elif hasattr(value, "__dict__") and not isinstance(value, type):
-        yield _code(type(value))
+        yield _code_of_class(type(value))
         parts = [vars(value)]
     else:
-        yield (_code(value) if isinstance(value, type) else b"") + _plain(value)
+        yield (_code_of_class(value) if isinstance(value, type) else b"") + _plain(value)
         return
     for part in parts:
         yield from _pieces(part, depth + 1)
@@ -120,6 +120,11 @@ def _code(value) -> bytes:
     except (OSError, TypeError):
         code = getattr(value, "__code__", None)
         return b"" if code is None else code.co_code + _plain(code.co_consts)
+
+
+@functools.lru_cache(maxsize=64)  # to find a class in its file takes milliseconds, and many objects may have the same
+def _code_of_class(value: type) -> bytes:
+    return _code(value)
 
 
 def _named_values(function) -> list:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_oocore.batches.options import BatchFormat, BatchOptions
+from keras_oocore.core.differences import differences
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.fingerprint import described, name_of
 from keras_oocore.ordering.epoch_pass import EpochPass
@@ -75,14 +76,9 @@ def checked_state(state: Any, num_batches: int, here: dict[str, Any]) -> tuple[i
             f"and at most {num_batches} batches. Received: {dict(zip(KEYS, numbers))}"
         )
     there = {"num_samples": state["num_samples"], **state["fingerprint"]}
-    differences = [
-        f"{key} was {there.get(key)!r}, is {here.get(key)!r}"
-        for key in {**there, **here}
-        if there.get(key) != here.get(key)
-    ]
-    if differences:
+    if different := differences(there, here):
         raise DataError(
-            f"The state belongs to other data: {'; '.join(differences)}. "
+            f"The state belongs to other data: {'; '.join(different)}. "
             "Create the Sequence with the same samples and batches as before, or start over."
         )
     return tuple(numbers)

@@ -3,7 +3,6 @@
 import math
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.stopwatch import stage
 from keras_oocore.core.storage import UNKNOWN
 from keras_oocore.core.threads import Thread
+from keras_oocore.core.warn import warn_user
 from keras_oocore.sources.base import FIELD, WHOLE_BATCH, RowSpec, StampedSource
 from keras_oocore.sources.doubts import warn_of_doubtful
 from keras_oocore.store.creation import existing_record
@@ -234,7 +234,7 @@ class Cached(StampedSource):
                     raise
                 except OutOfCoreError as error:
                     self._looked_seconds = math.inf
-                    warnings.warn(f"The files are read instead of the cache: {error}", stacklevel=2)
+                    warn_user(f"The files are read instead of the cache: {error}")
             return self._store
 
     def _changed(self, store: PackedStore | PackedStoreWriter, samples: np.ndarray) -> dict[int, SampleError]:
@@ -282,7 +282,7 @@ class Cached(StampedSource):
         with self._opening:
             if self.failure is None:
                 self.failure = error
-                warnings.warn(f"The cache is no longer filled, and the files are read instead: {error}", stacklevel=2)
+                warn_user(f"The cache is no longer filled, and the files are read instead: {error}")
 
     def _finish_behind(self, store: PackedStoreWriter) -> None:
         """Finish the store in a thread, while training continues."""

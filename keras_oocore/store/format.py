@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_oocore.core.differences import differences
 from keras_oocore.core.errors import DataError, DestinationError
 from keras_oocore.core.record import MissingRecordError, RecordFormat
 from keras_oocore.core.temporary import TEMPORARY_PREFIX
@@ -111,14 +112,9 @@ class StoreRecord:
             DataError: If they are not. The message says what differs.
         """
         stored, requested = self._described(), other._described()
-        differences = [
-            f"{key} was {stored.get(key)!r}, is {requested.get(key)!r}"
-            for key in {**stored, **requested}
-            if stored.get(key) != requested.get(key)
-        ]
-        if differences:
+        if different := differences(stored, requested):
             advice = f"{OTHER_FILES} {OVERWRITE}" if stored.get("files") != requested.get("files") else OVERWRITE
-            raise DataError(f"{os.fspath(directory)!r} stores other rows: {'; '.join(differences)}. {advice}")
+            raise DataError(f"{os.fspath(directory)!r} stores other rows: {'; '.join(different)}. {advice}")
 
     def _described(self) -> dict[str, Any]:
         fields = {f"shape of {name}": list(shape) for name, (shape, _) in self.fields.items()}

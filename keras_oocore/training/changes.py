@@ -5,12 +5,12 @@ Other data, and another batch size or order, are refused: see `resume`.
 
 from typing import Any
 
+from keras_oocore.core.differences import differences
 from keras_oocore.core.text import display_path
 from keras_oocore.core.warn import warn_user
 from keras_oocore.training.stages import TrainingState
 from keras_oocore.training.state.checkpoints import Checkpoint
 
-MOST_CHARACTERS = 80  # of a value in the warning
 KEY = "options"  # of the state in a checkpoint. Checkpoints of earlier versions do not have it.
 
 
@@ -34,34 +34,16 @@ def warn_of_changed_options(state: TrainingState, checkpoint: Checkpoint) -> Non
     changes = []
     for group in ("data", "validation_data"):
         for number, options in now[group].items():
-            part = f" of part {int(number) + 1}" if len(now[group]) > 1 else ""
+            part = f" of {state.stages[int(number)].title}" if len(now[group]) > 1 else ""
             owner = f"`validation_data`{part}: " if group == "validation_data" else f"the data{part}: " if part else ""
-            changes += differences(before[group].get(number, options), options, owner)
-    changes += differences(before["fit"], now["fit"], "`fit`: ")
+            changes += [owner + change for change in differences(before[group].get(number, options), options)]
+    changes += [f"`fit`: {change}" for change in differences(before["fit"], now["fit"])]
     if changes:
         warn_user(
             f"The training in {display_path(checkpoint.path.parent)!r} continues with options that changed: "
             f"{'; '.join(changes)}. The epochs before were trained with the earlier options. To train all epochs with "
             "the same options, choose another directory."
         )
-
-
-def differences(before: dict[str, Any], now: dict[str, Any], owner: str) -> list[str]:
-    """Return a phrase per option that differs.
-
-    >>> differences({"rescale": None, "dtype": "uint8"}, {"rescale": 0.5, "dtype": "uint8"}, "`validation_data`: ")
-    ['`validation_data`: rescale was None, is 0.5']
-    """
-    return [
-        f"{owner}{name} was {_shortened(before.get(name))}, is {_shortened(now.get(name))}"
-        for name in {**before, **now}
-        if before.get(name) != now.get(name)
-    ]
-
-
-def _shortened(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}..."
 
 
 def _plain_weights(class_weight: dict[int, float] | None) -> dict[str, float] | None:

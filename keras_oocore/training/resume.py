@@ -40,8 +40,9 @@ def resume(state: TrainingState, checkpoint: Checkpoint) -> str:
     for stage, seed in zip(state.stages, saved["seeds"]):
         stage.data.cursor.adopt_seed(seed)  # the partitions of later stages follow from the seed
     state.position.stage = reached.stage
-    load_positions(state.data(), saved["data"], "The data")
-    load_positions(state.validation_data(), saved["validations"], "`validation_data`")
+    titles = [stage.title for stage in state.stages]
+    load_positions(state.data(), saved["data"], "The data", titles)
+    load_positions(state.validation_data(), saved["validations"], "`validation_data`", titles)
     warn_of_changed_options(state, checkpoint)
     state.record_data_positions()
     _enter_stages_again(state, reached.stage, saved["trainable"])
@@ -56,7 +57,9 @@ def resume(state: TrainingState, checkpoint: Checkpoint) -> str:
     state.callbacks.logs = {name: values[-1] for name, values in history.items() if values and name not in notes}
     if reached.stopped and state.end_epoch > saved["epochs"]:
         reached.stopped = False  # asking for more epochs continues the training
-    return f"Resuming from {display_path(checkpoint.path)!r}: {position_in_words(reached, state.end_epoch)}."
+    remaining = [stage for stage in state.stages[reached.stage :] if stage.end_epoch > reached.epoch]
+    words = position_in_words(reached, state.end_epoch, remaining[0].title if remaining else "")
+    return f"Resuming from {display_path(checkpoint.path)!r}: {words}."
 
 
 def _enter_stages_again(state: TrainingState, last: int, trainable: list[bool]) -> None:
@@ -143,9 +146,11 @@ def require_same_training(
     same_stages = saved["ends"] == end_epochs[: position.stage]
     within = position.stage < len(end_epochs) and starts[position.stage] <= position.epoch <= end_epochs[position.stage]
     if not (same_stages and within):
+        part = "phase" if kind == "fit_phases" else "part"
         raise OptionError(
-            f"The training in {directory!r} is in part {position.stage + 1}, with {position.epoch} epochs done, but "
-            "now this part covers other epochs. Keep the parts that are done as they were, or choose another directory."
+            f"The training in {directory!r} is in {part} {position.stage + 1}, with {position.epoch} epochs done, but "
+            f"now this {part} covers other epochs. Keep the {part}s that are done as they were, or choose another "
+            "directory."
         )
     before = saved["steps_per_epoch"]
     if before != steps_per_epoch and (position.step or position.pass_batches):
@@ -167,13 +172,16 @@ def warn_of_other_versions(checkpoint: Checkpoint) -> None:
         )
 
 
-def load_positions(data: dict[str, OutOfCoreSequence], saved: dict[str, dict[str, Any]], owner: str) -> None:
+def load_positions(
+    data: dict[str, OutOfCoreSequence], saved: dict[str, dict[str, Any]], owner: str, titles: list[str]
+) -> None:
     """Move Sequences to their saved positions.
 
     Args:
         data: Sequences by the number of their stage.
         saved: What `state_dict()` of each returned, by the number of its stage.
         owner: What a user calls the data.
+        titles: What messages call each stage.
 
     Raises:
         DataError, OptionError: If a Sequence differs from the one in the checkpoint.
@@ -183,18 +191,21 @@ def load_positions(data: dict[str, OutOfCoreSequence], saved: dict[str, dict[str
             try:
                 sequence.load_state_dict(saved[number])
             except (DataError, OptionError) as error:
-                part = f" of part {int(number) + 1}" if len(data) > 1 else ""
+                part = f" of {titles[int(number)]}" if len(data) > 1 else ""
                 raise type(error)(f"{owner}{part} and the checkpoint do not belong together. {error}") from error
 
 
-def position_in_words(position: TrainingPosition, end_epoch: int) -> str:
+def position_in_words(position: TrainingPosition, end_epoch: int, stage: str) -> str:
     """Return how far a training has come. Epochs and batches count from 1, as Keras prints them.
 
-    >>> position_in_words(TrainingPosition(epoch=2, step=7), end_epoch=5)
+    >>> position_in_words(TrainingPosition(epoch=2, step=7), end_epoch=5, stage="")
     'epoch 3 of 5, batch 8'
+    >>> position_in_words(TrainingPosition(epoch=2), end_epoch=5, stage="'fine-tuning'")
+    "epoch 3 of 5, in 'fine-tuning'"
     """
     if position.stopped:
         return f"a callback stopped it after epoch {position.epoch} of {end_epoch}; to continue, ask for more epochs"
     if position.epoch >= end_epoch:
         return f"all {end_epoch} epochs are done"
-    return f"epoch {position.epoch + 1} of {end_epoch}" + (f", batch {position.step + 1}" if position.step else "")
+    batch = f", batch {position.step + 1}" if position.step else ""
+    return f"epoch {position.epoch + 1} of {end_epoch}{batch}{f', in {stage}' if stage else ''}"

@@ -2,12 +2,12 @@
 
 import dataclasses
 import time
-import warnings
 from typing import Any
 
 import numpy as np
 
 from keras_oocore.core.errors import DestinationError
+from keras_oocore.core.warn import warn_user
 from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.training.changes import KEY, current_options
 from keras_oocore.training.resume import versions
@@ -73,7 +73,7 @@ class Saver:
         except DestinationError as error:
             if required:
                 raise
-            warnings.warn(f"The training continues, but could not be saved: {error}", stacklevel=2)
+            warn_user(f"The training continues, but could not be saved: {error}")
         self._last_saved_seconds = time.monotonic()
         self._cost_seconds = self._last_saved_seconds - started_seconds
 
@@ -112,7 +112,7 @@ class Saver:
             except NotPlainError as error:
                 if name not in self._skipped_columns:
                     self._skipped_columns.add(name)
-                    warnings.warn(f"{name!r} of the history cannot be saved: {error}", stacklevel=2)
+                    warn_user(f"{name!r} of the history cannot be saved: {error}")
         return plain
 
 

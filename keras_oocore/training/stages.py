@@ -36,6 +36,14 @@ class Stage:
     enter: Callable[[keras.Model], str | None] = lambda model: None
     note: tuple[str, Any] | None = None
 
+    @property
+    def title(self) -> str:
+        """What messages call this stage: the name of a phase in quotes, `partition 0`, or `""` for the only stage."""
+        if self.note is None:
+            return ""
+        column, value = self.note
+        return repr(value) if isinstance(value, str) else f"{column} {value}"
+
 
 @dataclasses.dataclass
 class TrainingState:

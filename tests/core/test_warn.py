@@ -1,18 +1,20 @@
 """warn_user: warnings point at the line of the user's code."""
 
+import re
 import types
 import warnings
 
 import pytest
 
 from keras_oocore.core import warn
+from keras_oocore.core.threads import ThreadPool
 
 
-def module(name, source, **names):
+def module(name, source, path=None, **names):
     """A module of this name, with these other names defined."""
     made = types.ModuleType(name)
     made.__dict__.update(names)
-    exec(compile(source, f"<{name}>", "exec"), made.__dict__)
+    exec(compile(source, path or f"<{name}>", "exec"), made.__dict__)
     return made
 
 
@@ -30,6 +32,35 @@ def test_warning_points_at_the_line_of_the_user(call):
     assert (str(warning.message), warning.category, warning.filename) == ("careful", UserWarning, __file__)
     with open(__file__) as file:
         assert file.readlines()[warning.lineno - 1].strip() == "call()  # the line of the user"
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("keras", "/venv/lib/python3.12/site-packages/keras/src/trainers/trainer.py"),
+        ("torch", "C:\\venv\\Lib\\site-packages\\torch\\utils.py"),
+        ("apt", "/usr/lib/python3/dist-packages/apt.py"),
+        ("contextlib", "<frozen contextlib>"),
+    ],
+)
+def test_warning_while_a_library_calls_points_at_the_line_of_the_user(name, path):
+    library = module(name, "def outer():\n    inner()\n", path, inner=OUTER.outer)
+    with pytest.warns(UserWarning, match="careful") as caught:
+        library.outer()
+    assert caught[0].filename == __file__
+
+
+def test_warning_in_a_thread_points_at_the_line_of_the_main_thread():
+    with pytest.warns(UserWarning, match="careful") as caught, ThreadPool(1, "without code of the user") as threads:
+        threads.submit(OUTER.outer).result()
+    assert caught[0].filename == __file__
+
+
+def test_warning_without_code_of_the_user(monkeypatch):
+    monkeypatch.setattr(warn, "INSTALLED", re.compile(""))
+    with pytest.warns(UserWarning, match="careful") as caught:
+        OUTER.outer()
+    assert caught[0].filename == "<keras_oocore.inner>"
 
 
 def test_package_with_a_similar_name_is_code_of_the_user():

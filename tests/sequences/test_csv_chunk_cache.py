@@ -47,7 +47,7 @@ def test_threads_fill_the_cache_once(open_csv, monkeypatch):
 
 def test_cache_of_changed_files_or_other_options_is_an_error(open_csv, write):
     list(open_csv(cached=True))
-    with pytest.raises(DataError, match=r"stores other rows: .*columns was"):
+    with pytest.raises(DataError, match=r"stores other rows: .*columns: without 'x', with 'city'"):
         list(open_csv(cached=True, features=["city"]))
     write("x,city,y\n1,Rome,2\n")
     with pytest.raises(DataError, match="stores other rows"):

@@ -6,6 +6,7 @@ Sample i is the number i, and the train step records every sample. A pass is `le
 import gc
 import itertools
 import os
+import re
 import signal
 import threading
 import traceback
@@ -17,6 +18,7 @@ import keras
 import numpy as np
 import pytest
 from forked_child import forked_child
+from PIL import Image
 from recording import IdleRecorder, StopAt, idle_recorder, numbered, planned, recorder
 
 import keras_oocore as ko
@@ -65,6 +67,22 @@ def test_fit_trains_on_every_sample_once_per_epoch_in_planned_order(workers):
     assert given == planned(sequence, 0, 1, 2)
     for epoch in range(3):
         assert sorted(given[epoch * NUM_SAMPLES : (epoch + 1) * NUM_SAMPLES]) == list(range(NUM_SAMPLES))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_warnings_while_keras_reads_point_at_the_line_of_fit(photos, workers):
+    first, second, *_ = sorted(photos.rglob("*.png"))
+    Image.fromarray(np.full((4, 4), 300, "uint16")).save(first)
+    second.write_bytes(b"cut")
+    images = ko.ImageFolderSequence(
+        photos, image_size=4, batch_size=2, seed=0, shuffle=False, on_error="skip", workers=workers
+    )
+    model = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(3)])
+    model.compile("sgd", "mse")
+    with pytest.warns(UserWarning, match="is left out") as caught:
+        model.predict(images, verbose=0)
+    ours = [warning for warning in caught if re.search("is left out|more than 8 bits", str(warning.message))]
+    assert [warning.filename for warning in ours] == [__file__, __file__]
 
 
 def test_epochs_have_different_orders():

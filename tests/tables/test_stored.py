@@ -132,7 +132,7 @@ def test_store_of_another_file_or_other_options_is_refused(make, tmp_path):
     convert(make(), store, False)
     with pytest.raises(DataError, match=r"stores other rows: missing was 'mean', is 'nan'\. .*overwrite"):
         convert(make(missing="nan"), store, False)
-    with pytest.raises(DataError, match="stores other rows: null_values was"):
+    with pytest.raises(DataError, match=r"stores other rows: null_values: without .*, with '0'"):
         convert(make(cells=CellOptions(null_values=["", "0"])), store, False)
     with pytest.raises(DataError, match="part was None, is"):
         convert(make(subset=RowSubset(0.5, 0, False)), store, False)
@@ -203,7 +203,7 @@ def test_statistics_of_other_options_do_not_replace_those_of_the_store(make, tmp
 
 def test_order_of_columns_is_part_of_the_fingerprint(make, tmp_path):
     convert(make(missing="nan"), tmp_path / "store", False)
-    with pytest.raises(DataError, match="stores other rows: columns was"):
+    with pytest.raises(DataError, match="stores other rows: columns: the same, at other positions"):
         convert(make(missing="nan", column_names=["b", "city", "a"]), tmp_path / "store", False)
 
 

@@ -12,8 +12,8 @@ from PIL import Image
 from training_child import data, small_model, validation_data
 
 import keras_oocore as ko
+from keras_oocore.core.differences import differences
 from keras_oocore.core.errors import DataError, OptionError
-from keras_oocore.training.changes import differences
 
 ROWS, CLASSES = np.arange(24.0).reshape(12, 2), np.arange(12) % 3
 # Arguments that do not change which batches are made, or are checked in another way
@@ -36,7 +36,7 @@ def verdict(before, after):
         after.load_state_dict(json.loads(json.dumps(before.state_dict())))
     except (DataError, OptionError) as error:
         return "refused", str(error)
-    return "named", "; ".join(differences(before.cursor.options, after.cursor.options, ""))
+    return "named", "; ".join(differences(before.cursor.options, after.cursor.options))
 
 
 def rows(**options):
@@ -149,8 +149,8 @@ CSV_OPTIONS = [
     ("features", ["a"], ["a", "b"], "features was ['a'], is ['a', 'b']"),
     ("features", ["a", "b"], {"one": ["a"], "two": ["b"]}, "features was ['a', 'b'], is {'one': ['a'], 'two': ['b']}"),
     ("sample_weight", None, "w", "sample_weight was None, is 'w'"),
-    ("categorical", [], ["a"], "dtypes or categorical was {'a': 'float32'"),
-    ("dtypes", {}, {"a": "string"}, "dtypes or categorical was {'a': 'float32'"),
+    ("categorical", [], ["a"], "dtypes or categorical: a was 'float32', is 'string'"),
+    ("dtypes", {}, {"a": "string"}, "dtypes or categorical: a was 'float32', is 'string'"),
     ("indicator", False, True, "indicator was False, is True"),
     ("null_values", ["NA"], ["-"], "null_values was ['NA'], is ['-']"),
     ("encoding", "utf-8", "latin-1", "encoding was 'utf-8', is 'latin-1'"),
@@ -260,8 +260,8 @@ def test_options_of_partitions_and_of_phases(tmp_path):
     (message,) = partitions(2, transform=flip)
     assert "transform was None" in message
     (message,) = phases(2, transform=flip)
-    assert ": the data of part 2: transform was None, is '" in message
-    assert "part 1" not in message
+    assert ": the data of 'phase 2': transform was None, is '" in message
+    assert "phase 1" not in message
 
 
 @pytest.mark.one_backend

@@ -263,9 +263,21 @@ def test_resume_with_fewer_phases_is_an_error(tmp_path):
 @pytest.mark.one_backend
 def test_resume_with_longer_finished_phase_is_an_error(tmp_path):
     trained(tmp_path, script=phased(ko.Phase(1), ko.Phase(1)), model=two_layers)
-    message = r"is in part 2, with 2 epochs done, but now this part covers other epochs\. Keep the parts that are done "
+    message = (
+        r"is in phase 2, with 2 epochs done, but now this phase covers other epochs\. Keep the phases that are done "
+    )
     with pytest.raises(OptionError, match=message):
         trained(tmp_path, script=phased(ko.Phase(3), ko.Phase(1)), model=two_layers)
+
+
+@pytest.mark.one_backend
+def test_resuming_prints_the_name_of_the_phase(tmp_path, capsys):
+    phases = [ko.Phase(1), ko.Phase(2, name="fine-tuning")]
+    ko.fit_phases(small_model(), phases[:1], data(), tmp_path, verbose=2)
+    ko.fit_phases(small_model(), phases, data(), tmp_path, verbose=2)
+    ko.fit_phases(small_model(), phases, data(), tmp_path, verbose=2)
+    said = re.findall(r"Resuming from '.*': (.*)\.\n", capsys.readouterr().out)
+    assert said == ["epoch 2 of 3, in 'fine-tuning'", "all 3 epochs are done"]
 
 
 @pytest.mark.one_backend
@@ -320,11 +332,11 @@ def test_phases_that_share_data(tmp_path):
         a_b_a(data(), fewer_rows())(small_model(), tmp_path / "run", [killer(6)])
 
     other = ko.ArraySequence(child.ROWS[::-1].copy(), child.CLASSES, label_mode="int", batch_size=4, seed=3)
-    with pytest.raises(DataError, match=r"^The data of part 1 and the checkpoint do not belong together\. "):
+    with pytest.raises(DataError, match=r"^The data of 'phase 1' and the checkpoint do not belong together\. "):
         a_b_a(other, fewer_rows())(small_model(), tmp_path / "run", [])
-    with pytest.raises(OptionError, match=r"^The data of part 1 .* has seed=3, but this Sequence was .* seed=4\."):
+    with pytest.raises(OptionError, match=r"^The data of 'phase 1' .* has seed=3, but this Sequence was .* seed=4\."):
         a_b_a(data(seed=4), fewer_rows())(small_model(), tmp_path / "run", [])
-    with pytest.raises(DataError, match=r"^The data of part 2 and the checkpoint do not belong together\. "):
+    with pytest.raises(DataError, match=r"^The data of 'phase 2' and the checkpoint do not belong together\. "):
         a_b_a(data(), data())(small_model(), tmp_path / "run", [])
 
     history = a_b_a(data(), fewer_rows())(small_model(), tmp_path / "run", [])
@@ -357,7 +369,7 @@ def test_error_in_later_phase_is_raised_before_the_first(tmp_path):
 @pytest.mark.one_backend
 def test_resume_with_other_phases_is_an_error(tmp_path):
     trained(tmp_path, script=phased(ko.Phase(2), ko.Phase(2)), model=two_layers)
-    with pytest.raises(OptionError, match="Keep the parts that are done as they were"):
+    with pytest.raises(OptionError, match="Keep the phases that are done as they were"):
         trained(tmp_path, script=phased(ko.Phase(1), ko.Phase(4)), model=two_layers)
 
 

@@ -10,7 +10,6 @@ import os
 import pathlib
 import threading
 import types
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_oocore.core.warn import warn_user
 from keras_oocore.training.history import TrainingHistory
 from keras_oocore.training.state.model import every_layer
 from keras_oocore.training.state.plain_values import NotPlainError, from_plain, to_plain
@@ -143,10 +143,9 @@ class CallbackStates:
         """Warn of a callback whose state cannot be saved, once."""
         if name not in self._warned:
             self._warned.add(name)
-            warnings.warn(
+            warn_user(
                 f"The state of the callback {name} cannot be saved: {error} If the training resumes after a crash, "
-                "that state starts over. Give the callback state_dict() and load_state_dict(state).",
-                stacklevel=2,
+                "that state starts over. Give the callback state_dict() and load_state_dict(state)."
             )
 
 
@@ -201,10 +200,9 @@ def _truncate(path: str, size_bytes: int) -> None:
     """Remove the rows that were written after the checkpoint. They will be written again."""
     now_bytes = os.path.getsize(path) if os.path.exists(path) else 0
     if now_bytes < size_bytes:
-        warnings.warn(
+        warn_user(
             f"{path!r} had {size_bytes:,} bytes when the checkpoint was written, and now has {now_bytes:,}: "
-            "rows of earlier epochs are missing.",
-            stacklevel=2,
+            "rows of earlier epochs are missing."
         )
     elif now_bytes > size_bytes:
         os.truncate(path, size_bytes)

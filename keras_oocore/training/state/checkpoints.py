@@ -14,7 +14,6 @@ import operator
 import os
 import re
 import shutil
-import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -30,6 +29,7 @@ from keras_oocore.core.locks import write_lock
 from keras_oocore.core.record import NewerRecordError, RecordError, RecordFormat
 from keras_oocore.core.temporary import remove_leftovers, temporary_name
 from keras_oocore.core.version import __version__
+from keras_oocore.core.warn import warn_user
 from keras_oocore.training.state.plain_values import NotPlainError, dtype_name, named_dtype
 
 ARRAYS, RECORD = "arrays.npz", "checkpoint.json"
@@ -156,7 +156,7 @@ class Checkpoints:
                 continue
             self._good.add(number)
             for other, reason in damaged:
-                warnings.warn(f"{str(other)!r} is damaged ({reason}). The checkpoint before it is used.", stacklevel=2)
+                warn_user(f"{str(other)!r} is damaged ({reason}). The checkpoint before it is used.")
             return checkpoint
         if damaged:
             path, reason = damaged[0]
