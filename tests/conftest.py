@@ -71,7 +71,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """Let the garbage collector pass over the modules and tests, of which there are millions of objects, from now on."""
+    """Let the garbage collector pass over the millions of objects of modules and tests from now on."""
     gc.collect()
     gc.freeze()
 
