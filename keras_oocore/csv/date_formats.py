@@ -41,7 +41,12 @@ WITH_TIMES = tuple(
     for time in TIMES
     for offset in (("", "%z", " %z") if date == "%Y-%m-%d" else ("",))
 )
-CERTAIN = (*DATES, *OTHERS, *(form for form in WITH_TIMES if "%y" not in form), ISO)  # nothing else is written like this
+CERTAIN = (
+    *DATES,
+    *OTHERS,
+    *(form for form in WITH_TIMES if "%y" not in form),
+    ISO,
+)  # nothing else is written like this
 USUAL = (*CERTAIN, *SHORT_DATES, *(form for form in WITH_TIMES if "%y" in form), *TIMES)
 MAY_BE_DATE = re.compile(r"(?=.*\d)(?=.*[-/.:T ])[\dA-Za-z][\dA-Za-z ,./:+-]{3,39}")
 TRIED = 50  # strings that suggest a format

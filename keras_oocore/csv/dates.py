@@ -99,7 +99,7 @@ def require_format(form: str, name: str) -> None:
 
     >>> require_format("%Y-%Q", "sold")
     Traceback (most recent call last):
-    keras_oocore.core.errors.OptionError: `dtypes` should give a format of dates, as for `datetime.strptime`. Received: \
+    keras_oocore.core.errors.OptionError: `dtypes` should give a format of `datetime.strptime` for dates. Received: \
 dtypes={'sold': '%Y-%Q'}: 'Q' is a bad directive in format '%Y-%Q'
     """
     if form == ISO:
@@ -110,6 +110,6 @@ dtypes={'sold': '%Y-%Q'}: 'Q' is a bad directive in format '%Y-%Q'
         if isinstance(error, ValueError) and str(error).startswith("time data"):  # the directives are known
             return
         raise OptionError(
-            "`dtypes` should give a format of dates, as for `datetime.strptime`. "
+            "`dtypes` should give a format of `datetime.strptime` for dates. "
             f"Received: dtypes={{{name!r}: {form!r}}}: {error}"
         ) from None

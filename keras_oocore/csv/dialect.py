@@ -76,7 +76,7 @@ class CellOptions:
             count only without quotes. In other columns they also count between quotes, or padded, unless they are
             numbers there.
         decimal: The decimal point, `"."` or `","`. Defaults to `"."`.
-        thousands: What separates groups of digits, `","`, `"."`, `"'"`, `" "` or `"_"`, or `None`. It is removed between
+        thousands: What separates groups of digits: `","`, `"."`, `"'"`, `" "`, `"_"` or `None`. It is removed between
             complete groups only, so `"1,5"` is not 15. `" "` stands for no-break spaces, too. Defaults to `None`.
         strip: What to remove before and after a number: a string of signs, such as `"$€"`, or a list that may also
             contain words, such as `["USD", "cm"]`. With `"()"` in it, a number in parentheses is negative. Afterwards a

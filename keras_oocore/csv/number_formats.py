@@ -73,7 +73,7 @@ def number_format(texts: Any, options: CellOptions, in_column: bool = True) -> N
         return NumberFormat(None, _in_full(scaled[0]), looks)
     words = [unit for unit in units if not _is_currency(unit)]
     if len({word.casefold().rstrip("s.") for word in words}) > 1:  # "hour" and "hours" are one unit, "cm" and "m" two
-        are_units = len(words) <= MOST_UNITS and all(len(word) > 1 or word in SHORT_UNITS for word in words) and " " not in "".join(words)
+        are_units = len(words) <= MOST_UNITS and all(map(_may_be_unit, words))
         return NumberFormat(None, _several(words), looks) if are_units else None
     if words and (2 * units.total() < len(found) if in_column else len(words[0]) == 1):
         return None
@@ -92,6 +92,10 @@ def _parts(text: str) -> re.Match[str] | None:
     before, after = match["before"], match["after"]
     is_unit = not after or (UNIT.fullmatch(after) and after.casefold() not in ENDINGS)
     return match if is_unit and (not before or _is_currency(before)) else None
+
+
+def _may_be_unit(word: str) -> bool:
+    return word in SHORT_UNITS or (len(word) > 1 and " " not in word)
 
 
 def _is_currency(unit: str) -> bool:

@@ -4,7 +4,8 @@ To add a format, write one class with these attributes and methods (`tables/csv/
 """
 
 import abc
-from collections.abc import Sequence
+import types
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ class TableFormat(abc.ABC):
         paths: Paths of the files, in order, as the user gave them.
         columns: Name → `Column` for all columns, in the order of the files.
         notes: Name → what is unusual about the cells of the column, as far as it is known: a list of phrases.
+        measured: Names of columns of strings that look like numbers or dates, as their notes say.
+        suspects: Name → why the column says nothing about other rows, such as `"free text"`.
         rows: `int64` of shape `(num_chunks + 1,)`. Number of rows before each chunk, over all files, and `num_rows`.
         may_skip_rows: Whether `read` may skip rows, so that only reading a chunk tells how many rows it has.
         num_bad_rows: Number of rows that are not even counted in `rows`, because they cannot be parsed.
@@ -30,7 +33,9 @@ class TableFormat(abc.ABC):
 
     paths: list[str]
     columns: dict[str, Column]
-    notes: dict[str, list[str]]
+    notes: Mapping[str, Sequence[str]]
+    measured: Collection[str] = ()
+    suspects: Mapping[str, str] = types.MappingProxyType({})
     rows: np.ndarray
     may_skip_rows: bool = False
     num_bad_rows: int = 0
