@@ -118,8 +118,8 @@ class TableSummary(Mapping[str, ColumnSummary]):
 
         Returns:
             A list of dictionaries from column to value, which a notebook and `print` show as a table. Numbers are
-            `float`, dates `datetime`, times without a date `time`, and missing cells `None`. Codes and replaced missing numbers, which the model
-            receives, are in the batches: `rows[0]`.
+            `float`, dates `datetime`, times without a date `time`, and missing cells `None`. Codes and replaced missing
+            numbers, which the model receives, are in the batches: `rows[0]`.
 
         Raises:
             DataError: If a cell cannot be read.
