@@ -65,8 +65,8 @@ def at(row, rest, column=None):
 
 def unreadable(row, text, kind="float32", column="x", fix=None):
     """The error for a cell."""
-    fix = fix or f"dtypes={{{column!r}: 'string'}}, null_values=[..., {text!r}]"
-    return at(row, f"cannot read {text!r} as {kind}. Fix: {fix}, or on_bad_row='skip'.", column)
+    fix = fix or f"null_values=[..., {text!r}], on_bad_row='skip', or dtypes={{{column!r}: 'string'}}"
+    return at(row, f"cannot read {text!r} as {kind}. Fix: {fix}.", column)
 
 
 def ragged(row, num_cells, text):
@@ -79,11 +79,27 @@ def loses(what, column="x"):
     return (f"Column {column!r} has {what}. If they are names and not amounts: categorical=[{column!r}]",)
 
 
-def only_text(column="x"):
+def only_text(column="x", note=""):
     """The error for strings among the default features."""
+    note = f"Column {column!r} is {note}. " if note else ""
     return Fails(
-        f"Columns hold strings: {column!r}. Choose the features, features=[...]; or encode the strings, "
-        f"categorical=[{column!r}]; or give the format of dates, dtypes={{{column!r}: '%Y-%m-%d'}}.",
+        f"Columns hold strings: {column!r}. {note}Choose the features, features=[...]; or leave these out, "
+        f"exclude=[{column!r}]; or encode the strings, categorical=[{column!r}]; or give the format of dates, "
+        f"dtypes={{{column!r}: '%Y-%m-%d'}}.",
+        OptionError,
+    )
+
+
+def looks_like(example, fix, what="numbers"):
+    """The note about strings that look like numbers or dates."""
+    return f"read as strings, though its cells look like {what}, such as {example!r}. Fix: {fix}"
+
+
+def measured(example, fix, what="numbers", column="y"):
+    """The error for a target whose values would become classes."""
+    return Fails(
+        f"Target {column!r} is {looks_like(example, fix, what)}. Otherwise each value would be a class. If they are "
+        f"names of classes: categorical=[{column!r}]",
         OptionError,
     )
 

@@ -17,8 +17,14 @@ IMAGES = (
     "dtype",
     "strict",
 )
-READING_TABLES = ("delimiter", "encoding", "decimal", "null_values", "skip_rows", "comment", "on_bad_row", "dtypes")
-TABLES = ("target", "features", "sample_weight", "categorical", "missing", "indicator", *READING_TABLES)
+READING_TABLES = (
+    *("delimiter", "encoding", "decimal", "thousands", "strip", "null_values", "skip_rows", "comment", "on_bad_row"),
+    "dtypes",
+)
+TABLES = (
+    *("target", "features", "exclude", "sample_weight", "dates", "categorical", "missing", "indicator"),
+    *READING_TABLES,
+)
 GROUPS: dict[str, tuple[str, ...]] = {"files": FILES, "images": IMAGES, "CSV files": TABLES}
 INTERPOLATIONS = ("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic")
 TABULATORS = ("\\t", "tab")
@@ -86,7 +92,11 @@ def add_tables(command: argparse.ArgumentParser, features: bool = True) -> None:
     if features:
         group.add_argument("--target", nargs="+", metavar="COLUMN", help="column to predict")
         group.add_argument("--features", nargs="+", metavar="COLUMN", help="columns to use (default: all others)")
+        group.add_argument("--exclude", nargs="+", metavar="COLUMN", help="columns that are not features")
         group.add_argument("--sample-weight", metavar="COLUMN", help="column of sample weights")
+        group.add_argument(
+            "--dates", nargs="+", metavar="COLUMN=PART,PART", help="parts of dates as features, such as year,weekday"
+        )
         group.add_argument("--categorical", nargs="+", metavar="COLUMN", help="columns of numbers that are categories")
         group.add_argument(
             "--missing", nargs="+", metavar="WORD", help="error, nan, mean, drop, or COLUMN=VALUE (default: error)"
@@ -96,6 +106,8 @@ def add_tables(command: argparse.ArgumentParser, features: bool = True) -> None:
     group.add_argument("--delimiter", help="character between cells (default: a comma); \\t for a tabulator")
     group.add_argument("--encoding", help="encoding of the files (default: utf-8)")
     group.add_argument("--decimal", help="decimal separator, . or , (default: .)")
+    group.add_argument("--thousands", metavar="CHARACTER", help="what separates thousands, such as a comma")
+    group.add_argument("--strip", nargs="+", metavar="TEXT", help="signs and units around numbers, such as '$€' or USD")
     group.add_argument(
         "--null-values", nargs="+", metavar="TEXT", help="strings that mean a missing cell; ... for the default ones"
     )
@@ -131,6 +143,11 @@ def given_tables(options: argparse.Namespace, names: Iterable[str] = TABLES) -> 
         typed["delimiter"] = "\t"
     if "null_values" in typed:
         typed["null_values"] = [... if text == "..." else text for text in typed["null_values"]]
+    if len(typed.get("strip", ())) == 1 and not any(map(str.isalnum, typed["strip"][0])):
+        typed["strip"] = typed["strip"][0]
+    if "dates" in typed:
+        pairs = (word.partition("=") for word in typed["dates"])
+        typed["dates"] = {name: parts.split(",") if equals else None for name, equals, parts in pairs}
     if "dtypes" in typed:
         typed["dtypes"] = dict(_pair(word, "--dtypes") for word in typed["dtypes"])
     if "missing" in typed and any("=" in word for word in typed["missing"]):

@@ -51,6 +51,7 @@ def describe_table(place: Place, options: argparse.Namespace) -> Description:
     if len(table.columns) > LISTED_COLUMNS:
         lines.append(f"  and {len(table.columns) - LISTED_COLUMNS:,} more")
     lines += [f"{name!r} is {note}" for name, notes in table.notes.items() for note in notes if "read as" in note]
+    lines += [f"{name!r} says little about other rows: {reason}" for name, reason in table.suspects.items()]
     return Description(lines, facts, _code(place, typed, table, looked_at))
 
 
@@ -74,14 +75,18 @@ def _code(place: Place, typed: dict, table: CSVTable, looked_at: dict) -> str:
     """Return code that predicts one column, by its name or the last, from the columns of numbers."""
     likely = [name for name in table.columns if name.lower() in TARGETS]
     target = typed.get("target", [*likely, *reversed(table.columns)][0])
-    if not isinstance(target, str):
+    if not isinstance(target, str) or target in table.measured:
         return ""
     column = table.column(target, "target")
     has_values = [name for name, (_, examples) in looked_at.items() if examples]
     features = typed.get("features") or [
         name
         for name, column in table.columns.items()
-        if name != target and column.kind != "string" and name in has_values and not table.notes.get(name)
+        if name != target
+        and column.kind != "string"
+        and name in has_values
+        and name not in table.suspects
+        and not table.notes.get(name)
     ]
     if not features:
         return ""

@@ -58,6 +58,8 @@ def _words(value: str) -> list[str]:
 
     >>> _words("[..., '2,570', 'not known']"), _words("{'date': FORMAT}")
     (['...', '2,570', "'not known'"], ['date=FORMAT'])
+    >>> _words("{'sold': ['days', 'hour']}")
+    ['sold=days,hour']
     """
     try:
         literal = ast.literal_eval(value)
@@ -65,6 +67,8 @@ def _words(value: str) -> list[str]:
         value = re.sub(r"['\"]: ['\"]?", "=", value)  # of a dictionary
         return re.sub(r"[\[\](){}\"',]", " ", value).split()
     if isinstance(literal, dict):
-        literal = [f"{name}={content}" for name, content in literal.items()]
+        literal = [
+            f"{name}={','.join(content) if isinstance(content, list) else content}" for name, content in literal.items()
+        ]
     many = literal if isinstance(literal, (list, tuple)) else [literal]
     return ["..." if word is ... else shlex.quote(str(word)) for word in many]

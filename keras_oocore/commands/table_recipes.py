@@ -18,7 +18,14 @@ from keras_oocore.store.reader import PackedStore
 FEATURE_DENSE = 'keras.layers.Dense(64, activation="relu")'
 SCALE_ROWS = 10_000  # whose targets tell the scale of all
 LONGEST_LINE = 80  # characters of a list of columns; a longer one has a line per column
-DEFAULTS: dict[str, Any] = {**vars(Dialect()), "null_values": list(NULL_VALUES), "decimal": ".", "on_bad_row": "error"}
+DEFAULTS: dict[str, Any] = {
+    **vars(Dialect()),
+    "null_values": list(NULL_VALUES),
+    "decimal": ".",
+    "thousands": None,
+    "strip": [],
+    "on_bad_row": "error",
+}
 
 
 def table_code(
@@ -91,7 +98,8 @@ def cached_code(store: str, cache: str) -> str:
     weights = [column.name for column, role in columns if role == "weight"]
     if len(targets) != 1:
         return ""
-    given = {**made_of["dialect"], **{name: made_of[name] for name in ("null_values", "decimal", "on_bad_row")}}
+    cells = ("null_values", "decimal", "thousands", "strip", "on_bad_row")
+    given = {**made_of["dialect"], **{name: made_of.get(name, DEFAULTS[name]) for name in cells}}
     arguments = {
         "target": targets[0].name,
         "features": [column.name for column in features],
@@ -132,8 +140,12 @@ def _stored_scale(store: str, record: StoreRecord, place: int) -> tuple[float, f
 
 def _kinds(columns: Iterable[Column]) -> dict[str, Any]:
     """Return the arguments that give columns the kinds that they have in a cache."""
-    kinds = {column.name: column.format or column.kind for column in columns if column.kind != "float32"}
-    return {"dtypes": kinds} if kinds else {}
+    columns = list(columns)
+    kinds = {column.name_in_file: column.format or column.kind for column in columns if column.kind != "float32"}
+    dates = {}
+    for column in dict.fromkeys(column for column in columns if column.part):
+        dates.setdefault(column.name_in_file, []).append(column.part)
+    return {**({"dtypes": kinds} if kinds else {}), **({"dates": dates} if dates else {})}
 
 
 def _found(described: str, cache: str) -> str:

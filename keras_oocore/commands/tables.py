@@ -8,7 +8,7 @@ from keras_oocore.csv.dialect import CellOptions, Dialect
 from keras_oocore.tables.csv.table import CSVTable
 
 OF_DIALECT = ("delimiter", "encoding", "skip_rows", "comment")
-OF_CELLS = ("null_values", "decimal", "on_bad_row")
+OF_CELLS = ("null_values", "decimal", "on_bad_row", "thousands", "strip")
 
 
 def open_table(path: str, options: argparse.Namespace) -> CSVTable:

@@ -23,13 +23,24 @@ class Column:
         name: Name in the header, or as given by the user.
         position: Position in the file, counted from 0.
         kind: `"float32"`, `"bool"`, `"string"` or `"date"`.
-        format: Format of a date, as for `datetime.strptime`; `None` for other kinds.
+        format: Format of a date, as for `datetime.strptime`, or `"ISO8601"`; `None` for other kinds.
+        part: The part of a date that the column is, such as `"weekday"`, which ends its name; `None` for days since
+            1970. Columns that are parts of one date have the same position.
+
+    >>> Column("sold.weekday", 3, "date", "%Y-%m-%d", "weekday").name_in_file
+    'sold'
     """
 
     name: str
     position: int
     kind: str
     format: str | None = None
+    part: str | None = None
+
+    @property
+    def name_in_file(self) -> str:
+        """Name in the header, without the part of a date."""
+        return self.name.removesuffix(f".{self.part}") if self.part else self.name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +49,8 @@ class Cells:
 
     Attributes:
         rows: `int64` of shape `(n,)`. Numbers of the rows within the chunk: all of them, unless some were skipped.
-        columns: Name → `pyarrow` array of length `n`: `double` for numbers, dates (seconds since 1970) and booleans (0
-            or 1), `string` for strings. Missing cells are null.
+        columns: Name → `pyarrow` array of length `n`: `double` for numbers, dates (days since 1970, or a part) and
+            booleans (0 or 1), `string` for strings. Missing cells are null.
     """
 
     rows: np.ndarray

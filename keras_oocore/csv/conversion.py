@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.csv.cells import Column
+from keras_oocore.csv.dates import as_dates
 from keras_oocore.csv.decoding import decoded_or_none
 from keras_oocore.csv.dialect import CellOptions
-from keras_oocore.csv.values import as_booleans, as_numbers, as_seconds, is_one_of
+from keras_oocore.csv.numbers import as_numbers
+from keras_oocore.csv.values import as_booleans, is_one_of
 
 try:
     import pyarrow as pa
@@ -46,5 +48,5 @@ def convert(column: Column, cells: Any, options: CellOptions) -> tuple[Any, np.n
 def _as_values(column: Column, texts: Any, options: CellOptions) -> Any:
     """Convert strings to `double`; null where a string cannot be read."""
     if column.kind == "float32":
-        return as_numbers(texts, options.decimal)
-    return as_seconds(texts, column.format) if column.kind == "date" else as_booleans(texts)
+        return as_numbers(texts, options)
+    return as_dates(texts, column.format, column.part) if column.kind == "date" else as_booleans(texts)

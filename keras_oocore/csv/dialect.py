@@ -10,7 +10,10 @@ from keras_oocore.core.errors import OptionError
 
 NULL_VALUES = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "null", "NULL", "nan", "NaN", "-nan", "-NaN", "None")
 ASCII_PROBE = bytes(range(128)) + rb"\u0022" + b"\x1b$B!!"  # every ASCII byte, an escape sequence and a shift sequence
+SCALES = ("k", "M", "MM", "B", "bn", "mn", "mio", "mrd", "thousand", "million", "billion", "%", "\u2030", "percent")
+SPACES = " \t\u00a0\u2009\u202f"
 Decimal = Literal[".", ","]
+Thousands = Literal[",", ".", "'", " ", "_"]
 OnBadRow = Literal["error", "skip"]
 
 
@@ -73,6 +76,11 @@ class CellOptions:
             count only without quotes. In other columns they also count between quotes, or padded, unless they are
             numbers there.
         decimal: The decimal point, `"."` or `","`. Defaults to `"."`.
+        thousands: What separates groups of digits: `","`, `"."`, `"'"`, `" "`, `"_"` or `None`. It is removed between
+            complete groups only, so `"1,5"` is not 15. `" "` stands for no-break spaces, too. Defaults to `None`.
+        strip: What to remove before and after a number: a string of signs, such as `"$€"`, or a list that may also
+            contain words, such as `["USD", "cm"]`. With `"()"` in it, a number in parentheses is negative. Afterwards a
+            tuple. Defaults to `None`.
         on_bad_row: `"error"`, or `"skip"` to skip rows that have too few or too many cells, or a cell that cannot be
             read. Defaults to `"error"`.
 
@@ -83,10 +91,23 @@ class CellOptions:
     null_values: Sequence[str] = NULL_VALUES
     decimal: Decimal = "."
     on_bad_row: OnBadRow = "error"
+    thousands: Thousands | None = None
+    strip: str | Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         if self.decimal not in get_args(Decimal):
             raise OptionError(f"`decimal` should be '.' or ','. Received: decimal={self.decimal!r}")
+        if self.thousands not in (None, *get_args(Thousands)):
+            expected = ", ".join(map(repr, get_args(Thousands)))
+            raise OptionError(
+                f"`thousands` should be None or one of {expected}. Received: thousands={self.thousands!r}"
+            )
+        if self.thousands == self.decimal:
+            raise OptionError(
+                f"`thousands` and `decimal` should differ. Received: {self.thousands!r} for both. For numbers such as "
+                "1.234,5: thousands='.', decimal=','"
+            )
+        object.__setattr__(self, "strip", _checked_strip(self.strip))
         if self.on_bad_row not in get_args(OnBadRow):
             raise OptionError(f'`on_bad_row` should be "error" or "skip". Received: on_bad_row={self.on_bad_row!r}')
         object.__setattr__(self, "null_values", _expand_null_values(self.null_values))
@@ -104,6 +125,50 @@ def _expand_null_values(null_values: Sequence[Any]) -> Sequence[str]:
     if not isinstance(null_values, list | tuple) or ... not in null_values:
         return null_values
     return [text for value in null_values for text in (NULL_VALUES if value is ... else [value])]
+
+
+def is_scale(unit: str) -> bool:
+    """Return whether a word after a number multiplies it.
+
+    >>> [is_scale(unit) for unit in ("k", "K", "M", "m", "%", "Million", "cm")]
+    [True, True, True, False, True, True, False]
+    """
+    return unit in SCALES or unit.casefold() in SCALES
+
+
+def _checked_strip(strip: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the argument `strip` as a tuple of signs and words."""
+    if strip is None or strip == "":
+        return ()
+    if not isinstance(strip, str) and not _are_strings(strip):
+        raise OptionError(f"`strip` should be a string of signs, or a list of strings. Received: strip={strip!r}")
+    parts = [strip] if isinstance(strip, str) else strip
+    units = [unit for part in parts for unit in (part if part and _are_signs(part) else [part])]
+    units = tuple(dict.fromkeys(unit.strip() for unit in units if unit != " "))
+    for unit in units:
+        if is_scale(unit):
+            raise OptionError(
+                f"`strip` never scales: '10{unit}' would be read as 10, whatever {unit!r} means. Write such numbers in "
+                f"full in the file. Received: strip={strip!r}"
+            )
+        if not unit or unit[0].isdigit() or unit[0] in "+-.,":
+            raise OptionError(
+                "`strip` should name signs and words that begin with no digit and none of '+-.,'. "
+                f"Received: strip={strip!r}"
+            )
+        if isinstance(strip, str) and not _are_signs(unit):
+            raise OptionError(
+                f"`strip` as a string is a set of signs. Write words as a list: strip=[{unit!r}]. "
+                f"Received: strip={strip!r}"
+            )
+    if ("(" in units) != (")" in units):
+        raise OptionError(f"`strip` should have both parentheses, '()', or none. Received: strip={strip!r}")
+    return units
+
+
+def _are_signs(text: str) -> bool:
+    """Return whether a string is a set of signs, and not a word."""
+    return not any(map(str.isalnum, text))
 
 
 def _are_strings(values) -> bool:

@@ -17,12 +17,9 @@ from keras_oocore.csv.conversion import convert
 from keras_oocore.csv.decoding import EVERY_BYTE, as_bytes, as_utf8, decoded, is_utf8
 from keras_oocore.csv.dialect import CellOptions, Dialect
 from keras_oocore.csv.index import CHUNK_BYTES, RecordIndex
+from keras_oocore.csv.remedies import describe, remedy
 from keras_oocore.csv.sample import sample_rows
-from keras_oocore.csv.values import (
-    FALSE_VALUES,
-    TRUE_VALUES,
-    shortened,
-)
+from keras_oocore.csv.values import shortened
 
 try:
     import pyarrow as pa
@@ -122,33 +119,36 @@ class CSVReader:
         bytes if some cannot be decoded.
         """
         data = as_utf8(data, dialect.encoding)
-        numbers = [pa.float64() if column.kind == "float32" else pa.string() for column in columns]
-        strings = [pa.string()] * len(columns)
+        texts = {column.position for column in columns if column.kind != "float32"}
+        positions = sorted({column.position for column in columns})  # parts of a date share theirs
+        numbers = [pa.string() if position in texts else pa.float64() for position in positions]
+        strings = [pa.string()] * len(positions)
         # pyarrow decodes a row with too few or too many cells before it asks what to do about it, and fails otherwise.
         encoding = "utf8" if is_utf8(data) else None
-        for types in (numbers, strings, [pa.binary()] * len(columns)):
+        for types in (numbers, strings, [pa.binary()] * len(positions)):
             try:
-                arrays, ragged = self._parse_as(types, data, dialect.delimiter, columns, encoding)
+                arrays, ragged = self._parse_as(types, data, dialect.delimiter, positions, encoding)
             except pa.ArrowInvalid as error:
                 refused = error
             else:
-                if not any(_is_doubtful(array) for array in arrays):
-                    return {column.name: array for column, array in zip(columns, arrays)}, ragged
+                if not any(_is_doubtful(array) for array in arrays.values()):
+                    return {column.name: arrays[column.position] for column in columns}, ragged
         if encoding is not None:
             raise refused
-        arrays, ragged = self._parse_as(strings, data, dialect.delimiter, columns, EVERY_BYTE)
-        return {column.name: as_bytes(array) for column, array in zip(columns, arrays)}, ragged
+        arrays, ragged = self._parse_as(strings, data, dialect.delimiter, positions, EVERY_BYTE)
+        found = {position: as_bytes(array) for position, array in arrays.items()}
+        return {column.name: found[column.position] for column in columns}, ragged
 
     def _parse_as(
-        self, types: list, data: bytes | memoryview, delimiter: str, columns: Sequence[Column], encoding: str | None
-    ) -> tuple[list, list[tuple[int, int]]]:
-        """Parse columns as pyarrow types.
+        self, types: list, data: bytes | memoryview, delimiter: str, positions: Sequence[int], encoding: str | None
+    ) -> tuple[dict[int, Any], list[tuple[int, int]]]:
+        """Parse columns as pyarrow types, and return position → array.
 
         Args:
             types: Type of each column.
             data: The rows.
             delimiter: Character that separates cells.
-            columns: The columns.
+            positions: Positions of the columns, each once.
             encoding: Encoding of the rows, or `None` for UTF-8 with bytes that cannot be decoded, where a row with too
                 few or too many cells raises `ArrowInvalid`.
         """
@@ -161,7 +161,7 @@ class CSVReader:
             ragged.append((row.number - 1, row.actual_columns))
             return "skip"
 
-        names = [str(column.position) for column in columns]  # the file's own names may hold any character
+        names = list(map(str, positions))  # the file's own names may hold any character
         table = pa_csv.read_csv(
             pa.py_buffer(data),
             pa_csv.ReadOptions(
@@ -182,7 +182,7 @@ class CSVReader:
                 decimal_point=self.options.decimal,
             ),
         )
-        return [table.column(i).combine_chunks() for i in range(len(types))], ragged
+        return {position: table.column(i).combine_chunks() for i, position in enumerate(positions)}, ragged
 
     def _error(
         self, index, chunk: int, ragged: list, rows: np.ndarray, table: dict[str, Any], wrong: dict[str, Any]
@@ -201,13 +201,15 @@ class CSVReader:
             )
         first = int(wrong[column][0])
         place = locate(index, chunk, int(rows[first]))
-        text = decoded(table[column.name][first].as_py())
-        kind = index.dialect.encoding if isinstance(text, bytes) else _describe(column)
+        cells = table[column.name]
+        text = decoded(cells[first].as_py())
+        kind = index.dialect.encoding if isinstance(text, bytes) else describe(column)
+        others = cells if pa.types.is_string(cells.type) else pa.array([], pa.string())
         return CSVError.of(
             index.path,
-            f"row {place.row} (line {place.line}), column {column.name!r} (#{column.position}): "
+            f"row {place.row} (line {place.line}), column {column.name_in_file!r} (#{column.position}): "
             f"cannot read {shortened(text)!r} as {kind}.",
-            f"Fix: {_fix(column, text)}, or on_bad_row='skip'.",
+            f"Fix: {remedy(column, text, others, self.options)}.",
         )
 
 
@@ -228,22 +230,3 @@ def _is_doubtful(cells) -> bool:
     if cells.null_count:
         values = values[~is_missing(cells)]
     return bool(len(values)) and not -LARGEST_FLOAT32 <= values.min() <= values.max() <= LARGEST_FLOAT32
-
-
-def _describe(column: Column) -> str:
-    """Return what a cell of the column should be, for messages."""
-    return {"bool": "true or false", "date": f"a date like {column.format!r}"}.get(column.kind, column.kind)
-
-
-def _fix(column: Column, text: str | bytes) -> str:
-    """Return the option that makes the file readable."""
-    if isinstance(text, bytes):
-        return "pass the encoding of the file, such as encoding='latin-1'"
-    if column.kind == "float32" and text in TRUE_VALUES + FALSE_VALUES:
-        return f"dtypes={{{column.name!r}: 'bool'}}"
-    if column.kind == "date":
-        null_values = f", null_values=[..., {text!r}]" if text == shortened(text) else ""
-        return f"dtypes={{{column.name!r}: FORMAT}} with the format of these cells{null_values}"
-    if text != shortened(text):
-        return f"dtypes={{{column.name!r}: 'string'}}"
-    return f"dtypes={{{column.name!r}: 'string'}}, null_values=[..., {text!r}]"

@@ -1,14 +1,7 @@
-"""Strings as values: numbers, booleans and dates."""
+"""Strings as booleans, membership in a list, and strings shortened for messages."""
 
-import datetime
-import re
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
-
-from keras_oocore.csv.cells import LARGEST_FLOAT32
-from keras_oocore.csv.dialect import Decimal
 
 try:
     import pyarrow as pa
@@ -18,7 +11,6 @@ except ImportError:  # the `csv` extra is not installed
 
 TRUE_VALUES = ("1", "True", "TRUE", "true", "yes", "Yes", "YES")
 FALSE_VALUES = ("0", "False", "FALSE", "false", "no", "No", "NO")
-PLAIN_DATE, PLAIN_TIME = {"%Y", "%m", "%d"}, {"%H", "%M", "%S"}  # directives that pyarrow reads as Python does
 SHOWN_CHARACTERS = 40
 
 
@@ -27,54 +19,10 @@ def is_one_of(texts: Any, values: Sequence[str]) -> Any:
     return pc.is_in(texts, pa.array(values, pa.string()))
 
 
-def as_numbers(texts: Any, decimal: Decimal) -> Any:
-    """Convert strings to `double`; null if a string is not a number that `float32` can represent."""
-    point = re.escape(decimal)
-    number = rf"^[+-]?(\d+{point}?\d*|{point}\d+)([eE][+-]?\d+)?$"
-    infinite = pc.match_substring_regex(texts, r"^[+-]?inf(inity)?$", ignore_case=True)
-    readable = pc.or_(pc.match_substring_regex(texts, number), infinite)
-    texts = pc.if_else(readable, texts, pa.scalar(None, pa.string()))
-    values = (pc.replace_substring(texts, ",", ".") if decimal == "," else texts).cast(pa.float64())
-    too_large = pc.and_(pc.greater(pc.abs(values), LARGEST_FLOAT32), pc.invert(infinite))
-    return pc.if_else(too_large, pa.scalar(None, pa.float64()), values)
-
-
 def as_booleans(texts: Any) -> Any:
     """Convert strings to `double`, 0 or 1; null if a string is not a boolean."""
     values = is_one_of(texts, TRUE_VALUES).cast(pa.float64())
     return pc.if_else(is_one_of(texts, TRUE_VALUES + FALSE_VALUES), values, pa.scalar(None, pa.float64()))
-
-
-def as_seconds(texts: Any, form: str) -> Any:
-    """Convert strings to seconds since 1970, `double`; null if `datetime.strptime` does not read it as a date.
-
-    pyarrow is much faster, but it reads 2014-02-31 as the third of March and 14 as a year, does not support `%f`, and
-    reads other directives as the C library does. Python reads the dates that may be affected.
-    """
-    if PLAIN_DATE <= set(re.findall("%.", form)) <= PLAIN_DATE | PLAIN_TIME:
-        moments = pc.strptime(texts, format=form, unit="s", error_is_null=True)
-        doubtful = pc.or_(pc.less_equal(pc.day(moments), 3), pc.less(pc.year(moments), 1000)).fill_null(True)
-        seconds = moments.cast(pa.int64()).cast(pa.float64())
-    else:
-        doubtful, seconds = pa.array(np.ones(len(texts), bool)), pa.nulls(len(texts), pa.float64())
-    if not pc.any(doubtful).as_py():
-        return seconds
-    asked = texts.filter(doubtful).dictionary_encode()
-    answers = pa.array([python_seconds(text, form) for text in asked.dictionary.to_pylist()], pa.float64())
-    return pc.replace_with_mask(seconds, doubtful, answers.take(asked.indices))
-
-
-def python_seconds(text: str, form: str) -> float | None:
-    """Return the seconds since 1970 of one date as Python reads it, or `None`.
-
-    >>> python_seconds("2014-10-13", "%Y-%m-%d"), python_seconds("2014-02-31", "%Y-%m-%d")
-    (1413158400.0, None)
-    """
-    try:
-        moment = datetime.datetime.strptime(text, form)
-    except ValueError:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
 
 
 def shortened(text: str | bytes) -> str | bytes:

@@ -14,12 +14,13 @@ from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
 from keras_oocore.core.text import listed
 from keras_oocore.core.warn import warn_user
-from keras_oocore.csv.dialect import NULL_VALUES, CellOptions, Decimal, Dialect, OnBadRow
+from keras_oocore.csv.dialect import NULL_VALUES, CellOptions, Decimal, Dialect, OnBadRow, Thousands
 from keras_oocore.sequences.arguments import TableArguments, documented, shares
 from keras_oocore.sequences.csv_like import other_rows
 from keras_oocore.sequences.inputs import batch_options, loading_options
 from keras_oocore.sequences.table import TRAINING, TableSequence
 from keras_oocore.tables.csv.table import CSVTable
+from keras_oocore.tables.date_parts import Dates
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.learned import Learned
 from keras_oocore.tables.options import ColumnOptions, Missing
@@ -38,9 +39,14 @@ class CSVChunkSequence(TableSequence):
             For a column of strings, `y` is the index of the class in `class_names`.
         features: List of columns, or a dictionary from input name to a list of columns, for models with several
             inputs. `None` for all other columns.
+        exclude: Columns that are not features, such as ids and free text.
         sample_weight: Column of sample weights.
-        dtypes: Dictionary from column to `"float32"`, `"bool"`, `"string"`, or a date format such as `"%Y-%m-%d"`.
-            Dates become seconds since 1970. Dtypes of other columns are inferred.
+        dtypes: Dictionary from column to `"float32"`, `"bool"`, `"string"`, or a date format such as `"%d.%m.%Y"`, or
+            `"ISO8601"`. Dtypes of other columns are inferred. Dates become days since 1970-01-01, with the time as the
+            fraction of a day. Times without a date become fractions of a day.
+        dates: Dictionary from column of dates to its parts, each a feature such as `"sold.year"`: `"year"`,
+            `"quarter"`, `"month"`, `"week"`, `"day"`, `"weekday"` (Monday is 0), `"day_of_year"`, `"hour"`, `"minute"`,
+            `"second"` and `"days"`, those since 1970. Or a list of columns that must be dates, which become days.
         categorical: Columns of numbers to treat as categories. Columns of strings always are. Categories become codes:
             0 for a missing cell, 1 for a category that is not in the training rows, and 2, 3, ... in order of
             frequency, as in `keras.layers.StringLookup`.
@@ -50,6 +56,11 @@ class CSVChunkSequence(TableSequence):
         indicator: Whether to add, for every numeric feature, another feature that is 1 if the cell is missing, else 0.
         null_values: Strings that represent a missing cell. In a column of strings, quoted cells are never missing.
             `...` in the list stands for the default strings.
+        thousands: What separates thousands in numbers: `","`, `"."`, `"'"`, `" "` or `"_"`. It is removed between
+            complete groups of digits only.
+        strip: Signs and units around numbers, as a string of signs such as `"$€"`, or a list with words such as
+            `["USD", "cm"]`. With `"()"`, a number in parentheses is negative. Numbers are never scaled, so `"%"`, `"k"`
+            and `"M"` are refused.
         header: Whether the first row contains the names of the columns.
         column_names: Names to use instead of those in the header.
         delimiter: Character that separates cells.
@@ -93,12 +104,16 @@ class CSVChunkSequence(TableSequence):
         data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         target: str | Sequence[str] | None,
         features: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+        exclude: Sequence[str] = (),
         sample_weight: str | None = None,
         dtypes: Mapping[str, object] | None = None,
+        dates: Dates | None = None,
         categorical: Sequence[str] = (),
         missing: Missing | Mapping[str, float] = "error",
         indicator: bool = False,
         null_values: Sequence[str] = NULL_VALUES,
+        thousands: Thousands | None = None,
+        strip: str | Sequence[str] | None = None,
         header: bool = True,
         column_names: Sequence[str] | None = None,
         delimiter: str = ",",
@@ -109,12 +124,21 @@ class CSVChunkSequence(TableSequence):
         on_bad_row: OnBadRow = "error",
         **shared: Unpack[TableArguments],
     ):
-        columns = ColumnOptions(target, features, sample_weight, categorical, missing, indicator)
+        columns = ColumnOptions(
+            target=target,
+            features=features,
+            exclude=exclude,
+            sample_weight=sample_weight,
+            dates=dates,
+            categorical=categorical,
+            missing=missing,
+            indicator=indicator,
+        )
         table = functools.partial(
             CSVTable,
             data,
             Dialect(delimiter, encoding, header, skip_rows, comment),
-            CellOptions(null_values, decimal, on_bad_row),
+            CellOptions(null_values, decimal, on_bad_row, thousands, strip),
             column_names,
             dtypes,
         )

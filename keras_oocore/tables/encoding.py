@@ -7,11 +7,12 @@ import numpy as np
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.cells import Cells, Column, is_missing
+from keras_oocore.csv.dates import PARTS_OF_TIME
 from keras_oocore.tables.cells import as_codes, rounded_by_float32
 from keras_oocore.tables.features import FeatureSpec, Word, warn_of_loss
 
 MISSING_CODE, UNKNOWN_CODE, FIRST_CODE = 0, 1, 2  # as in keras.layers.StringLookup with a mask token
-DAY_STEP = 128  # seconds: the largest power of two that divides a day
+DAY_SECONDS = 86_400
 
 
 def complete_rows(features: FeatureSpec, cells: Cells) -> np.ndarray | None:
@@ -113,20 +114,30 @@ def _codes(
 
 
 def _warn_of_rounding(features: FeatureSpec, column: Column, values: np.ndarray) -> None:
-    """Warn once per column of an integer that `float32` rounds, if the sampled cells had none."""
-    rounded = None if column.name in features.rounded else rounded_by_float32(values)
-    if rounded is None:
+    """Warn once per column of what `float32` rounds: times of day, or integers if the sampled cells had none."""
+    if column.name in features.rounded:
+        return
+    if column.kind == "date":
+        _warn_of_lost_times(features, column, values)
+    elif (rounded := rounded_by_float32(values)) is not None:
+        features.rounded.add(column.name)
+        warn_of_loss(column.name, f"integers beyond 2^24, which float32 rounds, such as {rounded:.0f}")
+
+
+def _warn_of_lost_times(features: FeatureSpec, column: Column, values: np.ndarray) -> None:
+    """Warn if `float32` moves a time of day by more than a second, and no other feature has the time."""
+    lost_seconds = np.fmax.reduce(np.abs(values.astype(np.float32) - values), initial=0) * DAY_SECONDS
+    if lost_seconds <= 1:
         return
     features.rounded.add(column.name)
-    if column.kind == "date":
-        step = int(np.spacing(np.float32(abs(rounded))))
-        what, exact = ("times of day", " Days stay exact.") if step <= DAY_STEP else ("dates", "")
-        warn_user(
-            f"Column {column.name!r} has {what}, which float32 rounds: seconds since 1970 come in steps of "
-            f"{step}.{exact}"
-        )
-    else:
-        warn_of_loss(column.name, f"integers beyond 2^24, which float32 rounds, such as {rounded:.0f}")
+    if any(other.position == column.position and other.part in PARTS_OF_TIME for other in features.columns):
+        return
+    step_seconds = float(np.spacing(np.float32(np.fmax.reduce(np.abs(values))))) * DAY_SECONDS
+    name = column.name_in_file
+    warn_user(
+        f"Column {name!r} has times of day. Days since 1970 in float32 keep them in steps of {step_seconds:.0f} "
+        f"seconds. To keep them: dates={{{name!r}: ['days', 'hour', 'minute']}}"
+    )
 
 
 def _require_present(

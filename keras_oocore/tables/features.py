@@ -9,17 +9,18 @@ import dataclasses
 import json
 import numbers
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 import numpy as np
 
 from keras_oocore.core.checks import boolean
 from keras_oocore.core.errors import DataError, OptionError
-from keras_oocore.core.text import listed
+from keras_oocore.core.text import LISTED_NAMES, listed
 from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.cells import LARGEST_FLOAT32, Column
 from keras_oocore.manifest.label_checks import FEW_SAMPLES
+from keras_oocore.tables.date_parts import date_parts
 from keras_oocore.tables.format import NamedColumns
 from keras_oocore.tables.options import ColumnOptions, Missing
 from keras_oocore.tables.statistics import ColumnStatistics
@@ -87,20 +88,22 @@ class FeatureSpec:
 
     def __init__(self, table: NamedColumns, options: ColumnOptions):
         target, features, sample_weight = options.target, options.features, options.sample_weight
-        self._kinds = {
-            table.column(name, "categorical").name: "string" for name in _as_names(options.categorical, "categorical")
-        }
         self._table = table
+        self._parts = date_parts(table, options.dates)
+        self._part_named = {part.name: part for parts in self._parts.values() for part in parts}
+        self._kinds = self._checked_categories(options.categorical)
+        self._excluded = {self._column(name, "exclude").name for name in _as_names(options.exclude, "exclude")}
+        self._chosen = features is not None
         indicator = boolean(options.indicator, "indicator")
         self.targets: list[str] = [] if target is None else _as_names(target, "target")
         self.one_target: bool = isinstance(target, str)
         self.missing = self._checked_missing(options.missing)
-        used = {self._column(name, "target").name for name in self.targets}
+        used = {self._column(name, "target").position for name in self.targets}
         if sample_weight is not None:
-            used.add(self._number_column(sample_weight, "sample_weight").name)
+            used.add(self._number_column(sample_weight, "sample_weight").position)
         if features is None:
-            features = [name for name in table.columns if name not in used]
-            self._require_numbers(features)
+            features = [name for name, column in table.columns.items() if column.position not in used]
+            self._require_numbers(self._used_names(features))
         inputs = features if isinstance(features, Mapping) else {None: features}
         if not inputs:
             raise OptionError("`features` should name at least one input. Received: an empty dictionary")
@@ -134,7 +137,7 @@ class FeatureSpec:
             missing=self.missing,
             indicator=indicator,
         )
-        self._warn_of_notes()
+        self._warn_of_notes(self._warn_of_suspects())
 
     @property
     def needs_fit(self) -> bool:
@@ -230,7 +233,7 @@ class FeatureSpec:
     def fingerprint(self) -> dict[str, Any]:
         """Return everything that determines the words of a row, as plain JSON."""
         return {
-            "columns": [[*dataclasses.astuple(word.column), word.role] for word in self.words],
+            "columns": [[*_described(word.column), word.role] for word in self.words],
             "inputs": [[name, first, end] for name, (first, end, _) in self.inputs.items()],
             "missing": self.missing,
             **({} if self.learned is None else {"means and codes": self.learned}),
@@ -259,17 +262,26 @@ class FeatureSpec:
     def _add_input(self, names: list[str], indicator: bool) -> tuple[int, int, type]:
         """Add the words of one input. Return its first word, its end and its dtype."""
         first = len(self.words)
-        columns = [self._column(name, "features") for name in names]
+        columns = [self._column(name, "features") for name in self._used_names(names)]
         if not columns:
-            raise OptionError("`features` should name at least one column for each input. Received: none")
+            received = f"exclude={sorted(self._excluded)}, which leaves none" if self._excluded else "none"
+            raise OptionError(f"`features` should name at least one column for each input. Received: {received}")
         self.words += [Word(column, "feature") for column in columns]
         if indicator:
             self.words += [Word(column, "missing") for column in columns if column.kind != "string"]
         words = self.words[first:]
         return first, len(self.words), np.int32 if all(word.is_code for word in words) else np.float32
 
+    def _used_names(self, names: Sequence[str]) -> list[str]:
+        """Return the names of features without the excluded ones, and the parts of a date in place of its name."""
+        left = (name for name in names if name not in self._excluded)
+        parts = [part for name in left for part in ([column.name for column in self._parts.get(name, ())] or [name])]
+        return [name for name in parts if name not in self._excluded]
+
     def _column(self, name: str, argument: str) -> Column:
-        """Return a column with the kind that it has here."""
+        """Return a column, or a part of a date, with the kind that it has here."""
+        if name in self._part_named:
+            return self._part_named[name]
         column = self._table.column(name, argument)
         return dataclasses.replace(column, kind=self._kinds.get(name, column.kind))
 
@@ -286,9 +298,13 @@ class FeatureSpec:
         """Raise for columns of strings that the user did not name as features."""
         texts = [name for name in names if self._column(name, "features").kind == "string" and name not in self._kinds]
         if texts:
+            measured = [name for name in texts if name in self._table.measured]
+            notes = "".join(f"Column {name!r} is {note}. " for name in measured for note in self._table.notes[name])
+            some = f"{texts[:LISTED_NAMES]!r}" if len(texts) <= LISTED_NAMES else "[...]"
             raise OptionError(
-                f"Columns hold strings: {listed(texts)}. Choose the features, features=[...]; or encode the strings, "
-                f"categorical=[{texts[0]!r}]; or give the format of dates, dtypes={{{texts[0]!r}: '%Y-%m-%d'}}."
+                f"Columns hold strings: {listed(texts)}. {notes}Choose the features, features=[...]; or leave these "
+                f"out, exclude={some}; or encode the strings, categorical=[{texts[0]!r}]; or give the format of dates, "
+                f"dtypes={{{texts[0]!r}: '%Y-%m-%d'}}."
             )
 
     def _require_targets_of_one_kind(self) -> None:
@@ -299,6 +315,12 @@ class FeatureSpec:
         if any(texts) and not all(texts):
             kinds = {word.column.name: word.column.kind for word in self.words[self.first_target :]}
             raise OptionError(f"Several targets should all be strings, or all numbers. Received: {kinds}")
+        for name in self.targets:
+            if name in self._table.measured and name not in self._kinds:
+                raise OptionError(
+                    f"Target {name!r} is {self._table.notes[name][0]}. Otherwise each value would be a class. If they "
+                    f"are names of classes: categorical=[{name!r}]"
+                )
 
     def _checked_missing(self, missing: Missing | Mapping[str, float]) -> Missing | dict[str, float]:
         """Return the argument `missing` once it is checked."""
@@ -316,6 +338,38 @@ class FeatureSpec:
                 f"`missing` should be one of {POLICIES}, or {{column: value}}. Received: missing={missing!r}"
             )
         return missing
+
+    def _checked_categories(self, categorical: Sequence[str]) -> dict[str, str]:
+        """Return column → kind for the argument `categorical`."""
+        names = _as_names(categorical, "categorical")
+        parts = [name for name in names if name in self._part_named]
+        if parts:
+            raise OptionError(
+                f"`categorical` names a part of a date, which is a number: {listed(parts)}. Encode it in the model, "
+                "such as with keras.layers.CategoryEncoding."
+            )
+        return {self._table.column(name, "categorical").name: "string" for name in names}
+
+    def _warn_of_suspects(self) -> list[str]:
+        """Warn once of all features that say nothing about other rows, and return their names.
+
+        Of the features that the user named, only strings are meant, because their codes cannot be learnt.
+        """
+        suspects = {
+            word.column.name: self._table.suspects[word.column.name]
+            for word in self.words
+            if word.role == "feature" and word.column.name in self._table.suspects
+        }
+        for name in list(suspects):
+            is_named = self._chosen or name in self._kinds
+            if is_named and self._table.columns[name].kind != "string":
+                del suspects[name]
+        if suspects:
+            reasons = ", ".join(f"{name!r} ({reason})" for name, reason in suspects.items())
+            warn_user(
+                f"Features that say little about other rows: {reasons}. Leave them out: exclude={list(suspects)!r}"
+            )
+        return list(suspects)
 
     def _warn_of_unused_categories(self) -> None:
         """Warn if `categorical` names columns that are neither features nor targets, because they have no effect."""
@@ -342,9 +396,11 @@ class FeatureSpec:
                 "of the rows, choose another target."
             )
 
-    def _warn_of_notes(self) -> None:
-        """Warn of what is unusual about the cells of the columns."""
+    def _warn_of_notes(self, warned: Collection[str]) -> None:
+        """Warn of what is unusual about the cells of the columns, but those of which a warning was given."""
         for column in self.columns:
+            if column.name in warned:
+                continue
             for note in self._table.notes.get(column.name, ()):
                 if column.kind == "float32":
                     warn_of_loss(column.name, note)
@@ -369,6 +425,12 @@ def sorted_classes(texts: Sequence[str]) -> list[str]:
 def warn_of_loss(name: str, loss: str) -> None:
     """Warn that a column loses information as `float32`."""
     warn_user(f"Column {name!r} has {loss}. If they are names and not amounts: categorical=[{name!r}]")
+
+
+def _described(column: Column) -> tuple[Any, ...]:
+    """Return a column for the fingerprint. That of a date tells that the cells are days and not seconds, as once."""
+    described = dataclasses.astuple(column)
+    return (*described[:-1], column.part or "") if column.kind == "date" else described[:-1]
 
 
 def _as_names(names: str | Sequence[str], argument: str) -> list[str]:

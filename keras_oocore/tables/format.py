@@ -23,6 +23,8 @@ class NamedColumns:
         paths: Paths of the files, in order, as the user gave them.
         columns: Name → `Column` for all columns, in the order of the files.
         notes: Name → what is unusual about the cells of the column, as far as it is known: a list of phrases.
+        measured: Names of columns of strings that look like numbers or dates, as their notes say.
+        suspects: Name → why the column says nothing about other rows, such as `"free text"`.
         hint: What an error message about an unknown column should add, such as a likely delimiter.
     """
 
@@ -31,7 +33,9 @@ class NamedColumns:
     def __init__(self, paths: list[str], columns: dict[str, Column], notes: dict[str, list[str]] | None = None):
         self.paths: list[str] = paths
         self.columns: dict[str, Column] = columns
-        self.notes: dict[str, list[str]] = notes or {}
+        self.notes: dict[str, list[str]] = {} if notes is None else notes
+        self.measured: set[str] = set()
+        self.suspects: dict[str, str] = {}
 
     def column(self, name: str, argument: str) -> Column:
         """Return the column named `name`.
@@ -55,7 +59,7 @@ class TableFormat(NamedColumns, abc.ABC):
     """The rows of one or several files that have the same columns, in chunks of a few MB that are read on their own.
 
     Attributes:
-        paths, columns, notes, hint: As in `NamedColumns`.
+        paths, columns, notes, measured, suspects, hint: As in `NamedColumns`.
         options: How text is read as a cell.
         rows: `int64` of shape `(num_chunks + 1,)`. Number of rows before each chunk, over all files, and `num_rows`.
         may_skip_rows: Whether `read` may skip rows, so that only reading a chunk tells how many rows it has.

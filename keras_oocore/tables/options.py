@@ -18,7 +18,9 @@ class ColumnOptions:
         target: Name of the target, a list of names, or `None` for rows without a target.
         features: Names of the features; a dictionary of lists of names, for models with several inputs; or `None` for
             all other columns.
+        exclude: Names of columns that are not features.
         sample_weight: Name of the column of sample weights, or `None`.
+        dates: Column of dates → names of its parts, each a feature; or a list of columns of dates.
         categorical: Columns whose cells are names, even if they look like numbers.
         missing: How to handle missing numbers: `"error"`, `"nan"`, `"mean"`, `"drop"`, or `{column: value}`, which is
             an error for other columns.
@@ -27,7 +29,9 @@ class ColumnOptions:
 
     target: str | Sequence[str] | None
     features: Sequence[str] | Mapping[str, Sequence[str]] | None = None
+    exclude: Sequence[str] = ()
     sample_weight: str | None = None
+    dates: Mapping[str, str | Sequence[str] | None] | Sequence[str] | None = None
     categorical: Sequence[str] = ()
     missing: Missing | Mapping[str, float] = "error"
     indicator: bool = False
@@ -52,8 +56,14 @@ class ColumnOptions:
         missing = options.missing
         if isinstance(missing, Mapping):
             missing = {name: value for name, value in missing.items() if name in used}
+        dates = {
+            name: parts for name, parts in _by_name(self.dates).items() if used & {name, *_part_names(name, parts)}
+        }
         return dataclasses.replace(
-            options, categorical=[name for name in self.categorical if name in used], missing=missing
+            options,
+            categorical=[name for name in self.categorical if name in used],
+            dates=dates or None,
+            missing=missing,
         )
 
     def names(self) -> set[str]:
@@ -62,3 +72,13 @@ class ColumnOptions:
         targets = [self.target] if isinstance(self.target, str) else self.target or ()
         weights = [] if self.sample_weight is None else [self.sample_weight]
         return {name for names in (*inputs, targets, weights) for name in names}
+
+
+def _by_name(dates: Mapping[str, Any] | Sequence[str] | None) -> Mapping[str, Any]:
+    """Return the argument `dates` as a dictionary from column to parts."""
+    return dates if isinstance(dates, Mapping) else dict.fromkeys(dates or ())
+
+
+def _part_names(name: str, parts: str | Sequence[str] | None) -> list[str]:
+    """Return the names of the features that are parts of a date."""
+    return [f"{name}.{part}" for part in ([parts] if isinstance(parts, str) else parts or ())]

@@ -42,8 +42,10 @@ class RawRowEncoder:
         self._features, self._options = features, options
         nulls = pa.array(options.null_values, pa.string())
         self._has_null_numbers = convert(Column("", 0, "float32"), nulls, options)[0].null_count < len(nulls)
+        names = {column.position: name for name, column in features.named_columns.items()}
         self._texts = [
-            RawTexts(column, options, features.vocabularies.get(column.name, ())) for column in features.columns
+            RawTexts(column, options, features.vocabularies.get(column.name, ()), names[column.position])
+            for column in features.columns
         ]
 
     def encode(self, rows: Any) -> Any:
@@ -53,8 +55,8 @@ class RawRowEncoder:
             OptionError: If `rows` is neither dictionaries nor a data frame, or columns differ in length.
             DataError: If a column lacks, a value cannot be read, or is missing and has no replacement.
         """
-        columns = columns_of(rows, [texts.column.name for texts in self._texts])
-        cells = {texts.column.name: self._cells(texts, columns[texts.column.name]) for texts in self._texts}
+        columns = columns_of(rows, list(dict.fromkeys(texts.source for texts in self._texts)))
+        cells = {texts.column.name: self._cells(texts, columns[texts.source]) for texts in self._texts}
         self._require_present({name: is_missing(array) for name, array in cells.items()})
         num_rows = len(next(iter(cells.values())))
         return self._features.unpack(encode(self._features, Cells(np.arange(num_rows), cells), _where))[0]

@@ -38,6 +38,7 @@ class RawTexts:
         column: The column.
         options: How text is read as a cell.
         vocabulary: The categories of a column of strings, in the order of their codes.
+        source: Name of the raw values. For a part of a date, that of the date. Defaults to the name of the column.
 
     >>> column = Column("grade", 0, "string")
     >>> texts = RawTexts(column, CellOptions(), ["5", "07", "True"])
@@ -45,8 +46,9 @@ class RawTexts:
     ['a', '5', '5', '07', 'True', None, None]
     """
 
-    def __init__(self, column: Column, options: CellOptions, vocabulary: Sequence[str] = ()):
+    def __init__(self, column: Column, options: CellOptions, vocabulary: Sequence[str] = (), source: str | None = None):
         self.column: Column = column
+        self.source: str = column.name if source is None else source
         self._options = options
         self._nulls = frozenset(options.null_values)
         self._vocabulary = vocabulary

@@ -10,10 +10,13 @@ from typing import Any
 from keras_oocore.core import html
 from keras_oocore.core.checks import positive
 from keras_oocore.csv.cells import Cells, Column
+from keras_oocore.csv.dates import DAYS, has_date
+from keras_oocore.csv.moments import DAY_US
 from keras_oocore.tables.statistics import MOST_DISTINCT, ColumnStatistics
 
 EPOCH = datetime.datetime(1970, 1, 1)
 MOST_FREQUENT = 10  # strings of a column that are listed with their counts
+DAY_SECONDS = 86_400
 SHOWN_ROWS = 50  # of `head` in a notebook; further ones are counted
 
 
@@ -23,12 +26,14 @@ class ColumnSummary:
 
     Attributes:
         name: Name of the column.
-        kind: `"float32"`, `"bool"`, `"string"` or `"date"`.
+        kind: `"float32"`, `"bool"`, `"string"`, `"date"`, or `"time"` for times without a date. A part of a date, such
+            as `"sold.year"`, is `"float32"`.
         count: Number of cells that are neither missing nor infinite.
         missing: Number of missing cells.
         distinct: Number of distinct values, or `None` if there are more than 100,000 numbers.
         mean, std, min, max: Numbers, or `None` for strings and for a column without numbers. Those of a date are
-            seconds since 1970, as the model receives them. `std` is that of the population.
+            days since 1970, and those of a time fractions of a day, as the model receives them. `std` is that of the
+            population.
         most_frequent: The ten most frequent strings with their counts. Empty for numbers.
     """
 
@@ -49,7 +54,7 @@ class ColumnSummary:
         numbers = (found.mean, found.std, found.smallest, found.largest) if has_numbers else (None,) * 4
         frequent = heapq.nsmallest(MOST_FREQUENT, found.counts.items(), key=lambda pair: (-pair[1], pair[0]))
         column = found.column
-        return cls(column.name, column.kind, found.count, found.missing, found.distinct, *numbers, dict(frequent))
+        return cls(column.name, _kind(column), found.count, found.missing, found.distinct, *numbers, dict(frequent))
 
     def figures(self) -> list[str]:
         """Return mean, standard deviation, min, max, missing and distinct as strings."""
@@ -59,9 +64,9 @@ class ColumnSummary:
         ]
         if self.mean is None:
             return ["", "", "", "", *counts]
-        if self.kind == "date":
-            moments = [_date(seconds) for seconds in (self.mean, self.min, self.max)]
-            return [moments[0], f"{self.std / 86400:,.6g} days", *moments[1:], *counts]
+        if self.kind in ("date", "time"):
+            moments = [_shown(_moment(_whole_seconds(days), self.kind)) for days in (self.mean, self.min, self.max)]
+            return [moments[0], f"{self.std:,.6g} days", *moments[1:], *counts]
         return [*(_number(value) for value in (self.mean, self.std, self.min, self.max)), *counts]
 
 
@@ -113,8 +118,8 @@ class TableSummary(Mapping[str, ColumnSummary]):
 
         Returns:
             A list of dictionaries from column to value, which a notebook and `print` show as a table. Numbers are
-            `float`, dates `datetime`, and missing cells `None`. Codes and replaced missing numbers, which the model
-            receives, are in the batches: `rows[0]`.
+            `float`, dates `datetime`, times without a date `time`, and missing cells `None`. Codes and replaced missing
+            numbers, which the model receives, are in the batches: `rows[0]`.
 
         Raises:
             DataError: If a cell cannot be read.
@@ -184,12 +189,30 @@ def _rows(columns: Sequence[Column], parts: list[Cells], num_rows: int) -> list[
     return rows[:num_rows]
 
 
+def _kind(column: Column) -> str:
+    """The kind that a column is shown as."""
+    if column.kind != "date" or column.part == DAYS:
+        return column.kind
+    if column.part is not None:
+        return "float32"
+    return "date" if has_date(column.format) else "time"
+
+
 def _value(cell: float | str | None, column: Column) -> Any:
-    if cell is None or column.kind in ("string", "float32"):
+    kind = _kind(column)
+    if cell is None or kind in ("string", "float32"):
         return cell
-    if column.kind == "bool":
-        return bool(cell)
-    return EPOCH + datetime.timedelta(seconds=cell)
+    return bool(cell) if kind == "bool" else _moment(cell, kind)
+
+
+def _moment(days: float, kind: str) -> datetime.datetime | datetime.time:
+    """Days since 1970 as a date, or the fraction of a day as a time."""
+    moment = EPOCH + datetime.timedelta(microseconds=round(days * DAY_US))
+    return moment if kind == "date" else moment.time()
+
+
+def _whole_seconds(days: float) -> float:
+    return round(days * DAY_SECONDS) / DAY_SECONDS
 
 
 def _number(value: float) -> str:
@@ -204,15 +227,13 @@ def _number(value: float) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, datetime.datetime):
-        return _midnight_omitted(value)
+    if isinstance(value, datetime.datetime | datetime.time):
+        return _shown(value)
     return f"{value:,.10g}" if isinstance(value, float) else str(value)
 
 
-def _date(seconds: float) -> str:
-    """Return a number of seconds since 1970 as a date."""
-    return _midnight_omitted(EPOCH + datetime.timedelta(seconds=round(seconds)))
-
-
-def _midnight_omitted(moment: datetime.datetime) -> str:
-    return moment.isoformat(" ").removesuffix(" 00:00:00")
+def _shown(moment: datetime.datetime | datetime.time) -> str:
+    """Return a date without midnight, or a time, to the second."""
+    if isinstance(moment, datetime.time):
+        return moment.isoformat("seconds")
+    return moment.isoformat(" ", "seconds").removesuffix(" 00:00:00")

@@ -1,5 +1,7 @@
 """Fixtures for tests of CSV files."""
 
+import dataclasses
+
 import pytest
 from csv_outcomes import check, folder
 
@@ -9,6 +11,8 @@ from keras_oocore.csv.reader import CSVReader
 from keras_oocore.csv.scan import index_records
 
 __all__ = ["check", "folder", "read", "scratch", "write"]
+
+CELL_OPTIONS = [field.name for field in dataclasses.fields(CellOptions)]
 
 
 @pytest.fixture
@@ -35,7 +39,7 @@ def read(tmp_path):
     def read(content, chunk_bytes=2**20, dialect=None, **columns):
         path = tmp_path / "houses.csv"
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        options = {name: columns.pop(name) for name in ("null_values", "decimal", "on_bad_row") if name in columns}
+        options = {name: columns.pop(name) for name in CELL_OPTIONS if name in columns}
         index = index_records(path, dialect or Dialect(), chunk_bytes, on_bad_row=options.get("on_bad_row", "error"))
         named = [
             Column(name, index.header.index(name), *([kind] if isinstance(kind, str) else kind))

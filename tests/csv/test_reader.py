@@ -23,6 +23,7 @@ from keras_oocore.csv.dialect import NULL_VALUES, CellOptions, Dialect
 from keras_oocore.csv.reader import CSVReader
 from keras_oocore.csv.scan import index_records
 
+ENCODING = "pass the encoding of the file, such as encoding='latin-1', or on_bad_row='skip'"
 ROWLESS = Fails("There are no rows in 'houses.csv'.")
 
 
@@ -46,10 +47,10 @@ def no_csv(what, command):
     ("NUL among numbers", late("\0,2"), {}, unreadable(99, "\0")),
     ("a tail of NUL, as a crash leaves it", "x,y\n1,2\n" + "\0" * 9, {}, ragged(1, 1, "\0" * 9)),
     ("latin-1 in a late row", late("München,2", "Rome,2").encode("latin-1"), TEXT,
-     unreadable(99, b"M\xfcnchen", "utf-8", fix="pass the encoding of the file, such as encoding='latin-1'")),
+     unreadable(99, b"M\xfcnchen", "utf-8", fix=ENCODING)),
     ("latin-1 in a column that is not used", "z,x,y\nMünchen,1,2\n".encode("latin-1"), TEXT, ONE_ROW),
     ("latin-1 among numbers", late("1\xa0000,2").encode("latin-1"), {},
-     unreadable(99, b"1\xa0000", "utf-8", fix="pass the encoding of the file, such as encoding='latin-1'")),
+     unreadable(99, b"1\xa0000", "utf-8", fix=ENCODING)),
     ("latin-1 in a long row", late("München,2,3").encode("latin-1"), TEXT, ragged(99, 3, "M\ufffdnchen,2,3")),
     ("latin-1 in a short row, which is skipped", late("München").encode("latin-1"), dict(on_bad_row="skip"),
      Rows([1] * 198, [2] * 198, ("1 row is left out: on_bad_row='skip'.",))),
@@ -86,7 +87,7 @@ def test_error_names_row_line_and_column(read):
     content = "id,city,a,b,c,sqft\n" + "".join(rows[:-1]) + "1,Rome,1,2,3,4\n1,Rome,1,2,3,N/K\n"
     assert error_of(read, content, 100_000, sqft="float32") == (
         "houses.csv: row 48213 (line 48221), column 'sqft' (#5): cannot read 'N/K' as float32. "
-        "Fix: dtypes={'sqft': 'string'}, null_values=[..., 'N/K'], or on_bad_row='skip'."
+        "Fix: null_values=[..., 'N/K'], on_bad_row='skip', or dtypes={'sqft': 'string'}."
     )
 
 

@@ -120,17 +120,40 @@ def test_target_of_strings_is_a_class_index(make_rows):
     )
 
 
-def test_dates_are_seconds(make_rows):
+def test_dates_are_days_since_1970(make_rows):
     content = "day,price\n1970-01-02,1\n2014-10-13,2\n"
-    x, _, _ = parts(make_rows(content, dtypes={"day": "%Y-%m-%d"}))
-    assert x == [[86400], [1413158400]]  # days are exact in float32 until 2038
+    x, _, _ = parts(make_rows(content))
+    assert x == [[1], [16356]]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        parts(make_rows("day,price\n20141013T000000,1\n", dtypes={"day": "%Y%m%dT%H%M%S"}))
-    with pytest.warns(
-        UserWarning, match="Column 'day' has times of day, which float32 rounds: seconds since 1970 come"
-    ):
-        parts(make_rows("day,price\n2014-10-13 10:00:01,1\n", dtypes={"day": "%Y-%m-%d %H:%M:%S"}))
+        parts(make_rows("day,price\n2038-01-21T12:00:00,1\n"))  # noon is exact
+
+
+def test_times_of_day_that_float32_moves_are_warned_of_once(make_rows):
+    content = "day,price\n2014-10-13 10:00:01,1\n"
+    message = (
+        "Column 'day' has times of day. Days since 1970 in float32 keep them in steps of 84 seconds. To keep them: "
+        "dates={'day': ['days', 'hour', 'minute']}"
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        rows = make_rows(content)
+        for _ in range(2):
+            parts(rows)
+            rows.close()
+        assert [str(warning.message) for warning in caught] == [message]
+        x, _, _ = parts(make_rows(content, dates={"day": ["days", "hour", "minute"]}))
+    assert len(caught) == 1
+    assert x == [[np.float32(16356 + (10 * 3600 + 1) / 86400), 10, 0]]
+
+
+def test_a_time_without_a_date_keeps_its_minutes(make_rows):
+    content = "t,price\n" + "".join(f"{minute // 60:02d}:{minute % 60:02d},1\n" for minute in range(1440))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        x, _, _ = parts(make_rows(content, dtypes={"t": "%H:%M"}))
+    assert [round(1440 * fraction) for (fraction,) in x] == list(range(1440))
+    assert max(abs(1440 * fraction - minute) for minute, (fraction,) in enumerate(x)) < 1e-3
 
 
 def test_missing_cell_is_an_error(make_rows):

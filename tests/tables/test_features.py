@@ -38,7 +38,6 @@ def test_as_many_classes_as_rows_warn_from_20_rows_on(make_rows):
         warnings.simplefilter("error")
         features = rows.features.unfitted()  # as of the validation part
         features.fit(rows.statistics())
-        make_rows(table(unique), target="x", features=["y"])
         make_rows(table(unique[:19]), target="y", features=["x"])
         make_rows(table([*unique, "row 0"]), target="y", features=["x"])
     with pytest.warns(UserWarning, match=r"dtypes=\{'x': 'float32'\}"):
@@ -69,8 +68,9 @@ def test_dictionary_of_inputs(make_rows):
         (dict(missing={"town": 1}), "`missing` names a column that does not exist: 'town'."),
         (
             dict(),
-            "Columns hold strings: 'city', 'grade'. Choose the features, features=[...]; or encode the strings, "
-            "categorical=['city']; or give the format of dates, dtypes={'city': '%Y-%m-%d'}.",
+            "Columns hold strings: 'city', 'grade'. Choose the features, features=[...]; or leave these out, "
+            "exclude=['city', 'grade']; or encode the strings, categorical=['city']; or give the format of dates, "
+            "dtypes={'city': '%Y-%m-%d'}.",
         ),
         (dict(missing="zero", features=["sqft"]), "`missing` should be one of ('error', 'nan', 'mean', 'drop'), or"),
         (dict(sample_weight="city", features=["sqft"]), "`sample_weight` should be a column of numbers."),

@@ -20,7 +20,7 @@ def columns():
     return [
         ColumnStatistics.of(NUMBER, pa.array([1.0, 2000.5, None])),
         ColumnStatistics.of(TEXT, pa.array(["x", "x", None])),
-        ColumnStatistics.of(DATE, pa.array([0.0, 86400.0 * 2 + 3600])),
+        ColumnStatistics.of(DATE, pa.array([0.0, 2 + 1 / 24])),
         ColumnStatistics.of(EMPTY, pa.array([None, None], pa.float64())),
     ]
 
@@ -50,7 +50,7 @@ def test_numbers_by_name(columns):
     assert (found["a"].mean, found["a"].std, found["a"].min, found["a"].max) == (1000.75, 999.75, 1.0, 2000.5)
     assert (found["a"].count, found["a"].missing, found["a"].distinct) == (2, 1, 2)
     assert (found["b"].mean, found["b"].most_frequent) == (None, {"x": 2})
-    assert found["[red]day"].max == 86400.0 * 2 + 3600
+    assert found["[red]day"].max == 2 + 1 / 24
     assert found["empty"].min is None
     with pytest.raises(KeyError):
         found["c"]
@@ -84,7 +84,7 @@ def test_head_has_the_types_of_the_file(columns):
     cells = {
         "a": pa.array([1.0, None]),
         "b": pa.array(["<b>", None]),
-        "[red]day": pa.array([86400.0, None]),
+        "[red]day": pa.array([1.0, None]),
         "flag": pa.array([1.0, None]),
     }
     parts = [Cells(None, cells), Cells(None, cells)]

@@ -1,16 +1,19 @@
 """The kind of each column: as the user gives it, or inferred from some of its cells."""
 
-import datetime
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import did_you_mean
-from keras_oocore.csv.dialect import NULL_VALUES, Decimal
-from keras_oocore.csv.values import FALSE_VALUES, TRUE_VALUES, as_numbers, is_one_of, shortened
+from keras_oocore.csv.date_formats import CERTAIN, fitting_formats, most_fitting_format
+from keras_oocore.csv.dates import require_format
+from keras_oocore.csv.dialect import CellOptions
+from keras_oocore.csv.moments import ISO
+from keras_oocore.csv.number_formats import number_format
+from keras_oocore.csv.numbers import as_numbers
+from keras_oocore.csv.values import FALSE_VALUES, TRUE_VALUES, is_one_of, shortened
 from keras_oocore.tables.cells import rounded_by_float32
 
 try:
@@ -19,17 +22,25 @@ try:
 except ImportError:  # the `csv` extra is not installed
     pa = None
 
-DATE = r"^(\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{4}|\d{8}T\d{6}$)"  # common ways to write a date
-DATE_FORMATS = (
-    "%Y-%m-%d",
-    "%Y%m%dT%H%M%S",
-    "%Y-%m-%d %H:%M:%S",
-    "%Y-%m-%dT%H:%M:%S",
-    "%d.%m.%Y",
-    "%m/%d/%Y",
-    "%d/%m/%Y",
-)
 MOST_OTHERS = 0.75  # largest share of other strings for which the numbers among them are worth a warning
+MOST_DATES = 0.9  # share of the cells from which on the others are worth a null value
+
+
+class Inferred(NamedTuple):
+    """What the cells of a column tell.
+
+    Attributes:
+        kind: The kind of the column.
+        format: Format of a date, or `None`.
+        notes: What is unusual about the cells: what numbers would lose as `float32`, or why strings may be meant as
+            numbers or dates, with what to type.
+        is_measured: Whether the cells are strings, and look like numbers or dates.
+    """
+
+    kind: str
+    format: str | None = None
+    notes: Sequence[str] = ()
+    is_measured: bool = False
 
 
 def given_kinds(dtypes: Mapping[str, object], names: Sequence[str]) -> dict[str, tuple[str, str | None]]:
@@ -51,7 +62,8 @@ def given_kinds(dtypes: Mapping[str, object], names: Sequence[str]) -> dict[str,
     for name, dtype in dtypes.items():
         if name not in names:
             raise OptionError(f"`dtypes` names a column that does not exist: {name!r}.{did_you_mean(name, names)}")
-        if isinstance(dtype, str) and "%" in dtype:
+        if isinstance(dtype, str) and ("%" in dtype or dtype == ISO):
+            require_format(dtype, name)
             kinds[name] = ("date", dtype)
         else:
             kinds[name] = (_kind_of(name, dtype), None)
@@ -76,86 +88,100 @@ def _kind_of(name: str, dtype: object) -> str:
     return "bool" if kind == "b" else "float32"
 
 
-def infer_kind(
-    texts: Sequence[Any], decimal: Decimal, null_values: Sequence[str] = NULL_VALUES
-) -> tuple[str, list[str]]:
-    """Return the kind of a column, given some of its cells as strings, and what is unusual about them.
+def infer_kind(texts: Any, options: CellOptions) -> Inferred:
+    """Return the kind of a column, given some of its cells as strings.
 
-    For numbers, the notes say what they would lose as `float32`. For strings, they say why they may be meant as
-    numbers. A column whose cells are all missing is a column of numbers. So is a column with at least nine numbers in
-    ten cells: reading the other cells is an error, because a target of strings would silently become classes.
+    A column whose cells are all missing is a column of numbers. So is a column with at least nine numbers in ten cells:
+    reading the other cells is an error, because a target of strings would silently become classes. A column of dates is
+    one whose cells all fit one usual format, and only that.
 
     Args:
-        texts: `pyarrow` string arrays.
-        decimal: The decimal point, `"."` or `","`.
-        null_values: Strings that mark a missing cell.
+        texts: `pyarrow` string array, without missing cells and spaces, as `present` returns it.
+        options: How the cells are read.
 
-    >>> infer_kind([pa.array(["1.5", " 2 ", None])], "."), infer_kind([pa.array(["yes", "0"])], ".")
-    (('float32', []), ('bool', []))
-    >>> infer_kind([pa.array(["007", "1"])], ".")
-    ('float32', ["numbers with leading zeros, which are lost, such as '007'"])
+    >>> [infer_kind(pa.array(cells), CellOptions()).kind for cells in (["1.5", "2"], ["yes", "0"], ["2014-10-13"])]
+    ['float32', 'bool', 'date']
+    >>> infer_kind(pa.array(["007", "1"]), CellOptions()).notes
+    ["numbers with leading zeros, which are lost, such as '007'"]
     """
-    texts = pc.utf8_trim_whitespace(pa.chunked_array(texts, pa.string()).combine_chunks().drop_null())
-    texts = texts.filter(pc.invert(is_one_of(texts, null_values)))
     if not len(texts):
-        return "float32", []
-    values, losses = as_numbers(texts, decimal), []
+        return Inferred("float32")
+    values, losses = as_numbers(texts, options), []
     if values.null_count:
         if pc.all(is_one_of(texts, TRUE_VALUES + FALSE_VALUES)).as_py():
-            return "bool", []
+            return Inferred("bool")
         if 10 * values.null_count > len(values):
-            return "string", _may_be_numbers(texts, values, decimal)
+            return _infer_from_strings(texts, values, options)
     with_zeros = texts.filter(pc.match_substring_regex(texts, r"^[+-]?0\d"))
     if len(with_zeros):
         losses.append(f"numbers with leading zeros, which are lost, such as {with_zeros[0].as_py()!r}")
     rounded = rounded_by_float32(values.drop_null().to_numpy(zero_copy_only=False))
     if rounded is not None:
         losses.append(f"integers beyond 2^24, which float32 rounds, such as {rounded:.0f}")
-    return "float32", losses
+    return Inferred("float32", notes=losses)
 
 
-def _may_be_numbers(texts, values, decimal: Decimal) -> list[str]:
-    """Return why a column of strings may be meant as numbers, and how to read it as numbers; `[]` if it is not.
+def present(texts: Sequence[Any], null_values: Sequence[str]) -> Any:
+    """Return the cells of several `pyarrow` string arrays that are not missing, without spaces around them."""
+    texts = pc.utf8_trim_whitespace(pa.chunked_array(texts, pa.string()).combine_chunks().drop_null())
+    return texts.filter(pc.invert(is_one_of(texts, null_values)))
+
+
+def _infer_from_strings(texts: Any, values: Any, options: CellOptions) -> Inferred:
+    """Infer the kind of a column of which more than a tenth are not numbers.
 
     Args:
         texts: Its cells.
         values: The cells as numbers, null where a cell is not a number.
-        decimal: The decimal point, `"."` or `","`.
+        options: How the cells are read.
     """
+    forms = fitting_formats(texts)
+    if len(forms) == 1 and forms[0] in CERTAIN:
+        return Inferred("date", forms[0])
+    note = _date_note(texts, forms) or _number_note(texts, options)
+    if note:
+        return Inferred("string", notes=[note], is_measured=True)
     others = texts.filter(pc.is_null(values))
-    other = "," if decimal == "." else "."
+    if len(others) > MOST_OTHERS * len(texts):
+        return Inferred("string")
     example = shortened(others[0].as_py())
-    looks = f"read as strings, though its cells look like numbers, such as {example!r}. Fix: "
-    signs = pc.replace_substring_regex(others, r"[$€£%\s]", "")
-    if not as_numbers(signs, decimal).null_count:
-        return [f"{looks}write them without signs"]
-    if pc.all(pc.match_substring_regex(others, DATE)).as_py():
-        dates = f"read as strings, though its cells look like dates, such as {example!r}"
-        return [f"{dates}. Fix: give their format in dtypes, such as {_date_formats(example)}"]
-    thousands = rf"^[+-]?\d{{1,3}}({re.escape(other)}\d{{3}})+({re.escape(decimal)}\d*)?$"
-    if pc.all(pc.match_substring_regex(others, thousands)).as_py():
-        return [f"{looks}write them without the {other!r} between thousands"]
-    if not as_numbers(texts, other).null_count:
-        return [f"{looks}decimal={other!r}"]
-    if len(others) <= MOST_OTHERS * len(texts):
-        many = "read as strings, though many of its cells are numbers, because of"
-        return [f"{many} {example!r}. Fix: null_values=[..., {example!r}]"]
-    return []
+    many = "read as strings, though many of its cells are numbers, because of"
+    return Inferred("string", notes=[f"{many} {example!r}. Fix: null_values=[..., {example!r}]"])
 
 
-def _date_formats(text: str) -> str:
-    """Return the common formats that fit a date, or the most common one.
+def _date_note(texts: Any, forms: Sequence[str]) -> str:
+    """Return why cells may be meant as dates, and how to read them; `""` if they do not look like dates.
 
-    >>> print(_date_formats("20141013T000000"), _date_formats("13/10/2014"), _date_formats("1/2/2014"), sep="; ")
-    '%Y%m%dT%H%M%S'; '%d/%m/%Y'; '%m/%d/%Y' or '%d/%m/%Y'
+    Args:
+        texts: The cells.
+        forms: The usual formats that fit all of them.
     """
-    fitting = [form for form in DATE_FORMATS if _fits(text, form)]
-    return " or ".join(map(repr, fitting or DATE_FORMATS[:1]))
+    looks = "read as strings, though its cells look like dates, such as"
+    if forms:
+        example = shortened(texts[0].as_py())
+        return f"{looks} {example!r}. Fix: give their format in dtypes, such as {' or '.join(map(repr, forms))}"
+    form, fits = most_fitting_format(texts) or ("", np.zeros(1))
+    if fits.mean() < MOST_DATES:
+        return ""
+    other = texts.filter(pa.array(~fits))[0].as_py()
+    example = f"{looks} {texts.filter(pa.array(fits))[0].as_py()!r}"
+    if other_forms := fitting_formats(pa.array([other])):
+        return f"{example} and {other!r}. Fix: write them in one format, such as {form!r} and not {other_forms[0]!r}"
+    return f"{example}. Fix: give their format in dtypes, such as {form!r}, and null_values=[..., {shortened(other)!r}]"
 
 
-def _fits(text: str, date_format: str) -> bool:
-    try:
-        datetime.datetime.strptime(text, date_format)
-    except ValueError:
-        return False
-    return True
+def _number_note(texts: Any, options: CellOptions) -> str:
+    """Return why cells may be meant as numbers, and how to read them; `""` if they do not look like numbers."""
+    distinct = texts.unique()
+    found = number_format(distinct, options)
+    if found is None:
+        return ""
+    odd = pc.and_(found.readable, pc.is_null(as_numbers(distinct[: len(found.readable)], options)))
+    example = shortened(distinct[: len(odd)].filter(odd)[0].as_py())
+    looks = f"read as strings, though its cells look like numbers, such as {example!r}. Fix: {found.code}"
+    if found.options is None:
+        return looks
+    others = texts.filter(pc.is_null(as_numbers(texts, found.options)))
+    if 10 * len(others) <= len(texts):
+        return looks
+    return f"{looks}, null_values=[..., {shortened(others[0].as_py())!r}]"

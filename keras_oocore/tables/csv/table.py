@@ -26,8 +26,9 @@ from keras_oocore.csv.index import CHUNK_BYTES, RecordIndex
 from keras_oocore.csv.reader import CSVReader
 from keras_oocore.csv.scan import index_records
 from keras_oocore.tables.csv.gzip import gunzipped
-from keras_oocore.tables.csv.kinds import given_kinds, infer_kind
+from keras_oocore.tables.csv.kinds import given_kinds, infer_kind, present
 from keras_oocore.tables.csv.names import column_names as names_of
+from keras_oocore.tables.csv.suspects import suspicion
 from keras_oocore.tables.format import TableFormat
 
 READING_OPTIONS = (
@@ -106,11 +107,11 @@ class CSVTable(TableFormat):
         names = names_of(self.indexes, column_names)
         self._column_names = None if column_names is None else names
         self._reader = CSVReader(len(names), self.options)
+        super().__init__(self.paths, {}, {})
         if known is None:
-            columns, notes = self._with_kinds(names, given_kinds(dtypes or {}, names))
+            self.columns = self._with_kinds(names, given_kinds(dtypes or {}, names))
         else:
-            columns, notes = _as_known(names, known), {}
-        super().__init__(self.paths, columns, notes)
+            self.columns = _as_known(names, known)
         self.hint: str = _delimiter_hint(names)
 
     def read(self, chunk: int, columns: Sequence[Column]) -> Cells:
@@ -132,6 +133,8 @@ class CSVTable(TableFormat):
             "null_values": list(self.options.null_values),
             "decimal": self.options.decimal,
             "on_bad_row": self.options.on_bad_row,
+            **({"thousands": self.options.thousands} if self.options.thousands is not None else {}),
+            **({"strip": list(self.options.strip)} if self.options.strip else {}),
         }
 
     def portable_fingerprint(self) -> dict[str, Any]:
@@ -155,26 +158,26 @@ class CSVTable(TableFormat):
         for number, index in enumerate(self.indexes):
             index.save(index.absolute_path + INDEX_SUFFIX if directory is None else directory / _index_name(number))
 
-    def _with_kinds(
-        self, names: list[str], given: Mapping[str, tuple[Any, ...]]
-    ) -> tuple[dict[str, Column], dict[str, Any]]:
-        """Return the columns with their given or inferred kinds, and notes about the inferred ones."""
+    def _with_kinds(self, names: list[str], given: Mapping[str, tuple[str, str | None]]) -> dict[str, Column]:
+        """Return the columns with their given or inferred kinds. Set what the sampled cells tell about the others."""
         texts = [Column(name, position, "string") for position, name in enumerate(names)]
         places = np.linspace(0, self.num_chunks - 1, SAMPLED_PLACES).round() if self.num_chunks else []
         samples = []
         for chunk, num_pieces in sorted(Counter(map(int, places)).items()):
             file, chunk_of_file = self._chunks[chunk]
             samples.append(self._reader.sample(self.indexes[file], chunk_of_file, texts, num_pieces))
-        columns, notes = {}, {}
+        columns = {}
         for column in texts:
-            name, form = column.name, None
-            if name in given:
-                kind, form = given[name]
-            else:
-                cells = [sample[name] for sample in samples]
-                kind, notes[name] = infer_kind(cells, self.options.decimal, self.options.null_values)
-            columns[name] = Column(name, column.position, kind, form)
-        return columns, notes
+            name = column.name
+            cells = present([sample[name] for sample in samples], self.options.null_values)
+            kind, form = given.get(name, (None, None))
+            if kind is None:
+                kind, form, self.notes[name], is_measured = infer_kind(cells, self.options)
+                self.measured |= {name} if is_measured else set()
+            columns[name] = dataclasses.replace(column, kind=kind, format=form)
+            if name not in self.measured and (reason := suspicion(name, kind, cells)):
+                self.suspects[name] = reason
+        return columns
 
 
 def _as_known(names: Sequence[str], known: Mapping[str, Column]) -> dict[str, Column]:

@@ -33,17 +33,14 @@ BOM = b"\xef\xbb\xbf"
      Rows([1], [2], ("houses.csv: all names in the header are numbers. If the first line is a row: header=False",))),
     ("1,180 with a sign", "x,y\n$1180,2\n", TEXT,
      Rows(["$1180"], [2], ("Column 'x' is read as strings, though its cells look like numbers, such as '$1180'. "
-                           "Fix: write them without signs, or categorical=['x'].",))),
-    ("a date as a name", "x,y\n2014-10-13,2\n", TEXT,
-     Rows(["2014-10-13"], [2], ("Column 'x' is read as strings, though its cells look like dates, such as "
-                                "'2014-10-13'. Fix: give their format in dtypes, such as '%Y-%m-%d', or "
-                                "categorical=['x'].",))),
+                           "Fix: strip='$', or categorical=['x'].",))),
+    ("a date as a name", "x,y\n2014-10-13,2\n", dict(categorical=["x"]), Rows(["2014-10-13"], [2])),
     ("null values and the usual ones", "x,y\nN/K,2\n,2\n", dict(null_values=[..., "N/K"], missing="nan"),
      Rows([None, None], [2, 2])),
     ("newline in a name", '"a\nb",y\n1,2\n', dict(features=["a\nb"]), ONE_ROW),
     ("newline in a name, and an error", '"a\nb",y\n' + "1,2\n" * 9 + "k,2\n", {},
      Fails("houses.csv: row 9 (line 12), column 'a\\nb' (#0): cannot read 'k' as float32. "
-           "Fix: dtypes={'a\\nb': 'string'}, null_values=[..., 'k'], or on_bad_row='skip'.")),
+           "Fix: null_values=[..., 'k'], on_bad_row='skip', or dtypes={'a\\nb': 'string'}.")),
     ("repeated header", late("x,y"), {}, unreadable(99, "x")),
     ("repeated header is skipped", late("x,y"), dict(on_bad_row="skip"),
      Rows([1] * 198, [2] * 198, ("1 row is left out: on_bad_row='skip'.",))),

@@ -1,0 +1,115 @@
+"""Strings as dates: days since 1970, or parts of a date such as the weekday."""
+
+import re
+from typing import Any
+
+import numpy as np
+
+from keras_oocore.core.errors import OptionError
+from keras_oocore.csv.moments import DAY_US, ISO, SECOND_US, read_moments, strptime
+
+try:
+    import pyarrow as pa
+except ImportError:  # the `csv` extra is not installed
+    pa = None
+
+FIRST_DAY_OF_TIMES = -25_567  # 1900-01-01, which `strptime` returns for a time without a date
+OF_DATE, OF_TIME = set("YymbBdjUWGVuaAcxD"), set("HIMSfpcXT")  # directives
+
+
+def _part_of_year(days: np.ndarray) -> np.ndarray:
+    """Return the day of the year, from 1."""
+    dates = days.astype("datetime64[D]")
+    return (dates - dates.astype("datetime64[Y]")).astype(np.int64) + 1
+
+
+def _month(days: np.ndarray) -> np.ndarray:
+    return days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12 + 1
+
+
+def _day(days: np.ndarray) -> np.ndarray:
+    dates = days.astype("datetime64[D]")
+    return (dates - dates.astype("datetime64[M]")).astype(np.int64) + 1
+
+
+def _week(days: np.ndarray) -> np.ndarray:
+    """Return the number of the ISO week, which is the week of its Thursday."""
+    return (_part_of_year(days - (days + 3) % 7 + 3) - 1) // 7 + 1
+
+
+PARTS_OF_DATE = {
+    "year": lambda days: days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970,
+    "quarter": lambda days: (_month(days) + 2) // 3,
+    "month": _month,
+    "week": _week,
+    "day": _day,
+    "weekday": lambda days: (days + 3) % 7,
+    "day_of_year": _part_of_year,
+}
+PARTS_OF_TIME = {"hour": (3600, 24), "minute": (60, 60), "second": (1, 60)}  # seconds in it, and how many there are
+DAYS = "days"
+PARTS = (DAYS, *PARTS_OF_DATE, *PARTS_OF_TIME)
+
+
+def as_dates(texts: Any, form: str, part: str | None = None) -> Any:
+    """Convert strings to days since 1970 or a part of a date, `double`; null if a string is not a date in this format.
+
+    Args:
+        texts: `pyarrow` array of strings.
+        form: Format, as for `datetime.strptime`, or `ISO`. A time without a date becomes the fraction of a day.
+        part: One of `PARTS`. Defaults to `"days"`.
+
+    >>> texts = pa.array(["2014-10-13 18:00", "2014-02-31 00:00"])
+    >>> as_dates(texts, "%Y-%m-%d %H:%M").to_pylist(), as_dates(texts, "%Y-%m-%d %H:%M", "hour").to_pylist()
+    ([16356.75, None], [18.0, None])
+    """
+    distinct = texts.dictionary_encode()
+    moments = read_moments(distinct.dictionary, form)
+    seconds = moments.local_us // SECOND_US
+    if part in PARTS_OF_DATE:
+        values = PARTS_OF_DATE[part](moments.days)
+    elif part in PARTS_OF_TIME:
+        unit, count = PARTS_OF_TIME[part]
+        values = seconds // unit % count
+    else:
+        first_day = 0 if has_date(form) else FIRST_DAY_OF_TIMES
+        values = (moments.local_us - moments.offset_us - first_day * DAY_US) / DAY_US
+    return pa.array(values, pa.float64(), mask=~moments.readable).take(distinct.indices)
+
+
+def has_date(form: str) -> bool:
+    """Return whether a format has a year, a month or a day.
+
+    >>> has_date("%d.%m.%Y"), has_date("%H:%M"), has_date(ISO)
+    (True, False, True)
+    """
+    return form == ISO or not OF_DATE.isdisjoint(re.findall("%(.)", form))
+
+
+def has_time(form: str) -> bool:
+    """Return whether a format has a time of day."""
+    return form == ISO or not OF_TIME.isdisjoint(re.findall("%(.)", form))
+
+
+def require_format(form: str, name: str) -> None:
+    """Raise if Python does not know the format.
+
+    Raises:
+        OptionError: If a directive does not exist, or occurs twice.
+
+    >>> require_format("%Y-%Q", "sold")
+    Traceback (most recent call last):
+    keras_oocore.core.errors.OptionError: `dtypes` should give a format of `datetime.strptime` for dates. Received: \
+dtypes={'sold': '%Y-%Q'}: 'Q' is a bad directive in format '%Y-%Q'
+    """
+    if form == ISO:
+        return
+    try:
+        strptime("", form)
+    except (ValueError, re.error) as error:
+        if isinstance(error, ValueError) and str(error).startswith("time data"):  # the directives are known
+            return
+        raise OptionError(
+            "`dtypes` should give a format of `datetime.strptime` for dates. "
+            f"Received: dtypes={{{name!r}: {form!r}}}: {error}"
+        ) from None

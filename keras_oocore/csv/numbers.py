@@ -1,0 +1,89 @@
+"""Strings as numbers: the decimal point, thousands, and signs and units before or after the digits."""
+
+import functools
+import re
+from typing import Any
+
+from keras_oocore.csv.cells import LARGEST_FLOAT32
+from keras_oocore.csv.dialect import SPACES, CellOptions
+
+try:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+except ImportError:  # the `csv` extra is not installed
+    pa = None
+
+INFINITE = r"^[+-]?inf(inity)?$"
+WRITTEN_ALIKE = {" ": f"[{SPACES}]", "'": "['\u2019]"}  # separators of thousands that are several characters
+SIGNS = {"": False, "+": False, "-": True, "()": True}  # the signs of a number → whether it is negative
+
+
+def as_numbers(texts: Any, options: CellOptions) -> Any:
+    """Convert strings to `double`; null if a string is not a number that `float32` can represent.
+
+    Args:
+        texts: `pyarrow` array of strings without spaces around them.
+        options: `decimal`, `thousands` and `strip` are used.
+
+    >>> options = CellOptions(thousands=",", strip="$()")
+    >>> as_numbers(pa.array(["1", "$1,234.50", "-$5", "($2)", "1,5", "$"]), options).to_pylist()
+    [1.0, 1234.5, -5.0, -2.0, None, None]
+    """
+    infinite = pc.match_substring_regex(texts, INFINITE, ignore_case=True)
+    if options.thousands is None and not options.strip:
+        readable = pc.match_substring_regex(texts, f"^[+-]?{_number(options)}$")
+        digits = pc.if_else(readable, texts, pa.scalar(None, pa.string()))
+    else:
+        digits = _digits(texts, options)
+    if options.decimal == ",":
+        digits = pc.replace_substring(digits, ",", ".")
+    values = pc.if_else(infinite, texts, digits).cast(pa.float64())
+    too_large = pc.and_(pc.greater(pc.abs(values), LARGEST_FLOAT32), pc.invert(infinite))
+    return pc.if_else(too_large, pa.scalar(None, pa.float64()), values)
+
+
+def _number(options: CellOptions) -> str:
+    """Return the regular expression of a number without a sign and without thousands."""
+    point = re.escape(options.decimal)
+    return rf"(?:\d+{point}?\d*|{point}\d+)(?:[eE][+-]?\d+)?"
+
+
+def _digits(texts: Any, options: CellOptions) -> Any:
+    """Return numbers with a sign, without what groups and surrounds their digits; null for other strings."""
+    parts = pc.extract_regex(texts, _pattern(options))
+    opened, sign, inner, digits, closed = (
+        pc.struct_field(parts, name) for name in ("open", "sign", "inner", "digits", "close")
+    )
+    signs = pc.binary_join_element_wise(opened, sign, inner, closed, "")
+    if options.thousands is not None:
+        digits = pc.replace_substring_regex(digits, _separator(options), "")
+    minus = pc.if_else(pc.is_in(signs, pa.array([text for text, negative in SIGNS.items() if negative])), "-", "")
+    known = pc.is_in(signs, pa.array(list(SIGNS)))
+    return pc.if_else(known, pc.binary_join_element_wise(minus, digits, ""), pa.scalar(None, pa.string()))
+
+
+def _separator(options: CellOptions) -> str:
+    """Return the regular expression of what separates thousands."""
+    return WRITTEN_ALIKE.get(options.thousands, re.escape(options.thousands))
+
+
+@functools.lru_cache(maxsize=64)
+def _pattern(options: CellOptions) -> str:
+    """Return the regular expression of a number with thousands, and with signs and units at either end."""
+    number = _number(options)
+    if options.thousands is not None:
+        between, point = _separator(options), re.escape(options.decimal)
+        western = rf"[1-9]\d{{0,2}}(?:{between}\d{{3}})+"
+        indian = rf"[1-9]\d?(?:{between}\d{{2}})+{between}\d{{3}}"
+        number = rf"(?:{western}|{indian})(?:{point}\d*)?|{number}"
+    spaces = f"[{SPACES}]*"
+    units = sorted((re.escape(unit) for unit in options.strip if unit not in ("(", ")")), key=len, reverse=True)
+    before = "".join(f"(?:{unit}){spaces}|" for unit in units if not unit[-1].isdigit()).rstrip("|")
+    after = "".join(f"{spaces}(?:{unit})|" for unit in units).rstrip("|")
+    if ")" in options.strip:
+        opening, closing = rf"(?P<open>\(?){spaces}", rf"{spaces}(?P<close>\)?)"
+    else:
+        opening, closing = "(?P<open>)", "(?P<close>)"
+    gap = spaces if units else ""
+    lead = rf"{opening}(?P<sign>[+-]?){gap}(?:{before})*(?P<inner>[+-]?){gap}"
+    return rf"^{lead}(?P<digits>{number})(?:{after})*{closing}$"
