@@ -153,7 +153,7 @@ class CSVReader:
                 few or too many cells raises `ArrowInvalid`.
         """
         ragged = []
-        null_values = self.options.null_values
+        null_values = () if columns[0].kind == "text" else self.options.null_values
         if encoding == EVERY_BYTE:
             null_values = [value.encode().decode(EVERY_BYTE) for value in null_values]
 

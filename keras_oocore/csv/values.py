@@ -74,6 +74,57 @@ def python_seconds(text: str, form: str) -> float | None:
         moment = datetime.datetime.strptime(text, form)
     except ValueError:
         return None
+    return _seconds(moment)
+
+
+def seconds_of(moment: object, form: str) -> float | None:
+    """Return what a cell of a column of dates contains for a moment that a user gives, or `None` if it is none.
+
+    Args:
+        moment: A string in the format of the column or in ISO form, a `date`, a `datetime` or a `datetime64`.
+        form: Format of the column.
+
+    >>> seconds_of("13/10/2014", "%d/%m/%Y") == seconds_of(datetime.date(2014, 10, 13), "%d/%m/%Y")
+    True
+    """
+    if isinstance(moment, str):
+        seconds = python_seconds(moment, form)
+        if seconds is not None:
+            return seconds
+        try:
+            moment = datetime.datetime.fromisoformat(moment)
+        except ValueError:
+            return None
+    elif isinstance(moment, np.datetime64):
+        moment = moment.astype("datetime64[us]").item()
+    if isinstance(moment, datetime.date) and not isinstance(moment, datetime.datetime):
+        moment = datetime.datetime.combine(moment, datetime.time())
+    return _seconds(moment) if isinstance(moment, datetime.datetime) and moment == moment else None  # pandas' NaT
+
+
+def as_moment(seconds: float) -> str:
+    """Return a cell of a column of dates as a date in ISO form, with the time of day unless it is midnight.
+
+    >>> as_moment(1413158400.0), as_moment(1413158460.0)
+    ('2014-10-13', '2014-10-13 00:01:00')
+    """
+    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=seconds)
+    return moment.isoformat(" ").removesuffix(" 00:00:00")
+
+
+def iso_format(text: str) -> str | None:
+    """Return the format of a date in ISO form, or `None` if a string is none.
+
+    >>> iso_format("2014-10-13"), iso_format("2014-10-13T08:00:00"), iso_format("13.10.2014")
+    ('%Y-%m-%d', '%Y-%m-%dT%H:%M:%S', None)
+    """
+    times = ("", *(f"{between}{time}" for between in " T" for time in ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f")))
+    forms = [f"%Y-%m-%d{time}{zone}" for time in times for zone in ("", "%z") if time or not zone]
+    return next((form for form in forms if python_seconds(text, form) is not None), None)
+
+
+def _seconds(moment: datetime.datetime) -> float:
+    """Return the seconds since 1970 of a moment, in UTC if it has no time zone."""
     return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
 
 

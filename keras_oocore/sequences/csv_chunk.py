@@ -13,11 +13,12 @@ from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.dialect import NULL_VALUES, CellOptions, Decimal, Dialect, OnBadRow
 from keras_oocore.sequences.arguments import TableArguments, documented, shares
 from keras_oocore.sequences.inputs import batch_options, loading_options
-from keras_oocore.sequences.table import TRAINING, TableSequence
+from keras_oocore.sequences.table import TableSequence
 from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.features import FeatureSpec
-from keras_oocore.tables.options import ColumnOptions, Missing
+from keras_oocore.tables.options import ClassWeight, ColumnOptions, LabelMode, Missing
 from keras_oocore.tables.rows import TableRows
+from keras_oocore.tables.splits.base import TRAINING
 
 FEWEST_AHEAD, MOST_AHEAD, AHEAD_BYTES = 10, 256, 4 * 2**20  # of batches ahead: as in Keras, and more if they are small
 
@@ -35,6 +36,16 @@ class CSVChunkSequence(TableSequence):
         features: List of columns, or a dictionary from input name to a list of columns, for models with several
             inputs. `None` for all other columns.
         sample_weight: Column of sample weights.
+        ids: Column, or list of columns, to carry beside the rows as strings, such as `["transaction_id"]`. They are
+            never features. `ids()` and `served_ids` return them.
+        label_mode: The form of `y` for a target of classes. `"int"` (or `None`): `int32` indices of shape `(batch,)`.
+            `"categorical"`: one-hot `float32` of shape `(batch, classes)`. `"binary"`: `float32` of shape `(batch, 1)`,
+            for exactly two classes. A column of numbers has classes if `categorical` names it.
+        label_separator: String between several labels in a cell of the target, such as `"|"` in `"action|drama"`. `y`
+            is then `float32` of shape `(batch, classes)`: 1 for each label of the row. A missing cell has no label.
+        class_weight: Dictionary from class, by its name or its index, to weight; other classes have a weight of 1. Or
+            `"balanced"`, as in scikit-learn. The rows get the weight of their class as `sample_weight`, except in the
+            validation and test parts of `split`. Do not also pass `class_weight` to `fit`.
         dtypes: Dictionary from column to `"float32"`, `"bool"`, `"string"`, or a date format such as `"%Y-%m-%d"`.
             Dates become seconds since 1970. Dtypes of other columns are inferred.
         categorical: Columns of numbers to treat as categories. Columns of strings always are. Categories become codes:
@@ -90,6 +101,10 @@ class CSVChunkSequence(TableSequence):
         target: str | Sequence[str] | None,
         features: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
         sample_weight: str | None = None,
+        ids: str | Sequence[str] = (),
+        label_mode: LabelMode | None = None,
+        label_separator: str | None = None,
+        class_weight: ClassWeight | None = None,
         dtypes: Mapping[str, object] | None = None,
         categorical: Sequence[str] = (),
         missing: Missing | Mapping[str, float] = "error",
@@ -121,10 +136,23 @@ class CSVChunkSequence(TableSequence):
             cache,
             index_directories,
         )
-        spec = FeatureSpec(table, ColumnOptions(target, features, sample_weight, categorical, missing, indicator))
+        columns = ColumnOptions(
+            target=target,
+            features=features,
+            sample_weight=sample_weight,
+            ids=ids,
+            label_mode=label_mode,
+            label_separator=label_separator,
+            class_weight=class_weight,
+            categorical=categorical,
+            missing=missing,
+            indicator=indicator,
+        )
+        spec = FeatureSpec(table, columns)
         row_bytes, batches_bytes, batch_bytes = _budget(options.batch_size, len(spec.words), loading["memory_limit"])
         if loading["max_queue_size"] is None:
-            loading["max_queue_size"] = min(max(FEWEST_AHEAD, AHEAD_BYTES // batch_bytes), MOST_AHEAD)
+            ahead = 0 if spec.classes and spec.classes.expands else AHEAD_BYTES // batch_bytes  # `y` may be wide
+            loading["max_queue_size"] = min(max(FEWEST_AHEAD, ahead), MOST_AHEAD)
         rows = TableRows(table, spec, None, threads, row_bytes)
         if on_bad_row == "skip" and rows.num_skipped:
             skipped = "1 row is" if rows.num_skipped == 1 else f"{rows.num_skipped:,} rows are"

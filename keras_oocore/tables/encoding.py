@@ -10,6 +10,7 @@ from keras_oocore.csv.cells import Cells, Column, is_missing
 from keras_oocore.tables.cells import as_codes, rounded_by_float32
 from keras_oocore.tables.features import FeatureSpec, Word, warn_of_loss
 
+NO_LABEL = -1  # code of a missing cell of a target with `label_separator`
 MISSING_CODE, UNKNOWN_CODE, FIRST_CODE = 0, 1, 2  # as in keras.layers.StringLookup with a mask token
 DAY_STEP = 128  # seconds: the largest power of two that divides a day
 
@@ -68,7 +69,7 @@ def encode(features: FeatureSpec, cells: Cells, where: Callable[[int], str]) -> 
 def _replacement(features: FeatureSpec, word: Word) -> float | None:
     """Return what replaces a missing cell, or `None` if a missing cell is an error."""
     if word.is_code:
-        return None if word.role == "target" else MISSING_CODE
+        return (NO_LABEL if _may_lack_labels(features) else None) if word.role == "target" else MISSING_CODE
     if isinstance(features.missing, Mapping):
         return features.missing.get(word.column.name)
     if word.role != "feature":
@@ -84,15 +85,19 @@ def _codes(
     codes = as_codes(cells.columns[column.name], features.vocabularies[column.name])  # -1 if it is unknown
     if word.role != "target":
         return np.where(absent, MISSING_CODE, np.where(codes < 0, UNKNOWN_CODE, codes + FIRST_CODE))
-    unknown = int(np.argmax(codes < 0))
-    if len(codes) and codes[unknown] < 0:
-        text = cells.columns[column.name][unknown].as_py()
+    unknown = np.flatnonzero((codes < 0) & ~absent)
+    if len(unknown):
+        text = cells.columns[column.name][int(unknown[0])].as_py()
         raise DataError(
-            f"{where(int(cells.rows[unknown]))}, column {column.name!r} (#{column.position}): {text!r} is not one of "
-            f"the {len(features.vocabularies[column.name])} classes of the training rows. "
-            "Fix: split with another seed, so that training sees it, or remove its rows."
+            f"{where(int(cells.rows[unknown[0]]))}, column {column.name!r} (#{column.position}): {text!r} is not one "
+            f"of the {len(features.vocabularies[column.name])} classes of the training rows. Fix: remove its rows."
         )
     return codes
+
+
+def _may_lack_labels(features: FeatureSpec) -> bool:
+    """Return whether a missing cell of the target means that the row has no label."""
+    return features.classes is not None and features.classes.separator is not None
 
 
 def _warn_of_rounding(features: FeatureSpec, column: Column, values: np.ndarray) -> None:
