@@ -15,6 +15,7 @@ from keras_oocore.batches.profile import Profile
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import format_bytes
 from keras_oocore.core.text import display_path, listed
+from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.cells import release_memory
 from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.sources.base import Source
@@ -130,17 +131,23 @@ class TableSequence(OutOfCoreSequence):
                 "stratify": stratify,
                 "groups": groups,
             }
-            given = [name for name, value in others.items() if value is not None]
+            given = [name for name, value in others.items() if value not in (None, False)]
             if by is None or at is None or given:
                 raise OptionError(
                     "`by` and `at` divide the rows at a value, without other arguments: by='date', at='2024-09-01'. "
                     f"Received: by={by!r}, at={at!r}{''.join(f', {name}={others[name]!r}' for name in given)}"
                 )
             split = split_by_value(self._rows, by, at)
-        parts = zip(split.names, self._rows.divide(split))
+        parts = self._rows.divide(split)
+        left_out = self.num_rows - sum(map(len, parts))
+        if left_out:
+            columns = listed(column.name for column in split.columns)
+            warn_user(f"{left_out:,} rows are in no part, because their {columns} is missing or cannot be read.")
+        train, *others = zip(split.names, parts)
         in_order = dataclasses.replace(self._options, shuffle=False)
-        return tuple(
-            self._reopened(rows, in_order if rows.subset.part else self._options, name) for name, rows in parts
+        return (
+            self._reopened(train[1], self._options, train[0]),
+            *(self._reopened(rows, in_order, name) for name, rows in others),
         )
 
     def _reopened(self, rows: TableRows, options: BatchOptions, folder: str) -> Self:

@@ -18,12 +18,12 @@ from keras_oocore.ordering.window_order import WindowOrder
 from keras_oocore.sources.base import RowSpec, Source
 from keras_oocore.tables.cells import distinct_strings
 from keras_oocore.tables.chunk_cache import ChunkCache
-from keras_oocore.tables.encoding import complete_rows, encode
+from keras_oocore.tables.encoding import encode
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.format import TableFormat
-from keras_oocore.tables.keys import read_with_keys
 from keras_oocore.tables.splits.base import NO_PART, RowSubset, Split
 from keras_oocore.tables.statistics import ColumnStatistics
+from keras_oocore.tables.used_rows import UsedRows
 
 MOST_WINDOW_CHUNKS = 64  # parsed before the first batch of an epoch, which takes about half a second
 ORDER_BYTES = 8  # per row of a window, for its number
@@ -44,6 +44,7 @@ class TableRows(Source):
         sizes: Number of used rows per chunk, if it is known.
 
     Attributes:
+        used: The cells of the used rows of each chunk.
         spec: Shape and dtype of a row: `(words,)`, `float32`. Some words hold the bits of an `int32`.
         sizes: Number of used rows per chunk.
         starts: `int64` of shape `(num_chunks + 1,)`. Number of used rows before each chunk, and in total.
@@ -70,6 +71,7 @@ class TableRows(Source):
         self.subset: RowSubset | None = subset
         self.num_threads: int = max(1, num_threads)
         self.limit_bytes: int = limit_bytes
+        self.used: UsedRows = UsedRows(table, features, subset)
         self._statistics_from = statistics_from
         self._statistics, self._target_strings = None, {}
         self.spec: RowSpec = RowSpec((len(features.words),), np.dtype(np.float32))
@@ -88,7 +90,7 @@ class TableRows(Source):
     def name(self, sample: int) -> str:
         """Return file, row and line of a sample."""
         chunk = int(np.searchsorted(self.starts, sample, side="right")) - 1
-        return self.table.where(chunk, int(self._row_numbers_in(chunk)[sample - self.starts[chunk]]))
+        return self.table.where(chunk, int(self.used.numbers(chunk)[sample - self.starts[chunk]]))
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the samples, as plain JSON. Copies of the files have the same fingerprint."""
@@ -172,16 +174,14 @@ class TableRows(Source):
         If rows may be skipped, or their cells decide which rows are used, this reads the whole table.
         """
         chunks = list(range(self.table.num_chunks))
-        must_read = self._may_skip_rows or (self.subset is not None and self.subset.split.columns)
-        numbers = (
-            self.map_chunks(self._row_numbers_in, "counting rows") if must_read else map(self._row_numbers_in, chunks)
-        )
+        must_read = self.used.may_skip_rows or self.used.keys
+        numbers = self.map_chunks(self.used.numbers, "counting rows") if must_read else map(self.used.numbers, chunks)
         return np.concatenate([self.table.rows[chunk] + part for chunk, part in zip(chunks, numbers)]).astype(np.int64)
 
     def ids(self) -> dict[str, np.ndarray]:
         """Return the cells of the columns of `ids`, arrays of strings of shape `(len(self),)`, by reading the files."""
         names = [column.name for column in self.features.ids]
-        chunks = list(self.map_chunks(self._ids_in, "reading ids"))
+        chunks = list(self.map_chunks(self.used.ids, "reading ids"))
         return {name: np.concatenate([chunk[i] for chunk in chunks]) for i, name in enumerate(names)}
 
     @property
@@ -201,29 +201,7 @@ class TableRows(Source):
 
     def cells(self, chunk: int) -> Cells:
         """Return the cells of the used rows of a chunk."""
-        return self._cells_of_subset(chunk, self.features.columns)
-
-    def complete_cells(self, chunk: int, columns: Sequence[Column], keys: Sequence[Column]) -> tuple[Cells, Cells]:
-        """Return the cells of a chunk in `columns` and in `keys`, for all rows of the table that are used.
-
-        Both contain the same rows. A column may be in both, with different kinds.
-        """
-        if self._may_skip_rows:
-            # The cells of the features decide which rows are used.
-            columns = list({column.name: column for column in (*columns, *self.features.columns)}.values())
-        cells, of_keys = read_with_keys(self.table, chunk, columns, keys)
-        used = complete_rows(self.features, cells)
-        return (cells, of_keys) if used is None else (cells.select(used), of_keys.select(used))
-
-    def _cells_of_subset(self, chunk: int, columns: Sequence[Column]) -> Cells:
-        """Return the cells of the used rows of a chunk, at least in `columns`."""
-        cells, keys = self.complete_cells(chunk, columns, () if self.subset is None else self.subset.split.columns)
-        return cells if self.subset is None else cells.select(self._mask(chunk, keys))
-
-    def _mask(self, chunk: int, keys: Cells) -> np.ndarray:
-        """Return which complete rows of a chunk are in the subset."""
-        first, end = self.table.rows[chunk : chunk + 2].tolist()
-        return self.subset.mask(chunk, first, end, keys)
+        return self.used.cells(chunk, self.features.columns)
 
     def first_cells(self, num_rows: int) -> list[Cells]:
         """Return the cells of the first chunks, as many as have `num_rows` used rows together."""
@@ -297,47 +275,22 @@ class TableRows(Source):
         """Create an empty chunk cache, for new rows, a copy, or a forked child process."""
         self.close()
 
-    @property
-    def _may_skip_rows(self) -> bool:
-        """Whether only reading a chunk tells which of its rows are used."""
-        return self.table.may_skip_rows or self.features.missing == "drop"
-
-    def _row_numbers_in(self, chunk: int) -> np.ndarray:
-        """Return the numbers of the used rows within a chunk."""
-        return self._cells_of_subset(chunk, ()).rows
-
-    def _ids_in(self, chunk: int) -> list[np.ndarray]:
-        """Return the cells of the columns of `ids` in the used rows of a chunk."""
-        numbers = self._row_numbers_in(chunk)
-        if not len(numbers):
-            return [np.empty(0, object) for _ in self.features.ids]
-        cells = self.table.read(chunk, self.features.ids)  # alone, as the exact text
-        first, end = self.table.rows[chunk : chunk + 2].tolist()
-        found = []
-        for column in self.features.ids:
-            texts = np.full(end - first, "", object)  # also of rows that `on_bad_row="skip"` skips for their ids
-            texts[cells.rows] = cells.columns[column.name].to_numpy(zero_copy_only=False)
-            found.append(texts[numbers])
-        return found
-
     def _count_sizes(self) -> list[int]:
         """Count the used rows of each chunk, without reading them unless rows may be skipped."""
         if self.subset is not None:
             return self._sizes_of_parts(self.subset.split)[self.subset.part]
-        if self._may_skip_rows:
+        if self.used.may_skip_rows:
             return list(self.map_chunks(lambda chunk: len(self.cells(chunk).rows), "counting rows"))
         return np.diff(self.table.rows).tolist()
 
     def _sizes_of_parts(self, split: Split) -> list[list[int]]:
         """Count the rows of each part in each chunk, `sizes[part][chunk]`, without reading them if possible."""
-        known = split.known_sizes(self.table.rows, self._may_skip_rows)
+        known = split.known_sizes(self.table.rows, self.used.may_skip_rows)
         if known is not None:
             return known
 
         def of_chunk(chunk: int) -> list[int]:
-            _, keys = self.complete_cells(chunk, (), split.columns)
-            first, end = self.table.rows[chunk : chunk + 2].tolist()
-            parts = split.assign(chunk, first, end, keys)
+            parts = self.used.parts(chunk, split)
             return np.bincount(parts[parts != NO_PART], minlength=len(split.names)).tolist()
 
         sizes = list(self.map_chunks(of_chunk, "counting rows"))
@@ -346,15 +299,12 @@ class TableRows(Source):
     def _compute_statistics(self) -> dict[str, ColumnStatistics]:
         """Compute the statistics in one pass. For the training part, it also finds the classes of all rows."""
         columns, targets = self.features.columns, self.targets_of_all_rows
-        keys = () if self.subset is None else self.subset.split.columns
         joined = {column.name: ColumnStatistics(column) for column in columns}
         strings = {column.name: {} for column in targets}  # distinct, in the order of the files
 
         def of_chunk(chunk: int) -> tuple[list[ColumnStatistics], list[list[str]]]:
-            cells, of_keys = self.complete_cells(chunk, columns, keys)
-            classes = [distinct_strings(cells.columns[column.name]) for column in targets]
-            if self.subset is not None:
-                cells = cells.select(self._mask(chunk, of_keys))
+            of_all, cells = self.used.all_and_used_cells(chunk, columns)
+            classes = [distinct_strings(of_all.columns[column.name]) for column in targets]
             return [ColumnStatistics.of(column, cells.columns[column.name]) for column in columns], classes
 
         for found, classes in self.map_chunks(of_chunk, "counting values"):

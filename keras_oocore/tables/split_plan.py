@@ -63,24 +63,22 @@ def split_by_value(rows: TableRows, by: str, at: Any) -> Split:
     column = _dates_or_numbers(rows, rows.table.column(by, "by"))
     boundaries = _boundaries(column, at)
 
-    def of_chunk(chunk: int) -> tuple[float, float, int, str]:
-        _, keys = rows.complete_cells(chunk, (), [column])
+    def of_chunk(chunk: int) -> tuple[float, float, str]:
+        _, keys = rows.used.complete_cells(chunk, (), [column])
         cells = keys.columns[column.name]
         missing = is_missing(cells)
         where = rows.table.where(chunk, int(keys.rows[np.argmax(missing)])) if missing.any() else ""
         values = cells.drop_null().to_numpy(zero_copy_only=False)
-        return values.min(initial=np.inf), values.max(initial=-np.inf), int(missing.sum()), where
+        return values.min(initial=np.inf), values.max(initial=-np.inf), where
 
-    lowest, highest, num_missing = np.inf, -np.inf, 0
-    for smallest, largest, missing, where in rows.map_chunks(of_chunk, f"reading {by!r}"):
-        lowest, highest, num_missing = min(lowest, smallest), max(highest, largest), num_missing + missing
-        if missing and rows.features.missing != "drop":
+    lowest, highest = np.inf, -np.inf
+    for smallest, largest, where in rows.map_chunks(of_chunk, f"reading {by!r}"):
+        lowest, highest = min(lowest, smallest), max(highest, largest)
+        if where and rows.features.missing != "drop":
             raise DataError(
                 f"{where}, column {by!r} (#{column.position}): the cell is missing, so the row belongs to no part. "
                 "Fix: fill in the cell, or leave such rows out with missing='drop'."
             )
-    if num_missing:
-        warn_user(f"{num_missing:,} rows have no {by!r} and are in no part: missing='drop'.")
     return SplitByValue(column, boundaries, lowest, highest)
 
 
@@ -123,7 +121,7 @@ def _grouped(
     num_missing = 0
 
     def of_chunk(chunk: int) -> tuple[ChunkCounts, int]:
-        classes, keys = rows.complete_cells(chunk, [] if strata is None else [strata], columns)
+        classes, keys = rows.used.complete_cells(chunk, [] if strata is None else [strata], columns)
         counts = ChunkCounts.of(keys, columns, None if strata is None else classes.columns[strata.name])
         return counts, int(missing_in([keys.columns[column.name] for column in columns]).sum())
 
@@ -145,7 +143,7 @@ def _grouped(
 
 def _key(rows: TableRows, chunk: int, column: Column) -> Any:
     """Return the cells of one column in all used rows of a chunk."""
-    _, keys = rows.complete_cells(chunk, (), [column])
+    _, keys = rows.used.complete_cells(chunk, (), [column])
     return keys.columns[column.name]
 
 
@@ -178,10 +176,11 @@ def _boundaries(column: Column, at: Any) -> tuple[float, ...]:
 def _boundary(column: Column, value: Any) -> float:
     """Return a boundary as a cell of the column."""
     if column.kind == "date":
-        found, expected = seconds_of(value, column.format), f"a date, such as '2024-09-01' or like {column.format!r}"
+        found, expected, hint = seconds_of(value, column.format), f"a date like '2024-09-01' or {column.format!r}", ""
     else:
         is_number = isinstance(value, int | float | np.number) and not is_boolean(value) and np.isfinite(value)
         found, expected = float(value) if is_number else None, "a number"
+        hint = f" If the column has dates, give their format: dtypes={{{column.name!r}: '%Y%m%d'}}."
     if found is None:
-        raise OptionError(f"`at` should be {expected}, as in column {column.name!r}. Received: at={value!r}")
+        raise OptionError(f"`at` should be {expected}, as in column {column.name!r}. Received: at={value!r}.{hint}")
     return found

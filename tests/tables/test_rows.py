@@ -147,7 +147,7 @@ def test_statistics_of_a_subset_are_computed_once(make, monkeypatch):
     rows = make(subset=part(0.5, 0, False))
     values = read(rows, np.arange(len(rows)))
     assert rows.statistics()["a"].mean == pytest.approx(np.mean(values))
-    monkeypatch.setattr(TableRows, "complete_cells", None)
+    monkeypatch.setattr(rows, "used", None)
     assert rows.statistics()["a"].count == len(values)
 
 

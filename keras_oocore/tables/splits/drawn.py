@@ -9,6 +9,8 @@ import numpy as np
 from keras_oocore.csv.cells import Cells, Column
 from keras_oocore.tables.splits.base import VALIDATION, Fractions, Split, generator
 
+ROUNDING = 1e-6  # of a number of rows, so that 15% of 100 rows are not 14
+
 
 @dataclasses.dataclass(frozen=True)
 class DrawnSplit(Split):
@@ -72,4 +74,4 @@ class DrawnSplit(Split):
         """Return how many of the first rows of the table are in each part but training."""
         first, *second = self.fractions.others.values()
         taken = int(num_rows * first)
-        return [taken, *(round((num_rows - taken) * fraction / (1 - first)) for fraction in second)]
+        return [taken, *(int((num_rows - taken) * fraction / (1 - first) + ROUNDING) for fraction in second)]
