@@ -14,10 +14,12 @@ from keras_oocore.csv.dialect import NULL_VALUES, Dialect
 from keras_oocore.sources.base import FIELD
 from keras_oocore.store.format import GUNZIPPED, StoreRecord
 from keras_oocore.store.reader import PackedStore
+from keras_oocore.tables.splits.base import PARTS, VALIDATION
 
 FEATURE_DENSE = 'keras.layers.Dense(64, activation="relu")'
 SCALE_ROWS = 10_000  # whose targets tell the scale of all
 LONGEST_LINE = 80  # characters of a list of columns; a longer one has a line per column
+SPLIT_ARGUMENTS = ("validation_split", "test_split", "stratify", "groups", "seed", "by", "at")
 DEFAULTS: dict[str, Any] = {
     **vars(Dialect()),
     "null_values": list(NULL_VALUES),
@@ -43,7 +45,7 @@ def table_code(
         arguments: Arguments of `CSVChunkSequence`.
         num_features: Number of features in a row of `x`.
         target_is_class: Whether the target is a column of strings.
-        split: Arguments of `split`, or `""` for too few rows.
+        split: The line that splits `rows`, or `""` for too few rows. It names the parts `train`, and `val` or `test`.
         scale: Standard deviation and mean of a target of numbers, if they are known.
     """
     words = [f"{name}={_code(value)}" for name, value in arguments.items()]
@@ -51,7 +53,7 @@ def table_code(
     if scale is not None:
         scaling = [f"    keras.layers.Rescaling({scale[0]}, offset={scale[1]}),  # the scale of the target"]
     outputs = Outputs("len(train.class_names)", num_classes=1) if target_is_class else Outputs("1")
-    lines = ["train = rows"] if not split else [f"train, val = rows.split({split})"]
+    validation = "" if not split else f"validation_data={'val' if 'val' in split.partition('=')[0] else 'test'}, "
     return "\n".join(
         [
             IMPORTS,
@@ -59,7 +61,7 @@ def table_code(
             f"    {quoted(path)},",
             *(f"    {word}," for word in words),
             ")",
-            *lines,
+            split or "train = rows",
             "model = keras.Sequential([",
             f"    keras.Input(({num_features},)),",
             "    train.normalization(),",
@@ -68,14 +70,32 @@ def table_code(
             *scaling,
             "])",
             outputs.compile,
-            f"model.fit(train, {'validation_data=val, ' * bool(split)}epochs=10)",
+            f"model.fit(train, {validation}epochs=10)",
         ]
     )
 
 
 def default_split(num_rows: int) -> str:
-    """Return the arguments of `split`, or `""` if one of the parts would be empty."""
-    return f"validation_split={SPLIT}, seed={SEED}" if int(SPLIT * num_rows) else ""
+    """Return the line that splits `rows`, or `""` if one of the parts would be empty."""
+    return split_code({"validation_split": SPLIT, "seed": SEED}) if int(SPLIT * num_rows) else ""
+
+
+def split_code(part: Mapping[str, Any]) -> str:
+    """Return the line that splits `rows`.
+
+    Args:
+        part: What determines the rows of a part, as the fingerprint of its cache has it.
+
+    >>> split_code({"validation_split": None, "test_split": 0.1, "groups": ["patient"], "seed": 0, "part": "test"})
+    'train, test = rows.split(test_split=0.1, groups=["patient"], seed=0)'
+    """
+    arguments = {name: part[name] for name in SPLIT_ARGUMENTS if part.get(name) is not None}
+    if "at" in arguments:
+        names = PARTS[1 : 1 + len(arguments["at"])]
+    else:
+        names = [name for name in PARTS if f"{name}_split" in arguments]
+    parts = ", ".join(["train", *("val" if name == VALIDATION else name for name in names)])
+    return f"{parts} = rows.split({', '.join(f'{name}={_code(value)}' for name, value in arguments.items())})"
 
 
 def cached_code(store: str, cache: str) -> str:
@@ -110,8 +130,7 @@ def cached_code(store: str, cache: str) -> str:
         **{name: value for name, value in given.items() if value != DEFAULTS[name]},
         "cache": cache,
     }
-    part = made_of["part"]
-    split = "" if part is None else f"validation_split={part['validation_split']}, seed={part['seed']}"
+    split = "" if made_of["part"] is None else split_code(made_of["part"])
     num_features = sum(role in ("feature", "missing") for _, role in columns)
     is_class = targets[0].kind == "string"
     place = [role for *_, role in made_of["columns"]].index("target")

@@ -12,6 +12,7 @@ try:
 except ImportError:  # the `csv` extra is not installed
     pa = None
 
+STRINGS = ("string", "text")  # kinds that are not converted
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
 
@@ -22,7 +23,8 @@ class Column:
     Attributes:
         name: Name in the header, or as given by the user.
         position: Position in the file, counted from 0.
-        kind: `"float32"`, `"bool"`, `"string"` or `"date"`.
+        kind: `"float32"`, `"bool"`, `"string"` or `"date"`; or `"text"`, a string that is never missing. A column of
+            that kind is read without columns of other kinds.
         format: Format of a date, as for `datetime.strptime`, or `"ISO8601"`; `None` for other kinds.
         part: The part of a date that the column is, such as `"weekday"`, which ends its name; `None` for days since
             1970. Columns that are parts of one date have the same position.

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_oocore.csv.cells import Column
+from keras_oocore.csv.cells import STRINGS, Column
 from keras_oocore.csv.dates import as_dates
 from keras_oocore.csv.decoding import decoded_or_none
 from keras_oocore.csv.dialect import CellOptions
@@ -30,12 +30,12 @@ def convert(column: Column, cells: Any, options: CellOptions) -> tuple[Any, np.n
     >>> cells.to_pylist(), unreadable.tolist()
     ([1000.0, None, None, None], [3])
     """
-    if pa.types.is_floating(cells.type) or (column.kind == "string" and pa.types.is_string(cells.type)):
+    if pa.types.is_floating(cells.type) or (column.kind in STRINGS and pa.types.is_string(cells.type)):
         return cells, np.zeros(0, np.int64)
     missing = pc.is_null(cells)
     if pa.types.is_binary(cells.type):
         cells = pa.array([decoded_or_none(cell) for cell in cells.to_pylist()], pa.string())
-    if column.kind == "string":
+    if column.kind in STRINGS:
         values = cells
     else:
         texts = pc.utf8_trim_whitespace(cells)

@@ -1,5 +1,6 @@
 """Strings as dates: days since 1970, or parts of a date such as the weekday."""
 
+import datetime
 import re
 from typing import Any
 
@@ -75,6 +76,35 @@ def as_dates(texts: Any, form: str, part: str | None = None) -> Any:
         first_day = 0 if has_date(form) else FIRST_DAY_OF_TIMES
         values = (moments.local_us - moments.offset_us - first_day * DAY_US) / DAY_US
     return pa.array(values, pa.float64(), mask=~moments.readable).take(distinct.indices)
+
+
+def days_of(moment: object, form: str) -> float | None:
+    """Return what a cell of a column of dates contains for a moment that a user gives, or `None` if it is none.
+
+    Args:
+        moment: A string in the format of the column or in ISO form, a `date`, a `datetime` or a `datetime64`.
+        form: Format of the column.
+
+    >>> days_of("13/10/2014", "%d/%m/%Y") == days_of(datetime.date(2014, 10, 13), "%d/%m/%Y")
+    True
+    """
+    if isinstance(moment, str):
+        days = as_dates(pa.array([moment]), form)[0].as_py()
+        return days_of(moment, ISO) if days is None and form != ISO and has_date(form) else days
+    if isinstance(moment, np.datetime64):
+        moment = moment.astype("datetime64[us]").item()
+    is_moment = isinstance(moment, datetime.date) and moment == moment  # unlike pandas' NaT
+    return as_dates(pa.array([moment.isoformat()]), ISO)[0].as_py() if is_moment else None
+
+
+def as_moment(days: float) -> str:
+    """Return a cell of a column of dates as a date in ISO form, with the time of day unless it is midnight.
+
+    >>> as_moment(16356.0), as_moment(16356.75)
+    ('2014-10-13', '2014-10-13 18:00:00')
+    """
+    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=round(days * DAY_US / SECOND_US, 3))
+    return moment.isoformat(" ").removesuffix(" 00:00:00")
 
 
 def has_date(form: str) -> bool:

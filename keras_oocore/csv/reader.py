@@ -123,11 +123,12 @@ class CSVReader:
         positions = sorted({column.position for column in columns})  # parts of a date share theirs
         numbers = [pa.string() if position in texts else pa.float64() for position in positions]
         strings = [pa.string()] * len(positions)
+        null_values = () if columns[0].kind == "text" else self.options.null_values
         # pyarrow decodes a row with too few or too many cells before it asks what to do about it, and fails otherwise.
         encoding = "utf8" if is_utf8(data) else None
         for types in (numbers, strings, [pa.binary()] * len(positions)):
             try:
-                arrays, ragged = self._parse_as(types, data, dialect.delimiter, positions, encoding)
+                arrays, ragged = self._parse_as(types, data, dialect.delimiter, positions, null_values, encoding)
             except pa.ArrowInvalid as error:
                 refused = error
             else:
@@ -135,12 +136,19 @@ class CSVReader:
                     return {column.name: arrays[column.position] for column in columns}, ragged
         if encoding is not None:
             raise refused
-        arrays, ragged = self._parse_as(strings, data, dialect.delimiter, positions, EVERY_BYTE)
+        null_values = [value.encode().decode(EVERY_BYTE) for value in null_values]
+        arrays, ragged = self._parse_as(strings, data, dialect.delimiter, positions, null_values, EVERY_BYTE)
         found = {position: as_bytes(array) for position, array in arrays.items()}
         return {column.name: found[column.position] for column in columns}, ragged
 
     def _parse_as(
-        self, types: list, data: bytes | memoryview, delimiter: str, positions: Sequence[int], encoding: str | None
+        self,
+        types: list,
+        data: bytes | memoryview,
+        delimiter: str,
+        positions: Sequence[int],
+        null_values: Sequence[str],
+        encoding: str | None,
     ) -> tuple[dict[int, Any], list[tuple[int, int]]]:
         """Parse columns as pyarrow types, and return position → array.
 
@@ -149,13 +157,11 @@ class CSVReader:
             data: The rows.
             delimiter: Character that separates cells.
             positions: Positions of the columns, each once.
+            null_values: Strings that mark a missing cell.
             encoding: Encoding of the rows, or `None` for UTF-8 with bytes that cannot be decoded, where a row with too
                 few or too many cells raises `ArrowInvalid`.
         """
         ragged = []
-        null_values = self.options.null_values
-        if encoding == EVERY_BYTE:
-            null_values = [value.encode().decode(EVERY_BYTE) for value in null_values]
 
         def skip(row):
             ragged.append((row.number - 1, row.actual_columns))

@@ -1,5 +1,6 @@
 """Divides groups of samples into parts, so that the parts have the requested sizes and the classes of the whole."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -44,28 +45,69 @@ def split_groups(
     >>> [part.tolist() for part in split_groups(np.array([0, 0, 1, 2, 2]), None, {"train": 3, "validation": 2}, seed=1)]
     [[3, 2, 4], [0, 1]]
     """
-    group_sizes, sizes = np.bincount(groups), np.array([*part_sizes.values()])
-    if len(group_sizes) < len(sizes):
-        raise OptionError(f"{len(group_sizes)} groups are too few for {len(sizes)} parts: {', '.join(part_sizes)}.")
-    rng, best, best_error = np.random.default_rng(seed), None, (np.inf,)
+    rng, names = np.random.default_rng(seed), None
     values, classes = np.zeros(1), np.zeros_like(groups)
     if stratify is not None:
         values, classes = np.unique(stratify, return_inverse=True)
-    table = _ClassCounts(groups, classes, len(values), sizes)
-    for draw in range(RANDOM_DRAWS + _num_balanced(len(group_sizes), stratify)):
-        order = rng.permutation(len(group_sizes))
+        names = [str(value if class_names is None else class_names[value]) for value in values]
+    pairs, counts = np.unique(groups * len(values) + classes, return_counts=True)
+    counted = GroupCounts(*np.divmod(pairs, len(values)), counts)
+    part_of_group = divide_groups(counted, part_sizes, rng, names)
+    return [rng.permutation(np.flatnonzero(part_of_group[groups] == part)) for part in range(len(part_sizes))]
+
+
+@dataclasses.dataclass(frozen=True)
+class GroupCounts:
+    """How many samples of each class the groups have.
+
+    Args:
+        groups: Groups, integers from 0.
+        classes: Classes, integers from 0. Pairs of group and class without samples are omitted.
+        counts: Number of samples of each pair, an integer array.
+    """
+
+    groups: np.ndarray
+    classes: np.ndarray
+    counts: np.ndarray
+
+
+def divide_groups(
+    counted: GroupCounts,
+    part_sizes: dict[str, int],
+    rng: np.random.Generator | np.random.RandomState,
+    class_names: Sequence[str] | None,
+) -> np.ndarray:
+    """Return the part of each group, integers of shape `(num_groups,)`. See `split_groups`.
+
+    Args:
+        counted: The samples, counted by group and class.
+        part_sizes: Name and requested number of samples of each part, with the training part first.
+        rng: Random generator.
+        class_names: Names of the classes to balance, or `None` if there is only one class.
+
+    Raises:
+        OptionError: If there are fewer groups than parts.
+    """
+    sizes, balances = np.array([*part_sizes.values()]), class_names is not None
+    table = _ClassCounts(counted, len(class_names) if balances else 1, sizes)
+    num_groups = len(table.group_sizes)
+    if num_groups < len(sizes):
+        raise OptionError(f"{num_groups} groups are too few for {len(sizes)} parts: {', '.join(part_sizes)}.")
+    best, best_error = None, (np.inf,)
+    for draw in range(RANDOM_DRAWS + (_num_balanced(num_groups) if balances else 0)):
+        order = rng.permutation(num_groups)
         cut = draw < RANDOM_DRAWS
-        part_of_group = _cut(order, group_sizes, sizes) if cut else table.balanced(order)
+        part_of_group = _cut(order, table.group_sizes, sizes) if cut else table.balanced(order)
         error = table.error(part_of_group)
         if error < best_error:
             best, best_error = part_of_group, error
-    if stratify is not None:
-        _warn_of_lacking_classes(table.count(best), [*part_sizes], values, class_names)
-    return [rng.permutation(np.flatnonzero(best[groups] == part)) for part in range(len(sizes))]
+    if balances:
+        _warn_of_lacking_classes(table.count(best), [*part_sizes], class_names)
+    return best
 
 
-def _num_balanced(num_groups: int, stratify: np.ndarray | None) -> int:
-    if stratify is None or num_groups > MOST_BALANCED_GROUPS:
+def _num_balanced(num_groups: int) -> int:
+    if num_groups > MOST_BALANCED_GROUPS:
         return 0
     return min(BALANCED_DRAWS, max(1, BALANCED_STEPS // num_groups))
 
@@ -86,18 +128,21 @@ class _ClassCounts:
     """How many samples of each class the groups have, and how many the parts should have.
 
     Args:
-        groups: Groups of the samples, integers from 0.
-        classes: Classes of the samples, integers from 0.
+        counted: The samples, counted by group and class.
         num_classes: Number of classes.
         sizes: Requested number of samples of each part.
     """
 
-    def __init__(self, groups: np.ndarray, classes: np.ndarray, num_classes: int, sizes: np.ndarray):
-        self.num_classes, self.sizes, self.group_sizes = num_classes, sizes, np.bincount(groups)
-        pairs, self.counts = np.unique(groups * num_classes + classes, return_counts=True)
-        self.groups, self.classes = np.divmod(pairs, num_classes)  # only pairs with samples: there may be many classes
+    def __init__(self, counted: GroupCounts, num_classes: int, sizes: np.ndarray):
+        self.num_classes, self.sizes = num_classes, sizes
+        order = np.lexsort((counted.classes, counted.groups))
+        self.groups, self.classes, self.counts = (
+            values[order] for values in (counted.groups, counted.classes, counted.counts)
+        )
+        self.group_sizes = np.bincount(self.groups, self.counts).astype(np.int64)
         self.first = np.searchsorted(self.groups, np.arange(len(self.group_sizes) + 1))
-        self.expected = sizes[:, np.newaxis] / len(groups) * np.bincount(classes, minlength=num_classes)
+        per_class = np.bincount(self.classes, self.counts, num_classes)
+        self.expected = sizes[:, np.newaxis] / self.counts.sum() * per_class
 
     def count(self, part_of_group: np.ndarray) -> np.ndarray:
         """Return the number of samples of each class in each part, of shape `(num_parts, num_classes)`."""
@@ -168,15 +213,12 @@ def _chi_square(counts: np.ndarray, expected: np.ndarray) -> float:
     return float(((counts - expected) ** 2 / expected).sum() + ((sizes - expected_sizes) ** 2 / expected_sizes).sum())
 
 
-def _warn_of_lacking_classes(
-    counts: np.ndarray, parts: list[str], values: np.ndarray, class_names: Sequence[str] | None
-) -> None:
+def _warn_of_lacking_classes(counts: np.ndarray, parts: list[str], class_names: Sequence[str]) -> None:
     lacking = []
     for part, of_classes in zip(parts, counts):
         empty = np.flatnonzero(of_classes == 0)
         if len(empty):
-            names = [str(values[code] if class_names is None else class_names[values[code]]) for code in empty]
-            lacking.append(f"the {part} part has no samples of {listed(names)}")
+            lacking.append(f"the {part} part has no samples of {listed(class_names[code] for code in empty)}")
     if lacking:
         warn_user(
             f"The groups do not allow every class in every part: {'; '.join(lacking)}. The class has too few groups, "

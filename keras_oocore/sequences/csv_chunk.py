@@ -8,7 +8,7 @@ from pathlib import Path
 from types import EllipsisType
 from typing import Any, Self, Unpack
 
-from keras_oocore.batches.budget import BATCHES_IN_USE, num_threads, queue_size
+from keras_oocore.batches.budget import BATCHES_IN_USE, FEWEST_AHEAD, num_threads, queue_size
 from keras_oocore.core.checks import boolean
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
@@ -18,13 +18,14 @@ from keras_oocore.csv.dialect import NULL_VALUES, CellOptions, Decimal, Dialect,
 from keras_oocore.sequences.arguments import TableArguments, documented, shares
 from keras_oocore.sequences.csv_like import other_rows
 from keras_oocore.sequences.inputs import batch_options, loading_options
-from keras_oocore.sequences.table import TRAINING, TableSequence
+from keras_oocore.sequences.table import TableSequence
 from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.date_parts import Dates
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.learned import Learned
-from keras_oocore.tables.options import ColumnOptions, Missing
+from keras_oocore.tables.options import ClassWeight, ColumnOptions, LabelMode, Missing
 from keras_oocore.tables.rows import TableRows
+from keras_oocore.tables.splits.base import TRAINING
 
 
 @documented
@@ -41,6 +42,16 @@ class CSVChunkSequence(TableSequence):
             inputs. `None` for all other columns.
         exclude: Columns that are not features, such as ids and free text.
         sample_weight: Column of sample weights.
+        ids: Column, or list of columns, to carry beside the rows as strings, such as `["transaction_id"]`. They are
+            never features. `ids()` and `served_ids` return them.
+        label_mode: The form of `y` for a target of classes. `"int"` (or `None`): `int32` indices of shape `(batch,)`.
+            `"categorical"`: one-hot `float32` of shape `(batch, classes)`. `"binary"`: `float32` of shape `(batch, 1)`,
+            for exactly two classes. A column of numbers has classes if `categorical` names it.
+        label_separator: String between several labels in a cell of the target, such as `"|"` in `"action|drama"`. `y`
+            is then `float32` of shape `(batch, classes)`: 1 for each label of the row. A missing cell has no label.
+        class_weight: Dictionary from class, by its name or its index, to weight; other classes have a weight of 1. Or
+            `"balanced"`, as in scikit-learn. The rows get the weight of their class as `sample_weight`, except in the
+            validation and test parts of `split`. Do not also pass `class_weight` to `fit`.
         dtypes: Dictionary from column to `"float32"`, `"bool"`, `"string"`, or a date format such as `"%d.%m.%Y"`, or
             `"ISO8601"`. Dtypes of other columns are inferred. Dates become days since 1970-01-01, with the time as the
             fraction of a day. Times without a date become fractions of a day.
@@ -106,6 +117,10 @@ class CSVChunkSequence(TableSequence):
         features: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
         exclude: Sequence[str] = (),
         sample_weight: str | None = None,
+        ids: str | Sequence[str] = (),
+        label_mode: LabelMode | None = None,
+        label_separator: str | None = None,
+        class_weight: ClassWeight | None = None,
         dtypes: Mapping[str, object] | None = None,
         dates: Dates | None = None,
         categorical: Sequence[str] = (),
@@ -129,6 +144,10 @@ class CSVChunkSequence(TableSequence):
             features=features,
             exclude=exclude,
             sample_weight=sample_weight,
+            ids=ids,
+            label_mode=label_mode,
+            label_separator=label_separator,
+            class_weight=class_weight,
             dates=dates,
             categorical=categorical,
             missing=missing,
@@ -162,7 +181,8 @@ class CSVChunkSequence(TableSequence):
         spec = make_spec(table)
         row_bytes, batches_bytes, batch_bytes = _budget(options.batch_size, len(spec.words), loading["memory_limit"])
         if loading["max_queue_size"] is None:
-            loading["max_queue_size"] = queue_size(batch_bytes)
+            expands = spec.classes is not None and spec.classes.expands  # `y` may be wide
+            loading["max_queue_size"] = FEWEST_AHEAD if expands else queue_size(batch_bytes)
         rows = TableRows(table, spec, None, threads, row_bytes)
         if table.options.on_bad_row == "skip" and rows.num_skipped:
             skipped = "1 row is" if rows.num_skipped == 1 else f"{rows.num_skipped:,} rows are"

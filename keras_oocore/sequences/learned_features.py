@@ -197,12 +197,16 @@ class LearnedFeatures:
         if found is None:
             return None
         counts = found[word.column.name].counts
+        classes = self._learned.features().classes
+        if classes is not None and classes.separator is not None:
+            counts = classes.label_counts(counts)
         return {**dict.fromkeys(self.class_names, 0), **counts}
 
     def vocabulary(self, column: str) -> list[str]:
         """Return the strings of a column in the order of their codes. Codes start at 2, or at 0 for a target.
 
-        Computing them reads the files once, unless the cache contains them.
+        For a target with `label_separator`, these are the labels. Computing them reads the files once, unless the cache
+        contains them.
 
         Raises:
             OptionError: If the column is not a column of strings.
@@ -214,7 +218,10 @@ class LearnedFeatures:
                 f"`column` should be a column of strings: {expected}. Received: {column!r}. If it should have codes, "
                 f"name it in `features`, and numbers in `categorical`, too."
             )
-        return list(self._learned.features().vocabularies[column])
+        features = self._learned.features()
+        if features.classes is not None and column == features.classes.column:
+            return list(features.classes.names)
+        return list(features.vocabularies[column])
 
 
 def _class_word(spec: FeatureSpec) -> Any:

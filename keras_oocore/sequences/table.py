@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,24 +11,21 @@ import numpy as np
 
 from keras_oocore.batches.options import BatchOptions
 from keras_oocore.batches.profile import Profile
-from keras_oocore.core.checks import fraction
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import format_bytes
 from keras_oocore.core.text import display_path, listed
+from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.cells import release_memory
-from keras_oocore.manifest.splits import as_seed
 from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.sequences.learned_features import LearnedFeatures
 from keras_oocore.sources.base import Source
 from keras_oocore.tables.learned import Learned, LearnedFromRows
 from keras_oocore.tables.rows import TableRows
+from keras_oocore.tables.split_plan import random_split, split_by_value
 from keras_oocore.tables.statistics import ColumnStatistics
 from keras_oocore.tables.statistics_cache import fit_features, load_statistics
 from keras_oocore.tables.stored import convert
-from keras_oocore.tables.subset import RowSubset
 from keras_oocore.tables.summary import TableSummary
-
-TRAINING, VALIDATION = "training", "validation"  # directories within the cache
 
 
 class TableSequence(LearnedFeatures, OutOfCoreSequence):
@@ -78,40 +75,87 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         self._overwrite_cache = False
         return self._rows if stored is None else stored
 
-    def split(self, validation_split: float = 0.2, seed: int = 0) -> tuple[Self, Self]:
-        """Return two Sequences, `(train, val)`. The validation part is read in the order of the files.
+    def split(
+        self,
+        validation_split: float | None = None,
+        test_split: float | None = None,
+        stratify: bool | str | None = None,
+        groups: str | Sequence[str] | None = None,
+        seed: int | None = 0,
+        by: str | None = None,
+        at: Any = None,
+    ) -> tuple[Self, ...]:
+        """Return Sequences of parts of the rows: `(train, val)`, `(train, test)` or `(train, val, test)`.
 
-        Means and codes are computed from the training part only. With `cache=DIR`, the parts are stored in
-        `DIR/training` and `DIR/validation`. The rows of this Sequence are only stored if it is also read.
+        Means and codes are computed from the training part only, and the classes of a target from all rows. The
+        validation and the test part are read in the order of the files, and have no class weights. With `cache=DIR`,
+        the parts are stored in `DIR/training`, `DIR/validation` and `DIR/test`. The rows of this Sequence are only
+        stored if it is also read. The columns of `stratify`, `groups` and `by` need not be features.
 
         Args:
-            validation_split: Fraction of the rows to reserve for validation.
-            seed: Seed of the split.
+            validation_split: Fraction of the rows to reserve for validation. Defaults to `0.2`, unless there is a
+                `test_split`.
+            test_split: Fraction of the rows to reserve for testing.
+            stratify: Name of a column, or `True` for the target. Each part has its fraction of each class of the
+                column. A missing cell counts as a class.
+            groups: Name of a column, such as `"customer_id"`, or a list of columns. All rows with the same cells in
+                these columns are in the same part. With `stratify`, the classes are balanced as far as the groups
+                allow.
+            seed: Seed of the split. `None` draws one from Python's `random`.
+            by: Name of a column of dates or numbers. Rows with a value before `at` are for training, and the others for
+                validation.
+            at: A date as a string, a `date`, a `datetime` or a `datetime64`, or a number; or a list of two for three
+                parts.
+
+        Returns:
+            A tuple of two or three Sequences.
 
         Raises:
-            OptionError: If an argument is not valid, or this Sequence is already a part.
-            DataError: If one of the parts would have no rows.
+            OptionError: If an argument is not valid, there are too few groups or rows of a class, or this Sequence is
+                already a part.
+            DataError: If one of the parts would have no rows, or a row cannot be read.
 
         >>> import tempfile
         >>> import keras_oocore as ko
         >>> path = f"{tempfile.mkdtemp()}/houses.csv"
         >>> with open(path, "w") as file:
-        ...     _ = file.write("sqft,price\\n" + "".join(f"{100 * i},{i}\\n" for i in range(10)))
-        >>> train, val = ko.CSVChunkSequence(path, target="price").split(validation_split=0.3, seed=1)
+        ...     _ = file.write("sqft,year,price\\n" + "".join(f"{100 * i},{2010 + i},{i}\\n" for i in range(10)))
+        >>> rows = ko.CSVChunkSequence(path, target="price", features=["sqft"])
+        >>> train, val = rows.split(validation_split=0.3, seed=1)
         >>> train.num_rows, val[0][1].tolist()
         (7, [4.0, 6.0, 8.0])
+        >>> train, val = rows.split(by="year", at=2018)
+        >>> val[0][1].tolist()
+        [8.0, 9.0]
         """
-        fraction(validation_split, "validation_split")
         if self._rows.subset is not None or self._partition is not None:
             raise OptionError("Only a Sequence of all rows can be split. Received: a part of the rows")
-        subset = RowSubset(validation_split, as_seed(seed), validation=False)
-        training = self._rows.subset_of(subset, None, None)
-        others = np.subtract(self._rows.sizes, training.sizes).tolist()
-        validation = self._rows.subset_of(dataclasses.replace(subset, validation=True), training, others)
-        options = self._options
+        if by is None and at is None:
+            split = random_split(self._rows, validation_split, test_split, stratify, groups, seed)
+        else:
+            others = {
+                "validation_split": validation_split,
+                "test_split": test_split,
+                "stratify": stratify,
+                "groups": groups,
+            }
+            given = [name for name, value in others.items() if value not in (None, False)]
+            if by is None or at is None or given:
+                raise OptionError(
+                    "`by` and `at` divide the rows at a value, without other arguments: by='date', at='2024-09-01'. "
+                    f"Received: by={by!r}, at={at!r}{''.join(f', {name}={others[name]!r}' for name in given)}"
+                )
+            split = split_by_value(self._rows, by, at)
+        parts = self._rows.divide(split)
+        left_out = self.num_rows - sum(map(len, parts))
+        if left_out:
+            columns = listed(column.name for column in split.columns)
+            warn_user(f"{left_out:,} rows are in no part, because their {columns} is missing or cannot be read.")
+        train, *others = zip(split.names, parts)
+        in_order = dataclasses.replace(self._options, shuffle=False)
         return (
-            self._reopened(training, options, TRAINING),
-            self._reopened(validation, dataclasses.replace(options, shuffle=False), VALIDATION),
+            self._reopened(train[1], self._options, train[0]),
+            *(self._reopened(rows, in_order, name) for name, rows in others),
         )
 
     def _reopened(self, rows: TableRows, options: BatchOptions, folder: str) -> Self:
@@ -177,6 +221,67 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         """Numbers of the rows in `served_samples`, `int64`, counted like `row_numbers`: row i of `predict` is row i."""
         return self._rows.row_numbers()[self.served_samples]
 
+    def ids(self) -> dict[str, np.ndarray]:
+        """Return the columns of `ids`, by reading them from the files.
+
+        Returns:
+            A dictionary from column to an array of strings of shape `(num_rows,)`, dtype `object`: the exact text of
+            the cells. They are in the order of `row_numbers`: with `shuffle=False`, as in the validation part of
+            `split`, row i of `predict` belongs to element i. For any `shuffle`, see `served_ids`.
+
+        Raises:
+            OptionError: If the Sequence was made without `ids`.
+            DataError: If a cell cannot be read.
+
+        >>> import tempfile
+        >>> import keras_oocore as ko
+        >>> path = f"{tempfile.mkdtemp()}/houses.csv"
+        >>> with open(path, "w") as file:
+        ...     _ = file.write("id,sqft,price\\n" + "".join(f"00{i},{100 * i},{i}\\n" for i in range(10)))
+        >>> rows = ko.CSVChunkSequence(path, target="price", ids=["id"])
+        >>> train, val = rows.split(validation_split=0.3, seed=1)
+        >>> val.ids()
+        {'id': array(['004', '006', '008'], dtype=object)}
+        """
+        if not self._rows.features.ids:
+            raise OptionError("This Sequence has no ids. Make it with ids=['column'].")
+        ids = self._rows.ids()
+        if self._partition is None:
+            return ids
+        members = self._pipeline.order.members()
+        return {name: values[members] for name, values in ids.items()}
+
+    @property
+    def served_ids(self) -> dict[str, np.ndarray]:
+        """The columns of `ids` for the rows in `served_samples`: row i of `predict` belongs to element i.
+
+        Each access reads the columns from the files.
+        """
+        if not self._rows.features.ids:
+            raise OptionError("This Sequence has no ids. Make it with ids=['column'].")
+        samples = self.served_samples
+        return {name: values[samples] for name, values in self._rows.ids().items()}
+
+    @property
+    def class_weight(self) -> dict[str, float] | Any:
+        """Class → weight of its rows, with `class_weight`. `None` for the parts of `split` that are not for training.
+
+        >>> import tempfile
+        >>> import keras_oocore as ko
+        >>> path = f"{tempfile.mkdtemp()}/payments.csv"
+        >>> with open(path, "w") as file:
+        ...     _ = file.write("amount,fraud\\n10,0\\n20,0\\n30,0\\n40,0\\n50,1\\n")
+        >>> rows = ko.CSVChunkSequence(path, "fraud", categorical=["fraud"], class_weight="balanced", shuffle=False)
+        >>> x, y, sample_weight = rows[0]
+        >>> rows.class_weight, sample_weight.tolist()
+        ({'0': 0.625, '1': 2.5}, [0.625, 0.625, 0.625, 0.625, 2.5])
+        """
+        if not self._rows.weighs_classes:
+            return None
+        fit_features(self._rows, self._cache)
+        classes = self._rows.features.classes
+        return dict(zip(classes.names, classes.weights.tolist()))
+
     def summary(self, max_columns: int = 100) -> TableSummary:
         """Return statistics of the used columns: mean, standard deviation, range, missing and distinct values.
 
@@ -208,24 +313,39 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         return TableSummary(headline, found, max_columns, rows.features.columns, rows.first_cells)
 
     def _description(self) -> list[tuple[str, str]]:
-        spec, subset, num_rows = self._rows.features, self._rows.subset, min(self.batch_size, self.num_rows)
-        _, y, weight = spec.unpack(np.empty((0, len(spec.words)), np.float32))
+        rows, num_rows = self._rows, min(self.batch_size, self.num_rows)
+        spec, subset, classes = rows.features, rows.subset, rows.features.classes
+        left_out = f", {rows.num_skipped:,} left out" if rows.num_skipped else ""
+        part = "" if subset is None else f" of the {subset.name} part,"
+        num_classes = len(classes.names) if classes is not None and classes.names is not None else 0
+        found = f", {num_classes:,} class{'es' * (num_classes != 1)}" if num_classes else ""
+        return self._described(
+            f"{self.num_rows:,} row{'s' * (self.num_rows != 1)}{part} from {listed(rows.table.paths)}{left_out}{found}",
+            self._repr_arrays(*self._described_arrays(num_rows)),
+            *([("ids", f"ids {listed(column.name for column in spec.ids)}")] if spec.ids else []),
+            *([] if self._cache is None else [("cache", self._repr_cache())]),
+        )
+
+    def _described_arrays(self, num_rows: int) -> list[str]:
+        """Return what a batch of `num_rows` rows consists of."""
+        spec, classes = self._rows.features, self._rows.features.classes
         arrays = [
             f"{name or 'x'} {np.dtype(dtype)} {(num_rows, end - first)}"
             for name, (first, end, dtype) in spec.inputs.items()
         ]
-        arrays.append(
-            "no target" if y is None else f"target {listed(spec.targets)} {y.dtype} {(num_rows, *y.shape[1:])}"
-        )
-        if weight is not None:
-            arrays.append(f"sample_weight {spec.words[-1].column.name!r} {weight.dtype} {(num_rows,)}")
-        left_out = f", {self._rows.num_skipped:,} left out" if self._rows.num_skipped else ""
-        part = "" if subset is None else f" of the {VALIDATION if subset.validation else TRAINING} part,"
-        return self._described(
-            f"{self.num_rows:,} row{'s' * (self.num_rows != 1)}{part} from {listed(self._rows.table.paths)}{left_out}",
-            self._repr_arrays(*arrays),
-            *([] if self._cache is None else [("cache", self._repr_cache())]),
-        )
+        if not spec.targets:
+            return [*arrays, "no target"]
+        words = spec.words[spec.first_target].is_code
+        shape = (num_rows,) if spec.one_target else (num_rows, len(spec.targets))
+        y = f"{'int32' if words else 'float32'} {shape}"
+        if classes is not None and classes.changes_shape:
+            y = classes.describe(num_rows)
+        arrays.append(f"target {listed(spec.targets)} {y}")
+        if self._rows.weighs_classes:
+            arrays.append(f"weights from class_weight float32 {(num_rows,)}")
+        if spec.has_weight:
+            arrays.append(f"sample_weight {spec.words[-1].column.name!r} float32 {(num_rows,)}")
+        return arrays
 
     def _repr_cache(self) -> str:
         name = f"cache {display_path(self._cache)!r}"

@@ -26,6 +26,11 @@ def count_strings(cells: Any) -> dict[str, int]:
     return dict(zip(values.to_pylist(), counts.to_pylist()))
 
 
+def distinct_strings(cells: Any) -> list[str]:
+    """Return the distinct strings in the order of their first occurrence, without missing cells."""
+    return pc.unique(cells.drop_null()).to_pylist()
+
+
 def distinct_numbers(cells: Any) -> np.ndarray:
     """Return the distinct numbers, `float64`, without missing cells and in no particular order."""
     return pc.unique(cells.drop_null()).to_numpy(zero_copy_only=False)

@@ -11,6 +11,7 @@ from keras_oocore.csv.dates import PARTS_OF_TIME
 from keras_oocore.tables.cells import as_codes, rounded_by_float32
 from keras_oocore.tables.features import FeatureSpec, Word, warn_of_loss
 
+NO_LABEL = -1  # code of a missing cell of a target with `label_separator`
 MISSING_CODE, UNKNOWN_CODE, FIRST_CODE = 0, 1, 2  # as in keras.layers.StringLookup with a mask token
 DAY_SECONDS = 86_400
 
@@ -85,7 +86,7 @@ def first_gap(features: FeatureSpec, absent: Mapping[str, np.ndarray]) -> tuple[
 def _replacement(features: FeatureSpec, word: Word) -> float | None:
     """Return what replaces a missing cell, or `None` if a missing cell is an error."""
     if word.is_code:
-        return None if word.role == "target" else MISSING_CODE
+        return (NO_LABEL if _may_lack_labels(features) else None) if word.role == "target" else MISSING_CODE
     if isinstance(features.missing, Mapping):
         return features.missing.get(word.column.name)
     if word.role != "feature":
@@ -101,16 +102,20 @@ def _codes(
     codes = as_codes(cells.columns[column.name], features.vocabularies[column.name])  # -1 if it is unknown
     if word.role != "target":
         return np.where(absent, MISSING_CODE, np.where(codes < 0, UNKNOWN_CODE, codes + FIRST_CODE))
-    unknown = int(np.argmax(codes < 0))
-    if len(codes) and codes[unknown] < 0:
-        text = cells.columns[column.name][unknown].as_py()
-        seen = "train on rows that have it" if features.learned else "split with another seed, so that training sees it"
+    unknown = np.flatnonzero((codes < 0) & ~absent)
+    if len(unknown):
+        text = cells.columns[column.name][int(unknown[0])].as_py()
         raise DataError(
-            f"{where(int(cells.rows[unknown]))}, column {column.name!r} (#{column.position}): {text!r} is not one of "
-            f"the {len(features.vocabularies[column.name])} classes of the training rows. "
-            f"Fix: {seen}, or remove its rows."
+            f"{where(int(cells.rows[unknown[0]]))}, column {column.name!r} (#{column.position}): {text!r} is not one "
+            f"of the {len(features.vocabularies[column.name])} classes of the training rows. Fix: train on rows that "
+            "have it, or remove its rows."
         )
     return codes
+
+
+def _may_lack_labels(features: FeatureSpec) -> bool:
+    """Return whether a missing cell of the target means that the row has no label."""
+    return features.classes is not None and features.classes.separator is not None
 
 
 def _warn_of_rounding(features: FeatureSpec, column: Column, values: np.ndarray) -> None:

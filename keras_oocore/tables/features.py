@@ -24,6 +24,7 @@ from keras_oocore.tables.date_parts import date_parts
 from keras_oocore.tables.format import NamedColumns
 from keras_oocore.tables.options import ColumnOptions, Missing
 from keras_oocore.tables.statistics import ColumnStatistics
+from keras_oocore.tables.targets import TargetClasses, checked_options, require_classes, sorted_classes
 
 POLICIES = get_args(Missing)
 
@@ -64,6 +65,8 @@ class FeatureSpec:
         columns: The columns that are read, without repetition.
         means: Column → value that replaces a missing cell, after `fit`, with `missing="mean"`.
         vocabularies: Column → strings in the order of their codes, after `fit`.
+        ids: The columns that are read beside the rows, as the exact text of their cells.
+        classes: The classes of a target of strings, or `None` for numbers and for several targets.
         rounded: Columns for which a warning said that `float32` rounds their integers.
         unique: Targets for which a warning said that each row has a class of its own.
         learned: If means and codes are those of other rows: what identifies them. Otherwise `None`.
@@ -92,15 +95,22 @@ class FeatureSpec:
         self._parts = date_parts(table, options.dates)
         self._part_named = {part.name: part for parts in self._parts.values() for part in parts}
         self._kinds = self._checked_categories(options.categorical)
-        self._excluded = {self._column(name, "exclude").name for name in _as_names(options.exclude, "exclude")}
+        self._excluded = {self.column(name, "exclude").name for name in _as_names(options.exclude, "exclude")}
         self._chosen = features is not None
         indicator = boolean(options.indicator, "indicator")
         self.targets: list[str] = [] if target is None else _as_names(target, "target")
         self.one_target: bool = isinstance(target, str)
+        checked_options(options, len(self.targets))
+        if options.label_separator is not None:
+            self._kinds.update(dict.fromkeys(self.targets, "string"))
+        self.ids: list[Column] = [
+            dataclasses.replace(table.column(name, "ids"), kind="text") for name in _as_names(options.ids, "ids")
+        ]
         self.missing = self._checked_missing(options.missing)
-        used = {self._column(name, "target").position for name in self.targets}
+        used = {self.column(name, "target").position for name in self.targets}
         if sample_weight is not None:
             used.add(self._number_column(sample_weight, "sample_weight").position)
+        used.update(column.position for column in self.ids)
         if features is None:
             features = [name for name, column in table.columns.items() if column.position not in used]
             self._require_numbers(self._used_names(features))
@@ -111,13 +121,15 @@ class FeatureSpec:
         self.inputs: dict[str | None, tuple[int, int, type]] = {}
         for name, columns in inputs.items():
             self.inputs[name] = self._add_input(_as_names(columns, "features"), indicator)
+        self._require_no_id_as_feature()
         self._warn_of_leak()
         self.first_target: int = len(self.words)
-        self.words += [Word(self._column(name, "target"), "target") for name in self.targets]
+        self.words += [Word(self.column(name, "target"), "target") for name in self.targets]
         if target is not None:
             self._require_targets_of_one_kind()
         elif sample_weight is not None:
             raise OptionError("`sample_weight` requires a `target`. Received: target=None")
+        self.classes: TargetClasses | None = self._target_classes(options)
         self.has_weight: bool = sample_weight is not None
         if self.has_weight:
             self.words.append(Word(self._number_column(sample_weight, "sample_weight"), "weight"))
@@ -149,7 +161,7 @@ class FeatureSpec:
     @property
     def named_columns(self) -> dict[str, Column]:
         """Name → column, for the columns that are read, as the table has them: without the kinds of `categorical`."""
-        used = {column.position for column in self.columns}
+        used = {column.position for column in (*self.columns, *self.ids)}
         return {name: column for name, column in self._table.columns.items() if column.position in used}
 
     def of_other_rows(self, table: NamedColumns, with_target: bool, **changes: Any) -> "FeatureSpec":
@@ -171,7 +183,15 @@ class FeatureSpec:
         self.means = {name: mean for name, mean in means.items() if name in names}
         self.vocabularies = {name: texts for name, texts in vocabularies.items() if name in names}
         values = json.dumps([self.means, self.vocabularies], sort_keys=True)
+        if self.classes is not None:
+            self.classes.adopt(self.vocabularies[self.classes.column])
         self.learned = f"CRC-32 {zlib.crc32(values.encode()):08x}"
+
+    @property
+    def class_columns(self) -> list[Column]:
+        """The targets that are strings."""
+        columns = {word.column.name: word.column for word in self.words if word.is_code and word.role == "target"}
+        return list(columns.values())
 
     def unfitted(self) -> "FeatureSpec":
         """Return a copy without means and codes, unless they are those of other rows."""
@@ -179,15 +199,23 @@ class FeatureSpec:
             return self
         features = copy.copy(self)
         features.means, features.vocabularies = {}, {}
+        features.classes = None if self.classes is None else self.classes.unfitted()
         return features
 
-    def fit(self, statistics: Mapping[str, ColumnStatistics]) -> None:
+    def fit(
+        self, statistics: Mapping[str, ColumnStatistics], target_strings: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
         """Take the values that replace missing cells, and the codes of strings, from statistics of the training rows.
 
         Strings have codes in the order of their frequency. Classes of a target are sorted.
 
+        Args:
+            statistics: The statistics of all columns, over the training rows.
+            target_strings: Target → the distinct strings of all rows. Empty if all rows are training rows.
+
         Raises:
             DataError: If a column has no number, but its mean is needed.
+            OptionError: If `label_mode` or `class_weight` does not fit the classes.
         """
         features = {word.column.name for word in self.words if word.role == "feature" and not word.is_code}
         empty = [name for name in features if not statistics[name].count]
@@ -199,20 +227,27 @@ class FeatureSpec:
             )
         self.means = {name: statistics[name].mean for name in sorted(features)} if self.missing == "mean" else {}
         roles = {word.column.name: word.role for word in self.words if word.is_code}
-        self.vocabularies = {
-            name: sorted_classes(statistics[name].by_frequency) if role == "target" else statistics[name].by_frequency
-            for name, role in roles.items()
-        }
+        strings = {name: statistics[name].by_frequency for name in roles}
         for name in self.targets:
             if name in roles:
-                self._warn_of_one_class_per_row(statistics[name])
+                strings[name] = sorted_classes((target_strings or strings)[name])
+                if self.classes is None or self.classes.separator is None:
+                    self._warn_of_one_class_per_row(statistics[name])
+        if self.classes is not None:
+            self.classes.fit(strings[self.classes.column], statistics[self.classes.column])
+        self.vocabularies = strings  # last: an error above leaves the features unfitted
 
-    def unpack(self, rows: np.ndarray) -> tuple[Any, ...]:
-        """Return `(x, y, sample_weight)` as views of rows, `float32` of shape `(batch, words)`.
+    def unpack(self, rows: np.ndarray, weigh_classes: bool = False) -> tuple[Any, ...]:
+        """Return `(x, y, sample_weight)` of rows, `float32` of shape `(batch, words)`, as views as far as possible.
 
         `x` is `float32` of shape `(batch, features)`, or a dictionary of such arrays; it is `int32` if all columns of
         an input are codes. `y` is `float32`, or the `int32` index of a class, of shape `(batch,)` for one target and
-        `(batch, targets)` otherwise. `y` and `sample_weight` are `None` if there is no target or no weight.
+        `(batch, targets)` otherwise. With `label_mode` or `label_separator`, it is what `TargetClasses.arrays` returns.
+        `y` and `sample_weight` are `None` if there is no target or no weight.
+
+        Args:
+            rows: The rows.
+            weigh_classes: Whether `sample_weight` is the weight of the class.
         """
         inputs = {name: rows[:, first:end].view(dtype) for name, (first, end, dtype) in self.inputs.items()}
         x = inputs.get(None, inputs)
@@ -222,7 +257,13 @@ class FeatureSpec:
         y = rows[:, self.first_target : end]
         if self.words[self.first_target].is_code:
             y = y.view(np.int32)
-        return x, y[:, 0] if self.one_target else y, rows[:, end] if self.has_weight else None
+        weight = rows[:, end] if self.has_weight else None
+        if self.classes is not None:
+            if weigh_classes:
+                weight = self.classes.weights[y[:, 0]]
+            if self.classes.changes_shape:
+                return x, self.classes.arrays(y[:, 0]), weight
+        return x, y[:, 0] if self.one_target else y, weight
 
     def holds_bits(self, i: int) -> bool:
         """Return whether word `i`, if it is a code, is stored as the bits of an `int32`, and not as a `float32`."""
@@ -246,6 +287,7 @@ class FeatureSpec:
             "target": list(self.targets),
             "features": names.get(None, names),
             "sample_weight": self.words[-1].column.name if self.has_weight else None,
+            **({} if self.classes is None else self.classes.options()),
             "indicator": any(word.role == "missing" for word in self.words),
             "dtypes or categorical": {
                 word.column.name: word.column.kind for word in self.words if word.role != "missing"
@@ -262,7 +304,7 @@ class FeatureSpec:
     def _add_input(self, names: list[str], indicator: bool) -> tuple[int, int, type]:
         """Add the words of one input. Return its first word, its end and its dtype."""
         first = len(self.words)
-        columns = [self._column(name, "features") for name in self._used_names(names)]
+        columns = [self.column(name, "features") for name in self._used_names(names)]
         if not columns:
             received = f"exclude={sorted(self._excluded)}, which leaves none" if self._excluded else "none"
             raise OptionError(f"`features` should name at least one column for each input. Received: {received}")
@@ -278,7 +320,7 @@ class FeatureSpec:
         parts = [part for name in left for part in ([column.name for column in self._parts.get(name, ())] or [name])]
         return [name for name in parts if name not in self._excluded]
 
-    def _column(self, name: str, argument: str) -> Column:
+    def column(self, name: str, argument: str) -> Column:
         """Return a column, or a part of a date, with the kind that it has here."""
         if name in self._part_named:
             return self._part_named[name]
@@ -289,14 +331,14 @@ class FeatureSpec:
         """Return a column of numbers."""
         if not isinstance(name, str):
             raise OptionError(f"`{argument}` should be the name of a column. Received: {name!r}")
-        column = self._column(name, argument)
+        column = self.column(name, argument)
         if column.kind == "string":
             raise OptionError(f"`{argument}` should be a column of numbers. Received: {name!r}, which holds strings")
         return column
 
     def _require_numbers(self, names: list[str]) -> None:
         """Raise for columns of strings that the user did not name as features."""
-        texts = [name for name in names if self._column(name, "features").kind == "string" and name not in self._kinds]
+        texts = [name for name in names if self.column(name, "features").kind == "string" and name not in self._kinds]
         if texts:
             measured = [name for name in texts if name in self._table.measured]
             notes = "".join(f"Column {name!r} is {note}. " for name in measured for note in self._table.notes[name])
@@ -306,6 +348,22 @@ class FeatureSpec:
                 f"out, exclude={some}; or encode the strings, categorical=[{texts[0]!r}]; or give the format of dates, "
                 f"dtypes={{{texts[0]!r}: '%Y-%m-%d'}}."
             )
+
+    def _require_no_id_as_feature(self) -> None:
+        """Raise for columns that are both features and ids."""
+        ids = {column.name for column in self.ids}
+        both = [word.column.name for word in self.words if word.role == "feature" and word.column.name in ids]
+        if both:
+            raise OptionError(f"`ids` are not features. Both contain {listed(both)}. Remove it from one of them.")
+
+    def _target_classes(self, options: ColumnOptions) -> TargetClasses | None:
+        """Return the classes of the target, if it is one column of strings."""
+        if len(self.targets) != 1:
+            return None
+        if not self.words[self.first_target].is_code:
+            require_classes(self.targets[0], options)
+            return None
+        return TargetClasses(self.targets[0], options)
 
     def _require_targets_of_one_kind(self) -> None:
         """Raise for no target, and for targets of strings and numbers."""
@@ -327,7 +385,7 @@ class FeatureSpec:
         if isinstance(missing, Mapping):
             for name, value in missing.items():
                 is_number = isinstance(value, numbers.Real) and (not abs(value) > LARGEST_FLOAT32 or np.isinf(value))
-                if not is_number or self._column(name, "missing").kind == "string":
+                if not is_number or self.column(name, "missing").kind == "string":
                     raise OptionError(
                         "`missing` should give numbers that float32 can represent, for columns that are not strings. "
                         f"Received: missing={{{name!r}: {value!r}}}"
@@ -408,18 +466,6 @@ class FeatureSpec:
                         self.rounded.add(column.name)
                 elif column.name not in self._kinds:
                     warn_user(f"Column {column.name!r} is {note}, or categorical=[{column.name!r}].")
-
-
-def sorted_classes(texts: Sequence[str]) -> list[str]:
-    """Return classes in the order of their indices: by value if all are numbers, alphabetically otherwise.
-
-    >>> sorted_classes(["10", "9"]), sorted_classes(["10", "9", "b"])
-    (['9', '10'], ['10', '9', 'b'])
-    """
-    try:
-        return sorted(texts, key=lambda text: (float(text), text))
-    except ValueError:
-        return sorted(texts)
 
 
 def warn_of_loss(name: str, loss: str) -> None:

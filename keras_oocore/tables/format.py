@@ -78,7 +78,8 @@ class TableFormat(NamedColumns, abc.ABC):
         Args:
             chunk: Number of the chunk, over all files.
             columns: The columns to read, at least one. A column with the kind `"string"` is read as strings, whatever
-                the kind in `self.columns`.
+                the kind in `self.columns`. If all have the kind `"text"`, they are the exact text of each cell, and
+                none is missing.
 
         Raises:
             DataError: If a cell cannot be read, or a file changed. The message names file, row and column.

@@ -46,7 +46,7 @@ class Learned(abc.ABC):
     def encoder(self) -> RawRowEncoder:
         """Encodes raw rows, without a target."""
         columns = NamedColumns([], self.columns)
-        return RawRowEncoder(self.features().of_other_rows(columns, with_target=False), self.options)
+        return RawRowEncoder(self.features().of_other_rows(columns, with_target=False, ids=()), self.options)
 
     def features_of(self, table: TableFormat, with_target: bool, **changes: Any) -> FeatureSpec:
         """Return the layout of the rows of another table, with the means and codes of the training rows.

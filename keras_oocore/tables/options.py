@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 Missing = Literal["error", "nan", "mean", "drop"]
+LabelMode = Literal["int", "categorical", "binary"]
+ClassWeight = Mapping[str | int, float] | Literal["balanced"]
 
 OF_TRAINING = ("class_weight", "exclude")  # options that other rows do not share
 OF_TARGET = ("sample_weight", "label_mode", "label_separator")  # options that rows without a target cannot have
@@ -25,12 +27,20 @@ class ColumnOptions:
         missing: How to handle missing numbers: `"error"`, `"nan"`, `"mean"`, `"drop"`, or `{column: value}`, which is
             an error for other columns.
         indicator: Whether to append, to each input, one word per feature that is a number: 1 if its cell is missing.
+        ids: Columns that are read beside the rows, and are never features.
+        label_mode: The form of the classes of a target, or `None` for their indices.
+        label_separator: String between several labels in a cell of the target, or `None` for one class per cell.
+        class_weight: Weights of the classes of the target, by name or index, or `"balanced"`.
     """
 
     target: str | Sequence[str] | None
     features: Sequence[str] | Mapping[str, Sequence[str]] | None = None
     exclude: Sequence[str] = ()
     sample_weight: str | None = None
+    ids: str | Sequence[str] = ()
+    label_mode: LabelMode | None = None
+    label_separator: str | None = None
+    class_weight: ClassWeight | None = None
     dates: Mapping[str, str | Sequence[str] | None] | Sequence[str] | None = None
     categorical: Sequence[str] = ()
     missing: Missing | Mapping[str, float] = "error"

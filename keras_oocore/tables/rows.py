@@ -1,7 +1,6 @@
 """`TableRows`: the rows of a table as samples, parsed chunk by chunk when a batch needs them."""
 
 import collections
-import itertools
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -14,15 +13,17 @@ from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.core.stopwatch import stage
 from keras_oocore.core.text import listed
 from keras_oocore.core.threads import ThreadPool
-from keras_oocore.csv.cells import Cells
+from keras_oocore.csv.cells import Cells, Column
 from keras_oocore.ordering.window_order import WindowOrder
 from keras_oocore.sources.base import RowSpec, Source
+from keras_oocore.tables.cells import distinct_strings
 from keras_oocore.tables.chunk_cache import ChunkCache
-from keras_oocore.tables.encoding import complete_rows, encode
+from keras_oocore.tables.encoding import encode
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.format import TableFormat
+from keras_oocore.tables.splits.base import NO_PART, RowSubset, Split
 from keras_oocore.tables.statistics import ColumnStatistics
-from keras_oocore.tables.subset import RowSubset
+from keras_oocore.tables.used_rows import UsedRows
 
 MOST_WINDOW_CHUNKS = 64  # parsed before the first batch of an epoch, which takes about half a second
 ORDER_BYTES = 8  # per row of a window, for its number
@@ -43,6 +44,7 @@ class TableRows(Source):
         sizes: Number of used rows per chunk, if it is known.
 
     Attributes:
+        used: The cells of the used rows of each chunk.
         spec: Shape and dtype of a row: `(words,)`, `float32`. Some words hold the bits of an `int32`.
         sizes: Number of used rows per chunk.
         starts: `int64` of shape `(num_chunks + 1,)`. Number of used rows before each chunk, and in total.
@@ -69,8 +71,9 @@ class TableRows(Source):
         self.subset: RowSubset | None = subset
         self.num_threads: int = max(1, num_threads)
         self.limit_bytes: int = limit_bytes
+        self.used: UsedRows = UsedRows(table, features, subset)
         self._statistics_from = statistics_from
-        self._statistics = None
+        self._statistics, self._target_strings = None, {}
         self.spec: RowSpec = RowSpec((len(features.words),), np.dtype(np.float32))
         self.sizes: list[int] = self._count_sizes() if sizes is None else list(sizes)
         self.starts: np.ndarray = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
@@ -87,13 +90,13 @@ class TableRows(Source):
     def name(self, sample: int) -> str:
         """Return file, row and line of a sample."""
         chunk = int(np.searchsorted(self.starts, sample, side="right")) - 1
-        return self.table.where(chunk, int(self._row_numbers_in(chunk)[sample - self.starts[chunk]]))
+        return self.table.where(chunk, int(self.used.numbers(chunk)[sample - self.starts[chunk]]))
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the samples, as plain JSON. Copies of the files have the same fingerprint."""
         return {
             **self.table.portable_fingerprint(),
-            "part": None if self.subset is None else vars(self.subset),
+            "part": None if self.subset is None else self.subset.describe(),
             "missing": self.features.missing,
         }
 
@@ -107,7 +110,8 @@ class TableRows(Source):
         return {
             **self.table.fingerprint(),
             **self.features.fingerprint(),
-            "part": None if self.subset is None else vars(self.subset),
+            "part": None if self.subset is None else self.subset.describe(),
+            **({"classes": "of all rows"} if self.subset is not None and self.features.class_columns else {}),
         }
 
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
@@ -117,7 +121,13 @@ class TableRows(Source):
 
     def unpack(self, rows: np.ndarray, samples: np.ndarray) -> tuple[Any, ...]:
         """Return `(x, y, sample_weight)` as views of rows. See `FeatureSpec.unpack`."""
-        return self.features.unpack(rows)
+        return self.features.unpack(rows, self.weighs_classes)
+
+    @property
+    def weighs_classes(self) -> bool:
+        """Whether rows have the weights of their classes: only rows that the features are fitted to."""
+        classes = self.features.classes
+        return classes is not None and classes.class_weight is not None and self._statistics_from is None
 
     def order(self, shuffle: bool, seed: int, batch_size: int) -> WindowOrder:
         """Return the order of the samples: a new one every epoch, or the order of the files.
@@ -144,25 +154,35 @@ class TableRows(Source):
         parse = _parser(weakref.ref(self))  # without a reference cycle, dropped rows release their memory at once
         self._chunk_cache = ChunkCache(parse, self.sizes, num_slots, *self.spec)
 
-    def subset_of(
-        self, subset: RowSubset, statistics_from: "TableRows | None", sizes: Sequence[int] | None
-    ) -> "TableRows":
-        """Return a subset of the table's rows, with its own means and codes, or those of other rows."""
-        features = self.features.unfitted() if statistics_from is None else statistics_from.features
-        return TableRows(self.table, features, subset, self.num_threads, self.limit_bytes, statistics_from, sizes)
+    def divide(self, split: Split) -> "list[TableRows]":
+        """Return the parts of a split. All have the means and codes of the training part, which is the first.
+
+        Raises:
+            DataError: If a part has no rows; or if rows must be read to find their part, and one cannot be read.
+        """
+        parts = []
+        for part, sizes in enumerate(self._sizes_of_parts(split)):
+            training = parts[0] if parts else None
+            features = self.features.unfitted() if training is None else training.features
+            subset = RowSubset(split, part)
+            parts.append(TableRows(self.table, features, subset, self.num_threads, self.limit_bytes, training, sizes))
+        return parts
 
     def row_numbers(self) -> np.ndarray:
         """Return the numbers of the samples' rows within the table, `int64` of shape `(len(self),)`.
 
-        If rows may be skipped, this reads the whole table.
+        If rows may be skipped, or their cells decide which rows are used, this reads the whole table.
         """
         chunks = list(range(self.table.num_chunks))
-        numbers = (
-            self.map_chunks(self._row_numbers_in, "counting rows")
-            if self._may_skip_rows
-            else map(self._row_numbers_in, chunks)
-        )
+        must_read = self.used.may_skip_rows or self.used.keys
+        numbers = self.map_chunks(self.used.numbers, "counting rows") if must_read else map(self.used.numbers, chunks)
         return np.concatenate([self.table.rows[chunk] + part for chunk, part in zip(chunks, numbers)]).astype(np.int64)
+
+    def ids(self) -> dict[str, np.ndarray]:
+        """Return the cells of the columns of `ids`, arrays of strings of shape `(len(self),)`, by reading the files."""
+        names = [column.name for column in self.features.ids]
+        chunks = list(self.map_chunks(self.used.ids, "reading ids"))
+        return {name: np.concatenate([chunk[i] for chunk in chunks]) for i, name in enumerate(names)}
 
     @property
     def statistics_from(self) -> "TableRows":
@@ -181,13 +201,7 @@ class TableRows(Source):
 
     def cells(self, chunk: int) -> Cells:
         """Return the cells of the used rows of a chunk."""
-        cells = self.table.read(chunk, self.features.columns)
-        used = complete_rows(self.features, cells)
-        if self.subset is not None:
-            first, end = self.table.rows[chunk : chunk + 2].tolist()
-            chosen = self.subset.mask(chunk, first, end)[cells.rows]
-            used = chosen if used is None else used & chosen
-        return cells if used is None else cells.select(used)
+        return self.used.cells(chunk, self.features.columns)
 
     def first_cells(self, num_rows: int) -> list[Cells]:
         """Return the cells of the first chunks, as many as have `num_rows` used rows together."""
@@ -216,9 +230,21 @@ class TableRows(Source):
         """Whether `statistics` is computed."""
         return self._statistics is not None
 
-    def adopt_statistics(self, statistics: dict[str, ColumnStatistics]) -> None:
-        """Set what `statistics` returns, from an earlier run."""
-        self._statistics = statistics
+    @property
+    def targets_of_all_rows(self) -> list[Column]:
+        """The targets whose classes are those of all rows of the table, and not only of this subset."""
+        if self.subset is None or self._statistics_from is not None:
+            return []
+        return self.features.class_columns
+
+    @property
+    def target_strings(self) -> dict[str, list[str]]:
+        """The distinct strings of `targets_of_all_rows`, over all rows of the table, once `statistics` is computed."""
+        return self._target_strings
+
+    def adopt_statistics(self, statistics: dict[str, ColumnStatistics], target_strings: dict[str, list[str]]) -> None:
+        """Set what `statistics` and `target_strings` return, from an earlier run."""
+        self._statistics, self._target_strings = statistics, target_strings
 
     def map_chunks(
         self, function: Callable[[int], object], task: str, chunks: list[int] | None = None
@@ -249,39 +275,44 @@ class TableRows(Source):
         """Create an empty chunk cache, for new rows, a copy, or a forked child process."""
         self.close()
 
-    @property
-    def _may_skip_rows(self) -> bool:
-        """Whether only reading a chunk tells which of its rows are used."""
-        return self.table.may_skip_rows or self.features.missing == "drop"
-
-    def _row_numbers_in(self, chunk: int) -> np.ndarray:
-        """Return the numbers of the used rows within a chunk."""
-        if self._may_skip_rows:
-            return self.cells(chunk).rows
-        first, end = self.table.rows[chunk : chunk + 2].tolist()
-        return np.arange(end - first) if self.subset is None else np.flatnonzero(self.subset.mask(chunk, first, end))
-
     def _count_sizes(self) -> list[int]:
         """Count the used rows of each chunk, without reading them unless rows may be skipped."""
-        if self._may_skip_rows:
+        if self.subset is not None:
+            return self._sizes_of_parts(self.subset.split)[self.subset.part]
+        if self.used.may_skip_rows:
             return list(self.map_chunks(lambda chunk: len(self.cells(chunk).rows), "counting rows"))
-        ends = self.table.rows.tolist()
-        if self.subset is None:
-            return [end - first for first, end in itertools.pairwise(ends)]
-        return [self.subset.num_rows(first, end) for first, end in itertools.pairwise(ends)]
+        return np.diff(self.table.rows).tolist()
+
+    def _sizes_of_parts(self, split: Split) -> list[list[int]]:
+        """Count the rows of each part in each chunk, `sizes[part][chunk]`, without reading them if possible."""
+        known = split.known_sizes(self.table.rows, self.used.may_skip_rows)
+        if known is not None:
+            return known
+
+        def of_chunk(chunk: int) -> list[int]:
+            parts = self.used.parts(chunk, split)
+            return np.bincount(parts[parts != NO_PART], minlength=len(split.names)).tolist()
+
+        sizes = list(self.map_chunks(of_chunk, "counting rows"))
+        return [[of_chunk[part] for of_chunk in sizes] for part in range(len(split.names))]
 
     def _compute_statistics(self) -> dict[str, ColumnStatistics]:
-        """Compute the statistics in one pass."""
-        columns = self.features.columns
+        """Compute the statistics in one pass. For the training part, it also finds the classes of all rows."""
+        columns, targets = self.features.columns, self.targets_of_all_rows
         joined = {column.name: ColumnStatistics(column) for column in columns}
+        strings = {column.name: {} for column in targets}  # distinct, in the order of the files
 
-        def of_chunk(chunk: int) -> list[ColumnStatistics]:
-            cells = self.cells(chunk)
-            return [ColumnStatistics.of(column, cells.columns[column.name]) for column in columns]
+        def of_chunk(chunk: int) -> tuple[list[ColumnStatistics], list[list[str]]]:
+            of_all, cells = self.used.all_and_used_cells(chunk, columns)
+            classes = [distinct_strings(of_all.columns[column.name]) for column in targets]
+            return [ColumnStatistics.of(column, cells.columns[column.name]) for column in columns], classes
 
-        for found in self.map_chunks(of_chunk, "counting values"):
+        for found, classes in self.map_chunks(of_chunk, "counting values"):
             for statistics in found:
                 joined[statistics.column.name].join(statistics)
+            for column, texts in zip(targets, classes):
+                strings[column.name].update(dict.fromkeys(texts))
+        self._target_strings = {name: list(texts) for name, texts in strings.items()}
         return joined
 
     def _why_empty(self) -> str:
@@ -290,8 +321,7 @@ class TableRows(Source):
         if not num_rows:
             return f"There are no rows in {paths}."
         if self.subset is not None:
-            whose = "validation" if self.subset.validation else "training"
-            return f"validation_split={self.subset.validation_split} of {num_rows:,} rows leaves none for {whose}."
+            return self.subset.why_empty(num_rows)
         why = "missing='drop'" if self.features.missing == "drop" else "on_bad_row='skip'"
         return f"None of the {num_rows:,} rows in {paths} is left with {why}."
 

@@ -9,13 +9,10 @@ from keras_oocore.core.errors import DataError, DestinationError
 from keras_oocore.core.record import RecordFormat
 from keras_oocore.store.format import StoreRecord
 from keras_oocore.tables.rows import TableRows
+from keras_oocore.tables.splits.base import PARTS
 from keras_oocore.tables.statistics import ColumnStatistics
 
-FILES: dict[bool | None, str] = {
-    None: "statistics.json",
-    False: "statistics-training.json",
-    True: "statistics-validation.json",
-}
+WHOLE = "statistics.json"
 STATISTICS_FORMAT = RecordFormat(version=1, remedy="Remove it; it will be computed again.", unversioned=True)
 
 
@@ -30,7 +27,8 @@ def fit_features(rows: TableRows, directory: Path | None) -> None:
         DataError: If a cell cannot be read, or a column whose mean is needed has no number.
     """
     if rows.features.needs_fit:
-        rows.features.fit(load_statistics(rows.statistics_from, rows, directory))
+        of = rows.statistics_from
+        rows.features.fit(load_statistics(of, rows, directory), of.target_strings)
 
 
 def load_statistics(of: TableRows, rows: TableRows, directory: Path | None) -> dict[str, ColumnStatistics]:
@@ -46,25 +44,31 @@ def load_statistics(of: TableRows, rows: TableRows, directory: Path | None) -> d
     """
     if directory is None:
         return of.statistics()
-    path = directory / FILES[None if of.subset is None else of.subset.validation]
+    path = directory / (WHOLE if of.subset is None else _name(of.subset.name))
     is_kept = path.exists()
     if not of.has_statistics:
         kept = _read(of, path)
         is_kept = kept is not None
         if is_kept:
-            of.adopt_statistics(kept)
+            of.adopt_statistics(*kept)
     found = of.statistics()
     if not is_kept and _is_stored(rows, directory):
         columns = {name: statistics.as_json() for name, statistics in found.items()}
         with contextlib.suppress(DestinationError):  # a complete store may be read-only
-            STATISTICS_FORMAT.write(path, {"of": _as_json(of.row_fingerprint()), "columns": columns})
+            strings = {"target_strings": of.target_strings} if of.targets_of_all_rows else {}
+            STATISTICS_FORMAT.write(path, {"of": _as_json(of.row_fingerprint()), "columns": columns, **strings})
     return found
 
 
 def remove_statistics(directory: Path) -> None:
     """Remove all statistics from a cache."""
-    for name in FILES.values():
+    for name in (WHOLE, *map(_name, PARTS)):
         (directory / name).unlink(missing_ok=True)
+
+
+def _name(part: str) -> str:
+    """Return the name of the file with the statistics of a part of a split."""
+    return f"statistics-{part}.json"
 
 
 def _is_stored(rows: TableRows, directory: Path) -> bool:
@@ -76,14 +80,19 @@ def _is_stored(rows: TableRows, directory: Path) -> bool:
     return record is not None and _as_json(record.fingerprint) == _as_json(rows.row_fingerprint())
 
 
-def _read(rows: TableRows, path: Path) -> dict[str, ColumnStatistics] | None:
-    """Return the saved statistics of `rows`, or `None` if the file is missing, damaged or describes other rows."""
+def _read(rows: TableRows, path: Path) -> tuple[dict[str, ColumnStatistics], dict[str, list[str]]] | None:
+    """Return the saved statistics and strings of the targets of `rows`.
 
-    def parse(saved: dict[str, Any]) -> dict[str, ColumnStatistics] | None:
+    `None` if the file is missing or damaged, or describes other rows.
+    """
+
+    def parse(saved: dict[str, Any]) -> tuple[dict[str, ColumnStatistics], dict[str, list[str]]] | None:
         if saved["of"] != _as_json(rows.row_fingerprint()):
             return None
-        columns = rows.features.columns
-        return {column.name: ColumnStatistics.from_json(column, saved["columns"][column.name]) for column in columns}
+        columns = [(column.name, column) for column in rows.features.columns]
+        found = {name: ColumnStatistics.from_json(column, saved["columns"][name]) for name, column in columns}
+        targets = [column.name for column in rows.targets_of_all_rows]
+        return found, {name: [str(text) for text in saved["target_strings"][name]] for name in targets}
 
     try:
         return STATISTICS_FORMAT.read(path, parse)

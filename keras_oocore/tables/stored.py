@@ -56,7 +56,7 @@ class StoredRows(Source):
 
     def unpack(self, rows: np.ndarray, samples: np.ndarray) -> tuple[Any, ...]:
         """Return `(x, y, sample_weight)` as views of rows. See `FeatureSpec.unpack`."""
-        return self.features.unpack(rows)
+        return self.source.unpack(rows, samples)
 
 
 def convert(rows: TableRows, directory: Path, overwrite: bool) -> StoredRows | None:

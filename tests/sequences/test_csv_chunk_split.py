@@ -93,7 +93,7 @@ def test_means_and_codes_do_not_depend_on_validation_rows(write, tmp_path, cache
 
 
 def test_invalid_splits_are_errors(open_csv, write):
-    for value in (0, 1, 1.5, -0.1, "0.2", None, True):
+    for value in (0, 1, 1.5, -0.1, "0.2", True):
         with pytest.raises(OptionError, match="`validation_split` should be a fraction between 0 and 1"):
             open_csv().split(value)
     with pytest.raises(OptionError, match="Only a Sequence of all rows can be split"):

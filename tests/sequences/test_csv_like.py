@@ -23,7 +23,7 @@ a,7,dear,Paris,,no,2014-10-13
 b,5,cheap,Oslo,1500,yes,
 c,,fair,,9,no,2014-10-15
 """
-DAY = 1413158400.0
+DAY = 16356.0
 ROWS_OF_JUNE = [[2000, 1, DAY, 0, 3], [1500, 3, DAY + 86_400, 1, 2], [9, 0, DAY + 2 * 86_400, 0, 0]]
 OPTIONS = {
     "target": "price",

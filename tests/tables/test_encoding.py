@@ -15,7 +15,6 @@ from csv_outcomes import (
     make,
     outcome_of,
     outcomes,
-    served,
     unreadable,
     write,
 )
@@ -63,23 +62,6 @@ def test_weights_are_kept_but_a_missing_weight_is_an_error(folder):
     )
 
 
-def test_class_that_is_not_among_the_training_rows(folder):
-    def message_of(sequence):
-        try:
-            served(sequence)
-        except DataError as error:
-            return str(error)
-        return "read"
-
-    write("x,y\n" + "".join(f"{i},{'rare' if i == 6 else 'often'}\n" for i in range(20)))
-    found = [part for seed in range(9) for part in make().split(0.2, seed=seed)]
-    assert {message_of(part) for part in found} == {
-        "read",
-        "houses.csv: row 6 (line 8), column 'y' (#1): 'rare' is not one of the 1 classes of the training rows. "
-        "Fix: split with another seed, so that training sees it, or remove its rows.",
-    }
-
-
 def test_codes_of_missing_unknown_and_frequent_strings(make_rows):
     rows = make_rows(features=["city"])
     x, _, _ = parts(rows)
@@ -116,7 +98,7 @@ def test_target_of_strings_is_a_class_index(make_rows):
         parts(rows)
     assert str(caught.value).endswith(
         "houses.csv: row 1 (line 3), column 'grade' (#2): 'b' is not one of the 1 classes of the training rows. "
-        "Fix: split with another seed, so that training sees it, or remove its rows."
+        "Fix: remove its rows."
     )
 
 

@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 
 from keras_oocore.core.errors import DataError
+from keras_oocore.csv.cells import Cells
 from keras_oocore.csv.dialect import CellOptions, Dialect
 from keras_oocore.tables.csv import table as csv_table
 from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.options import ColumnOptions
 from keras_oocore.tables.rows import TableRows
+from keras_oocore.tables.splits.base import Fractions, RowSubset
+from keras_oocore.tables.splits.drawn import DrawnSplit
 from keras_oocore.tables.statistics_cache import fit_features
-from keras_oocore.tables.subset import RowSubset
 
 NUM_ROWS = 200
 
@@ -39,6 +41,11 @@ def make(tmp_path, monkeypatch):
         return TableRows(table, features, subset, num_threads, limit_bytes)
 
     return make
+
+
+def part(validation_split, seed, is_validation):
+    """The training or the validation rows of a random split."""
+    return RowSubset(DrawnSplit(Fractions(validation_split, 0), seed), int(is_validation))
 
 
 def read(rows, samples):
@@ -69,9 +76,7 @@ def test_name_is_file_row_and_line(make):
 
 @pytest.mark.parametrize("split", [0.1, 0.5, 0.123, 0.995])
 def test_training_and_validation_rows_are_disjoint_and_complete(make, split):
-    training, validation = (
-        make(chunk_bytes=50, subset=RowSubset(split, 3, validation)) for validation in (False, True)
-    )
+    training, validation = (make(chunk_bytes=50, subset=part(split, 3, validation)) for validation in (False, True))
     first, second = (read(rows, np.arange(len(rows))) for rows in (training, validation))
 
     assert sorted(first + second) == list(range(NUM_ROWS))
@@ -81,17 +86,21 @@ def test_training_and_validation_rows_are_disjoint_and_complete(make, split):
 
 
 def test_subset_depends_on_the_seed_and_spans_the_file(make):
-    drawn = [make(subset=RowSubset(0.25, seed, True)) for seed in (1, 2, 1)]
+    drawn = [make(subset=part(0.25, seed, True)) for seed in (1, 2, 1)]
     first, second, again = (read(rows, np.arange(len(rows))) for rows in drawn)
     assert first == again != second
     assert all(10 <= sum(k <= value < k + 50 for value in first) <= 15 for k in range(0, 200, 50))
-    mask = RowSubset(0.25, 1, True).mask(3, 100, 200)
-    assert mask.sum() == RowSubset(0.25, 1, True).num_rows(100, 200) == 25
-    assert (mask == ~RowSubset(0.25, 1, False).mask(3, 100, 200)).all()
+    mask = mask_of(part(0.25, 1, True), 3, 100, 200)
+    assert mask.sum() == 25
+    assert (mask == ~mask_of(part(0.25, 1, False), 3, 100, 200)).all()
+
+
+def mask_of(subset, chunk, first, end):
+    return subset.mask(chunk, first, end, Cells(np.arange(end - first), {}))
 
 
 def test_masks_differ_by_seed_and_chunk():
-    masks = [RowSubset(0.5, seed, True).mask(chunk, 0, 64).tobytes() for seed in range(5) for chunk in range(5)]
+    masks = [mask_of(part(0.5, seed, True), chunk, 0, 64).tobytes() for seed in range(5) for chunk in range(5)]
     assert len(set(masks)) == 25
 
 
@@ -115,7 +124,7 @@ def test_skipped_rows_are_not_counted(make):
         ("a,b\n1\n2\n", dict(on_bad_row="skip"), "None of the 2 rows in '.*' is left with on_bad_row='skip'"),
         (
             "a,b\n1,2\n",
-            dict(subset=RowSubset(0.2, 0, True)),
+            dict(subset=part(0.2, 0, True)),
             "validation_split=0.2 of 1 rows leaves none for validation",
         ),
     ],
@@ -135,10 +144,10 @@ def test_statistics_for_any_number_of_threads_and_chunks(make):
 
 
 def test_statistics_of_a_subset_are_computed_once(make, monkeypatch):
-    rows = make(subset=RowSubset(0.5, 0, False))
+    rows = make(subset=part(0.5, 0, False))
     values = read(rows, np.arange(len(rows)))
     assert rows.statistics()["a"].mean == pytest.approx(np.mean(values))
-    monkeypatch.setattr(TableRows, "cells", None)
+    monkeypatch.setattr(rows, "used", None)
     assert rows.statistics()["a"].count == len(values)
 
 
@@ -200,10 +209,8 @@ def test_file_that_changes_while_it_is_read(make, tmp_path):
 def test_validation_rows_use_the_statistics_of_training_rows(make):
     content = "a,b\n" + "".join(f"{i if i % 10 else ''},{i}\n" for i in range(100))
     whole = make(content, missing="mean")
-    training = whole.subset_of(RowSubset(0.3, 1, False), None, None)
-    others = np.subtract(whole.sizes, training.sizes)
-    validation = whole.subset_of(RowSubset(0.3, 1, True), training, others)
-    assert validation.sizes == make(content, missing="mean", subset=RowSubset(0.3, 1, True)).sizes
+    training, validation = whole.divide(part(0.3, 1, False).split)
+    assert validation.sizes == make(content, missing="mean", subset=part(0.3, 1, True)).sizes
     fit_features(validation, None)
     mean = np.mean([i for i in read_b(training) if i % 10])
     assert training.features is validation.features is not whole.features

@@ -23,9 +23,10 @@ from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.options import ColumnOptions
 from keras_oocore.tables.rows import TableRows
+from keras_oocore.tables.splits.base import Fractions, RowSubset
+from keras_oocore.tables.splits.drawn import DrawnSplit
 from keras_oocore.tables.statistics_cache import fit_features, load_statistics
 from keras_oocore.tables.stored import convert
-from keras_oocore.tables.subset import RowSubset
 
 NUM_ROWS = 300
 
@@ -135,7 +136,7 @@ def test_store_of_another_file_or_other_options_is_refused(make, tmp_path):
     with pytest.raises(DataError, match=r"stores other rows: null_values: without .*, with '0'"):
         convert(make(cells=CellOptions(null_values=["", "0"])), store, False)
     with pytest.raises(DataError, match="part was None, is"):
-        convert(make(subset=RowSubset(0.5, 0, False)), store, False)
+        convert(make(subset=RowSubset(DrawnSplit(Fractions(0.5, 0), 0), part=0)), store, False)
     path = tmp_path / "houses.csv"
     path.write_text(path.read_text().replace("Rome", "Bonn"))
     with pytest.raises(DataError, match=r"stores other rows: files was .*houses.csv"):
@@ -180,7 +181,7 @@ def test_statistics_are_saved_exactly(make, tmp_path, monkeypatch):
 
 def test_statistics_of_subsets_are_saved_separately(make, tmp_path):
     store = tmp_path / "store"
-    training, validation = (make(subset=RowSubset(0.25, 0, is_validation)) for is_validation in (False, True))
+    training, validation = (make(subset=RowSubset(DrawnSplit(Fractions(0.25, 0), 0), part)) for part in (0, 1))
     convert(training, store, False)
     found = [load_statistics(of, training, store)["a"].count for of in (training, validation)]
     again = [load_statistics(make(subset=of.subset), training, store)["a"].count for of in (training, validation)]
@@ -318,8 +319,7 @@ def test_store_is_unlocked_after_an_error(make, tmp_path):
 
 def test_subsets_are_stored_separately(make, tmp_path):
     whole = make()
-    training = whole.subset_of(RowSubset(0.25, 1, False), None, None)
-    validation = whole.subset_of(RowSubset(0.25, 1, True), training, None)
+    training, validation = whole.divide(DrawnSplit(Fractions(0.25, 0), seed=1))
     stored = [convert(rows, tmp_path / name, False) for rows, name in ((validation, "v"), (training, "t"))]
     assert [len(rows) for rows in stored] == [75, 225]
     assert sorted(value for rows in stored for value in everything(rows)[:, -1]) == list(range(0, 2 * NUM_ROWS, 2))

@@ -147,7 +147,8 @@ class CSVTable(TableFormat):
     def reading_options(self) -> dict[str, Any]:
         """Return the user's options that say how files are read, as in `TableFormat`."""
         options = {**dataclasses.asdict(self.dialect), **dataclasses.asdict(self.options)}
-        return {**options, "null_values": list(self.options.null_values), "column_names": self._column_names}
+        lists = {name: list(value) for name, value in options.items() if isinstance(value, tuple)}
+        return {**options, **lists, "column_names": self._column_names}
 
     def save_indexes(self, directory: Path | None = None) -> None:
         """Save the indexes beside the files, or in a directory, so that the next run does not scan the files.

@@ -1,0 +1,71 @@
+"""Hashes of strings that are the same on every machine, for whole columns at once."""
+
+from typing import Any
+
+import numpy as np
+
+from keras_oocore.csv.cells import is_missing
+
+MISSING = np.uint64(0x9AE16A3B2F90404F)  # hash of a missing cell
+
+
+def hash_cells(cells: Any) -> np.ndarray:
+    """Return a hash of each cell, `uint64` of shape `(n,)`.
+
+    Args:
+        cells: `pyarrow` array of strings.
+
+    >>> import pyarrow as pa
+    >>> [f"{value:016x}" for value in hash_cells(pa.array(["a", "b", "a"]))]
+    ['d7908ef3a9765ccc', '487418804fa607da', 'd7908ef3a9765ccc']
+    """
+    encoded = cells.dictionary_encode()
+    codes = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False)
+    return np.append(_hash_strings(encoded.dictionary), MISSING)[codes]
+
+
+def combined(hashes: list[np.ndarray]) -> np.ndarray:
+    """Return one hash per row, `uint64` of shape `(n,)`, of the hashes of its cells."""
+    first, *others = hashes
+    for other in others:
+        first = _mixed(first) + other
+    return first
+
+
+def missing_in(columns: list[Any]) -> np.ndarray:
+    """Return which rows have a missing cell in one of the columns, `bool` of shape `(n,)`."""
+    return np.logical_or.reduce([is_missing(cells) for cells in columns])
+
+
+def _hash_strings(texts: Any) -> np.ndarray:
+    """Return the hash of each string: the sum of its bytes, each times a number of its position, mixed.
+
+    This is multilinear hashing (Lemire and Kaser, Strongly universal string hashing is fast, 2014). Sums of all strings
+    are differences of one cumulative sum, modulo 2^64.
+    """
+    offsets, data = _buffers(texts)
+    starts, lengths = offsets[:-1], np.diff(offsets)
+    position = np.arange(len(data)) - np.repeat(starts, lengths)
+    factors = _mixed(np.arange(lengths.max(initial=0), dtype=np.uint64))
+    terms = (data.astype(np.uint64) + np.uint64(1)) * factors[position]
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms, dtype=np.uint64)])
+    return _mixed(sums[offsets[1:]] - sums[starts])
+
+
+def _buffers(texts: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the strings begin and end, `int64` of shape `(n + 1,)`, and their bytes, `uint8`."""
+    if not len(texts):
+        return np.zeros(1, np.int64), np.zeros(0, np.uint8)
+    _, offsets, data = texts.buffers()
+    width = np.int64 if str(texts.type) == "large_string" else np.int32
+    offsets = np.frombuffer(offsets, width)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
+    data = np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(0, np.uint8)
+    return offsets - offsets[0], data[offsets[0] : offsets[-1]]
+
+
+def _mixed(values: np.ndarray) -> np.ndarray:
+    """Return integers whose bits all depend on all bits: the finalizer of splitmix64 (Steele and others, 2014)."""
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))

@@ -1,0 +1,256 @@
+"""`TargetClasses`: the classes of a target, the form in which a batch has them, and their weights."""
+
+import copy
+import numbers
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+import numpy as np
+
+from keras_oocore.core.errors import OptionError
+from keras_oocore.core.text import did_you_mean, listed
+from keras_oocore.core.warn import warn_user
+from keras_oocore.tables.options import ColumnOptions, LabelMode
+from keras_oocore.tables.statistics import ColumnStatistics
+
+LABEL_MODES = (*get_args(LabelMode), None)
+OPTIONS = ("label_mode", "label_separator", "class_weight")  # of `ColumnOptions` that require a target of classes
+
+
+class TargetClasses:
+    """The classes of one target. Everything but `mode`, `separator` and `class_weight` is computed by `fit`.
+
+    Args:
+        column: Name of the target.
+        options: The user's choice of columns.
+
+    Attributes:
+        texts: The distinct cells of the target in the order of their codes: the classes, or several labels each.
+        names: Names of the classes in the order of their indices.
+        weights: Weight of each class, `float32` of shape `(num_classes,)`, with `class_weight`.
+
+    >>> genres = TargetClasses("genre", ColumnOptions("genre", label_separator="|"))
+    >>> training = ColumnStatistics(Column("genre", 0, "string"))
+    >>> training.counts.update(["drama", "action|drama"])
+    >>> genres.fit(["drama", "action|drama"], training)
+    >>> genres.names, genres.arrays(np.array([1, 0])).tolist()
+    (['action', 'drama'], [[1.0, 1.0], [0.0, 1.0]])
+    """
+
+    def __init__(self, column: str, options: ColumnOptions):
+        self.column: str = column
+        self.mode: LabelMode | None = options.label_mode
+        self.separator: str | None = options.label_separator
+        self.class_weight = options.class_weight
+        self.texts: list[str] = []
+        self.names: list[str] | None = None
+        self.weights: np.ndarray | None = None
+        self._labels = None  # of each cell, with a separator: where they begin among all, and all
+
+    def unfitted(self) -> "TargetClasses":
+        """Return a copy without classes."""
+        classes = copy.copy(self)
+        classes.texts, classes.names, classes.weights, classes._labels = [], None, None, None
+        return classes
+
+    @property
+    def expands(self) -> bool:
+        """Whether `y` has a number per class."""
+        return self.separator is not None or self.mode == "categorical"
+
+    @property
+    def changes_shape(self) -> bool:
+        """Whether `y` is not the code of the cell."""
+        return self.expands or self.mode == "binary"
+
+    def options(self) -> dict[str, Any]:
+        """Return the options by their names, as plain JSON."""
+        weight = self.class_weight
+        return {
+            "label_mode": self.mode,
+            "label_separator": self.separator,
+            "class_weight": {str(key): float(value) for key, value in weight.items()}
+            if isinstance(weight, Mapping)
+            else weight,
+        }
+
+    def fit(self, texts: Sequence[str], training: ColumnStatistics) -> None:
+        """Compute the classes and their weights.
+
+        Args:
+            texts: The distinct cells of all rows, in the order of their codes.
+            training: The statistics of the cells of the training rows.
+
+        Raises:
+            OptionError: If `label_mode` or `class_weight` does not fit the classes.
+        """
+        self.texts = list(texts)
+        if self.separator is None:
+            self.names = self.texts
+        else:
+            self._fit_labels(self.separator)
+            self._warn_of_missing(training.missing)
+        if self.mode == "binary" and len(self.names) != 2:
+            raise OptionError(
+                f'`label_mode="binary"` requires exactly 2 classes. Received: {len(self.names)} classes in column '
+                f"{self.column!r}: {listed(self.names)}"
+            )
+        counts = np.array([training.counts[text] for text in self.texts], np.int64)
+        self._warn_of_lacking(counts if self._labels is None else self._count_labels(counts))
+        if self.class_weight is not None:
+            self.weights = self._weights(counts)
+
+    def adopt(self, texts: Sequence[str]) -> None:
+        """Set the classes to those of other rows. There are no weights."""
+        self.texts = list(texts)
+        self.names = self.texts
+        if self.separator is not None:
+            self._fit_labels(self.separator)
+
+    def arrays(self, codes: np.ndarray) -> np.ndarray:
+        """Return `y` for the codes of cells, `int32` of shape `(batch,)`. The shape depends on `mode`."""
+        if self._labels is not None:
+            return self._several_hot(codes)
+        if self.mode == "binary":
+            return codes.astype(np.float32)[:, np.newaxis]
+        if self.mode == "categorical":
+            one_hot = np.zeros((len(codes), len(self.names)), np.float32)
+            one_hot[np.arange(len(codes)), codes] = 1
+            return one_hot
+        return codes
+
+    def describe(self, num_rows: int) -> str:
+        """Return dtype and shape of `y`, if `changes_shape`, for a batch of `num_rows` rows."""
+        if self.mode == "binary":
+            return f"float32 ({num_rows}, 1)"
+        return f"float32 ({num_rows}, {'number of classes' if self.names is None else len(self.names)})"
+
+    def _fit_labels(self, separator: str) -> None:
+        """Find the labels of each distinct cell."""
+        several = [sorted({label.strip() for label in text.split(separator)} - {""}) for text in self.texts]
+        self.names = sorted_classes({label for labels in several for label in labels})
+        index = {name: number for number, name in enumerate(self.names)}
+        sizes = [len(labels) for labels in several]
+        starts = np.concatenate([[0], np.cumsum(sizes), [sum(sizes)]]).astype(np.int64)  # the last cell is missing
+        self._labels = starts, np.array([index[label] for labels in several for label in labels], np.int64)
+
+    def label_counts(self, counts: Mapping[str, int]) -> dict[str, int]:
+        """Return label → number of rows, from the number of rows of each distinct cell, with `separator`."""
+        found = self._count_labels(np.array([counts.get(text, 0) for text in self.texts], np.int64))
+        return dict(zip(self.names, found.astype(int).tolist()))
+
+    def _count_labels(self, counts: np.ndarray) -> np.ndarray:
+        """Return the number of rows of each label, from the number of rows of each distinct cell."""
+        starts, labels = self._labels
+        return np.bincount(labels, np.repeat(counts, np.diff(starts)[:-1]), len(self.names))
+
+    def _several_hot(self, codes: np.ndarray) -> np.ndarray:
+        """Return 1 for each label of a cell, and 0 for other classes. The code of a missing cell is -1."""
+        starts, labels = self._labels
+        first, sizes = starts[:-1][codes], np.diff(starts)[codes]
+        rows = np.repeat(np.arange(len(codes)), sizes)
+        places = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes) + np.repeat(first, sizes)
+        out = np.zeros((len(codes), len(self.names)), np.float32)
+        out[rows, labels[places]] = 1
+        return out
+
+    def _weights(self, counts: np.ndarray) -> np.ndarray:
+        """Return the weight of each class."""
+        if self.class_weight == "balanced":
+            return (counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))).astype(np.float32)
+        weights, index = {}, {name: number for number, name in enumerate(self.names)}
+        for name, weight in self.class_weight.items():
+            number = index.get(name) if isinstance(name, str) else int(name)
+            if number is None or not 0 <= number < len(self.names):
+                raise OptionError(
+                    f"`class_weight` should map classes to weights: names, or indices from 0 to {len(self.names) - 1}. "
+                    f"Received: class {name!r}.{did_you_mean(name, self.names)} Classes: {listed(self.names)}"
+                )
+            if number in weights:
+                raise OptionError(f"`class_weight` should give each class once. Received: {self.names[number]!r} twice")
+            weights[number] = weight
+        return np.array([weights.get(number, 1) for number in range(len(self.names))], np.float32)
+
+    def _warn_of_lacking(self, counts: np.ndarray) -> None:
+        """Warn of classes without training rows, which are classes of other rows."""
+        lacking = [name for name, count in zip(self.names, counts) if not count]
+        if lacking:
+            one = len(lacking) == 1
+            warn_user(
+                f"The training part has no rows of {'class' if one else 'classes'} {listed(lacking)} of target "
+                f"{self.column!r}: a model cannot learn {'it' if one else 'them'}. The model still needs "
+                f"{len(self.names)} outputs. Fix: split with another seed, or with stratify={self.column!r}."
+            )
+
+    def _warn_of_missing(self, num_missing: int) -> None:
+        """Warn of cells without labels."""
+        if num_missing:
+            warn_user(
+                f"{num_missing:,} row{'s have' if num_missing > 1 else ' has'} no label in {self.column!r}: y is 0 for "
+                "every class. missing='drop' leaves such rows out."
+            )
+
+
+def checked_options(options: ColumnOptions, num_targets: int) -> None:
+    """Check the options that require a target of classes.
+
+    Raises:
+        OptionError: If one is not valid, or does not fit the others.
+    """
+    if options.label_mode not in LABEL_MODES:
+        raise OptionError(f"`label_mode` should be one of {LABEL_MODES}. Received: label_mode={options.label_mode!r}")
+    separator, weight = options.label_separator, options.class_weight
+    if separator is not None and not (isinstance(separator, str) and separator):
+        raise OptionError(f"`label_separator` should be a string such as '|'. Received: label_separator={separator!r}")
+    if weight is not None and not (weight == "balanced" if isinstance(weight, str) else _are_weights(weight)):
+        raise OptionError(
+            f'`class_weight` should be a dictionary from class to weight, or "balanced". Received: {weight!r}'
+        )
+    for name in given(options):
+        if num_targets != 1:
+            raise OptionError(f"`{name}` requires one `target`. Received: target={options.target!r}")
+    if weight is not None and options.sample_weight is not None:
+        raise OptionError(
+            "`sample_weight` and `class_weight` cannot both be given. Multiply them into the column of `sample_weight`."
+        )
+    if separator is not None and options.label_mode is not None:
+        raise OptionError(
+            "`label_separator` gives a y of 0 and 1 for each class. Leave out `label_mode`. "
+            f"Received: label_mode={options.label_mode!r}"
+        )
+    if separator is not None and weight is not None:
+        raise OptionError("`class_weight` requires one class per row. With `label_separator`, use `sample_weight`.")
+
+
+def require_classes(column: str, options: ColumnOptions) -> None:
+    """Raise for options that require classes, if the target is a column of numbers."""
+    for name in given(options):
+        raise OptionError(
+            f"`{name}` requires classes, and target {column!r} is read as numbers. If its values are classes: "
+            f"categorical=[{column!r}]. Received: {name}={getattr(options, name)!r}"
+        )
+
+
+def given(options: ColumnOptions) -> list[str]:
+    """Return the names of the options for classes that are given."""
+    return [name for name in OPTIONS if getattr(options, name) is not None]
+
+
+def sorted_classes(texts: Sequence[str] | set[str]) -> list[str]:
+    """Return classes in the order of their indices: by value if all are numbers, alphabetically otherwise.
+
+    >>> sorted_classes(["10", "9"]), sorted_classes(["10", "9", "b"])
+    (['9', '10'], ['10', '9', 'b'])
+    """
+    try:
+        return sorted(texts, key=lambda text: (float(text), text))
+    except ValueError:
+        return sorted(texts)
+
+
+def _are_weights(weights: Any) -> bool:
+    """Whether an argument is a dictionary from names or indices of classes to numbers that are not negative."""
+    return isinstance(weights, Mapping) and all(
+        isinstance(name, str | numbers.Integral) and isinstance(value, numbers.Real) and 0 <= value < np.inf
+        for name, value in weights.items()
+    )
