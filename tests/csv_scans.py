@@ -4,7 +4,6 @@ import contextlib
 import csv
 import io
 import pickle
-import re
 from unittest import mock
 
 import numpy as np
@@ -21,7 +20,6 @@ COMMENTED = Dialect(header=False, comment="#")
 SKIP = 'Fix the file, or skip such rows: on_bad_row="skip"'
 DOUBLED = f'Double a quote inside a field, and put the field between quotes: "12"" pipe". {SKIP}'
 SPACED = f"Remove the space between the delimiter and the quote. {SKIP}"
-LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 import re
 
-from keras_oocore.csv.bits import below, has, last
+from keras_oocore.csv.bits import below, last
 from keras_oocore.csv.blocks import Blocks
 from keras_oocore.csv.marks import Marks
 
@@ -24,9 +24,7 @@ def field_of(marks: Marks, wrong: int, offset: int, opened: int) -> int:
         offset: Offset of the window.
         opened: Offset of the quote that opened the latest field before the window.
     """
-    if has(marks.inside, wrong):  # the misplaced quote itself opens a field
-        return offset + wrong
-    latest = last(below(marks.opened, wrong))
+    latest = last(below(marks.opened, wrong + 1))  # a quote after initial spaces opens the field itself
     return offset + latest if latest >= 0 else opened
 
 

@@ -7,7 +7,8 @@ from csv_outcomes import (
     Fails,
     outcomes,
 )
-from csv_scans import BARE, LINE_END, cells, chunks, refusal, small_blocks
+from csv_reference import LINE_END
+from csv_scans import BARE, cells, chunks, refusal, small_blocks
 
 from keras_oocore.csv import header
 from keras_oocore.csv.dialect import Dialect
