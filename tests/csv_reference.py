@@ -2,7 +2,28 @@
 
 import re
 
+from hypothesis import strategies as st
+
+from keras_oocore.csv.dialect import Dialect
+
+PIECES = [*"ab ,|\t\n\r#\"'\\", '"\n', '""', ',"', '",', ', "', "\r\n", '\\"', "\\\n", "  "]
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=60).map("".join)  # in which every character may have a meaning
 LINE_END = re.compile(rb"\r\n|\n|\r")
+
+
+def dialects(delimiters=(",", ",", "|", " ", r"\s+"), comments=(None, "#")):
+    """Strategy of dialects of files without a header."""
+    return st.builds(
+        lambda **options: Dialect(
+            **{**options, "skip_initial_space": options["skip_initial_space"] and options["delimiter"] != " "}
+        ),
+        delimiter=st.sampled_from(delimiters),
+        header=st.just(False),
+        comment=st.sampled_from(comments),
+        quotechar=st.sampled_from(['"', '"', "'", None]),
+        escapechar=st.sampled_from([None, "\\"]),
+        skip_initial_space=st.booleans(),
+    )
 
 
 def wrong_quote(data, position, dialect):

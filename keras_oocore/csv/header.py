@@ -16,6 +16,7 @@ from keras_oocore.csv.faults import explain, field_of, remedy
 from keras_oocore.csv.index import cannot_read
 from keras_oocore.csv.look import look
 from keras_oocore.csv.marks import INSIDE, START, mark
+from keras_oocore.csv.parsing import parseable, reader_options
 
 HEADER_BYTES = 2**24  # a header that is longer has a wrong delimiter or an unclosed quote
 BOM = b"\xef\xbb\xbf"
@@ -121,8 +122,8 @@ def _names(text: bytes, blocks: Blocks, line: int) -> tuple[str, ...]:
     """Return the fields of the header's record."""
     encoding, where = blocks.dialect.encoding, f"header (line {line})"
     try:
-        lines = io.StringIO(text.decode(encoding), newline="")
-        return tuple(next(csv.reader(lines, delimiter=blocks.dialect.delimiter, strict=True)))
+        lines = io.StringIO(bytes(parseable(text, blocks.dialect)).decode(encoding), newline="")
+        return tuple(next(csv.reader(lines, strict=True, **reader_options(blocks.dialect))))
     except UnicodeDecodeError as error:
         fault = f"{where}: cannot read {text[error.start : error.end]!r} as {encoding}."
         fix = "Pass the encoding of the file, such as encoding='latin-1'"

@@ -71,9 +71,9 @@ class Look(NamedTuple):
         starts = shifted(line_ends, after_line)
         return after_spaces(starts, self.separators) if self.dialect.delimiter == SPACES else starts
 
-    def spaces(self) -> np.ndarray:
-        """Return every space."""
-        return _find(BLANK, self.data)
+    def find(self, byte: int) -> np.ndarray:
+        """Return where a byte occurs, except after an escape character."""
+        return self.unescaped(_find(byte, self.data))
 
 
 def look(
@@ -110,6 +110,11 @@ def look(
         seen = seen._replace(comments=begins & seen.unescaped(_find(ord(dialect.comment), data, flags)))
     quotes = None if dialect.quotechar is None else seen.unescaped(_find(ord(dialect.quotechar), data, flags))
     return seen if quotes is None or not quotes.any() else _with_quotes(seen, quotes, flags)
+
+
+def framed(rows: bytes | memoryview, dialect: Dialect) -> np.ndarray:
+    """Return whole rows with the byte before and the byte after that `look` expects."""
+    return np.frombuffer(b"".join((b"\n", rows, dialect.delimiters[:1])), np.uint8)
 
 
 def _with_quotes(seen: Look, quotes: np.ndarray, flags: np.ndarray) -> Look:

@@ -134,7 +134,7 @@ def _kind_after(seen: Look, place: str, closed: bool, in_line_start: bool) -> st
 
 def _ends_in_initial_spaces(seen: Look) -> bool:
     """Return whether nothing but spaces follows the last delimiter or line end of a stretch."""
-    position = last(below(~seen.spaces(), seen.size_bytes))
+    position = last(below(~seen.find(BLANK), seen.size_bytes))
     if position < 0:
         return seen.before in (LINE, CELL, SPACE)
     is_escaped = seen.escaped is not None and has(seen.escaped, position)

@@ -1,15 +1,16 @@
-"""What pyarrow is given to parse rows of a CSV file: their bytes, and the options that tell how they are written.
+"""Rows of a CSV file as pyarrow and Python's csv module can parse them, and the options to parse them with.
 
-pyarrow neither skips initial spaces nor knows a delimiter of several spaces. So these are removed first.
+pyarrow cannot skip initial spaces, and has no delimiter of several spaces. These spaces are removed first.
 """
 
+import csv
 from typing import Any
 
 import numpy as np
 
 from keras_oocore.csv.bits import as_flags, filled, shifted, shifted_back
 from keras_oocore.csv.dialect import SPACES, Dialect
-from keras_oocore.csv.look import LINE, after_spaces, look
+from keras_oocore.csv.look import BLANK, framed, look
 from keras_oocore.csv.marks import mark
 
 try:
@@ -17,13 +18,13 @@ try:
 except ImportError:  # the `csv` extra is not installed
     pa_csv = None
 
-TAB = "\t"  # replaces spaces and tabs between cells
+TAB = "\t"  # instead of spaces and tabs between cells
 
 
 def parse_options(dialect: Dialect, **options: Any) -> Any:
     """Return the `pyarrow.csv.ParseOptions` for rows that `parseable` returns."""
     return pa_csv.ParseOptions(
-        delimiter=delimiter_of(dialect),
+        delimiter=_delimiter(dialect),
         quote_char=dialect.quotechar or False,
         escape_char=dialect.escapechar or False,
         newlines_in_values=True,
@@ -31,8 +32,17 @@ def parse_options(dialect: Dialect, **options: Any) -> Any:
     )
 
 
-def delimiter_of(dialect: Dialect) -> str:
-    """Return the delimiter of rows that `parseable` returns."""
+def reader_options(dialect: Dialect) -> dict[str, Any]:
+    """Return the options of Python's `csv.reader` for rows that `parseable` returns."""
+    return {
+        "delimiter": _delimiter(dialect),
+        "quotechar": dialect.quotechar,
+        "escapechar": dialect.escapechar,
+        "quoting": csv.QUOTE_NONE if dialect.quotechar is None else csv.QUOTE_MINIMAL,
+    }
+
+
+def _delimiter(dialect: Dialect) -> str:
     return TAB if dialect.delimiter == SPACES else dialect.delimiter
 
 
@@ -48,5 +58,21 @@ def parseable(data: bytes | memoryview, dialect: Dialect) -> bytes | memoryview:
         data = b"".join((data, b"\n\n"))  # pyarrow refuses an escaped newline at the end
     if not dialect.skip_initial_space and dialect.delimiter != SPACES:
         return data
-    bytes_of = np.frombuffer(b"".join((b"\n", data, dialect.delimiters[:1])), np.uint8)
-    ...
+    rows = framed(data, dialect)
+    seen = look(rows, dialect)
+    marks = mark(seen)
+    before_end = shifted_back(seen.breaks, True, seen.size_bytes)
+    after_line = shifted(marks.record_ends, True)
+    if dialect.delimiter == SPACES:
+        spaces = seen.separators & ~marks.inside
+        kept = spaces & ~shifted_back(spaces, False, seen.size_bytes) & ~before_end & ~filled(after_line, spaces)
+        removed = spaces & ~kept
+    else:
+        spaces = seen.find(BLANK) & ~marks.inside
+        starts = after_line | shifted(seen.find(dialect.delimiters[0]), False)
+        kept = filled(after_line, spaces) & before_end  # the cell of a line of spaces, which is a row
+        removed = filled(starts, spaces) & ~kept
+    rows = rows[1:-1]
+    if dialect.delimiter == SPACES:
+        rows = np.where(as_flags(kept, len(rows)), np.uint8(ord(TAB)), rows)
+    return rows[~as_flags(removed, len(rows))].tobytes()

@@ -101,7 +101,7 @@ def _after_initial_spaces(seen: Look) -> np.ndarray:
         return np.zeros_like(seen.line_ends)
     starts = seen.cell_starts.copy()
     starts[0] |= np.uint64(seen.before == SPACE)
-    return after_spaces(starts, seen.spaces()) & ~seen.cell_starts
+    return after_spaces(starts, seen.find(BLANK)) & ~seen.cell_starts
 
 
 def _quotes_in(quotes: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:

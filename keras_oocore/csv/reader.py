@@ -17,6 +17,7 @@ from keras_oocore.csv.conversion import convert
 from keras_oocore.csv.decoding import EVERY_BYTE, as_bytes, as_utf8, decoded, is_utf8
 from keras_oocore.csv.dialect import CellOptions, Dialect
 from keras_oocore.csv.index import CHUNK_BYTES, RecordIndex
+from keras_oocore.csv.parsing import parse_options, parseable
 from keras_oocore.csv.sample import sample_rows
 from keras_oocore.csv.values import (
     FALSE_VALUES,
@@ -121,14 +122,14 @@ class CSVReader:
         Columns of numbers are `double` if every number of the chunk can be read. Otherwise all columns are strings, or
         bytes if some cannot be decoded.
         """
-        data = as_utf8(data, dialect.encoding)
+        data = parseable(as_utf8(data, dialect.encoding), dialect)
         numbers = [pa.float64() if column.kind == "float32" else pa.string() for column in columns]
         strings = [pa.string()] * len(columns)
         # pyarrow decodes a row with too few or too many cells before it asks what to do about it, and fails otherwise.
         encoding = "utf8" if is_utf8(data) else None
         for types in (numbers, strings, [pa.binary()] * len(columns)):
             try:
-                arrays, ragged = self._parse_as(types, data, dialect.delimiter, columns, encoding)
+                arrays, ragged = self._parse_as(types, data, dialect, columns, encoding)
             except pa.ArrowInvalid as error:
                 refused = error
             else:
@@ -136,18 +137,18 @@ class CSVReader:
                     return {column.name: array for column, array in zip(columns, arrays)}, ragged
         if encoding is not None:
             raise refused
-        arrays, ragged = self._parse_as(strings, data, dialect.delimiter, columns, EVERY_BYTE)
+        arrays, ragged = self._parse_as(strings, data, dialect, columns, EVERY_BYTE)
         return {column.name: as_bytes(array) for column, array in zip(columns, arrays)}, ragged
 
     def _parse_as(
-        self, types: list, data: bytes | memoryview, delimiter: str, columns: Sequence[Column], encoding: str | None
+        self, types: list, data: bytes | memoryview, dialect: Dialect, columns: Sequence[Column], encoding: str | None
     ) -> tuple[list, list[tuple[int, int]]]:
         """Parse columns as pyarrow types.
 
         Args:
             types: Type of each column.
-            data: The rows.
-            delimiter: Character that separates cells.
+            data: The rows, as `parseable` returns them.
+            dialect: The dialect of the file.
             columns: The columns.
             encoding: Encoding of the rows, or `None` for UTF-8 with bytes that cannot be decoded, where a row with too
                 few or too many cells raises `ArrowInvalid`.
@@ -170,9 +171,7 @@ class CSVReader:
                 column_names=[str(position) for position in range(self.num_columns)],
                 encoding=encoding or "utf8",
             ),
-            pa_csv.ParseOptions(
-                delimiter=delimiter, newlines_in_values=True, invalid_row_handler=skip if encoding else None
-            ),
+            parse_options(dialect, invalid_row_handler=skip if encoding else None),
             pa_csv.ConvertOptions(
                 column_types=dict(zip(names, types)),
                 include_columns=names,
@@ -213,11 +212,11 @@ class CSVReader:
 
 def num_cells(record: bytes, dialect: Dialect) -> int:
     """Return the number of cells of a record."""
+    record = parseable(record + b"\n", dialect)
     options = pa_csv.ReadOptions(
         autogenerate_column_names=True, block_size=len(record) + 2, encoding="latin-1", use_threads=False
     )
-    parsing = pa_csv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True)
-    return pa_csv.read_csv(pa.py_buffer(record + b"\n"), options, parsing).num_columns
+    return pa_csv.read_csv(pa.py_buffer(record), options, parse_options(dialect)).num_columns
 
 
 def _is_doubtful(cells) -> bool:
