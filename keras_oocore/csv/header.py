@@ -114,8 +114,8 @@ def _refuse(blocks: Blocks, begin: FileOffset, wrong: int, field: int) -> NoRetu
     """Raise for a misplaced or unclosed quote in the header. `wrong` and `field` are those of `explain`."""
     line = begin.line + blocks.count_lines(begin.offset, field)
     reason = explain(blocks, wrong, field, line)
-    fault = f"header (line {line}): {reason}. {remedy(blocks, wrong, field)}"
-    raise CSVError.of(blocks.path, fault, "Fix the file.")
+    change, option = remedy(blocks, wrong, field)
+    raise CSVError.of(blocks.path, f"header (line {line}): {reason}. {change}", option or "Fix the file.")
 
 
 def _names(text: bytes, blocks: Blocks, line: int) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from keras_oocore.csv.chunks import locate, read_chunk
 from keras_oocore.csv.conversion import convert
 from keras_oocore.csv.decoding import EVERY_BYTE, as_bytes, as_utf8, decoded, is_utf8
 from keras_oocore.csv.dialect import CellOptions, Dialect
+from keras_oocore.csv.faults import option_for
 from keras_oocore.csv.index import CHUNK_BYTES, RecordIndex
 from keras_oocore.csv.parsing import parse_options, parseable
 from keras_oocore.csv.sample import sample_rows
@@ -196,7 +197,7 @@ class CSVReader:
                 index.path,
                 f"row {place.row} (line {place.line}): expected {self.num_columns} cells, found {num_found}, "
                 f"in {text!r}.",
-                "Fix the row, or on_bad_row='skip'.",
+                f"{option_for(place.text, index.dialect)} Fix the row, or on_bad_row='skip'.".lstrip(),
             )
         first = int(wrong[column][0])
         place = locate(index, chunk, int(rows[first]))

@@ -16,7 +16,7 @@ from keras_oocore.core.errors import CSVError, DataError, OptionError
 from keras_oocore.csv.bits import below, count, first, last, next_one
 from keras_oocore.csv.blocks import Blocks, FileOffset
 from keras_oocore.csv.dialect import Dialect, OnBadRow
-from keras_oocore.csv.faults import SKIP, explain, field_of, remedy
+from keras_oocore.csv.faults import OR_SKIP, SKIP, explain, field_of, remedy
 from keras_oocore.csv.header import empty_file, read_header, table_start
 from keras_oocore.csv.index import CHUNK_BYTES, BadRow, RecordIndex, file_stamp
 from keras_oocore.csv.look import Look
@@ -169,8 +169,9 @@ class _Scan:
         line = record.line + blocks.count_lines(record.offset, field)
         reason = explain(blocks, wrong, field, line)
         if self.on_bad_row == "error":
-            fault = f"row {record.row} (line {line}): {reason}. {remedy(blocks, wrong, field)}"
-            raise CSVError.of(blocks.path, fault, SKIP)
+            change, option = remedy(blocks, wrong, field)
+            fault = f"row {record.row} (line {line}): {reason}. {change}"
+            raise CSVError.of(blocks.path, fault, f"{option} {OR_SKIP}" if option else SKIP)
         stop, num_ended = blocks.find_line_end(field)
         self.bad.append(BadRow(line, reason, record.offset, stop))
         if self.chunks and self.chunks[-1].offset == record.offset:
