@@ -18,7 +18,6 @@ from keras_oocore.csv import sample
 from keras_oocore.tables.csv import table as csv_table
 
 MANY, ONE = 64, 2**20  # bytes per chunk
-SKIP = 'Fix the file, or skip such rows: on_bad_row="skip"'
 TEXT = dict(features=["x"])  # named explicitly, strings are allowed as features
 
 

@@ -4,7 +4,6 @@ import contextlib
 import csv
 import io
 import pickle
-import re
 from unittest import mock
 
 import numpy as np
@@ -18,10 +17,18 @@ from keras_oocore.csv.scan import index_records
 
 BARE = Dialect(header=False)
 COMMENTED = Dialect(header=False, comment="#")
-SKIP = 'Fix the file, or skip such rows: on_bad_row="skip"'
-DOUBLED = f'Double a quote inside a field, and put the field between quotes: "12"" pipe". {SKIP}'
-SPACED = f"Remove the space between the delimiter and the quote. {SKIP}"
-LINE_END = re.compile(rb"\r\n|\n|\r")
+SKIP = 'Or skip such rows: on_bad_row="skip"'
+NO_QUOTES = f"If the file does not quote cells: quotechar=None. {SKIP}"
+DOUBLED = f'Double a quote inside a quoted field: "12"" pipe". {NO_QUOTES}'
+UNCLOSED = f"Add the missing quote at the end of the field. {NO_QUOTES}"
+SPACED = (
+    "Remove the space between the delimiter and the quote. "
+    f"If spaces follow the delimiters: skip_initial_space=True. {SKIP}"
+)
+ESCAPED = (
+    'Double a quote inside a quoted field: "12"" pipe". '
+    f"If a backslash makes the next character text: escapechar='\\\\'. {SKIP}"
+)
 
 
 @contextlib.contextmanager

@@ -18,8 +18,8 @@ IMAGES = (
     "strict",
 )
 READING_TABLES = (
-    *("delimiter", "encoding", "decimal", "thousands", "strip", "null_values", "skip_rows", "comment", "on_bad_row"),
-    "dtypes",
+    *("delimiter", "quotechar", "escapechar", "skip_initial_space", "encoding", "decimal", "thousands", "strip"),
+    *("null_values", "skip_rows", "comment", "on_bad_row", "dtypes"),
 )
 TABLES = (
     *("target", "features", "exclude", "sample_weight", "dates", "categorical", "missing", "indicator"),
@@ -103,7 +103,12 @@ def add_tables(command: argparse.ArgumentParser, features: bool = True) -> None:
         )
         _switch(group, "--indicator", "add a feature per numeric feature: 1 if its cell is missing")
     group.add_argument("--dtypes", nargs="+", metavar="COLUMN=TYPE", help="float32, bool, string or a date format")
-    group.add_argument("--delimiter", help="character between cells (default: a comma); \\t for a tabulator")
+    group.add_argument(
+        "--delimiter", help="character between cells (default: a comma); \\t for a tabulator, '\\s+' for spaces"
+    )
+    group.add_argument("--quotechar", help='quote around cells (default: "); none if a quote is text everywhere')
+    group.add_argument("--escapechar", metavar="CHARACTER", help="makes the next character text")
+    _switch(group, "--skip-initial-space", "ignore spaces after a delimiter")
     group.add_argument("--encoding", help="encoding of the files (default: utf-8)")
     group.add_argument("--decimal", help="decimal separator, . or , (default: .)")
     group.add_argument("--thousands", metavar="CHARACTER", help="what separates thousands, such as a comma")
@@ -141,6 +146,8 @@ def given_tables(options: argparse.Namespace, names: Iterable[str] = TABLES) -> 
         typed["target"] = typed["target"][0]
     if typed.get("delimiter") in TABULATORS:
         typed["delimiter"] = "\t"
+    if typed.get("quotechar") == "none":
+        typed["quotechar"] = None
     if "null_values" in typed:
         typed["null_values"] = [... if text == "..." else text for text in typed["null_values"]]
     if len(typed.get("strip", ())) == 1 and not any(map(str.isalnum, typed["strip"][0])):

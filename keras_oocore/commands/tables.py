@@ -7,7 +7,7 @@ from keras_oocore.core.cpu import num_cpus
 from keras_oocore.csv.dialect import CellOptions, Dialect
 from keras_oocore.tables.csv.table import CSVTable
 
-OF_DIALECT = ("delimiter", "encoding", "skip_rows", "comment")
+OF_DIALECT = ("delimiter", "quotechar", "escapechar", "skip_initial_space", "encoding", "skip_rows", "comment")
 OF_CELLS = ("null_values", "decimal", "on_bad_row", "thousands", "strip")
 
 

@@ -6,6 +6,8 @@ as in simdjson (Langdale and Lemire, arXiv 1902.08318).
 
 import numpy as np
 
+EVEN = np.uint64(0x5555555555555555)  # the bits at even positions
+
 
 def packed(flags: np.ndarray) -> np.ndarray:
     """Pack `bool` of shape `(n,)` into words: `uint64` of shape `(ceil(n / 64),)`, padded with zeros.
@@ -115,3 +117,48 @@ def parities(words: np.ndarray) -> np.ndarray:
     through = np.bitwise_xor.accumulate(odd >> np.uint64(63))  # the parity at the end of each word
     odd[1:] ^= np.negative(through[:-1])  # all ones where the parity is odd
     return odd
+
+
+def filled(starts: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """Return the ones of `words` from each bit of `starts` to the end of its run of ones.
+
+    Adding a bit of a run to it carries to the end of the run, as in simdjson.
+
+    >>> positions(filled(np.array([4], np.uint64), np.array([0b1101110], np.uint64)))
+    array([2, 3])
+    """
+    starts = starts & words
+    total = words + starts
+    full = total == np.uint64(2**64 - 1)  # passes a carry on, and has none of its own
+    source = np.maximum.accumulate(np.where(full, -1, np.arange(len(words))))
+    carries = (total < words)[source] & (source >= 0)
+    total[1:] += carries[:-1]
+    return words & ~total | starts
+
+
+def every_other(words: np.ndarray) -> np.ndarray:
+    """Return the first, third, fifth ... one of each run of ones.
+
+    >>> positions(every_other(np.array([0b1110111], np.uint64)))
+    array([0, 2, 4, 6])
+    """
+    even = filled(words & ~shifted(words, False) & EVEN, words)  # the runs that begin at an even position
+    return (even & EVEN) | (words & ~even & ~EVEN)
+
+
+def at(words: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Return whether each of the positions `found` is set, as `bool`.
+
+    >>> at(np.array([5, 1], np.uint64), np.array([0, 1, 64]))
+    array([ True, False,  True])
+    """
+    return (words[found >> 6] >> (found & 63).astype(np.uint64) & np.uint64(1)).astype(bool)
+
+
+def as_flags(words: np.ndarray, size: int) -> np.ndarray:
+    """Return the first `size` bits as `bool`. The opposite of `packed`.
+
+    >>> as_flags(np.array([5], np.uint64), 3)
+    array([ True, False,  True])
+    """
+    return np.unpackbits(words.view(np.uint8), count=size, bitorder="little").view(bool)

@@ -14,7 +14,7 @@ from keras_oocore.core.threads import Call, ThreadPool
 from keras_oocore.csv.bits import count, positions
 from keras_oocore.csv.dialect import Dialect
 from keras_oocore.csv.index import cannot_read
-from keras_oocore.csv.marks import LF, Look, find_lines, look
+from keras_oocore.csv.look import LF, Look, find_lines, look
 
 BLOCK_BYTES = 2**21  # read and examined at once; with smaller blocks, threads would wait for each other more often
 CAREFUL_BYTES = 2**12  # size of the first window after a bad row, where another bad row may follow
@@ -70,11 +70,17 @@ class Blocks:
         start = self._load(offset)
         return self._data[start : min(start + size_bytes, len(self._data) - 2) + 2]
 
-    def look(self, offset: int, size_bytes: int) -> Look:
-        """Return the `Look` of at most `size_bytes` from `offset` on. For a whole block it is computed ahead."""
+    def look(self, offset: int, size_bytes: int, before: str) -> Look:
+        """Return the `Look` of at most `size_bytes` from `offset` on. For a whole block it is computed ahead.
+
+        Args:
+            offset: Offset of the first byte.
+            size_bytes: Maximum number of bytes.
+            before: What precedes the first byte, as in `csv/look`.
+        """
         start = self._load(offset)
-        if start or size_bytes < self._seen.size_bytes:
-            return look(self.window(offset, size_bytes), self.dialect, self._scratch())
+        if start or size_bytes < self._seen.size_bytes or self._seen.before != before:
+            return look(self.window(offset, size_bytes), self.dialect, self._scratch(), before)
         return self._seen
 
     def windows(self, start: int, stop: int) -> Iterator[tuple[int, np.ndarray]]:
@@ -141,7 +147,7 @@ class Blocks:
         start = self.begin + number * self.block_bytes
         stop = min(start + self.block_bytes, self.stop)
         data = buffer[: stop - start + 2]
-        data[0], data[-1] = LF, ord(self.dialect.delimiter)
+        data[0], data[-1] = LF, self.dialect.delimiters[0]
         has_before, has_after = number > 0, stop < self.stop
         unread = memoryview(data)[1 - has_before : len(data) - 1 + has_after]
         try:

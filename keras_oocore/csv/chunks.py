@@ -12,7 +12,8 @@ from keras_oocore.core.storage import open_file
 from keras_oocore.csv.bits import count, next_one, positions
 from keras_oocore.csv.dialect import Dialect
 from keras_oocore.csv.index import RecordIndex, cannot_read
-from keras_oocore.csv.marks import find_lines, look, mark
+from keras_oocore.csv.look import find_lines, framed, look
+from keras_oocore.csv.marks import mark
 
 
 class Location(NamedTuple):
@@ -70,11 +71,6 @@ def locate(index: RecordIndex, chunk: int, row_in_chunk: int) -> Location:
     before = framed(_raw_chunk(index, chunk)[: offset + start], index.dialect)
     num_lines = count(find_lines(before)[0])
     return Location(int(index.rows[chunk]) + row_in_chunk, int(index.lines[chunk]) + num_lines, text)
-
-
-def framed(piece: bytes | memoryview, dialect: Dialect) -> np.ndarray:
-    """Return whole records with the byte before and the byte after that `look` expects."""
-    return np.frombuffer(b"\n" + piece + dialect.delimiter.encode(), np.uint8)
 
 
 def _raw_chunk(index: RecordIndex, chunk: int, memory: np.ndarray | None = None) -> memoryview:

@@ -11,7 +11,9 @@ from keras_oocore.core.errors import OptionError
 NULL_VALUES = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "null", "NULL", "nan", "NaN", "-nan", "-NaN", "None")
 ASCII_PROBE = bytes(range(128)) + rb"\u0022" + b"\x1b$B!!"  # every ASCII byte, an escape sequence and a shift sequence
 SCALES = ("k", "M", "MM", "B", "bn", "mn", "mio", "mrd", "thousand", "million", "billion", "%", "\u2030", "percent")
-SPACES = " \t\u00a0\u2009\u202f"
+BLANKS = " \t\u00a0\u2009\u202f"
+SPACES = r"\s+"  # the delimiter that stands for any number of spaces and tabs; the word of pandas
+FIRST_OPTIONS = ("delimiter", "encoding", "header", "skip_rows", "comment")  # of the first version
 Decimal = Literal[".", ","]
 Thousands = Literal[",", ".", "'", " ", "_"]
 OnBadRow = Literal["error", "skip"]
@@ -19,23 +21,29 @@ OnBadRow = Literal["error", "skip"]
 
 @dataclasses.dataclass(frozen=True)
 class Dialect:
-    r"""The options of a CSV file that determine where its records end.
+    r"""The options of a CSV file that determine where its cells and records end.
 
-    Fields are quoted with `"`, and a quote inside a quoted field is doubled. Records end with `\n`, `\r\n` or `\r`,
-    in any mixture.
+    A cell that begins with a quote is quoted, and a quote inside it is doubled. In other cells, a quote is text.
+    Records end with `\n`, `\r\n` or `\r`, in any mixture.
 
     Args:
-        delimiter: One ASCII character between fields. Defaults to `","`.
+        delimiter: One ASCII character between cells, or `r"\s+"` for any number of spaces and tabs, where those at the
+            beginning and the end of a line are ignored. Defaults to `","`.
         encoding: Name of an encoding in which every byte below 0x80 is an ASCII character. Defaults to `"utf-8"`.
         header: Whether the first record names the columns. Defaults to `True`.
         skip_rows: Number of physical lines to skip before the header (or the first row). Defaults to `0`.
         comment: One ASCII character. Lines that start with it, outside quotes, are skipped. Defaults to `None`.
+        quotechar: One ASCII character, or `None` if a quote is text everywhere. Defaults to `'"'`.
+        escapechar: One ASCII character. The character after it is text, inside and outside quotes: a quote, a
+            delimiter, a newline or another escape character. Defaults to `None`.
+        skip_initial_space: Whether spaces after a delimiter, or at the beginning of a line, are ignored. Defaults to
+            `False`.
 
     Raises:
         OptionError: If an argument is not supported.
 
-    >>> Dialect(delimiter=";", comment="#")
-    Dialect(delimiter=';', encoding='utf-8', header=True, skip_rows=0, comment='#')
+    >>> Dialect(delimiter=";", escapechar="\\").to_json()
+    {'delimiter': ';', 'encoding': 'utf-8', 'header': True, 'skip_rows': 0, 'comment': None, 'escapechar': '\\'}
     """
 
     delimiter: str = ","
@@ -43,20 +51,33 @@ class Dialect:
     header: bool = True
     skip_rows: int = 0
     comment: str | None = None
+    quotechar: str | None = '"'
+    escapechar: str | None = None
+    skip_initial_space: bool = False
 
     def __post_init__(self) -> None:
-        if not _is_single_ascii(self.delimiter):
+        if not _is_single_ascii(self.delimiter) and self.delimiter != SPACES:
             raise OptionError(
-                "`delimiter` should be one ASCII character, but not a quote or a newline. "
-                f"Received: delimiter={self.delimiter!r}"
+                "`delimiter` should be one ASCII character, but not a quote or a newline, or r'\\s+' for spaces and "
+                f"tabs. Received: delimiter={self.delimiter!r}"
             )
-        if self.comment is not None and (not _is_single_ascii(self.comment) or self.comment == self.delimiter):
+        if self.comment is not None and (not _is_single_ascii(self.comment) or self.comment in self._delimiters):
             raise OptionError(
                 "`comment` should be None, or one ASCII character, but not a quote, a newline or the delimiter. "
                 f"Received: comment={self.comment!r}"
             )
+        self._require_distinct("quotechar", self._delimiters, self.comment)
+        self._require_distinct("escapechar", self._delimiters, self.comment, self.quotechar)
         object.__setattr__(self, "header", boolean(self.header, "header"))  # plain, for the fingerprint
         object.__setattr__(self, "skip_rows", non_negative(self.skip_rows, "skip_rows"))
+        object.__setattr__(self, "skip_initial_space", boolean(self.skip_initial_space, "skip_initial_space"))
+        if self.delimiter == SPACES:  # which skips them anyway
+            object.__setattr__(self, "skip_initial_space", False)
+        if self.skip_initial_space and self.delimiter == " ":
+            raise OptionError(
+                "With skip_initial_space=True, `delimiter` should not be a space. If several spaces separate two "
+                "cells: delimiter=r'\\s+'. Received: delimiter=' '"
+            )
         if not isinstance(self.encoding, str):
             raise OptionError(f"`encoding` should be a name such as 'utf-8'. Received: encoding={self.encoding!r}")
         if not _keeps_ascii(self.encoding):
@@ -65,6 +86,32 @@ class Dialect:
                 f"'latin-1'. Received: encoding={self.encoding!r}. If the file has this encoding, convert it: "
                 f"iconv -f {self.encoding.upper().replace('_', '-')} -t UTF-8 in.csv > out.csv"
             )
+
+    @property
+    def delimiters(self) -> bytes:
+        """The bytes that separate cells."""
+        return self._delimiters.encode()
+
+    @property
+    def _delimiters(self) -> str:
+        return " \t" if self.delimiter == SPACES else self.delimiter
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the options as plain JSON: those of the first version, and the others if they are not the defaults."""
+        options, defaults = dataclasses.asdict(self), dataclasses.asdict(Dialect())
+        return {name: value for name, value in options.items() if name in FIRST_OPTIONS or value != defaults[name]}
+
+    def _require_distinct(self, name: str, *others: str | None) -> None:
+        """Raise if an option is not one ASCII character that differs from the characters of other options."""
+        value = getattr(self, name)
+        if value is None or (
+            _is_single_ascii(value, "") and not value.isspace() and value not in "".join(filter(None, others))
+        ):
+            return
+        raise OptionError(
+            f"`{name}` should be None, or one ASCII character that is not a space and has no other meaning. "
+            f"Received: {name}={value!r}"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,9 +225,14 @@ def _are_strings(values) -> bool:
     )
 
 
-def _is_single_ascii(character: str) -> bool:
-    """Return whether the argument is one ASCII character that may serve as a delimiter."""
-    return isinstance(character, str) and len(character) == 1 and character.isascii() and character not in '"\r\n\0'
+def _is_single_ascii(character: object, excluded: str = '"') -> bool:
+    """Return whether the argument is one ASCII character, neither a newline nor NUL nor excluded."""
+    return (
+        isinstance(character, str)
+        and len(character) == 1
+        and character.isascii()
+        and character not in "\r\n\0" + excluded
+    )
 
 
 @functools.cache

@@ -1,18 +1,32 @@
 """Error messages for misplaced and unclosed quotes: the reason, and how to fix the file."""
 
 import re
+from typing import NamedTuple
 
-from keras_oocore.csv.bits import below, has, last
+from keras_oocore.csv.bits import below, last
 from keras_oocore.csv.blocks import Blocks
+from keras_oocore.csv.dialect import Dialect
 from keras_oocore.csv.marks import Marks
 
 SHOWN_BYTES = 20  # on each side of a quote, in messages
 
-DOUBLED = 'Double a quote inside a field, and put the field between quotes: "12"" pipe".'
-SPACED = "Remove the space between the delimiter and the quote."
-ESCAPED = 'CSV has no backslash escapes: double a quote inside a field, "" instead of \\".'
 UNCLOSED = "Add the missing quote at the end of the field."
 SKIP = 'Fix the file, or skip such rows: on_bad_row="skip"'
+OR_SKIP = 'Or skip such rows: on_bad_row="skip"'
+NO_QUOTES = "If the file does not quote cells: quotechar=None."
+ESCAPES = "If a backslash makes the next character text: escapechar='\\\\'."
+SPACES_FIRST = "If spaces follow the delimiters: skip_initial_space=True."
+MANY_SPACES = "If several spaces separate two cells: delimiter=r'\\s+'."
+
+
+class Remedy(NamedTuple):
+    """How to read a file with a misplaced quote: by a change of its text, or of an option. Both are sentences.
+
+    The option is an empty string if there is none.
+    """
+
+    change: str
+    option: str
 
 
 def field_of(marks: Marks, wrong: int, offset: int, opened: int) -> int:
@@ -24,9 +38,7 @@ def field_of(marks: Marks, wrong: int, offset: int, opened: int) -> int:
         offset: Offset of the window.
         opened: Offset of the quote that opened the latest field before the window.
     """
-    if has(marks.inside, wrong):  # the misplaced quote itself opens a field
-        return offset + wrong
-    latest = last(below(marks.opened, wrong))
+    latest = last(below(marks.opened, wrong + 1))  # a quote after initial spaces opens the field itself
     return offset + latest if latest >= 0 else opened
 
 
@@ -48,20 +60,34 @@ def explain(blocks: Blocks, wrong: int, field: int, line: int) -> str:
     return reason
 
 
-def remedy(blocks: Blocks, wrong: int, field: int) -> str:
-    """Return how to fix the field. The arguments are those of `explain`."""
+def remedy(blocks: Blocks, wrong: int, field: int) -> Remedy:
+    """Return how to read the field. The arguments are those of `explain`."""
     if wrong < 0:
-        return UNCLOSED
+        return Remedy(UNCLOSED, NO_QUOTES)
+    quote = blocks.dialect.quotechar
     before, after = blocks.text(wrong - SHOWN_BYTES, wrong), blocks.text(wrong + 1, wrong + SHOWN_BYTES)
-    if before.endswith(b"\\"):
-        return ESCAPED
-    edges = re.escape(blocks.dialect.delimiter.encode()) + rb"\r\n"
-    spaced = (
-        re.search(rb"(^|[" + edges + rb"]) +$", before)
-        if wrong == field
-        else re.match(rb" +($|[" + edges + rb"])", after)
-    )
-    return SPACED if spaced else DOUBLED
+    doubled = f"Double a quote inside a quoted field: {quote}12{quote}{quote} pipe{quote}."
+    if before.endswith(b"\\") and blocks.dialect.escapechar is None:
+        return Remedy(doubled, ESCAPES)
+    if wrong == field:
+        return Remedy("Remove the space between the delimiter and the quote.", SPACES_FIRST)
+    if re.match(rb" +($|[" + re.escape(blocks.dialect.delimiters) + rb"\r\n])", after):
+        return Remedy("Remove the space between the quote and the delimiter.", "")
+    return Remedy(doubled, NO_QUOTES)
+
+
+def option_for(record: bytes, dialect: Dialect) -> str:
+    r"""Return the option that may give a record another number of cells, as a sentence, or an empty string.
+
+    >>> print(option_for(rb'"say \"hi\", she said",2', Dialect()))
+    If a backslash makes the next character text: escapechar='\\'.
+    """
+    if dialect.delimiter == " " and b"  " in b" %b " % record:
+        return MANY_SPACES
+    if dialect.escapechar is None and re.search(rb"\\[\"'" + re.escape(dialect.delimiters) + rb"]", record):
+        return ESCAPES
+    spans_lines = re.search(rb"[\r\n]", record) is not None
+    return NO_QUOTES if spans_lines and dialect.quotechar is not None else ""
 
 
 def _excerpt(blocks: Blocks, offset: int, num_before: int = SHOWN_BYTES) -> str:

@@ -9,12 +9,14 @@ from typing import NoReturn
 from keras_oocore.core.errors import CSVError
 from keras_oocore.core.sizes import format_bytes
 from keras_oocore.core.storage import first_bytes
-from keras_oocore.csv.bits import below, first, last, next_one
+from keras_oocore.csv.bits import first, last, next_one
 from keras_oocore.csv.blocks import Blocks, FileOffset
 from keras_oocore.csv.dialect import Dialect
 from keras_oocore.csv.faults import explain, field_of, remedy
 from keras_oocore.csv.index import cannot_read
-from keras_oocore.csv.marks import INSIDE, OUTSIDE, look, mark
+from keras_oocore.csv.look import look
+from keras_oocore.csv.marks import INSIDE, START, mark
+from keras_oocore.csv.parsing import parseable, reader_options
 
 HEADER_BYTES = 2**24  # a header that is longer has a wrong delimiter or an unclosed quote
 BOM = b"\xef\xbb\xbf"
@@ -65,15 +67,14 @@ def read_header(blocks: Blocks, begin: FileOffset) -> tuple[tuple[str, ...], Fil
     Raises:
         DataError: If there is no header, or it cannot be read.
     """
-    start, stop, state, opened = -1, -1, OUTSIDE, -1
+    start, stop, state, opened = -1, -1, START, -1
     for offset, data in blocks.windows(begin.offset, blocks.stop):
-        marks = mark(look(data, blocks.dialect), state)
+        marks = mark(look(data, blocks.dialect, None, state.before), state)
         if start < 0 and (found := first(marks.row_starts)) >= 0:
             start = offset + found
         end = next_one(marks.record_ends, max(0, start - offset)) if start >= 0 else -1
-        wrong = first(marks.faults if end < 0 else below(marks.faults, end))
-        if wrong >= 0:
-            _refuse(blocks, begin, offset + wrong, field_of(marks, wrong, offset, opened))
+        if marks.fault >= 0 and (end < 0 or marks.fault < end):
+            _refuse(blocks, begin, offset + marks.fault, field_of(marks, marks.fault, offset, opened))
         if end >= 0:
             stop = offset + end + 1
             break
@@ -92,7 +93,7 @@ def read_header(blocks: Blocks, begin: FileOffset) -> tuple[tuple[str, ...], Fil
                 f"header (line {line}): it does not end within {format_bytes(HEADER_BYTES)}.",
                 "Is it a CSV file, and is each quote in its header closed?",
             )
-        if state == INSIDE:
+        if state.place == INSIDE:
             _refuse(blocks, begin, -1, opened)
         stop = blocks.stop
     names = _names(blocks.text(start, stop), blocks, line)
@@ -113,16 +114,16 @@ def _refuse(blocks: Blocks, begin: FileOffset, wrong: int, field: int) -> NoRetu
     """Raise for a misplaced or unclosed quote in the header. `wrong` and `field` are those of `explain`."""
     line = begin.line + blocks.count_lines(begin.offset, field)
     reason = explain(blocks, wrong, field, line)
-    fault = f"header (line {line}): {reason}. {remedy(blocks, wrong, field)}"
-    raise CSVError.of(blocks.path, fault, "Fix the file.")
+    change, option = remedy(blocks, wrong, field)
+    raise CSVError.of(blocks.path, f"header (line {line}): {reason}. {change}", option or "Fix the file.")
 
 
 def _names(text: bytes, blocks: Blocks, line: int) -> tuple[str, ...]:
     """Return the fields of the header's record."""
     encoding, where = blocks.dialect.encoding, f"header (line {line})"
     try:
-        lines = io.StringIO(text.decode(encoding), newline="")
-        return tuple(next(csv.reader(lines, delimiter=blocks.dialect.delimiter, strict=True)))
+        lines = io.StringIO(bytes(parseable(text, blocks.dialect)).decode(encoding), newline="")
+        return tuple(next(csv.reader(lines, strict=True, **reader_options(blocks.dialect))))
     except UnicodeDecodeError as error:
         fault = f"{where}: cannot read {text[error.start : error.end]!r} as {encoding}."
         fix = "Pass the encoding of the file, such as encoding='latin-1'"

@@ -11,10 +11,14 @@ from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.faults import retried
 from keras_oocore.core.record import RecordFormat
+from keras_oocore.core.storage import open_file
 from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.look import framed, look
+from keras_oocore.csv.marks import mark
 
-INDEX_FORMAT = RecordFormat(version=1, remedy="Remove it; the file will be scanned again.")
+INDEX_FORMAT = RecordFormat(version=2, remedy="Remove it; the file will be scanned again.")
 CHUNK_BYTES = 4 * 2**20
+MOST_CHECKED = 1000  # bad rows of format 1; with more, the file is scanned again
 
 
 class BadRow(NamedTuple):
@@ -104,7 +108,7 @@ class RecordIndex:
             {
                 "size_bytes": self.size_bytes,
                 "changed_ns": self.changed_ns,
-                "dialect": dataclasses.asdict(self.dialect),
+                "dialect": self.dialect.to_json(),
                 "header": self.header,
                 "starts": self.starts.tolist(),
                 "rows": self.rows.tolist(),
@@ -121,11 +125,13 @@ class RecordIndex:
         The caller compares `dialect` with the current options, and `bad` if bad rows are an error.
 
         Raises:
-            DataError: If the CSV file changed since it was scanned, or if the index is missing, damaged or was written
-                by a newer version.
+            DataError: If the CSV file changed since it was scanned, or if the index is missing, damaged, was written
+                by a newer version, or lists rows as bad that an older version could not read.
         """
-        index = INDEX_FORMAT.read(path, lambda saved: _from_json(saved, os.fspath(csv_path)))
+        index, number = INDEX_FORMAT.read(path, lambda saved: (_from_json(saved, os.fspath(csv_path)), saved["format"]))
         index.require_unchanged()
+        if number == 1 and not _are_bad(index):
+            raise DataError(f"{os.fspath(path)!r} lists rows of {index.path} as bad that are rows by now. Remove it.")
         return index
 
 
@@ -155,6 +161,22 @@ def _changed(path: str, size_bytes: int, size_bytes_now: int) -> str:
     """Return the message for a file that changed."""
     sizes = f" ({size_bytes:,} bytes before, {size_bytes_now:,} now)" if size_bytes != size_bytes_now else ""
     return f"{path}: the file changed since its rows were counted{sizes}. Open it again."
+
+
+def _are_bad(index: RecordIndex) -> bool:
+    """Return whether the bad rows of an index of format 1 are still bad. A quote in a cell without quotes was a fault.
+
+    A row whose fault is beyond its first lines counts as one that may be good.
+    """
+    if len(index.bad) > MOST_CHECKED:
+        return False
+    with open_file(index.absolute_path) as file:
+        for bad in index.bad:
+            file.seek(bad.start)
+            row = framed(file.read(bad.stop - bad.start), index.dialect)
+            if mark(look(row, index.dialect)).fault < 0:
+                return False
+    return True
 
 
 def _from_json(saved: dict[str, Any], csv_path: str) -> RecordIndex:

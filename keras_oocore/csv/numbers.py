@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from keras_oocore.csv.cells import LARGEST_FLOAT32
-from keras_oocore.csv.dialect import SPACES, CellOptions
+from keras_oocore.csv.dialect import BLANKS, CellOptions
 
 try:
     import pyarrow as pa
@@ -14,7 +14,7 @@ except ImportError:  # the `csv` extra is not installed
     pa = None
 
 INFINITE = r"^[+-]?inf(inity)?$"
-WRITTEN_ALIKE = {" ": f"[{SPACES}]", "'": "['\u2019]"}  # separators of thousands that are several characters
+WRITTEN_ALIKE = {" ": f"[{BLANKS}]", "'": "['\u2019]"}  # separators of thousands that are several characters
 SIGNS = {"": False, "+": False, "-": True, "()": True}  # the signs of a number → whether it is negative
 
 
@@ -76,7 +76,7 @@ def _pattern(options: CellOptions) -> str:
         western = rf"[1-9]\d{{0,2}}(?:{between}\d{{3}})+"
         indian = rf"[1-9]\d?(?:{between}\d{{2}})+{between}\d{{3}}"
         number = rf"(?:{western}|{indian})(?:{point}\d*)?|{number}"
-    spaces = f"[{SPACES}]*"
+    spaces = f"[{BLANKS}]*"
     units = sorted((re.escape(unit) for unit in options.strip if unit not in ("(", ")")), key=len, reverse=True)
     before = "".join(f"(?:{unit}){spaces}|" for unit in units if not unit[-1].isdigit()).rstrip("|")
     after = "".join(f"{spaces}(?:{unit})|" for unit in units).rstrip("|")

@@ -16,7 +16,9 @@ from keras_oocore.csv.chunks import locate, read_chunk
 from keras_oocore.csv.conversion import convert
 from keras_oocore.csv.decoding import EVERY_BYTE, as_bytes, as_utf8, decoded, is_utf8
 from keras_oocore.csv.dialect import CellOptions, Dialect
+from keras_oocore.csv.faults import option_for
 from keras_oocore.csv.index import CHUNK_BYTES, RecordIndex
+from keras_oocore.csv.parsing import parse_options, parseable
 from keras_oocore.csv.remedies import describe, remedy
 from keras_oocore.csv.sample import sample_rows
 from keras_oocore.csv.values import shortened
@@ -118,7 +120,7 @@ class CSVReader:
         Columns of numbers are `double` if every number of the chunk can be read. Otherwise all columns are strings, or
         bytes if some cannot be decoded.
         """
-        data = as_utf8(data, dialect.encoding)
+        data = parseable(as_utf8(data, dialect.encoding), dialect)
         texts = {column.position for column in columns if column.kind != "float32"}
         positions = sorted({column.position for column in columns})  # parts of a date share theirs
         numbers = [pa.string() if position in texts else pa.float64() for position in positions]
@@ -128,7 +130,7 @@ class CSVReader:
         encoding = "utf8" if is_utf8(data) else None
         for types in (numbers, strings, [pa.binary()] * len(positions)):
             try:
-                arrays, ragged = self._parse_as(types, data, dialect.delimiter, positions, null_values, encoding)
+                arrays, ragged = self._parse_as(types, data, dialect, positions, null_values, encoding)
             except pa.ArrowInvalid as error:
                 refused = error
             else:
@@ -137,7 +139,7 @@ class CSVReader:
         if encoding is not None:
             raise refused
         null_values = [value.encode().decode(EVERY_BYTE) for value in null_values]
-        arrays, ragged = self._parse_as(strings, data, dialect.delimiter, positions, null_values, EVERY_BYTE)
+        arrays, ragged = self._parse_as(strings, data, dialect, positions, null_values, EVERY_BYTE)
         found = {position: as_bytes(array) for position, array in arrays.items()}
         return {column.name: found[column.position] for column in columns}, ragged
 
@@ -145,7 +147,7 @@ class CSVReader:
         self,
         types: list,
         data: bytes | memoryview,
-        delimiter: str,
+        dialect: Dialect,
         positions: Sequence[int],
         null_values: Sequence[str],
         encoding: str | None,
@@ -154,8 +156,8 @@ class CSVReader:
 
         Args:
             types: Type of each column.
-            data: The rows.
-            delimiter: Character that separates cells.
+            data: The rows, as `parseable` returns them.
+            dialect: The dialect of the file.
             positions: Positions of the columns, each once.
             null_values: Strings that mark a missing cell.
             encoding: Encoding of the rows, or `None` for UTF-8 with bytes that cannot be decoded, where a row with too
@@ -176,9 +178,7 @@ class CSVReader:
                 column_names=[str(position) for position in range(self.num_columns)],
                 encoding=encoding or "utf8",
             ),
-            pa_csv.ParseOptions(
-                delimiter=delimiter, newlines_in_values=True, invalid_row_handler=skip if encoding else None
-            ),
+            parse_options(dialect, invalid_row_handler=skip if encoding else None),
             pa_csv.ConvertOptions(
                 column_types=dict(zip(names, types)),
                 include_columns=names,
@@ -203,7 +203,7 @@ class CSVReader:
                 index.path,
                 f"row {place.row} (line {place.line}): expected {self.num_columns} cells, found {num_found}, "
                 f"in {text!r}.",
-                "Fix the row, or on_bad_row='skip'.",
+                f"{option_for(place.text, index.dialect)} Fix the row, or on_bad_row='skip'.".lstrip(),
             )
         first = int(wrong[column][0])
         place = locate(index, chunk, int(rows[first]))
@@ -221,11 +221,11 @@ class CSVReader:
 
 def num_cells(record: bytes, dialect: Dialect) -> int:
     """Return the number of cells of a record."""
+    record = parseable(record + b"\n", dialect)
     options = pa_csv.ReadOptions(
         autogenerate_column_names=True, block_size=len(record) + 2, encoding="latin-1", use_threads=False
     )
-    parsing = pa_csv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True)
-    return pa_csv.read_csv(pa.py_buffer(record + b"\n"), options, parsing).num_columns
+    return pa_csv.read_csv(pa.py_buffer(record), options, parse_options(dialect)).num_columns
 
 
 def _is_doubtful(cells) -> bool:

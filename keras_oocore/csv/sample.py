@@ -3,9 +3,9 @@
 import numpy as np
 
 from keras_oocore.csv.bits import positions
-from keras_oocore.csv.chunks import framed
 from keras_oocore.csv.dialect import Dialect
-from keras_oocore.csv.marks import look, mark
+from keras_oocore.csv.look import framed, look
+from keras_oocore.csv.marks import mark
 
 SAMPLED_BYTES = 2**16  # per piece
 

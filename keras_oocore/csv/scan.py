@@ -16,10 +16,11 @@ from keras_oocore.core.errors import CSVError, DataError, OptionError
 from keras_oocore.csv.bits import below, count, first, last, next_one
 from keras_oocore.csv.blocks import Blocks, FileOffset
 from keras_oocore.csv.dialect import Dialect, OnBadRow
-from keras_oocore.csv.faults import SKIP, explain, field_of, remedy
+from keras_oocore.csv.faults import OR_SKIP, SKIP, explain, field_of, remedy
 from keras_oocore.csv.header import empty_file, read_header, table_start
 from keras_oocore.csv.index import CHUNK_BYTES, BadRow, RecordIndex, file_stamp
-from keras_oocore.csv.marks import INSIDE, OUTSIDE, Look, mark
+from keras_oocore.csv.look import Look
+from keras_oocore.csv.marks import INSIDE, START, mark
 
 
 def index_records(
@@ -82,7 +83,7 @@ class _Scan:
         self.blocks = blocks
         self.chunk_bytes = chunk_bytes
         self.on_bad_row = on_bad_row
-        self.current, self.state = begin, OUTSIDE
+        self.current, self.state = begin, START
         self.record = begin  # start of the latest row
         self.opened = -1  # start of the latest quoted field
         self.chunks: list[FileOffset] = []
@@ -92,7 +93,7 @@ class _Scan:
         """Scan to the end of the file."""
         blocks = self.blocks
         size_bytes, reported = blocks.block_bytes, self.current.offset
-        while self.current.offset < blocks.stop or self.state == INSIDE:
+        while self.current.offset < blocks.stop or self.state.place == INSIDE:
             if self.current.offset == blocks.stop:
                 self._skip_row(-1, self.opened)
             elif self._step(size_bytes):
@@ -106,9 +107,9 @@ class _Scan:
     def _step(self, size_bytes: int) -> bool:
         """Consume one window, or the part before its first bad row. Return whether the window has no bad row."""
         offset = self.current.offset
-        seen = self.blocks.look(offset, size_bytes)
+        seen = self.blocks.look(offset, size_bytes, self.state.before)
         marks = mark(seen, self.state)
-        wrong = first(marks.faults)
+        wrong = marks.fault
         if wrong < 0:
             self._consume(seen, marks.row_starts, seen.size_bytes)
             self.state = marks.state
@@ -168,11 +169,12 @@ class _Scan:
         line = record.line + blocks.count_lines(record.offset, field)
         reason = explain(blocks, wrong, field, line)
         if self.on_bad_row == "error":
-            fault = f"row {record.row} (line {line}): {reason}. {remedy(blocks, wrong, field)}"
-            raise CSVError.of(blocks.path, fault, SKIP)
+            change, option = remedy(blocks, wrong, field)
+            fault = f"row {record.row} (line {line}): {reason}. {change}"
+            raise CSVError.of(blocks.path, fault, f"{option} {OR_SKIP}" if option else SKIP)
         stop, num_ended = blocks.find_line_end(field)
         self.bad.append(BadRow(line, reason, record.offset, stop))
         if self.chunks and self.chunks[-1].offset == record.offset:
             self.chunks.pop()
-        self.current, self.state = FileOffset(stop, record.row, line + num_ended), OUTSIDE
+        self.current, self.state = FileOffset(stop, record.row, line + num_ended), START
         self.record = self.chunks[-1] if self.chunks else self.current

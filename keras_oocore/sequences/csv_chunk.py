@@ -74,7 +74,11 @@ class CSVChunkSequence(TableSequence):
             and `"M"` are refused.
         header: Whether the first row contains the names of the columns.
         column_names: Names to use instead of those in the header.
-        delimiter: Character that separates cells.
+        delimiter: Character that separates cells, or `r"\\s+"` for any number of spaces and tabs.
+        quotechar: Character around cells that contain a delimiter, a newline or a quote. A quote in a cell that begins
+            without one is text. `None` if a quote is text everywhere.
+        escapechar: Character that makes the next one text, inside and outside quotes, such as `"\\\\"`.
+        skip_initial_space: Whether to ignore spaces after a delimiter and at the beginning of a line.
         encoding: Encoding of the files.
         decimal: Decimal separator, `"."` or `","`.
         skip_rows: Number of lines to skip before the header.
@@ -132,6 +136,9 @@ class CSVChunkSequence(TableSequence):
         header: bool = True,
         column_names: Sequence[str] | None = None,
         delimiter: str = ",",
+        quotechar: str | None = '"',
+        escapechar: str | None = None,
+        skip_initial_space: bool = False,
         encoding: str = "utf-8",
         decimal: Decimal = ".",
         skip_rows: int = 0,
@@ -156,7 +163,7 @@ class CSVChunkSequence(TableSequence):
         table = functools.partial(
             CSVTable,
             data,
-            Dialect(delimiter, encoding, header, skip_rows, comment),
+            Dialect(delimiter, encoding, header, skip_rows, comment, quotechar, escapechar, skip_initial_space),
             CellOptions(null_values, decimal, on_bad_row, thousands, strip),
             column_names,
             dtypes,

@@ -1,7 +1,8 @@
 """Blocks of a file, read ahead by threads."""
 
 import numpy as np
-from csv_scans import BARE, COMMENTED, LINE_END, cells, chunks, small_blocks
+from csv_reference import LINE_END
+from csv_scans import BARE, COMMENTED, cells, chunks, small_blocks
 
 from keras_oocore.csv.scan import index_records
 

@@ -11,7 +11,8 @@ def test_invalid_delimiter(delimiter):
     with pytest.raises(OptionError) as caught:
         Dialect(delimiter=delimiter)
     assert str(caught.value) == (
-        f"`delimiter` should be one ASCII character, but not a quote or a newline. Received: delimiter={delimiter!r}"
+        "`delimiter` should be one ASCII character, but not a quote or a newline, or r'\\s+' for spaces and tabs. "
+        f"Received: delimiter={delimiter!r}"
     )
 
 
@@ -23,6 +24,27 @@ def test_invalid_comment(comment):
         "`comment` should be None, or one ASCII character, but not a quote, a newline or the delimiter. "
         f"Received: comment={comment!r}"
     )
+
+
+@pytest.mark.parametrize("name", ["quotechar", "escapechar"])
+@pytest.mark.parametrize("value", ["", "''", "\n", ",", "#", "é", " ", 1])
+def test_invalid_quote_and_escape(name, value):
+    with pytest.raises(OptionError) as caught:
+        Dialect(comment="#", **{name: value})
+    assert str(caught.value) == (
+        f"`{name}` should be None, or one ASCII character that is not a space and has no other meaning. "
+        f"Received: {name}={value!r}"
+    )
+
+
+def test_options_that_contradict_each_other():
+    with pytest.raises(OptionError, match=r"`escapechar` should .* Received: escapechar='\"'"):
+        Dialect(escapechar='"')
+    with pytest.raises(OptionError, match=r"`comment` should .* Received: comment='\\t'"):
+        Dialect(delimiter=r"\s+", comment="\t")
+    with pytest.raises(OptionError, match=r"several spaces separate two cells: delimiter=r'\\s\+'\. Received: delim"):
+        Dialect(delimiter=" ", skip_initial_space=True)
+    assert Dialect(delimiter=r"\s+", skip_initial_space=True) == Dialect(delimiter=r"\s+")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf_16_le", "UTF-32", "shift_jis", "gbk", "gb18030", "big5", "utf-7"])
@@ -47,7 +69,10 @@ def test_encodings_that_keep_ascii_are_accepted(encoding):
     assert Dialect(encoding=encoding).encoding == encoding
 
 
-@pytest.mark.parametrize(("name", "value"), [("header", 1), ("header", None), ("skip_rows", -1), ("skip_rows", True)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("header", 1), ("header", None), ("skip_rows", -1), ("skip_rows", True), ("skip_initial_space", 1)],
+)
 def test_invalid_header_and_skip_rows(name, value):
     with pytest.raises(OptionError, match=rf"`{name}` should be .*\. Received: {name}={value!r}"):
         Dialect(**{name: value})

@@ -7,7 +7,8 @@ from csv_outcomes import (
     Fails,
     outcomes,
 )
-from csv_scans import BARE, LINE_END, cells, chunks, refusal, small_blocks
+from csv_reference import LINE_END
+from csv_scans import BARE, cells, chunks, refusal, small_blocks
 
 from keras_oocore.csv import header
 from keras_oocore.csv.dialect import Dialect
@@ -87,16 +88,16 @@ def test_skip_rows_ignores_quotes(write):
 
 
 def test_bad_header_is_never_skipped(write):
-    stray, unclosed = write(b'a\n,b"\n1,2\n', "a.csv"), write(b'# "\na,"b\n1,2\n', "b.csv")
+    stray, unclosed = write(b'a\n,"b"c\n1,2\n', "a.csv"), write(b'# "\na,"b\n1,2\n', "b.csv")
     for on_bad_row in ("error", "skip"):
         assert refusal(stray, Dialect(skip_rows=1), on_bad_row=on_bad_row) == (
-            f"{stray}: header (line 2): misplaced quote in ',b\"'. "
-            'Double a quote inside a field, and put the field between quotes: "12"" pipe". Fix the file.'
+            f"{stray}: header (line 2): misplaced quote in ',\"b\"c'. "
+            'Double a quote inside a quoted field: "12"" pipe". If the file does not quote cells: quotechar=None.'
         )
         with small_blocks(2):
             assert refusal(unclosed, Dialect(comment="#"), on_bad_row=on_bad_row) == (
                 f"{unclosed}: header (line 2): the quoted field that opens in '\"b' is never closed. "
-                "Add the missing quote at the end of the field. Fix the file."
+                "Add the missing quote at the end of the field. If the file does not quote cells: quotechar=None."
             )
     with small_blocks(2), mock.patch.object(header, "HEADER_BYTES", 3):
         assert refusal(unclosed, Dialect(comment="#")) == (

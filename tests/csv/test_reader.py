@@ -40,7 +40,7 @@ def no_csv(what, command):
      Rows([1] * 198, [2] * 198, ("1 row is left out: on_bad_row='skip'.",))),
     ("bad rows only", "x,y\n1\n", dict(on_bad_row="skip"),
      Fails("None of the 1 rows in 'houses.csv' is left with on_bad_row='skip'.")),
-    ("bad rows only, without a header", '12"\n', dict(on_bad_row="skip", header=False, target="column_0"),
+    ("bad rows only, without a header", '"12"x\n', dict(on_bad_row="skip", header=False, target="column_0"),
           ROWLESS),
     ("1,234 without quotes", late("1,234,2"), {}, ragged(99, 3, "1,234,2")),
     ("NUL", "x,y\na\0b,2\n\0,4\n", TEXT, Rows(["a\0b", "\0"], [2, 4])),

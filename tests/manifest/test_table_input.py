@@ -125,7 +125,11 @@ def test_absolute_filenames_are_used_as_they_are(tmp_path):
         ("filename,class\n", {}, "at least one filename"),
         ("", {}, "the file is empty"),
         ('filename,class\n"a,b\n', {}, r"row 0 \(line 2\): the quoted field that opens in .* is never closed"),
-        ('filename,class\n12" pipe,b\n', {}, r"row 0 \(line 2\): misplaced quote .*Double a quote inside a field"),
+        (
+            'filename,class\n"12" pipe,b\n',
+            {},
+            r"row 0 \(line 2\): misplaced quote .*Double a quote inside a",
+        ),
         ("filename,class,class\na,b,c\n", {}, r"the header has 'class' 2 times\. Fix the file"),
     ],
 )

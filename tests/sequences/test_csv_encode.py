@@ -141,7 +141,7 @@ def test_data_frames_give_what_the_file_gives(features, write):
 
 
 MOMENT = datetime.datetime(2014, 10, 13)
-DAY = MOMENT.replace(tzinfo=UTC).timestamp()
+DAY = MOMENT.replace(tzinfo=UTC).timestamp() / 86_400
 
 
 @pytest.mark.parametrize(

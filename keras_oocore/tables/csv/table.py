@@ -129,7 +129,7 @@ class CSVTable(TableFormat):
         """Return everything that determines the cells, as plain JSON."""
         return {
             "files": [_describe(index) for index in self.indexes],
-            "dialect": dataclasses.asdict(self.dialect),
+            "dialect": self.dialect.to_json(),
             "null_values": list(self.options.null_values),
             "decimal": self.options.decimal,
             "on_bad_row": self.options.on_bad_row,

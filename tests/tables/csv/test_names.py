@@ -44,9 +44,10 @@ BOM = b"\xef\xbb\xbf"
     ("repeated header", late("x,y"), {}, unreadable(99, "x")),
     ("repeated header is skipped", late("x,y"), dict(on_bad_row="skip"),
      Rows([1] * 198, [2] * 198, ("1 row is left out: on_bad_row='skip'.",))),
-    ("a quote in the header", 'x,12" y\n1,2\n', dict(on_bad_row="skip"),
-     Fails("houses.csv: header (line 1): misplaced quote in 'x,12\" y'. Double a quote inside a field, "
-           'and put the field between quotes: "12"" pipe". Fix the file.')),
+    ("a quote in the header", '12" x,y\n1,2\n', dict(features=['12" x']), ONE_ROW),
+    ("a misplaced quote in the header", '"x"y,z\n1,2\n', dict(on_bad_row="skip"),
+     Fails("houses.csv: header (line 1): misplaced quote in '\"x\"y,z'. Double a quote inside a quoted field: "
+           '"12"" pipe". If the file does not quote cells: quotechar=None.')),
     ("another delimiter", "x;y\n1;2\n", {},
      Fails("`target` names a column that does not exist: 'y'. Columns: 'x;y'. Is it delimiter=';'?", OptionError)),
     ("a misspelt target", "sqft,price\n1,2\n", dict(target="prize"),

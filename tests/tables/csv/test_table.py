@@ -197,7 +197,7 @@ def test_saved_indexes_replace_the_scan(write_files, tmp_path, monkeypatch):
 
 
 def test_saved_index_with_bad_rows_is_not_used(write_files):
-    write_files(a='a,b\n1,2\n3,x"\n')
+    write_files(a='a,b\n1,2\n3,"x"y\n')
     CSVTable("a.csv", Dialect(), CellOptions(on_bad_row="skip")).save_indexes()
     assert "a.csv: row 1 (line 3): misplaced quote in" in error_of("a.csv")
 
