@@ -5,6 +5,7 @@ from typing import Any
 from keras_oocore.csv.cells import Column
 from keras_oocore.csv.date_formats import fitting_formats
 from keras_oocore.csv.dialect import CellOptions
+from keras_oocore.csv.moments import ISO
 from keras_oocore.csv.number_formats import number_format
 from keras_oocore.csv.numbers import as_numbers
 from keras_oocore.csv.values import FALSE_VALUES, TRUE_VALUES, shortened
@@ -20,7 +21,8 @@ OTHERS = 1000  # cells of the column that the option should read, too
 
 def describe(column: Column) -> str:
     """Return what a cell of the column should be, for messages."""
-    return {"bool": "true or false", "date": f"a date like {column.format!r}"}.get(column.kind, column.kind)
+    form = "2014-10-13" if column.format == ISO else column.format
+    return {"bool": "true or false", "date": f"a date like {form!r}"}.get(column.kind, column.kind)
 
 
 def remedy(column: Column, text: str | bytes, others: Any, options: CellOptions) -> str:

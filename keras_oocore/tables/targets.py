@@ -29,6 +29,7 @@ class TargetClasses:
         names: Names of the classes in the order of their indices.
         weights: Weight of each class, `float32` of shape `(num_classes,)`, with `class_weight`.
 
+    >>> from keras_oocore.csv.cells import Column
     >>> genres = TargetClasses("genre", ColumnOptions("genre", label_separator="|"))
     >>> training = ColumnStatistics(Column("genre", 0, "string"))
     >>> training.counts.update(["drama", "action|drama"])

@@ -118,8 +118,11 @@ def test_at_has_the_format_of_the_column(write):
     write("x,day\n" + "".join(f"{i},{1 + i:02d}/02/2024\n" for i in range(20)))
     rows = ko.CSVChunkSequence("houses.csv", "x", features=["day"], dtypes={"day": "%d/%m/%Y"})
     assert [part.num_rows for part in rows.split(by="day", at="06/02/2024")] == [5, 15]
-    with pytest.raises(OptionError, match=r"Column 'day' has strings, such as '01/02/2024'. .*dtypes=\{'day': '%d"):
-        ko.CSVChunkSequence("houses.csv", "x", features=["x"], categorical=["x"]).split(by="day", at="06/02/2024")
+    recognized = ko.CSVChunkSequence("houses.csv", "x").split(by="day", at="2024-02-06")
+    assert [part.num_rows for part in recognized] == [5, 15]
+    write("x,day\n1,week 1\n2,week 2\n")
+    with pytest.raises(OptionError, match=r"Column 'day' has strings, such as 'week 1'. .*dtypes=\{'day': '%d"):
+        ko.CSVChunkSequence("houses.csv", "x", features=["x"], categorical=["x"]).split(by="day", at="2024-02-06")
 
 
 @pytest.mark.parametrize("name", ["stratify", "groups", "day"])
@@ -132,7 +135,7 @@ def test_state_of_a_part_resumes_that_part_and_no_other(payments, name):
     assert [x.tolist() for x, _ in again] == [x.tolist() for x, _ in batches] != given
     others = {"by": "day", "at": ["2024-01-21", "2024-02-01"]} if name == "day" else {**SPLITS[name], "seed": 1}
     other, *_ = payments().split(**others)
-    assert_rejects(other, {**state, "num_samples": other.num_rows}, DataError, "part was")
+    assert_rejects(other, {**state, "num_samples": other.num_rows}, DataError, r"part: \w+ was")
 
 
 @pytest.mark.parametrize(
@@ -176,7 +179,7 @@ def test_rows_without_a_date_are_an_error_unless_they_are_dropped(payments, writ
     assert (train.num_rows, val.num_rows) == (8, 10)
     write("n,day\n" + "".join(lines).replace("2024-01-07", "soon"), "days.csv")
     with pytest.raises(
-        DataError, match=r"row 6 \(line 8\), column 'day' \(#1\): cannot read 'soon' as a date like '%Y-"
+        DataError, match=r"row 6 \(line 8\), column 'day' \(#1\): cannot read 'soon' as a date like '2014-10-13'"
     ):
         payments("days.csv", missing="drop", **options).split(by="day", at="2024-01-11")
     rows = payments("days.csv", missing="drop", on_bad_row="skip", **options)

@@ -98,7 +98,7 @@ def test_target_of_strings_is_a_class_index(make_rows):
         parts(rows)
     assert str(caught.value).endswith(
         "houses.csv: row 1 (line 3), column 'grade' (#2): 'b' is not one of the 1 classes of the training rows. "
-        "Fix: remove its rows."
+        "Fix: train on rows that have it, or remove its rows."
     )
 
 
