@@ -22,21 +22,20 @@ sys.path.insert(0, str(Path(__file__).parent / "fixtures" / "format_1"))
 import format_1_parts as parts
 
 FIXTURES = Path(__file__).parent / "fixtures" / "format_1"
-DAY = 86_400
-FIRST_DAY = 1_577_836_800.0  # of the table, in seconds since 1970
+FIRST_DAY = 18_262  # of the table, in days since 1970
 HOUSES = [  # sqft, city, zip, sold; means and codes are of all rows
     [1000, 2, 2, FIRST_DAY],
-    [2000, 3, 2, FIRST_DAY + DAY],  # sqft is missing, and the mean
-    [1500, 6, 3, FIRST_DAY + 2 * DAY],
-    [2000, 2, 0, FIRST_DAY + 3 * DAY],
-    [2500, 5, 2, FIRST_DAY + 4 * DAY],
-    [3000, 3, 3, FIRST_DAY + 5 * DAY],
-    [1000, 2, 2, FIRST_DAY + 6 * DAY],
-    [1500, 2, 2, 1_578_300_160.0],  # the day is the mean, as float32 has it
-    [2000, 0, 3, FIRST_DAY + 8 * DAY],
-    [2500, 3, 2, FIRST_DAY + 9 * DAY],
-    [3000, 4, 2, FIRST_DAY + 10 * DAY],
-    [2000, 2, 3, FIRST_DAY + 11 * DAY],
+    [2000, 3, 2, FIRST_DAY + 1],  # sqft is missing, and the mean
+    [1500, 6, 3, FIRST_DAY + 2],
+    [2000, 2, 0, FIRST_DAY + 3],
+    [2500, 5, 2, FIRST_DAY + 4],
+    [3000, 3, 3, FIRST_DAY + 5],
+    [1000, 2, 2, FIRST_DAY + 6],
+    [1500, 2, 2, 18_267.36328125],  # the day is the mean, as float32 has it
+    [2000, 0, 3, FIRST_DAY + 8],
+    [2500, 3, 2, FIRST_DAY + 9],
+    [3000, 4, 2, FIRST_DAY + 10],
+    [2000, 2, 3, FIRST_DAY + 11],
 ]
 
 
@@ -144,6 +143,13 @@ def test_a_cache_of_a_csv_file_of_format_1_opens(cached_houses):
     assert ys(rows) == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9], [10, 11]]
 
 
+def test_a_cache_with_dates_in_seconds_is_refused(copy_of):
+    folder = copy_of("csv_cache_of_seconds")
+    rows = parts.houses(folder, cache=folder / "cache")
+    with nothing_written(folder), pytest.raises(ko.DataError, match=r"'%Y-%m-%d', 'in days', .*overwrite_cache=True"):
+        list(rows)
+
+
 def test_a_cache_of_a_csv_file_of_format_1_keeps_its_order(cached_houses):
     rows = parts.houses(cached_houses, cache=cached_houses / "cache")
     assert ys(rows) == [[11, 8, 4, 10, 7], [1, 5, 9, 0, 3], [2, 6]]
@@ -181,7 +187,7 @@ def test_a_cache_of_validation_rows_of_format_1_opens(split_houses):
     _, val = split_houses
     assert val.row_numbers.tolist() == [0, 4, 9]
     unseen = 1  # "Rome, old"
-    assert xs(val) == [HOUSES[0], [2500, unseen, 2, FIRST_DAY + 4 * DAY], HOUSES[9]]
+    assert xs(val) == [HOUSES[0], [2500, unseen, 2, FIRST_DAY + 4], HOUSES[9]]
     assert ys(val) == [[0, 4, 9]]
     assert val.vocabulary("city") == ["Rome", "Oslo", "Bonn", "São Paulo"]
     assert re.search(r"sqft +float32 +2,000 +707.107 +1,000 +2,500 +0 +2$", str(val.summary()), re.MULTILINE)

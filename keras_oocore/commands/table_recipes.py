@@ -14,6 +14,7 @@ from keras_oocore.csv.dialect import NULL_VALUES, Dialect
 from keras_oocore.sources.base import FIELD
 from keras_oocore.store.format import GUNZIPPED, StoreRecord
 from keras_oocore.store.reader import PackedStore
+from keras_oocore.tables.features import IN_DAYS
 from keras_oocore.tables.splits.base import PARTS, VALIDATION
 
 FEATURE_DENSE = 'keras.layers.Dense(64, activation="relu")'
@@ -107,7 +108,7 @@ def cached_code(store: str, cache: str) -> str:
     """
     record = StoreRecord.load(Path(store))
     made_of = record.fingerprint
-    columns = [(Column(*column), role) for *column, role in made_of["columns"]]
+    columns = [(Column(*(word for word in column if word != IN_DAYS)), role) for *column, role in made_of["columns"]]
     if (
         len(made_of["files"]) != 1
         or (Path(cache) / GUNZIPPED).exists()

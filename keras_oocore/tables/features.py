@@ -27,6 +27,7 @@ from keras_oocore.tables.statistics import ColumnStatistics
 from keras_oocore.tables.targets import TargetClasses, checked_options, require_classes, sorted_classes
 
 POLICIES = get_args(Missing)
+IN_DAYS = "in days"  # in place of the part of a date, in fingerprints
 
 
 @dataclasses.dataclass(frozen=True)
@@ -474,9 +475,9 @@ def warn_of_loss(name: str, loss: str) -> None:
 
 
 def _described(column: Column) -> tuple[Any, ...]:
-    """Return a column for the fingerprint. That of a date tells that the cells are days and not seconds, as once."""
-    described = dataclasses.astuple(column)
-    return (*described[:-1], column.part or "") if column.kind == "date" else described[:-1]
+    """Return a column for the fingerprint. A date says that it is in days, because it was in seconds once."""
+    *described, part = dataclasses.astuple(column)
+    return (*described, part or IN_DAYS) if column.kind == "date" else tuple(described)
 
 
 def _as_names(names: str | Sequence[str], argument: str) -> list[str]:

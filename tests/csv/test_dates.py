@@ -93,7 +93,7 @@ def as_python(text, form):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@examples(60)
+@examples(25)
 @given(st.sampled_from(FORMATS), st.datetimes(datetime.datetime(1, 1, 1)), st.data())
 def test_dates_are_read_as_python_reads_them(form, moment, data):
     """The text of a date, and what is left of it after a few characters were replaced, inserted or removed."""

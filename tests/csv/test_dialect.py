@@ -84,10 +84,34 @@ def test_invalid_header_and_skip_rows(name, value):
         (dict(decimal=";"), "`decimal` should be '.' or ','. Received: decimal=';'"),
         (dict(on_bad_row="warn"), '`on_bad_row` should be "error" or "skip". Received: on_bad_row=\'warn\''),
         (dict(null_values="NA"), "`null_values` should be a list of strings. Received: null_values='NA'"),
+        (dict(thousands=";"),
+         "`thousands` should be None or one of ',', '.', \"'\", ' ', '_'. Received: thousands=';'"),
+        (dict(thousands="."), "`thousands` and `decimal` should differ. Received: '.' for both. For numbers such as "
+                              "1.234,5: thousands='.', decimal=','"),
+        (dict(strip=3), "`strip` should be a string of signs, or a list of strings. Received: strip=3"),
+        (dict(strip=[3]), "`strip` should be a string of signs, or a list of strings. Received: strip=[3]"),
+        (dict(strip="USD"), "`strip` as a string is a set of signs. Write words as a list: strip=['USD']. Received: "
+                            "strip='USD'"),
+        (dict(strip="("), "`strip` should have both parentheses, '()', or none. Received: strip='('"),
+        (dict(strip=["-"]),
+         "`strip` should name signs and words that begin with no digit and none of '+-.,'. Received: strip=['-']"),
+        *((dict(strip=strip), f"`strip` never scales: '10{unit}' would be read as 10, whatever {unit!r} means. Write "
+                              f"such numbers in full in the file. Received: strip={strip!r}")
+          for strip, unit in (("$%", "%"), ("k", "k"), (["M"], "M"), (["USD", "million"], "million"), (["bn"], "bn"))),
         (dict(null_values=[3]), "`null_values` should be a list of strings. Received: null_values=[3]"),
     ],
-)
+)  # fmt: skip
 def test_invalid_cell_options(options, message):
     with pytest.raises(OptionError) as caught:
         CellOptions(**options)
     assert str(caught.value) == message
+
+
+def test_strip_is_a_tuple_of_signs_and_words():
+    assert [CellOptions(strip=strip).strip for strip in (None, "", "$ €", ["$€", "USD"], ["()", " cm", "m"])] == [
+        (),
+        (),
+        ("$", "€"),
+        ("$", "€", "USD"),
+        ("(", ")", "cm", "m"),
+    ]

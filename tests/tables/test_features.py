@@ -14,6 +14,48 @@ def test_features_default_to_all_other_columns(make_rows):
     assert (x, y, weight) == ([[1, 2, 4], [5, 6, 8]], [3, 7], None)
 
 
+def test_excluded_columns_are_not_features(make_rows):
+    content = "a,b,price,c\n1,2,3,4\n5,6,7,8\n"
+    assert parts(make_rows(content, exclude=["b"]))[0] == [[1, 4], [5, 8]]
+    assert parts(make_rows(content, exclude="b", features={"x": ["a", "b"], "z": "c"}))[0] == {
+        "x": [[1], [5]],
+        "z": [[4], [8]],
+    }
+    assert parts(make_rows(exclude=["city", "grade"], missing="mean"))[0][0] == [1000, 0.5, 1]  # no strings are left
+
+
+IDS = "id,no,text,emb,price\n" + "".join(
+    f'{9 * i + 90_000_000},{i},"review {i}, good","[0.1, {i}]",{i % 7}\n' for i in range(100)
+)
+
+
+def warnings_of(make_rows, **options):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        make_rows(IDS, **options)
+    return [str(warning.message) for warning in caught]
+
+
+def test_one_warning_names_the_features_that_say_little_about_other_rows(make_rows):
+    assert warnings_of(make_rows, categorical=["text", "emb"]) == [
+        "Features that say little about other rows: 'id' (a different number per row), 'no' (numbers of the rows), "
+        "'text' (free text), 'emb' (lists in its cells). Leave them out: exclude=['id', 'no', 'text', 'emb']"
+    ]
+    assert warnings_of(make_rows, exclude=["id", "text", "emb"], target="no") == []
+
+
+def test_named_features_warn_only_if_codes_cannot_be_learnt(make_rows):
+    assert warnings_of(make_rows, features=["text", "no"]) == [
+        "Features that say little about other rows: 'text' (free text). Leave them out: exclude=['text']"
+    ]
+    assert warnings_of(make_rows, features=["id", "no"], categorical=["id"]) == []
+    assert warnings_of(make_rows, features=["id"]) == [
+        "Column 'id' has integers beyond 2^24, which float32 rounds, such as 90000009. If they are names and not "
+        "amounts: categorical=['id']"
+    ]
+    assert warnings_of(make_rows, features=["no"], target="id")[1:] == []  # targets are not features
+
+
 def test_features_keep_the_order_of_their_names(make_rows):
     x, _, weight = parts(make_rows(features=["weight", "sold", "price"], sample_weight="weight"))
     assert x[:2] == [[0.5, 1, 1], [1.5, 0, 2]]
@@ -74,6 +116,12 @@ def test_dictionary_of_inputs(make_rows):
         ),
         (dict(missing="zero", features=["sqft"]), "`missing` should be one of ('error', 'nan', 'mean', 'drop'), or"),
         (dict(sample_weight="city", features=["sqft"]), "`sample_weight` should be a column of numbers."),
+        (dict(exclude=["town"]), "`exclude` names a column that does not exist: 'town'."),
+        (dict(exclude=3), "`exclude` should be the name of a column, or a list of names. Received: 3"),
+        (
+            dict(features=["sqft"], exclude=["sqft"]),
+            "`features` should name at least one column for each input. Received: exclude=['sqft'], which leaves none",
+        ),
         (dict(features=[]), "`features` should name at least one column for each input."),
         (dict(features={}), "`features` should name at least one input."),
         (dict(features={"a": []}), "`features` should name at least one column for each input."),

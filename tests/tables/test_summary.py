@@ -43,6 +43,17 @@ def test_it_prints_as_a_table(columns):
     assert repr(summary(columns, 1)).splitlines()[-1] == " … and 3 more"
 
 
+def test_times_and_parts_of_dates():
+    at, year = Column("at", 0, "date", "%H:%M"), Column("sold.year", 1, "date", "%Y-%m-%d", "year")
+    found = [ColumnStatistics.of(at, pa.array([0.25, 0.5])), ColumnStatistics.of(year, pa.array([2014.0, 2015.0]))]
+    assert [line.split()[:6] for line in str(summary(found)).splitlines()[2:]] == [
+        ["at", "time", "09:00:00", "0.125", "days", "06:00:00"],
+        ["sold.year", "float32", "2,014.5", "0.5", "2,014", "2,015"],
+    ]
+    cells = Cells(None, {"at": pa.array([0.25]), "sold.year": pa.array([2014.0])})
+    assert summary(found, used=[at, year], parts=[cells]).head(1) == [{"at": datetime.time(6), "sold.year": 2014.0}]
+
+
 def test_numbers_by_name(columns):
     found = summary(columns, max_columns=1)
 

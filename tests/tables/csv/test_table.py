@@ -366,6 +366,8 @@ def test_fingerprint_is_plain_json_and_says_what_changed(write_files):
     assert json.loads(json.dumps(found)) == found
     assert re.fullmatch(r"a\.csv, 4 bytes, of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{9} UTC", found["files"][0])
     assert found["null_values"][-1] == "-"
+    changed = CSVTable("a.csv", Dialect(), CellOptions(thousands=",", strip="$€")).fingerprint()
+    assert list(changed.items())[5:] == [("thousands", ","), ("strip", ["$", "€"])]
     assert table.portable_fingerprint() == {"files": ["a.csv, 4 bytes"], "on_bad_row": "error"}
 
 
