@@ -76,6 +76,7 @@ def folder(in_tmp_path):
     write_houses("houses.csv", rng)
     write_houses("next_month_with_prices.csv", rng, num_rows=100)
     pd.read_csv("next_month_with_prices.csv").drop(columns="price").to_csv("next_month.csv", index=False)
+    write_payments("payments.csv", rng)
     write_masks(rng)
     write_arrays(rng)
     for copy, original in (("test", CLASSES[0]), ("validation/Maize", "Maize"), ("validation/Charlock", "Charlock")):
@@ -99,6 +100,23 @@ def write_houses(path, rng, num_rows=500):
         }
     )
     houses.to_csv(path, index=False)
+
+
+def write_payments(path, rng, num_rows=400):
+    """Payments of 2024, of which every tenth is a fraud."""
+    payments = pd.DataFrame(
+        {
+            "transaction_id": [f"{row:06d}" for row in range(num_rows)],
+            "date": [f"2024-{1 + 12 * row // num_rows:02d}-15" for row in range(num_rows)],
+            "customer_id": [f"C{number}" for number in rng.integers(0, 100, num_rows)],
+            "shop": rng.integers(0, 3, num_rows),
+            "amount": rng.random(num_rows).round(2),
+            "hour": rng.integers(0, 24, num_rows),
+            "goods": rng.choice(["tv", "phone", "tv|phone", "book"], num_rows),
+            "fraud": [int(row % 10 == 0) for row in range(num_rows)],
+        }
+    )
+    payments.to_csv(path, index=False)
 
 
 def write_masks(rng, num_photos=12):
