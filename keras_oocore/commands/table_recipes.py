@@ -12,7 +12,7 @@ from keras_oocore.core.errors import DataError
 from keras_oocore.csv.cells import Column
 from keras_oocore.csv.dialect import NULL_VALUES, Dialect
 from keras_oocore.sources.base import FIELD
-from keras_oocore.store.format import GUNZIPPED, StoreRecord
+from keras_oocore.store.format import UNPACKED, StoreRecord
 from keras_oocore.store.reader import PackedStore
 
 FEATURE_DENSE = 'keras.layers.Dense(64, activation="relu")'
@@ -83,7 +83,7 @@ def cached_code(store: str, cache: str) -> str:
     columns = [(Column(*column), role) for *column, role in made_of["columns"]]
     if (
         len(made_of["files"]) != 1
-        or (Path(cache) / GUNZIPPED).exists()
+        or (Path(cache) / UNPACKED).exists()
         or [name for name, *_ in made_of["inputs"]] != [None]
     ):
         return ""

@@ -14,6 +14,7 @@ from keras_oocore.csv.dialect import NULL_VALUES, CellOptions, Decimal, Dialect,
 from keras_oocore.sequences.arguments import TableArguments, documented, shares
 from keras_oocore.sequences.inputs import batch_options, loading_options
 from keras_oocore.sequences.table import TRAINING, TableSequence
+from keras_oocore.tables.csv.first_row import Header, is_header
 from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.options import ColumnOptions, Missing
@@ -27,13 +28,14 @@ class CSVChunkSequence(TableSequence):
     """Batches of the rows of CSV files of tens or hundreds of GB, on every backend of Keras 3.
 
     Args:
-        data: Path, pattern such as `"part-*.csv"`, or list of paths. All files must have the same columns. Files
-            compressed with gzip require a `cache`, which stores the decompressed text.
+        data: Path, pattern such as `"part-*.csv"`, or list of paths. All files must have the same columns, in any
+            order. Compressed files (gzip, bzip2, xz, zstd, lz4, or zip with one file) require a `cache`, which stores
+            the decompressed text.
         target: Column to predict, for `y` of shape `(batch,)`, or a list of columns, for `y` of shape
             `(batch, columns)`. `None` for rows without `y`, for `predict`. For a column of strings, `y` is the index of
             the class in `class_names`.
         features: List of columns, or a dictionary from input name to a list of columns, for models with several
-            inputs. `None` for all other columns.
+            inputs. `None` for all other columns but row names and an index.
         sample_weight: Column of sample weights.
         dtypes: Dictionary from column to `"float32"`, `"bool"`, `"string"`, or a date format such as `"%Y-%m-%d"`.
             Dates become seconds since 1970. Dtypes of other columns are inferred.
@@ -46,14 +48,20 @@ class CSVChunkSequence(TableSequence):
         indicator: Whether to add, for every numeric feature, another feature that is 1 if the cell is missing, else 0.
         null_values: Strings that represent a missing cell. In a column of strings, quoted cells are never missing.
             `...` in the list stands for the default strings.
-        header: Whether the first row contains the names of the columns.
-        column_names: Names to use instead of those in the header.
+        header: Whether the first row contains the names of the columns. `"auto"`: it does, but with `column_names`, a
+            first row that may be data is an error.
+        column_names: Names to use instead of those in the header, or for files without one (`header=False`).
+        index_column: Column that is not a feature unless `features` names it, such as an index. If the rows have a cell
+            more than the header has names, as R writes row names, it is the name of the first cell. Otherwise that name
+            is `"index"`, with a warning.
         delimiter: Character that separates cells.
         encoding: Encoding of the files.
         decimal: Decimal separator, `"."` or `","`.
         skip_rows: Number of lines to skip before the header.
         comment: Lines that begin with this character are skipped.
         on_bad_row: How to handle rows that cannot be read. `"error"`: raise an error. `"skip"`: leave the row out.
+        num_rows: Number of rows to use, the first ones of all files, for a first try: later rows are not read. `None`
+            for all rows.
         shuffle: `True` for a new order every epoch. With `cache`, it is a global shuffle. Without `cache`, blocks of
             the files come in random order, and rows are shuffled in a window of 64 blocks of 4 MB. If they exceed a
             third of `memory_limit`, the window is smaller, so the order depends on the limit. `False` for the order of
@@ -95,14 +103,16 @@ class CSVChunkSequence(TableSequence):
         missing: Missing | Mapping[str, float] = "error",
         indicator: bool = False,
         null_values: Sequence[str] = NULL_VALUES,
-        header: bool = True,
+        header: Header = "auto",
         column_names: Sequence[str] | None = None,
+        index_column: str | None = None,
         delimiter: str = ",",
         encoding: str = "utf-8",
         decimal: Decimal = ".",
         skip_rows: int = 0,
         comment: str | None = None,
         on_bad_row: OnBadRow = "error",
+        num_rows: int | None = None,
         **shared: Unpack[TableArguments],
     ):
         boolean(shared["shuffle"], "shuffle")
@@ -113,13 +123,16 @@ class CSVChunkSequence(TableSequence):
         threads = num_threads(loading["workers"])
         table = CSVTable(
             data,
-            Dialect(delimiter, encoding, header, skip_rows, comment),
+            Dialect(delimiter, encoding, is_header(header), skip_rows, comment),
             CellOptions(null_values, decimal, on_bad_row),
             column_names,
             dtypes,
             max(1, threads),
             cache,
             index_directories,
+            sure_of_header=header != "auto",
+            index_column=index_column,
+            num_rows=num_rows,
         )
         spec = FeatureSpec(table, ColumnOptions(target, features, sample_weight, categorical, missing, indicator))
         row_bytes, batches_bytes, batch_bytes = _budget(options.batch_size, len(spec.words), loading["memory_limit"])
@@ -134,7 +147,8 @@ class CSVChunkSequence(TableSequence):
     def save_index(self) -> None:
         """Save the positions of the rows next to each file, so that the next run need not scan the files.
 
-        An index needs a few kB per GB. A finished `cache` already contains it.
+        An index needs a few kB per GB. A finished `cache` already contains it. With `num_rows`, it is only saved for
+        files whose rows are all used.
 
         Raises:
             DestinationError: If the directory of a file cannot be written.

@@ -252,7 +252,7 @@ class TableSequence(OutOfCoreSequence):
         """
         rows = self._rows
         left_out = f", {rows.num_skipped:,} left out" if rows.num_skipped else ""
-        headline = f"{self.num_rows:,} rows{left_out}, {len(self.columns):,} columns, from {listed(rows.table.paths)}"
+        headline = f"{self.num_rows:,} rows{left_out}, {len(self.columns):,} columns, from {rows.table.source}"
         found = load_statistics(rows, rows, self._cache).values()
         return TableSummary(headline, found, max_columns, rows.features.columns, rows.first_cells)
 
@@ -271,7 +271,7 @@ class TableSequence(OutOfCoreSequence):
         left_out = f", {self._rows.num_skipped:,} left out" if self._rows.num_skipped else ""
         part = "" if subset is None else f" of the {VALIDATION if subset.validation else TRAINING} part,"
         return self._described(
-            f"{self.num_rows:,} row{'s' * (self.num_rows != 1)}{part} from {listed(self._rows.table.paths)}{left_out}",
+            f"{self.num_rows:,} row{'s' * (self.num_rows != 1)}{part} from {self._rows.table.source}{left_out}",
             self._repr_arrays(*arrays),
             *([] if self._cache is None else [("cache", self._repr_cache())]),
         )

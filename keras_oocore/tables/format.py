@@ -4,7 +4,8 @@ To add a format, write one class with these attributes and methods (`tables/csv/
 """
 
 import abc
-from collections.abc import Sequence
+import types
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ class TableFormat(abc.ABC):
         may_skip_rows: Whether `read` may skip rows, so that only reading a chunk tells how many rows it has.
         num_bad_rows: Number of rows that are not even counted in `rows`, because they cannot be parsed.
         hint: What an error message about an unknown column should add, such as a likely delimiter.
+        index_columns: Columns that are never features unless the user names them, such as row names: name → what to say
+            if they are left out, or `""`.
     """
 
     paths: list[str]
@@ -35,6 +38,7 @@ class TableFormat(abc.ABC):
     may_skip_rows: bool = False
     num_bad_rows: int = 0
     hint: str = ""
+    index_columns: Mapping[str, str] = types.MappingProxyType({})
 
     @abc.abstractmethod
     def read(self, chunk: int, columns: Sequence[Column]) -> Cells:
@@ -71,6 +75,15 @@ class TableFormat(abc.ABC):
         Raises:
             DestinationError: If a file cannot be written.
         """
+
+    def position(self, chunk: int, column: Column) -> int:
+        """Return the position of a column in the file of a chunk, for error messages."""
+        return column.position
+
+    @property
+    def source(self) -> str:
+        """What messages and `repr` call the files: their paths, and which of their rows are used."""
+        return listed(self.paths)
 
     @property
     def num_rows(self) -> int:

@@ -70,7 +70,10 @@ LARGE = "integers beyond 2^24, which float32 rounds, such as"
     ("a string too long for null_values", late("1" * 60 + ",2"), {},
           unreadable(99, "1" * 37 + "...", fix="dtypes={'x': 'string'}")),
     ("tabs with spaces", "x\ty\n 1\t2 \n3 \t 4\n", dict(delimiter="\t"), TWO_ROWS),
-    ("two spaces as a delimiter", "x y\n1  2\n", dict(delimiter=" "), ragged(0, 3, "1  2")),
+    ("two spaces as a delimiter", "x y\n1  2\n", dict(delimiter=" "),
+          Fails("houses.csv: its rows have 3 cells, such as '1  2', and the header has 2 names. If the first cell is "
+                "the name of the row: index_column='index'. If cells contain the delimiter, put them between quotes. "
+                "Otherwise name all columns, column_names=[...].")),
     ("True, 0 and yes", "x,y\nTrue,1\n0,2\nyes,3\n", {}, Rows([1, 0, 1], [1, 2, 3])),
     ("True as a target", "x,y\n1,True\n2,False\n", {}, Rows([1, 2], [1, 0])),
     ("True among numbers", late("True,2"), {}, unreadable(99, "True", fix="dtypes={'x': 'bool'}")),

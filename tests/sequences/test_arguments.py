@@ -8,7 +8,8 @@ import pytest
 import keras_oocore as ko
 from keras_oocore.core.errors import OptionError
 from keras_oocore.sequences import arguments
-from keras_oocore.sequences.arguments import DEFAULTS, DESCRIPTIONS, SYNONYMS, documented, require_known, shares
+from keras_oocore.sequences.arguments import DEFAULTS, DESCRIPTIONS, documented, require_known, shares
+from keras_oocore.sequences.synonyms import OF_TABLES, SYNONYMS
 from keras_oocore.sequences.packed import PackedSequence
 
 ALL = [
