@@ -19,7 +19,8 @@ try:
 except ImportError:  # the `csv` extra is not installed
     pa = None
 
-BLOCK_BYTES = 2**20
+BLOCK_BYTES = 2**20  # of text
+READ_BYTES = 2**16  # of a compressed file
 HEAD_BYTES = 16
 ENCRYPTED = 1  # a bit of the flags of a member of a zip archive
 
@@ -87,18 +88,18 @@ def text_of_zip(archive: zipfile.ZipFile, path: str) -> zipfile.ZipInfo:
 def _streams(file: BinaryIO, new: Callable[[], Any]) -> Iterator[bytes]:
     """Iterate over the text of one or several streams. Python's own classes ignore a later stream that is damaged."""
     decompressor = new()
-    data = file.read(BLOCK_BYTES)
+    data = file.read(READ_BYTES)
     while True:
         if decompressor.eof:
             data = decompressor.unused_data.lstrip(b"\0")  # zeros after the end fill a block of a tape
             while not data:
-                block = file.read(BLOCK_BYTES)
+                block = file.read(READ_BYTES)
                 if not block:
                     return
                 data = block.lstrip(b"\0")
             decompressor = new()
         elif decompressor.needs_input and not data:
-            data = file.read(BLOCK_BYTES)
+            data = file.read(READ_BYTES)
             if not data:
                 raise EOFError
         text = decompressor.decompress(data, BLOCK_BYTES)

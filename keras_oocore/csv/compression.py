@@ -8,12 +8,12 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
 
+from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.files import explained, require_disk
 from keras_oocore.core.storage import open_file
-from keras_oocore.csv.codecs import GZIP, ZIP, Codec, codec_of, text_of_zip
+from keras_oocore.csv.codecs import BLOCK_BYTES, GZIP, ZIP, Codec, codec_of, text_of_zip
 from keras_oocore.csv.index import cannot_read
 from keras_oocore.csv.not_csv import require_local
 
@@ -83,6 +83,21 @@ def read_blocks(path: str, codec: Codec) -> Iterator[tuple[bytes, int]]:
         raise cannot_read(path, error) from error
 
 
+def first_text(path: str) -> bytes:
+    """Return the beginning of the text of a file, compressed or not: about a megabyte.
+
+    Raises:
+        DataError: If the file is damaged or cannot be read.
+    """
+    codec = codec_of(path)
+    if codec is not None:
+        return next((text for text, _ in read_blocks(path, codec)), b"")
+    try:
+        return storage.first_bytes(path, BLOCK_BYTES)
+    except OSError as error:
+        raise cannot_read(path, error) from error
+
+
 def text_bytes(path: str | os.PathLike[str], codec: Codec) -> int:
     """Return about how many bytes of text a compressed file holds, at the cost of unpacking its first megabytes.
 
@@ -98,25 +113,26 @@ def text_bytes(path: str | os.PathLike[str], codec: Codec) -> int:
                 with zipfile.ZipFile(compressed) as archive:
                     return text_of_zip(archive, path).file_size
             for text in codec.texts(compressed, path):
-                num_sampled += len(text)
+                num_sampled, num_read = num_sampled + len(text), compressed.tell()
                 if num_sampled >= SAMPLED_BYTES:
                     break
             else:  # this was the whole file
                 return num_sampled
-            likely_bytes = num_sampled * size_bytes // compressed.tell()
-            return _gzip_bytes(compressed, size_bytes, likely_bytes) if codec is GZIP else likely_bytes * 9 // 10
+            likely_bytes = num_sampled * size_bytes // num_read
+        return _gzip_bytes(path, size_bytes, likely_bytes) if codec is GZIP else likely_bytes * 9 // 10
     except (OSError, EOFError, DataError, *DAMAGE):  # the function that unpacks the file reports the error
         return 0
 
 
-def _gzip_bytes(compressed: BinaryIO, size_bytes: int, likely_bytes: int) -> int:
+def _gzip_bytes(path: str, size_bytes: int, likely_bytes: int) -> int:
     """Return about how many bytes of text a gzip file holds.
 
     The last four bytes of the file are the size of its last stream, modulo 4 GiB. They are used if they agree with the
     compression of the first megabytes. A file of several streams counts as much as its compressed size.
     """
-    compressed.seek(max(0, size_bytes - 4))
-    last_bytes = int.from_bytes(compressed.read(4), "little")
+    with open_file(path) as compressed:
+        compressed.seek(max(0, size_bytes - 4))
+        last_bytes = int.from_bytes(compressed.read(4), "little")
     if likely_bytes > LARGE_BYTES:
         return likely_bytes * 9 // 10
     return last_bytes if likely_bytes <= 4 * last_bytes <= 16 * likely_bytes else size_bytes

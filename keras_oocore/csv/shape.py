@@ -92,7 +92,7 @@ def row_shape(
         return RowShape((index_column, *names), width, "first")
     if _has_row_names(index, width, names):
         return RowShape((INDEX, *names), width, "first")
-    raise _unclear(index, width, num_names)
+    raise _unclear(index, width, names)
 
 
 def names_of_header(index: RecordIndex) -> tuple[str, ...]:
@@ -146,13 +146,14 @@ def _sampled(index: RecordIndex, width: int, position: int):
     return pa.chunked_array(samples, pa.string()).combine_chunks()
 
 
-def _unclear(index: RecordIndex, width: int, num_names: int) -> CSVError:
+def _unclear(index: RecordIndex, width: int, names: Sequence[str]) -> CSVError:
     """Return the error for rows with a cell more than names."""
     what = "`column_names` has" if index.header is None else "the header has"
     text = locate(index, 0, 0).text.decode(index.dialect.encoding, "replace")[:60]
+    name = "row" if INDEX in names else INDEX
     return CSVError.of(
         index.path,
-        f"its rows have {width} cells, such as {text!r}, and {what} {num_names} names.",
-        "If the first cell is the name of the row: index_column='index'. If cells contain the delimiter, put them "
-        "between quotes. Otherwise name all columns, column_names=[...].",
+        f"its rows have {width} cells, such as {text!r}, and {what} {len(names)} name{'s' * (len(names) != 1)}.",
+        f"If the first cell is the name of the row: index_column={name!r}. If cells contain the delimiter, put "
+        "them between quotes. Otherwise name all columns, column_names=[...].",
     )

@@ -5,13 +5,13 @@ import pytest
 from csv_outcomes import (
     TEXT,
     TWO_ROWS,
+    Fails,
     Rows,
     among,
     late,
     loses,
     only_text,
     outcomes,
-    ragged,
     unreadable,
 )
 from csv_scans import error_of

@@ -9,8 +9,8 @@ import keras_oocore as ko
 from keras_oocore.core.errors import OptionError
 from keras_oocore.sequences import arguments
 from keras_oocore.sequences.arguments import DEFAULTS, DESCRIPTIONS, documented, require_known, shares
-from keras_oocore.sequences.synonyms import OF_TABLES, SYNONYMS
 from keras_oocore.sequences.packed import PackedSequence
+from keras_oocore.sequences.synonyms import SYNONYMS
 
 ALL = [
     (ko.ImageFolderSequence, arguments.FileArguments, {}),

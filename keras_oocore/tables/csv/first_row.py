@@ -65,7 +65,9 @@ def require_header(index: RecordIndex, columns: Iterable[Column], shift: int, op
     typed = [column for column, text in found.items() if text and column.kind != "string"]
     if typed and not any(_fits(column, found[column], options) for column in typed):
         return
-    raise CSVError.of(index.path, f"its first row, {listed(header)}, may be data and not the names of the columns.", FIX)
+    raise CSVError.of(
+        index.path, f"its first row, {listed(header)}, may be data and not the names of the columns.", FIX
+    )
 
 
 def _fits(column: Column, text: str, options: CellOptions) -> bool:

@@ -163,5 +163,7 @@ def _warn_of_extra_cells(indexes: Sequence[RecordIndex], shapes: Sequence[RowSha
         if not paths or (extra == "first" and index_column is not None):
             continue
         where = paths[0] + (f" and {len(paths) - 1} more files" if len(paths) > 1 else "")
-        how = ": column 'index', which is not a feature unless `features` names it. To confirm this: index_column='index'"
+        how = (
+            ": column 'index', which is not a feature unless `features` names it. To confirm this: index_column='index'"
+        )
         warn_user(f"{where}: {NOTES[extra]}{how if extra == 'first' else '.'}")
