@@ -74,7 +74,8 @@ def _short(text: str) -> str:
 def _code(place: Place, typed: dict, table: CSVTable, looked_at: dict) -> str:
     """Return code that predicts one column, by its name or the last, from the columns of numbers."""
     likely = [name for name in table.columns if name.lower() in TARGETS]
-    target = typed.get("target", [*likely, *reversed(table.columns)][0])
+    named = [name for name in table.columns if name not in table.index_columns] or list(table.columns)
+    target = typed.get("target", [*likely, *reversed(named)][0])
     if not isinstance(target, str):
         return ""
     column = table.column(target, "target")
@@ -82,7 +83,11 @@ def _code(place: Place, typed: dict, table: CSVTable, looked_at: dict) -> str:
     features = typed.get("features") or [
         name
         for name, column in table.columns.items()
-        if name != target and column.kind != "string" and name in has_values and not table.notes.get(name)
+        if name != target
+        and name not in table.index_columns
+        and column.kind != "string"
+        and name in has_values
+        and not table.notes.get(name)
     ]
     if not features:
         return ""

@@ -15,7 +15,6 @@ from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.npy import read_header
 from keras_oocore.core.text import did_you_mean
-from keras_oocore.csv.not_csv import require_local
 from keras_oocore.manifest import files as manifest_files
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS
 from keras_oocore.manifest.scan import find_files
@@ -91,6 +90,8 @@ def subfolders_with(path: str, name: str) -> list[str]:
 
 
 def _missing(path: str) -> str:
+    from keras_oocore.csv.not_csv import require_local  # imports pyarrow
+
     try:
         require_local(path)
     except DataError as error:

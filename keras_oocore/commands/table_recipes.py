@@ -100,6 +100,7 @@ def cached_code(store: str, cache: str) -> str:
         "missing": made_of["missing"],
         **({"indicator": True} if any(role == "missing" for _, role in columns) else {}),
         **{name: value for name, value in given.items() if value != DEFAULTS[name]},
+        **({"num_rows": made_of["num_rows"]} if "num_rows" in made_of else {}),
         "cache": cache,
     }
     part = made_of["part"]
