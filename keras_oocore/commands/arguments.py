@@ -17,9 +17,11 @@ IMAGES = (
     "dtype",
     "strict",
 )
+SHAPE_OF_TABLES = ("header", "column_names", "index_column", "num_rows")
 READING_TABLES = (
     *("delimiter", "quotechar", "escapechar", "skip_initial_space", "encoding", "decimal", "thousands", "strip"),
     *("null_values", "skip_rows", "comment", "on_bad_row", "dtypes"),
+    *SHAPE_OF_TABLES,
 )
 TABLES = (
     *("target", "features", "exclude", "sample_weight", "dates", "categorical", "missing", "indicator"),
@@ -118,6 +120,12 @@ def add_tables(command: argparse.ArgumentParser, features: bool = True) -> None:
     )
     group.add_argument("--skip-rows", type=int, metavar="N", help="number of lines before the header (default: 0)")
     group.add_argument("--comment", metavar="CHARACTER", help="skip lines that begin with it")
+    group.add_argument(
+        "--header", action=argparse.BooleanOptionalAction, help="whether the first row names the columns (default: yes)"
+    )
+    group.add_argument("--column-names", nargs="+", metavar="NAME", help="names in place of those of the header")
+    group.add_argument("--index-column", metavar="COLUMN", help="column of row names, or an index: never a feature")
+    group.add_argument("--num-rows", type=int, metavar="N", help="use the first N rows only, for a first try")
     group.add_argument("--on-bad-row", choices=("error", "skip"), help="rows that cannot be read (default: error)")
 
 

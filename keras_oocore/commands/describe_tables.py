@@ -11,7 +11,7 @@ from keras_oocore.commands.tables import open_table
 from keras_oocore.core import storage
 from keras_oocore.core.sizes import format_bytes
 from keras_oocore.csv.cells import Column, is_missing
-from keras_oocore.csv.compression import is_gzip
+from keras_oocore.csv.codecs import codec_of
 from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.statistics import ColumnStatistics
 
@@ -23,10 +23,11 @@ TARGETS = ("target", "label", "class", "y", "price", "saleprice")  # likely name
 def describe_table(place: Place, options: argparse.Namespace) -> Description:
     """Describe CSV files. Their rows are counted by a scan, and the first few MB are parsed."""
     typed = given_tables(options)
-    compressed = [path for path in storage.match(place.path) or [place.path] if is_gzip(path)]
+    found = [(path, codec_of(path)) for path in storage.match(place.path) or [place.path]]
+    compressed = [f"{path} ({codec.name})" for path, codec in found if codec is not None]
     if compressed:
         advice = f"Unpack it once: {to_type('pack', place.path, 'cache')} --target COLUMN"
-        return Description([f"compressed with gzip: {', '.join(compressed)}"], {"compressed": True}, advice=advice)
+        return Description([f"compressed: {', '.join(compressed)}"], {"compressed": True}, advice=advice)
     table = open_table(place.path, options)
     size_bytes = sum(index.size_bytes for index in table.indexes)
     headline = (
@@ -74,7 +75,8 @@ def _short(text: str) -> str:
 def _code(place: Place, typed: dict, table: CSVTable, looked_at: dict) -> str:
     """Return code that predicts one column, by its name or the last, from the columns of numbers."""
     likely = [name for name in table.columns if name.lower() in TARGETS]
-    target = typed.get("target", [*likely, *reversed(table.columns)][0])
+    named = [name for name in table.columns if name not in table.index_columns] or list(table.columns)
+    target = typed.get("target", [*likely, *reversed(named)][0])
     if not isinstance(target, str) or target in table.measured:
         return ""
     column = table.column(target, "target")
@@ -83,6 +85,7 @@ def _code(place: Place, typed: dict, table: CSVTable, looked_at: dict) -> str:
         name
         for name, column in table.columns.items()
         if name != target
+        and name not in table.index_columns
         and column.kind != "string"
         and name in has_values
         and name not in table.suspects

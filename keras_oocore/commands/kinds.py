@@ -23,7 +23,7 @@ from keras_oocore.store.format import RECORD as STORE_RECORD
 
 ARRAY_EXTENSIONS = (".npy",)
 TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".psv")
-COMPRESSED_SUFFIXES = (".gz", ".bz2", ".zst", ".lz4")
+COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".lz4")
 CHECKPOINT = "checkpoint-[0-9]*"
 
 
@@ -90,6 +90,12 @@ def subfolders_with(path: str, name: str) -> list[str]:
 
 
 def _missing(path: str) -> str:
+    from keras_oocore.csv.not_csv import require_local  # imports pyarrow
+
+    try:
+        require_local(path)
+    except DataError as error:
+        return str(error)
     if os.path.islink(path):
         return f"{path!r} is a link to {os.readlink(path)!r}, which does not exist."
     parent, name = os.path.split(os.path.abspath(path))
@@ -145,7 +151,8 @@ def _file(path: str) -> Place:
     suffix = suffixes[-1] if suffixes else ""
     if suffix == ".npy":
         return Place(path, Kind.NAMES if _npy_dtype(path).kind == "U" else Kind.ARRAY)
-    if suffix in TABLE_SUFFIXES or (suffix in COMPRESSED_SUFFIXES and suffixes[-2:-1] != [".tar"]):
+    is_zipped_table = suffix == ".zip" and suffixes[-2:-1] and suffixes[-2] in TABLE_SUFFIXES
+    if suffix in TABLE_SUFFIXES or is_zipped_table or (suffix in COMPRESSED_SUFFIXES and suffixes[-2:-1] != [".tar"]):
         return Place(path, Kind.CSV)
     if suffix == ".zip" and zipfile.is_zipfile(path):
         return Place(path, Kind.ZIP)

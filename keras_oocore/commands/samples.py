@@ -2,15 +2,15 @@
 
 import argparse
 import csv
-import gzip
+import io
 import os
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from keras_oocore.commands.arguments import FILES, given
-from keras_oocore.commands.kinds import ARRAY_EXTENSIONS, COMPRESSED_SUFFIXES, FILE_KINDS, Kind, Place
+from keras_oocore.commands.kinds import ARRAY_EXTENSIONS, FILE_KINDS, Kind, Place
 from keras_oocore.commands.report import WrongUseError, counted
+from keras_oocore.core.errors import DataError
 from keras_oocore.core.text import did_you_mean, listed
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
 from keras_oocore.prepare import load_arrays
@@ -134,13 +134,10 @@ def _refuse(options: argparse.Namespace, place: Place, names: Sequence[str]) -> 
 
 def _header(path: str) -> Sequence[str]:
     """Return the names of the columns of a CSV file with commas, or `[]` if its first line cannot be read here."""
-    from keras_oocore.csv.compression import is_gzip  # imports pyarrow
+    from keras_oocore.csv.compression import first_text  # imports pyarrow
 
-    if path.endswith(COMPRESSED_SUFFIXES) and not is_gzip(path):
-        return []
-    opened = gzip.open if is_gzip(path) else open
     try:
-        with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
-            return next(csv.reader(file), [])
-    except (OSError, EOFError, zlib.error, csv.Error):  # the function that reads the file reports the error
+        text = first_text(path).decode("utf-8-sig", errors="replace")
+        return next(csv.reader(io.StringIO(text, newline="")), [])
+    except (DataError, csv.Error):  # the function that reads the file reports the error
         return []

@@ -12,7 +12,7 @@ from keras_oocore.core.errors import DataError
 from keras_oocore.csv.cells import Column
 from keras_oocore.csv.dialect import NULL_VALUES, Dialect
 from keras_oocore.sources.base import FIELD
-from keras_oocore.store.format import GUNZIPPED, StoreRecord
+from keras_oocore.store.format import UNPACKED, StoreRecord
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.tables.features import IN_DAYS
 from keras_oocore.tables.splits.base import PARTS, VALIDATION
@@ -111,7 +111,7 @@ def cached_code(store: str, cache: str) -> str:
     columns = [(Column(*(word for word in column if word != IN_DAYS)), role) for *column, role in made_of["columns"]]
     if (
         len(made_of["files"]) != 1
-        or (Path(cache) / GUNZIPPED).exists()
+        or (Path(cache) / UNPACKED).exists()
         or [name for name, *_ in made_of["inputs"]] != [None]
     ):
         return ""
@@ -129,6 +129,7 @@ def cached_code(store: str, cache: str) -> str:
         "missing": made_of["missing"],
         **({"indicator": True} if any(role == "missing" for _, role in columns) else {}),
         **{name: value for name, value in given.items() if value != DEFAULTS[name]},
+        **({"num_rows": made_of["num_rows"]} if "num_rows" in made_of else {}),
         "cache": cache,
     }
     split = "" if made_of["part"] is None else split_code(made_of["part"])

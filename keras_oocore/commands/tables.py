@@ -5,6 +5,7 @@ import argparse
 from keras_oocore.commands.arguments import READING_TABLES, given_tables
 from keras_oocore.core.cpu import num_cpus
 from keras_oocore.csv.dialect import CellOptions, Dialect
+from keras_oocore.tables.csv.first_row import is_header
 from keras_oocore.tables.csv.table import CSVTable
 
 OF_DIALECT = ("delimiter", "quotechar", "escapechar", "skip_initial_space", "encoding", "skip_rows", "comment")
@@ -24,6 +25,7 @@ def open_table(path: str, options: argparse.Namespace) -> CSVTable:
         MissingExtraError: If pyarrow is not installed.
     """
     typed = given_tables(options, READING_TABLES)
-    dialect = Dialect(**{name: typed.pop(name) for name in OF_DIALECT if name in typed})
+    header = typed.pop("header", "auto")
+    dialect = Dialect(header=is_header(header), **{name: typed.pop(name) for name in OF_DIALECT if name in typed})
     cells = CellOptions(**{name: typed.pop(name) for name in OF_CELLS if name in typed})
-    return CSVTable(path, dialect, cells, num_workers=num_cpus(), **typed)
+    return CSVTable(path, dialect, cells, num_workers=num_cpus(), sure_of_header=header != "auto", **typed)

@@ -1,8 +1,10 @@
 """Text for messages and notebooks: lists of names, short paths, and suggestions for misspelt words."""
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 LISTED_NAMES = 10  # further names are counted
 
@@ -45,3 +47,28 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     by_folded = {other.casefold(): other for other in map(str, names)}
     near = difflib.get_close_matches(str(name).casefold(), by_folded, n=1)
     return f" Did you mean {by_folded[near[0]]!r}?" if near else ""
+
+
+def shown(value: Any) -> str:
+    """Return a value as messages show it: on one line and short. Of a table or an array, its class and shape.
+
+    >>> import numpy as np
+    >>> shown(np.zeros((1000, 4))), shown(["a"]), shown({"a": np.zeros(3)})
+    ('ndarray of shape (1000, 4)', "['a']", "{'a': ndarray of shape (3,)}")
+    """
+    return _SHORT.repr(value)
+
+
+class _Short(reprlib.Repr):
+    """`reprlib.Repr` that knows tables and arrays."""
+
+    def repr_instance(self, x: Any, level: int) -> str:
+        """Return an object that Python's `reprlib` does not know."""
+        shape = getattr(x, "shape", None)
+        if isinstance(shape, tuple) and shape:
+            return f"{type(x).__name__} of shape {tuple(shape)}"
+        return " ".join(super().repr_instance(x, level).split())
+
+
+_SHORT = _Short()
+_SHORT.maxstring = _SHORT.maxother = 60

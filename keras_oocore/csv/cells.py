@@ -9,6 +9,7 @@ from keras_oocore.core.errors import MissingExtraError
 
 try:
     import pyarrow as pa
+    import pyarrow.compute as pc
 except ImportError:  # the `csv` extra is not installed
     pa = None
 
@@ -67,6 +68,14 @@ class Cells:
 def is_missing(cells: Any) -> np.ndarray:
     """Return which cells are missing, `bool` of shape `(n,)`."""
     return np.zeros(len(cells), bool) if not cells.null_count else cells.is_null().to_numpy(zero_copy_only=False)
+
+
+def is_blank(cells: Any) -> np.ndarray:
+    """Return which strings, or bytes, are missing or contain only white space, `bool` of shape `(n,)`."""
+    if pa.types.is_binary(cells.type):
+        return np.array([cell is None or not cell.strip() for cell in cells.to_pylist()], bool)
+    blank = pc.equal(pc.utf8_trim_whitespace(cells), "")
+    return pc.fill_null(blank, True).to_numpy(zero_copy_only=False)
 
 
 def require_pyarrow() -> None:

@@ -1,6 +1,7 @@
 """The bytes of one chunk of an indexed CSV file, and the location of its rows."""
 
 import bisect
+import dataclasses
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -17,11 +18,12 @@ from keras_oocore.csv.marks import mark
 
 
 class Location(NamedTuple):
-    """The location of a row: its number in the file, the physical line on which it begins, and its bytes."""
+    """The location of a row: its number in the file, the physical line on which it begins, its bytes and its offset."""
 
     row: int
     line: int
     text: bytes
+    offset: int
 
 
 def read_chunk(index: RecordIndex, chunk: int, memory: np.ndarray | None = None) -> bytes | memoryview:
@@ -70,7 +72,25 @@ def locate(index: RecordIndex, chunk: int, row_in_chunk: int) -> Location:
     text = bytes(piece[start : stop if stop >= 0 else None]).rstrip(b"\r\n")
     before = framed(_raw_chunk(index, chunk)[: offset + start], index.dialect)
     num_lines = count(find_lines(before)[0])
-    return Location(int(index.rows[chunk]) + row_in_chunk, int(index.lines[chunk]) + num_lines, text)
+    number, line = int(index.rows[chunk]) + row_in_chunk, int(index.lines[chunk]) + num_lines
+    return Location(number, line, text, int(index.starts[chunk]) + offset + start)
+
+
+def first_rows(index: RecordIndex, num_rows: int) -> RecordIndex:
+    """Return an index of the first rows of a file, at least one of them, or `index` itself if the file has no more.
+
+    Raises:
+        DataError: If the file changed since the scan, or cannot be read.
+    """
+    if num_rows >= index.num_rows:
+        return index
+    chunk = index.chunk_of(num_rows)
+    end = locate(index, chunk, num_rows - int(index.rows[chunk]))
+    num_kept = chunk + (num_rows > index.rows[chunk])  # number of chunks
+    ends = ((index.starts, end.offset), (index.rows, num_rows), (index.lines, end.line))
+    starts, rows, lines = (np.append(of_chunks[:num_kept], at_end) for of_chunks, at_end in ends)
+    bad = tuple(row for row in index.bad if row.start < end.offset)
+    return dataclasses.replace(index, starts=starts, rows=rows, lines=lines, bad=bad)
 
 
 def _raw_chunk(index: RecordIndex, chunk: int, memory: np.ndarray | None = None) -> memoryview:

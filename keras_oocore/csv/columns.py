@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from keras_oocore.core.errors import CSVError
+from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.cells import Column, require_pyarrow
 from keras_oocore.csv.chunks import locate
 from keras_oocore.csv.compression import plain_file
@@ -14,6 +15,7 @@ from keras_oocore.csv.dialect import CellOptions, Dialect
 from keras_oocore.csv.index import RecordIndex
 from keras_oocore.csv.reader import CSVReader
 from keras_oocore.csv.scan import index_records
+from keras_oocore.csv.shape import NOTES, row_shape
 
 try:
     import pyarrow as pa
@@ -34,7 +36,11 @@ class StringColumns:
         self.path = path
         self.header: tuple[str, ...] | None = index.header
         self._index = index
-        self._reader = CSVReader(len(index.header), CellOptions(null_values=()))
+        shape = row_shape(index)
+        self._first = int(shape.extra == "first")  # position of the first column that the header names
+        self._reader = CSVReader(shape.num_cells, CellOptions(null_values=()), shape.extra)
+        if shape.extra is not None:
+            warn_user(f"{path}: {NOTES[shape.extra]}.")
 
     def read(self, names: Iterable[str]) -> dict[str, np.ndarray]:
         """Return name → strings, an object array of shape `(num_rows,)`. Empty cells are `None`.
@@ -60,7 +66,7 @@ class StringColumns:
         times = self.header.count(name)
         if times > 1:
             raise CSVError.of(self.path, f"the header has {name!r} {times} times.", "Expected distinct names.")
-        return self.header.index(name)
+        return self._first + self.header.index(name)
 
 
 @contextlib.contextmanager

@@ -33,6 +33,11 @@ def is_utf8(data: bytes | memoryview) -> bool:
     return True
 
 
+def from_every_byte(data: bytes | memoryview) -> bytes:
+    """Decode bytes as `EVERY_BYTE`, and encode them as UTF-8. pyarrow would do so, but its block would be too small."""
+    return str(data, EVERY_BYTE).encode()
+
+
 def as_bytes(cells: Any) -> Any:
     """Return a pyarrow array of cells that were decoded as `EVERY_BYTE` as the bytes that they were."""
     return pa.array([None if cell is None else cell.encode(EVERY_BYTE) for cell in cells.to_pylist()], pa.binary())

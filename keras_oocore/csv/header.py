@@ -2,51 +2,29 @@
 
 import csv
 import io
-import re
-import shlex
 from typing import NoReturn
 
 from keras_oocore.core.errors import CSVError
 from keras_oocore.core.sizes import format_bytes
-from keras_oocore.core.storage import first_bytes
 from keras_oocore.csv.bits import first, last, next_one
 from keras_oocore.csv.blocks import Blocks, FileOffset
 from keras_oocore.csv.dialect import Dialect
 from keras_oocore.csv.faults import explain, field_of, remedy
-from keras_oocore.csv.index import cannot_read
 from keras_oocore.csv.look import look
 from keras_oocore.csv.marks import INSIDE, START, mark
+from keras_oocore.csv.not_csv import BOM, require_csv
 from keras_oocore.csv.parsing import parseable, reader_options
 
 HEADER_BYTES = 2**24  # a header that is longer has a wrong delimiter or an unclosed quote
-BOM = b"\xef\xbb\xbf"
-CONVERSIONS = {  # first bytes of files that are not CSV -> what they are, and the command that converts them
-    rb"\x1f\x8b": (
-        "compressed with gzip",
-        'gunzip -c {0} > out.csv (or pass cache="DIR", where it is unpacked once)',
-    ),
-    rb"PK\x03\x04": ("a zip archive, as Excel workbooks are", "unzip {0} (or save the workbook as CSV UTF-8)"),
-    rb"\x28\xb5\x2f\xfd": ("compressed with zstd", "zstd -dc {0} > out.csv"),
-    rb"\xfd7zXZ\x00": ("compressed with xz", "xz -dc {0} > out.csv"),
-    rb"BZh[1-9]1AY&SY": ("compressed with bzip2", "bzip2 -dc {0} > out.csv"),
-    rb"\xff\xfe\x00\x00|\x00\x00\xfe\xff": ("in UTF-32", "iconv -f UTF-32 -t UTF-8 {0} > out.csv"),
-    rb"\xff\xfe|\xfe\xff": ("in UTF-16", "iconv -f UTF-16 -t UTF-8 {0} > out.csv"),
-    rb"([^\x00]\x00){8}": ("in UTF-16", "iconv -f UTF-16LE -t UTF-8 {0} > out.csv"),
-    rb"(\x00[^\x00]){8}": ("in UTF-16", "iconv -f UTF-16BE -t UTF-8 {0} > out.csv"),
-}
 
 
 def table_start(path: str, dialect: Dialect, size_bytes: int) -> FileOffset:
     """Return where the header, or the first row, may begin: after the byte order mark and the skipped lines.
 
     Raises:
-        DataError: If the file cannot be read, is compressed, or has a multi-byte encoding such as UTF-16.
+        DataError: If the file cannot be read or is not CSV, as in `require_csv`.
     """
-    try:
-        head = first_bytes(path, 16)
-    except OSError as error:
-        raise cannot_read(path, error) from error
-    _require_text(path, head)
+    head = require_csv(path, is_whole=not dialect.skip_rows)
     begin = len(BOM) if head.startswith(BOM) else 0
     if not dialect.skip_rows:
         return FileOffset(begin, 0, 1)
@@ -98,16 +76,6 @@ def read_header(blocks: Blocks, begin: FileOffset) -> tuple[tuple[str, ...], Fil
         stop = blocks.stop
     names = _names(blocks.text(start, stop), blocks, line)
     return names, FileOffset(stop, 0, line + blocks.count_lines(start, stop))
-
-
-def _require_text(path: str, head: bytes) -> None:
-    """Raise if the first bytes of a file show that it is compressed or has a multi-byte encoding."""
-    for magic, (what, command) in CONVERSIONS.items():
-        if re.match(magic, head, re.DOTALL):
-            if path.endswith(".gz"):
-                command = command.replace("gunzip -c {0} > out.csv", "gunzip -k {0}")
-            fix = f"Convert it first: {command.format(shlex.quote(path))}"
-            raise CSVError.of(path, f"the file is {what}, not CSV.", fix)
 
 
 def _refuse(blocks: Blocks, begin: FileOffset, wrong: int, field: int) -> NoReturn:

@@ -45,7 +45,8 @@ class RecordIndex:
         changed_ns: Time of the last change before the scan, in nanoseconds (`st_mtime_ns`).
         dialect: The dialect with which the file was scanned.
         header: The names of the columns exactly as the file has them, or `None` without a header.
-        starts: `int64` of shape `(num_chunks + 1,)`. Offset of the first row of each chunk, and the end of the file.
+        starts: `int64` of shape `(num_chunks + 1,)`. Offset of the first row of each chunk, and the end of the file,
+            or of the rows that are used.
         rows: `int64` of shape `(num_chunks + 1,)`. Number of rows before each chunk, and `num_rows`.
         lines: `int64` of shape `(num_chunks + 1,)`. The physical line, counted from 1, on which each chunk begins, and
             the line on which the file ends.
@@ -75,6 +76,11 @@ class RecordIndex:
     def num_chunks(self) -> int:
         """Number of chunks of the file, `0` if it has no rows."""
         return len(self.starts) - 1
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the index is that of all rows of the file, and not of the first ones."""
+        return int(self.starts[-1]) == self.size_bytes
 
     def chunk_of(self, row: int) -> int:
         """Return the number of the chunk that holds `row`.

@@ -5,22 +5,23 @@ tests list the pitfalls of pyarrow that this avoids.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from keras_oocore.core.errors import CSVError, DataError
-from keras_oocore.csv.cells import LARGEST_FLOAT32, Cells, Column, is_missing, require_pyarrow
+from keras_oocore.csv.cells import LARGEST_FLOAT32, Cells, Column, is_blank, is_missing, require_pyarrow
 from keras_oocore.csv.chunks import locate, read_chunk
 from keras_oocore.csv.conversion import convert
-from keras_oocore.csv.decoding import EVERY_BYTE, as_bytes, as_utf8, decoded, is_utf8
+from keras_oocore.csv.decoding import EVERY_BYTE, as_bytes, as_utf8, decoded, from_every_byte, is_utf8
 from keras_oocore.csv.dialect import CellOptions, Dialect
 from keras_oocore.csv.faults import option_for
 from keras_oocore.csv.index import CHUNK_BYTES, RecordIndex
 from keras_oocore.csv.parsing import parse_options, parseable
 from keras_oocore.csv.remedies import describe, remedy
-from keras_oocore.csv.sample import sample_rows
+from keras_oocore.csv.sample import first_rows, sample_rows
 from keras_oocore.csv.values import shortened
 
 try:
@@ -29,13 +30,17 @@ try:
 except ImportError:  # the `csv` extra is not installed
     pa = None
 
+Extra = Literal["first", "last"]  # a cell of each row that the header does not name
+EXPECTED = {None: "", "first": " (the name of the row is the first one)", "last": " (the last one is empty)"}
+
 
 class CSVReader:
     """Reads chunks of files that have the same columns. Any number of threads may share it.
 
     Args:
-        num_columns: Number of columns of the files.
+        num_columns: Number of cells per row.
         options: How to read the cells.
+        extra: Which cell of a row belongs to no name of the header. If it is the last one, it must be empty.
 
     Raises:
         MissingExtraError: If pyarrow is not installed.
@@ -51,10 +56,12 @@ class CSVReader:
     ([1000.0, None], ['Rome', None])
     """
 
-    def __init__(self, num_columns: int, options: CellOptions | None = None):
+    def __init__(self, num_columns: int, options: CellOptions | None = None, extra: Extra | None = None):
         require_pyarrow()
         self.num_columns = num_columns
         self.options: CellOptions = options or CellOptions()
+        self.extra: Extra | None = extra
+        self._empty = [Column("\0", num_columns - 1, "string")] if extra == "last" else []
         self._own = threading.local()
 
     def read(self, index: RecordIndex, chunk: int, columns: Sequence[Column]) -> Cells:
@@ -69,7 +76,8 @@ class CSVReader:
             DataError: If the file changed; or, with `on_bad_row="error"`, if a row has too few or too many cells or a
                 cell cannot be read.
         """
-        table, ragged = self._parse(read_chunk(index, chunk, self._memory()), index.dialect, columns)
+        data = read_chunk(index, chunk, self._memory())
+        table, ragged = self._parse(data, index.dialect, [*columns, *self._empty])
         rows = np.arange(index.rows[chunk + 1] - index.rows[chunk])
         num_found = len(table[columns[0].name]) + len(ragged)
         if len(rows) != num_found:
@@ -85,6 +93,10 @@ class CSVReader:
             converted[column.name], unreadable = convert(column, table[column.name], self.options)
             if len(unreadable):
                 wrong[column] = unreadable
+        for column in self._empty:
+            filled = np.flatnonzero(~is_blank(table[column.name]))
+            if len(filled):
+                wrong[column] = filled
         if self.options.on_bad_row == "error" and (ragged or wrong):
             raise self._error(index, chunk, ragged, rows, table, wrong)
         cells = Cells(rows, converted)
@@ -103,8 +115,16 @@ class CSVReader:
         table, _ = self._parse(data, index.dialect, columns)
         return {column.name: convert(column, table[column.name], self.options)[0] for column in columns}
 
+    def first_widths(self, index: RecordIndex) -> Counter[int]:
+        """Return how many of the first rows of a file have how many cells: number of cells → number of rows."""
+        column = Column("", 0, "string")
+        table, ragged = self._parse(first_rows(index), index.dialect, [column])
+        widths = Counter(num_found for _, num_found in ragged)
+        widths[self.num_columns] = len(table[column.name])
+        return widths
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return CSVReader, (self.num_columns, self.options)
+        return CSVReader, (self.num_columns, self.options, self.extra)
 
     def _memory(self) -> np.ndarray:
         """Return the buffer into which this thread reads chunks."""
@@ -138,8 +158,8 @@ class CSVReader:
                     return {column.name: arrays[column.position] for column in columns}, ragged
         if encoding is not None:
             raise refused
-        null_values = [value.encode().decode(EVERY_BYTE) for value in null_values]
-        arrays, ragged = self._parse_as(strings, data, dialect, positions, null_values, EVERY_BYTE)
+        null_values = [str(value.encode(), EVERY_BYTE) for value in null_values]
+        arrays, ragged = self._parse_as(strings, from_every_byte(data), dialect, positions, null_values, EVERY_BYTE)
         found = {position: as_bytes(array) for position, array in arrays.items()}
         return {column.name: found[column.position] for column in columns}, ragged
 
@@ -160,8 +180,8 @@ class CSVReader:
             dialect: The dialect of the file.
             positions: Positions of the columns, each once.
             null_values: Strings that mark a missing cell.
-            encoding: Encoding of the rows, or `None` for UTF-8 with bytes that cannot be decoded, where a row with too
-                few or too many cells raises `ArrowInvalid`.
+            encoding: `"utf8"`; `EVERY_BYTE` for rows that are the result of `from_every_byte`; or `None` for UTF-8 with
+                bytes that cannot be decoded, where a row with too few or too many cells raises `ArrowInvalid`.
         """
         ragged = []
 
@@ -176,7 +196,6 @@ class CSVReader:
                 use_threads=False,
                 block_size=len(data) + 1,
                 column_names=[str(position) for position in range(self.num_columns)],
-                encoding=encoding or "utf8",
             ),
             parse_options(dialect, invalid_row_handler=skip if encoding else None),
             pa_csv.ConvertOptions(
@@ -199,16 +218,23 @@ class CSVReader:
             row, num_found = ragged[0]
             place = locate(index, chunk, row)
             text = shortened(place.text.decode(index.dialect.encoding, "replace"))
+            expected = f"{self.num_columns} cells{EXPECTED[self.extra]}"
             return CSVError.of(
                 index.path,
-                f"row {place.row} (line {place.line}): expected {self.num_columns} cells, found {num_found}, "
-                f"in {text!r}.",
+                f"row {place.row} (line {place.line}): expected {expected}, found {num_found}, in {text!r}.",
                 f"{option_for(place.text, index.dialect)} Fix the row, or on_bad_row='skip'.".lstrip(),
             )
         first = int(wrong[column][0])
         place = locate(index, chunk, int(rows[first]))
         cells = table[column.name]
         text = decoded(cells[first].as_py())
+        if column in self._empty:
+            return CSVError.of(
+                index.path,
+                f"row {place.row} (line {place.line}): expected an empty cell after the last delimiter, as in the "
+                f"first rows, found {shortened(text)!r}.",
+                "Fix: name this column too, column_names=[...], or on_bad_row='skip'.",
+            )
         kind = index.dialect.encoding if isinstance(text, bytes) else describe(column)
         others = cells if pa.types.is_string(cells.type) else pa.array([], pa.string())
         return CSVError.of(
@@ -221,11 +247,9 @@ class CSVReader:
 
 def num_cells(record: bytes, dialect: Dialect) -> int:
     """Return the number of cells of a record."""
-    record = parseable(record + b"\n", dialect)
-    options = pa_csv.ReadOptions(
-        autogenerate_column_names=True, block_size=len(record) + 2, encoding="latin-1", use_threads=False
-    )
-    return pa_csv.read_csv(pa.py_buffer(record), options, parse_options(dialect)).num_columns
+    data = from_every_byte(parseable(record + b"\n", dialect))
+    options = pa_csv.ReadOptions(autogenerate_column_names=True, block_size=len(data) + 1, use_threads=False)
+    return pa_csv.read_csv(pa.py_buffer(data), options, parse_options(dialect)).num_columns
 
 
 def _is_doubtful(cells) -> bool:

@@ -1,13 +1,32 @@
 """Some rows of a chunk, from which the kinds of columns are inferred; most of the chunk is not parsed."""
 
+import dataclasses
+
 import numpy as np
 
 from keras_oocore.csv.bits import positions
+from keras_oocore.csv.chunks import read_chunk
 from keras_oocore.csv.dialect import Dialect
+from keras_oocore.csv.index import RecordIndex
 from keras_oocore.csv.look import framed, look
 from keras_oocore.csv.marks import mark
 
 SAMPLED_BYTES = 2**16  # per piece
+FIRST_BYTES = 2**14  # of a file, where the shape of its rows is found
+
+
+def first_rows(index: RecordIndex) -> bytes | memoryview:
+    """Return the first rows of a file, at least one, as `read_chunk` returns rows; the rest of it is not read."""
+    start, stop = index.starts[:2].tolist()
+    size_bytes = FIRST_BYTES
+    while start + size_bytes < stop:
+        head = dataclasses.replace(index, starts=np.array([start, start + size_bytes]))
+        data = read_chunk(head, 0)
+        starts = _row_starts(data, index.dialect)
+        if len(starts) > 1:
+            return data[: starts[-1]]  # the last row is cut
+        size_bytes *= 2
+    return read_chunk(index, 0)
 
 
 def sample_rows(data: bytes | memoryview, dialect: Dialect, num_pieces: int) -> bytes | memoryview:

@@ -15,6 +15,7 @@ from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import CSVError, DataError, OptionError
 from keras_oocore.csv.bits import below, count, first, last, next_one
 from keras_oocore.csv.blocks import Blocks, FileOffset
+from keras_oocore.csv.chunks import first_rows
 from keras_oocore.csv.dialect import Dialect, OnBadRow
 from keras_oocore.csv.faults import OR_SKIP, SKIP, explain, field_of, remedy
 from keras_oocore.csv.header import empty_file, read_header, table_start
@@ -30,6 +31,7 @@ def index_records(
     num_workers: int = 1,
     on_bad_row: OnBadRow = "error",
     progress: Callable[[int], object] | None = None,
+    num_rows: int | None = None,
 ) -> RecordIndex:
     """Find where the records of a CSV file begin, in one pass over the file and a few MB of memory.
 
@@ -44,9 +46,10 @@ def index_records(
             Defaults to `1`.
         on_bad_row: `"error"` raises for the first bad row. `"skip"` skips bad rows and lists them in `bad`.
         progress: Function that is called, in the calling thread, with the number of bytes scanned since the last call.
+        num_rows: Number of rows after which the scan stops, or `None` for the whole file.
 
     Returns:
-        The `RecordIndex` of the file.
+        The `RecordIndex` of the file, or of its first `num_rows` rows.
 
     Raises:
         DataError: If the file is empty, compressed or in UTF-16, cannot be read, has a bad row, or changes during the
@@ -65,7 +68,7 @@ def index_records(
         with Blocks(path, begin.offset, stamp[0], dialect) as blocks:
             header, begin = read_header(blocks, begin)
     with Blocks(path, begin.offset, stamp[0], dialect, num_workers) as blocks:
-        scan = _Scan(blocks, begin, chunk_bytes, on_bad_row)
+        scan = _Scan(blocks, begin, chunk_bytes, on_bad_row, num_rows)
         scan.run(progress or (lambda _: None))
     if file_stamp(path) != stamp:
         raise DataError(f"{path}: the file changed while its rows were counted. Open it again once it is complete.")
@@ -73,14 +76,16 @@ def index_records(
         raise empty_file(path, dialect)
     offsets = np.array([*scan.chunks, scan.current], np.int64)
     starts, rows, lines = np.ascontiguousarray(offsets.T)
-    return RecordIndex(path, *stamp, dialect, header, starts, rows, lines, tuple(scan.bad))
+    index = RecordIndex(path, *stamp, dialect, header, starts, rows, lines, tuple(scan.bad))
+    return index if num_rows is None else first_rows(index, num_rows)
 
 
 class _Scan:
     """One pass over the rows of a file, window by window."""
 
-    def __init__(self, blocks: Blocks, begin: FileOffset, chunk_bytes: int, on_bad_row: OnBadRow):
+    def __init__(self, blocks: Blocks, begin: FileOffset, chunk_bytes: int, on_bad_row: OnBadRow, num_rows: int | None):
         self.blocks = blocks
+        self.most_rows = float("inf") if num_rows is None else num_rows
         self.chunk_bytes = chunk_bytes
         self.on_bad_row = on_bad_row
         self.current, self.state = begin, START
@@ -90,7 +95,7 @@ class _Scan:
         self.bad: list[BadRow] = []
 
     def run(self, progress: Callable[[int], object]) -> None:
-        """Scan to the end of the file."""
+        """Scan to the end of the file, or until one row more than needed has begun."""
         blocks = self.blocks
         size_bytes, reported = blocks.block_bytes, self.current.offset
         while self.current.offset < blocks.stop or self.state.place == INSIDE:
@@ -103,6 +108,8 @@ class _Scan:
             if self.current.offset > reported:  # the scan goes back after a bad row
                 progress(self.current.offset - reported)
                 reported = self.current.offset
+            if self.current.row > self.most_rows:
+                break
 
     def _step(self, size_bytes: int) -> bool:
         """Consume one window, or the part before its first bad row. Return whether the window has no bad row."""

@@ -14,7 +14,8 @@ from keras_oocore.batches.transform import Transform, TransformFunction
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.faults import RETRIES
 from keras_oocore.core.shared_arguments import shares_arguments
-from keras_oocore.core.text import did_you_mean
+from keras_oocore.core.text import did_you_mean, shown
+from keras_oocore.sequences.synonyms import answer
 
 Subset = Literal["training", "validation"]
 
@@ -160,37 +161,6 @@ DESCRIPTIONS = {
     "use_multiprocessing": "Accepted for compatibility with Keras. Threads are used, with a warning.",
 }
 
-# Names of arguments in Keras, pandas and others, and the name here.
-SYNONYMS = {
-    "target_size": "image_size",
-    "img_size": "image_size",
-    "image_shape": "image_size",
-    "class_mode": "label_mode",
-    "classes": "class_names",
-    "y": "labels",
-    "x_col": "data",
-    "sep": "delimiter",
-    "delim_whitespace": "delimiter",
-    "quoting": "quotechar",
-    "skipinitialspace": "skip_initial_space",
-    "usecols": "features",
-    "na_values": "null_values",
-    "names": "column_names",
-    "skiprows": "skip_rows",
-    "chunksize": "batch_size",
-    "num_workers": "workers",
-    "preprocessing_function": "transform",
-    "horizontal_flip": "transform",
-    "vertical_flip": "transform",
-    "rotation_range": "transform",
-    "width_shift_range": "transform",
-    "height_shift_range": "transform",
-    "zoom_range": "transform",
-    "shear_range": "transform",
-    "brightness_range": "transform",
-    "label_name": "target",
-}
-
 F = TypeVar("F", bound=Callable)
 PLACEHOLDER = "{shared}"
 
@@ -242,10 +212,6 @@ def require_known(kwargs: Mapping[str, Any], known: Sequence[str], whose: str) -
         OptionError: If there is one. The message names the argument with this meaning, or the most similar name.
     """
     for name, value in kwargs.items():
-        if name in known:
-            continue
-        word = SYNONYMS.get(name)
-        if name == "y" and "target" in known:
-            word = "target"
-        nearest = f" Use `{word}` instead." if word in known else did_you_mean(name, known)
-        raise OptionError(f"{whose} has no argument `{name}`.{nearest} Received: {name}={value!r:.60}")
+        if name not in known:
+            nearest = answer(name, known) or did_you_mean(name, known)
+            raise OptionError(f"{whose} has no argument `{name}`.{nearest} Received: {name}={shown(value)}")

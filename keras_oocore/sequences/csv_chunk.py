@@ -19,6 +19,7 @@ from keras_oocore.sequences.arguments import TableArguments, documented, shares
 from keras_oocore.sequences.csv_like import other_rows
 from keras_oocore.sequences.inputs import batch_options, loading_options
 from keras_oocore.sequences.table import TableSequence
+from keras_oocore.tables.csv.first_row import Header, is_header
 from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.date_parts import Dates
 from keras_oocore.tables.features import FeatureSpec
@@ -33,13 +34,14 @@ class CSVChunkSequence(TableSequence):
     """Batches of the rows of CSV files of tens or hundreds of GB, on every backend of Keras 3.
 
     Args:
-        data: Path, pattern such as `"part-*.csv"`, or list of paths. All files must have the same columns. Files
-            compressed with gzip require a `cache`, which stores the decompressed text.
+        data: Path, pattern such as `"part-*.csv"`, or list of paths. All files must have the same columns, in any
+            order. Compressed files (gzip, bzip2, xz, zstd, lz4, or zip with one file) require a `cache`, which stores
+            the decompressed text.
         target: Column to predict, for `y` of shape `(batch,)`, or a list of columns, for `y` of shape
             `(batch, columns)`. `None` for rows without `y`; `train.like(data, target=None)` reads rows to predict.
             For a column of strings, `y` is the index of the class in `class_names`.
         features: List of columns, or a dictionary from input name to a list of columns, for models with several
-            inputs. `None` for all other columns.
+            inputs. `None` for all other columns but row names and an index.
         exclude: Columns that are not features, such as ids and free text.
         sample_weight: Column of sample weights.
         ids: Column, or list of columns, to carry beside the rows as strings, such as `["transaction_id"]`. They are
@@ -72,8 +74,12 @@ class CSVChunkSequence(TableSequence):
         strip: Signs and units around numbers, as a string of signs such as `"$€"`, or a list with words such as
             `["USD", "cm"]`. With `"()"`, a number in parentheses is negative. Numbers are never scaled, so `"%"`, `"k"`
             and `"M"` are refused.
-        header: Whether the first row contains the names of the columns.
-        column_names: Names to use instead of those in the header.
+        header: Whether the first row contains the names of the columns. `"auto"`: it does, but with `column_names`, a
+            first row that may be data is an error.
+        column_names: Names to use instead of those in the header, or for files without one (`header=False`).
+        index_column: Column that is not a feature unless `features` names it, such as an index. If the rows have a cell
+            more than the header has names, as R writes row names, it is the name of the first cell. Otherwise that name
+            is `"index"`, with a warning.
         delimiter: Character that separates cells, or `r"\\s+"` for any number of spaces and tabs.
         quotechar: Character around cells that contain a delimiter, a newline or a quote. A quote in a cell that begins
             without one is text. `None` if a quote is text everywhere.
@@ -84,6 +90,8 @@ class CSVChunkSequence(TableSequence):
         skip_rows: Number of lines to skip before the header.
         comment: Lines that begin with this character are skipped.
         on_bad_row: How to handle rows that cannot be read. `"error"`: raise an error. `"skip"`: leave the row out.
+        num_rows: Number of rows to use, the first ones of all files, for a first try: later rows are not read. `None`
+            for all rows.
         shuffle: `True` for a new order every epoch. With `cache`, it is a global shuffle. Without `cache`, blocks of
             the files come in random order, and rows are shuffled in a window of 64 blocks of 4 MB. If they exceed a
             third of `memory_limit`, the window is smaller, so the order depends on the limit. `False` for the order of
@@ -133,8 +141,9 @@ class CSVChunkSequence(TableSequence):
         null_values: Sequence[str] = NULL_VALUES,
         thousands: Thousands | None = None,
         strip: str | Sequence[str] | None = None,
-        header: bool = True,
+        header: Header = "auto",
         column_names: Sequence[str] | None = None,
+        index_column: str | None = None,
         delimiter: str = ",",
         quotechar: str | None = '"',
         escapechar: str | None = None,
@@ -144,6 +153,7 @@ class CSVChunkSequence(TableSequence):
         skip_rows: int = 0,
         comment: str | None = None,
         on_bad_row: OnBadRow = "error",
+        num_rows: int | None = None,
         **shared: Unpack[TableArguments],
     ):
         columns = ColumnOptions(
@@ -163,10 +173,15 @@ class CSVChunkSequence(TableSequence):
         table = functools.partial(
             CSVTable,
             data,
-            Dialect(delimiter, encoding, header, skip_rows, comment, quotechar, escapechar, skip_initial_space),
+            Dialect(
+                delimiter, encoding, is_header(header), skip_rows, comment, quotechar, escapechar, skip_initial_space
+            ),
             CellOptions(null_values, decimal, on_bad_row, thousands, strip),
             column_names,
             dtypes,
+            sure_of_header=header != "auto",
+            index_column=index_column,
+            num_rows=num_rows,
         )
         self._open(table, lambda table: FeatureSpec(table, columns), shared)
         _warn_of_new_codes(self._rows)
@@ -244,7 +259,8 @@ class CSVChunkSequence(TableSequence):
     def save_index(self) -> None:
         """Save the positions of the rows next to each file, so that the next run need not scan the files.
 
-        An index needs a few kB per GB. A finished `cache` already contains it.
+        An index needs a few kB per GB. A finished `cache` already contains it. With `num_rows`, it is only saved for
+        files whose rows are all used.
 
         Raises:
             DestinationError: If the directory of a file cannot be written.

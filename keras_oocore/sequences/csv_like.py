@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 from keras_oocore.core.errors import OptionError
 from keras_oocore.csv.dialect import CellOptions, Dialect
 from keras_oocore.sequences.arguments import require_known
+from keras_oocore.tables.csv.first_row import is_header
 from keras_oocore.tables.csv.table import READING_OPTIONS, CSVTable
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.learned import Learned
 
+NUM_ROWS = "num_rows"  # which other rows do not share
 OF_COLUMNS = ("sample_weight", "ids")  # options of columns that other rows may have differently
 Options = TypeVar("Options", Dialect, CellOptions)
 
@@ -33,9 +35,10 @@ def other_rows(
         OptionError: If an argument is not valid, or is one that the training rows determine.
     """
     shared = {**constructor.__init__.shared_defaults, "shuffle": False}
-    _require_options(options, {*READING_OPTIONS, *OF_COLUMNS, *shared}, constructor)
+    _require_options(options, {*READING_OPTIONS, *OF_COLUMNS, NUM_ROWS, *shared}, constructor)
     with_target = _has_target(target, learned)
-    reading = {**learned.reading, **{name: options[name] for name in READING_OPTIONS if name in options}}
+    reading = {**learned.reading, **{name: options[name] for name in (*READING_OPTIONS, NUM_ROWS) if name in options}}
+    reading["header"] = is_header(reading["header"])
     columns = {name: options[name] for name in OF_COLUMNS if name in options}
     table = functools.partial(
         CSVTable, data, _taken(Dialect, reading), _taken(CellOptions, reading), **reading, known=learned.columns

@@ -308,7 +308,7 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         """
         rows = self._rows
         left_out = f", {rows.num_skipped:,} left out" if rows.num_skipped else ""
-        headline = f"{self.num_rows:,} rows{left_out}, {len(self.columns):,} columns, from {listed(rows.table.paths)}"
+        headline = f"{self.num_rows:,} rows{left_out}, {len(self.columns):,} columns, from {rows.table.source}"
         found = load_statistics(rows, rows, self._cache).values()
         return TableSummary(headline, found, max_columns, rows.features.columns, rows.first_cells)
 

@@ -16,7 +16,7 @@ from keras_oocore.core.record import MissingRecordError, RecordFormat
 from keras_oocore.core.temporary import TEMPORARY_PREFIX
 
 RECORD, STATES, CHECKSUMS = "store.json", "rows.npy", "checksums.npy"
-GUNZIPPED = "gunzipped"  # a folder with the uncompressed files that a store is made from
+UNPACKED = "gunzipped"  # a folder with the text of compressed files; at first, of gzip files only
 MISSING, WHOLE, UNREADABLE = 0, 1, 2  # the states of a row; one byte per row in rows.npy
 BLOCK_BYTES = 2**20  # covered by one checksum
 OVERWRITE = "Pass overwrite_cache=True to make it again, or choose another directory."
@@ -161,7 +161,7 @@ def require_own_folder(directory: Path) -> None:
     """
     try:
         entries = [entry for entry in os.listdir(directory) if not entry.startswith(TEMPORARY_PREFIX)]
-        others = sorted(entry for entry in entries if entry != GUNZIPPED and not (directory / entry / RECORD).exists())
+        others = sorted(entry for entry in entries if entry != UNPACKED and not (directory / entry / RECORD).exists())
     except FileNotFoundError:
         return
     except OSError as error:

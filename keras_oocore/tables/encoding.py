@@ -26,13 +26,19 @@ def complete_rows(features: FeatureSpec, cells: Cells) -> np.ndarray | None:
     return ~np.logical_or.reduce([is_missing(cells.columns[column.name]) for column in features.columns])
 
 
-def encode(features: FeatureSpec, cells: Cells, where: Callable[[int], str]) -> np.ndarray:
+def encode(
+    features: FeatureSpec,
+    cells: Cells,
+    where: Callable[[int], str],
+    position: Callable[[Column], int] = lambda column: column.position,
+) -> np.ndarray:
     """Return rows, `float32` of shape `(n, words)`.
 
     Args:
         features: The layout of a row, fitted if necessary.
         cells: The cells of a chunk.
         where: Function from the number of a row in the chunk to how messages name it.
+        position: Function from a column to its position in the file of the chunk, for messages.
 
     Raises:
         DataError: If a cell is missing and has no replacement, or a target is not one of the classes.
@@ -49,14 +55,14 @@ def encode(features: FeatureSpec, cells: Cells, where: Callable[[int], str]) -> 
     [[1000.0, 0.0, 1.0], [500.0, 1.0, 2.0]]
     """
     absent = {column.name: is_missing(cells.columns[column.name]) for column in features.columns}
-    _require_present(features, absent, cells, where)
+    _require_present(features, absent, cells, where, position)
     rows = np.empty((len(cells.rows), len(features.words)), np.float32)
     for i, word in enumerate(features.words):
         out, gaps = rows[:, i], absent[word.column.name]
         if word.role == "missing":
             out[...] = gaps
         elif word.is_code:
-            codes = _codes(features, word, cells, gaps, where)
+            codes = _codes(features, word, cells, gaps, where, position)
             (rows.view(np.int32)[:, i] if features.holds_bits(i) else out)[...] = codes
         else:
             values = cells.columns[word.column.name].to_numpy(zero_copy_only=False)
@@ -67,15 +73,20 @@ def encode(features: FeatureSpec, cells: Cells, where: Callable[[int], str]) -> 
     return rows
 
 
-def first_gap(features: FeatureSpec, absent: Mapping[str, np.ndarray]) -> tuple[int, Word] | None:
+def first_gap(
+    features: FeatureSpec,
+    absent: Mapping[str, np.ndarray],
+    position: Callable[[Column], int] = lambda column: column.position,
+) -> tuple[int, Word] | None:
     """Return row and word of the first missing cell that has no replacement, or `None`.
 
     Args:
         features: The layout of a row, fitted if necessary.
         absent: Column → which cells are missing, `bool` of shape `(n,)`.
+        position: Function from a column to its position in the file.
     """
     gaps = [
-        (int(np.argmax(absent[word.column.name])), word.column.position, word)
+        (int(np.argmax(absent[word.column.name])), position(word.column), word)
         for word in features.words
         if word.role != "missing" and absent[word.column.name].any() and _replacement(features, word) is None
     ]
@@ -95,7 +106,12 @@ def _replacement(features: FeatureSpec, word: Word) -> float | None:
 
 
 def _codes(
-    features: FeatureSpec, word: Word, cells: Cells, absent: np.ndarray, where: Callable[[int], str]
+    features: FeatureSpec,
+    word: Word,
+    cells: Cells,
+    absent: np.ndarray,
+    where: Callable[[int], str],
+    position: Callable[[Column], int],
 ) -> np.ndarray:
     """Return the codes of strings, or the indices of classes."""
     column = word.column
@@ -106,7 +122,7 @@ def _codes(
     if len(unknown):
         text = cells.columns[column.name][int(unknown[0])].as_py()
         raise DataError(
-            f"{where(int(cells.rows[unknown[0]]))}, column {column.name!r} (#{column.position}): {text!r} is not one "
+            f"{where(int(cells.rows[unknown[0]]))}, column {column.name!r} (#{position(column)}): {text!r} is not one "
             f"of the {len(features.vocabularies[column.name])} classes of the training rows. Fix: train on rows that "
             "have it, or remove its rows."
         )
@@ -146,10 +162,14 @@ def _warn_of_lost_times(features: FeatureSpec, column: Column, values: np.ndarra
 
 
 def _require_present(
-    features: FeatureSpec, absent: Mapping[str, np.ndarray], cells: Cells, where: Callable[[int], str]
+    features: FeatureSpec,
+    absent: Mapping[str, np.ndarray],
+    cells: Cells,
+    where: Callable[[int], str],
+    position: Callable[[Column], int],
 ) -> None:
     """Raise for the first row with a missing cell that has no replacement."""
-    gap = first_gap(features, absent)
+    gap = first_gap(features, absent, position)
     if gap is None:
         return
     row, word = gap
@@ -159,6 +179,6 @@ def _require_present(
     else:
         remedies = "missing='mean', 'nan', 'drop' or {column: value}" if word.role == "feature" else "missing='drop'"
     raise DataError(
-        f"{where(int(cells.rows[row]))}, column {word.column.name!r} (#{word.column.position}): "
+        f"{where(int(cells.rows[row]))}, column {word.column.name!r} (#{position(word.column)}): "
         f"the cell is missing. Missing cells in this part of the file: {counts}. Fix: {remedies}."
     )

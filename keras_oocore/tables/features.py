@@ -16,7 +16,7 @@ import numpy as np
 
 from keras_oocore.core.checks import boolean
 from keras_oocore.core.errors import DataError, OptionError
-from keras_oocore.core.text import LISTED_NAMES, listed
+from keras_oocore.core.text import LISTED_NAMES, listed, shown
 from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.cells import LARGEST_FLOAT32, Column
 from keras_oocore.manifest.label_checks import FEW_SAMPLES
@@ -113,7 +113,11 @@ class FeatureSpec:
             used.add(self._number_column(sample_weight, "sample_weight").position)
         used.update(column.position for column in self.ids)
         if features is None:
-            features = [name for name, column in table.columns.items() if column.position not in used]
+            features = [
+                name
+                for name, column in table.columns.items()
+                if column.position not in used and name not in table.index_columns
+            ]
             self._require_numbers(self._used_names(features))
         inputs = features if isinstance(features, Mapping) else {None: features}
         if not inputs:
@@ -123,6 +127,8 @@ class FeatureSpec:
         for name, columns in inputs.items():
             self.inputs[name] = self._add_input(_as_names(columns, "features"), indicator)
         self._require_no_id_as_feature()
+        if options.features is None:
+            self._warn_of_index_columns()
         self._warn_of_leak()
         self.first_target: int = len(self.words)
         self.words += [Word(self.column(name, "target"), "target") for name in self.targets]
@@ -331,7 +337,7 @@ class FeatureSpec:
     def _number_column(self, name: str, argument: str) -> Column:
         """Return a column of numbers."""
         if not isinstance(name, str):
-            raise OptionError(f"`{argument}` should be the name of a column. Received: {name!r}")
+            raise OptionError(f"`{argument}` should be the name of a column. Received: {shown(name)}")
         column = self.column(name, argument)
         if column.kind == "string":
             raise OptionError(f"`{argument}` should be a column of numbers. Received: {name!r}, which holds strings")
@@ -394,7 +400,7 @@ class FeatureSpec:
             return {name: float(value) for name, value in missing.items()}
         if missing not in POLICIES:
             raise OptionError(
-                f"`missing` should be one of {POLICIES}, or {{column: value}}. Received: missing={missing!r}"
+                f"`missing` should be one of {POLICIES}, or {{column: value}}. Received: missing={shown(missing)}"
             )
         return missing
 
@@ -436,6 +442,12 @@ class FeatureSpec:
         unused = [name for name in self._kinds if name not in used]
         if unused:
             warn_user(f"`categorical` names columns that are not used: {listed(unused)}. Name them in `features`, too.")
+
+    def _warn_of_index_columns(self) -> None:
+        """Say which columns are not features, unless the user named them elsewhere."""
+        for name, note in self._table.index_columns.items():
+            if note and name not in {*self.targets, *(column.name for column in self.ids), *self._excluded}:
+                warn_user(note)
 
     def _warn_of_leak(self) -> None:
         """Warn if the target is a feature, unless all features are targets, as in an autoencoder."""
@@ -486,5 +498,5 @@ def _as_names(names: str | Sequence[str], argument: str) -> list[str]:
         return [names]
     several = list(names) if isinstance(names, Iterable) else [names]  # including the `columns` of a DataFrame
     if not all(isinstance(name, str) for name in several):
-        raise OptionError(f"`{argument}` should be the name of a column, or a list of names. Received: {names!r}")
+        raise OptionError(f"`{argument}` should be the name of a column, or a list of names. Received: {shown(names)}")
     return several

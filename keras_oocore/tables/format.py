@@ -4,7 +4,8 @@ To add a format, write one class with these attributes and methods (`tables/csv/
 """
 
 import abc
-from collections.abc import Sequence
+import types
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,12 @@ class NamedColumns:
         measured: Names of columns of strings that look like numbers or dates, as their notes say.
         suspects: Name → why the column says nothing about other rows, such as `"free text"`.
         hint: What an error message about an unknown column should add, such as a likely delimiter.
+        index_columns: Columns that are never features unless the user names them, such as row names: name → what to say
+            if they are left out, or `""`.
     """
 
     hint: str = ""
+    index_columns: Mapping[str, str] = types.MappingProxyType({})
 
     def __init__(self, paths: list[str], columns: dict[str, Column], notes: dict[str, list[str]] | None = None):
         self.paths: list[str] = paths
@@ -59,7 +63,7 @@ class TableFormat(NamedColumns, abc.ABC):
     """The rows of one or several files that have the same columns, in chunks of a few MB that are read on their own.
 
     Attributes:
-        paths, columns, notes, measured, suspects, hint: As in `NamedColumns`.
+        paths, columns, notes, measured, suspects, hint, index_columns: As in `NamedColumns`.
         options: How text is read as a cell.
         rows: `int64` of shape `(num_chunks + 1,)`. Number of rows before each chunk, over all files, and `num_rows`.
         may_skip_rows: Whether `read` may skip rows, so that only reading a chunk tells how many rows it has.
@@ -114,6 +118,15 @@ class TableFormat(NamedColumns, abc.ABC):
         Raises:
             DestinationError: If a file cannot be written.
         """
+
+    def position(self, chunk: int, column: Column) -> int:
+        """Return the position of a column in the file of a chunk, for error messages."""
+        return column.position
+
+    @property
+    def source(self) -> str:
+        """What messages and `repr` call the files: their paths, and which of their rows are used."""
+        return listed(self.paths)
 
     @property
     def num_rows(self) -> int:

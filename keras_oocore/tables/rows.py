@@ -11,7 +11,6 @@ from keras_oocore.core.errors import DataError, SampleError
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.core.stopwatch import stage
-from keras_oocore.core.text import listed
 from keras_oocore.core.threads import ThreadPool
 from keras_oocore.csv.cells import Cells, Column
 from keras_oocore.ordering.window_order import WindowOrder
@@ -28,7 +27,7 @@ from keras_oocore.tables.used_rows import UsedRows
 MOST_WINDOW_CHUNKS = 64  # parsed before the first batch of an epoch, which takes about half a second
 ORDER_BYTES = 8  # per row of a window, for its number
 
-OF_SAMPLES = ("files", "on_bad_row")  # parts of the fingerprint of a table that identify its samples
+OF_SAMPLES = ("files", "on_bad_row", "num_rows")  # parts of the fingerprint of a table that identify its samples
 
 
 class TableRows(Source):
@@ -217,7 +216,12 @@ class TableRows(Source):
     def encode_chunk(self, chunk: int) -> np.ndarray:
         """Return the used rows of a chunk, `float32` of shape `(n, words)`."""
         with stage("parsing"):
-            return encode(self.features, self.cells(chunk), lambda row: self.table.where(chunk, row))
+            return encode(
+                self.features,
+                self.cells(chunk),
+                lambda row: self.table.where(chunk, row),
+                lambda column: self.table.position(chunk, column),
+            )
 
     def statistics(self) -> dict[str, ColumnStatistics]:
         """Return the statistics of all columns that are read, over the used rows. They are computed once."""
@@ -317,7 +321,7 @@ class TableRows(Source):
 
     def _why_empty(self) -> str:
         """Return why no row is used."""
-        num_rows, paths = self.table.num_rows, listed(self.table.paths)
+        num_rows, paths = self.table.num_rows, self.table.source
         if not num_rows:
             return f"There are no rows in {paths}."
         if self.subset is not None:

@@ -118,15 +118,19 @@ UNPACKED = ' (or pass cache="DIR", where it is unpacked once)'
             "a.csv",
             "compressed with gzip, not CSV. Convert it first: gunzip -c {path} > out.csv" + UNPACKED,
         ),
+        (b"PK\x03\x04", "a", "compressed with zip, not CSV. Convert it first: unzip {path}" + UNPACKED),
         (
-            b"PK\x03\x04",
-            "a.csv",
-            "a zip archive, as Excel workbooks are, not CSV. Convert it first: unzip {path} "
-            "(or save the workbook as CSV UTF-8)",
+            b"\x28\xb5\x2f\xfd",
+            "a",
+            "compressed with zstd, not CSV. Convert it first: zstd -dc {path} > out.csv" + UNPACKED,
         ),
-        (b"\x28\xb5\x2f\xfd", "a", "compressed with zstd, not CSV. Convert it first: zstd -dc {path} > out.csv"),
-        (b"\xfd7zXZ\x00", "a", "compressed with xz, not CSV. Convert it first: xz -dc {path} > out.csv"),
-        (b"BZh91AY&SY", "a", "compressed with bzip2, not CSV. Convert it first: bzip2 -dc {path} > out.csv"),
+        (b"\xfd7zXZ\x00", "a", "compressed with xz, not CSV. Convert it first: xz -dc {path} > out.csv" + UNPACKED),
+        (b"BZh91AY&SY", "a", "compressed with bzip2, not CSV. Convert it first: bzip2 -dc {path} > out.csv" + UNPACKED),
+        (
+            b"\x04\x22\x4d\x18",
+            "a",
+            "compressed with lz4, not CSV. Convert it first: lz4 -dc {path} > out.csv" + UNPACKED,
+        ),
         ("a".encode("utf-16"), "a", "in UTF-16, not CSV. Convert it first: iconv -f UTF-16 -t UTF-8 {path} > out.csv"),
     ],
 )

@@ -8,8 +8,9 @@ import pytest
 import keras_oocore as ko
 from keras_oocore.core.errors import OptionError
 from keras_oocore.sequences import arguments
-from keras_oocore.sequences.arguments import DEFAULTS, DESCRIPTIONS, SYNONYMS, documented, require_known, shares
+from keras_oocore.sequences.arguments import DEFAULTS, DESCRIPTIONS, documented, require_known, shares
 from keras_oocore.sequences.packed import PackedSequence
+from keras_oocore.sequences.synonyms import SYNONYMS
 
 ALL = [
     (ko.ImageFolderSequence, arguments.FileArguments, {}),

@@ -6,8 +6,8 @@ The kinds are inferred once, from cells of all files, and do not change while a 
 import contextlib
 import dataclasses
 import datetime
-import glob
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,29 +16,32 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.core import storage
-from keras_oocore.core.errors import DataError, OptionError
+from keras_oocore.core.checks import positive
+from keras_oocore.core.errors import DataError
 from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.csv.cells import Cells, Column, require_pyarrow
-from keras_oocore.csv.chunks import locate
-from keras_oocore.csv.compression import is_gzip
+from keras_oocore.csv.chunks import first_rows, locate
+from keras_oocore.csv.codecs import codec_of
 from keras_oocore.csv.dialect import CellOptions, Dialect, OnBadRow
 from keras_oocore.csv.index import CHUNK_BYTES, RecordIndex
 from keras_oocore.csv.reader import CSVReader
 from keras_oocore.csv.scan import index_records
-from keras_oocore.tables.csv.gzip import gunzipped
+from keras_oocore.csv.shape import OTHER_DELIMITERS
+from keras_oocore.tables.csv.first_row import require_header
 from keras_oocore.tables.csv.kinds import given_kinds, infer_kind, present
-from keras_oocore.tables.csv.names import column_names as names_of
+from keras_oocore.tables.csv.names import table_names
+from keras_oocore.tables.csv.paths import INDEX_SUFFIX, paths_of
 from keras_oocore.tables.csv.suspects import suspicion
+from keras_oocore.tables.csv.unpacked import unpacked
 from keras_oocore.tables.format import TableFormat
 
 READING_OPTIONS = (
     *(field.name for field in dataclasses.fields(Dialect)),
     *(field.name for field in dataclasses.fields(CellOptions)),
     "column_names",
+    "index_column",
 )  # names of the options that say how files are read
 SAMPLED_PLACES = 8  # in the table, to infer the kinds of the columns
-INDEX_SUFFIX = ".keras_oocore-index.json"
-OTHER_DELIMITERS = (",", ";", "\t", "|")
 
 
 class CSVTable(TableFormat):
@@ -49,10 +52,14 @@ class CSVTable(TableFormat):
         dialect: The dialect of the files.
         options: How to read the cells.
         column_names: Names that replace those of the header, or names for files without a header.
+        sure_of_header: Whether the first row is a header for sure. Otherwise an error if it may be data, in place of
+            which `column_names` are given.
+        index_column: Name of a column of row names, or of a column that is never a feature unless it is named.
+        num_rows: Number of rows to read, over all files, or `None` for all rows.
         dtypes: Column → kind, for columns whose kind should not be inferred: `"float32"` (or any other type of
             numbers), `"bool"`, `"string"`, or the format of a date, such as `"%Y-%m-%d"`.
         num_workers: Number of threads that scan the files. Defaults to `1`.
-        cache: Directory of a cache, where gzip files are unpacked.
+        cache: Directory of a cache, where compressed files are unpacked.
         kept_in: Directories where `save_indexes` may have stored indexes, besides the folders of the files.
         known: Name → column of other rows. Columns of these names are of the same kinds, and no kind is inferred.
 
@@ -60,8 +67,8 @@ class CSVTable(TableFormat):
         indexes: The `RecordIndex` of each file.
 
     Raises:
-        DataError: If a file does not exist or is empty, if the columns of a file differ from those of the first, or if
-            a name occurs twice.
+        DataError: If a file does not exist or is empty, if the columns of a file differ from those of the first, if a
+            name occurs twice, or if it is not clear whether a file has a header.
         OptionError: If an argument is not supported.
         MissingExtraError: If pyarrow is not installed.
 
@@ -84,40 +91,57 @@ class CSVTable(TableFormat):
         num_workers: int = 1,
         cache: Path | None = None,
         kept_in: Sequence[Path] = (),
+        sure_of_header: bool = True,
+        index_column: str | None = None,
+        num_rows: int | None = None,
         known: Mapping[str, Column] | None = None,
     ):
         require_pyarrow()
-        self.paths: list[str] = _paths(data)
+        num_left = None if num_rows is None else positive(num_rows, "num_rows")
+        self.first_rows: int | None = num_left
+        paths = paths_of(data)
         self.dialect: Dialect = dialect
         self.options: CellOptions = options or CellOptions()
         on_bad_row = self.options.on_bad_row
         self.indexes: list[RecordIndex] = []
-        for number, path in enumerate(self.paths):
-            if cache is not None and is_gzip(path):
-                path = gunzipped(path, cache, number)
-            kept = [path + INDEX_SUFFIX, *(folder / _index_name(number) for folder in kept_in)]
-            self.indexes.append(
-                _kept_index(path, dialect, on_bad_row, kept) or _index(path, dialect, on_bad_row, num_workers)
-            )
+        for number, path in enumerate(paths):
+            if num_left == 0:
+                break
+            codec = None if cache is None else codec_of(path)
+            plain = path if codec is None else unpacked(path, codec, cache, number)
+            kept = [plain + INDEX_SUFFIX, *(folder / _index_name(number) for folder in kept_in)]
+            index = _kept_index(plain, dialect, on_bad_row, kept, num_left)
+            index = index or _index(plain, dialect, on_bad_row, num_workers, num_left)
+            self.indexes.append(index)
+            num_left = None if num_left is None else num_left - index.num_rows
+        self.paths: list[str] = paths[: len(self.indexes)]
         self._chunks = [(file, chunk) for file, index in enumerate(self.indexes) for chunk in range(index.num_chunks)]
         sizes = [np.diff(index.rows) for index in self.indexes]
         self.rows: np.ndarray = np.concatenate([[0], np.cumsum(np.concatenate(sizes))]).astype(np.int64)
         self.may_skip_rows: bool = on_bad_row == "skip"
         self.num_bad_rows: int = sum(len(index.bad) for index in self.indexes)
-        names = names_of(self.indexes, column_names)
-        self._column_names = None if column_names is None else names
-        self._reader = CSVReader(len(names), self.options)
+        found = table_names(self.indexes, column_names, index_column)
         super().__init__(self.paths, {}, {})
+        self.index_columns: dict[str, str] = found.index_columns
+        self._positions = found.positions
+        self._column_names = None if column_names is None else list(column_names)
+        self._index_column = index_column
+        kinds_of_rows = {(shape.num_cells, shape.extra) for shape in found.shapes}
+        readers = {kind: CSVReader(kind[0], self.options, kind[1]) for kind in kinds_of_rows}
+        self._readers = [readers[shape.num_cells, shape.extra] for shape in found.shapes]
         if known is None:
-            self.columns = self._with_kinds(names, given_kinds(dtypes or {}, names))
+            self.columns = self._with_kinds(found.names, given_kinds(dtypes or {}, found.names))
         else:
-            self.columns = _as_known(names, known)
-        self.hint: str = _delimiter_hint(names)
+            self.columns = _as_known(found.names, known)
+        self.hint: str = _hint(found.names) if column_names is None else ""
+        if column_names is not None and dialect.header and not sure_of_header:
+            first, columns = found.first, self.columns.values()
+            require_header(self.indexes[first], columns, found.shapes[first].extra == "first", self.options)
 
     def read(self, chunk: int, columns: Sequence[Column]) -> Cells:
         """Return the cells of one chunk, as in `TableFormat`."""
         file, chunk_of_file = self._chunks[chunk]
-        return self._reader.read(self.indexes[file], chunk_of_file, columns)
+        return self._readers[file].read(self.indexes[file], chunk_of_file, self._in_file(file, columns))
 
     def where(self, chunk: int, row_in_chunk: int) -> str:
         """Return how error messages name a row: file, row and line."""
@@ -125,9 +149,19 @@ class CSVTable(TableFormat):
         place = locate(self.indexes[file], chunk_of_file, row_in_chunk)
         return f"{self.indexes[file].path}: row {place.row} (line {place.line})"
 
+    def position(self, chunk: int, column: Column) -> int:
+        """Return the position of a column in the file of a chunk."""
+        return self._positions[self._chunks[chunk][0]][column.position]
+
+    @property
+    def source(self) -> str:
+        """What messages and `repr` call the files."""
+        return super().source if self.first_rows is None else f"{super().source} (num_rows={self.first_rows})"
+
     def fingerprint(self) -> dict[str, Any]:
         """Return everything that determines the cells, as plain JSON."""
         return {
+            **self._first_rows(),
             "files": [_describe(index) for index in self.indexes],
             "dialect": self.dialect.to_json(),
             "null_values": list(self.options.null_values),
@@ -140,6 +174,7 @@ class CSVTable(TableFormat):
     def portable_fingerprint(self) -> dict[str, Any]:
         """Return what identifies the rows, as plain JSON: names and sizes of the files, without folders and times."""
         return {
+            **self._first_rows(),
             "files": [f"{os.path.basename(index.path)}, {index.size_bytes:,} bytes" for index in self.indexes],
             "on_bad_row": self.options.on_bad_row,
         }
@@ -148,16 +183,29 @@ class CSVTable(TableFormat):
         """Return the user's options that say how files are read, as in `TableFormat`."""
         options = {**dataclasses.asdict(self.dialect), **dataclasses.asdict(self.options)}
         lists = {name: list(value) for name, value in options.items() if isinstance(value, tuple)}
-        return {**options, **lists, "column_names": self._column_names}
+        return {**options, **lists, "column_names": self._column_names, "index_column": self._index_column}
 
     def save_indexes(self, directory: Path | None = None) -> None:
         """Save the indexes beside the files, or in a directory, so that the next run does not scan the files.
+
+        The index of the first rows of a file is not saved.
 
         Raises:
             DestinationError: If a file cannot be written.
         """
         for number, index in enumerate(self.indexes):
+            if not index.is_whole:
+                continue
             index.save(index.absolute_path + INDEX_SUFFIX if directory is None else directory / _index_name(number))
+
+    def _first_rows(self) -> dict[str, int]:
+        """Return the part of the fingerprints that a table of all rows does not have."""
+        return {} if self.first_rows is None else {"num_rows": self.first_rows}
+
+    def _in_file(self, file: int, columns: Sequence[Column]) -> list[Column]:
+        """Return columns with their positions in one file."""
+        positions = self._positions[file]
+        return [dataclasses.replace(column, position=positions[column.position]) for column in columns]
 
     def _with_kinds(self, names: list[str], given: Mapping[str, tuple[str, str | None]]) -> dict[str, Column]:
         """Return the columns with their given or inferred kinds. Set what the sampled cells tell about the others."""
@@ -166,7 +214,8 @@ class CSVTable(TableFormat):
         samples = []
         for chunk, num_pieces in sorted(Counter(map(int, places)).items()):
             file, chunk_of_file = self._chunks[chunk]
-            samples.append(self._reader.sample(self.indexes[file], chunk_of_file, texts, num_pieces))
+            of_file = self._in_file(file, texts)
+            samples.append(self._readers[file].sample(self.indexes[file], chunk_of_file, of_file, num_pieces))
         columns = {}
         for column in texts:
             name = column.name
@@ -187,51 +236,31 @@ def _as_known(names: Sequence[str], known: Mapping[str, Column]) -> dict[str, Co
     return {column.name: dataclasses.replace(column, position=i) for i, column in enumerate(columns)}
 
 
-def _paths(data) -> list[str]:
-    """Return the paths that the argument `data` names."""
-    several = [data] if isinstance(data, str | os.PathLike) else data
-    try:
-        if hasattr(data, "columns") or hasattr(data, "read"):  # a table in memory, or an open file
-            raise TypeError
-        paths = [path for pattern in several for path in _matching(os.path.expanduser(pattern))]
-    except TypeError:
-        raise OptionError(f"`data` should be a path, a pattern or a list of them. Received: {data!r}") from None
-    if not paths:
-        raise OptionError("`data` should be a path, a pattern or a list of them. Received: an empty list")
-    return paths
-
-
-def _matching(pattern: str) -> list[str]:
-    """Return the files that match a pattern; an existing path matches itself only."""
-    if storage.exists(pattern) or not glob.has_magic(pattern):
-        return [pattern]
-    paths = [path for path in storage.match(pattern) if not path.endswith(INDEX_SUFFIX)]
-    if not paths:
-        raise DataError(f"No file matches {pattern!r}.")
-    return paths
-
-
 def _index_name(number: int) -> str:
     """Return the name of an index file in a directory."""
     return f"index-{number}.json"
 
 
-def _kept_index(path: str, dialect: Dialect, on_bad_row: OnBadRow, kept: Sequence[str | Path]) -> RecordIndex | None:
-    """Return a saved index of a file, if it is still valid."""
+def _kept_index(
+    path: str, dialect: Dialect, on_bad_row: OnBadRow, kept: Sequence[str | Path], num_rows: int | None
+) -> RecordIndex | None:
+    """Return a saved index of a file, or its first rows, if it is still valid."""
     for saved in kept:
         with contextlib.suppress(DataError):
             index = RecordIndex.load(saved, path)
+            if num_rows is not None:
+                index = first_rows(index, num_rows)
             if index.dialect == dialect and (on_bad_row == "skip" or not index.bad):
                 return index
     return None
 
 
-def _index(path: str, dialect: Dialect, on_bad_row: OnBadRow, num_workers: int) -> RecordIndex:
-    """Scan a file, with a progress bar."""
+def _index(path: str, dialect: Dialect, on_bad_row: OnBadRow, num_workers: int, num_rows: int | None) -> RecordIndex:
+    """Scan a file, or its first rows, with a progress bar."""
     size_bytes = max(0, storage.stamp(path)[0])
     task = f"finding the rows of {Path(path).name}"
     with tqdm(total=size_bytes, unit="B", unit_scale=True, desc=task, delay=QUIET_SECONDS) as bar:
-        return index_records(path, dialect, CHUNK_BYTES, num_workers, on_bad_row, bar.update)
+        return index_records(path, dialect, CHUNK_BYTES, num_workers, on_bad_row, bar.update, num_rows)
 
 
 def _describe(index: RecordIndex) -> str:
@@ -241,10 +270,13 @@ def _describe(index: RecordIndex) -> str:
     return f"{os.path.basename(index.path)}, {index.size_bytes:,} bytes, of {moment}.{nanoseconds:09d} UTC"
 
 
-def _delimiter_hint(names: list[str]) -> str:
-    """Return the likely delimiter of a file that seems to have one column."""
+def _hint(names: list[str]) -> str:
+    """Return what is likely if a column does not exist: another delimiter, or a file without a header."""
     only = names[0]
     if only.lower().startswith("sep="):  # the first line of files that Excel wrote
         return f". Is the first line not the header? Fix: skip_rows=1, delimiter={only[4:5] or ','!r}"
     found = [delimiter for delimiter in OTHER_DELIMITERS if delimiter in only and len(names) == 1]
-    return f". Is it delimiter={found[0]!r}?" if found else ""
+    if found:
+        return f". Is it delimiter={found[0]!r}?"
+    is_row = any(re.fullmatch(r"[+-]?\d+(\.\d+)?", name) for name in names)
+    return ". If the first line is a row: header=False, column_names=[...]" if is_row else ""

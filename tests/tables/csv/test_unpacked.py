@@ -1,21 +1,26 @@
-"""CSV files compressed with gzip: unpacked once into the cache, atomically."""
+"""Compressed CSV files: unpacked once into the cache, atomically."""
 
+import bz2
 import gzip
+import io
 import itertools
+import lzma
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from collections import namedtuple
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import keras_oocore as ko
 from keras_oocore.core.errors import BusyError, DataError, DestinationError
 from keras_oocore.core.locks import write_lock
-from keras_oocore.tables.csv import gzip as csv_gzip
+from keras_oocore.tables.csv import unpacked as csv_unpacked
 
 HEADER = b"x,city,y\n"
 ROWS = [b"%d,%s,%d\n" % (i, (b"Rome", b"Oslo")[i % 2], 2 * i) for i in range(3000)]
@@ -67,6 +72,44 @@ def test_rows_equal_those_of_the_plain_file(plain, name, num_streams):
     assert np.array_equal(rows_of(opened(name)), plain)
     with open(f"cache/gunzipped/0-{name.removesuffix('.gz')}", "rb") as file:
         assert file.read() == TEXT
+
+
+def zipped(text):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("houses.csv", text)
+    return archive.getvalue()
+
+
+def zstandard(text):
+    return pa.compress(text, codec="zstd", asbytes=True)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "compress"), [("bz2", bz2.compress), ("xz", lzma.compress), ("zst", zstandard), ("zip", zipped)]
+)
+def test_other_formats_are_unpacked_once_too(plain, suffix, compress, monkeypatch):
+    name = f"houses.csv.{suffix}"
+    with open(name, "wb") as file:
+        file.write(compress(TEXT))
+    assert error_of(lambda: opened(name, cache=None)).endswith(' (or pass cache="DIR", where it is unpacked once)')
+    assert np.array_equal(rows_of(opened(name)), plain)
+    assert sorted(os.listdir("cache/gunzipped"))[1:] == ["0-houses.csv", f"0-houses.csv.{suffix}.json"]
+    monkeypatch.setattr(csv_unpacked, "read_blocks", None)
+    assert np.array_equal(rows_of(opened(name)), plain)
+
+
+def test_workbook_and_archive_of_several_files_are_not_unpacked(folder):
+    with zipfile.ZipFile("two.zip", "w") as file:
+        file.writestr("a.csv", TEXT)
+        file.writestr("b.csv", TEXT)
+    assert error_of(lambda: opened("two.zip")).startswith("two.zip: the zip archive has 2 files: 'a.csv', 'b.csv'.")
+    with zipfile.ZipFile("book.xlsx", "w") as file:
+        file.writestr("[Content_Types].xml", "")
+        file.writestr("xl/workbook.xml", "")
+    assert error_of(lambda: opened("book.xlsx")).startswith(
+        "book.xlsx: the file is an Excel workbook (.xlsx), not CSV."
+    )
 
 
 def test_file_is_unpacked_once(plain, monkeypatch):
@@ -199,12 +242,12 @@ def test_another_process_is_unpacking(folder):
 
 
 def test_file_that_changes_during_unpacking(folder, monkeypatch):
-    def texts(path):
+    def texts(path, codec):
         with open(path, "ab") as file:
             file.write(gzip.compress(b"1,Rome,2\n"))
         return [(TEXT, 1)]
 
-    monkeypatch.setattr(csv_gzip, "read_blocks", texts)
+    monkeypatch.setattr(csv_unpacked, "read_blocks", texts)
     write("houses.csv.gz")
     assert error_of(opened) == ("houses.csv.gz: the file changed while it was unpacked. Try again once it is complete.")
 
@@ -215,17 +258,18 @@ def test_unpacking_restarts_after_a_kill(plain):
     script = """
 import sys
 from pathlib import Path
-from keras_oocore.tables.csv import gzip as csv_gzip
-read_blocks = csv_gzip.read_blocks
+from keras_oocore.csv.codecs import GZIP
+from keras_oocore.tables.csv import unpacked as csv_unpacked
+read_blocks = csv_unpacked.read_blocks
 
-def slow(path):
-    for text, num_read in read_blocks(path):
+def slow(path, codec):
+    for text, num_read in read_blocks(path, codec):
         yield text[:1000], num_read
         print("half", flush=True)
         sys.stdin.read()
 
-csv_gzip.read_blocks = slow
-csv_gzip.gunzipped("houses.csv.gz", Path("cache"), 0)
+csv_unpacked.read_blocks = slow
+csv_unpacked.unpacked("houses.csv.gz", GZIP, Path("cache"), 0)
 """
     child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stdin=subprocess.PIPE)
     assert child.stdout.readline() == b"half\n"
@@ -246,12 +290,13 @@ def test_full_disk_leaves_no_files(folder):
     script = """
 import resource, signal
 from pathlib import Path
-from keras_oocore.tables.csv import gzip as csv_gzip
 from keras_oocore.core.errors import DestinationError
+from keras_oocore.csv.codecs import GZIP
+from keras_oocore.tables.csv import unpacked as csv_unpacked
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
 try:
-    csv_gzip.gunzipped("houses.csv.gz", Path("cache"), 0)
+    csv_unpacked.unpacked("houses.csv.gz", GZIP, Path("cache"), 0)
 except DestinationError as error:
     print(error)
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)  # for `make coverage`
