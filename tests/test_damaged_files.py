@@ -222,6 +222,20 @@ def note_of_a_gzip_file(tmp_path):
     return Folder(read, {cache / "gunzipped" / "0-houses.csv.gz.json": None}, cache)
 
 
+def features_of_a_table(tmp_path):
+    """What `save_features` writes."""
+    write_houses(tmp_path / "houses.csv")
+    path = tmp_path / "saved" / "features.json"
+    rows = ko.CSVChunkSequence(tmp_path / "houses.csv", "price", ["a", "city"], missing="mean", workers=0)
+    rows.save_features(path)
+
+    def read():
+        features = ko.load_features(path)
+        return features.encode([{"a": None, "city": "Rome"}, {"a": "3", "city": "?"}]), features.means["a"]
+
+    return Folder(read, {path: None}, tmp_path / "saved")
+
+
 FOLDERS = [
     manifest,
     packed_store,
@@ -229,6 +243,7 @@ FOLDERS = [
     cache_of_a_table,
     half_filled_cache_of_a_table,
     note_of_a_gzip_file,
+    features_of_a_table,
 ]
 COPIES = [NUM_SHORT, pytest.param(NUM_LONG, marks=pytest.mark.soak)]
 
