@@ -7,11 +7,11 @@ from csv_outcomes import (
     TWO_ROWS,
     Rows,
     among,
+    at,
     late,
     loses,
     only_text,
     outcomes,
-    ragged,
     unreadable,
 )
 from csv_scans import error_of
@@ -70,7 +70,9 @@ LARGE = "integers beyond 2^24, which float32 rounds, such as"
     ("a string too long for null_values", late("1" * 60 + ",2"), {},
           unreadable(99, "1" * 37 + "...", fix="dtypes={'x': 'string'}")),
     ("tabs with spaces", "x\ty\n 1\t2 \n3 \t 4\n", dict(delimiter="\t"), TWO_ROWS),
-    ("two spaces as a delimiter", "x y\n1  2\n", dict(delimiter=" "), ragged(0, 3, "1  2")),
+    ("two spaces as a delimiter", "x y\n1  2\n", dict(delimiter=" "),
+     at(0, "expected 2 cells, found 3, in '1  2'. If several spaces separate two cells: delimiter=r'\\s+'. "
+        "Fix the row, or on_bad_row='skip'.")),
     ("True, 0 and yes", "x,y\nTrue,1\n0,2\nyes,3\n", {}, Rows([1, 0, 1], [1, 2, 3])),
     ("True as a target", "x,y\n1,True\n2,False\n", {}, Rows([1, 2], [1, 0])),
     ("True among numbers", late("True,2"), {}, unreadable(99, "True", fix="dtypes={'x': 'bool'}")),
