@@ -216,6 +216,15 @@ def test_the_error_in_the_guide_is_the_one_that_is_raised(write):
     assert " ".join(shown.split()) == str(caught.value)
 
 
+def test_the_error_about_quotes_is_the_one_that_is_raised(write):
+    write('id\ttitle\trating\n1\t"Alien"\t8\n2\t12" of Snow\t5\n3\t"Up" again\t7\n', "titles.tsv")
+    with pytest.raises(ko.DataError) as caught:
+        ko.CSVChunkSequence("titles.tsv", target="rating", delimiter="\t")
+    for name in ("guides/quotes_and_delimiters.md", "troubleshooting.md"):
+        shown = re.findall(r"^```\nDataError: (.*?)^```$", (DOCS / name).read_text(), re.MULTILINE | re.DOTALL)
+        assert str(caught.value) in [" ".join(text.split()) for text in shown]
+
+
 def anchors_of(page):
     """The anchors that GitHub gives to the titles of a page, which are those of the site."""
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)

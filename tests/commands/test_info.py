@@ -231,6 +231,16 @@ def test_dialect_of_a_csv_file(write, run):
     assert '    missing="drop",\n' in output
 
 
+def test_quotes_of_a_csv_file(write, run):
+    write('"a\tb\n 1\t2\n 3\t4\n', "x.tsv")
+    words = ("--delimiter", "\\t", "--quotechar", "none", "--escapechar", "\\", "--skip-initial-space", "--target", "b")
+    status, output, error = run("info", "x.tsv", *words)
+    assert status == 0, error
+    assert "2 rows, 2 columns" in output
+    for line in ("quotechar=None", 'escapechar="\\\\"', "skip_initial_space=True"):
+        assert f"    {line},\n" in output
+
+
 @pytest.mark.parametrize(
     ("path", "status", "message"),
     [

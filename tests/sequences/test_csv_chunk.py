@@ -188,6 +188,30 @@ def test_memory_limit_bounds_rows_and_batches(open_csv):
 
 
 @pytest.mark.parametrize(
+    ("content", "options", "cities"),
+    [
+        ('city|y\n{"a": "Rome, x"}|1\nOslo "centre"|2\n', dict(delimiter="|"), ['{"a": "Rome, x"}', 'Oslo "centre"']),
+        ('city\ty\n"Rome\t1\nOslo"\t2\n', dict(delimiter="\t", quotechar=None), ['"Rome', 'Oslo"']),
+        (r'city,y§"Rome \"x\"",1§Oslo\, N,2§'.replace("§", "\n"), dict(escapechar="\\"), ["Oslo, N", 'Rome "x"']),
+        ('city, y\n "Rome, x", 1\n  Oslo, 2\n', dict(skip_initial_space=True), ["Oslo", "Rome, x"]),
+        ('  city   y \n "Rome  x"  1\n\tOslo\t2\n\n', dict(delimiter=r"\s+"), ["Oslo", "Rome  x"]),
+    ],
+)
+def test_quotes_escapes_and_spaces(write, tmp_path, content, options, cities):
+    write(content)
+    arguments = dict(features=["city"], shuffle=False, batch_size=2, **options)
+    rows = CSVChunkSequence("houses.csv", target="y", **arguments)
+    ((x, y),) = rows
+    assert y.tolist() == [1, 2]
+    assert sorted(rows.vocabulary("city")) == sorted(cities)
+    cached = CSVChunkSequence("houses.csv", target="y", cache=tmp_path / "cache", **arguments)
+    np.testing.assert_array_equal(cached[0][0], x)
+    if "quotechar" in options:
+        with pytest.raises(DataError, match="overwrite_cache"):
+            CSVChunkSequence("houses.csv", "y", cache=tmp_path / "cache", **{**arguments, "quotechar": "'"})[0]
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         (dict(shuffle="block"), "`shuffle` should be True or False. Received: shuffle='block'"),
