@@ -74,6 +74,7 @@ def folder(in_tmp_path):
         np.save(f"X_{part}_filenames.npy", names[samples])
         np.save(f"y_{part}.npy", one_hot[samples])
     write_houses("houses.csv", rng)
+    write_offers("offers.csv", rng)
     write_masks(rng)
     write_arrays(rng)
     for copy, original in (("test", CLASSES[0]), ("validation/Maize", "Maize"), ("validation/Charlock", "Charlock")):
@@ -97,6 +98,22 @@ def write_houses(path, rng, num_rows=500):
         }
     )
     houses.to_csv(path, index=False)
+
+
+def write_offers(path, rng, num_rows=200):
+    """A table as people write it: money, units, words for missing cells, ids and free text."""
+    area = rng.integers(20, 300, num_rows)
+    offers = pd.DataFrame(
+        {
+            "id": rng.permutation(num_rows) + 7000,
+            "area": [f"{number} m²" for number in area],
+            "fee": [f"(${-number:,})" if number < 0 else f"${number:,}" for number in rng.integers(-900, 5000, num_rows)],
+            "asked": np.where(rng.random(num_rows) < 0.05, "unknown", [f"{number:,}" for number in 40 * area]),
+            "note": [f"quiet, close to stop {number}" for number in range(num_rows)],
+            "price": [f"${number:,.2f}" for number in 3000.0 * area],
+        }
+    )
+    offers.to_csv(path, index=False)
 
 
 def write_masks(rng, num_photos=12):
