@@ -107,7 +107,9 @@ def write_offers(path, rng, num_rows=200):
         {
             "id": rng.permutation(num_rows) + 7000,
             "area": [f"{number} m²" for number in area],
-            "fee": [f"(${-number:,})" if number < 0 else f"${number:,}" for number in rng.integers(-900, 5000, num_rows)],
+            "fee": [
+                f"(${-number:,})" if number < 0 else f"${number:,}" for number in rng.integers(-900, 5000, num_rows)
+            ],
             "asked": np.where(rng.random(num_rows) < 0.05, "unknown", [f"{number:,}" for number in 40 * area]),
             "note": [f"quiet, close to stop {number}" for number in range(num_rows)],
             "price": [f"${number:,.2f}" for number in 3000.0 * area],
