@@ -77,6 +77,7 @@ def folder(in_tmp_path):
     write_houses("next_month_with_prices.csv", rng, num_rows=100)
     pd.read_csv("next_month_with_prices.csv").drop(columns="price").to_csv("next_month.csv", index=False)
     write_payments("payments.csv", rng)
+    write_offers("offers.csv", rng)
     write_masks(rng)
     write_arrays(rng)
     for copy, original in (("test", CLASSES[0]), ("validation/Maize", "Maize"), ("validation/Charlock", "Charlock")):
@@ -117,6 +118,24 @@ def write_payments(path, rng, num_rows=400):
         }
     )
     payments.to_csv(path, index=False)
+
+
+def write_offers(path, rng, num_rows=200):
+    """A table as people write it: money, units, words for missing cells, ids and free text."""
+    area = rng.integers(20, 300, num_rows)
+    offers = pd.DataFrame(
+        {
+            "id": rng.permutation(num_rows) + 7000,
+            "area": [f"{number} m²" for number in area],
+            "fee": [
+                f"(${-number:,})" if number < 0 else f"${number:,}" for number in rng.integers(-900, 5000, num_rows)
+            ],
+            "asked": np.where(rng.random(num_rows) < 0.05, "unknown", [f"{number:,}" for number in 40 * area]),
+            "note": [f"quiet, close to stop {number}" for number in range(num_rows)],
+            "price": [f"${number:,.2f}" for number in 3000.0 * area],
+        }
+    )
+    offers.to_csv(path, index=False)
 
 
 def write_masks(rng, num_photos=12):

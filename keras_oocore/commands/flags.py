@@ -71,4 +71,4 @@ def _words(value: str) -> list[str]:
             f"{name}={','.join(content) if isinstance(content, list) else content}" for name, content in literal.items()
         ]
     many = literal if isinstance(literal, (list, tuple)) else [literal]
-    return ["..." if word is ... else shlex.quote(str(word)) for word in many]
+    return ["..." if word is ... else "','" if word == "," else shlex.quote(str(word)) for word in many]

@@ -11,6 +11,7 @@ from keras_oocore.csv.moments import ISO, pattern_of, read_moments
 
 try:
     import pyarrow as pa
+    import pyarrow.compute as pc
 except ImportError:  # the `csv` extra is not installed
     pa = None
 
@@ -50,7 +51,7 @@ CERTAIN = (
 USUAL = (*CERTAIN, *SHORT_DATES, *(form for form in WITH_TIMES if "%y" in form), *TIMES)
 MAY_BE_DATE = re.compile(r"(?=.*\d)(?=.*[-/.:T ])[\dA-Za-z][\dA-Za-z ,./:+-]{3,39}")
 TRIED = 50  # strings that suggest a format
-ALL_DIGITS = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")  # a day as an integer, %Y%m%d
+DAY = r"^(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$"  # as an integer, %Y%m%d
 
 
 def fitting_formats(texts: Any) -> list[str]:
@@ -69,6 +70,11 @@ def fitting_formats(texts: Any) -> list[str]:
     if len(found) > 1:
         found = [form for form in found if form != ISO]
     return found[:1] if len({form.replace("%B", "%b") for form in found}) == 1 else found  # "May" is both
+
+
+def are_days(texts: Any) -> bool:
+    """Return whether all strings are integers that look like days, such as 20141013."""
+    return pc.all(pc.match_substring_regex(texts, DAY)).as_py()
 
 
 def most_fitting_format(texts: Any) -> tuple[str, np.ndarray] | None:

@@ -103,17 +103,20 @@ def _is_currency(unit: str) -> bool:
 
 
 def _separated(texts: Any, least: float, options: CellOptions, stripping: CellOptions) -> NumberFormat | None:
-    """Return the decimal point and the separator of thousands that read at least so many strings."""
+    """Return the decimal point and the separator of thousands that read most strings, if they read at least so many."""
     other = {".": ",", ",": "."}[options.decimal]
-    for decimal in (options.decimal, other):
-        for thousands in dict.fromkeys((options.thousands, None, *get_args(Thousands))):
-            if thousands == decimal:
-                continue
-            changed = dataclasses.replace(stripping, decimal=decimal, thousands=thousands)
-            readable = pc.is_valid(as_numbers(texts, changed))
-            if pc.sum(readable).as_py() >= least:
-                return None if changed == options else NumberFormat(changed, _code(changed, options), readable)
-    return None
+    candidates = [
+        dataclasses.replace(stripping, decimal=decimal, thousands=thousands)
+        for decimal in (options.decimal, other)
+        for thousands in dict.fromkeys((options.thousands, None, *get_args(Thousands)))
+        if thousands != decimal
+    ]
+    readable = [pc.is_valid(as_numbers(texts, candidate)) for candidate in candidates]
+    counts = [pc.sum(found).as_py() for found in readable]
+    best = counts.index(max(counts))
+    if counts[best] < least or candidates[best] == options:
+        return None
+    return NumberFormat(candidates[best], _code(candidates[best], options), readable[best])
 
 
 def _code(changed: CellOptions, options: CellOptions) -> str:

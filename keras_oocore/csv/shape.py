@@ -149,11 +149,12 @@ def _sampled(index: RecordIndex, width: int, position: int):
 def _unclear(index: RecordIndex, width: int, names: Sequence[str]) -> CSVError:
     """Return the error for rows with a cell more than names."""
     what = "`column_names` has" if index.header is None else "the header has"
-    text = locate(index, 0, 0).text.decode(index.dialect.encoding, "replace")[:60]
+    record = locate(index, 0, 0).text
+    text = record.decode(index.dialect.encoding, "replace")[:60]
     name = "row" if INDEX in names else INDEX
     return CSVError.of(
         index.path,
         f"its rows have {width} cells, such as {text!r}, and {what} {len(names)} name{'s' * (len(names) != 1)}.",
-        f"If the first cell is the name of the row: index_column={name!r}. If cells contain the delimiter, put "
-        "them between quotes. Otherwise name all columns, column_names=[...].",
+        f"{option_for(record, index.dialect)} If the first cell is the name of the row: index_column={name!r}. If cells "
+        "contain the delimiter, put them between quotes. Otherwise name all columns, column_names=[...].".lstrip(),
     )

@@ -297,7 +297,9 @@ class FeatureSpec:
             **({} if self.classes is None else self.classes.options()),
             "indicator": any(word.role == "missing" for word in self.words),
             "dtypes or categorical": {
-                word.column.name: word.column.kind for word in self.words if word.role != "missing"
+                word.column.name: " ".join([word.column.kind, *_unit(word.column)])
+                for word in self.words
+                if word.role != "missing"
             },
         }
 
@@ -488,8 +490,13 @@ def warn_of_loss(name: str, loss: str) -> None:
 
 def _described(column: Column) -> tuple[Any, ...]:
     """Return a column for the fingerprint. A date says that it is in days, because it was in seconds once."""
-    *described, part = dataclasses.astuple(column)
-    return (*described, part or IN_DAYS) if column.kind == "date" else tuple(described)
+    *described, _ = dataclasses.astuple(column)
+    return (*described, *_unit(column))
+
+
+def _unit(column: Column) -> list[str]:
+    """Return the unit of a date, for fingerprints and options."""
+    return [column.part or IN_DAYS] if column.kind == "date" else []
 
 
 def _as_names(names: str | Sequence[str], argument: str) -> list[str]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import did_you_mean
-from keras_oocore.csv.date_formats import CERTAIN, fitting_formats, most_fitting_format
+from keras_oocore.csv.date_formats import CERTAIN, are_days, fitting_formats, most_fitting_format
 from keras_oocore.csv.dates import require_format
 from keras_oocore.csv.dialect import CellOptions
 from keras_oocore.csv.moments import ISO
@@ -117,7 +117,8 @@ def infer_kind(texts: Any, options: CellOptions) -> Inferred:
         losses.append(f"numbers with leading zeros, which are lost, such as {with_zeros[0].as_py()!r}")
     rounded = rounded_by_float32(values.drop_null().to_numpy(zero_copy_only=False))
     if rounded is not None:
-        losses.append(f"integers beyond 2^24, which float32 rounds, such as {rounded:.0f}")
+        dates = ". If they are dates, give their format in dtypes: '%Y%m%d'" if are_days(texts) else ""
+        losses.append(f"integers beyond 2^24, which float32 rounds, such as {rounded:.0f}{dates}")
     return Inferred("float32", notes=losses)
 
 
@@ -177,6 +178,8 @@ def _number_note(texts: Any, options: CellOptions) -> str:
     if found is None:
         return ""
     odd = pc.and_(found.readable, pc.is_null(as_numbers(distinct[: len(found.readable)], options)))
+    if not pc.any(odd).as_py():
+        return ""
     example = shortened(distinct[: len(odd)].filter(odd)[0].as_py())
     looks = f"read as strings, though its cells look like numbers, such as {example!r}. Fix: {found.code}"
     if found.options is None:

@@ -34,6 +34,10 @@ def test_numbers_and_booleans():
     assert kind("1e300") == ("string", [])  # no float32
     assert kind("16777216", "1e30")[1] == []
     assert kind("16777217")[1] == ["integers beyond 2^24, which float32 rounds, such as 16777217"]
+    assert kind("20141013", "20141014")[1] == [
+        "integers beyond 2^24, which float32 rounds, such as 20141013. If they are dates, give their format in dtypes: "
+        "'%Y%m%d'"
+    ]
     assert kind("0.5", "0")[1] == []
     assert kind("98178", "007")[1] == ["numbers with leading zeros, which are lost, such as '007'"]
 
@@ -47,6 +51,7 @@ def test_strings_that_look_like_numbers():
         (("1.234.567", "2"), {}, "decimal=',', thousands='.'"),
         (("$1,500", "2"), dict(thousands=","), "strip='$'"),
         (("$5", "€6"), {}, "strip='$€'"),
+        (("1,5", *"23456789", *"abc"), {}, "decimal=',', null_values=[..., 'a']"),
         (("CHF 1'000.50", "CHF 2"), {}, """thousands="'", strip=['CHF']"""),
         (("5°C", "6°C"), {}, "strip=['°C']"),
         (("3 hours", "1 hour"), {}, "strip=['hours', 'hour']"),
