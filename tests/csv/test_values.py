@@ -1,6 +1,9 @@
 """Strings as numbers, booleans and dates."""
 
+import datetime
+
 import numpy as np
+import pandas as pd
 import pytest
 from csv_outcomes import (
     TEXT,
@@ -17,7 +20,7 @@ from csv_outcomes import (
 from csv_scans import error_of
 
 from keras_oocore.csv.dialect import Dialect
-from keras_oocore.csv.values import python_seconds
+from keras_oocore.csv.values import as_moment, iso_format, python_seconds, seconds_of
 
 ZEROS = "numbers with leading zeros, which are lost, such as"
 LARGE = "integers beyond 2^24, which float32 rounds, such as"
@@ -172,3 +175,40 @@ def test_pyarrow_and_python_read_the_same_dates(read):
     expected = days.astype("datetime64[s]").astype(float).tolist()
     assert read(content, a=("date", "%Y-%m-%d"))["a"] == expected
     assert [python_seconds(str(day), "%Y-%m-%d") for day in days] == expected
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        ("13.10.2014", "2014-10-13"),
+        ("2014-10-13", "2014-10-13"),
+        ("2014-10-13T08:30", "2014-10-13 08:30:00"),
+        ("2014-10-13T02:00+02:00", "2014-10-13"),
+        (datetime.date(2014, 10, 13), "2014-10-13"),
+        (datetime.datetime(2014, 10, 13, 8, tzinfo=datetime.timezone(datetime.timedelta(hours=8))), "2014-10-13"),
+        (np.datetime64("2014-10-13"), "2014-10-13"),
+        (np.datetime64("1969-12-31T23:59:59"), "1969-12-31 23:59:59"),
+    ],
+)
+def test_moments_that_a_user_gives(moment, expected):
+    assert as_moment(seconds_of(moment, "%d.%m.%Y")) == expected
+
+
+@pytest.mark.parametrize("moment", ["", "soon", "2014-02-31", 2014, None, np.datetime64("NaT"), pd.NaT, ["2014-10-13"]])
+def test_moments_that_are_none(moment):
+    assert seconds_of(moment, "%d.%m.%Y") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("2014-10-13 08:30", "%Y-%m-%d %H:%M"),
+        ("2014-10-13T08:30:00.25", "%Y-%m-%dT%H:%M:%S.%f"),
+        ("2014-10-13T08:30:00Z", "%Y-%m-%dT%H:%M:%S%z"),
+        ("", None),
+        ("2014", None),
+        ("10/13/2014", None),
+    ],
+)
+def test_iso_format(text, form):
+    assert iso_format(text) == form
