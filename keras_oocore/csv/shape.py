@@ -14,6 +14,7 @@ from keras_oocore.core.errors import CSVError
 from keras_oocore.csv.cells import Column, is_blank
 from keras_oocore.csv.chunks import locate
 from keras_oocore.csv.dialect import CellOptions
+from keras_oocore.csv.faults import option_for
 from keras_oocore.csv.index import RecordIndex
 from keras_oocore.csv.reader import CSVReader, Extra, num_cells
 

@@ -92,7 +92,8 @@ def divide_groups(
     table = _ClassCounts(counted, len(class_names) if balances else 1, sizes)
     num_groups = len(table.group_sizes)
     if num_groups < len(sizes):
-        raise OptionError(f"{num_groups} groups are too few for {len(sizes)} parts: {', '.join(part_sizes)}.")
+        found = "1 group is" if num_groups == 1 else f"{num_groups} groups are"
+        raise OptionError(f"{found} too few for {len(sizes)} parts: {', '.join(part_sizes)}.")
     best, best_error = None, (np.inf,)
     for draw in range(RANDOM_DRAWS + (_num_balanced(num_groups) if balances else 0)):
         order = rng.permutation(num_groups)

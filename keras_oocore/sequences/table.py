@@ -150,7 +150,8 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         left_out = self.num_rows - sum(map(len, parts))
         if left_out:
             columns = listed(column.name for column in split.columns)
-            warn_user(f"{left_out:,} rows are in no part, because their {columns} is missing or cannot be read.")
+            found, their = ("1 row is", "its") if left_out == 1 else (f"{left_out:,} rows are", "their")
+            warn_user(f"{found} in no part, because {their} {columns} is missing or cannot be read.")
         train, *others = zip(split.names, parts)
         in_order = dataclasses.replace(self._options, shuffle=False)
         return (

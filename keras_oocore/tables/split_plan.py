@@ -133,10 +133,10 @@ def _grouped(
 
     split = GroupedSplit.of(columns, strata, counted(), fractions, seed)
     if num_missing:
-        names = listed(column.name for column in columns)
+        found = "1 row has" if num_missing == 1 else f"{num_missing:,} rows have"
         warn_user(
-            f"{num_missing:,} rows have a missing cell in {names}. Missing cells count as one key, so such rows are in "
-            "one part."
+            f"{found} a missing cell in {listed(column.name for column in columns)}. Missing cells are one key, so "
+            "such rows are in one part."
         )
     return split
 
@@ -151,9 +151,9 @@ def _dates_or_numbers(rows: TableRows, column: Column) -> Column:
     """Return a column whose cells can be compared. Strings are read as dates if the first one is in ISO form."""
     if column.kind != "string":
         return column
-    firsts = (_key(rows, chunk, column).drop_null() for chunk in range(rows.table.num_chunks))
-    text = next((cells[0].as_py() for cells in firsts if len(cells)), None)
-    if text is None or days_of(text, ISO) is None:
+    chunks = (_key(rows, chunk, column).drop_null().to_pylist() for chunk in range(rows.table.num_chunks))
+    text = next((text.strip() for texts in chunks for text in texts if text.strip()), "")
+    if days_of(text, ISO) is None:
         raise OptionError(
             f"`by` should be a column of dates or numbers. Column {column.name!r} has strings, such as {text!r}. If "
             f"they are dates, give their format: dtypes={{{column.name!r}: '%d.%m.%Y'}}."

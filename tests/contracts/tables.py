@@ -96,6 +96,12 @@ class TableFormatContract:
         assert strings[:7] == ["0", "1", "2", "3", "4", "5", "6"]
         assert strings[7] is None
 
+    def test_text_is_exact_and_never_missing(self, table):
+        numbers = ["" if row == 7 else str(row) for row in range(NUM_ROWS)]
+
+        assert self.cells(table, "number", kind="text") == numbers
+        assert self.cells(table, "name", kind="text") == [f"n{row}" for row in range(NUM_ROWS)]
+
     def test_several_threads_read_at_once(self, table):
         chunks = [*range(table.num_chunks)] * 10
         with concurrent.futures.ThreadPoolExecutor(4) as threads:

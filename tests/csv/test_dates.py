@@ -3,6 +3,7 @@
 import datetime
 
 import numpy as np
+import pandas as pd
 import pytest
 from csv_outcomes import Rows, late, looks_like, measured, only_text, outcomes, unreadable
 from csv_scans import error_of
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from keras_oocore.core.errors import OptionError
 from keras_oocore.csv.cells import pa
-from keras_oocore.csv.dates import PARTS, as_dates, has_date, require_format
+from keras_oocore.csv.dates import PARTS, as_dates, as_moment, days_of, has_date, require_format
 from keras_oocore.csv.moments import ISO, read_moments
 
 BOTH = "give their format in dtypes, such as '%m/%d/%Y' or '%d/%m/%Y'"
@@ -150,3 +151,25 @@ def test_a_format_that_python_does_not_know_is_refused_at_once():
         with pytest.raises(OptionError, match=f"as for|of `datetime.strptime`.*{reason}"):
             require_format(form, "x")
     require_format("%H %%", "x")
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        ("13.10.2014", "2014-10-13"),
+        ("2014-10-13", "2014-10-13"),
+        ("2014-10-13T08:30", "2014-10-13 08:30:00"),
+        ("2014-10-13T02:00+02:00", "2014-10-13"),
+        (datetime.date(2014, 10, 13), "2014-10-13"),
+        (datetime.datetime(2014, 10, 13, 8, tzinfo=datetime.timezone(datetime.timedelta(hours=8))), "2014-10-13"),
+        (np.datetime64("2014-10-13"), "2014-10-13"),
+        (np.datetime64("1969-12-31T23:59:59"), "1969-12-31 23:59:59"),
+    ],
+)
+def test_moments_that_a_user_gives(moment, expected):
+    assert as_moment(days_of(moment, "%d.%m.%Y")) == expected
+
+
+@pytest.mark.parametrize("moment", ["", "soon", "2014-02-31", 2014, None, np.datetime64("NaT"), pd.NaT, ["2014-10-13"]])
+def test_moments_that_are_none(moment):
+    assert days_of(moment, "%d.%m.%Y") is None

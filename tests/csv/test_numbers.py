@@ -13,7 +13,6 @@ from csv_outcomes import (
     measured,
     only_text,
     outcomes,
-    ragged,
     unreadable,
 )
 from csv_scans import error_of
@@ -103,7 +102,8 @@ LARGE = "integers beyond 2^24, which float32 rounds, such as"
           unreadable(99, "1" * 37 + "...", fix="on_bad_row='skip', or dtypes={'x': 'string'}")),
     ("tabs with spaces", "x\ty\n 1\t2 \n3 \t 4\n", dict(delimiter="\t"), TWO_ROWS),
     ("two spaces as a delimiter", "x y\n1  2\n", dict(delimiter=" "),
-          Fails("houses.csv: its rows have 3 cells, such as '1  2', and the header has 2 names. If the first cell is "
+          Fails("houses.csv: its rows have 3 cells, such as '1  2', and the header has 2 names. If several spaces separate "
+                "two cells: delimiter=r'\\s+'. If the first cell is "
                 "the name of the row: index_column='index'. If cells contain the delimiter, put them between quotes. "
                 "Otherwise name all columns, column_names=[...].")),
     ("True, 0 and yes", "x,y\nTrue,1\n0,2\nyes,3\n", {}, Rows([1, 0, 1], [1, 2, 3])),

@@ -163,7 +163,7 @@ def test_groups_of_different_sizes_are_close_to_the_fraction():
 @pytest.mark.parametrize(
     ("groups", "error", "words"),
     [
-        ([0] * 10, OptionError, "1 groups are too few for 2 parts: train, validation"),
+        ([0] * 10, OptionError, "1 group is too few for 2 parts: train, validation"),
         ([0, 1], DataError, r"shape \(10,\), one group per sample. Received: shape \(2,\)"),
         ([0.0] * 9 + [np.nan], DataError, "has no group for sample 9"),
         (["a"] * 8 + [None, "b"], DataError, "has no group for sample 8"),

@@ -118,6 +118,11 @@ def test_at_has_the_format_of_the_column(write):
     write("x,day\n" + "".join(f"{i},{1 + i:02d}/02/2024\n" for i in range(20)))
     rows = ko.CSVChunkSequence("houses.csv", "x", features=["day"], dtypes={"day": "%d/%m/%Y"})
     assert [part.num_rows for part in rows.split(by="day", at="06/02/2024")] == [5, 15]
+    write('x,day\n1,""\n2, 2024-01-02\n3,2024-01-03\n', "padded.csv")
+    rows = ko.CSVChunkSequence("padded.csv", None, features=["x"], dtypes={"day": "string"}, missing="drop")
+    with pytest.warns(UserWarning, match="1 row is in no part, because its 'day' is missing"):
+        parts = rows.split(by="day", at="2024-01-03")
+    assert [part.row_numbers.tolist() for part in parts] == [[1], [2]]
     recognized = ko.CSVChunkSequence("houses.csv", "x").split(by="day", at="2024-02-06")
     assert [part.num_rows for part in recognized] == [5, 15]
     write("x,day\n1,week 1\n2,week 2\n")
@@ -191,7 +196,7 @@ def test_rows_without_a_date_are_an_error_unless_they_are_dropped(payments, writ
 def test_rows_without_a_group_are_one_group(payments, write):
     write("n,customer\n" + "".join(f"{i},{'' if i % 5 == 0 else f'c{i}'}\n" for i in range(100)), "guests.csv")
     rows = payments("guests.csv", target=None)
-    with pytest.warns(UserWarning, match="20 rows have a missing cell in 'customer'. Missing cells count as one key"):
+    with pytest.warns(UserWarning, match="20 rows have a missing cell in 'customer'. Missing cells are one key"):
         parts = rows.split(0.3, groups="customer")
     assert sorted(sum(part.row_numbers % 5 == 0) for part in parts) == [0, 20]
 

@@ -163,7 +163,7 @@ def test_few_groups_fill_all_parts_and_fewer_than_parts_are_an_error():
     for seed in range(5):
         parts = assigned(grouped(chunks, Fractions(0.1, 0.1), seed), chunks)
         assert sorted(np.bincount(parts).tolist()) == [5, 5, 90]
-    with pytest.raises(OptionError, match="1 groups are too few for 2 parts: training, validation"):
+    with pytest.raises(OptionError, match="1 group is too few for 2 parts: training, validation"):
         grouped(chunks_of(["a"] * 9, [None] * 9, 9), Fractions(0.1, 0))
 
 
