@@ -156,6 +156,6 @@ def _unclear(index: RecordIndex, width: int, names: Sequence[str]) -> CSVError:
     return CSVError.of(
         index.path,
         f"its rows have {width} cells, such as {text!r}, and {what} {len(names)} name{'s' * (len(names) != 1)}.",
-        f"{option_for(record, index.dialect)} If the first cell is the name of the row: index_column={name!r}. If cells "
-        "contain the delimiter, put them between quotes. Otherwise name all columns, column_names=[...].".lstrip(),
+        f"{option_for(record, index.dialect)} If the first cell is the name of the row: index_column={name!r}. If "
+        "cells contain the delimiter, put them between quotes. Otherwise name all columns, column_names=[...].".lstrip(),
     )

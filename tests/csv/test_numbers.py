@@ -5,6 +5,7 @@ import pytest
 from csv_outcomes import (
     TEXT,
     TWO_ROWS,
+    Fails,
     Rows,
     among,
     late,
@@ -102,22 +103,10 @@ LARGE = "integers beyond 2^24, which float32 rounds, such as"
           unreadable(99, "1" * 37 + "...", fix="on_bad_row='skip', or dtypes={'x': 'string'}")),
     ("tabs with spaces", "x\ty\n 1\t2 \n3 \t 4\n", dict(delimiter="\t"), TWO_ROWS),
     ("two spaces as a delimiter", "x y\n1  2\n", dict(delimiter=" "),
-          Fails("houses.csv: its rows have 3 cells, such as '1  2', and the header has 2 names. If several spaces separate "
-                "two cells: delimiter=r'\\s+'. If the first cell is "
-                "the name of the row: index_column='index'. If cells contain the delimiter, put them between quotes. "
-                "Otherwise name all columns, column_names=[...].")),
-    ("True, 0 and yes", "x,y\nTrue,1\n0,2\nyes,3\n", {}, Rows([1, 0, 1], [1, 2, 3])),
-    ("True as a target", "x,y\n1,True\n2,False\n", {}, Rows([1, 2], [1, 0])),
-    ("True among numbers", late("True,2"), {}, unreadable(99, "True", fix="dtypes={'x': 'bool'}")),
-    ("20141013T000000", "x,y\n20141013T000000,2\n", {}, only_text()),
-    ("20141013T000000 as a date", "x,y\n20141013T000000,2\n", dict(dtypes={"x": "%Y%m%dT%H%M%S"}),
-     Rows([1413158400], [2])),
-    ("a day that does not exist", late("2014-02-31,2", "2014-02-28,2"), dict(dtypes={"x": "%Y-%m-%d"}),
-     unreadable(99, "2014-02-31", "a date like '%Y-%m-%d'",
-                fix="dtypes={'x': FORMAT} with the format of these cells, null_values=[..., '2014-02-31']")),
-    ("a day that float32 cannot hold", "x,y\n2038-01-21,2\n", dict(dtypes={"x": "%Y-%m-%d"}),
-          Rows([float(np.float32(2147644800))], [2], ("Column 'x' has dates, which float32 rounds: seconds since 1970 "
-                                                     "come in steps of 256.",))),
+          Fails("houses.csv: its rows have 3 cells, such as '1  2', and the header has 2 names. If several spaces "
+                "separate two cells: delimiter=r'\\s+'. If the first cell is the name of the row: "
+                "index_column='index'. If cells contain the delimiter, put them between quotes. Otherwise name all "
+                "columns, column_names=[...].")),
 )  # fmt: skip
 def test_outcome(check, content, options, outcome):
     check(content, options, outcome)
