@@ -20,7 +20,7 @@ from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.csv.cells import Cells, Column, require_pyarrow
 from keras_oocore.csv.chunks import locate
 from keras_oocore.csv.compression import is_gzip
-from keras_oocore.csv.dialect import CellOptions, Dialect, OnBadRow
+from keras_oocore.csv.dialect import SPACES, CellOptions, Dialect, OnBadRow
 from keras_oocore.csv.index import CHUNK_BYTES, RecordIndex
 from keras_oocore.csv.reader import CSVReader
 from keras_oocore.csv.scan import index_records
@@ -220,5 +220,7 @@ def _delimiter_hint(names: list[str]) -> str:
     only = names[0]
     if only.lower().startswith("sep="):  # the first line of files that Excel wrote
         return f". Is the first line not the header? Fix: skip_rows=1, delimiter={only[4:5] or ','!r}"
-    found = [delimiter for delimiter in OTHER_DELIMITERS if delimiter in only and len(names) == 1]
-    return f". Is it delimiter={found[0]!r}?" if found else ""
+    found = [repr(delimiter) for delimiter in OTHER_DELIMITERS if delimiter in only]
+    if "  " in only:
+        found.append(f"r'{SPACES}'")
+    return f". Is it delimiter={found[0]}?" if found and len(names) == 1 else ""
