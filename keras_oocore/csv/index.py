@@ -176,12 +176,15 @@ def _are_bad(index: RecordIndex) -> bool:
     """
     if len(index.bad) > MOST_CHECKED:
         return False
-    with open_file(index.absolute_path) as file:
-        for bad in index.bad:
-            file.seek(bad.start)
-            row = framed(file.read(bad.stop - bad.start), index.dialect)
-            if mark(look(row, index.dialect)).fault < 0:
-                return False
+    try:
+        with open_file(index.absolute_path) as file:
+            for bad in index.bad:
+                file.seek(bad.start)
+                row = framed(file.read(bad.stop - bad.start), index.dialect)
+                if mark(look(row, index.dialect)).fault < 0:
+                    return False
+    except OSError as error:
+        raise cannot_read(index.path, error) from error
     return True
 
 

@@ -5,7 +5,21 @@ from csv_scans import BARE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_oocore.csv.bits import below, count, first, has, last, next_one, packed, parities, positions
+from keras_oocore.csv.bits import (
+    as_flags,
+    at,
+    below,
+    count,
+    every_other,
+    filled,
+    first,
+    has,
+    last,
+    next_one,
+    packed,
+    parities,
+    positions,
+)
 from keras_oocore.csv.scan import index_records
 
 
@@ -26,3 +40,18 @@ def test_operations_match_plain_python(flags, place):
     assert positions(parities(words))[: len(flags)].tolist()[: sum(np.cumsum(flags) % 2)] == [
         i for i in range(len(flags)) if np.cumsum(flags)[i] % 2
     ]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 150)), min_size=1, max_size=6), st.sets(st.integers(0, 899)))
+def test_operations_on_runs_match_plain_python(runs, places):
+    flags = np.repeat([flag for flag, _ in runs], [length for _, length in runs])
+    words, starts = packed(flags), packed(np.isin(np.arange(len(flags)), list(places)))
+    is_filled, position_in_run, reached, number = [], [], False, 0
+    for place, flag in enumerate(flags):
+        reached = bool(flag) and (reached or place in places)
+        number = number + 1 if flag else 0
+        is_filled.append(reached)
+        position_in_run.append(number)
+    assert as_flags(filled(starts, words), len(flags)).tolist() == is_filled
+    assert as_flags(every_other(words), len(flags)).tolist() == [number % 2 == 1 for number in position_in_run]
+    assert at(words, np.arange(len(flags))).tolist() == flags.tolist()

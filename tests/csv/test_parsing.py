@@ -33,7 +33,7 @@ def cells_of(path, dialect, chunk_bytes=2**20):
 
 
 @given(TEXTS, dialects(",|", [None]), st.integers(1, 30))
-@examples(300)
+@examples(100)
 @example('1|{"a": 1}|0\n2|[""]|"x"', Dialect("|", header=False), 5)
 @example('a\\\nb,c\n"d\\"\n",e\\\n', Dialect(header=False, escapechar="\\"), 1)
 @example(' "a\n, b",\t"c"\n', Dialect(header=False, skip_initial_space=True), 1)

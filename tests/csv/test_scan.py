@@ -111,7 +111,7 @@ def test_records_match_pythons_csv_module(scratch, file, chunk_bytes, block_byte
 
 
 @given(sound_files(comments=True), st.integers(1, 40), st.sampled_from([1, 2, 3, 7, 64, 100]), st.integers(1, 3))
-@examples(100)
+@examples(50)
 def test_comments_are_removed_before_quotes_are_counted(scratch, file, chunk_bytes, block_bytes, num_workers):
     data, rows, delimiter = file
     scratch.write_bytes(data)
@@ -134,7 +134,7 @@ def test_comments_are_removed_before_quotes_are_counted(scratch, file, chunk_byt
     st.sampled_from([1, 4, 64]),
     st.integers(1, 2),
 )
-@examples(250)
+@examples(200)
 @example('"a\n"b\n"c\n', BARE, 1, 1, 1, 1)
 @example('#"\n"#\n', COMMENTED, 1, 2, 1, 1)
 def test_any_bytes_match_a_slow_reference(scratch, text, dialect, chunk_bytes, block_bytes, careful_bytes, num_workers):
@@ -160,6 +160,23 @@ def test_any_bytes_match_a_slow_reference(scratch, text, dialect, chunk_bytes, b
         again, none = reference(content, dialect)
         assert [text for _, _, text in again] == [text for _, _, text in rows[first:end]]
         assert none == []
+
+
+@pytest.mark.parametrize("block_bytes", [77, 2**20])
+@pytest.mark.parametrize(
+    "options", [{}, dict(escapechar="\\"), dict(skip_initial_space=True), dict(delimiter=r"\s+", comment="#")]
+)
+def test_long_runs_match_a_slow_reference(write, options, block_bytes):
+    rng, dialect = np.random.default_rng(0), Dialect(header=False, **options)
+    pieces = ['"', "\\", " ", "\t", ",", "\n", "a", "#", '\n"', '"\n', ', "', '12" x', "\n"]
+    repeated = rng.choice(pieces, 400).tolist(), rng.choice([1, 1, 1, 2, 3, 64, 129, 200], 400).tolist()
+    data = "".join(piece * times for piece, times in zip(*repeated)).encode()
+    rows, bad = reference(data, dialect)
+    with small_blocks(block_bytes):
+        index = index_records(write(data), dialect, 500, on_bad_row="skip")
+    assert [(line, start, stop) for line, _, start, stop in index.bad] == bad
+    assert index.starts.tolist() == reference_starts(rows, bad, len(data), 500)
+    assert index.rows[-1] == len(rows)
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])

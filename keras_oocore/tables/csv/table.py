@@ -22,7 +22,7 @@ from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.csv.cells import Cells, Column, require_pyarrow
 from keras_oocore.csv.chunks import first_rows, locate
 from keras_oocore.csv.codecs import codec_of
-from keras_oocore.csv.dialect import CellOptions, Dialect, OnBadRow
+from keras_oocore.csv.dialect import SPACES, CellOptions, Dialect, OnBadRow
 from keras_oocore.csv.index import CHUNK_BYTES, RecordIndex
 from keras_oocore.csv.reader import CSVReader
 from keras_oocore.csv.scan import index_records
@@ -275,8 +275,10 @@ def _hint(names: list[str]) -> str:
     only = names[0]
     if only.lower().startswith("sep="):  # the first line of files that Excel wrote
         return f". Is the first line not the header? Fix: skip_rows=1, delimiter={only[4:5] or ','!r}"
-    found = [delimiter for delimiter in OTHER_DELIMITERS if delimiter in only and len(names) == 1]
-    if found:
-        return f". Is it delimiter={found[0]!r}?"
+    found = [repr(delimiter) for delimiter in OTHER_DELIMITERS if delimiter in only]
+    if "  " in only:
+        found.append(f"r'{SPACES}'")
+    if found and len(names) == 1:
+        return f". Is it delimiter={found[0]}?"
     is_row = any(re.fullmatch(r"[+-]?\d+(\.\d+)?", name) for name in names)
     return ". If the first line is a row: header=False, column_names=[...]" if is_row else ""
