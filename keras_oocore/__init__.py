@@ -6,8 +6,7 @@
     train, val = manifest.split(validation_split=0.2, seed=0)
     model.fit(ko.ImageFolderSequence(train), validation_data=ko.ImageFolderSequence(val, shuffle=False), epochs=10)
 
-Preparation needs no backend: Keras is imported when a Sequence is used for the first time. Other modules are imported when
-they are used, too.
+Modules are imported when they are first used, so preparation needs no backend of Keras.
 """
 
 import importlib
