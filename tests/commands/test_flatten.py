@@ -76,11 +76,8 @@ def test_another_file_of_the_name_is_kept(photos, run):
     assert "'flat/cat__1.png' exists and is not a copy of" in error
 
 
-def test_two_processes_at_once(photos, run):
+def test_two_commands_at_once(photos, run):
     with write_lock("flat"):
         status, _, error = run("flatten", photos, "flat")
     assert status == 1
-    assert (
-        error
-        == "keras-oocore: Another process is writing 'flat'. Wait for it to finish, or choose another destination.\n"
-    )
+    assert error.endswith(" of this process is writing 'flat'. Wait for it to finish, or choose another destination.\n")
