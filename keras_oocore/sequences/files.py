@@ -55,8 +55,8 @@ class FileSequence(LabelledSequence):
             if not self._cached.has_store:
                 directory = self._cached.directory
                 warn_user(
-                    f"{who_locked(directory)} is filling the cache {str(directory)!r}. Until it has finished, this Sequence "
-                    "reads the files."
+                    f"{who_locked(directory)} is filling the cache {str(directory)!r}. Until it has finished, this "
+                    "Sequence reads the files."
                 )
         return self._source
 
