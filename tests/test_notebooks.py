@@ -137,7 +137,7 @@ class TestNotebook1:
         notebook = run.executed(FIRST, tmp_path, injected=ONE_EPOCH[data])
 
         assert f"{NUM_TRAIN[data]} photos, the same bytes in every batch: True" in shown_text(notebook)
-        assert len(pictures(notebook)) == 6
+        assert len(pictures(notebook)) == 7
         assert [path.name for path in tmp_path.iterdir()] == ["notebook_1_data"]
 
     @pytest.mark.soak
