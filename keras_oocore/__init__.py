@@ -6,37 +6,37 @@
     train, val = manifest.split(validation_split=0.2, seed=0)
     model.fit(ko.ImageFolderSequence(train), validation_data=ko.ImageFolderSequence(val, shuffle=False), epochs=10)
 
-Preparation needs no backend: Keras is imported when a Sequence is used for the first time.
+Modules are imported when they are first used, so preparation needs no backend of Keras.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from keras_oocore.batches.per_sample import per_sample
-from keras_oocore.core.errors import (
-    BusyError,
-    DataError,
-    DestinationError,
-    MissingExtraError,
-    OptionError,
-    OutOfCoreError,
-    ResourceError,
-    SampleError,
-)
 from keras_oocore.core.version import __version__ as __version__
-from keras_oocore.manifest.manifest import Manifest
-from keras_oocore.plots.history import plot_history
-from keras_oocore.prepare import (
-    flatten_images,
-    load_arrays,
-    save_arrays,
-    shuffle_arrays,
-    split_arrays,
-    unzip_folder,
-    zip_folder,
-)
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # everything is imported when it is first used: see __getattr__
+    from keras_oocore.batches.per_sample import per_sample
+    from keras_oocore.core.errors import (
+        BusyError,
+        DataError,
+        DestinationError,
+        MissingExtraError,
+        OptionError,
+        OutOfCoreError,
+        ResourceError,
+        SampleError,
+    )
+    from keras_oocore.manifest.manifest import Manifest
+    from keras_oocore.plots.history import plot_history
+    from keras_oocore.prepare import (
+        flatten_images,
+        load_arrays,
+        save_arrays,
+        shuffle_arrays,
+        split_arrays,
+        unzip_folder,
+        zip_folder,
+    )
     from keras_oocore.sequences import (
         ArraySequence,
         CSVChunkSequence,
@@ -82,8 +82,30 @@ __all__ = [
     "zip_folder",
 ]
 
-_NEEDS_KERAS = {
-    "keras_oocore.sequences": (
+_MODULES = {
+    "batches.per_sample": ("per_sample",),
+    "core.errors": (
+        "BusyError",
+        "DataError",
+        "DestinationError",
+        "MissingExtraError",
+        "OptionError",
+        "OutOfCoreError",
+        "ResourceError",
+        "SampleError",
+    ),
+    "manifest.manifest": ("Manifest",),
+    "plots.history": ("plot_history",),
+    "prepare": (
+        "flatten_images",
+        "load_arrays",
+        "save_arrays",
+        "shuffle_arrays",
+        "split_arrays",
+        "unzip_folder",
+        "zip_folder",
+    ),
+    "sequences": (
         "ArraySequence",
         "CSVChunkSequence",
         "ImageFolderSequence",
@@ -93,14 +115,15 @@ _NEEDS_KERAS = {
         "load_features",
         "open_packed",
     ),
-    "keras_oocore.training": ("Phase", "fit_partitions", "fit_phases", "fit_resumable"),
+    "training": ("Phase", "fit_partitions", "fit_phases", "fit_resumable"),
 }
 
 
 def __getattr__(name: str) -> Any:
-    for module, names in _NEEDS_KERAS.items():
+    for module, names in _MODULES.items():
         if name in names:
-            return getattr(importlib.import_module(module), name)
+            globals()[name] = value = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+            return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

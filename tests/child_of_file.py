@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import hidden_tensorflow
+import hidden_packages
 
 TIMEOUT_SECONDS = 600  # of a child process, far beyond its work
 
@@ -15,7 +15,7 @@ def child(function, *arguments, **options):
     """A process that runs a function of a test file as a script; it ends after `TIMEOUT_SECONDS` in any case."""
     command = [sys.executable, function.__code__.co_filename, function.__name__, *map(str, arguments)]
     paths = [str(Path(__file__).parent), *sys.path]  # where the helpers of tests are
-    environment = hidden_tensorflow.environment()
+    environment = hidden_packages.environment()
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [environment["PYTHONPATH"], *paths]))
     pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     return subprocess.Popen(command, env=environment, **pipes, **options)

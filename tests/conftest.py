@@ -10,7 +10,7 @@ import inspect
 import json
 import os
 
-import hidden_tensorflow
+import hidden_packages
 import hypothesis
 import pytest
 from processes import ProcessFinder
@@ -20,7 +20,7 @@ pytest.register_assert_rewrite("contracts")  # before the first import of a cont
 from contracts.numbered import CLASS_NAMES, LABELS  # noqa: E402
 from drawing import draw  # noqa: E402
 
-collect_ignore = ["fork_server.py", "without_tensorflow"]  # for processes without TensorFlow
+collect_ignore = ["fork_server.py", "hidden"]  # for processes without some packages
 # A busy machine is not a fault: tests never fail for the time that they take.
 hypothesis.settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -42,7 +42,7 @@ def only_tests_of_models(config):
 def pytest_configure(config):
     """If only tests of models run, on another backend than TensorFlow, run them as if TensorFlow were not installed."""
     if only_tests_of_models(config) and os.environ.get("KERAS_BACKEND") in ("jax", "torch"):
-        hidden_tensorflow.hide()
+        hidden_packages.hide()
 
 
 def pytest_pycollect_makeitem(collector, name, obj):
@@ -71,7 +71,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """Let the garbage collector pass over the millions of objects of modules and tests from now on."""
+    """From now on, let the garbage collector pass over modules and tests, which are millions of objects."""
     gc.collect()
     gc.freeze()
 

@@ -1,12 +1,7 @@
 """What the server of forked_child.py imports. Only TensorFlow's own backend needs TensorFlow."""
 
-import os
+import hidden_packages
 
-if os.environ.get("KERAS_BACKEND") in ("jax", "torch"):
-    import hidden_tensorflow
+hidden_packages.hide(optional=True)
 
-    hidden_tensorflow.hide()
-else:
-    import tensorflow  # noqa: F401
-
-import training_child  # noqa: F401
+import training_child  # noqa: E402, F401

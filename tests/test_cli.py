@@ -7,6 +7,7 @@ import sys
 import pytest
 from PIL import Image
 
+import keras_oocore.__main__
 from keras_oocore import cli
 from keras_oocore.commands import opening
 from keras_oocore.core.errors import (
@@ -156,6 +157,18 @@ def test_an_unknown_backend_is_one_line(monkeypatch, capsys):
     )
 
 
+def test_ctrl_c_while_it_imports_is_one_line(monkeypatch, capsys):
+    class Interrupted:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "keras_oocore.cli")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted])
+    assert keras_oocore.__main__.main() == 130
+    assert capsys.readouterr().err == "keras-oocore: stopped.\n"
+
+
 # demo
 
 
@@ -232,7 +245,7 @@ def test_a_closed_pipe_is_no_error(photos):
     os.close(read)  # as `| true` does
     with os.fdopen(write, "w") as pipe:
         child = subprocess.run(
-            [sys.executable, "-m", "keras_oocore.cli", "verify", "photos", "--json"],
+            [sys.executable, "-m", "keras_oocore", "verify", "photos", "--json"],
             env=environment_of_a_child(),
             stdout=pipe,
             stderr=subprocess.PIPE,

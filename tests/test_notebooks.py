@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-import hidden_tensorflow
+import hidden_packages
 import nbformat
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ starts_kernels = pytest.mark.child
 
 @pytest.fixture(autouse=True)
 def _kernels_without_tensorflow(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", hidden_tensorflow.environment()["PYTHONPATH"])
+    monkeypatch.setenv("PYTHONPATH", hidden_packages.environment(optional=False)["PYTHONPATH"])
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +60,13 @@ def run():
     return module
 
 
-@pytest.fixture(params=["photos", "digits"])
+HAS_PHOTOS = (DATA / "plant_seedlings").is_dir()
+
+
+@pytest.fixture(params=["photos", pytest.param("digits", marks=[pytest.mark.soak] * HAS_PHOTOS)])
 def data(request, monkeypatch, tmp_path):
     """The images that notebook 1 finds: the 12 real classes, or none, and then it uses the digits of scikit-learn."""
-    if request.param == "photos" and not (DATA / "plant_seedlings").is_dir():
+    if request.param == "photos" and not HAS_PHOTOS:
         pytest.skip(f"the photos are not at {DATA}; KERAS_OOCORE_DATA can name another folder")
     monkeypatch.setenv("KERAS_OOCORE_DATA", str(DATA if request.param == "photos" else tmp_path / "nothing"))
     return request.param
@@ -134,7 +137,7 @@ class TestNotebook1:
         notebook = run.executed(FIRST, tmp_path, injected=ONE_EPOCH[data])
 
         assert f"{NUM_TRAIN[data]} photos, the same bytes in every batch: True" in shown_text(notebook)
-        assert len(pictures(notebook)) == 6
+        assert len(pictures(notebook)) == 7
         assert [path.name for path in tmp_path.iterdir()] == ["notebook_1_data"]
 
     @pytest.mark.soak

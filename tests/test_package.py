@@ -212,7 +212,7 @@ def test_the_wheel_runs_outside_the_checkout(release, tmp_path):
     shutil.unpack_archive(release[0], site, "zip")  # which is what pip does with a wheel of Python files
     (info,) = site.glob("*.dist-info")
     assert "Root-Is-Purelib: true" in (info / "WHEEL").read_text()
-    assert "keras-oocore = keras_oocore.cli:main" in (info / "entry_points.txt").read_text()
+    assert "keras-oocore = keras_oocore.__main__:main" in (info / "entry_points.txt").read_text()
     script = """
 import numpy as np, keras_oocore as ko
 for name in ("cat", "dog"):

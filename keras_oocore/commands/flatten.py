@@ -1,13 +1,15 @@
 """`keras-oocore flatten`: all images of class folders in one folder, and a manifest of their labels beside them."""
 
 import argparse
+import contextlib
+import io
 import os
 import shlex
 from typing import Any
 
 from keras_oocore.commands.arguments import add_command, add_json, given
 from keras_oocore.commands.kinds import Kind, place_of
-from keras_oocore.commands.report import Report, WrongUseError, counted, printing_to_stderr, to_type
+from keras_oocore.commands.report import Report, WrongUseError, counted, to_type
 from keras_oocore.prepare import flatten_images
 from keras_oocore.prepare.transfer import MODES
 
@@ -53,7 +55,7 @@ def run(options: argparse.Namespace) -> Report:
             Kind.CSV: f" A CSV file needs no flatten. See what it holds: {to_type('info', options.directory)}",
         }.get(kind, "")
         raise WrongUseError(f"{options.directory!r} is a file, but it should be a directory of class folders.{advice}")
-    with printing_to_stderr():
+    with contextlib.redirect_stdout(io.StringIO()):  # this report says the same
         manifest = flatten_images(options.directory, options.destination, **given(options, ARGUMENTS))
     folder = manifest.save(options.manifest or options.destination)
     facts = {
@@ -63,9 +65,12 @@ def run(options: argparse.Namespace) -> Report:
         "class_names": manifest.class_names,
         "skipped": manifest.skipped,
     }
-    text = (
-        f"{counted(len(manifest), 'file')} of {counted(len(manifest.class_names), 'class')} in {options.destination}\n"
-        f"labels in {os.path.join(folder, 'manifest.json')}\n\n"
-        f"next: {to_type('split', folder)}"
-    )
-    return Report(text, facts)
+    skipped = ", ".join(f"{count:,} {reason}" for reason, count in manifest.skipped.items())
+    lines = [
+        f"{counted(len(manifest), 'file')} of {counted(len(manifest.class_names), 'class')} in {options.destination}",
+        *([f"skipped: {skipped}"] if skipped else []),
+        f"labels in {os.path.join(folder, 'manifest.json')}",
+        "",
+        f"next: {to_type('split', folder)}",
+    ]
+    return Report("\n".join(lines), facts)

@@ -12,6 +12,7 @@ from keras_oocore.commands.recipes import quoted
 from keras_oocore.commands.report import Report, WrongUseError, counted, printing_to_stderr, to_type
 from keras_oocore.commands.samples import names_files
 from keras_oocore.core.errors import BusyError
+from keras_oocore.core.locks import who_locked
 from keras_oocore.core.sizes import format_bytes
 from keras_oocore.store.format import StoreRecord
 
@@ -146,4 +147,6 @@ def _require_filled(folder: str) -> None:
     """Check that a cache is complete: if another process fills it, the Sequence reads the files."""
     record = StoreRecord.load(Path(folder))
     if record is None or not record.complete:
-        raise BusyError(f"Another process is filling {folder!r}. Wait for it to finish, and type the command again.")
+        raise BusyError(
+            f"{who_locked(folder)} is filling the cache {folder!r}. Wait for it to finish, and type the command again."
+        )

@@ -58,7 +58,8 @@ def of_names(names: np.ndarray) -> str:
     """
     checksum = 0
     for start in range(0, len(names), NAMES_PER_CHECKSUM):
-        checksum = zlib.crc32("\0".join(names[start : start + NAMES_PER_CHECKSUM].tolist()).encode(), checksum)
+        joined = "\0".join(names[start : start + NAMES_PER_CHECKSUM].tolist())
+        checksum = zlib.crc32(joined.encode(errors="surrogateescape"), checksum)  # names need not be valid UTF-8
     return f"{len(names):,} names with CRC-32 {checksum:08x}"
 
 

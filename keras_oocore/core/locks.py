@@ -14,6 +14,7 @@ from keras_oocore.core.temporary import TEMPORARY_PREFIX
 from keras_oocore.core.threads import ThreadPool
 
 LOCK_NAME = f"{TEMPORARY_PREFIX}lock"  # remains in every directory that the package has written to
+_locked_here: dict[str, int] = {}  # real path of a locked directory → the process that locked it: a fork has a copy
 
 
 @contextlib.contextmanager
@@ -34,15 +35,28 @@ def write_lock(directory: str | os.PathLike[str]) -> Iterator[None]:
             lock = _in_thread(_acquired, directory / LOCK_NAME)
         except filelock.Timeout as error:
             raise BusyError(
-                f"Another process is writing {os.fspath(directory)!r}. "
+                f"{who_locked(directory)} is writing {os.fspath(directory)!r}. "
                 "Wait for it to finish, or choose another destination."
             ) from error
-    process = os.getpid()
+    process, path = os.getpid(), os.path.realpath(directory)
+    _locked_here[path] = process
     try:
         yield
     finally:
+        _locked_here.pop(path, None)
         if os.getpid() == process:  # filelock has closed its file in a forked child (since version 3.30)
             _in_thread(lock.release)
+
+
+def who_locked(directory: str | os.PathLike[str]) -> str:
+    """Return who has locked a directory, which is locked, to begin a message.
+
+    >>> with write_lock(getfixture("tmp_path")):
+    ...     who_locked(getfixture("tmp_path"))
+    'An earlier Sequence or call of this process'
+    """
+    here = _locked_here.get(os.path.realpath(directory)) == os.getpid()
+    return "An earlier Sequence or call of this process" if here else "Another process"
 
 
 def _acquired(path: Path) -> filelock.BaseFileLock:

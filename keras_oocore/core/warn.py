@@ -15,8 +15,10 @@ def warn_user(message: str) -> None:
 
     In a thread without code of the user, such as one that loads batches, this is the line of the main thread: `fit`.
     """
-    main_thread = sys._current_frames().get(threading.main_thread().ident)
-    frame = _frame_of_user(sys._getframe(1)) or _frame_of_user(main_thread) or sys._getframe(1)
+    frame = _frame_of_user(sys._getframe(1))
+    if frame is None and threading.current_thread() is not threading.main_thread():
+        frame = _frame_of_user(sys._current_frames().get(threading.main_thread().ident))
+    frame = frame or sys._getframe(1)  # never the frame of this call: a cycle would keep the objects of all callers
     warnings.warn_explicit(
         message,
         UserWarning,

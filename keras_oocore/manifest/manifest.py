@@ -151,7 +151,8 @@ class Manifest:
         inferred = isinstance(labels, str) and labels == "inferred"
         if labels is None and class_names is not None:
             raise OptionError(
-                '`class_names` requires labels: pass labels="inferred" or an array. Received: labels=None'
+                '`class_names` requires labels: pass labels="inferred" or an array. To predict files without labels, '
+                "leave it out: class i of the model is train.class_names[i]. Received: labels=None"
             )
         default_extensions, extensions = extensions is IMAGE_EXTENSIONS, as_extensions(extensions)
         found = class_folders.find_files(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.batches.options import BatchOptions
+from keras_oocore.core.locks import who_locked
 from keras_oocore.core.text import display_path
 from keras_oocore.core.warn import warn_user
 from keras_oocore.sequences.labelled import LabelledData, LabelledSequence
@@ -52,9 +53,10 @@ class FileSequence(LabelledSequence):
         if self._cached is not None:
             self._cached.open()
             if not self._cached.has_store:
+                directory = self._cached.directory
                 warn_user(
-                    f"{str(self._cached.directory)!r} is being filled by another process. Until it has finished, this "
-                    "process reads the files."
+                    f"{who_locked(directory)} is filling the cache {str(directory)!r}. Until it has finished, this "
+                    "Sequence reads the files."
                 )
         return self._source
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_oocore.core.errors import BusyError, DataError, SampleError
+from keras_oocore.core.locks import who_locked
 from keras_oocore.core.progress import tqdm
 from keras_oocore.core.sizes import format_bytes
 from keras_oocore.core.threads import ThreadPool
@@ -29,7 +30,7 @@ def fill_store(samples: Cached, num_workers: int, bad_samples: dict[int, SampleE
     """
     if not samples.has_store:
         raise BusyError(
-            f"Another process is filling {str(samples.directory)!r}. "
+            f"{who_locked(samples.directory)} is filling the cache {str(samples.directory)!r}. "
             "Wait for it to finish, or choose another directory."
         )
     missing, failed = samples.missing(), {}

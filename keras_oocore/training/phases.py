@@ -20,7 +20,7 @@ from keras_oocore.training.start import train
 Layers = str | Callable[[keras.Layer], bool] | Sequence[str | Callable[[keras.Layer], bool]]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Phase:
     """Some epochs of a training.
 
@@ -39,8 +39,8 @@ class Phase:
         validation_data: Validation data for this phase. `None` uses those of the whole training.
         name: Name in the history and in plots. Defaults to `"phase 1"` and so on.
 
-    >>> Phase(epochs=5, learning_rate=1e-3, freeze=["backbone"]).epochs
-    5
+    >>> Phase(epochs=5, learning_rate=1e-3, freeze=["backbone"])
+    Phase(epochs=5, learning_rate=0.001, freeze=['backbone'])
     """
 
     epochs: int
@@ -55,6 +55,13 @@ class Phase:
     def __post_init__(self) -> None:
         positive(self.epochs, "epochs")
         check_rate(self.learning_rate)
+
+    def __repr__(self) -> str:
+        """Return one line with the arguments that are not defaults."""
+        fields = dataclasses.fields(self)
+        values = {field.name: getattr(self, field.name) for field in fields}
+        given = [field.name for field in fields if values[field.name] is not field.default]
+        return f"Phase({', '.join(f'{name}={_in_words(values[name])}' for name in given)})"
 
 
 @with_training_arguments
@@ -124,6 +131,17 @@ def fit_phases(
             )
         )
     return train(fit_phases, model, stages, checkpoint, arguments)
+
+
+def _in_words(value: Any) -> str:
+    """Return a value in one short line."""
+    if isinstance(value, OutOfCoreSequence):
+        return f"<{type(value).__name__} of {value.num_samples:,} samples>"
+    if isinstance(value, list | tuple) and all(isinstance(item, str) or callable(item) for item in value):
+        return f"[{', '.join(map(_in_words, value))}]"
+    if isinstance(value, str | bool | int | float):
+        return repr(value)
+    return f"<{getattr(value, '__name__', type(value).__name__)}>"
 
 
 def _freeze(phase: Phase, name: str, model: keras.Model) -> None:

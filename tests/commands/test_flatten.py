@@ -20,7 +20,7 @@ def test_images_and_labels_are_in_one_folder(photos, run):
     assert status == 0
     assert manifest.filenames.tolist() == ["Straße und Hund__1 ü.png", "cat__1.png", "cat__2.png"]
     assert manifest.class_names == ["Straße und Hund", "cat"]
-    assert output.startswith("3 files of 2 classes in all images\n")
+    assert output.startswith("3 files of 2 classes in all images\nskipped: 1 other extension\n")
     assert output.endswith("next: keras-oocore split 'all images'\n")
 
 
@@ -34,7 +34,7 @@ def test_json_is_the_only_output(photos, run):
         "class_names": ["Straße und Hund", "cat"],
         "skipped": {"other extension": 1},
     }
-    assert "Manifest(3 samples" in progress
+    assert "Manifest(" not in progress
     assert ko.Manifest.load("labels").directory.name == "flat"
 
 
@@ -76,11 +76,8 @@ def test_another_file_of_the_name_is_kept(photos, run):
     assert "'flat/cat__1.png' exists and is not a copy of" in error
 
 
-def test_two_processes_at_once(photos, run):
+def test_two_commands_at_once(photos, run):
     with write_lock("flat"):
         status, _, error = run("flatten", photos, "flat")
     assert status == 1
-    assert (
-        error
-        == "keras-oocore: Another process is writing 'flat'. Wait for it to finish, or choose another destination.\n"
-    )
+    assert error.endswith(" of this process is writing 'flat'. Wait for it to finish, or choose another destination.\n")

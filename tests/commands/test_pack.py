@@ -150,8 +150,8 @@ def test_options_of_another_run_are_refused(photos, in_tmp_path, run):
     assert run("pack", "packed", "again")[2].endswith("type: keras-oocore verify packed\n")
 
 
-def test_two_processes_at_once(photos, in_tmp_path, run):
+def test_two_commands_at_once(photos, in_tmp_path, run):
     with write_lock("packed"):
         status, _, error = run("pack", photos, "packed", "--image-size", 4)
     assert status == 1
-    assert "Another process is filling" in error
+    assert "of this process is filling" in error

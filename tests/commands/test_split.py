@@ -163,8 +163,8 @@ def test_one_sample_cannot_be_split(in_tmp_path, run):
     assert "No samples remain for training" in error
 
 
-def test_two_processes_at_once(photos, run):
+def test_two_commands_at_once(photos, run):
     with write_lock("photos_split"):
         status, _, error = run("split", "photos")
     assert status == 1
-    assert "Another process is writing 'photos_split'." in error
+    assert "of this process is writing 'photos_split'." in error

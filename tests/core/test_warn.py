@@ -1,8 +1,10 @@
 """warn_user: warnings point at the line of the user's code."""
 
+import gc
 import re
 import types
 import warnings
+import weakref
 
 import pytest
 
@@ -61,6 +63,24 @@ def test_warning_without_code_of_the_user(monkeypatch):
     with pytest.warns(UserWarning, match="careful") as caught:
         OUTER.outer()
     assert caught[0].filename == "<keras_oocore.inner>"
+
+
+def test_warning_keeps_no_object_of_its_callers():
+    class Held:
+        pass
+
+    def hold():
+        held = Held()
+        OUTER.outer()
+        return weakref.ref(held)
+
+    gc.disable()
+    try:
+        with pytest.warns(UserWarning, match="careful"):
+            reference = hold()
+        assert reference() is None
+    finally:
+        gc.enable()
 
 
 def test_package_with_a_similar_name_is_code_of_the_user():

@@ -150,7 +150,9 @@ def test_labels_none_includes_all_files(tmp_path):
     assert found.filenames.tolist() == ["10.png", "2.png", "a/1.png", "a/b/3.png"]
     assert found.labels is None
     assert found.class_names is None
-    with pytest.raises(OptionError, match="`class_names` requires labels"):
+    with pytest.raises(
+        OptionError, match=r"`class_names` requires labels: .* class i of the model is train.class_names\[i\]"
+    ):
         Manifest.from_directory(tmp_path, labels=None, class_names=["a"])
 
 

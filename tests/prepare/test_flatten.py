@@ -162,7 +162,7 @@ def test_progress_reports_skipped_files(tmp_path, photos, capsys):
     make_tree(photos, "cat/.DS_Store", "cat/notes.txt", "cat/Thumbs.db")
     flatten_images(photos, tmp_path / "all")
     captured = capsys.readouterr()
-    assert "4 samples of 2 classes" in captured.out
+    assert "4 files of 2 classes" in captured.out
     assert "Skipped: " in captured.out
     for reason in ("1 hidden", "1 other extension", "1 left by the operating system"):
         assert reason in captured.out

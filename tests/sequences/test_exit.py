@@ -5,7 +5,7 @@ import subprocess
 import sys
 import textwrap
 
-import hidden_tensorflow
+import hidden_packages
 import keras
 import pytest
 
@@ -38,7 +38,7 @@ SCRIPT = """
 def test_the_interpreter_ends_after_ctrl_c_in_fit(workers):
     """TensorFlow draws batches in a thread of its own, which the interpreter would end while it runs Python code."""
     script = textwrap.dedent(SCRIPT.replace("WORKERS", str(workers)))
-    command, environment = [sys.executable, "-c", script], hidden_tensorflow.environment()
+    command, environment = [sys.executable, "-c", script], hidden_packages.environment()
     child = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
 
     assert child.returncode == -signal.SIGINT, child.stderr

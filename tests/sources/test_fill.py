@@ -133,8 +133,8 @@ def test_overwrite_cache_replaces_rows(photos, tmp_path):
     assert ko.open_packed(tmp_path / "packed")[0].shape[1:] == (*SIZE, 1)
 
 
-def test_another_process_that_fills_the_store_is_an_error(photos, tmp_path):
-    with write_lock(tmp_path / "packed"), pytest.raises(BusyError, match="Another process is filling"):
+def test_another_writer_that_fills_the_store_is_an_error(photos, tmp_path):
+    with write_lock(tmp_path / "packed"), pytest.raises(BusyError, match="of this process is filling"):
         opened(photos).pack(tmp_path / "packed")
 
 

@@ -39,7 +39,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 def test_a_second_writer_is_refused(tmp_path):
     with writer_of(tmp_path):
-        with pytest.raises(BusyError, match="Another process is writing"):
+        with pytest.raises(BusyError, match="of this process is writing"):
             writer_of(tmp_path)
         with pytest.raises(BusyError):
             writer_of(tmp_path, overwrite=True)

@@ -270,6 +270,15 @@ def test_resume_with_longer_finished_phase_is_an_error(tmp_path):
         trained(tmp_path, script=phased(ko.Phase(3), ko.Phase(1)), model=two_layers)
 
 
+def test_repr_of_a_phase_is_one_line():
+    rate = keras.optimizers.schedules.CosineDecay(0.1, 10)
+    phase = ko.Phase(2, rate, ["body", callable], "all", data=data(), validation_data=(child.ROWS, child.CLASSES))
+    assert repr(phase) == (
+        "Phase(epochs=2, learning_rate=<CosineDecay>, freeze=['body', <callable>], unfreeze='all', "
+        "data=<ArraySequence of 14 samples>, validation_data=<tuple>)"
+    )
+
+
 @pytest.mark.one_backend
 def test_resuming_prints_the_name_of_the_phase(tmp_path, capsys):
     phases = [ko.Phase(1), ko.Phase(2, name="fine-tuning")]

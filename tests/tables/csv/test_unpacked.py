@@ -236,7 +236,7 @@ def test_another_process_is_unpacking(folder):
     write("houses.csv.gz")
     with write_lock("cache/gunzipped"):
         assert error_of(opened, BusyError).startswith(
-            f"Another process is writing '{folder}/cache/gunzipped'. Wait for it to finish"
+            f"An earlier Sequence or call of this process is writing '{folder}/cache/gunzipped'. Wait for it to finish"
         )
     assert len(rows_of(opened())) == 3000
 

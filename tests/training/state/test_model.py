@@ -7,7 +7,7 @@ import sys
 import warnings
 from pathlib import Path
 
-import hidden_tensorflow
+import hidden_packages
 import keras
 import numpy as np
 import pytest
@@ -225,7 +225,7 @@ for epochs, used in ((1, None), (2, [child.killer(3)])):
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="one pair of backends shows it")
 def test_checkpoint_of_another_backend_is_a_warning(tmp_path):
     """Weights, optimizer, history and the position in the data do not depend on the backend."""
-    environment = hidden_tensorflow.environment(OTHER_BACKEND)
+    environment = hidden_packages.environment(OTHER_BACKEND)
     environment["PYTHONPATH"] += os.pathsep + str(Path(child.__file__).parent)
     done = subprocess.run(
         [sys.executable, "-c", CHILD, tmp_path], env=environment, stderr=subprocess.PIPE, text=True, timeout=300
