@@ -32,7 +32,11 @@ except ImportError:  # the `csv` extra is not installed
     pa = None
 
 Extra = Literal["first", "last"]  # a cell of each row that the header does not name
-EXPECTED = {None: "", "first": " (the name of the row is the first one)", "last": " (the last one is empty)"}
+EXPECTED: dict[Extra | None, str] = {
+    None: "",
+    "first": " (the name of the row is the first one)",
+    "last": " (the last one is empty)",
+}
 
 
 class CSVReader:

@@ -15,7 +15,7 @@ from keras_oocore.batches.profile import Profile
 from keras_oocore.core.checks import fraction
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import format_bytes
-from keras_oocore.core.text import display_path, listed
+from keras_oocore.core.text import display_path, listed, shown
 from keras_oocore.csv.cells import release_memory
 from keras_oocore.manifest.splits import as_seed
 from keras_oocore.sequences.base import OutOfCoreSequence
@@ -189,8 +189,8 @@ class TableSequence(OutOfCoreSequence):
         if column not in columns:
             expected = listed(dict.fromkeys(columns)) or "none is a feature or a target here"
             raise OptionError(
-                f"`column` should be a column of strings: {expected}. Received: {column!r}. If it should have codes, "
-                f"name it in `features`, and numbers in `categorical`, too."
+                f"`column` should be a column of strings: {expected}. Received: {shown(column)}. If it should have "
+                f"codes, name it in `features`, and numbers in `categorical`, too."
             )
         fit_features(self._rows, self._cache)
         return list(self._rows.features.vocabularies[column])

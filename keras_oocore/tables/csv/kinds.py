@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
-from keras_oocore.core.text import did_you_mean
+from keras_oocore.core.text import did_you_mean, shown
 from keras_oocore.csv.dialect import NULL_VALUES, Decimal
 from keras_oocore.csv.values import FALSE_VALUES, TRUE_VALUES, as_numbers, is_one_of, shortened
 from keras_oocore.tables.cells import rounded_by_float32
@@ -46,7 +46,7 @@ def given_kinds(dtypes: Mapping[str, object], names: Sequence[str]) -> dict[str,
     {'a': ('float32', None), 'b': ('bool', None), 'c': ('string', None), 'd': ('date', '%Y-%m-%d')}
     """
     if not isinstance(dtypes, Mapping):
-        raise OptionError(f"`dtypes` should be a dictionary, column → type. Received: dtypes={dtypes!r}")
+        raise OptionError(f"`dtypes` should be a dictionary, column → type. Received: dtypes={shown(dtypes)}")
     kinds = {}
     for name, dtype in dtypes.items():
         if name not in names:
@@ -71,7 +71,7 @@ def _kind_of(name: str, dtype: object) -> str:
     if kind not in "biuf" or not kind:
         raise OptionError(
             "`dtypes` should give a type of numbers, 'bool', 'string', or a format of dates: '%Y-%m-%d'. "
-            f"Received: dtypes={{{name!r}: {dtype!r}}}"
+            f"Received: dtypes={{{name!r}: {shown(dtype)}}}"
         )
     return "bool" if kind == "b" else "float32"
 
