@@ -4,6 +4,7 @@ import ast
 import functools
 import inspect
 import re
+import zipfile
 from pathlib import Path
 
 import keras
@@ -74,6 +75,7 @@ def folder(in_tmp_path):
         np.save(f"X_{part}_filenames.npy", names[samples])
         np.save(f"y_{part}.npy", one_hot[samples])
     write_houses("houses.csv", rng)
+    write_awkward_tables()
     write_masks(rng)
     write_arrays(rng)
     for copy, original in (("test", CLASSES[0]), ("validation/Maize", "Maize"), ("validation/Charlock", "Charlock")):
@@ -97,6 +99,21 @@ def write_houses(path, rng, num_rows=500):
         }
     )
     houses.to_csv(path, index=False)
+
+
+def write_awkward_tables(num_rows=30):
+    """A table without a header, one with row names, one with delimiters at the end of rows, and two of one kind."""
+    rows = range(num_rows)
+    Path("iris.data").write_text("".join(f"5.{row % 10},3.{row % 7},1.4,0.2,Iris-setosa\n" for row in rows))
+    cars = "".join(f'"Car {row}",{20 + row % 5}.5,{4 + row % 3}\n' for row in rows)
+    Path("mtcars.csv").write_text("mpg,cyl\n" + cars)
+    Path("sensors.csv").write_text("heat;noise;broken\n" + "".join(f"{row};{row % 4};{row % 2};\n" for row in rows))
+    may = "price,sold\n" + "".join(f"{row},{row % 3}\n" for row in rows)
+    Path("sales-2024-05.csv").write_text(may)
+    Path("sales-2024-06.csv").write_text("sold,price\n" + "".join(f"{row % 3},{row}\n" for row in rows))
+    with zipfile.ZipFile("sales.csv.zip", "w") as archive:
+        archive.writestr("sales.csv", may)
+    pd.DataFrame({"price": [1, 2], "sold": [0, 1]}).to_parquet("sales.parquet")
 
 
 def write_masks(rng, num_photos=12):
@@ -192,6 +209,15 @@ def test_the_error_in_the_guide_is_the_one_that_is_raised(write):
     with pytest.raises(ko.DataError) as caught:
         list(ko.CSVChunkSequence("houses.csv", target="price"))
     page = (DOCS / "guides/csv.md").read_text()
+    (shown,) = re.findall(r"^```\nDataError: (.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert " ".join(shown.split()) == str(caught.value)
+
+
+def test_the_error_about_another_format_is_the_one_that_is_raised(in_tmp_path):
+    write_awkward_tables()
+    with pytest.raises(ko.DataError) as caught:
+        ko.CSVChunkSequence("sales.parquet", target="sold")
+    page = (DOCS / "guides/awkward_csv_files.md").read_text()
     (shown,) = re.findall(r"^```\nDataError: (.*?)^```$", page, re.MULTILINE | re.DOTALL)
     assert " ".join(shown.split()) == str(caught.value)
 
