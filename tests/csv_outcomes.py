@@ -154,6 +154,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(csv_table, "CHUNK_BYTES", MANY)
     monkeypatch.setattr(sample, "SAMPLED_BYTES", 8)
+    monkeypatch.setattr(sample, "FIRST_BYTES", 64)
     return tmp_path
 
 

@@ -4,6 +4,7 @@ import ast
 import functools
 import inspect
 import re
+import zipfile
 from pathlib import Path
 
 import keras
@@ -78,6 +79,7 @@ def folder(in_tmp_path):
     pd.read_csv("next_month_with_prices.csv").drop(columns="price").to_csv("next_month.csv", index=False)
     write_payments("payments.csv", rng)
     write_offers("offers.csv", rng)
+    write_awkward_tables()
     write_masks(rng)
     write_arrays(rng)
     for copy, original in (("test", CLASSES[0]), ("validation/Maize", "Maize"), ("validation/Charlock", "Charlock")):
@@ -136,6 +138,21 @@ def write_offers(path, rng, num_rows=200):
         }
     )
     offers.to_csv(path, index=False)
+
+
+def write_awkward_tables(num_rows=30):
+    """A table without a header, one with row names, one with delimiters at the end of rows, and two of one kind."""
+    rows = range(num_rows)
+    Path("iris.data").write_text("".join(f"5.{row % 10},3.{row % 7},1.4,0.2,Iris-setosa\n" for row in rows))
+    cars = "".join(f'"Car {row}",{20 + row % 5}.5,{4 + row % 3}\n' for row in rows)
+    Path("mtcars.csv").write_text("mpg,cyl\n" + cars)
+    Path("sensors.csv").write_text("heat;noise;broken\n" + "".join(f"{row};{row % 4};{row % 2};\n" for row in rows))
+    may = "price,sold\n" + "".join(f"{row},{row % 3}\n" for row in rows)
+    Path("sales-2024-05.csv").write_text(may)
+    Path("sales-2024-06.csv").write_text("sold,price\n" + "".join(f"{row % 3},{row}\n" for row in rows))
+    with zipfile.ZipFile("sales.csv.zip", "w") as archive:
+        archive.writestr("sales.csv", may)
+    pd.DataFrame({"price": [1, 2], "sold": [0, 1]}).to_parquet("sales.parquet")
 
 
 def write_masks(rng, num_photos=12):
@@ -242,6 +259,15 @@ def test_the_error_about_quotes_is_the_one_that_is_raised(write):
     for name in ("guides/quotes_and_delimiters.md", "troubleshooting.md"):
         shown = re.findall(r"^```\nDataError: (.*?)^```$", (DOCS / name).read_text(), re.MULTILINE | re.DOTALL)
         assert str(caught.value) in [" ".join(text.split()) for text in shown]
+
+
+def test_the_error_about_another_format_is_the_one_that_is_raised(in_tmp_path):
+    write_awkward_tables()
+    with pytest.raises(ko.DataError) as caught:
+        ko.CSVChunkSequence("sales.parquet", target="sold")
+    page = (DOCS / "guides/awkward_csv_files.md").read_text()
+    (shown,) = re.findall(r"^```\nDataError: (.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert " ".join(shown.split()) == str(caught.value)
 
 
 def anchors_of(page):

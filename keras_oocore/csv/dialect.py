@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 from keras_oocore.core.checks import boolean, non_negative
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.text import shown
 
 NULL_VALUES = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "null", "NULL", "nan", "NaN", "-nan", "-NaN", "None")
 ASCII_PROBE = bytes(range(128)) + rb"\u0022" + b"\x1b$B!!"  # every ASCII byte, an escape sequence and a shift sequence
@@ -159,7 +160,9 @@ class CellOptions:
             raise OptionError(f'`on_bad_row` should be "error" or "skip". Received: on_bad_row={self.on_bad_row!r}')
         object.__setattr__(self, "null_values", _expand_null_values(self.null_values))
         if not _are_strings(self.null_values):
-            raise OptionError(f"`null_values` should be a list of strings. Received: null_values={self.null_values!r}")
+            raise OptionError(
+                f"`null_values` should be a list of strings. Received: null_values={shown(self.null_values)}"
+            )
         object.__setattr__(self, "null_values", tuple(self.null_values))  # the caller may change its list
 
 

@@ -57,7 +57,7 @@ ZIPPED = {
     ".npz": ("a .npz file", NPZ),
 }
 JSON = ("a JSON file", PANDAS.format("json"))
-TEXT = {  # the same for the first words of a text
+TEXT: dict[bytes, tuple[str, str]] = {  # the same for the first words of a text
     rb"(?i)<(!doctype\s+html|html|head|body|script|meta|title|table|div)\b": ("a web page (HTML)", LOGIN),
     rb"<\?xml\s": ("an XML file", PANDAS.format("xml")),
     rb"version https://git-lfs\.github\.com/spec/": ("a pointer of Git LFS", "Download the file itself: git lfs pull"),

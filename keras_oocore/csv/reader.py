@@ -31,7 +31,11 @@ except ImportError:  # the `csv` extra is not installed
     pa = None
 
 Extra = Literal["first", "last"]  # a cell of each row that the header does not name
-EXPECTED = {None: "", "first": " (the name of the row is the first one)", "last": " (the last one is empty)"}
+EXPECTED: dict[Extra | None, str] = {
+    None: "",
+    "first": " (the name of the row is the first one)",
+    "last": " (the last one is empty)",
+}
 
 
 class CSVReader:
@@ -115,13 +119,15 @@ class CSVReader:
         table, _ = self._parse(data, index.dialect, columns)
         return {column.name: convert(column, table[column.name], self.options)[0] for column in columns}
 
-    def first_widths(self, index: RecordIndex) -> Counter[int]:
-        """Return how many of the first rows of a file have how many cells: number of cells → number of rows."""
-        column = Column("", 0, "string")
+    def first_rows(self, index: RecordIndex, column: Column) -> tuple[Any, Counter[int]]:
+        """Return the strings of a column in the first rows of a file, and how many rows have how many cells.
+
+        As `sample`, it ignores rows with too few or too many cells.
+        """
         table, ragged = self._parse(first_rows(index), index.dialect, [column])
         widths = Counter(num_found for _, num_found in ragged)
         widths[self.num_columns] = len(table[column.name])
-        return widths
+        return convert(column, table[column.name], self.options)[0], widths
 
     def __reduce__(self) -> tuple[Any, ...]:
         return CSVReader, (self.num_columns, self.options, self.extra)

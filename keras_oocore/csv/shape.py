@@ -5,7 +5,6 @@ the end of each row. Some rows of the file show which of them it is, which then 
 """
 
 import dataclasses
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -114,8 +113,10 @@ def _own_names(index: RecordIndex, column_names: Sequence[str] | None) -> tuple[
 
 def _usual_width(index: RecordIndex, num_names: int) -> int:
     """Return how many cells a row has: as many as names, unless nearly no row among the first ones does."""
-    widths = CSVReader(num_names).first_widths(index) if index.num_chunks else Counter()
-    usual = max(widths, key=widths.get, default=num_names)
+    if not index.num_chunks:
+        return num_names
+    _, widths = CSVReader(num_names).first_rows(index, Column("", 0, "string"))
+    usual = max(widths, key=widths.get)
     return usual if RARE * widths[num_names] <= widths[usual] else num_names
 
 
@@ -140,11 +141,11 @@ def _has_row_names(index: RecordIndex, width: int, names: Sequence[str]) -> bool
 
 
 def _sampled(index: RecordIndex, width: int, position: int):
-    """Return the cells at one position as a `pyarrow` array of strings, from several places of a file."""
+    """Return the cells at one position as a `pyarrow` array of strings, from the first rows and later places."""
     reader, column = CSVReader(width, CellOptions(null_values=())), Column("", position, "string")
     chunks = np.unique(np.linspace(0, index.num_chunks - 1, SAMPLED_PLACES).round().astype(int)).tolist()
-    samples = [reader.sample(index, chunk, [column], 1)[""] for chunk in chunks]
-    return pa.chunked_array(samples, pa.string()).combine_chunks()
+    samples = [reader.sample(index, chunk, [column], 1)[""] for chunk in chunks[1:]]
+    return pa.chunked_array([reader.first_rows(index, column)[0], *samples], pa.string()).combine_chunks()
 
 
 def _unclear(index: RecordIndex, width: int, names: Sequence[str]) -> CSVError:
@@ -157,5 +158,6 @@ def _unclear(index: RecordIndex, width: int, names: Sequence[str]) -> CSVError:
         index.path,
         f"its rows have {width} cells, such as {text!r}, and {what} {len(names)} name{'s' * (len(names) != 1)}.",
         f"{option_for(record, index.dialect)} If the first cell is the name of the row: index_column={name!r}. If "
-        "cells contain the delimiter, put them between quotes. Otherwise name all columns, column_names=[...].".lstrip(),
+        "cells contain the delimiter, put them between quotes. Otherwise name all columns, "
+        "column_names=[...].".lstrip(),
     )

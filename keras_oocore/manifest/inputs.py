@@ -12,7 +12,7 @@ from keras_oocore.core.commit import open_together
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.files import leaves_folder
 from keras_oocore.core.npy import load_opened
-from keras_oocore.core.text import did_you_mean
+from keras_oocore.core.text import did_you_mean, shown
 
 BLOCK_ROWS = 65_536
 
@@ -32,7 +32,7 @@ def as_extensions(extensions: str | Iterable[str]) -> tuple[str, ...]:
     extensions = [extensions] if isinstance(extensions, str) else list(extensions)
     if not extensions or not all(isinstance(extension, str) and extension.strip(".") for extension in extensions):
         raise OptionError(
-            f"`extensions` should be a list of file extensions, such as ('.png', '.jpg'). Received: {extensions!r}"
+            f"`extensions` should be a list of file extensions, such as ('.png', '.jpg'). Received: {shown(extensions)}"
         )
     return tuple("." + extension.lower().lstrip(".") for extension in extensions)
 

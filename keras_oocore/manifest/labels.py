@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_oocore.core.checks import require_numbers
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.text import shown
 from keras_oocore.manifest.label_strings import label_strings
 
 LabelMode = Literal["int", "categorical", "binary", "raw"]
@@ -128,7 +129,7 @@ class Labels:
         counts = np.bincount(self.values, minlength=self.num_classes)
         if isinstance(class_weight, str):
             if class_weight != "balanced":
-                raise OptionError(f'`class_weight` should be a dict or "balanced". Received: {class_weight!r}')
+                raise OptionError(f'`class_weight` should be a dict or "balanced". Received: {shown(class_weight)}')
             per_class = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
         elif isinstance(class_weight, Mapping):
             per_class = np.ones(self.num_classes)
@@ -140,7 +141,7 @@ class Labels:
                     )
                 per_class[int(index)] = weight
         else:
-            raise OptionError(f'`class_weight` should be a dict or "balanced". Received: {class_weight!r}')
+            raise OptionError(f'`class_weight` should be a dict or "balanced". Received: {shown(class_weight)}')
         return per_class.astype(np.float32)[self.values]
 
     def _instead_of_name(self, index: Any, weight: float) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.text import shown
 from keras_oocore.plots.best_epoch import best_epoch
 from keras_oocore.plots.captions import width, wrapped
 from keras_oocore.plots.figure import empty_figure, finished
@@ -95,7 +96,7 @@ def values_and_epochs(history: Any) -> tuple[dict[str, Any], np.ndarray]:
     if not isinstance(values, dict):
         raise OptionError(
             "`history` should be a keras.callbacks.History, as returned by `fit`, or its dictionary "
-            f"`history.history`. Received: {history!r}"
+            f"`history.history`. Received: {shown(history)}"
         )
     lengths = [len(as_numbers(numbers)) for key, numbers in values.items() if key not in NOT_METRICS]
     if not any(lengths):

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_oocore.core.checks import require_numbers
 from keras_oocore.core.errors import OptionError
-from keras_oocore.core.text import display_path
+from keras_oocore.core.text import display_path, shown
 from keras_oocore.manifest.labels import LabelMode
 from keras_oocore.sequences.arguments import ArrayArguments, documented, shares
 from keras_oocore.sequences.inputs import (
@@ -66,7 +66,7 @@ class ArraySequence(LabelledSequence):
                 require_numbers(dtype, "`data`")
             raise OptionError(
                 "`data` should be an array of numbers, or the path of a .npy file of numbers. "
-                f"Received: {data!r:.80}. For files of any kind, use ko.NpyManifestSequence."
+                f"Received: {shown(data)}. For files of any kind, use ko.NpyManifestSequence."
             )
         rows = ArrayRows(data)
         labels, class_names = row_labels(labels, class_names, len(rows))

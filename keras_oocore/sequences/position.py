@@ -10,6 +10,7 @@ from keras_oocore.batches.options import BatchFormat, BatchOptions
 from keras_oocore.core.differences import differences
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.fingerprint import described, name_of
+from keras_oocore.core.text import shown
 from keras_oocore.ordering.epoch_pass import EpochPass
 from keras_oocore.ordering.order import Order
 from keras_oocore.sources.base import Source
@@ -68,7 +69,7 @@ def checked_state(state: Any, num_batches: int, here: dict[str, Any]) -> tuple[i
         DataError: If it belongs to other data. The message says what differs.
     """
     if not isinstance(state, dict) or set(KEYS) - set(state) or not isinstance(state["fingerprint"], dict):
-        raise OptionError(f"`state` should be what `state_dict()` returned. Received: {state!r:.200}")
+        raise OptionError(f"`state` should be what `state_dict()` returned. Received: {shown(state)}")
     numbers = [state["seed"], state["epoch"], state["batches"]]
     if not all(isinstance(number, int) and number >= 0 for number in numbers) or state["batches"] > num_batches:
         raise OptionError(

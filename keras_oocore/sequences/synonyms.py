@@ -8,6 +8,7 @@ DATES = "Give the format of the dates: dtypes={COLUMN: '%Y-%m-%d'}."
 BOOLEANS = "yes, no, true, false, 1 and 0 are read as such: dtypes={COLUMN: 'bool'}. Other words are strings."
 COMPRESSED = "Compressed files are recognized by their content, and require a `cache`."
 BAD_ROWS = "Leave out rows that cannot be read with on_bad_row='skip'."
+DOUBLED = "A doubled quote in a cell is recognized. Another way to write it is `escapechar`."
 ANY_END = "All line ends are recognized. Leave it out."
 IN_PARTS = "The rows are read in parts in any case. Leave it out."
 INFERRED = "Kinds are inferred from cells of all files. Leave it out."
@@ -150,7 +151,8 @@ OF_TABLES = {
     "eol_char": ANY_END,
     "newlines_in_values": "Cells between quotes may have line breaks. Leave it out.",
     "quoting": "Quotes are recognized in each cell. A file that quotes nothing has quotechar=None.",
-    "doublequote": "A doubled quote in a cell is recognized. Another way to write it is `escapechar`.",
+    "doublequote": DOUBLED,
+    "double_quote": DOUBLED,
     "dialect": "Pass what it consists of: `delimiter`, `quotechar`, `escapechar`.",
     "iterator": IN_PARTS,
     "low_memory": "Memory is limited by `memory_limit`. Leave it out.",

@@ -10,6 +10,7 @@ import keras
 
 from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.text import shown
 from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.training.arguments import TrainingArguments, with_training_arguments
 from keras_oocore.training.layers import set_trainable, trainable_flags, trainable_summary
@@ -112,7 +113,7 @@ def fit_phases(
     """
     phases = [phases] if isinstance(phases, Phase) else list(phases)
     if not phases or not all(isinstance(phase, Phase) for phase in phases):
-        raise OptionError(f"`phases` should be a list of ko.Phase. Received: {phases!r:.200}")
+        raise OptionError(f"`phases` should be a list of ko.Phase. Received: {shown(phases)}")
     if x is None and any(phase.data is None for phase in phases):
         raise OptionError("`x` is required for phases without their own data. Received: x=None")
     validation_data = arguments.get("validation_data")

@@ -24,8 +24,8 @@ class TableFormatContract:
         """Write the rows into a folder."""
         raise NotImplementedError
 
-    def open(self, folder):
-        """Open the folder as a table."""
+    def open(self, folder, num_rows=None):
+        """Open the folder as a table, or its first rows."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -116,6 +116,43 @@ class TableFormatContract:
 
         assert len(set(names)) == NUM_ROWS
         assert all(f"row {row}" in name for row, name in enumerate(names))
+
+    # Which rows and columns
+
+    def test_the_first_rows_are_those_of_the_table(self, table, folder):
+        for num_rows in (1, 7, NUM_ROWS - 1, NUM_ROWS, NUM_ROWS + 1):
+            part = self.open(folder, num_rows=num_rows)
+            kept = min(num_rows, NUM_ROWS)
+
+            assert part.num_rows == kept
+            assert self.cells(part, "name") == [f"n{row}" for row in range(kept)]
+            assert part.where(part.num_chunks - 1, int(part.rows[-1] - part.rows[-2]) - 1) == self.name(table, kept - 1)
+
+    def test_a_table_of_the_first_rows_has_other_fingerprints_and_says_so(self, table, folder):
+        part = self.open(folder, num_rows=3)
+
+        assert part.fingerprint() != table.fingerprint()
+        assert part.portable_fingerprint() != table.portable_fingerprint()
+        assert part.source.endswith(" (num_rows=3)")
+        assert "num_rows" not in table.source
+
+    def test_the_index_of_the_first_rows_is_never_that_of_all(self, folder, tmp_path):
+        for directory in (None, tmp_path):
+            self.open(folder, num_rows=3).save_indexes(directory)
+        assert self.open(folder).num_rows == NUM_ROWS
+
+        self.open(folder).save_indexes()
+        assert self.cells(self.open(folder, num_rows=3), "name") == ["n0", "n1", "n2"]
+
+    @pytest.mark.parametrize("num_rows", [0, -1, 1.5, "3", True])
+    def test_another_number_of_rows_is_refused(self, folder, num_rows):
+        with pytest.raises(OptionError, match="`num_rows` should be a positive integer"):
+            self.open(folder, num_rows=num_rows)
+
+    def name(self, table, row):
+        """How messages name a row."""
+        chunk = int(np.searchsorted(table.rows, row, side="right")) - 1
+        return table.where(chunk, row - int(table.rows[chunk]))
 
     # Identity and copies
 

@@ -17,5 +17,34 @@ class TestCSV(TableFormatContract):
         rows = [f"{'' if row == 7 else first + row},n{first + row}\n" for row in range(NUM_ROWS)]
         (folder / "rows.csv").write_text("number,name\n" + "".join(rows))
 
-    def open(self, folder):
-        return CSVTable(folder / "rows.csv", Dialect())
+    def open(self, folder, num_rows=None):
+        return CSVTable(folder / "rows.csv", Dialect(), num_rows=num_rows)
+
+
+class TestSeveralCSVFiles(TestCSV):
+    """Files with the columns in another order, with a delimiter at the end of each row, and without rows."""
+
+    pytestmark = pytest.mark.filterwarnings("ignore:.*each row ends with a delimiter")
+
+    def write(self, folder, first=0):
+        super().write(folder, first)
+        header, *rows = (folder / "rows.csv").read_text().splitlines()
+        (folder / "rows.csv").unlink()
+        swapped = [",".join(reversed(row.split(","))) for row in rows]
+        parts = (
+            [header, *rows[:9]],
+            ["name,number", *swapped[9:15]],
+            ["name,number,", *(f"{row}," for row in swapped[15:20])],
+            ["name,number"],
+            [header, *(f"{row}," for row in rows[20:])],
+        )
+        for number, lines in enumerate(parts):
+            (folder / f"rows-{number}.csv").write_text("\n".join(lines) + "\n")
+
+    def open(self, folder, num_rows=None):
+        return CSVTable(str(folder / "rows-*.csv"), Dialect(), num_rows=num_rows)
+
+    def test_where_names_each_row(self, table):
+        names = [self.name(table, row).rpartition("/")[2] for row in (0, 9, 15, 20)]
+
+        assert names == [f"rows-{number}.csv: row 0 (line 2)" for number in (0, 1, 2, 4)]

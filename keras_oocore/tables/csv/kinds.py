@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
-from keras_oocore.core.text import did_you_mean
+from keras_oocore.core.text import did_you_mean, shown
 from keras_oocore.csv.date_formats import CERTAIN, are_days, fitting_formats, most_fitting_format
 from keras_oocore.csv.dates import require_format
 from keras_oocore.csv.dialect import CellOptions
@@ -57,7 +57,7 @@ def given_kinds(dtypes: Mapping[str, object], names: Sequence[str]) -> dict[str,
     {'a': ('float32', None), 'b': ('bool', None), 'c': ('string', None), 'd': ('date', '%Y-%m-%d')}
     """
     if not isinstance(dtypes, Mapping):
-        raise OptionError(f"`dtypes` should be a dictionary, column → type. Received: dtypes={dtypes!r}")
+        raise OptionError(f"`dtypes` should be a dictionary, column → type. Received: dtypes={shown(dtypes)}")
     kinds = {}
     for name, dtype in dtypes.items():
         if name not in names:
@@ -83,7 +83,7 @@ def _kind_of(name: str, dtype: object) -> str:
     if kind not in "biuf" or not kind:
         raise OptionError(
             "`dtypes` should give a type of numbers, 'bool', 'string', or a format of dates: '%Y-%m-%d'. "
-            f"Received: dtypes={{{name!r}: {dtype!r}}}"
+            f"Received: dtypes={{{name!r}: {shown(dtype)}}}"
         )
     return "bool" if kind == "b" else "float32"
 

@@ -7,7 +7,9 @@ from csv_outcomes import (
     Fails,
     Rows,
     late,
+    make,
     outcomes,
+    served,
     unreadable,
     write,
 )
@@ -82,3 +84,55 @@ def test_names_of_the_header(folder):
     assert error_of("b.csv", column_names=["x"], error=OptionError) == (
         "`column_names` should name 3 columns. Received: 1 names"
     )
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ("3,many", "b.csv: row 1 (line 3), column 'x' (#1): cannot read 'many' as float32."),
+        ("3,", "b.csv: row 1 (line 3), column 'x' (#1): the cell is missing."),
+        ("3", "b.csv: row 1 (line 3): expected 2 cells, found 1, in '3'."),
+    ],
+)
+def test_positions_in_messages_are_those_of_the_file(folder, row, expected):
+    write("x,y\n1,2\n", "a.csv")
+    write(f"y,x\n4,3\n{row}\n", "b.csv")
+    with pytest.raises(DataError) as caught:
+        served(make(["a.csv", "b.csv"], dtypes={"x": "float32"}))
+    assert str(caught.value).startswith(expected)
+
+
+def test_columns_are_found_by_their_names_in_each_file(folder):
+    write("city,x,y\nRome,1,2\nOslo,3,4\n", "a.csv")
+    write("y, x ,city\n6,5,Oslo\n", "b.csv")
+    for given in ({}, dict(column_names=["city", "x", "y"], header=True)):
+        rows = make(["a.csv", "b.csv"], features={"n": ["x"], "c": ["city"]}, **given)
+        (batch,) = [batch for batch in rows]
+        assert batch[0]["n"][:, 0].tolist() == [1, 3, 5]
+        assert [rows.vocabulary("city")[code - 2] for code in batch[0]["c"][:, 0]] == ["Rome", "Oslo", "Oslo"]
+        assert batch[1].tolist() == [2, 4, 6]
+    write("x,y,city\n1,2,Rome\n", "c.csv")
+    renamed = make(["a.csv", "c.csv"], features=["b"], target="c", column_names=["a", "b", "c"], header=True)
+    assert served(renamed) == ([1, 3, 1], [2, 4, 2])  # the new names are in the order of the first file
+
+
+def test_names_that_occur_twice_require_the_same_order(folder):
+    write("x,x,y\n1,5,2\n", "a.csv")
+    write("x,x,y\n3,5,4\n", "b.csv")
+    given = dict(column_names=["x", "z", "y"], header=True, features=["x"])
+    assert served(make(["a.csv", "b.csv"], **given)) == ([1, 3], [2, 4])
+    write("x,y,x\n3,4,5\n", "b.csv")
+    with pytest.raises(DataError, match=r"b\.csv: a name occurs twice, and its columns are in another order than"):
+        make(["a.csv", "b.csv"], **given)
+
+
+def test_files_without_a_header_differ_in_their_first_rows(folder):
+    write("1,2\n3,4\n", "a.csv")
+    write("5,6\n7,8\n", "b.csv")
+    with pytest.raises(DataError) as caught:
+        make(["a.csv", "b.csv"])
+    assert str(caught.value) == (
+        "b.csv: it has no column '1', '2', but a column '5', '6', which is not in a.csv. All files of a table should "
+        "have the same columns, in any order. If the first line of each file is a row: header=False"
+    )
+    assert served(make(["a.csv", "b.csv"], header=False, column_names=["x", "y"])) == ([1, 3, 5, 7], [2, 4, 6, 8])
