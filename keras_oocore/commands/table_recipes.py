@@ -108,7 +108,7 @@ def cached_code(store: str, cache: str) -> str:
     """
     record = StoreRecord.load(Path(store))
     made_of = record.fingerprint
-    columns = [(Column(*(word for word in column if word != IN_DAYS)), role) for *column, role in made_of["columns"]]
+    columns = [(_column(*column), role) for *column, role in made_of["columns"]]
     if (
         len(made_of["files"]) != 1
         or (Path(cache) / UNPACKED).exists()
@@ -157,6 +157,11 @@ def _stored_scale(store: str, record: StoreRecord, place: int) -> tuple[float, f
     values = rows[:, place].astype(np.float64)
     values = values[~np.isnan(values)]
     return rounded_scale(values.std(), values.mean()) if len(values) else None
+
+
+def _column(name: str, position: int, kind: str, form: str | None, part: str = IN_DAYS) -> Column:
+    """Return a column that a fingerprint describes."""
+    return Column(name, position, kind, form, None if part == IN_DAYS else part)
 
 
 def _kinds(columns: Iterable[Column]) -> dict[str, Any]:

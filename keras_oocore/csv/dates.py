@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def _week(days: np.ndarray) -> np.ndarray:
     return (_part_of_year(days - (days + 3) % 7 + 3) - 1) // 7 + 1
 
 
-PARTS_OF_DATE = {
+PARTS_OF_DATE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "year": lambda days: days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970,
     "quarter": lambda days: (_month(days) + 2) // 3,
     "month": _month,

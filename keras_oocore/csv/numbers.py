@@ -14,7 +14,7 @@ except ImportError:  # the `csv` extra is not installed
     pa = None
 
 INFINITE = r"^[+-]?inf(inity)?$"
-WRITTEN_ALIKE = {" ": f"[{BLANKS}]", "'": "['\u2019]"}  # separators of thousands that are several characters
+WRITTEN_ALIKE = {" ": BLANKS, "'": "'\u2019"}  # separators of thousands that are several characters
 SIGNS = {"": False, "+": False, "-": True, "()": True}  # the signs of a number → whether it is negative
 
 
@@ -30,11 +30,11 @@ def as_numbers(texts: Any, options: CellOptions) -> Any:
     [1.0, 1234.5, -5.0, -2.0, None, None]
     """
     infinite = pc.match_substring_regex(texts, INFINITE, ignore_case=True)
-    if options.thousands is None and not options.strip:
-        readable = pc.match_substring_regex(texts, f"^[+-]?{_number(options)}$")
-        digits = pc.if_else(readable, texts, pa.scalar(None, pa.string()))
-    else:
-        digits = _digits(texts, options)
+    plain = pc.match_substring_regex(texts, f"^[+-]?{_number(options)}$")
+    digits = pc.if_else(plain, texts, pa.scalar(None, pa.string()))
+    others = pc.invert(plain).fill_null(False)
+    if (options.thousands is not None or options.strip) and pc.any(others).as_py():
+        digits = pc.replace_with_mask(digits, others, _digits(texts.filter(others), options))
     if options.decimal == ",":
         digits = pc.replace_substring(digits, ",", ".")
     values = pc.if_else(infinite, texts, digits).cast(pa.float64())
@@ -50,21 +50,27 @@ def _number(options: CellOptions) -> str:
 
 def _digits(texts: Any, options: CellOptions) -> Any:
     """Return numbers with a sign, without what groups and surrounds their digits; null for other strings."""
+    if not options.strip:
+        grouped = pc.match_substring_regex(texts, _pattern(options))
+        return pc.if_else(grouped, _joined(texts, options), pa.scalar(None, pa.string()))
     parts = pc.extract_regex(texts, _pattern(options))
     opened, sign, inner, digits, closed = (
         pc.struct_field(parts, name) for name in ("open", "sign", "inner", "digits", "close")
     )
     signs = pc.binary_join_element_wise(opened, sign, inner, closed, "")
-    if options.thousands is not None:
-        digits = pc.replace_substring_regex(digits, _separator(options), "")
     minus = pc.if_else(pc.is_in(signs, pa.array([text for text, negative in SIGNS.items() if negative])), "-", "")
     known = pc.is_in(signs, pa.array(list(SIGNS)))
-    return pc.if_else(known, pc.binary_join_element_wise(minus, digits, ""), pa.scalar(None, pa.string()))
+    joined = pc.binary_join_element_wise(minus, _joined(digits, options), "")
+    return pc.if_else(known, joined, pa.scalar(None, pa.string()))
 
 
-def _separator(options: CellOptions) -> str:
-    """Return the regular expression of what separates thousands."""
-    return WRITTEN_ALIKE.get(options.thousands, re.escape(options.thousands))
+def _joined(digits: Any, options: CellOptions) -> Any:
+    """Return numbers without the separators of thousands."""
+    if options.thousands is None:
+        return digits
+    for separator in WRITTEN_ALIKE.get(options.thousands, options.thousands):
+        digits = pc.replace_substring(digits, separator, "")
+    return digits
 
 
 @functools.lru_cache(maxsize=64)
@@ -72,7 +78,8 @@ def _pattern(options: CellOptions) -> str:
     """Return the regular expression of a number with thousands, and with signs and units at either end."""
     number = _number(options)
     if options.thousands is not None:
-        between, point = _separator(options), re.escape(options.decimal)
+        separators = WRITTEN_ALIKE.get(options.thousands, options.thousands)
+        between, point = f"[{re.escape(separators)}]", re.escape(options.decimal)
         western = rf"[1-9]\d{{0,2}}(?:{between}\d{{3}})+"
         indian = rf"[1-9]\d?(?:{between}\d{{2}})+{between}\d{{3}}"
         number = rf"(?:{western}|{indian})(?:{point}\d*)?|{number}"

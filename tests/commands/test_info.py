@@ -83,6 +83,15 @@ def make(kind):
     if kind == "cache":
         ko.CSVChunkSequence("houses.csv", "price", ["sqft", "rooms"], missing="mean", indicator=True, cache="cache")[0]
         return ["cache"]
+    if kind == "cache of dates and money":
+        with open("houses.csv", "w") as file:
+            file.write(
+                "sold,built,in days,price\n"
+                + "".join(f"2014-10-{i},201{i % 9}-01-02,{i},${i}\n" for i in range(10, 30))
+            )
+        dates = {"sold": ["year", "weekday"]}
+        ko.CSVChunkSequence("houses.csv", "price", exclude=["sold.year"], dates=dates, strip="$", cache="cache")[0]
+        return ["cache"]
     if kind == "cache of parts":
         rows = ko.CSVChunkSequence("houses.csv", "city", ["sqft", "id"], categorical=["id"], cache="cache")
         for part in rows.split(0.25, seed=3):
@@ -116,6 +125,7 @@ KINDS = [
     "CSV of file names",
     "cache",
     "cache of parts",
+    "cache of dates and money",
 ]
 
 
@@ -147,7 +157,7 @@ def test_the_code_to_train_runs(kind, photos, run, monkeypatch):
         assert np.isfinite(namespace["model"].history.history["val_loss"]).all()
     else:
         assert check.models
-    assert ("val" in namespace) == (kind not in ("one image", "cache"))
+    assert ("val" in namespace) == (kind not in ("one image", "cache", "cache of dates and money"))
 
 
 def test_code_from_a_cache_has_the_scale_of_the_target(write, run):

@@ -105,7 +105,7 @@ def test_table(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("a,kind,y,w\n" + "".join(f"{i},{'uv'[i % 2]},{'red' if i % 2 else 'blue'},1\n" for i in range(10)))
     options = dict(batch_size=4, seed=0, workers=1)
-    rows = ko.CSVChunkSequence(path, "y", ["a"], "w", **options)
+    rows = ko.CSVChunkSequence(path, "y", ["a"], sample_weight="w", **options)
     x, y, weight = rows[0]
 
     assert "  x float32 (4, 1), target 'y' int32 (4,), sample_weight 'w' float32 (4,)\n" in repr(rows)
