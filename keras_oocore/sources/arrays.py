@@ -25,7 +25,7 @@ class ArrayRows(Source):
         DataError: If the file cannot be read, or the array has no axis.
     """
 
-    groups_batches = True
+    groups_batches: bool = True
 
     def __init__(self, rows: str | os.PathLike[str] | np.ndarray, chosen: np.ndarray | None = None):
         self.chosen = chosen

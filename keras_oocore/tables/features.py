@@ -107,7 +107,7 @@ class FeatureSpec:
         self.ids: list[Column] = [
             dataclasses.replace(table.column(name, "ids"), kind="text") for name in _as_names(options.ids, "ids")
         ]
-        self.missing = self._checked_missing(options.missing)
+        self.missing: Missing | dict[str, float] = self._checked_missing(options.missing)
         used = {self.column(name, "target").position for name in self.targets}
         if sample_weight is not None:
             used.add(self._number_column(sample_weight, "sample_weight").position)

@@ -53,7 +53,8 @@ class TableRows(Source):
         DataError: If no row is used; or if the rows must be read to count them, and one of them cannot be read.
     """
 
-    groups_batches, can_shuffle_blocks = True, False
+    groups_batches: bool = True
+    can_shuffle_blocks: bool = False
 
     def __init__(
         self,

@@ -25,8 +25,9 @@ class StoredRows(Source):
         store: The store that holds them.
     """
 
-    cached = groups_batches = True
-    can_shuffle_blocks = False
+    cached: bool = True
+    groups_batches: bool = True
+    can_shuffle_blocks: bool = False
 
     def __init__(self, source: TableRows, store: PackedStore):
         self.source: TableRows = source

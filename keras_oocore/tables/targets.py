@@ -10,7 +10,7 @@ import numpy as np
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import did_you_mean, listed
 from keras_oocore.core.warn import warn_user
-from keras_oocore.tables.options import ColumnOptions, LabelMode
+from keras_oocore.tables.options import ClassWeight, ColumnOptions, LabelMode
 from keras_oocore.tables.statistics import ColumnStatistics
 
 LABEL_MODES = (*get_args(LabelMode), None)
@@ -42,7 +42,7 @@ class TargetClasses:
         self.column: str = column
         self.mode: LabelMode | None = options.label_mode
         self.separator: str | None = options.label_separator
-        self.class_weight = options.class_weight
+        self.class_weight: ClassWeight | None = options.class_weight
         self.texts: list[str] = []
         self.names: list[str] | None = None
         self.weights: np.ndarray | None = None

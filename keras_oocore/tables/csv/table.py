@@ -129,10 +129,11 @@ class CSVTable(TableFormat):
         kinds_of_rows = {(shape.num_cells, shape.extra) for shape in found.shapes}
         readers = {kind: CSVReader(kind[0], self.options, kind[1]) for kind in kinds_of_rows}
         self._readers = [readers[shape.num_cells, shape.extra] for shape in found.shapes]
-        if known is None:
-            self.columns = self._with_kinds(found.names, given_kinds(dtypes or {}, found.names))
-        else:
-            self.columns = _as_known(found.names, known)
+        self.columns: dict[str, Column] = (
+            self._with_kinds(found.names, given_kinds(dtypes or {}, found.names))
+            if known is None
+            else _as_known(found.names, known)
+        )
         self.hint: str = _hint(found.names) if column_names is None else ""
         if column_names is not None and dialect.header and not sure_of_header:
             first, columns = found.first, self.columns.values()
@@ -223,7 +224,7 @@ class CSVTable(TableFormat):
             kind, form = given.get(name, (None, None))
             if kind is None:
                 kind, form, self.notes[name], is_measured = infer_kind(cells, self.options)
-                self.measured |= {name} if is_measured else set()
+                self.measured.update([name] if is_measured else [])
             columns[name] = dataclasses.replace(column, kind=kind, format=form)
             if name not in self.measured and (reason := suspicion(name, kind, cells)):
                 self.suspects[name] = reason
