@@ -76,7 +76,7 @@ def locate(index: RecordIndex, chunk: int, row_in_chunk: int) -> Location:
     return Location(number, line, text, int(index.starts[chunk]) + offset + start)
 
 
-def first_rows(index: RecordIndex, num_rows: int) -> RecordIndex:
+def index_of_first_rows(index: RecordIndex, num_rows: int) -> RecordIndex:
     """Return an index of the first rows of a file, at least one of them, or `index` itself if the file has no more.
 
     Raises:

@@ -15,7 +15,7 @@ from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import CSVError, DataError, OptionError
 from keras_oocore.csv.bits import below, count, first, last, next_one
 from keras_oocore.csv.blocks import Blocks, FileOffset
-from keras_oocore.csv.chunks import first_rows
+from keras_oocore.csv.chunks import index_of_first_rows
 from keras_oocore.csv.dialect import Dialect, OnBadRow
 from keras_oocore.csv.faults import OR_SKIP, SKIP, explain, field_of, remedy
 from keras_oocore.csv.header import empty_file, read_header, table_start
@@ -77,7 +77,7 @@ def index_records(
     offsets = np.array([*scan.chunks, scan.current], np.int64)
     starts, rows, lines = np.ascontiguousarray(offsets.T)
     index = RecordIndex(path, *stamp, dialect, header, starts, rows, lines, tuple(scan.bad))
-    return index if num_rows is None else first_rows(index, num_rows)
+    return index if num_rows is None else index_of_first_rows(index, num_rows)
 
 
 class _Scan:

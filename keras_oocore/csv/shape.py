@@ -5,6 +5,7 @@ the end of each row. Some rows of the file show which of them it is, which then 
 """
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -50,7 +51,10 @@ class RowShape:
 
 
 def row_shape(
-    index: RecordIndex, column_names: Sequence[str] | None = None, index_column: str | None = None
+    index: RecordIndex,
+    column_names: Sequence[str] | None = None,
+    index_column: str | None = None,
+    drop_unnamed: bool = True,
 ) -> RowShape:
     """Return the shape of the rows of a file.
 
@@ -58,6 +62,7 @@ def row_shape(
         index: The index of the file.
         column_names: The user's names, or `None`.
         index_column: The user's name of the column of row names, or `None`.
+        drop_unnamed: Whether a last column without a name is left out if it seems empty.
 
     Raises:
         DataError: If rows have a cell more than names, which is neither the name of a row nor empty; or if a file
@@ -78,7 +83,8 @@ def row_shape(
     width = _usual_width(index, num_names)
     if width == num_names:
         is_named = index.header[-1].strip() if index.header is not None else False
-        if num_names > 1 and not is_named and num_given != num_names and _is_empty(index, width):
+        may_drop = drop_unnamed and num_names > 1 and not is_named and num_given != num_names
+        if may_drop and _is_empty(index, width):
             return RowShape(names[:-1], width, "last")
         return RowShape(names, width)
     if width == num_given:
@@ -96,8 +102,19 @@ def row_shape(
 
 
 def names_of_header(index: RecordIndex) -> tuple[str, ...]:
-    """Return the names in the header, without the spaces around them. A column without a name has its number."""
-    return tuple(name.strip() or f"Unnamed: {position}" for position, name in enumerate(index.header))
+    """Return the names in the header, without the spaces around them.
+
+    A column without a name has its number, with a suffix if another column has this name, as in pandas.
+    """
+    given = [name.strip() for name in index.header]
+    return tuple(name or _unnamed(position, given) for position, name in enumerate(given))
+
+
+def _unnamed(position: int, given: Sequence[str]) -> str:
+    """Return a name that is not given."""
+    name = f"Unnamed: {position}"
+    names = itertools.chain([name], (f"{name}.{number}" for number in itertools.count(1)))
+    return next(name for name in names if name not in given)
 
 
 def _own_names(index: RecordIndex, column_names: Sequence[str] | None) -> tuple[str, ...]:

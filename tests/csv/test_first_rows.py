@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_oocore.core.errors import DataError
-from keras_oocore.csv.chunks import first_rows
+from keras_oocore.csv.chunks import index_of_first_rows
 from keras_oocore.csv.dialect import Dialect
 from keras_oocore.csv.index import RecordIndex
 from keras_oocore.csv.scan import index_records
@@ -24,7 +24,7 @@ def test_first_rows_are_those_of_the_whole_index(scratch, lines, num_rows, block
     with small_blocks(block_bytes):
         whole = index_records(scratch, dialect, chunk_bytes, 1, "skip")
         part = index_records(scratch, dialect, chunk_bytes, 1, "skip", num_rows=num_rows)
-    again = first_rows(whole, num_rows)
+    again = index_of_first_rows(whole, num_rows)
     kept = min(num_rows, whole.num_rows)
     for index in (part, again):
         assert index.num_rows == kept

@@ -115,6 +115,8 @@ ALL_BUT_ONE = [1] * (MANY - 1), [2] * (MANY - 1)
      TWO_ROWS._replace(warnings=tuple(
          f"Column {name!r} is probably the index that DataFrame.to_csv() saves. It is not a feature, unless "
          f"`features` names it. To confirm this: index_column={name!r}" for name in ("Unnamed: 0.1", "Unnamed: 0")))),
+    ("the index of a DataFrame that was saved twice", ",Unnamed: 0,x,y\n0,0,1,2\n1,1,3,4\n",
+     dict(features=["x"]), TWO_ROWS),
     ("an index in the header", "id,x,y\n7,1,2\n8,3,4\n", dict(index_column="id"), TWO_ROWS),
     ("an index that is named as a feature", "x,y\n1,2\n3,4\n", dict(index_column="x", **TEXT), TWO_ROWS),
     ("a misspelt index", "ids,x,y\n7,1,2\n8,3,4\n", dict(index_column="id"),
@@ -142,7 +144,7 @@ def test_files_of_different_shapes_are_one_table(folder):
     write('"","x","y"\n"1",3,4\n', "b.csv")
     write("x,y\nr0,3,4\n", "c.csv")
     write("x,y\n", "d.csv")
-    with pytest.warns(UserWarning, match=r"^a\.csv and 1 more files: each row has a cell more"):
+    with pytest.warns(UserWarning, match=r"^a\.csv and 1 more file: each row has a cell more"):
         rows = make(["a.csv", "c.csv", "d.csv"])
     assert served(rows) == ([1, 3], [2, 4])
     with pytest.raises(
@@ -163,6 +165,15 @@ def test_shape_is_decided_by_several_places_of_the_file(folder):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert make(features=["x"]).columns == ["x", "y", "Unnamed: 2"]
+
+
+def test_column_without_a_name_that_is_empty_in_one_file_only(folder):
+    for header, options in (("x,y,\n", {}), ("", dict(header=False, target="column_1", features=["column_0"]))):
+        write(f"{header}1,2,\n", "a.csv")
+        write(f"{header}3,4,7\n", "b.csv")
+        rows = make(["a.csv", "b.csv"], **{"features": ["x"], **options})
+        assert len(rows.columns) == 3
+        assert served(rows) == ([1, 3], [2, 4])
 
 
 @pytest.mark.filterwarnings("ignore:.*(names of the rows|ends with a delimiter)")

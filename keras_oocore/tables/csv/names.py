@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import did_you_mean, listed, shown
@@ -50,8 +50,10 @@ def table_names(
             have a cell more than names that is neither the name of a row nor empty.
         OptionError: If `given` is not a list of one name per column, or `index_column` does not exist.
     """
-    _require_strings(given, index_column)
-    shapes = [row_shape(index, given, index_column) if index.num_chunks else None for index in indexes]
+    given = _checked(given, index_column)
+    shapes = _shapes(indexes, given, index_column, drop_unnamed=True)
+    if len({frozenset(shape.names) for shape in shapes if shape is not None}) > 1:
+        shapes = _shapes(indexes, given, index_column, drop_unnamed=False)
     number = next((number for number, shape in enumerate(shapes) if shape is not None), 0)
     first = indexes[number]
     if first.header is None and shapes[number] is None:
@@ -73,14 +75,22 @@ def table_names(
     return TableNames(names, number, shapes, positions, index_columns)
 
 
-def _require_strings(given: Sequence[str] | None, index_column: str | None) -> None:
-    """Raise if the user's names are not strings."""
+def _shapes(
+    indexes: Sequence[RecordIndex], given: Sequence[str] | None, index_column: str | None, drop_unnamed: bool
+) -> list[RowShape | None]:
+    """Return the shape of each file, or `None` for a file without rows."""
+    return [row_shape(index, given, index_column, drop_unnamed) if index.num_chunks else None for index in indexes]
+
+
+def _checked(given: Sequence[str] | None, index_column: str | None) -> list[str] | None:
+    """Return the user's names as a list, once they are checked."""
     if given is not None and (
-        not isinstance(given, Sequence) or isinstance(given, str) or not all(isinstance(name, str) for name in given)
+        not isinstance(given, Iterable) or isinstance(given, str) or not all(isinstance(name, str) for name in given)
     ):
         raise OptionError(f"`column_names` should be a list of strings. Received: column_names={shown(given)}")
     if index_column is not None and not isinstance(index_column, str):
         raise OptionError(f"`index_column` should be the name of a column. Received: {shown(index_column)}")
+    return None if given is None else list(given)
 
 
 def _require_same(index: RecordIndex, shape: RowShape | None, first: RecordIndex, reference: RowShape) -> None:
@@ -162,7 +172,8 @@ def _warn_of_extra_cells(indexes: Sequence[RecordIndex], shapes: Sequence[RowSha
         paths = [index.path for index, shape in zip(indexes, shapes) if shape.extra == extra and index.num_chunks]
         if not paths or (extra == "first" and index_column is not None):
             continue
-        where = paths[0] + (f" and {len(paths) - 1} more files" if len(paths) > 1 else "")
+        num_more = len(paths) - 1
+        where = f"{paths[0]}{f' and {num_more} more file' * bool(num_more)}{'s' * (num_more > 1)}"
         how = (
             ": column 'index', which is not a feature unless `features` names it. To confirm this: index_column='index'"
         )

@@ -20,7 +20,7 @@ from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.csv.cells import Cells, Column, require_pyarrow
-from keras_oocore.csv.chunks import first_rows, locate
+from keras_oocore.csv.chunks import index_of_first_rows, locate
 from keras_oocore.csv.codecs import codec_of
 from keras_oocore.csv.dialect import SPACES, CellOptions, Dialect, OnBadRow
 from keras_oocore.csv.index import CHUNK_BYTES, RecordIndex
@@ -65,6 +65,7 @@ class CSVTable(TableFormat):
 
     Attributes:
         indexes: The `RecordIndex` of each file.
+        rows_limit: The user's `num_rows`.
 
     Raises:
         DataError: If a file does not exist or is empty, if the columns of a file differ from those of the first, if a
@@ -98,7 +99,7 @@ class CSVTable(TableFormat):
     ):
         require_pyarrow()
         num_left = None if num_rows is None else positive(num_rows, "num_rows")
-        self.first_rows: int | None = num_left
+        self.rows_limit: int | None = num_left
         paths = paths_of(data)
         self.dialect: Dialect = dialect
         self.options: CellOptions = options or CellOptions()
@@ -157,12 +158,12 @@ class CSVTable(TableFormat):
     @property
     def source(self) -> str:
         """What messages and `repr` call the files."""
-        return super().source if self.first_rows is None else f"{super().source} (num_rows={self.first_rows})"
+        return super().source if self.rows_limit is None else f"{super().source} (num_rows={self.rows_limit})"
 
     def fingerprint(self) -> dict[str, Any]:
         """Return everything that determines the cells, as plain JSON."""
         return {
-            **self._first_rows(),
+            **self._rows_limit(),
             "files": [_describe(index) for index in self.indexes],
             "dialect": self.dialect.to_json(),
             "null_values": list(self.options.null_values),
@@ -175,7 +176,7 @@ class CSVTable(TableFormat):
     def portable_fingerprint(self) -> dict[str, Any]:
         """Return what identifies the rows, as plain JSON: names and sizes of the files, without folders and times."""
         return {
-            **self._first_rows(),
+            **self._rows_limit(),
             "files": [f"{os.path.basename(index.path)}, {index.size_bytes:,} bytes" for index in self.indexes],
             "on_bad_row": self.options.on_bad_row,
         }
@@ -199,9 +200,9 @@ class CSVTable(TableFormat):
                 continue
             index.save(index.absolute_path + INDEX_SUFFIX if directory is None else directory / _index_name(number))
 
-    def _first_rows(self) -> dict[str, int]:
+    def _rows_limit(self) -> dict[str, int]:
         """Return the part of the fingerprints that a table of all rows does not have."""
-        return {} if self.first_rows is None else {"num_rows": self.first_rows}
+        return {} if self.rows_limit is None else {"num_rows": self.rows_limit}
 
     def _in_file(self, file: int, columns: Sequence[Column]) -> list[Column]:
         """Return columns with their positions in one file."""
@@ -250,7 +251,7 @@ def _kept_index(
         with contextlib.suppress(DataError):
             index = RecordIndex.load(saved, path)
             if num_rows is not None:
-                index = first_rows(index, num_rows)
+                index = index_of_first_rows(index, num_rows)
             if index.dialect == dialect and (on_bad_row == "skip" or not index.bad):
                 return index
     return None
