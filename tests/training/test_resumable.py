@@ -383,7 +383,7 @@ def in_half_precision():
     ids=lambda m: m.__name__,
 )
 def test_models(tmp_path, model):
-    check_kills(tmp_path, 2, 3, ("on_epoch_end", 1), 1, model=model, callbacks=log_only)
+    check_kills(tmp_path, 2, 3, ("on_epoch_end", 1), 1, model=model, callbacks=log_only, epochs=2)
 
 
 @pytest.mark.one_backend

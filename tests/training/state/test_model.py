@@ -22,7 +22,7 @@ from keras_oocore.training.state.checkpoints import exclusive
 
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("fast_training")]
 BACKEND = keras.backend.backend()
-OTHER_BACKEND = "jax" if BACKEND == "torch" else "torch"  # the one that starts sooner
+OTHER_BACKEND = "torch" if BACKEND == "jax" else "jax"  # the one that starts sooner
 
 
 def model(units=3, dropout=False, name="head", optimizer=None, metrics=("accuracy",), more=False):
