@@ -171,10 +171,9 @@ def _unclear(index: RecordIndex, width: int, names: Sequence[str]) -> CSVError:
     record = locate(index, 0, 0).text
     text = record.decode(index.dialect.encoding, "replace")[:60]
     name = "row" if INDEX in names else INDEX
-    return CSVError.of(
-        index.path,
-        f"its rows have {width} cells, such as {text!r}, and {what} {len(names)} name{'s' * (len(names) != 1)}.",
-        f"{option_for(record, index.dialect)} If the first cell is the name of the row: index_column={name!r}. If "
-        "cells contain the delimiter, put them between quotes. Otherwise name all columns, "
-        "column_names=[...].".lstrip(),
+    fault = f"its rows have {width} cells, such as {text!r}, and {what} {len(names)} name{'s' * (len(names) != 1)}."
+    fix = (
+        f"If the first cell is the name of the row: index_column={name!r}. If cells contain the delimiter, put them "
+        "between quotes. Otherwise name all columns, column_names=[...]."
     )
+    return CSVError.of(index.path, fault, f"{option_for(record, index.dialect)} {fix}".lstrip())

@@ -321,7 +321,7 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         num_classes = len(classes.names) if classes is not None and classes.names is not None else 0
         found = f", {num_classes:,} class{'es' * (num_classes != 1)}" if num_classes else ""
         return self._described(
-            f"{self.num_rows:,} row{'s' * (self.num_rows != 1)}{part} from {listed(rows.table.paths)}{left_out}{found}",
+            f"{self.num_rows:,} row{'s' * (self.num_rows != 1)}{part} from {rows.table.source}{left_out}{found}",
             self._repr_arrays(*self._described_arrays(num_rows)),
             *([("ids", f"ids {listed(column.name for column in spec.ids)}")] if spec.ids else []),
             *([] if self._cache is None else [("cache", self._repr_cache())]),
