@@ -22,6 +22,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 DEFINITIONS = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 TIMEOUT = 500  # seconds for a child process, on a busy machine
+pytestmark = pytest.mark.child  # the checkers are started by fixtures that tests choose while they run
 PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 # Rules about the text of the code, and not about types. They are off, because a page imports in each block.

@@ -128,17 +128,17 @@ class Cached(StampedSource):
         Raises:
             DataError: If files of stored rows changed.
         """
-        stored = np.empty_like(stamps)
+        states, stored = store.states.copy(), np.empty_like(stamps)  # the states first: another Sequence may fill it
         store.read(SOURCE_FIELD, np.arange(len(stamps)), stored)
         changed = (stored != stamps).any(axis=1) & (stamps[:, 0] >= 0)  # a missing file has not changed
-        stale = np.flatnonzero(changed & (store.states == WHOLE))
+        stale = np.flatnonzero(changed & (states == WHOLE))
         if len(stale):
             names = [self.source.name(sample) for sample in stale[:3].tolist()]
             raise DataError(
                 f"{len(stale):,} of {len(stamps):,} files changed after they were stored in {str(self.directory)!r}: "
                 f"{', '.join(map(repr, names))}{', ...' if len(stale) > 3 else ''}. {OVERWRITE}"
             )
-        return np.flatnonzero(changed & (store.states == UNREADABLE))
+        return np.flatnonzero(changed & (states == UNREADABLE))
 
     def open(self) -> None:
         """Open the store, or create it. It stays closed while another process fills it.

@@ -261,6 +261,20 @@ def test_files_that_changed_between_runs_are_an_error_until_overwrite(tmp_path, 
     assert (levels[2:10], errors) == ([2, 53, 4, 55, 6, 57, 8, 59], {})
 
 
+def test_a_cache_that_is_filled_while_it_is_opened_again_has_no_changed_files(tmp_path, folder, monkeypatch):
+    """Another Sequence of this process fills it."""
+    first, read = cache_of(folder, tmp_path / "store"), packed_writer.PackedStoreWriter.read
+
+    def read_and_fill(writer, *arguments):
+        read(writer, *arguments)
+        monkeypatch.undo()
+        read_all(first)
+
+    monkeypatch.setattr(packed_writer.PackedStoreWriter, "read", read_and_fill)
+    second = cache_of(folder, tmp_path / "store")
+    assert read_all(second) == (list(range(20)), {})
+
+
 def test_a_removed_file_is_read_from_the_cache(tmp_path, folder):
     samples = cache_of(folder, tmp_path / "store")
     read_all(samples)
