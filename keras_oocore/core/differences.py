@@ -63,7 +63,7 @@ def _of_items(before: dict[str, list[str]], now: dict[str, list[str]]) -> list[s
 
 
 def _words_by_name(items: list[Any]) -> dict[str, list[str]]:
-    """Return the words of each thing of a list, and no words for items that are no lists."""
+    """Return the words of each thing of a list, and no words for items that are not lists."""
     words = {}
     for item in items:
         name, *rest = item if isinstance(item, list) and item else [item]

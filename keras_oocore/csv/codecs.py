@@ -46,7 +46,7 @@ class Codec(NamedTuple):
 def codec_of(path: str | os.PathLike[str]) -> Codec | None:
     """Return how a file is compressed, whatever its name, or `None` if it is not, or cannot be read.
 
-    Workbooks, `.npz` files and others that are zip archives inside are no compressed files.
+    Workbooks, `.npz` files and others that are zip archives inside do not count as compressed.
     """
     try:
         head = storage.first_bytes(path, HEAD_BYTES)

@@ -80,7 +80,7 @@ def as_dates(texts: Any, form: str, part: str | None = None) -> Any:
 
 
 def days_of(moment: object, form: str) -> float | None:
-    """Return what a cell of a column of dates contains for a moment that a user gives, or `None` if it is none.
+    """Return what a cell of a column of dates contains for a moment that a user gives, or `None` if it is not one.
 
     Args:
         moment: A string in the format of the column or in ISO form, a `date`, a `datetime` or a `datetime64`.

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 SPLIT = "Split the rows: train, val = rows.split(validation_split=0.2)."
 OF_SPLIT = "It is an argument of `split` of the rows."
-DATES = "Give the format of the dates: dtypes={COLUMN: '%Y-%m-%d'}."
+DATES = "The usual formats of dates are recognized. For another one: dtypes={COLUMN: '%d %B %Y'}."
 BOOLEANS = "yes, no, true, false, 1 and 0 are read as such: dtypes={COLUMN: 'bool'}. Other words are strings."
 COMPRESSED = "Compressed files are recognized by their content, and require a `cache`."
 BAD_ROWS = "Leave out rows that cannot be read with on_bad_row='skip'."
@@ -126,7 +126,6 @@ OF_TABLES = {
     "subset": SPLIT,
     "stratify": OF_SPLIT,
     "groups": OF_SPLIT,
-    "class_weight": "Pass `class_weight` to `fit`, or a column to `sample_weight`.",
     "rescale": "The model can begin with the layer rows.normalization().",
     "parse_dates": DATES,
     "date_format": DATES,
@@ -140,7 +139,7 @@ OF_TABLES = {
     "keep_default_na": "Only `null_values` are missing: null_values=[..., '-'] adds to the default ones.",
     "true_values": BOOLEANS,
     "false_values": BOOLEANS,
-    "converters": "Numbers can be changed in `transform`. Strings have to be changed in the file.",
+    "converters": "`thousands`, `strip` and `dates` convert cells, and `transform` changes the numbers of a batch.",
     "compression": COMPRESSED,
     "compression_type": COMPRESSED,
     "encoding_errors": "Cells that cannot be decoded are errors. Leave out their rows with on_bad_row='skip'.",

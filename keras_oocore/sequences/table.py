@@ -29,27 +29,9 @@ from keras_oocore.tables.summary import TableSummary
 
 
 class TableSequence(LearnedFeatures, OutOfCoreSequence):
-    """Base class of Sequences of the rows of tables. A subclass opens the files in its constructor.
-
-    Args:
-        rows: The rows.
-        options: How rows become batches.
-        loading: The arguments `memory_limit`, `workers`, `max_queue_size` and `use_multiprocessing`.
-        cache: Directory that stores all rows, or `None`.
-        overwrite_cache: Whether to replace an existing cache.
-    """
+    """Base class of Sequences of the rows of tables. A subclass opens the files, and calls `_open_rows`."""
 
     _learned_before: Learned | None = None  # by other rows, whose means and codes these rows have
-
-    def __init__(
-        self,
-        rows: TableRows,
-        options: BatchOptions,
-        loading: Mapping[str, Any],
-        cache: Path | None,
-        overwrite_cache: bool,
-    ):
-        self._open_rows(rows, options, loading, cache, overwrite_cache)
 
     def _open_rows(
         self,
@@ -59,6 +41,15 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         cache: Path | None,
         overwrite_cache: bool,
     ) -> None:
+        """Serve rows.
+
+        Args:
+            rows: The rows.
+            options: How rows become batches.
+            loading: The arguments `memory_limit`, `workers`, `max_queue_size` and `use_multiprocessing`.
+            cache: Directory that stores all rows, or `None`.
+            overwrite_cache: Whether to replace an existing cache.
+        """
         OutOfCoreSequence.__init__(self, rows, options, **loading)
         self._rows, self._loading = rows, loading
         self._cache, self._overwrite_cache = cache, overwrite_cache
@@ -133,19 +124,8 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         if by is None and at is None:
             split = random_split(self._rows, validation_split, test_split, stratify, groups, seed)
         else:
-            others = {
-                "validation_split": validation_split,
-                "test_split": test_split,
-                "stratify": stratify,
-                "groups": groups,
-            }
-            given = [name for name, value in others.items() if value not in (None, False)]
-            if by is None or at is None or given:
-                raise OptionError(
-                    "`by` and `at` divide the rows at a value, without other arguments: by='date', at='2024-09-01'. "
-                    f"Received: by={by!r}, at={at!r}{''.join(f', {name}={others[name]!r}' for name in given)}"
-                )
-            split = split_by_value(self._rows, by, at)
+            others = dict(validation_split=validation_split, test_split=test_split, stratify=stratify, groups=groups)
+            split = split_by_value(self._rows, by, at, others)
         parts = self._rows.divide(split)
         left_out = self.num_rows - sum(map(len, parts))
         if left_out:
@@ -244,13 +224,7 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         >>> val.ids()
         {'id': array(['004', '006', '008'], dtype=object)}
         """
-        if not self._rows.features.ids:
-            raise OptionError("This Sequence has no ids. Make it with ids=['column'].")
-        ids = self._rows.ids()
-        if self._partition is None:
-            return ids
-        members = self._pipeline.order.members()
-        return {name: values[members] for name, values in ids.items()}
+        return self._ids_of(slice(None) if self._partition is None else self._pipeline.order.members())
 
     @property
     def served_ids(self) -> dict[str, np.ndarray]:
@@ -258,9 +232,12 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
 
         Each access reads the columns from the files.
         """
+        return self._ids_of(self.served_samples)
+
+    def _ids_of(self, samples: np.ndarray | slice) -> dict[str, np.ndarray]:
+        """Return the columns of `ids` of these samples."""
         if not self._rows.features.ids:
             raise OptionError("This Sequence has no ids. Make it with ids=['column'].")
-        samples = self.served_samples
         return {name: values[samples] for name, values in self._rows.ids().items()}
 
     @property

@@ -97,7 +97,7 @@ class FeatureSpec:
         self._part_named = {part.name: part for parts in self._parts.values() for part in parts}
         self._kinds = self._checked_categories(options.categorical)
         self._excluded = {self.column(name, "exclude").name for name in _as_names(options.exclude, "exclude")}
-        self._chosen = features is not None
+        self._names_features = features is not None
         indicator = boolean(options.indicator, "indicator")
         self.targets: list[str] = [] if target is None else _as_names(target, "target")
         self.one_target: bool = isinstance(target, str)
@@ -428,7 +428,7 @@ class FeatureSpec:
             if word.role == "feature" and word.column.name in self._table.suspects
         }
         for name in list(suspects):
-            is_named = self._chosen or name in self._kinds
+            is_named = self._names_features or name in self._kinds
             if is_named and self._table.columns[name].kind != "string":
                 del suspects[name]
         if suspects:

@@ -168,7 +168,7 @@ def _canonical(value: Any) -> str:
 
 
 def _as_moment(value: Any) -> Any:
-    """Return a value as a `datetime`, a `date` or a `time`, or `None` if it is none of them."""
+    """Return a value as a `datetime`, a `date` or a `time`, or `None` if it is another value."""
     if isinstance(value, np.datetime64):
         value = value.astype("datetime64[us]").item()
     return value if isinstance(value, datetime.date | datetime.time) else None

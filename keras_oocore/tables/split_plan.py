@@ -1,6 +1,6 @@
 """The split that a user asks for: its arguments are checked, and the passes over the rows that it needs are made."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,13 +51,25 @@ def random_split(
     return StratifiedSplit.of(strata, counted, fractions, seed)
 
 
-def split_by_value(rows: TableRows, by: str, at: Any) -> Split:
+def split_by_value(rows: TableRows, by: str | None, at: Any, others: Mapping[str, Any]) -> Split:
     """Return a split at values of a column. See `TableSequence.split`.
+
+    Args:
+        rows: The rows.
+        by: The user's argument.
+        at: The user's argument.
+        others: Name → value of the arguments of a split by fractions, which should not be given.
 
     Raises:
         OptionError: If an argument is not valid.
         DataError: If a row has no value, unless such rows are dropped.
     """
+    given = [name for name, value in others.items() if value not in (None, False)]
+    if by is None or at is None or given:
+        raise OptionError(
+            "`by` and `at` divide the rows at a value, without other arguments: by='date', at='2024-09-01'. "
+            f"Received: by={by!r}, at={at!r}{''.join(f', {name}={others[name]!r}' for name in given)}"
+        )
     if not isinstance(by, str):
         raise OptionError(f"`by` should be the name of a column of dates or numbers. Received: by={by!r}")
     column = _dates_or_numbers(rows, rows.table.column(by, "by"))

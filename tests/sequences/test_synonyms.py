@@ -13,12 +13,11 @@ from keras_oocore.core.errors import OptionError
 from keras_oocore.sequences.synonyms import OF_TABLES, SYNONYMS, answer
 
 KNOWN = set(inspect.signature(ko.CSVChunkSequence).parameters)
-TO_COME = {"exclude", "ids", "quotechar", "escapechar", "skip_initial_space", "label_mode", "thousands"}
 NOT_OF_READING = {"self", "mangle_dupe_cols", "squeeze", "prefix", "verbose", "cache_dates", "date_format"}
 
 
 def words_of(function):
-    return set(inspect.signature(function).parameters) - KNOWN - TO_COME - NOT_OF_READING
+    return set(inspect.signature(function).parameters) - KNOWN - NOT_OF_READING
 
 
 def test_every_word_of_pandas_has_an_answer():
@@ -28,13 +27,13 @@ def test_every_word_of_pandas_has_an_answer():
 def test_every_word_of_pyarrow_and_of_python_has_an_answer():
     words = {name for name in dir(pa.csv.ParseOptions) if not name.startswith(("_", "equals", "validate"))}
     words |= {name for name in vars(csv.excel) if not name.startswith("_")}
-    assert words - KNOWN - TO_COME - set(OF_TABLES) - {"ignore_empty_lines"} == set()
+    assert words - KNOWN - set(OF_TABLES) - {"ignore_empty_lines"} == set()
 
 
 def test_answers_name_arguments_that_exist():
     for word in {**SYNONYMS, **OF_TABLES}.values():
         if word.isidentifier() and word not in SYNONYMS.values():
-            assert word in KNOWN | TO_COME, word
+            assert word in KNOWN, word
 
 
 @pytest.mark.parametrize(
@@ -46,7 +45,8 @@ def test_answers_name_arguments_that_exist():
         ("nrows", 9, "Use `num_rows` instead. Received: nrows=9"),
         ("validation_split", 0.2, "Split the rows: train, val = rows.split(validation_split=0.2). Received: "
          "validation_split=0.2"),
-        ("parse_dates", True, "Give the format of the dates: dtypes={COLUMN: '%Y-%m-%d'}. Received: parse_dates=True"),
+        ("parse_dates", True, "The usual formats of dates are recognized. For another one: dtypes={COLUMN: '%d %B "
+         "%Y'}. Received: parse_dates=True"),
         ("compression", "gzip", "Compressed files are recognized by their content, and require a `cache`. Received: "
          "compression='gzip'"),
         ("low_memory", False, "Memory is limited by `memory_limit`. Leave it out. Received: low_memory=False"),

@@ -1,4 +1,4 @@
-"""The paths of CSV files that the user's argument `data` names, and what to type for data that is no path."""
+"""The paths of CSV files that the user's argument `data` names, and what to type for data that is not a path."""
 
 import glob
 import os

@@ -1,4 +1,4 @@
-"""The argument `data`: paths and patterns, and what to type for data that is no path."""
+"""The argument `data`: paths and patterns, and what to type for data that is not a path."""
 
 import io
 from pathlib import Path
