@@ -1,0 +1,1 @@
+"""Finds bad files and copies before training."""

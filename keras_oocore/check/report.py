@@ -1,0 +1,78 @@
+"""What a check of files found."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Files that are copies of each other.
+
+    Attributes:
+        files: Names of the files, sorted.
+        classes: Name of the class of each file, or `None` for files without classes.
+        kind: `"exact"` for equal contents, `"near"` for the same picture in other bytes (re-encoded, scaled, slightly
+            cropped, brighter or darker), `"mirrored"`, or `"blank"` for images of one color.
+    """
+
+    files: tuple[str, ...]
+    classes: tuple[str | None, ...]
+    kind: str
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A file that is in both of two data sets.
+
+    Attributes:
+        file: Its name in the data.
+        other: The name of its copy in `against`.
+        kind: As in `Copies`.
+    """
+
+    file: str
+    other: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What `ko.check` found.
+
+    Attributes:
+        data, against: What was checked, as a person calls it. `against` is `None` if there is only one data set.
+        num_files: Number of files.
+        class_counts: Class name → number of files.
+        formats: Format, such as `"JPEG"` → number of files.
+        sizes: `(height, width)` → number of images.
+        bad: Name of a file → why it cannot be read, or why its pixels are doubtful.
+        duplicates: Groups of copies.
+        conflicts: The groups of copies that have more than one class.
+        leaks: Copies that are in the data and in `against`.
+        unusual: What is unusual (`"blank"`, `"very dark"`, `"blurred"`, `"odd size"`, `"wrong ending"`) → name of a file
+            → details.
+        groups: Number of the group of each file, `int64` of shape `(num_files,)`, for `manifest.split(groups=...)`.
+            Copies have the same number.
+        not_checked: What could not be checked, in words.
+        paths: Name of a file → its path, for the files that are named above; `against` has its own.
+        paths_against: The same for files of `against`.
+        seconds: How long the check took.
+    """
+
+    data: str
+    against: str | None
+    num_files: int
+    class_counts: dict[str, int]
+    formats: dict[str, int]
+    sizes: dict[tuple[int, int], int]
+    bad: dict[str, str]
+    duplicates: list[Copies]
+    conflicts: list[Copies]
+    leaks: list[Leak]
+    unusual: dict[str, dict[str, str]]
+    groups: np.ndarray
+    not_checked: tuple[str, ...] = ()
+    paths: dict[str, str] = field(default_factory=dict)
+    paths_against: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
