@@ -163,7 +163,8 @@ class TestNotebook2:
         assert sum(numbers("# houses to train on, # put aside", notebook)) == known
         assert numbers("# houses of May", notebook) == [of_may]
         predictions = (tmp_path / "notebook_2_data" / "prices_of_may.csv").read_text().splitlines()
-        assert predictions[0] == "id,price" and len(predictions) == 1 + of_may
+        assert predictions[0] == "id,price"
+        assert len(predictions) == 1 + of_may
         assert "notebook_2_data/five_houses.csv: row 2 (line 4), column 'sqft_living' (#1): the cell is missing" in said
         assert "notebook_2_data/typo.csv: row 4 (line 6), column 'sqft_living' (#1): cannot read '168O'" in said
         assert numbers("added in the first fifth, # MB after it", notebook)[0] < 10  # of a file of 20
