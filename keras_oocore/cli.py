@@ -47,7 +47,8 @@ class Parser(argparse.ArgumentParser):
         if message.startswith("the following arguments are required"):
             hint = " (before the options, which may take several words)"
         if unknown := re.match("unrecognized arguments: (--[^ =]+)", message):
-            hint = did_you_mean(unknown[1].replace("_", "-"), self._option_string_actions)
+            near = did_you_mean(unknown[1].replace("_", "-"), self._option_string_actions)
+            hint = f".{near}" if near else ""
         if re.match("unrecognized arguments: [^-]", message):
             hint = ' (to pass several CSV files, quote a pattern: "part-*.csv")'
         if misspelt := re.match(r"argument COMMAND: invalid choice: '(.*?)'", message):

@@ -47,7 +47,7 @@ def describe_checkpoints(place: Place, _: argparse.Namespace) -> Description:
     done = position["epoch"] >= state["epochs"]
     where = f"epoch {position['epoch'] + 1} of {state['epochs']}, after {counted(position['step'], 'batch')} of it"
     if done:
-        where = f"all {counted(state['epochs'], 'epoch')} are done"
+        where = f"{state['epochs']} of {state['epochs']} epochs are done"
     lines = [
         f"{checkpoint.path.name} of ko.{state['kind']}: {where}",
         ", ".join(f"{name} {version}" for name, version in state["versions"].items()),

@@ -59,7 +59,7 @@ def load_learned(path: str | os.PathLike[str], reading: Collection[str]) -> Save
     Raises:
         RecordError: If the file cannot be read, is damaged, is of another kind, or a newer version wrote it.
     """
-    if os.path.isfile(path) and not storage.first_bytes(path, 64).lstrip().startswith(b"{"):
+    if os.path.isfile(path) and storage.first_bytes(path, 64).lstrip()[:1] not in (b"", b"{"):
         raise DataError(f"{os.fspath(path)!r} is not a file of features. {REMEDY}")
     try:
         return LEARNED_FORMAT.read(path, functools.partial(_parsed, os.fspath(path), reading))
