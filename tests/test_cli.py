@@ -87,11 +87,11 @@ def test_no_command_prints_the_help(capsys):
         (["verify", "a.csv", "b.csv"], 'unrecognized arguments: b.csv (to pass several CSV files, quote a pattern: "'),
         (
             ["verify", "photos", "--jsn"],
-            "unrecognized arguments: --jsn Did you mean '--json'? Type: keras-oocore verify",
+            "unrecognized arguments: --jsn. Did you mean '--json'? Type: keras-oocore verify",
         ),
         (
             ["pack", "a", "b", "--image_size", "9"],
-            " --image_size 9 Did you mean '--image-size'? Type: keras-oocore pack",
+            " --image_size 9. Did you mean '--image-size'? Type: keras-oocore pack",
         ),
         (["pack", "a", "b", "--imagesize=9"], "Did you mean '--image-size'?"),
         (["flatten", "photos", "--mode", "copie"], "argument --mode: invalid choice: 'copie' (choose from "),

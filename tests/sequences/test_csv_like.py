@@ -153,6 +153,16 @@ def test_drop_and_fixed_values_of_missing_cells(source):
     assert fixed.like("june.csv", None)[0].tolist() == [[-1], [1500], [9]]
 
 
+def test_ids_that_other_rows_lack(source, write):
+    features = source(features=["sqft"], ids=["city"], dtypes=None, categorical=())
+    write("sqft\n1000\n", "june.csv")
+    with pytest.raises(
+        ko.DataError, match=r"are missing: 'city'\. Columns: 'sqft'\. For rows without 'city': ids=\(\)\.$"
+    ):
+        features.like("june.csv", target=None)
+    assert features.like("june.csv", target=None, ids=())[0].tolist() == [[1000]]
+
+
 def test_missing_columns_are_refused_with_all_names_and_the_file(source, write):
     write("sqft;city;fresh\n1;Rome;yes\n", "june.csv")
     with pytest.raises(ko.DataError) as caught:

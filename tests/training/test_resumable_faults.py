@@ -314,7 +314,7 @@ def test_signal_on_full_disk_reports_what_is_not_saved(tmp_path, monkeypatch, ow
     with pytest.raises(SystemExit), pytest.warns(UserWarning, match="could not be saved"):
         fit(tmp_path / "run", callbacks, save_every_batches=1)
     assert capsys.readouterr().out.endswith(
-        f"SIGTERM: the training is not saved since the last checkpoint, in '{tmp_path}/run'. "
+        f"SIGTERM: the training is not saved since the last checkpoint in '{tmp_path}/run'. "
         "Run the same command again to continue.\n"
     )
     disk.is_full = False
