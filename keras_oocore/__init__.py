@@ -10,6 +10,7 @@ Modules are imported when they are first used, so preparation needs no backend o
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from keras_oocore.core.version import __version__ as __version__
@@ -124,7 +125,9 @@ def __getattr__(name: str) -> Any:
         if name in names:
             globals()[name] = value = getattr(importlib.import_module(f"{__name__}.{module}"), name)
             return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(
+        f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__]
+    )  # with `name` and `obj`, Python adds "Did you mean"
 
 
 def __dir__() -> list[str]:

@@ -46,6 +46,9 @@ class Parser(argparse.ArgumentParser):
         hint = ""
         if message.startswith("the following arguments are required"):
             hint = " (before the options, which may take several words)"
+        if unknown := re.match("unrecognized arguments: (--[^ =]+)", message):
+            near = did_you_mean(unknown[1].replace("_", "-"), self._option_string_actions)
+            hint = f".{near}" if near else ""
         if re.match("unrecognized arguments: [^-]", message):
             hint = ' (to pass several CSV files, quote a pattern: "part-*.csv")'
         if misspelt := re.match(r"argument COMMAND: invalid choice: '(.*?)'", message):
@@ -75,7 +78,9 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     parser = build_parser()
     try:
-        options = parser.parse_args(arguments)
+        options, unknown = parser.parse_known_args(arguments)
+        if unknown:  # here, because argparse would name the options of all commands
+            getattr(options, "parser", parser).error(f"unrecognized arguments: {' '.join(unknown)}")
     except SystemExit as stop:  # help, the version, or wrong use
         return int(stop.code or DONE)
     if options.command is None:

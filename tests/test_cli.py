@@ -85,7 +85,15 @@ def test_no_command_prints_the_help(capsys):
         (["verfiy", "photos"], ") Did you mean 'verify'? Type: keras-oocore --help"),
         (["verify"], "the following arguments are required: path (before the options"),
         (["verify", "a.csv", "b.csv"], 'unrecognized arguments: b.csv (to pass several CSV files, quote a pattern: "'),
-        (["verify", "photos", "--jsn"], "unrecognized arguments: --jsn"),
+        (
+            ["verify", "photos", "--jsn"],
+            "unrecognized arguments: --jsn. Did you mean '--json'? Type: keras-oocore verify",
+        ),
+        (
+            ["pack", "a", "b", "--image_size", "9"],
+            " --image_size 9. Did you mean '--image-size'? Type: keras-oocore pack",
+        ),
+        (["pack", "a", "b", "--imagesize=9"], "Did you mean '--image-size'?"),
         (["flatten", "photos", "--mode", "copie"], "argument --mode: invalid choice: 'copie' (choose from "),
     ],
 )

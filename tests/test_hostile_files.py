@@ -22,7 +22,7 @@ NUM_SHORT, NUM_LONG = 20, 1000  # hostile copies of each folder
 MAX_BYTES = 40e6  # of memory, for folders of a few kilobytes
 # Errors about a whole, readable array, or about several files.
 WITHOUT_A_NAME = (
-    *("There should be one label per filename", "Samples of shape", "There are no samples"),
+    *("There should be one label per", "Samples of shape", "There are no samples"),
     "0 samples do not fill a batch",
 )
 WORDS = (

@@ -40,6 +40,12 @@ def test_a_misspelt_name_is_an_attribute_error():
         ko.ImageFolderSequenze  # noqa: B018
 
 
+def test_a_traceback_suggests_the_nearest_name():
+    code = "import keras_oocore as ko; ko.ImageFolderSequenze"
+    done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, timeout=300)
+    assert "Did you mean: 'ImageFolderSequence'?" in done.stderr
+
+
 def modules_of_the_drawing():
     """The modules in the drawing of keras_oocore/README.md, as paths such as `tables/csv/scan`."""
     drawing = (PACKAGE / "README.md").read_text().split("```")[1]

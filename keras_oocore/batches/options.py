@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from keras_oocore.batches.transform import Transform, TransformFunction
+from keras_oocore.batches.transform import Transform, TransformFunction, require_arguments
 from keras_oocore.core.checks import choice, is_boolean, positive, require_numbers
 from keras_oocore.core.errors import OptionError
 from keras_oocore.sources.base import RowSpec
@@ -49,6 +49,8 @@ class BatchOptions:
             raise OptionError(f"`rescale` should be a number. Received: rescale={self.rescale!r}")
         if self.transform is not None and not (callable(self.transform) or isinstance(self.transform, Transform)):
             raise OptionError(f"`transform` should be a function. Received: transform={self.transform!r}")
+        if self.transform is not None and not isinstance(self.transform, Transform):
+            require_arguments(self.transform, "transform")
 
     def output_dtype(self, stored: np.dtype) -> np.dtype:
         """Return the dtype of batches: `dtype` if given, else `float32` with `rescale`, else the stored dtype."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_oocore.batches.transform import Draws, Transform, TransformFunction, checked_pair
+from keras_oocore.batches.transform import Draws, Transform, TransformFunction, checked_pair, require_arguments
 from keras_oocore.core.errors import OptionError
 
 
@@ -50,6 +50,7 @@ class PerSample(Transform):
     def __init__(self, function: TransformFunction):
         if not callable(function) or isinstance(function, Transform):
             raise OptionError(f"`per_sample` requires a function of one sample. Received: {function!r}")
+        require_arguments(function, "function")
         self.function = function
 
     def __call__(self, x: Any, y: Any, rng: np.random.Generator) -> tuple[Any, Any]:

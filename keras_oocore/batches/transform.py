@@ -3,6 +3,7 @@
 A key depends on what is drawn for, and not on threads: a batch of an epoch, or a sample of an epoch.
 """
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,6 +76,25 @@ class BatchTransform(Transform):
 
     def apply(self, x: Any, y: Any, draws: Draws) -> tuple[Any, Any]:
         return checked_pair(self.function(x, y, draws.of_batch()), "transform")
+
+
+def require_arguments(function: TransformFunction, name: str) -> None:
+    """Check that a function can be called with `(x, y, rng)`.
+
+    Raises:
+        OptionError: If it cannot. A function whose signature Python does not know passes.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(None, None, None)
+    except TypeError:
+        raise OptionError(
+            f"`{name}` should be a function f(x, y, rng) that returns (x, y); `rng` is a numpy.random.Generator, and "
+            f"`y` is None without labels. Received: a function of {signature}"
+        ) from None
 
 
 def checked_pair(result: Any, name: str) -> tuple[Any, Any]:

@@ -44,11 +44,15 @@ def describe_checkpoints(place: Place, _: argparse.Namespace) -> Description:
         "size_bytes": size_bytes,
         "damaged": damaged,
     }
+    done = position["epoch"] >= state["epochs"]
+    where = f"epoch {position['epoch'] + 1} of {state['epochs']}, after {counted(position['step'], 'batch')} of it"
+    if done:
+        where = f"{state['epochs']} of {state['epochs']} epochs are done"
     lines = [
-        f"{checkpoint.path.name} of ko.{state['kind']}: epoch {position['epoch'] + 1} of {state['epochs']}, "
-        f"after {counted(position['step'], 'batch')} of it",
+        f"{checkpoint.path.name} of ko.{state['kind']}: {where}",
         ", ".join(f"{name} {version}" for name, version in state["versions"].items()),
         *damaged,
     ]
-    advice = f"To resume, run the same script again, with checkpoint={place.path!r}."
+    how = "continue with more `epochs`" if done else "resume"
+    advice = f"To {how}, run the same script again, with checkpoint={place.path!r}."
     return Description(lines, facts, advice=advice, found=bool(damaged))

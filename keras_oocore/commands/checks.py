@@ -15,6 +15,7 @@ from keras_oocore.commands.kinds import Kind, Place, subfolders_with
 from keras_oocore.commands.reading import in_threads
 from keras_oocore.commands.report import counted
 from keras_oocore.commands.samples import holds_arrays, manifest_of
+from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError, SampleError
 from keras_oocore.images.reader import ImageReader
 from keras_oocore.manifest.files import RECORD as MANIFEST_RECORD
@@ -216,4 +217,8 @@ def _first_readable(manifest: Manifest) -> str:
         except (SampleError, OSError):
             continue
         return path
+    if not any(map(storage.exists, manifest.file_paths)):
+        raise SampleError(
+            f"none of its files exists, such as {manifest.path(0)!r}. To name their folder, type --directory FOLDER"
+        )
     raise SampleError("none of its .npy files can be read")

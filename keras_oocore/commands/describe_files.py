@@ -45,7 +45,10 @@ def describe_files(place: Place, options: argparse.Namespace) -> Description:
     if manifest.columns:
         lines.append(f"columns: {', '.join(manifest.columns)}")
     if missing:
-        return Description(lines, facts, advice="Some files do not exist. Check the paths above.", found=True)
+        advice = "Some files do not exist. Check the paths above."
+        if len(missing) == len(manifest):
+            advice = "None of the files exists. To name the folder that the names are relative to: --directory FOLDER"
+        return Description(lines, facts, advice=advice, found=True)
     try:
         shape, more, problems = _looked_at(manifest, place.path)
     except WrongUseError as error:  # neither images nor .npy files

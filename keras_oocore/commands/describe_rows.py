@@ -52,7 +52,7 @@ def describe_store(place: Place, options: argparse.Namespace) -> Description:
         again = "Type the same keras-oocore pack again, or train with the same cache= again, which completes it."
         return Description([line], facts, advice=again, found=True)
     if place.kind is Kind.TABLE_CACHE:
-        return Description([line], facts, cached_code(place.path, place.path))
+        return Description([line], facts, cached_code(place.path, place.path), advice=_same_arguments(place.path))
     manifest = Manifest.load(place.path)
     lines = [line, str(manifest)]
     call = f"ko.open_packed({quoted(place.path)}{', on_error=' + quoted('skip') if facts['unreadable'] else ''}"
@@ -72,7 +72,7 @@ def describe_stores(place: Place, options: argparse.Namespace) -> Description:
     if not all(complete for *_, complete in found.values()):
         return Description(lines, facts, advice="A store is unfinished: train with the same cache= again.", found=True)
     if not (Path(folders[0]) / manifest_files.RECORD).exists():
-        return Description(lines, facts, cached_code(folders[0], place.path))
+        return Description(lines, facts, cached_code(folders[0], place.path), advice=_same_arguments(place.path))
     by_name = {os.path.basename(folder): folder for folder in folders}
     first = next((by_name[name] for name in TRAINING if name in by_name), folders[0])
     manifest = Manifest.load(first)
@@ -82,6 +82,11 @@ def describe_stores(place: Place, options: argparse.Namespace) -> Description:
     if VALIDATION in by_name:
         code.append(f"val = ko.open_packed({quoted(by_name[VALIDATION])}, shuffle=False)")
     return Description(lines, facts, training(code, found[first][1]["shape"], outputs_of(manifest)))
+
+
+def _same_arguments(cache: str) -> str:
+    """Return what to do with a cache whose fingerprint does not determine the code, such as one of several inputs."""
+    return f"To train from it, make the CSVChunkSequence with the arguments it was stored with, and cache={cache!r}."
 
 
 def _store(directory: str) -> tuple[str, dict, bool]:

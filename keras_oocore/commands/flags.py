@@ -31,6 +31,7 @@ def in_flags(message: str, parser: argparse.ArgumentParser) -> str:
     names = {action.dest for action in parser._actions}
     for name, words in OFFERS.items():
         message = message if name in names else message.replace(words, "")
+    message = message.replace('on_error="skip" or "replace"', 'on_error="skip" or on_error="replace"')
     for action in parser._actions:
         flag = next((flag for flag in action.option_strings if flag.startswith("--")), action.dest.upper())
         name = re.escape(action.dest)

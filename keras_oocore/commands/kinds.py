@@ -14,7 +14,6 @@ from keras_oocore.commands.report import WrongUseError
 from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.npy import read_header
-from keras_oocore.core.text import did_you_mean
 from keras_oocore.manifest import files as manifest_files
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS
 from keras_oocore.manifest.scan import find_files
@@ -98,13 +97,7 @@ def _missing(path: str) -> str:
         return str(error)
     if os.path.islink(path):
         return f"{path!r} is a link to {os.readlink(path)!r}, which does not exist."
-    parent, name = os.path.split(os.path.abspath(path))
-    near = ""
-    if storage.is_directory(parent):
-        with storage.scan(parent) as entries:
-            near = did_you_mean(name, [entry.name for entry in entries])
-    where = "" if os.path.isabs(path) else f" The working directory is {os.getcwd()!r}."
-    return f"{path!r} does not exist.{where}{near}"
+    return f"{path!r} does not exist.{storage.where_instead(path)}"
 
 
 def _folder(path: str) -> Place:

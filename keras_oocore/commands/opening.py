@@ -11,6 +11,7 @@ from keras_oocore.commands.arguments import FILES, IMAGES, TABLES, given, given_
 from keras_oocore.commands.kinds import Kind, Place, subfolders_with
 from keras_oocore.commands.report import WrongUseError, to_type
 from keras_oocore.commands.samples import holds_arrays, manifest_of, names_files
+from keras_oocore.core import storage
 from keras_oocore.core.backend import BACKENDS, prefer_installed
 from keras_oocore.core.text import listed
 from keras_oocore.store.format import RECORD as STORE_RECORD
@@ -90,6 +91,10 @@ def why_not(place: Place) -> str:
     if place.kind is Kind.CHECKPOINTS:
         return f"{path!r} contains checkpoints of a training, and no samples. Type the path of the data."
     if place.kind is Kind.EMPTY:
+        with storage.scan(path) as entries:
+            folders = sorted(entry.name for entry in entries if entry.is_dir())
+        if folders:
+            return f"{path!r} has no samples, but the folders {listed(folders)}. Type the path of the data."
         return f"{path!r} is empty. Type a path with class folders, a manifest, arrays or a CSV file."
     return (
         f"{path!r} has no images, arrays or CSV files{f': {place.detail}' if place.detail else ''}. "

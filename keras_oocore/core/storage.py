@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager
 from typing import BinaryIO, NamedTuple
 
 from keras_oocore.core.faults import fault_of, retried
+from keras_oocore.core.text import did_you_mean
 
 GONE = (-1, -1)  # the stamp of a file that does not exist
 UNKNOWN = (-2, -2)  # the stamp of a file whose status cannot be read now
@@ -149,3 +150,20 @@ def as_opened(path: str | os.PathLike[str], opened_in: str) -> str:
 def local_path(path: str | os.PathLike[str]) -> str:
     """Return a path on this machine with the content of a file, for libraries and readers that open it themselves."""
     return os.fspath(path)
+
+
+def where_instead(path: str | os.PathLike[str]) -> str:
+    """Return the end of a message about a path that does not exist: the working directory, and the most similar name.
+
+    >>> import pathlib, tempfile
+    >>> directory = tempfile.mkdtemp()
+    >>> pathlib.Path(directory, "houses.csv").touch()
+    >>> where_instead(f"{directory}/house.csv")
+    " Did you mean 'houses.csv'?"
+    """
+    parent, name = os.path.split(os.path.abspath(path))
+    near = ""
+    if is_directory(parent):
+        with scan(parent) as entries:
+            near = did_you_mean(name, [entry.name for entry in entries])
+    return ("" if os.path.isabs(path) else f" The working directory is {os.getcwd()!r}.") + near

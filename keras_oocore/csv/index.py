@@ -160,7 +160,8 @@ def file_stamp(path: str | os.PathLike[str]) -> tuple[int, int]:
 
 def cannot_read(path: str | os.PathLike[str], error: OSError) -> DataError:
     """Return the error for a file that the operating system refuses to read."""
-    return DataError(f"Cannot read {os.fspath(path)!r}: {error.strerror or error}.")
+    instead = storage.where_instead(path) if isinstance(error, FileNotFoundError) else ""
+    return DataError(f"Cannot read {os.fspath(path)!r}: {error.strerror or error}.{instead}")
 
 
 def _changed(path: str, size_bytes: int, size_bytes_now: int) -> str:

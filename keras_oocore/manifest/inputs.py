@@ -149,11 +149,11 @@ def as_labels(
     return labels, class_names
 
 
-def require_same_length(filenames: np.ndarray, labels: np.ndarray) -> None:
-    """Raise a `DataError` if `filenames` and `labels` have different lengths."""
+def require_same_length(filenames: np.ndarray, labels: np.ndarray, one: str = "filename") -> None:
+    """Raise a `DataError` if `filenames`, or rows that `one` names, and `labels` have different lengths."""
     if len(labels) != len(filenames):
         raise DataError(
-            f"There should be one label per filename. Received: {len(filenames):,} filenames and {len(labels):,} labels"
+            f"There should be one label per {one}. Received: {len(filenames):,} {one}s and {len(labels):,} labels"
         )
 
 

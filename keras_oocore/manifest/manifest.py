@@ -252,6 +252,8 @@ class Manifest:
         from_file = isinstance(data, (str, os.PathLike))
         if from_file and directory is None and not os.path.isabs(filenames[0]):
             directory = Path(data).parent
+        elif directory is not None:
+            class_folders.existing_directory(directory)
         if directory is not None:
             require_inside(filenames, directory)
         require_no_odd_names(filenames, directory, x_col)

@@ -204,14 +204,15 @@ def existing_directory(directory: str | os.PathLike[str]) -> Path:
     if storage.is_directory(path):
         return path
     if storage.exists(path):
-        unpack = " To unpack this zip file, call keras_oocore.unzip_folder." if zipfile.is_zipfile(path) else ""
-        raise DataError(f"{os.fspath(directory)!r} is a file, but it should be a directory.{unpack}")
-    siblings, parent = [], path.absolute().parent
-    if storage.is_directory(parent):
-        with storage.scan(parent) as entries:
-            siblings = [entry.name for entry in entries]
-    seen_from = "" if path.is_absolute() else f" The working directory is {os.getcwd()!r}."
-    raise DataError(f"Directory {os.fspath(directory)!r} does not exist.{seen_from}{did_you_mean(path.name, siblings)}")
+        raise DataError(f"{os.fspath(directory)!r} is a file, but it should be a directory.{_for_file(path)}")
+    raise DataError(f"Directory {os.fspath(directory)!r} does not exist.{storage.where_instead(path)}")
+
+
+def _for_file(path: Path) -> str:
+    """Return what to call with a file that was passed as a directory, or `""`."""
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return f" If it lists files and their classes: Manifest.from_csv({os.fspath(path)!r}, directory=...)."
+    return " To unpack this zip file, call keras_oocore.unzip_folder." if zipfile.is_zipfile(path) else ""
 
 
 def _require_classes(top: Path, class_names: list[str], folders: set[str]) -> None:

@@ -70,6 +70,11 @@ def _manifest(data, labels, class_names, directory, extensions: tuple[str, ...],
         return Manifest(made.filenames, made.labels, made.class_names, made.directory, None, data.columns, data.indices)
     if isinstance(data, str | os.PathLike) and Path(data).suffix.lower() != ".npy":
         if directory is not None:
+            if Path(data).suffix.lower() in (".csv", ".tsv"):
+                raise OptionError(
+                    f"`data` should be file names, a folder or a manifest. Received: data={os.fspath(data)!r}. If it "
+                    f"lists files: Manifest.from_csv({os.fspath(data)!r}, directory={os.fspath(directory)!r})"
+                )
             raise OptionError(
                 "`directory` is for file names. Received: "
                 f"data={os.fspath(data)!r}, which is a directory, and directory={os.fspath(directory)!r}"
@@ -106,7 +111,7 @@ def row_labels(
             'Rows of an array require labels: pass labels=..., or labels=None. Received: labels="inferred"'
         )
     labels = as_label_array(labels)
-    require_same_length(np.empty(num_rows, np.uint8), labels)
+    require_same_length(np.empty(num_rows, np.uint8), labels, one="row")
     if labels.dtype.kind != "U":
         return labels, class_names
     inferred = class_names is None

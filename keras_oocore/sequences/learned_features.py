@@ -126,9 +126,21 @@ class LearnedFeatures:
         """
         features = [word.column.name for word in self._learned.layout.words if word.role == "feature" and word.is_code]
         if column not in features:
-            expected = listed(dict.fromkeys(features)) or "there is none here"
-            raise OptionError(f"`column` should be a feature that has codes: {expected}. Received: column={column!r}")
+            raise OptionError(self._why_no_codes(column, list(dict.fromkeys(features))))
         return keras.layers.Embedding(len(self.vocabulary(column)) + NUM_OTHER_CODES, output_dim, **kwargs)
+
+    def _why_no_codes(self, column: str, features: list[str]) -> str:
+        """Return the message for a column that `embedding` cannot use."""
+        layout, received = self._learned.layout, f"Received: column={column!r}"
+        if column in layout.inputs:
+            first, end, _ = layout.inputs[column]
+            within = [word.column.name for word in layout.words[first:end] if word.column.name in features]
+            if within:
+                return f"{column!r} is an input, and `column` should be a column: {listed(within)}. {received}"
+        if column in [word.column.name for word in layout.words]:
+            return f"Column {column!r} is read as numbers. If they are categories: categorical=[{column!r}]. {received}"
+        expected = listed(features) or "there is none here. Fix: name a column of strings in `features`"
+        return f"`column` should be a feature that has codes: {expected}. {received}"
 
     def normalization(self, name: str | None = None) -> keras.layers.Normalization:
         """Return a layer that scales each numeric feature to mean 0 and variance 1.
@@ -147,7 +159,8 @@ class LearnedFeatures:
         """
         spec = self._learned.layout
         if name not in spec.inputs:
-            raise OptionError(f"`name` should be one of {list(spec.inputs)}. Received: name={name!r}")
+            expected = "one of " + listed(spec.inputs) if None not in spec.inputs else "left out: there is one input"
+            raise OptionError(f"`name` should be {expected}. Received: name={name!r}")
         first, end, _ = spec.inputs[name]
         found = self._learned.statistics()
         numbers = [

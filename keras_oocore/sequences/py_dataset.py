@@ -18,6 +18,7 @@ INSTEAD = {
     "unbatch": "use batch_size=1",
     "batch": "pass batch_size=... to the constructor",
     "head": "summary().head() of a Sequence of CSV files returns the first rows; show_batch() of images shows some",
+    "show_batch": "only Sequences of files and arrays have it; summary().head() of a CSV file returns its first rows",
     "describe": "summary() of a Sequence of CSV files returns statistics of each column",
     "pack": 'only Sequences of files have it; the rows of CSV files are stored with cache="DIR"',
     "class_indices": "class_names, a list in the order of the class indices",

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.faults import opening
 from keras_oocore.core.npy import read_header
@@ -52,6 +53,8 @@ class PackedStore:
         self.directory: Path = Path(os.path.abspath(directory))
         record = StoreRecord.load(self.directory)
         if record is None:
+            if not storage.exists(directory):
+                raise DataError(f"{os.fspath(directory)!r} does not exist.{storage.where_instead(directory)}")
             raise DataError(f"{os.fspath(directory)!r} holds no packed store: there is no {RECORD}.")
         if not record.complete:
             raise DataError(

@@ -65,7 +65,9 @@ class Learned(abc.ABC):
         missing = [name for name in needed if name not in table.columns]
         if missing:
             targets = [name for name in missing if name in features.targets]
+            ids = [name for name in missing if name in {column.name for column in features.ids}]
             fix = f". For rows without {listed(targets)}: target=None." if targets else ""
+            fix += f"{'' if fix else '.'} For rows without {listed(ids)}: ids=()." if ids else ""
             raise DataError(
                 f"{listed(table.paths)}: columns of the training rows are missing: {listed(missing)}. "
                 f"Columns: {listed(table.columns)}{table.hint}{fix}"

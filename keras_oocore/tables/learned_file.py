@@ -6,6 +6,8 @@ import os
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
+from keras_oocore.core import storage
+from keras_oocore.core.errors import DataError
 from keras_oocore.core.record import NewerRecordError, RecordFormat
 from keras_oocore.core.version import __version__
 from keras_oocore.csv.cells import Column
@@ -57,6 +59,8 @@ def load_learned(path: str | os.PathLike[str], reading: Collection[str]) -> Save
     Raises:
         RecordError: If the file cannot be read, is damaged, is of another kind, or a newer version wrote it.
     """
+    if os.path.isfile(path) and storage.first_bytes(path, 64).lstrip()[:1] not in (b"", b"{"):
+        raise DataError(f"{os.fspath(path)!r} is not a file of features. {REMEDY}")
     try:
         return LEARNED_FORMAT.read(path, functools.partial(_parsed, os.fspath(path), reading))
     except _UnknownNameError as error:

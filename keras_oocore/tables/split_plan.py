@@ -67,7 +67,7 @@ def split_by_value(rows: TableRows, by: str | None, at: Any, others: Mapping[str
     given = [name for name, value in others.items() if value not in (None, False)]
     if by is None or at is None or given:
         raise OptionError(
-            "`by` and `at` divide the rows at a value, without other arguments: by='date', at='2024-09-01'. "
+            "`by` and `at` divide the rows at a value. Pass both, and no other argument: by='date', at='2024-09-01'. "
             f"Received: by={by!r}, at={at!r}{''.join(f', {name}={others[name]!r}' for name in given)}"
         )
     if not isinstance(by, str):

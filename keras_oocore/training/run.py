@@ -90,7 +90,7 @@ class TrainingRun:
             state.model.optimizer.finalize_variable_values(state.model.trainable_variables)
         self.callbacks.finish()
         if self.stop.received:
-            self.stop.raise_again()
+            self.stop.raise_again("the training is done and saved.")
         return self.callbacks.history
 
     def _run_stage(self) -> None:
@@ -217,11 +217,9 @@ class TrainingRun:
         if self.stop.received:
             done = "saved" if self.saver.is_saved else "not saved since the last checkpoint"
             directory = display_path(self.saver.checkpoints.directory)
-            print(
-                f"{self.stop.name}: the training is {done}, in {directory!r}. Run the same command again to continue.",
-                flush=True,
-            )
-            self.stop.raise_again()
+            message = f"the training is {done} in {directory!r}. Run the same command again to continue."
+            print(f"{self.stop.name}: {message}", flush=True)
+            self.stop.raise_again(message)
 
 
 def _fill_columns(history: dict[str, list], num_epochs: int, lengths: dict[str, int]) -> None:

@@ -20,10 +20,10 @@ class StopSignal:
         """The name that a user knows the signal by."""
         return NAMES[self.received]
 
-    def raise_again(self) -> None:
-        """End the program as the signal would have ended it. Call this when the training is saved."""
+    def raise_again(self, message: str) -> None:
+        """End the program as the signal would have ended it, with the last line of a traceback saying what to do."""
         if self.received == signal.SIGINT:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(message)
         raise SystemExit(128 + self.received)  # the exit status that a shell reports
 
 

@@ -28,6 +28,7 @@ from keras_oocore.sources.base import RowSpec
             r"`data_format` should be one of 'channels_last', 'channels_first'. Received: data_format='NHWC'",
         ),
         ("transform", "flip", r"`transform` should be a function. Received: transform='flip'"),
+        ("transform", lambda x, y: (x, y), r"`transform` should be a function f\(x, y, rng\).* of \(x, y\)"),
         ("dtype", "float33", r"`dtype` should be a NumPy dtype. Received: dtype='float33'"),
         ("dtype", "object", r"`dtype` should be .*Received: dtype='object'"),
         ("dtype", "str", r"`dtype` should be .*Received: dtype='str'"),
@@ -39,6 +40,11 @@ from keras_oocore.sources.base import RowSpec
 def test_invalid_options_are_errors(option, value, message):
     with pytest.raises(OptionError, match=message):
         BatchFormat(RowSpec((2,), np.dtype("uint8")), BatchOptions(**{option: value}))
+
+
+def test_functions_whose_signature_is_unknown_or_variable_pass():
+    for function in (lambda *parts: parts[:2], lambda x, y, rng, strength=1: (x, y), min):
+        assert BatchOptions(transform=function).transform is function
 
 
 def test_seed_counts_as_passed_by_default():

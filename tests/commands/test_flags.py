@@ -47,7 +47,7 @@ def parser():
         ("dates={'day': ['days', 'hour']}", "--dates day=days,hour"),
         ("null_values=[..., '2,570', 'not known'].", "--null-values ... 2,570 'not known'."),
         ("dtypes={'date': FORMAT} with the format", "--dtypes date=FORMAT with the format"),
-        ('pass on_error="skip" or "replace".', 'pass --on-error skip or "replace".'),
+        ('pass on_error="skip" or "replace".', "pass --on-error skip or --on-error replace."),
         ("`directory` is missing", "DIRECTORY is missing"),
         ("To choose the files, pass `labels` to Manifest.from_directory.", "To choose the files, pass --labels."),
         ("the val_missing=3 of missing_files", "the val_missing=3 of missing_files"),

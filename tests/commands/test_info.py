@@ -255,6 +255,7 @@ def test_quotes_of_a_csv_file(write, run):
     ("path", "status", "message"),
     [
         ("empty", 1, "empty: empty folder\n\n'empty' is empty."),
+        ("folders", 1, "'folders' has no samples, but the folders 'a', 'b'. Type the path of the data."),
         ("sounds", 1, 'extensions=".wav"), reader=function)'),
         ("photos.zip", 0, 'folder = ko.unzip_folder("photos.zip")'),
         ("houses.csv.gz", 0, "keras-oocore pack houses.csv.gz cache --target COLUMN"),
@@ -270,7 +271,7 @@ def test_quotes_of_a_csv_file(write, run):
 def test_other_things(path, status, message, photos, run):
     make_tree(".", "sounds/wren/1.wav", "photos/damaged.png")
     ko.zip_folder("photos/ant", "photos.zip", progress=False)
-    make_tree(".", "empty/.hidden", "folder of tables/.hidden")
+    make_tree(".", "folders/a/.hidden", "folders/b/.hidden", "empty/.hidden", "folder of tables/.hidden")
     ko.Manifest.from_arrays(["damaged.png"], [0], "photos", class_names=["ant"]).save("damaged")
     ko.Manifest.from_arrays(["gone.png"], [0], "photos", class_names=["ant"]).save("missing")
     for name in ("folder of tables/houses.csv", "headers.csv"):
@@ -287,12 +288,40 @@ def test_other_things(path, status, message, photos, run):
     assert message in output
 
 
-def test_checkpoint(in_tmp_path, run):
+def test_a_table_of_files_in_another_folder(in_tmp_path, write, run):
+    np.save("0.npy", np.zeros(3))
+    (in_tmp_path / "tables").mkdir()
+    write("filename,class\n0.npy,a\n", "tables/arrays.csv")
+    for command, message in (("info", "None of the files exists"), ("verify", "none of its files exists, such as")):
+        status, output, _ = run(command, "tables/arrays.csv")
+        assert status == 1
+        assert message in output
+        assert "--directory FOLDER" in output
+        assert run(command, "tables/arrays.csv", "--directory", ".")[0] == 0
+
+
+def test_a_cache_of_several_inputs(write, run):
+    write(CSV)
+    features = {"numbers": ["sqft"], "place": ["city"]}
+    ko.CSVChunkSequence("houses.csv", "price", features, cache="cache", seed=0)[0]
+    status, output, _ = run("info", "cache")
+    assert status == 0
+    assert output.endswith("with the arguments it was stored with, and cache='cache'.\n")
+
+
+@pytest.mark.parametrize("epoch", [2, 5])
+def test_checkpoint(epoch, in_tmp_path, run):
     from keras_oocore.training.state.checkpoints import exclusive
 
-    state = {"kind": "fit_resumable", "epochs": 5, "place": {"epoch": 2, "step": 7}, "versions": {"keras": "3.15.1"}}
+    place = {"epoch": epoch, "step": 7 if epoch == 2 else 0}
+    state = {"kind": "fit_resumable", "epochs": 5, "place": place, "versions": {"keras": "3.15.1"}}
     with exclusive("run") as checkpoints:
         checkpoints.save(state, {"kernel": np.ones(2)})
+    if epoch == 5:
+        _, output, _ = run("info", "run")
+        assert "of ko.fit_resumable: 5 of 5 epochs are done\n" in output
+        assert "To continue with more `epochs`, run the same script again" in output
+        return
     status, output, _ = run("info", "run")
     assert status == 0
     assert output == (

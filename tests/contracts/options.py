@@ -89,7 +89,9 @@ class OptionContract(NumberedSamples):
 
     @pytest.mark.parametrize("labels", [LABELS[:-1], [*LABELS, 0]])
     def test_labels_of_another_length_are_an_error(self, make, labels):
-        with pytest.raises(DataError, match=f"one label per filename. Received: 10 filenames and {len(labels)} labels"):
+        with pytest.raises(
+            DataError, match=rf"one label per (filename|row). Received: 10 \1s and {len(labels)} labels"
+        ):
             make(labels=labels)
 
     def test_class_weight_gives_each_sample_the_weight_of_its_class(self, make):

@@ -153,6 +153,16 @@ def test_drop_and_fixed_values_of_missing_cells(source):
     assert fixed.like("june.csv", None)[0].tolist() == [[-1], [1500], [9]]
 
 
+def test_ids_that_other_rows_lack(source, write):
+    features = source(features=["sqft"], ids=["city"], dtypes=None, categorical=())
+    write("sqft\n1000\n", "june.csv")
+    with pytest.raises(
+        ko.DataError, match=r"are missing: 'city'\. Columns: 'sqft'\. For rows without 'city': ids=\(\)\.$"
+    ):
+        features.like("june.csv", target=None)
+    assert features.like("june.csv", target=None, ids=())[0].tolist() == [[1000]]
+
+
 def test_missing_columns_are_refused_with_all_names_and_the_file(source, write):
     write("sqft;city;fresh\n1;Rome;yes\n", "june.csv")
     with pytest.raises(ko.DataError) as caught:
@@ -297,10 +307,14 @@ def test_inputs_embedding_and_normalization(source):
     assert np.ravel(features.normalization("n").mean).tolist() == [2000, 0.5]
     one = source(features=["city"], dtypes=None, categorical=()).inputs()
     assert (one.shape, one.dtype) == ((None, 1), "int32")
-    with pytest.raises(
-        ko.OptionError, match=r"`column` should be a feature that has codes: 'city'. Received: column='sqft'"
-    ):
+    with pytest.raises(ko.OptionError, match=r"'c' is an input, and `column` should be a column: 'city'. Received"):
+        features.embedding("c", 3)
+    with pytest.raises(ko.OptionError, match=r"read as numbers. If they are categories: categorical=\['sqft'\]"):
         features.embedding("sqft", 3)
+    with pytest.raises(ko.OptionError, match=r"`column` should be a feature that has codes: 'city'. Received"):
+        features.embedding("town", 3)
+    with pytest.raises(ko.OptionError, match=r"`name` should be one of 'n', 'c'. Received: name='sqft'"):
+        features.normalization("sqft")
     with pytest.raises(ko.OptionError, match="Received: column='price'"):
         features.embedding("price", 3)
     with pytest.raises(
@@ -410,11 +424,15 @@ def test_options_that_were_added_later_have_their_defaults(change):
 def test_damaged_newer_and_other_files_are_refused(train, write):
     train().save_features("features.json")
     whole = Path("features.json").read_bytes()
-    for damaged in (whole[:-10], whole.replace(b"Rome", b"Roma", 1), b"", b"PK\x03\x04", b"[1]", b"{}"):
+    for damaged in (whole[:-10], whole.replace(b"Rome", b"Roma", 1), b"", b"{}"):
         write(damaged, "features.json")
         with pytest.raises(
             ko.DataError, match=r"'features.json' is damaged .* train.save_features\(\"features.json\"\)"
         ):
+            ko.load_features("features.json")
+    for other in (b"PK\x03\x04", b"[1]", b"id,price\n"):
+        write(other, "features.json")
+        with pytest.raises(ko.DataError, match=r"'features.json' is not a file of features. .* train.save_features"):
             ko.load_features("features.json")
     write(whole.replace(b'"format": 1', b'"format": 9').partition(b', "crc32"')[0] + b"}", "features.json")
     with pytest.raises(ko.DataError, match="damaged"):

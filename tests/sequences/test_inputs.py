@@ -124,7 +124,7 @@ def test_labels_of_rows(tmp_path):
     assert whole_numbers.tolist() == [[1.0], [2.0]]  # whole numbers are not converted to integers
     with pytest.raises(OptionError, match=r"Rows of an array require labels: pass labels=..., or labels=None"):
         row_labels("inferred", None, 2)
-    with pytest.raises(DataError, match="2 filenames and 3 labels"):
+    with pytest.raises(DataError, match="2 rows and 3 labels"):
         row_labels([1, 2, 3], None, 2)
 
 

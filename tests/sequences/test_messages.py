@@ -18,6 +18,32 @@ def saved(folder, *arrays):
     return [f"{number}.npy" for number in range(len(arrays))]
 
 
+def test_a_table_in_place_of_a_folder(in_tmp_path, write):
+    write("filename,class\na.png,x\n", "train.csv")
+    with pytest.raises(DataError, match=r"lists files and their classes: Manifest.from_csv\('train.csv', directory="):
+        ko.ImageFolderSequence("train.csv")
+    with pytest.raises(OptionError, match=r"lists files: Manifest.from_csv\('train.csv', directory='photos'\)"):
+        ko.NpyManifestSequence("train.csv", directory="photos")
+
+
+def test_a_directory_that_does_not_exist(in_tmp_path, write):
+    write("filename,class\na.png,x\n", "train.csv")
+    (in_tmp_path / "photos").mkdir()
+    with pytest.raises(DataError, match=r"Directory 'photo' does not exist. .* Did you mean 'photos'\?"):
+        ko.Manifest.from_csv("train.csv", directory="photo")
+
+
+def test_a_csv_file_that_does_not_exist(in_tmp_path, write):
+    write("a,price\n1,2\n", "houses.csv")
+    with pytest.raises(DataError, match=r"No such file or directory. The working .* Did you mean 'houses.csv'\?"):
+        ko.CSVChunkSequence("house.csv", target="price")
+
+
+def test_labels_of_another_number_of_rows():
+    with pytest.raises(DataError, match=r"one label per row\. Received: 3 rows and 2 labels"):
+        ko.ArraySequence(np.zeros((3, 2)), [0, 1])
+
+
 def test_rows_of_dates(tmp_path):
     np.save(tmp_path / "dates.npy", DAYS)
     for data in (DAYS, tmp_path / "dates.npy"):

@@ -68,9 +68,10 @@ def test_pickling_a_store_sends_its_directory(tmp_path):
 
 
 def test_no_store(tmp_path):
-    for directory in (tmp_path, tmp_path / "not" / "yet"):
-        with pytest.raises(DataError, match=r"holds no packed store: there is no store\.json"):
-            PackedStore(directory)
+    with pytest.raises(DataError, match=r"holds no packed store: there is no store\.json"):
+        PackedStore(tmp_path)
+    with pytest.raises(DataError, match=r"yet' does not exist\."):
+        PackedStore(tmp_path / "not" / "yet")
 
 
 def test_a_newer_format_is_refused(tmp_path):

@@ -110,7 +110,7 @@ def test_training_killed_between_batches_while_saving_and_by_sigterm_is_bit_iden
             code, output, errors = child.finish()
         assert code == 128 + signal.SIGTERM, errors
         directory = f"{folder}/checkpoints"
-        assert output == f"SIGTERM: the training is saved, in '{directory}'. Run the same command again to continue.\n"
+        assert output == f"SIGTERM: the training is saved in '{directory}'. Run the same command again to continue.\n"
         assert len(samples_by_batch(folder)) == 3 * NUM_BATCHES + 2
         run(folder, epochs=EPOCHS)
         code, _, errors = uninterrupted.finish()
@@ -178,7 +178,7 @@ def test_signal_saves_and_exits(tmp_path, own_handlers, capsys, batch, number, n
     assert getattr(caught.value, "code", None) == code
     assert capsys.readouterr().out == (
         f"\n{name}: the training stops after this batch and is saved. Repeat it to stop at once.\n"
-        f"{name}: the training is saved, in '{tmp_path}/run'. Run the same command again to continue.\n"
+        f"{name}: the training is saved in '{tmp_path}/run'. Run the same command again to continue.\n"
     )
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert signal.getsignal(signal.SIGTERM) is stop_at_once
@@ -314,7 +314,7 @@ def test_signal_on_full_disk_reports_what_is_not_saved(tmp_path, monkeypatch, ow
     with pytest.raises(SystemExit), pytest.warns(UserWarning, match="could not be saved"):
         fit(tmp_path / "run", callbacks, save_every_batches=1)
     assert capsys.readouterr().out.endswith(
-        f"SIGTERM: the training is not saved since the last checkpoint, in '{tmp_path}/run'. "
+        f"SIGTERM: the training is not saved since the last checkpoint in '{tmp_path}/run'. "
         "Run the same command again to continue.\n"
     )
     disk.is_full = False

@@ -145,7 +145,10 @@ def _require_rows(column: Column, classes: list[Any], counts: np.ndarray, num_pa
         return
     named = ", ".join(f"{class_name(classes[code])!r} ({counts[code]})" for code in small[:LISTED])
     more = f" and {len(small) - LISTED:,} more" if len(small) > LISTED else ""
+    remedy = "Split without `stratify`, or merge the class with another class."
+    if 2 * len(small) > len(classes):
+        remedy = "Most of its values are that rare, so they are not classes: split without `stratify`."
     raise OptionError(
         f"`stratify` requires rows of every class in each of the {num_parts} parts. Too few rows of class {named}{more}"
-        f" in column {column.name!r}. Split without `stratify`, or merge the class with another class."
+        f" in column {column.name!r}. {remedy}"
     )

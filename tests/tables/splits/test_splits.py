@@ -108,6 +108,7 @@ def test_missing_cells_are_a_class_and_numbers_are_classes():
             ["a", "a", "b"],
             r"rows of every class in each of the 2 parts. Too few rows of class 'b' \(1\)",
         ),
+        ("float32", [1.0, 2.0, 3.0, 3.0], "Most of its values are that rare, so they are not classes: split without"),
         ("string", ["a", "a", None], r"Too few rows of class '\(missing\)' \(1\) in column 'x'. Split without"),
         ("string", [f"{i}" for i in range(9)], "'4' \\(1\\) and 4 more in column 'x'"),
         ("float32", [0.0, 0.5], "Column 'x' has measured values, such as 0.5"),
