@@ -385,9 +385,7 @@ class OutOfCoreSequence(DescribedDataset):
         part._use(pipeline.with_order(order))
         return part
 
-    def shard(
-        self, index: int | None = None, num_shards: int | None = None, gradients_averaged: bool = False
-    ) -> Self:
+    def shard(self, index: int | None = None, num_shards: int | None = None, gradients_averaged: bool = False) -> Self:
         """Return the share of one process in every batch, for a training on several processes.
 
         Shard r of P has samples `rB/P` to `(r + 1)B/P` of every batch, where B is `batch_size`, the size of the batches

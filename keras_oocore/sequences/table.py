@@ -150,9 +150,7 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         sequence._open_rows(rows, options, self._loading, cache, self._overwrite_cache)
         return sequence
 
-    def shard(
-        self, index: int | None = None, num_shards: int | None = None, gradients_averaged: bool = False
-    ) -> Self:
+    def shard(self, index: int | None = None, num_shards: int | None = None, gradients_averaged: bool = False) -> Self:
         """Return the share of one process in every batch, as `shard` of other Sequences does. It requires `cache`.
 
         The process that comes first fills the cache, and the others wait for it. So all of them have one order.

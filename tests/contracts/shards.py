@@ -83,7 +83,9 @@ class ShardContract(NumberedSamples):
         shard = make().shard(0, 2)
         with pytest.raises(OptionError, match=r"Only a Sequence of whole batches can be sharded"):
             shard.shard(0, 2)
-        with pytest.raises(OptionError, match=r"Only a whole Sequence can be partitioned.*Received: a result of `shard`"):
+        with pytest.raises(
+            OptionError, match=r"Only a whole Sequence can be partitioned.*Received: a result of `shard`"
+        ):
             shard.partition(2)
         with pytest.raises(OptionError, match=r"Only a whole Sequence can be split.*Received: a result of `shard`"):
             shard.split(0.5)
