@@ -56,6 +56,11 @@ def checked_shard(index: int | None, num_shards: int | None, gradients_averaged:
             f"`batch_size` is the size of the batches of all shards together, so {num_shards} shards should divide "
             f"it. Received: batch_size={options.batch_size}"
         )
+    if num_shards > 1 and options.seed_is_drawn and (options.shuffle or options.transform is not None):
+        raise OptionError(
+            "The processes need one order, and each process would draw a seed of its own. Pass seed=0, or another "
+            "number, to the Sequence."
+        )
     if num_shards > 1 and options.on_error == "skip":
         raise OptionError(
             'on_error="skip" gives the shards of a batch different sizes, which stops some backends forever. Use '

@@ -1,5 +1,6 @@
 """What every Sequence promises about `shard`: joined, the shards are the batches of one process."""
 
+import itertools
 import pickle
 
 import numpy as np
@@ -16,7 +17,7 @@ class ShardContract(NumberedSamples):
 
     def joined(self, shards):
         """The batches of an epoch of all shards: the numbers of the samples, by batch."""
-        return [sum(parts, []) for parts in zip(*map(self.epoch_of, shards))]
+        return [[*itertools.chain(*parts)] for parts in zip(*map(self.epoch_of, shards))]
 
     @pytest.mark.parametrize("shuffle", [True, "block", False])
     @pytest.mark.parametrize(("num_shards", "last_batch"), [(1, "keep"), (2, "keep"), (4, "drop")])
@@ -42,7 +43,7 @@ class ShardContract(NumberedSamples):
             states.append(shard.state_dict())
             loop.close()
         assert states[0] == states[1]
-        assert sum(served, []) == epochs[0][0]
+        assert [*itertools.chain(*served)] == epochs[0][0]
 
         later = [pickle.loads(pickle.dumps(make(**options).shard(index, after))) for index in range(after)]
         for shard in later:
@@ -80,6 +81,8 @@ class ShardContract(NumberedSamples):
         for wrong in (0, True, 1.5, None):
             with pytest.raises(OptionError, match="`num_shards` should be a number of shards, 1 or more"):
                 make().shard(0, wrong)
+        with pytest.raises(OptionError, match="each process would draw a seed of its own. Pass seed="):
+            make(seed=None).shard(0, 2)
         shard = make().shard(0, 2)
         with pytest.raises(OptionError, match=r"Only a Sequence of whole batches can be sharded"):
             shard.shard(0, 2)

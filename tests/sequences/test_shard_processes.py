@@ -1,5 +1,7 @@
 """Shards in real processes: one training on several processes, and a cache that all of them open at once."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -138,5 +140,5 @@ def test_processes_that_open_one_cache_at_once_have_one_order(tmp_path):
     results = run_ranks(TABLE.format(folder=tmp_path), 2, tmp_path)
 
     served = [first + second for first, second in zip(*results, strict=True)]
-    assert sorted(sum(served, [])) == [*range(30_000)]
+    assert sorted(itertools.chain(*served)) == [*range(30_000)]
     assert len(served) == 3000
