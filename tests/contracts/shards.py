@@ -81,7 +81,7 @@ class ShardContract(NumberedSamples):
         for wrong in (0, True, 1.5, None):
             with pytest.raises(OptionError, match="`num_shards` should be a number of shards, 1 or more"):
                 make().shard(0, wrong)
-        with pytest.raises(OptionError, match="each process would draw a seed of its own. Pass seed="):
+        with pytest.raises(OptionError, match=r"each process would draw a seed of its own. Pass seed="):
             make(seed=None).shard(0, 2)
         shard = make().shard(0, 2)
         with pytest.raises(OptionError, match=r"Only a Sequence of whole batches can be sharded"):
