@@ -115,7 +115,8 @@ class BatchJob:
             # Positions continue from part to part of an order, so that no two parts draw the same numbers.
             position = self.position + (plan.order.first + start) // plan.options.batch_size
             with stage("transform"):
-                draws = Draws(plan.options.seed, self.epoch, position, samples, plan.source.name)
+                options, name = plan.options, plan.source.name
+                draws = Draws(options.seed, self.epoch, position, samples, name, options.shard)
                 x, y = plan.transform.apply(x, y, draws)
         if weight is not None:
             return x, y, weight

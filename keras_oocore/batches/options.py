@@ -37,6 +37,7 @@ class BatchOptions:
     transform: TransformFunction | Transform | None = None
     on_error: OnError = "raise"
     last_batch: LastBatch = "keep"
+    shard: int | None = None  # number of the share of every batch, if several processes share the batches
     seed_is_drawn: bool = False  # whether the user passed no seed, so that another one may replace it
 
     def __post_init__(self) -> None:

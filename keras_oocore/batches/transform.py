@@ -29,6 +29,7 @@ class Draws:
         position: Position of the batch in the epoch. Positions continue from part to part of an order.
         samples: Numbers of the samples, an `int64` array of shape `(batch,)`.
         name: Function from the number of a sample to its name, for messages.
+        shard: Number of the share of the batch, if several processes share it. Each share has draws of its own.
     """
 
     seed: int
@@ -36,10 +37,12 @@ class Draws:
     position: int
     samples: np.ndarray
     name: Callable[[int], str]
+    shard: int | None = None
 
     def of_batch(self) -> np.random.Generator:
-        """Return a generator for the whole batch, keyed by seed, epoch and batch."""
-        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(self.epoch, self.position)))
+        """Return a generator for the whole batch, keyed by seed, epoch, batch and shard."""
+        key = (self.epoch, self.position) if self.shard is None else (self.epoch, self.position, self.shard)
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
 
     def keys(self) -> np.ndarray:
         """Return a key per sample, a `uint64` array of shape `(batch, 2)`.

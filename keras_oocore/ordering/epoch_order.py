@@ -58,6 +58,11 @@ class EpochOrder:
         object.__setattr__(self, "seed", non_negative(self.seed, "seed"))
 
     @property
+    def positions_at_once(self) -> int:
+        """Number of positions whose samples are computed at a time."""
+        return BLOCK_POSITIONS
+
+    @property
     def size(self) -> int:
         """Number of samples per epoch."""
         return (self.num_samples if self.stop is None else self.stop) - self.first
@@ -98,6 +103,10 @@ class EpochOrder:
             first = block * BLOCK_POSITIONS
             parts.append(_shuffled(self, epoch, block)[max(start - first, 0) : stop - first])
         return parts[0] if len(parts) == 1 else np.concatenate([*parts, np.empty(0, np.int64)])
+
+    def samples_at(self, epoch: int, positions: np.ndarray) -> np.ndarray:
+        """Return the samples at positions of an epoch, which need not be neighbors, an `int64` array."""
+        return _drawn(self, epoch, positions) if self.shuffle else self.first + positions
 
     def chunks_due(self, epoch: int, start: int, stop: int) -> list[int]:
         """Return `[]`: samples are read one by one, not in chunks."""

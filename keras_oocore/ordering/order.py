@@ -11,6 +11,7 @@ class Order(Protocol):
     Attributes:
         num_samples: Number of samples that the order is drawn from.
         size: Number of samples per epoch. It is smaller than `num_samples` for a part of an order.
+        positions_at_once: Number of positions whose samples are worth computing at a time.
         first: First position of a part in the fixed order that parts are cut from, 0 for a whole order.
         seed: Random seed of the order.
     """
@@ -19,9 +20,13 @@ class Order(Protocol):
     size: int
     first: int
     seed: int
+    positions_at_once: int
 
     def samples(self, epoch: int, start: int, stop: int) -> np.ndarray:
         """Return the samples at positions `start` to `stop` of an epoch, an `int64` array."""
+
+    def samples_at(self, epoch: int, positions: np.ndarray) -> np.ndarray:
+        """Return the samples at positions of an epoch, which need not be neighbors, an `int64` array."""
 
     def members(self) -> np.ndarray:
         """Return the samples of every epoch in ascending order, an `int64` array of shape `(size,)`."""

@@ -84,6 +84,8 @@ class WindowOrder:
     [[0, 1, 2], [5, 6, 7], [3, 4, 8]]
     """
 
+    positions_at_once: int = 1  # a window is shuffled when its first batch is due, and not earlier
+
     def __init__(
         self,
         sizes: tuple[int, ...],
@@ -153,6 +155,16 @@ class WindowOrder:
             for window, first, _ in self._windows_in(epoch, start, stop)
         ]
         return np.concatenate(parts, dtype=np.int64) if parts else np.zeros(0, np.int64)
+
+    def samples_at(self, epoch: int, positions: np.ndarray) -> np.ndarray:
+        """Return the samples at positions of an epoch, which need not be neighbors, an `int64` array."""
+        if not self.shuffle or not len(positions):
+            return self.first + positions
+        samples = np.empty(len(positions), np.int64)
+        for window, first, end in self._windows_in(epoch, int(positions.min()), int(positions.max()) + 1):
+            inside = (positions >= first) & (positions < end)
+            samples[inside] = self._samples_of(epoch, window)[positions[inside] - first]
+        return samples
 
     def chunks_due(self, epoch: int, start: int, stop: int) -> list[int]:
         """Return the chunks of the windows that begin at positions `start` to `stop`."""

@@ -18,16 +18,16 @@ from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.warn import warn_user
-from keras_oocore.ordering.epoch_order import partition
 from keras_oocore.ordering.epoch_pass import EpochPass
 from keras_oocore.ordering.order import Order
-from keras_oocore.sequences.description import DescribedDataset
+from keras_oocore.sequences.divided import DividedDataset
 from keras_oocore.sequences.exit import end_iterators_at_exit
 from keras_oocore.sequences.position import Cursor, checked_state, data_fingerprint, data_options
+from keras_oocore.sequences.shards import Shard, require_averaged_gradients
 from keras_oocore.sources.base import Source
 
 
-class OutOfCoreSequence(DescribedDataset):
+class OutOfCoreSequence(DividedDataset):
     """Base class of all Sequences: `len`, indexing, iteration, the position in the data, and the loading threads.
 
     Each call of `fit`, `evaluate` or `predict` reads whole passes over the samples. A pass serves every sample exactly
@@ -67,6 +67,7 @@ class OutOfCoreSequence(DescribedDataset):
         self._budget = Budget.of(self._format, memory_limit, workers, max_queue_size)
         self._bounds = None  # of a partition: where it begins and ends in the order of all samples
         self._partition = None  # of a partition: its name, such as "0 of 2"
+        self._shard: Shard | None = None  # of a shard: which one it is
         self._data_fingerprint = {}  # computed when first needed, and shared by partitions
         self._data_options = {}  # the same
         self._num_samples = len(source)
@@ -116,8 +117,8 @@ class OutOfCoreSequence(DescribedDataset):
 
     @property
     def batch_size(self) -> int:
-        """Number of samples per batch. The last batch may be shorter."""
-        return self._options.batch_size
+        """Number of samples per batch, of all shards together. The last batch may be shorter."""
+        return self._options.batch_size * (1 if self._shard is None else self._shard.num_shards)
 
     @property
     def num_samples(self) -> int:
@@ -240,9 +241,11 @@ class OutOfCoreSequence(DescribedDataset):
 
         Raises:
             OptionError: If Keras divides the batches among several processes (`keras.distribution`, with
-                `auto_shard_dataset=True`).
+                `auto_shard_dataset=True`), or if this is a shard and the processes would train models of their own.
         """
         self.require_all_indices()
+        if self._shard is not None:
+            require_averaged_gradients(self._shard)
         self._pass.begin()
 
     def on_epoch_end(self) -> None:
@@ -330,50 +333,6 @@ class OutOfCoreSequence(DescribedDataset):
             self._data_options.update(data_options(self._source, self._format, self._options))
         return self._data_options
 
-    def partition(self, n: int) -> list["OutOfCoreSequence"]:
-        """Divide the samples into `n` Sequences whose numbers of batches differ by at most one.
-
-        Each sample is in exactly one partition. The members of each partition depend on `seed` and do not change. With
-        `shuffle=False`, each partition has neighboring samples. Partitions share open files and the cache, and store
-        no list of their samples, so they need almost no memory. The `manifest` of a partition contains all samples.
-
-        Args:
-            n: Number of partitions, at most the number of batches.
-
-        Returns:
-            A list of `n` Sequences.
-
-        Raises:
-            OptionError: If `n` is larger than the number of batches, or this Sequence is a partition.
-
-        >>> import keras_oocore as ko
-        >>> parts = ko.ArraySequence(np.arange(10.0), labels=None, batch_size=2, seed=1).partition(2)
-        >>> [part.num_samples for part in parts]
-        [4, 6]
-        >>> sorted(float(x) for part in parts for batch in part for x in batch)
-        [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]
-        """
-        if self._partition is not None:
-            raise OptionError(
-                "Only a whole Sequence can be partitioned. Call its `partition` with a larger `n`. "
-                "Received: a result of `partition`"
-            )
-        bounds = partition(min(self.num_samples, len(self) * self.batch_size), self.batch_size, n)
-        bounds[-1] = (bounds[-1][0], self.num_samples)  # including samples that last_batch="drop" leaves out
-        return [self._part(f"{number} of {len(bounds)}", bound) for number, bound in enumerate(bounds)]
-
-    def _part(self, name: str, bounds: tuple[int, int]) -> "OutOfCoreSequence":
-        pipeline, part = self._pipeline, copy.copy(self)
-        order = pipeline.order.part(*bounds)
-        part._partition, part._bounds = name, bounds
-        part._num_samples, part._pass, part._last_read = (
-            order.size,
-            EpochPass(self._options.num_batches(order.size)),
-            -1,
-        )
-        part._use(pipeline.with_order(order))
-        return part
-
     def profile(self, num_batches: int = 50) -> Profile:
         """Measure and print where the time per batch goes, the speed of loading, and which setting would help.
 
@@ -412,7 +371,7 @@ class OutOfCoreSequence(DescribedDataset):
         Calling it is optional: threads end after two seconds without work, and deleting the Sequence frees the rest.
         """
         self.release()
-        if self._partition is None:
+        if not self._is_part:
             self._source.close()
 
     def __enter__(self) -> Self:

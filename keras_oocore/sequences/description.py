@@ -6,6 +6,7 @@ from keras_oocore.core.fingerprint import name_of
 from keras_oocore.core.html import Picture, facts, heading, never_raising, page, strip
 from keras_oocore.core.sizes import format_bytes
 from keras_oocore.sequences.py_dataset import OrderedPyDataset
+from keras_oocore.sequences.shards import Shard
 
 
 class DescribedDataset(OrderedPyDataset):
@@ -18,6 +19,8 @@ class DescribedDataset(OrderedPyDataset):
     _format: BatchFormat
     _budget: Budget
     _partition: str | None
+    _shard: Shard | None
+    batch_size: int
 
     def __repr__(self) -> str:
         (kind, contents), *lines = self._description()
@@ -44,14 +47,15 @@ class DescribedDataset(OrderedPyDataset):
     def _described(self, contents: str, *lines: tuple[str, str]) -> list[tuple[str, str]]:
         """Return the description: contents, batches, `lines`, and threads and memory."""
         partition = f", partition {self._partition}" if self._partition else ""
+        shard = f", shard {self._shard}" if self._shard is not None else ""
         budget, options, batches = self._budget, self._options, f"{len(self):,} batch{'es' * (len(self) != 1)}"
         order = {True: "shuffled", False: "in order", "block": "shuffled in blocks"}[options.shuffle]
         in_flight = format_bytes(budget.batches_in_flight * self._format.batch_bytes)
         threads = f"{self.num_workers} thread{'s' * (self.num_workers != 1)}" if self.num_workers else "no thread"
         ahead = budget.max_ahead if self.num_workers else 0
         return [
-            (type(self).__name__, f"{contents}{partition}"),
-            ("batches", f"{batches} of {options.batch_size}, {order}, seed={options.seed}{self._repr_options()}"),
+            (type(self).__name__, f"{contents}{partition}{shard}"),
+            ("batches", f"{batches} of {self.batch_size}, {order}, seed={options.seed}{self._repr_options()}"),
             *lines,
             (
                 "loading",

@@ -235,7 +235,8 @@ class LabelledSequence(OutOfCoreSequence):
         """Return the numbers of the samples that a notebook shows: spread over all, or the first of a partition."""
         if self._partition is None:
             return spread(self.num_samples)
-        return self._pipeline.order.samples(0, 0, min(MOST_PICTURES, self.num_samples)).tolist()
+        order = self._pipeline.order
+        return order.samples(0, 0, min(MOST_PICTURES, order.size)).tolist()
 
     def _thumbnail(self, sample: int) -> str | None:
         """Return the thumbnail of a sample, or `None`. Sequences of files read the file and not the cache."""
@@ -276,10 +277,11 @@ class LabelledSequence(OutOfCoreSequence):
         >>> train.num_samples, [y.tolist() for x, y in val]
         (7, [[2, 4, 8]])
         """
-        if self._partition is not None:
+        if self._is_part:
+            made_by = "partition" if self._shard is None else "shard"
             raise OptionError(
-                "Only a whole Sequence can be split. Call `split` first, and `partition` on what it returns. "
-                "Received: a result of `partition`"
+                f"Only a whole Sequence can be split. Call `split` first, and `{made_by}` on what it returns. "
+                f"Received: a result of `{made_by}`"
             )
         strata, own = as_strata(stratify, self._source.labels.values, self.num_samples)
         parts = split_indices(
@@ -303,7 +305,7 @@ class LabelledSequence(OutOfCoreSequence):
     def _described_samples(self, *lines: tuple[str, str]) -> list[tuple[str, str]]:
         """Return the description: samples and classes, their shape, then `lines`."""
         num_classes = len(self.class_names or ())
-        y, num_rows = self._source.labels.take(np.arange(0)), min(self.batch_size, self.num_samples)
+        y, num_rows = self._source.labels.take(np.arange(0)), min(self._options.batch_size, self.num_samples)
         arrays = [f"x {self._format.dtype} {(num_rows, *self._format.shape)}"]
         arrays.append("no labels" if y is None else f"y {y.dtype} {(num_rows, *y.shape[1:])}")
         if self._source.sample_weight is not None:

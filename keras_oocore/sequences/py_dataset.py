@@ -78,9 +78,8 @@ class OrderedPyDataset(PyDataset):
         raise OptionError(
             f"Keras divides the data among {num_processes} processes by index. This {type(self).__name__} serves "
             "batches in the order in which they are asked for, so all processes would train on the same samples. "
-            f"Set `auto_shard_dataset=False` of {type(distribution).__name__}, and divide the samples before the "
-            f"training: `train = sequence.partition({num_processes})[process_id]`, where all parts need the same "
-            "number of batches. Received: auto_shard_dataset=True"
+            f"Set `auto_shard_dataset=False` of {type(distribution).__name__}, and train on `sequence.shard()`, the "
+            "share of this process in every batch. Received: auto_shard_dataset=True"
         )
 
     @property

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -32,6 +33,7 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
     """Base class of Sequences of the rows of tables. A subclass opens the files, and calls `_open_rows`."""
 
     _learned_before: Learned | None = None  # by other rows, whose means and codes these rows have
+    _waits_for_cache = False  # while another process fills it, instead of reading the files
 
     def _open_rows(
         self,
@@ -60,7 +62,9 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
 
     def _ready_source(self) -> Source:
         """Compute means and codes, and fill the cache. Both read all rows."""
-        stored = None if self._cache is None else convert(self._rows, self._cache, self._overwrite_cache)
+        stored = None
+        if self._cache is not None:
+            stored = convert(self._rows, self._cache, self._overwrite_cache, self._waits_for_cache)
         if stored is None:
             fit_features(self._rows, self._cache)
         self._overwrite_cache = False
@@ -119,7 +123,7 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         >>> val[0][1].tolist()
         [8.0, 9.0]
         """
-        if self._rows.subset is not None or self._partition is not None:
+        if self._rows.subset is not None or self._is_part:
             raise OptionError("Only a Sequence of all rows can be split. Received: a part of the rows")
         if by is None and at is None:
             split = random_split(self._rows, validation_split, test_split, stratify, groups, seed)
@@ -145,6 +149,36 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         cache = None if self._cache is None else self._cache / folder
         sequence._open_rows(rows, options, self._loading, cache, self._overwrite_cache)
         return sequence
+
+    def shard(self, index: int | None = None, num_shards: int | None = None, gradients_averaged: bool = False) -> Self:
+        """Return the share of one process in every batch, as `shard` of other Sequences does. It requires `cache`.
+
+        The process that comes first fills the cache, and the others wait for it. So all of them have one order.
+
+        Args:
+            index: Number of this process, from 0.
+            num_shards: Number of processes.
+            gradients_averaged: Whether your script averages the gradients of all processes.
+
+        Raises:
+            OptionError: If there is no cache, the shards of a batch would have different sizes, or an argument is not
+                valid.
+        """
+        if self._cache is None:
+            raise OptionError(
+                "Shards of a table require `cache`: without it, each process would parse all rows, in an order that "
+                'depends on its memory. Pass cache="DIR", a directory that all processes see.'
+            )
+        if self._overwrite_cache and self._made is None:
+            raise OptionError(
+                "Shards share one cache, and overwrite_cache=True would replace it once per process. Remove the "
+                f"directory {os.fspath(self._cache)!r} before the processes start."
+            )
+        self._waits_for_cache = True
+        if self._made is not None and not self._made.source.cached:
+            self.release()
+            self._use(None)  # the files were read, because another process was filling the cache
+        return super().shard(index, num_shards, gradients_averaged)
 
     def profile(self, num_batches: int | None = None) -> Profile:
         """Measure and print where the time per batch goes, as in `ImageFolderSequence`.
@@ -291,7 +325,7 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         return TableSummary(headline, found, max_columns, rows.features.columns, rows.first_cells)
 
     def _description(self) -> list[tuple[str, str]]:
-        rows, num_rows = self._rows, min(self.batch_size, self.num_rows)
+        rows, num_rows = self._rows, min(self._options.batch_size, self.num_rows)
         spec, subset, classes = rows.features, rows.subset, rows.features.classes
         left_out = f", {rows.num_skipped:,} left out" if rows.num_skipped else ""
         part = "" if subset is None else f" of the {subset.name} part,"

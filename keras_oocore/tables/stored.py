@@ -1,6 +1,7 @@
 """`StoredRows`: a table's rows in a packed store, converted in one pass that may be interrupted."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from keras_oocore.store.writer import PackedStoreWriter, shared_writer
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.rows import TableRows
 from keras_oocore.tables.statistics_cache import fit_features, remove_statistics
+
+POLL_SECONDS = 0.2
 
 
 class StoredRows(Source):
@@ -60,13 +63,14 @@ class StoredRows(Source):
         return self.source.unpack(rows, samples)
 
 
-def convert(rows: TableRows, directory: Path, overwrite: bool) -> StoredRows | None:
+def convert(rows: TableRows, directory: Path, overwrite: bool, wait: bool = False) -> StoredRows | None:
     """Return the rows from a packed store in `directory`, which is created or completed first.
 
     Args:
         rows: The rows.
         directory: Directory of the store.
         overwrite: Whether to replace a store of other rows.
+        wait: Whether to wait while another process is filling the store.
 
     Returns:
         The stored rows, or `None`, with a warning, if another process is filling the store.
@@ -87,6 +91,9 @@ def convert(rows: TableRows, directory: Path, overwrite: bool) -> StoredRows | N
                 _fill(rows, writer)
                 store = writer.finish()
         except BusyError:
+            if wait:
+                time.sleep(POLL_SECONDS)
+                return convert(rows, directory, overwrite, wait)
             warn_user(
                 f"{os.fspath(directory)!r} is being filled by another process or thread. This one reads the files."
             )

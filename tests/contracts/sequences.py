@@ -10,11 +10,14 @@ from contracts.partitions import PartitionContract
 from contracts.passes import PassContract
 from contracts.reading import add_noise, as_bytes, read_batches
 from contracts.served import ServedContract
+from contracts.shards import ShardContract
 from contracts.states import StateContract
 from contracts.workers import WorkerContract
 
 
-class SequenceContract(PassContract, WorkerContract, OptionContract, StateContract, PartitionContract, ServedContract):
+class SequenceContract(
+    PassContract, WorkerContract, OptionContract, StateContract, PartitionContract, ShardContract, ServedContract
+):
     """The whole contract. A subclass implements `prepare`, `open` and `numbers`."""
 
     def test_filenames_name_the_samples_of_the_current_epoch(self, make):

@@ -37,7 +37,7 @@ def test_several_processes_that_keras_gives_indices_are_an_error(monkeypatch):
 
     assert "Keras divides the data among 2 processes by index. This ArraySequence serves batches in the" in message
     assert "Set `auto_shard_dataset=False` of FakeDistribution" in message
-    assert "`train = sequence.partition(2)[process_id]`" in message
+    assert "train on `sequence.shard()`, the share of this process in every batch" in message
     assert message.endswith("Received: auto_shard_dataset=True")
 
 
