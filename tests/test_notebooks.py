@@ -168,7 +168,13 @@ class TestNotebook2:
         said = shown_text(notebook)
 
         assert numbers("# rows, # batches", notebook) == [NUM_HOUSES[table], -(-NUM_HOUSES[table] // 100)]
-        assert sum(numbers("# houses to train on, # put aside", notebook)) == NUM_HOUSES[table]
+        known, of_may = numbers("# houses until April, # in May", notebook)
+        assert known + of_may == NUM_HOUSES[table]
+        assert sum(numbers("# houses to train on, # put aside", notebook)) == known
+        assert numbers("# houses of May", notebook) == [of_may]
+        predictions = (tmp_path / "notebook_2_data" / "prices_of_may.csv").read_text().splitlines()
+        assert predictions[0] == "id,price"
+        assert len(predictions) == 1 + of_may
         assert "notebook_2_data/five_houses.csv: row 2 (line 4), column 'sqft_living' (#1): the cell is missing" in said
         assert "notebook_2_data/typo.csv: row 4 (line 6), column 'sqft_living' (#1): cannot read '168O'" in said
         assert numbers("added in the first fifth, # MB after it", notebook)[0] < 10  # of a file of 20

@@ -7,26 +7,31 @@ all columns, and `unpack` returns views.
 import copy
 import dataclasses
 import json
-import numbers
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from keras_oocore.core.checks import boolean
 from keras_oocore.core.errors import DataError, OptionError
-from keras_oocore.core.text import LISTED_NAMES, listed, shown
-from keras_oocore.core.warn import warn_user
-from keras_oocore.csv.cells import LARGEST_FLOAT32, Column
-from keras_oocore.manifest.label_checks import FEW_SAMPLES
+from keras_oocore.core.text import listed, shown
+from keras_oocore.csv.cells import Column
 from keras_oocore.tables.date_parts import date_parts
+from keras_oocore.tables.feature_checks import as_names, checked_missing, strings_as_features
+from keras_oocore.tables.feature_warnings import (
+    warn_of_index_columns,
+    warn_of_leak,
+    warn_of_notes,
+    warn_of_one_class_per_row,
+    warn_of_suspects,
+    warn_of_unused_categories,
+)
 from keras_oocore.tables.format import NamedColumns
 from keras_oocore.tables.options import ColumnOptions, Missing
 from keras_oocore.tables.statistics import ColumnStatistics
 from keras_oocore.tables.targets import TargetClasses, checked_options, require_classes, sorted_classes
 
-POLICIES = get_args(Missing)
 IN_DAYS = "in days"  # in place of the part of a date, in fingerprints
 
 
@@ -96,18 +101,18 @@ class FeatureSpec:
         self._parts = date_parts(table, options.dates)
         self._part_named = {part.name: part for parts in self._parts.values() for part in parts}
         self._kinds = self._checked_categories(options.categorical)
-        self._excluded = {self.column(name, "exclude").name for name in _as_names(options.exclude, "exclude")}
+        self._excluded = {self.column(name, "exclude").name for name in as_names(options.exclude, "exclude")}
         self._names_features = features is not None
         indicator = boolean(options.indicator, "indicator")
-        self.targets: list[str] = [] if target is None else _as_names(target, "target")
+        self.targets: list[str] = [] if target is None else as_names(target, "target")
         self.one_target: bool = isinstance(target, str)
         checked_options(options, len(self.targets))
         if options.label_separator is not None:
             self._kinds.update(dict.fromkeys(self.targets, "string"))
         self.ids: list[Column] = [
-            dataclasses.replace(table.column(name, "ids"), kind="text") for name in _as_names(options.ids, "ids")
+            dataclasses.replace(table.column(name, "ids"), kind="text") for name in as_names(options.ids, "ids")
         ]
-        self.missing: Missing | dict[str, float] = self._checked_missing(options.missing)
+        self.missing: Missing | dict[str, float] = checked_missing(options.missing, self.column)
         used = {self.column(name, "target").position for name in self.targets}
         if sample_weight is not None:
             used.add(self._number_column(sample_weight, "sample_weight").position)
@@ -118,18 +123,20 @@ class FeatureSpec:
                 for name, column in table.columns.items()
                 if column.position not in used and name not in table.index_columns
             ]
-            self._require_numbers(self._used_names(features))
+            self._require_no_strings(self._used_names(features))
         inputs = features if isinstance(features, Mapping) else {None: features}
         if not inputs:
             raise OptionError("`features` should name at least one input. Received: an empty dictionary")
         self.words: list[Word] = []
         self.inputs: dict[str | None, tuple[int, int, type]] = {}
         for name, columns in inputs.items():
-            self.inputs[name] = self._add_input(_as_names(columns, "features"), indicator)
+            self.inputs[name] = self._add_input(as_names(columns, "features"), indicator)
         self._require_no_id_as_feature()
+        names = [word.column.name for word in self.words if word.role == "feature"]
         if options.features is None:
-            self._warn_of_index_columns()
-        self._warn_of_leak()
+            used_elsewhere = {*self.targets, *(column.name for column in self.ids), *self._excluded}
+            warn_of_index_columns(table.index_columns, used_elsewhere)
+        warn_of_leak(names, self.targets)
         self.first_target: int = len(self.words)
         self.words += [Word(self.column(name, "target"), "target") for name in self.targets]
         if target is not None:
@@ -141,7 +148,7 @@ class FeatureSpec:
         if self.has_weight:
             self.words.append(Word(self._number_column(sample_weight, "sample_weight"), "weight"))
         self.columns: list[Column] = list({word.column.name: word.column for word in self.words}.values())
-        self._warn_of_unused_categories()
+        warn_of_unused_categories(self._kinds, self.columns)
         self.means: dict[str, float] = {}
         self.vocabularies: dict[str, list[str]] = {}
         self.rounded: set[str] = set()  # shared by all copies, as the next one, so that each warning comes once
@@ -156,7 +163,11 @@ class FeatureSpec:
             missing=self.missing,
             indicator=indicator,
         )
-        self._warn_of_notes(self._warn_of_suspects())
+        warned = warn_of_suspects(self._suspects())
+        rounded = warn_of_notes(
+            [column for column in self.columns if column.name not in warned], table.notes, self._kinds
+        )
+        self.rounded.update(rounded)
 
     @property
     def needs_fit(self) -> bool:
@@ -239,7 +250,7 @@ class FeatureSpec:
             if name in roles:
                 strings[name] = sorted_classes((target_strings or strings)[name])
                 if self.classes is None or self.classes.separator is None:
-                    self._warn_of_one_class_per_row(statistics[name])
+                    warn_of_one_class_per_row(statistics[name], self.unique)
         if self.classes is not None:
             self.classes.fit(strings[self.classes.column], statistics[self.classes.column])
         self.vocabularies = strings  # last: an error above leaves the features unfitted
@@ -345,18 +356,24 @@ class FeatureSpec:
             raise OptionError(f"`{argument}` should be a column of numbers. Received: {name!r}, which holds strings")
         return column
 
-    def _require_numbers(self, names: list[str]) -> None:
+    def _require_no_strings(self, names: list[str]) -> None:
         """Raise for columns of strings that the user did not name as features."""
-        texts = [name for name in names if self.column(name, "features").kind == "string" and name not in self._kinds]
-        if texts:
-            measured = [name for name in texts if name in self._table.measured]
-            notes = "".join(f"Column {name!r} is {note}. " for name in measured for note in self._table.notes[name])
-            some = f"{texts[:LISTED_NAMES]!r}" if len(texts) <= LISTED_NAMES else "[...]"
-            raise OptionError(
-                f"Columns hold strings: {listed(texts)}. {notes}Choose the features, features=[...]; or leave these "
-                f"out, exclude={some}; or encode the strings, categorical=[{texts[0]!r}]; or give the format of dates, "
-                f"dtypes={{{texts[0]!r}: '%Y-%m-%d'}}."
-            )
+        strings = [name for name in names if self.column(name, "features").kind == "string" and name not in self._kinds]
+        if strings:
+            measured = [name for name in strings if name in self._table.measured]
+            raise strings_as_features(strings, {name: self._table.notes[name] for name in measured})
+
+    def _suspects(self) -> dict[str, str]:
+        """Return the features that say little about other rows → why.
+
+        Of the features that the user named, only strings are meant, because their codes cannot be learnt.
+        """
+        suspects = {}
+        for name in (word.column.name for word in self.words if word.role == "feature"):
+            is_named = self._names_features or name in self._kinds
+            if name in self._table.suspects and (not is_named or self._table.columns[name].kind == "string"):
+                suspects[name] = self._table.suspects[name]
+        return suspects
 
     def _require_no_id_as_feature(self) -> None:
         """Raise for columns that are both features and ids."""
@@ -389,26 +406,9 @@ class FeatureSpec:
                     f"are names of classes: categorical=[{name!r}]"
                 )
 
-    def _checked_missing(self, missing: Missing | Mapping[str, float]) -> Missing | dict[str, float]:
-        """Return the argument `missing` once it is checked."""
-        if isinstance(missing, Mapping):
-            for name, value in missing.items():
-                is_number = isinstance(value, numbers.Real) and (not abs(value) > LARGEST_FLOAT32 or np.isinf(value))
-                if not is_number or self.column(name, "missing").kind == "string":
-                    raise OptionError(
-                        "`missing` should give numbers that float32 can represent, for columns that are not strings. "
-                        f"Received: missing={{{name!r}: {value!r}}}"
-                    )
-            return {name: float(value) for name, value in missing.items()}
-        if missing not in POLICIES:
-            raise OptionError(
-                f"`missing` should be one of {POLICIES}, or {{column: value}}. Received: missing={shown(missing)}"
-            )
-        return missing
-
     def _checked_categories(self, categorical: Sequence[str]) -> dict[str, str]:
         """Return column → kind for the argument `categorical`."""
-        names = _as_names(categorical, "categorical")
+        names = as_names(categorical, "categorical")
         parts = [name for name in names if name in self._part_named]
         if parts:
             raise OptionError(
@@ -416,76 +416,6 @@ class FeatureSpec:
                 "such as with keras.layers.CategoryEncoding."
             )
         return {self._table.column(name, "categorical").name: "string" for name in names}
-
-    def _warn_of_suspects(self) -> list[str]:
-        """Warn once of all features that say nothing about other rows, and return their names.
-
-        Of the features that the user named, only strings are meant, because their codes cannot be learnt.
-        """
-        suspects = {
-            word.column.name: self._table.suspects[word.column.name]
-            for word in self.words
-            if word.role == "feature" and word.column.name in self._table.suspects
-        }
-        for name in list(suspects):
-            is_named = self._names_features or name in self._kinds
-            if is_named and self._table.columns[name].kind != "string":
-                del suspects[name]
-        if suspects:
-            reasons = ", ".join(f"{name!r} ({reason})" for name, reason in suspects.items())
-            warn_user(
-                f"Features that say little about other rows: {reasons}. Leave them out: exclude={list(suspects)!r}"
-            )
-        return list(suspects)
-
-    def _warn_of_unused_categories(self) -> None:
-        """Warn if `categorical` names columns that are neither features nor targets, because they have no effect."""
-        used = {column.name for column in self.columns}
-        unused = [name for name in self._kinds if name not in used]
-        if unused:
-            warn_user(f"`categorical` names columns that are not used: {listed(unused)}. Name them in `features`, too.")
-
-    def _warn_of_index_columns(self) -> None:
-        """Say which columns are not features, unless the user named them elsewhere."""
-        for name, note in self._table.index_columns.items():
-            if note and name not in {*self.targets, *(column.name for column in self.ids), *self._excluded}:
-                warn_user(note)
-
-    def _warn_of_leak(self) -> None:
-        """Warn if the target is a feature, unless all features are targets, as in an autoencoder."""
-        features = [word.column.name for word in self.words if word.role == "feature"]
-        leaked = [name for name in features if name in self.targets]
-        if leaked and set(features) != set(self.targets):
-            warn_user(f"`features` contains the target, {listed(leaked)}: the model sees the answer.")
-
-    def _warn_of_one_class_per_row(self, statistics: ColumnStatistics) -> None:
-        """Warn once if no two of 20 or more rows have the same class."""
-        name = statistics.column.name
-        if FEW_SAMPLES <= statistics.count == statistics.distinct and name not in self.unique:
-            self.unique.add(name)
-            warn_user(
-                f"Target {name!r} has as many classes as rows: each of the {statistics.count:,} rows has a class of "
-                f"its own. If they are measured values: dtypes={{{name!r}: 'float32'}}. If they are names or numbers "
-                "of the rows, choose another target."
-            )
-
-    def _warn_of_notes(self, warned: Collection[str]) -> None:
-        """Warn of what is unusual about the cells of the columns, but those of which a warning was given."""
-        for column in self.columns:
-            if column.name in warned:
-                continue
-            for note in self._table.notes.get(column.name, ()):
-                if column.kind == "float32":
-                    warn_of_loss(column.name, note)
-                    if "2^24" in note:
-                        self.rounded.add(column.name)
-                elif column.name not in self._kinds:
-                    warn_user(f"Column {column.name!r} is {note}, or categorical=[{column.name!r}].")
-
-
-def warn_of_loss(name: str, loss: str) -> None:
-    """Warn that a column loses information as `float32`."""
-    warn_user(f"Column {name!r} has {loss}. If they are names and not amounts: categorical=[{name!r}]")
 
 
 def _described(column: Column) -> tuple[Any, ...]:
@@ -497,13 +427,3 @@ def _described(column: Column) -> tuple[Any, ...]:
 def _unit(column: Column) -> list[str]:
     """Return the unit of a date, for fingerprints and options."""
     return [column.part or IN_DAYS] if column.kind == "date" else []
-
-
-def _as_names(names: str | Sequence[str], argument: str) -> list[str]:
-    """Return an argument that is a name or several names as a list."""
-    if isinstance(names, str):
-        return [names]
-    several = list(names) if isinstance(names, Iterable) else [names]  # including the `columns` of a DataFrame
-    if not all(isinstance(name, str) for name in several):
-        raise OptionError(f"`{argument}` should be the name of a column, or a list of names. Received: {shown(names)}")
-    return several
