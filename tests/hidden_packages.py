@@ -7,7 +7,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent / "hidden"  # its modules raise ImportError
 TENSORFLOW = FOLDER / "tensorflow"  # Keras imports it on any backend
-OPTIONAL = FOLDER / "optional"  # what Keras imports for features that no child process uses
+OPTIONAL = FOLDER / "optional"  # what Keras imports for features that no child process and no test of models uses
 
 
 class Finder:

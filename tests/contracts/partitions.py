@@ -83,8 +83,8 @@ class PartitionContract(NumberedSamples):
         assert ", partition " not in repr(whole)
         assert [f", partition {k} of 3\n" in repr(part) for k, part in enumerate(make().partition(3))] == [True] * 3
 
-    @pytest.mark.backend
-    @pytest.mark.parametrize("shuffle", [pytest.param(True, marks=pytest.mark.one_backend), False])
+    @pytest.mark.one_backend
+    @pytest.mark.parametrize("shuffle", [True, False])
     def test_attributes_of_a_partition_describe_its_samples(self, make, shuffle):
         whole = make(shuffle=False, batch_size=NUM_SAMPLES)
         names, paths = whole.filenames(0), whole.file_paths or None

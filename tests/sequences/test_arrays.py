@@ -39,6 +39,10 @@ class TestRowsInMemory(TestRowsOfAFile):
     def test_filenames_are_row_numbers(self, make):
         assert make(shuffle=False).filenames(2) == ["row 8", "row 9"]
 
+    @pytest.mark.backend
+    def test_fit_trains_and_predict_follows_the_order_of_the_samples(self, make):
+        super().test_fit_trains_and_predict_follows_the_order_of_the_samples(make)
+
 
 def test_byte_orders_and_dtypes(tmp_path):
     for dtype in (">f4", "bool", "int64", "complex64"):

@@ -86,8 +86,8 @@ def test_several_targets_have_the_classes_of_all_rows(write):
 # Weights
 
 
-@pytest.mark.backend
-@pytest.mark.parametrize("cached", [False, pytest.param(True, marks=pytest.mark.one_backend)])
+@pytest.mark.one_backend
+@pytest.mark.parametrize("cached", [False, True])
 def test_fit_weighs_the_training_rows_alone(open_films, cached):
     train, val = open_films(class_weight="balanced", cached=cached).split(0.2, 0.2, stratify=True)[:2]
     model = idle_recorder()
@@ -152,7 +152,10 @@ def test_label_mode(open_films, cached, label_mode, dtype, shape, expected):
 @pytest.mark.parametrize(
     ("options", "loss", "units"),
     [
-        (dict(label_mode="categorical", class_weight="balanced"), "categorical_crossentropy", 2),
+        pytest.param(
+            *(dict(label_mode="categorical", class_weight="balanced"), "categorical_crossentropy", 2),
+            marks=pytest.mark.one_backend,
+        ),
         pytest.param(dict(label_mode="binary"), "binary_crossentropy", 1, marks=pytest.mark.one_backend),
         (dict(target="genres", label_separator="|"), "binary_crossentropy", 3),
     ],

@@ -44,7 +44,7 @@ def test_sample_weight_column(open_csv):
     assert model.weights_given == [2.0 * number for number in model.given]
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 def test_features_dictionary_trains_a_model_with_two_inputs(open_csv):
     sequence = open_csv(features={"numbers": ["x"], "city": ["city"]}, batch_size=50)
     numbers_in, city_in = keras.Input((1,), name="numbers"), keras.Input((1,), name="city", dtype="int32")

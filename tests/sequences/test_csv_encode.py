@@ -312,7 +312,7 @@ def test_transform_is_not_applied(train):
     assert rows.encode({"sqft": 5}).tolist() == [[5]]
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 def test_predictions_of_encoded_rows_are_those_of_the_file(features, tmp_path):
     rows = [dict(zip(NAMES, row.split(","))) for row in TRAINING.splitlines()[1:]]
     for row in rows:

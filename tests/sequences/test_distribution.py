@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 
+import hidden_packages
 import keras
 import numpy as np
 import pytest
@@ -111,6 +112,7 @@ LONG = pytest.mark.soak
 def test_epochs_under_a_strategy_are_the_passes_of_the_plan(num_replicas, num_batches, request):
     child = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(STRATEGY), str(num_replicas), str(num_batches)],
+        env=hidden_packages.environment(),
         cwd=request.config.rootpath / "tests",
         capture_output=True,
         text=True,

@@ -10,6 +10,7 @@ import keras
 import pytest
 
 pytestmark = [pytest.mark.backend, pytest.mark.timeout(600)]
+not_on_jax = pytest.mark.skipif(keras.backend.backend() == "jax", reason="draws batches as torch does")
 on_tensorflow = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="there is no other thread")
 
 SCRIPT = """
@@ -34,7 +35,7 @@ SCRIPT = """
 """
 
 
-@pytest.mark.parametrize("workers", [pytest.param(0, marks=on_tensorflow), 2])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=on_tensorflow), pytest.param(2, marks=not_on_jax)])
 def test_the_interpreter_ends_after_ctrl_c_in_fit(workers):
     """TensorFlow draws batches in a thread of its own, which the interpreter would end while it runs Python code."""
     script = textwrap.dedent(SCRIPT.replace("WORKERS", str(workers)))

@@ -26,15 +26,20 @@ import keras_oocore as ko
 BACKEND = keras.backend.backend()
 NUM_SAMPLES = 70  # 17 batches of 4 and one of 2
 BATCH_SIZE = 4
-workers = pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.soak), 4])
+on_one_backend = pytest.mark.one_backend
+workers = pytest.mark.parametrize(
+    "workers", [0, pytest.param(1, marks=pytest.mark.soak), pytest.param(4, marks=on_one_backend)]
+)
 pytestmark = pytest.mark.backend
 
 
-def steps_and_workers(*steps):
+def steps_and_workers(*steps, on_every_backend):
     """Each number of steps with one number of workers. The other pairs are left to `make soak`."""
-    of_steps = zip(steps, itertools.cycle([0, 1, 4]))
-    pairs = [(number, workers, workers == chosen) for number, chosen in of_steps for workers in (0, 1, 4)]
-    cases = [pytest.param(*pair, marks=[] if chosen else pytest.mark.soak) for *pair, chosen in pairs]
+    cases = []
+    for number, chosen in zip(steps, itertools.cycle([0, 1, 4])):
+        marks = {0: pytest.mark.soak, 1: pytest.mark.soak, 4: pytest.mark.soak}
+        marks[chosen] = [] if number == on_every_backend else on_one_backend
+        cases += [pytest.param(number, workers, marks=marks[workers]) for workers in marks]
     return pytest.mark.parametrize(("steps", "workers"), cases)
 
 
@@ -61,7 +66,7 @@ def loader_threads():
     return [thread for thread in threading.enumerate() if thread.name == "keras_oocore-loader"]
 
 
-@workers
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.soak), 4])
 def test_fit_trains_on_every_sample_once_per_epoch_in_planned_order(workers):
     (given,), sequence = trained_on(dict(epochs=3), model=recorder(), workers=workers)
     assert given == planned(sequence, 0, 1, 2)
@@ -101,7 +106,7 @@ def test_sequence_with_shuffle_false_is_in_order():
     assert given == [*range(NUM_SAMPLES)] * 2
 
 
-@steps_and_workers(1, 2, 3, 6, 9, 18)
+@steps_and_workers(1, 2, 3, 6, 9, 18, on_every_backend=3)
 def test_steps_per_epoch_that_divides_the_length(steps, workers):
     epochs = 36 // steps
     (given,), sequence = trained_on(dict(epochs=epochs, steps_per_epoch=steps), workers=workers)
@@ -110,7 +115,7 @@ def test_steps_per_epoch_that_divides_the_length(steps, workers):
     assert len(given) >= NUM_SAMPLES
 
 
-@steps_and_workers(5, 7, 17)
+@steps_and_workers(5, 7, 17, on_every_backend=7)
 def test_steps_per_epoch_that_does_not_divide_the_length(steps, workers):
     (given,), sequence = trained_on(dict(epochs=4, steps_per_epoch=steps), workers=workers)
     assert given == planned(sequence, 0, 1, 2, 3)[: len(given)]
@@ -122,7 +127,7 @@ def test_later_fits_continue_with_the_next_passes(workers):
     assert given == [planned(sequence, 0, 1), planned(sequence, 2), planned(sequence, 3, 4)]
 
 
-@steps_and_workers(1, 2, 5)
+@steps_and_workers(1, 2, 5, on_every_backend=2)
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_each_fit_with_steps_per_epoch_begins_a_new_pass(epochs, steps, workers):
     fit = dict(epochs=epochs, steps_per_epoch=steps)

@@ -35,6 +35,10 @@ class TestClassFolders(FileContract):
         assert make(class_names=["cat", "ant", "bee"]).labels.tolist() == [0, 0, 0, 1, 1, 1, 1, 2, 2, 2]
         assert make(class_names=["cat", "ant"]).num_samples == 7
 
+    @pytest.mark.backend
+    def test_fit_trains_and_predict_follows_the_order_of_the_samples(self, make):
+        super().test_fit_trains_and_predict_follows_the_order_of_the_samples(make)
+
 
 class TestFilenames(FileContract):
     """JPEGs in one folder, with filenames and labels of the user."""

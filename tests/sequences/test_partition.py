@@ -11,7 +11,9 @@ import keras_oocore as ko
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize(("n", "workers"), [(2, 0), (3, 2), (7, 0)])
+@pytest.mark.parametrize(
+    ("n", "workers"), [(3, 2), *(pytest.param(n, 0, marks=pytest.mark.one_backend) for n in (2, 7))]
+)
 def test_fit_on_all_partitions_trains_on_every_sample_once_per_epoch(n, workers):
     parts, model = numbered(26, workers=workers).partition(n), idle_recorder()
     given = []

@@ -66,7 +66,11 @@ def trained_on(model, sequence, **fit):
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize(("model_of", "workers"), [(idle_recorder, 0), (built, 2)], ids=["unbuilt", "built"])
+@pytest.mark.parametrize(
+    ("model_of", "workers"),
+    [(idle_recorder, 0), pytest.param(built, 2, marks=pytest.mark.one_backend)],
+    ids=["unbuilt", "built"],
+)
 def test_fit_trains_on_the_rest_of_the_pass_and_then_on_whole_passes(states, plan, model_of, workers):
     model = model_of()
     for used in POSITIONS:
@@ -98,7 +102,7 @@ def test_second_fit_continues_after_the_resumed_pass(states, plan, model_of):
 
 @pytest.mark.backend
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
-@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("shuffle", [True, pytest.param(False, marks=pytest.mark.one_backend)])
 def test_evaluate_and_predict_resume(states, plan, shuffle):
     resumed_states = states if shuffle else given_and_states(opened(seed=3, shuffle=False), 2)[1]
     plan = plan if shuffle else [*range(NUM_SAMPLES)] * 8

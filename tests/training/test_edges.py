@@ -119,9 +119,10 @@ def warned(function):
 # --- partitions -----------------------------------------------------------------------------------------------------
 
 
-def test_partitions_killed_in_every_batch(tmp_path):
-    """Two passes over two partitions of two batches each. Each run trains on one batch that counts."""
-    _, uninterrupted = check_kills(tmp_path, *[2] * 7, script=partitions())
+@pytest.mark.parametrize("kills", [one_backend([2] * 7), [4, 3]], ids=["every batch", "each pass"])
+def test_partitions_killed_in_batches(tmp_path, kills):
+    """Two passes over two partitions of two batches each. With kills in every batch, each run adds one batch."""
+    _, uninterrupted = check_kills(tmp_path, *kills, script=partitions())
     assert uninterrupted.epochs == [0, 1, 2, 3]
     assert uninterrupted.history["partition"] == [0, 1, 0, 1]
 
@@ -228,9 +229,10 @@ THREE_PHASES = (
 )
 
 
-def test_phases_killed_in_every_batch(tmp_path):
-    """Phases of four, two and four batches. Each run trains on one batch that counts."""
-    killed, uninterrupted = check_kills(tmp_path, *[2] * 9, script=phased(*THREE_PHASES), model=two_layers)
+@pytest.mark.parametrize("kills", [one_backend([2] * 9), [4, 3, 4]], ids=["every batch", "each phase"])
+def test_phases_killed_in_batches(tmp_path, kills):
+    """Phases of four, two and four batches. With kills in every batch, each run adds one batch."""
+    killed, uninterrupted = check_kills(tmp_path, *kills, script=phased(*THREE_PHASES), model=two_layers)
     assert uninterrupted.epochs == [0, 1, 2]
     assert uninterrupted.history["phase"] == ["phase 1", "small", "phase 3"]
     flags = [[layer.trainable for layer in outcome.model.layers] for outcome in (killed, uninterrupted)]
@@ -508,7 +510,7 @@ class Loops(Evaluates):
 TWO_PHASES = phased(ko.Phase(1), ko.Phase(2, learning_rate=0.1))
 
 
-@pytest.mark.parametrize("callback", [Evaluates, Loops])
+@pytest.mark.parametrize("callback", [Evaluates, one_backend(Loops)])
 @pytest.mark.parametrize(
     ("script", "kills"),
     [
@@ -800,7 +802,7 @@ def test_keras_random_without_a_seed(tmp_path):
         keras.utils.set_random_seed(7)
         return child.compiled(keras.Sequential([keras.Input((5,)), Noise(), keras.layers.Dense(3)]))
 
-    _, uninterrupted = check_kills(tmp_path, 6, 1, ("on_epoch_end", 1), 3, model=model)
+    _, uninterrupted = check_kills(tmp_path, 6, ("on_epoch_end", 1), model=model)
     keras.utils.set_random_seed(8)
     other = child.compiled(keras.Sequential([keras.Input((5,)), Noise(), keras.layers.Dense(3)]))
     assert trained(tmp_path / "other", model=lambda: other).history != uninterrupted.history

@@ -24,7 +24,7 @@ from keras_oocore.core.errors import BusyError, DestinationError
 
 needs_kill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("one_thread")]
-EPOCHS = 5
+EPOCHS = 4
 
 
 # --- children -------------------------------------------------------------------------------------------------------

@@ -108,6 +108,7 @@ class ReplaceLosses(keras.callbacks.Callback):
 # Two calls of `fit`, in one process
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("optimizer", [pytest.param("sgd", marks=pytest.mark.soak), "adam"])
 def test_two_fits_keep_weights_and_optimizer_state(optimizer):
     once, twice = tiny_model(optimizer), tiny_model(optimizer)
@@ -122,6 +123,7 @@ def test_two_fits_keep_weights_and_optimizer_state(optimizer):
     assert int(optimizer_state(twice)[0]) == 3 * NUM_BATCHES
 
 
+@pytest.mark.one_backend
 def test_two_fits_keep_dropout_state():
     once, twice = tiny_model(dropout=0.5), tiny_model(dropout=0.5)
     fitted(once, epochs=2)
@@ -255,6 +257,7 @@ def test_backup_within_an_epoch_repeats_samples(tmp_path):
     assert set(trained_before) <= set(second.given[:NUM_SAMPLES])
 
 
+@pytest.mark.one_backend
 def test_backup_within_an_epoch_restarts_it_with_later_weights(tmp_path):
     first, second, begun, saved = tiny_model("sgd"), tiny_model("sgd"), [], []
 
@@ -274,6 +277,7 @@ def test_backup_within_an_epoch_restarts_it_with_later_weights(tmp_path):
     assert int(optimizer_state(second)[0]) == 3 * NUM_BATCHES + 4, what  # four steps more than the epochs have
 
 
+@pytest.mark.one_backend
 def test_backup_between_epochs_keeps_weights_optimizer_and_epoch_number(tmp_path):
     straight, first, second = tiny_model(), tiny_model(), tiny_model()
     fitted(straight, epochs=3)
@@ -352,6 +356,7 @@ def saved_and_loaded(model, folder):
     return keras.models.load_model(folder / "x.keras")
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("optimizer", [pytest.param("sgd", marks=pytest.mark.soak), "adam"])
 def test_keras_file_keeps_weights_optimizer_and_learning_rate(optimizer, tmp_path):
     straight, stopped = tiny_model(optimizer), tiny_model(optimizer)
