@@ -82,8 +82,8 @@ class CheckReport:
         duplicates: Groups of copies.
         conflicts: The groups of copies that have more than one class.
         leaks: Copies that are in the data and in `against`.
-        unusual: What is unusual (`"blank"`, `"very dark"`, `"blurred"`, `"odd size"`, `"wrong ending"`) → name of a file
-            → details.
+        unusual: What is unusual (`"blank"`, `"very dark"`, `"blurred"`, `"odd size"`, `"wrong ending"`) → name of a
+            file → details.
         groups: Number of the group of each file, `int64` of shape `(num_files,)`, for `manifest.split(groups=...)`.
             Copies have the same number.
         not_checked: What could not be checked, in words.
