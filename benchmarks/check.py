@@ -128,9 +128,8 @@ def many_files(directory, num_files):
         started = time.perf_counter()
         report = ko.check(folder)
         seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # kB on Linux
     speed = f"{num_files / seconds:,.0f} files per second"
-    print(f"{num_files:,} files: {seconds:.0f} s, {speed}, {peak / 1e6:.0f} MB at most")
+    print(f"{num_files:,} files: {seconds:.0f} s, {speed}, {peak_megabytes():.0f} MB at most")
     print(f"{len(report.duplicates):,} groups of copies")
 
 
@@ -143,6 +142,11 @@ def random_pictures(num_pictures):
     pairs, _, _ = near_pairs(signatures)
     seconds, used = time.perf_counter() - started, time.process_time() - used
     print(f"{num_pictures:,} random pictures: {len(pairs)} false pairs, {seconds:.0f} s, {used:.0f} s of one core")
+    print(f"{peak_megabytes():.0f} MB at most")
+
+
+def peak_megabytes():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6  # kB on Linux
 
 
 def main():
