@@ -35,8 +35,8 @@ class HashIndex:
     """
 
     def __init__(self, hashes: np.ndarray):
-        self.hashes = hashes
-        self.num_skipped = 0
+        self.hashes: np.ndarray = hashes
+        self.num_skipped: int = 0
         self._tables = [_Table(hashes, *chunk) for chunk in CHUNKS]
 
     def pairs_within(self, radius: int) -> np.ndarray:
