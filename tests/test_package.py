@@ -1,5 +1,6 @@
 """What a user of the package meets first: public names, arguments, and the files of a release and of the repository."""
 
+import importlib
 import inspect
 import os
 import re
@@ -44,6 +45,12 @@ def test_a_traceback_suggests_the_nearest_name():
     code = "import keras_oocore as ko; ko.ImageFolderSequenze"
     done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, timeout=300)
     assert "Did you mean: 'ImageFolderSequence'?" in done.stderr
+
+
+def test_a_function_with_the_name_of_a_folder_stays_a_function():
+    importlib.import_module("keras_oocore.check.report")  # Python sets the attribute of the package to the folder
+
+    assert inspect.isfunction(ko.check)
 
 
 def modules_of_the_drawing():

@@ -1,8 +1,11 @@
 """What a check of files found."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from keras_oocore.check.words import in_words
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,21 @@ class Copies:
     classes: tuple[str | None, ...]
     kind: str
 
+    @property
+    def is_conflict(self) -> bool:
+        """Whether the files have more than one class."""
+        return len({*self.classes}) > 1
+
+    def removable(self, names: Collection[str]) -> list[str] | None:
+        """Return the files that `Manifest.without` removes: all but the first of those that it has.
+
+        `None` for a conflict, because it is not known which file has the right class.
+        """
+        if self.is_conflict:
+            return None
+        present = [file for file in self.files if file in names]
+        return [file for file in present if file != present[0]]
+
 
 @dataclass(frozen=True)
 class Leak:
@@ -29,19 +47,34 @@ class Leak:
         file: Its name in the data.
         other: The name of its copy in `against`.
         kind: As in `Copies`.
+        classes: The class of each, or `None`.
     """
 
     file: str
     other: str
     kind: str
+    classes: tuple[str | None, str | None] = (None, None)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The file of the data, alone."""
+        return (self.file,)
+
+    def removable(self, names: Collection[str]) -> list[str] | None:
+        """Return the files that `Manifest.without` removes: the one in the data."""
+        return [self.file] if self.file in names else []
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CheckReport:
     """What `ko.check` found.
 
+    Remove it with `manifest.without(report.bad)`, `manifest.without(report.duplicates)`, which keeps the first file of
+    each group and leaves conflicts alone, and `manifest.without(report.leaks)`.
+
     Attributes:
-        data, against: What was checked, as a person calls it. `against` is `None` if there is only one data set.
+        data: What was checked: a directory, or a number of files.
+        against: What it was compared with, or `None`.
         num_files: Number of files.
         class_counts: Class name → number of files.
         formats: Format, such as `"JPEG"` → number of files.
@@ -50,8 +83,8 @@ class CheckReport:
         duplicates: Groups of copies.
         conflicts: The groups of copies that have more than one class.
         leaks: Copies that are in the data and in `against`.
-        unusual: What is unusual (`"blank"`, `"very dark"`, `"blurred"`, `"odd size"`, `"wrong ending"`) → name of a file
-            → details.
+        unusual: What is unusual (`"blank"`, `"very dark"`, `"blurred"`, `"odd size"`, `"wrong ending"`) → name of a
+            file → details.
         groups: Number of the group of each file, `int64` of shape `(num_files,)`, for `manifest.split(groups=...)`.
             Copies have the same number.
         not_checked: What could not be checked, in words.
@@ -76,3 +109,16 @@ class CheckReport:
     paths: dict[str, str] = field(default_factory=dict)
     paths_against: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        return in_words(self)
+
+    @property
+    def found(self) -> bool:
+        """Whether anything was found."""
+        return bool(self.bad or self.duplicates or self.leaks or any(self.unusual.values()))
+
+    @property
+    def conflicting_files(self) -> list[str]:
+        """Names of all files in `conflicts`. `manifest.without(report.conflicting_files)` removes all of them."""
+        return sorted({file for copies in self.conflicts for file in copies.files})
