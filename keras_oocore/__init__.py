@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # everything is imported when it is first used: see __getattr
     )
     from keras_oocore.manifest.manifest import Manifest
     from keras_oocore.plots.history import plot_history
+    from keras_oocore.predictions.predict import predict
+    from keras_oocore.predictions.table import Predictions
     from keras_oocore.prepare import (
         flatten_images,
         load_arrays,
@@ -62,6 +64,7 @@ __all__ = [
     "OptionError",
     "OutOfCoreError",
     "Phase",
+    "Predictions",
     "ResourceError",
     "SampleError",
     "TableFeatures",
@@ -75,6 +78,7 @@ __all__ = [
     "open_packed",
     "per_sample",
     "plot_history",
+    "predict",
     "save_arrays",
     "shuffle_arrays",
     "split_arrays",
@@ -96,6 +100,8 @@ _MODULES = {
     ),
     "manifest.manifest": ("Manifest",),
     "plots.history": ("plot_history",),
+    "predictions.predict": ("predict",),
+    "predictions.table": ("Predictions",),
     "prepare": (
         "flatten_images",
         "load_arrays",
