@@ -12,8 +12,9 @@ from keras_oocore.predictions.formats import format_of
 from keras_oocore.predictions.groups import chosen_columns, joined, require_columns
 from keras_oocore.predictions.predictor import Predictor
 from keras_oocore.predictions.table import Predictions
-from keras_oocore.predictions.written import predict_into
+from keras_oocore.predictions.written import Written, predict_into
 from keras_oocore.sequences.base import OutOfCoreSequence
+from keras_oocore.sequences.in_order import InOrder
 
 ACTIVATIONS = ("softmax", "sigmoid", "none")
 
@@ -117,6 +118,44 @@ def predict(
     2,cat
     <BLANKLINE>
     """
+    if to is not None:
+        return predict_to(model, sequence, to, columns, class_names, activation).path
+    data = _checked(model, sequence, columns, activation)
+    try:
+        predictor = Predictor(model, data, class_names, activation, columns)
+        chosen = chosen_columns(columns, predictor.all_columns)
+        rows = joined(list(predictor.rows(0)))
+        predictor.warn_of_bad(predictor.num_bad)
+        samples = data.samples(0, data.num_batches)
+        chosen_rows = rows if chosen is None else rows.select(chosen)
+        return Predictions(chosen_rows, lambda row: data.picture(int(samples[row])))
+    finally:
+        data.release()
+
+
+def predict_to(
+    model: Any,
+    sequence: Any,
+    to: str | os.PathLike[str],
+    columns: Mapping[str, str] | Sequence[str] | None = None,
+    class_names: Any = None,
+    activation: str | None = None,
+) -> Written:
+    """Predict into a file, as `predict` does, and return what was written."""
+    kind = format_of(to, "to")
+    data = _checked(model, sequence, columns, activation)
+    try:
+        return predict_into(Path(to).expanduser(), kind, model, data, columns, class_names, activation)
+    finally:
+        data.release()
+
+
+def _checked(model: Any, sequence: Any, columns: Any, activation: str | None) -> InOrder:
+    """Check the arguments, and return the samples in their order.
+
+    Raises:
+        OptionError: If an argument is not valid.
+    """
     if not hasattr(model, "predict_on_batch"):
         raise OptionError(f"`model` should be a Keras model. Received: {shown(model)}")
     if not isinstance(sequence, OutOfCoreSequence):
@@ -128,16 +167,4 @@ def predict(
         choice(activation, "activation", ACTIVATIONS)
     if columns is not None:
         require_columns(columns)
-    kind = None if to is None else format_of(to, "to")
-    data = sequence.in_order()
-    try:
-        if to is not None:
-            return predict_into(Path(to), kind, model, data, columns, class_names, activation)
-        predictor = Predictor(model, data, class_names, activation, columns)
-        chosen = chosen_columns(columns, predictor.all_columns)
-        rows = joined(list(predictor.rows(0)))
-        predictor.warn_of_bad(predictor.num_bad)
-        samples = data.samples(0, data.num_batches)
-        return Predictions(rows if chosen is None else rows.select(chosen), lambda row: data.picture(int(samples[row])))
-    finally:
-        data.release()
+    return sequence.in_order()

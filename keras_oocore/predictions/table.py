@@ -27,6 +27,9 @@ class Predictions(Mapping[str, np.ndarray]):
         rows: The rows.
         pictures: Function of the number of a row. It returns the sample as an array, for `ko.show_wrong`.
 
+    Attributes:
+        rows: The rows, as arrays of neighboring columns.
+
     >>> import keras
     >>> import keras_oocore as ko
     >>> model = keras.Sequential([keras.layers.Softmax()])
@@ -39,13 +42,14 @@ class Predictions(Mapping[str, np.ndarray]):
     """
 
     def __init__(self, rows: Rows, pictures: Any = None):
-        self._rows, self._pictures = rows, pictures
+        self.rows: Rows = rows
+        self._pictures = pictures
         self._columns = {name: group.column(i) for group in rows.groups for i, name in enumerate(group.names)}
 
     @property
     def num_rows(self) -> int:
         """Number of rows."""
-        return len(self._rows.readable)
+        return len(self.rows.readable)
 
     @property
     def columns(self) -> list[str]:
@@ -55,7 +59,7 @@ class Predictions(Mapping[str, np.ndarray]):
     @property
     def readable(self) -> np.ndarray:
         """Whether each sample could be read, `bool` of shape `(num_rows,)`. Others have no prediction."""
-        return self._rows.readable
+        return self.rows.readable
 
     def __getitem__(self, name: str) -> np.ndarray:
         try:
@@ -106,7 +110,7 @@ class Predictions(Mapping[str, np.ndarray]):
 
         kind = format_of(path)
         chosen = chosen_columns(columns, self.columns)
-        kind.save(path, self._rows if chosen is None else self._rows.select(chosen))
+        kind.save(path, self.rows if chosen is None else self.rows.select(chosen))
 
     def __repr__(self) -> str:
         titles, body = self._shown()
@@ -141,7 +145,7 @@ class Predictions(Mapping[str, np.ndarray]):
         return titles, [list(row) for row in zip(*columns)]
 
     def __reduce__(self) -> tuple[Any, ...]:  # without the pictures, which read the files
-        return Predictions, (self._rows,)
+        return Predictions, (self.rows,)
 
 
 def _cell(value: object) -> str:

@@ -6,7 +6,7 @@ import time
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -25,6 +25,22 @@ PART_SHARE = 1 / 100  # of the file, which is in memory
 PART_BYTES = (2**16, 2**24)  # the smallest and the largest limit of a part
 
 
+class Written(NamedTuple):
+    """A file of predictions.
+
+    Attributes:
+        path: The file.
+        num_rows: Number of its rows.
+        num_bad: Number of rows without predictions, whose files could not be read.
+        columns: Names of its columns.
+    """
+
+    path: Path
+    num_rows: int
+    num_bad: int
+    columns: list[str]
+
+
 def predict_into(
     path: Path,
     kind: Any,
@@ -33,8 +49,8 @@ def predict_into(
     columns: Mapping[str, str] | Sequence[str] | None,
     class_names: Any,
     activation: str | None,
-) -> Path:
-    """Predict all samples, write them to a file, and return its path. Arguments and errors are those of `ko.predict`.
+) -> Written:
+    """Predict all samples, and write them to a file. Arguments and errors are those of `ko.predict`.
 
     Args:
         path: The file.
@@ -62,7 +78,7 @@ def predict_into(
         kind.join(path, [part.path for part in parts.parts], layout)
         predictor.warn_of_bad(parts.num_bad)
         parts.remove()
-    return path
+    return Written(path, data.num_samples, parts.num_bad, layout.names)
 
 
 def _described(model: Any, data: InOrder, predictor: Predictor, chosen: Mapping[str, str]) -> dict[str, Any]:

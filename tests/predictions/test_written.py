@@ -1,41 +1,27 @@
 """`ko.predict(..., to=)`: files that are written while the model predicts, and continue after a kill."""
 
-import contextlib
 import csv
 import os
-import random
-import signal
 import stat
-import subprocess
 import time
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from child_of_file import child, output, run_as_script, say
+from forked_child import forked_child
+from predicting_child import BATCH_SIZE, CLASSES, NUM_ROWS, SMALL_PARTS, on_a_small_disk, predicting, rows
 from stub_models import Returns, StubModel
 
 import keras_oocore as ko
 from keras_oocore.predictions import written
 
-NUM_ROWS, BATCH_SIZE = 400, 4
-CLASSES = ["cat", "dog", "öwl"]
 SUFFIXES = ("csv", "parquet")
-
-
-def rows(tmp_path, **options):
-    """A Sequence of rows in a file."""
-    path = tmp_path / "rows.npy"
-    if not path.exists():
-        np.save(path, np.random.default_rng(0).normal(size=(NUM_ROWS, 3)).astype("float32"))
-    labels = np.arange(NUM_ROWS) % 3
-    return ko.ArraySequence(path, labels, batch_size=BATCH_SIZE, class_names=CLASSES, seed=1, **options)
 
 
 @pytest.fixture
 def in_parts(monkeypatch):
     """Write a part for every ten batches or so."""
-    monkeypatch.setattr(written, "PART_BYTES", (1000, 1000))
+    monkeypatch.setattr(written, "PART_BYTES", SMALL_PARTS)
 
 
 class StopAt(StubModel):
@@ -133,7 +119,7 @@ def test_cells_of_unreadable_files_are_empty_and_odd_names_are_quoted(tmp_path, 
 
 @pytest.mark.skipif(os.name == "nt", reason="names of files are Unicode there")
 def test_names_that_are_not_unicode_stay_as_they_are_in_csv_and_are_escaped_in_parquet(tmp_path):
-    np.save(os.fsencode(tmp_path) + b"/caf\xe9.npy", np.zeros(2, "float32"))
+    np.save(tmp_path / os.fsdecode(b"caf\xe9.npy"), np.zeros(2, "float32"))
     sequence = ko.NpyManifestSequence([os.fsdecode(b"caf\xe9.npy")], directory=tmp_path, labels=None)
 
     path = ko.predict(StubModel(), sequence, to=tmp_path / "a.csv", columns=["file"])
@@ -247,7 +233,7 @@ def test_rows_before_a_file_that_changed_are_kept(tmp_path, in_parts):
     os.utime(tmp_path / names[120], (1, 1))
 
     model = StubModel()
-    with pytest.warns(UserWarning, match="files changed. It continues after row"):
+    with pytest.warns(UserWarning, match=r"files changed\. It continues after row"):
         ko.predict(model, files(), to=path)
 
     assert 70 < model.num_batches < 90
@@ -282,90 +268,13 @@ def test_other_files_in_the_folder_of_the_parts_are_never_removed(tmp_path):
     assert (tmp_path / "all.csv.parts" / "mine.txt").read_text() == "mine"
 
 
-# Kills
-
-
-def predicting(folder, suffix, seconds_per_batch):
-    """Predict in a process, which another one kills."""
-    written.PART_BYTES = (1000, 1000)
-    say("ready")
-    ko.predict(StubModel(seconds=seconds_per_batch / 1000), rows(folder), to=folder / f"killed.{suffix}")
-    say("done")
-
-
-def killed_until_done(tmp_path, suffix, num_kills):
-    """Kill a process again and again while it predicts. Return how often it was killed."""
-    chance, kills = random.Random(0), 0
-    while True:
-        with child(predicting, tmp_path, suffix, 3, stderr=subprocess.DEVNULL) as process:
-            assert process.stdout.readline() == "ready\n"
-            if kills < num_kills:
-                time.sleep(chance.uniform(0, 0.5))
-                process.kill()
-            said, _ = process.communicate(timeout=300)
-        kills += process.returncode == -signal.SIGKILL
-        if said.endswith("done\n"):
-            return kills
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_killed_processes_leave_the_same_bytes(tmp_path, in_parts, suffix):
-    whole = ko.predict(StubModel(), rows(tmp_path), to=tmp_path / f"whole.{suffix}")
-
-    assert killed_until_done(tmp_path, suffix, num_kills=2) == 2
-
-    assert (tmp_path / f"killed.{suffix}").read_bytes() == whole.read_bytes()
-    assert sorted(os.listdir(tmp_path)) == sorted([f"killed.{suffix}", f"whole.{suffix}", "rows.npy"])
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_twenty_kills_leave_the_same_bytes(tmp_path, in_parts, suffix):
-    whole = ko.predict(StubModel(), rows(tmp_path), to=tmp_path / f"whole.{suffix}")
-
-    assert killed_until_done(tmp_path, suffix, num_kills=20) >= 1
-
-    assert (tmp_path / f"killed.{suffix}").read_bytes() == whole.read_bytes()
-    assert sorted(os.listdir(tmp_path)) == sorted([f"killed.{suffix}", f"whole.{suffix}", "rows.npy"])
-
-
-# Memory
-
-
-def memory(folder, suffix):
-    """Print the size of a file of predictions, and how much memory the process needed while it was written."""
-    import resource
-
-    def peak_bytes():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-    sequence = ko.ArraySequence(folder / "many.npy", labels=None, batch_size=64)
-    names = [f"class {number}" for number in range(100)]
-    few = ko.ArraySequence(np.zeros((640, 4), "float32"), labels=None, batch_size=64)
-    ko.predict(StubModel(100), few, to=folder / f"few.{suffix}", class_names=names)  # imports and first calls
-    before = peak_bytes()
-    path = ko.predict(StubModel(100), sequence, to=folder / f"many.{suffix}", class_names=names)
-    print(path.stat().st_size, peak_bytes() - before)
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_memory_is_at_most_a_tenth_of_the_file(tmp_path, suffix):
-    np.save(tmp_path / "many.npy", np.random.default_rng(0).normal(size=(60_000, 4)).astype("float32"))
-
-    said, _ = output(memory, tmp_path, suffix)
-    file_bytes, memory_bytes = map(int, said.split()[-2:])
-
-    assert file_bytes > 20e6
-    assert memory_bytes < file_bytes / 10
-
-
 # Two processes, and disks
 
 
 def test_another_call_for_the_same_file_is_refused(tmp_path):
     class Second(StubModel):
         def predict_on_batch(self, x):
-            with pytest.raises(ko.BusyError, match="all.csv.parts"):
+            with pytest.raises(ko.BusyError, match=r"all\.csv\.parts"):
                 ko.predict(StubModel(), rows(tmp_path), to=tmp_path / "all.csv")
             return super().predict_on_batch(x)
 
@@ -376,43 +285,21 @@ def test_another_call_for_the_same_file_is_refused(tmp_path):
 
 def test_another_process_for_the_same_file_is_refused(tmp_path, in_parts):
     rows(tmp_path)
-    with child(predicting, tmp_path, "csv", 1000) as process:
-        process.stdout.readline()
+    with forked_child(predicting, tmp_path, "csv", 1.0) as child:
+        assert child.stdout.readline() == "ready\n"
         while not (tmp_path / "killed.csv.parts" / "run.json").exists():
             time.sleep(0.05)
         with pytest.raises(ko.BusyError, match="Another process is writing"):
             ko.predict(StubModel(), rows(tmp_path), to=tmp_path / "killed.csv")
-        process.kill()
     ko.predict(StubModel(), rows(tmp_path), to=tmp_path / "killed.csv")
-
-
-@contextlib.contextmanager
-def largest_file(num_bytes):
-    import resource
-
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, resource.RLIM_INFINITY))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
-
-
-def full_disk(folder):
-    """Predict while no file may be longer than the first parts, and print the error."""
-    written.PART_BYTES = (1000, 1000)
-    sequence = rows(folder)
-    with largest_file(4000):
-        try:
-            ko.predict(StubModel(), sequence, to=folder / "all.csv")
-        except ko.DestinationError as error:
-            print(error)
 
 
 def test_a_disk_on_which_the_file_does_not_fit_keeps_the_parts(tmp_path, in_parts):
     whole = ko.predict(StubModel(), rows(tmp_path), to=tmp_path / "whole.csv")
 
-    said, _ = output(full_disk, tmp_path)
+    with forked_child(on_a_small_disk, tmp_path) as child:
+        code, said, errors = child.finish()
+    assert code == 0, errors
 
     assert "Cannot write" in said
     assert "all.csv" in said
@@ -481,7 +368,3 @@ def test_a_folder_is_no_file(tmp_path):
 
     with pytest.raises(ko.DestinationError, match="is a folder"):
         ko.predict(StubModel(), rows(tmp_path), to=tmp_path / "all.csv")
-
-
-if __name__ == "__main__":
-    run_as_script(globals())
