@@ -121,8 +121,8 @@ def _write_numbers(axis, counts: np.ndarray, shares: np.ndarray, size: float) ->
     """Write the share of each cell that has samples, in percent."""
     for true, predicted in np.argwhere(counts):
         share = shares[true, predicted]
-        text = "<1" if share < 0.005 else f"{100 * share:.0f}"
-        text = ">99" if text == "100" and share < 1 else text
+        text = f"{100 * share:.0f}"
+        text = "<1" if text == "0" else ">99" if text == "100" and share < 1 else text
         color = "white" if share > 0.4 else INK
         axis.text(predicted, true, text, ha="center", va="center", fontsize=size, color=color)
 

@@ -1,5 +1,6 @@
 """`ko.plot_confusion` and `ko.show_wrong`: what the figures show."""
 
+import itertools
 import pickle
 
 import numpy as np
@@ -65,7 +66,7 @@ def test_names_do_not_overlap_and_numbers_are_left_out_where_they_would(num_clas
     assert bool(figure.axes[0].texts) == (num_classes <= 20)
     renderer = figure._get_renderer()
     boxes = [label.get_window_extent(renderer) for label in figure.axes[0].get_yticklabels()]
-    assert all(upper.y0 >= lower.y1 - 1 for upper, lower in zip(boxes, boxes[1:]))
+    assert all(upper.y0 >= lower.y1 - 1 for upper, lower in itertools.pairwise(boxes))
     assert min(box.x0 for box in boxes) >= 0
     assert figure._suptitle.get_window_extent(renderer).x1 <= figure.bbox.x1
     assert figure.get_figwidth() < 18
