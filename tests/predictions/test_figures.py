@@ -107,7 +107,7 @@ def test_a_table_without_labels_says_what_to_predict(animals):
 
     with pytest.raises(ko.OptionError, match=r"column 'label'. Predict a Sequence with labels"):
         ko.plot_confusion(table)
-    with pytest.raises(ko.OptionError, match="should have a column 'label'.*Received: 3"):
+    with pytest.raises(ko.OptionError, match=r"should have a column 'label'.*Received: 3"):
         ko.plot_confusion(3)
     with pytest.raises(ko.OptionError, match="no row with both"):
         ko.plot_confusion({"label": [None], "class": ["a"]})
