@@ -1,8 +1,12 @@
 """What a check of files found."""
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+
+from keras_oocore.core import html
 
 
 @dataclass(frozen=True)
@@ -76,3 +80,31 @@ class CheckReport:
     paths: dict[str, str] = field(default_factory=dict)
     paths_against: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def to_html(self, path: str | os.PathLike[str], max_groups: int = 20) -> Path:
+        """Write the report as one HTML file, with thumbnails of what was found.
+
+        The file loads nothing from elsewhere, so it can be sent and opened anywhere. With photos, it has at most about 4 MB.
+        Nothing in it runs: it has no scripts.
+
+        Args:
+            path: The file to write, such as `"report.html"`. An existing file is replaced.
+            max_groups: Number of groups of copies that each section shows, and of bad and unusual files. Further ones
+                are counted. Defaults to `20`.
+
+        Returns:
+            The path.
+
+        Raises:
+            OptionError: If `max_groups` is not a positive integer.
+            DestinationError: If the file cannot be written.
+        """
+        from keras_oocore.check.page import write_page  # it imports Pillow
+
+        return write_page(self, path, max_groups)
+
+    @html.never_raising
+    def _repr_html_(self) -> str:
+        from keras_oocore.check.notebook import as_html
+
+        return as_html(self)

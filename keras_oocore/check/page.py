@@ -1,0 +1,164 @@
+"""The page of a report: one HTML file that loads nothing from elsewhere."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from keras_oocore.check.content import Group, Section, ShownFile, counted, sections_of
+from keras_oocore.check.report import CheckReport
+from keras_oocore.check.style import STYLE
+from keras_oocore.core.checks import positive
+from keras_oocore.core.files import write_whole
+from keras_oocore.core.html import escaped
+from keras_oocore.core.sizes import format_bytes
+from keras_oocore.core.version import __version__
+from keras_oocore.images.thumbnail import preview_of_file
+
+MAX_FILES = 6  # of a group of copies
+MAX_CLASSES = 30
+MAX_SIZES = 8
+
+
+def write_page(report: CheckReport, path: str | os.PathLike[str], max_groups: int) -> Path:
+    """Write the page of a report, whole or not at all, and return its path.
+
+    Args:
+        report: The report.
+        path: The file to write.
+        max_groups: Number of groups that each section shows.
+
+    Raises:
+        OptionError: If `max_groups` is not a positive integer.
+        DestinationError: If the file cannot be written.
+    """
+    max_groups = positive(max_groups, "max_groups")
+    with write_whole(path) as file:  # a path that cannot be written is an error before the pictures are read
+        file.write(page_of(report, max_groups).encode())
+    return Path(path)
+
+
+def page_of(report: CheckReport, max_groups: int) -> str:
+    """Return the page of a report."""
+    sections = sections_of(report, max_groups, MAX_FILES)
+    title = f"Check of {report.data}"
+    seconds = f" in {report.seconds:.1f} s" if report.seconds else ""
+    body = [
+        _header(report, sections),
+        *map(_section, sections),
+        _data(report),
+        _notes("Not checked", report.not_checked),
+        f"<footer>{counted(report.num_files, 'file', 'files')} checked{seconds} with keras_oocore {__version__}.</footer>",
+    ]
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escaped(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        + "\n".join(part for part in body if part)
+        + "\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _header(report: CheckReport, sections: list[Section]) -> str:
+    against = f' <span class="against">against {_name(report.against)}</span>' if report.against else ""
+    classes = f" in {counted(len(report.class_counts), 'class', 'classes')}" if report.class_counts else ""
+    links = "".join(
+        f'<a class="{"problem" if section.is_problem else "look"}" href="#{section.key}">'
+        f"<b>{section.count.partition(' ')[0]}</b> {section.count.partition(' ')[2]}</a>"
+        for section in sections
+    )
+    nothing = '<p class="good">Nothing was found.</p>'
+    return (
+        f"<header><h1>{_name(report.data)}{against}</h1>"
+        f'<p class="size">{counted(report.num_files, "file", "files")}{classes}</p>'
+        f"{f'<nav>{links}</nav>' if sections else nothing}</header>"
+    )
+
+
+def _section(section: Section) -> str:
+    code = f"<pre><code>{escaped(section.code)}</code></pre>" if section.code else ""
+    shown = "".join(map(_list if section.as_list else _group, section.groups))
+    more = section.num_groups - len(section.groups)
+    return (
+        f'<section id="{section.key}"><h2>{escaped(section.title)} <small>{escaped(section.count)}</small></h2>'
+        f'<p>{escaped(section.meaning, longest=None)}</p>{code}<div class="groups">{shown}</div>'
+        f"{_more(more, 'group')}</section>"
+    )
+
+
+def _group(group: Group) -> str:
+    title = f"<h3>{escaped(group.title)}</h3>" if group.title else ""
+    more = group.num_files - len(group.files)
+    return f'<div class="group">{title}<div class="files">{"".join(map(_figure, group.files))}</div>{_more(more)}</div>'
+
+
+def _list(group: Group) -> str:
+    pictures = [_picture(file)[0] for file in group.files]
+    has_pictures = any("<img" in picture for picture in pictures)
+    rows = "".join(
+        f"<li>{picture if has_pictures else ''}<div>{_name(file.name)}<small>{escaped(file.detail)}</small></div></li>"
+        for file, picture in zip(group.files, pictures)
+    )
+    return f'<div class="list"><ul>{rows}</ul>{_more(group.num_files - len(group.files))}</div>'
+
+
+def _figure(file: ShownFile) -> str:
+    picture, size = _picture(file)
+    label = f"<b>{_name(file.label)}</b>" if file.label else ""
+    details = "".join(f"<small>{escaped(text)}</small>" for text in (file.detail, size) if text)
+    name = _name(file.name.removeprefix(f"{file.label}/"))
+    return f"<figure>{picture}<figcaption>{label}<span>{name}</span>{details}</figcaption></figure>"
+
+
+def _picture(file: ShownFile) -> tuple[str, str]:
+    """Return the picture of a file, or a placeholder, and the size of the image and of the file in words."""
+    preview = preview_of_file(file.path) if file.path is not None else None
+    title = escaped(file.path or file.name, longest=None)
+    if preview is None:
+        words = "not a file" if file.path is None else "no picture" if os.path.lexists(file.path) else "file is gone"
+        return f'<div class="picture none" title="{title}">{words}</div>', ""
+    image = f'<img src="{preview.uri}" alt="{escaped(file.name, longest=None)}" loading="lazy">'
+    size = f"{preview.height} × {preview.width}, {format_bytes(preview.size_bytes)}"
+    return f'<div class="picture" title="{title}">{image}</div>', size
+
+
+def _data(report: CheckReport) -> str:
+    """Return what the data consists of: classes, sizes and formats, as bars."""
+    sizes = sorted(report.sizes.items(), key=lambda item: -item[1])
+    named_sizes = [(f"{height} × {width}", count) for (height, width), count in sizes]
+    formats = sorted(report.formats.items(), key=lambda item: -item[1])
+    parts = [
+        _bars("Classes", [*report.class_counts.items()], MAX_CLASSES),
+        _bars("Sizes, height × width", named_sizes, MAX_SIZES),
+        _bars("Formats", formats, MAX_SIZES),
+    ]
+    shown = "".join(parts)
+    return f'<section id="data"><h2>All files</h2><div class="data">{shown}</div></section>' if shown else ""
+
+
+def _bars(title: str, counts: list[tuple[str, int]], max_rows: int) -> str:
+    if not counts:
+        return ""
+    highest = max(max(count for _, count in counts), 1)
+    rows = "".join(
+        f"<tr><th>{_name(name)}</th><td>{count:,}</td>"
+        f'<td class="bar"><div style="width:{100 * count / highest:.1f}%"></div></td></tr>'
+        for name, count in counts[:max_rows]
+    )
+    others = counts[max_rows:]
+    if others:
+        rows += f"<tr><th>and {len(others):,} more</th><td>{sum(count for _, count in others):,}</td><td></td></tr>"
+    return f"<div><h3>{escaped(title)}</h3><table>{rows}</table></div>"
+
+
+def _notes(title: str, notes: Iterable[str]) -> str:
+    items = "".join(f"<li>{escaped(note, longest=None)}</li>" for note in notes)
+    return f'<section class="notes"><h2>{title}</h2><ul>{items}</ul></section>' if items else ""
+
+
+def _more(number: int, noun: str = "file") -> str:
+    return f'<p class="more">and {number:,} more {noun}{"s" * (number != 1)}</p>' if number > 0 else ""
+
+
+def _name(name: str) -> str:
+    """Return a name as HTML that breaks after its slashes and underscores where it is too long."""
+    return escaped(name, longest=None).replace("/", "/<wbr>").replace("_", "_<wbr>")
