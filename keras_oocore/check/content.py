@@ -112,8 +112,8 @@ def _conflicts(report: CheckReport, max_groups: int, max_files: int) -> Section:
     return Section(
         "conflicts",
         "Copies in different classes",
-        "The same picture has more than one label, and at most one is right. Decide which file to keep: these are never "
-        "removed for you.",
+        "The same picture has more than one label, and at most one is right. Decide which file to keep: these are "
+        "never removed for you.",
         "",
         list(islice(_copies(report.conflicts, report.paths, max_files), max_groups)),
         len(report.conflicts),
@@ -154,8 +154,8 @@ def _duplicates(report: CheckReport, max_groups: int, max_files: int) -> Section
     return Section(
         "duplicates",
         "Copies",
-        f"Each group shows one picture. The line below keeps the first file of each group and removes {removed}. To keep "
-        f"all and put each group on one side of a split, pass groups=report.groups to manifest.split.{further}",
+        f"Each group shows one picture. The line below keeps the first file of each group and removes {removed}. To "
+        f"keep all and put each group on one side of a split, pass groups=report.groups to manifest.split.{further}",
         "manifest = manifest.without(report.duplicates)",
         list(islice(_copies(others, report.paths, max_files), max_groups)),
         len(others),
