@@ -18,16 +18,12 @@ def as_html(report: CheckReport) -> str:
     """Return a report as HTML."""
     against = f" against {report.against}" if report.against else ""
     sections = sections_of(report, MAX_LISTED, MAX_FILES)
-    last = (
-        'to_html("report.html") writes a page with more of them, and with what to do.'
-        if sections
-        else "Nothing was found."
-    )
+    more = 'to_html("report.html") writes a page with more of them, and with what to do.'
     return html.page(
         html.heading("Check", f"of {report.data}{against}: {counted(report.num_files, 'file', 'files')}"),
         *map(_section, sections),
         *(html.note(f"Not checked: {note}") for note in report.not_checked),
-        html.note(last),
+        html.note(more if sections else "Nothing was found."),
     )
 
 
@@ -38,10 +34,7 @@ def _section(section: Section) -> str:
         return title + html.facts((file.name, file.detail) for file in group.files) + _more(group, MAX_LISTED)
     shown = section.groups[:MAX_GROUPS] if section.is_problem else section.groups
     more = section.num_groups - len(shown)
-    groups = "".join(
-        f'<div style="{GROUP}"><div style="{html.FAINT}">{html.escaped(group.title)}</div>{_files(group, section)}</div>'
-        for group in shown
-    )
+    groups = "".join(f'<div style="{GROUP}">{_files(group, section)}</div>' for group in shown)
     return title + groups + (html.note(f"and {counted(more, 'more group', 'more groups')}") if more else "")
 
 
@@ -53,8 +46,9 @@ def _files(group: Group, section: Section) -> str:
             others.append(file.name)
         else:
             pictures.append(html.Picture(uri, _caption(file, section), file.name))
+    title = html.Html(f'<div style="{html.FAINT}">{html.escaped(group.title)}</div>')
     names = html.note(f"no picture: {', '.join(others)}") if others else ""
-    return html.strip(pictures) + names + _more(group, MAX_FILES)
+    return title + html.strip(pictures) + names + _more(group, MAX_FILES)
 
 
 def _caption(file: ShownFile, section: Section) -> str:

@@ -17,6 +17,7 @@ from keras_oocore.images.thumbnail import preview_of_file
 MAX_FILES = 6  # of a group of copies
 MAX_CLASSES = 30
 MAX_SIZES = 8
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def write_page(report: CheckReport, path: str | os.PathLike[str], max_groups: int) -> Path:
@@ -41,13 +42,14 @@ def page_of(report: CheckReport, max_groups: int) -> str:
     """Return the page of a report."""
     sections = sections_of(report, max_groups, MAX_FILES)
     title = f"Check of {report.data}"
+    files = counted(report.num_files, "file", "files")
     seconds = f" in {report.seconds:.1f} s" if report.seconds else ""
     body = [
         _header(report, sections),
         *map(_section, sections),
         _data(report),
         _notes("Not checked", report.not_checked),
-        f"<footer>{counted(report.num_files, 'file', 'files')} checked{seconds} with keras_oocore {__version__}.</footer>",
+        f"<footer>{files} checked{seconds} with keras_oocore {__version__}.</footer>",
     ]
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -117,18 +119,18 @@ def _picture(file: ShownFile) -> tuple[str, str]:
         words = "not a file" if file.path is None else "no picture" if os.path.lexists(file.path) else "file is gone"
         return f'<div class="picture none" title="{title}">{words}</div>', ""
     image = f'<img src="{preview.uri}" alt="{escaped(file.name, longest=None)}" loading="lazy">'
-    size = f"{preview.height} × {preview.width}, {format_bytes(preview.size_bytes)}"
+    size = f"{preview.height} {TIMES} {preview.width}, {format_bytes(preview.size_bytes)}"
     return f'<div class="picture" title="{title}">{image}</div>', size
 
 
 def _data(report: CheckReport) -> str:
     """Return what the data consists of: classes, sizes and formats, as bars."""
     sizes = sorted(report.sizes.items(), key=lambda item: -item[1])
-    named_sizes = [(f"{height} × {width}", count) for (height, width), count in sizes]
+    named_sizes = [(f"{height} {TIMES} {width}", count) for (height, width), count in sizes]
     formats = sorted(report.formats.items(), key=lambda item: -item[1])
     parts = [
         _bars("Classes", [*report.class_counts.items()], MAX_CLASSES),
-        _bars("Sizes, height × width", named_sizes, MAX_SIZES),
+        _bars(f"Sizes, height {TIMES} width", named_sizes, MAX_SIZES),
         _bars("Formats", formats, MAX_SIZES),
     ]
     shown = "".join(parts)

@@ -54,8 +54,8 @@ class CheckReport:
         duplicates: Groups of copies.
         conflicts: The groups of copies that have more than one class.
         leaks: Copies that are in the data and in `against`.
-        unusual: What is unusual (`"blank"`, `"very dark"`, `"blurred"`, `"odd size"`, `"wrong ending"`) → name of a file
-            → details.
+        unusual: What is unusual (`"blank"`, `"very dark"`, `"blurred"`, `"odd size"`, `"wrong ending"`) → name of a
+            file → details.
         groups: Number of the group of each file, `int64` of shape `(num_files,)`, for `manifest.split(groups=...)`.
             Copies have the same number.
         not_checked: What could not be checked, in words.
@@ -84,8 +84,8 @@ class CheckReport:
     def to_html(self, path: str | os.PathLike[str], max_groups: int = 20) -> Path:
         """Write the report as one HTML file, with thumbnails of what was found.
 
-        The file loads nothing from elsewhere, so it can be sent and opened anywhere. With photos, it has at most about 4 MB.
-        Nothing in it runs: it has no scripts.
+        The file loads nothing from elsewhere, so it can be sent and opened anywhere. It has no scripts. With photos, it
+        has at most about 4 MB.
 
         Args:
             path: The file to write, such as `"report.html"`. An existing file is replaced.

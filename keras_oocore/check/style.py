@@ -62,7 +62,7 @@ figcaption small { font-size: 0.75rem; margin-top: 2px; }
 .list li { display: flex; gap: 14px; align-items: center; padding: 8px 0; border-bottom: 1px solid var(--line); }
 .list .picture { width: 44px; height: 44px; flex: none; border-radius: 4px; }
 .list .picture.none { font-size: 0; }
-.list .picture.none::after { content: "–"; font-size: 1rem; }
+.list .picture.none::after { content: "\\2013"; font-size: 1rem; }
 .list li > div:last-child { font-size: 0.9rem; line-height: 1.4; min-width: 0; }
 .list small { display: block; font-size: 0.825rem; }
 .data { display: grid; grid-template-columns: repeat(auto-fit, minmax(280px, 1fr)); gap: 32px 48px; margin-top: 14px; }

@@ -29,7 +29,7 @@ class Preview(NamedTuple):
     """A whole image, small.
 
     Attributes:
-        uri: A `data:` URI of at most 160×160 pixels.
+        uri: A `data:` URI of at most 160 by 160 pixels.
         height, width: Size of the image.
         size_bytes: Size of the file.
     """
