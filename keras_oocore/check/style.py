@@ -79,6 +79,8 @@ footer {
   main { padding: 28px 16px 40px; }
   h1 { font-size: 1.5rem; }
   h1 .against { display: block; font-size: 1.1rem; }
+  h2 small { display: block; margin-left: 0; }
+  pre { white-space: pre-wrap; overflow-wrap: anywhere; }
   section { margin-top: 40px; }
   nav a { padding: 5px 11px; font-size: 0.875rem; }
   .groups { gap: 12px; }
