@@ -5,19 +5,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from keras_oocore.check.content import Group, Section, ShownFile, counted, sections_of
+from keras_oocore.check.pictures import TIMES, Pictures
 from keras_oocore.check.report import CheckReport
 from keras_oocore.check.style import STYLE
 from keras_oocore.core.checks import positive
 from keras_oocore.core.files import write_whole
 from keras_oocore.core.html import escaped
-from keras_oocore.core.sizes import format_bytes
 from keras_oocore.core.version import __version__
-from keras_oocore.images.thumbnail import preview_of_file
 
 MAX_FILES = 6  # of a group of copies
 MAX_CLASSES = 30
 MAX_SIZES = 8
-TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def write_page(report: CheckReport, path: str | os.PathLike[str], max_groups: int) -> Path:
@@ -41,12 +39,13 @@ def write_page(report: CheckReport, path: str | os.PathLike[str], max_groups: in
 def page_of(report: CheckReport, max_groups: int) -> str:
     """Return the page of a report."""
     sections = sections_of(report, max_groups, MAX_FILES)
+    pictures = Pictures(sections)
     title = f"Check of {report.data}"
     files = counted(report.num_files, "file", "files")
     seconds = f" in {report.seconds:.1f} s" if report.seconds else ""
     body = [
         _header(report, sections),
-        *map(_section, sections),
+        *(_section(section, pictures) for section in sections),
         _data(report),
         _notes("Not checked", report.not_checked),
         f"<footer>{files} checked{seconds} with keras_oocore {__version__}.</footer>",
@@ -76,9 +75,10 @@ def _header(report: CheckReport, sections: list[Section]) -> str:
     )
 
 
-def _section(section: Section) -> str:
+def _section(section: Section, pictures: Pictures) -> str:
     code = f"<pre><code>{escaped(section.code)}</code></pre>" if section.code else ""
-    shown = "".join(map(_list if section.as_list else _group, section.groups))
+    show = _list if section.as_list else _group
+    shown = "".join(show(group, pictures) for group in section.groups)
     more = section.num_groups - len(section.groups)
     return (
         f'<section id="{section.key}"><h2>{escaped(section.title)} <small>{escaped(section.count)}</small></h2>'
@@ -87,40 +87,29 @@ def _section(section: Section) -> str:
     )
 
 
-def _group(group: Group) -> str:
+def _group(group: Group, pictures: Pictures) -> str:
     title = f"<h3>{escaped(group.title)}</h3>" if group.title else ""
-    more = group.num_files - len(group.files)
-    return f'<div class="group">{title}<div class="files">{"".join(map(_figure, group.files))}</div>{_more(more)}</div>'
+    figures = "".join(_figure(file, pictures) for file in group.files)
+    more = _more(group.num_files - len(group.files))
+    return f'<div class="group">{title}<div class="files">{figures}</div>{more}</div>'
 
 
-def _list(group: Group) -> str:
-    pictures = [_picture(file)[0] for file in group.files]
-    has_pictures = any("<img" in picture for picture in pictures)
+def _list(group: Group, pictures: Pictures) -> str:
+    has_pictures = any(file in pictures for file in group.files)
     rows = "".join(
-        f"<li>{picture if has_pictures else ''}<div>{_name(file.name)}<small>{escaped(file.detail)}</small></div></li>"
-        for file, picture in zip(group.files, pictures)
+        f"<li>{pictures.picture(file) if has_pictures else ''}"
+        f"<div>{_name(file.name)}<small>{escaped(file.detail)}</small></div></li>"
+        for file in group.files
     )
     return f'<div class="list"><ul>{rows}</ul>{_more(group.num_files - len(group.files))}</div>'
 
 
-def _figure(file: ShownFile) -> str:
-    picture, size = _picture(file)
+def _figure(file: ShownFile, pictures: Pictures) -> str:
     label = f"<b>{_name(file.label)}</b>" if file.label else ""
-    details = "".join(f"<small>{escaped(text)}</small>" for text in (file.detail, size) if text)
+    details = "".join(f"<small>{escaped(text)}</small>" for text in (file.detail, pictures.size(file)) if text)
     name = _name(file.name.removeprefix(f"{file.label}/"))
-    return f"<figure>{picture}<figcaption>{label}<span>{name}</span>{details}</figcaption></figure>"
-
-
-def _picture(file: ShownFile) -> tuple[str, str]:
-    """Return the picture of a file, or a placeholder, and the size of the image and of the file in words."""
-    preview = preview_of_file(file.path) if file.path is not None else None
-    title = escaped(file.path or file.name, longest=None)
-    if preview is None:
-        words = "not a file" if file.path is None else "no picture" if os.path.lexists(file.path) else "file is gone"
-        return f'<div class="picture none" title="{title}">{words}</div>', ""
-    image = f'<img src="{preview.uri}" alt="{escaped(file.name, longest=None)}" loading="lazy">'
-    size = f"{preview.height} {TIMES} {preview.width}, {format_bytes(preview.size_bytes)}"
-    return f'<div class="picture" title="{title}">{image}</div>', size
+    caption = f"<figcaption>{label}<span>{name}</span>{details}</figcaption>"
+    return f"<figure>{pictures.picture(file)}{caption}</figure>"
 
 
 def _data(report: CheckReport) -> str:

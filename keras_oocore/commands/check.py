@@ -4,11 +4,11 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
-from keras_oocore.commands.arguments import add_command, add_files, add_json
+from keras_oocore.commands.arguments import add_command, add_files, add_json, refuse_others
 from keras_oocore.commands.kinds import Kind, place_of
 from keras_oocore.commands.opening import why_not
 from keras_oocore.commands.report import Report, WrongUseError, counted, printing_to_stderr, to_type
-from keras_oocore.commands.samples import holds_arrays, manifest_of, names_files
+from keras_oocore.commands.samples import manifest_of, names_files
 from keras_oocore.manifest.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ def add_to(commands: Any) -> None:
         keras-oocore check parts/train --against parts/validation
         """,
     )
-    command.add_argument("path", help="class folders, a manifest, arrays of file names, or a CSV file of file names")
+    command.add_argument(
+        "path", help="class folders, a manifest, file names, a CSV file of file names, or a packed store"
+    )
     command.add_argument(
         "--against", metavar="PATH", help="other files, such as those for validation: find copies in both"
     )
@@ -50,8 +52,8 @@ def run(options: argparse.Namespace) -> Report:
     """Run the command."""
     import keras_oocore as ko
 
-    data = _images(options.path, options)
-    against = None if options.against is None else _images(options.against, options)
+    data = _data(options.path, options)
+    against = None if options.against is None else _data(options.against, options)
     with printing_to_stderr():
         report = ko.check(data, against, mirrored=options.mirrored)
     facts = _facts(report)
@@ -60,24 +62,22 @@ def run(options: argparse.Namespace) -> Report:
     return Report("\n".join(_lines(report, options)), facts, found=report.found)
 
 
-def _images(path: str, options: argparse.Namespace) -> Manifest:
+def _data(path: str, options: argparse.Namespace) -> "Manifest | str":
+    """Return the files at a path, or the path of a packed store."""
     place = place_of(path)
+    if names_files(place, options):
+        return manifest_of(place, options, needs_labels=False)
+    if place.kind is Kind.STORE:
+        refuse_others(options, (), path, "a packed store")
+        return path
     if place.kind is Kind.SPLIT:
         train, validation = os.path.join(path, "train"), os.path.join(path, "validation")
         raise WrongUseError(
             f"{path!r} contains one manifest per part. Type: {to_type('check', train, '--against', validation)}"
         )
-    if not names_files(place, options):
-        has_rows = place.kind in (Kind.STORE, Kind.ARRAY, Kind.CSV)
-        raise WrongUseError(
-            f"{path!r} has rows and not image files. To read all of them, type: {to_type('verify', path)}"
-            if has_rows
-            else why_not(place)
-        )
-    manifest = manifest_of(place, options, needs_labels=False)
-    if holds_arrays(manifest, path):
-        raise WrongUseError(f"{path!r} has arrays and not images. To read all of them, type: {to_type('verify', path)}")
-    return manifest
+    if place.kind in (Kind.ARRAY, Kind.CSV):
+        raise WrongUseError(f"{path!r} has rows and not files. To read all of them, type: {to_type('verify', path)}")
+    raise WrongUseError(why_not(place))
 
 
 def _lines(report: "CheckReport", options: argparse.Namespace) -> list[str]:
