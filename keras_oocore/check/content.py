@@ -128,7 +128,7 @@ def _leaks(report: CheckReport, max_groups: int, max_files: int) -> Section:
         "leaks",
         "Copies in both data sets",
         f"These pictures are also in {report.against}. A model that was trained on them gets a score that is too high.",
-        "manifest = manifest.without([leak.file for leak in report.leaks])",
+        "manifest = manifest.without(report.leaks)",
         groups,
         len(by_file),
         counted(len(by_file), "leak", "leaks"),

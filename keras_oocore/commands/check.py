@@ -5,6 +5,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from keras_oocore.commands.arguments import add_command, add_files, add_json, refuse_others
+from keras_oocore.commands.flags import in_flags
 from keras_oocore.commands.kinds import Kind, place_of
 from keras_oocore.commands.opening import why_not
 from keras_oocore.commands.report import Report, WrongUseError, counted, printing_to_stderr, to_type
@@ -50,12 +51,12 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Run the command."""
-    import keras_oocore as ko
+    from keras_oocore.check.check import check  # imports decoders
 
     data = _data(options.path, options)
     against = None if options.against is None else _data(options.against, options)
     with printing_to_stderr():
-        report = ko.check(data, against, mirrored=options.mirrored)
+        report = check(data, against, mirrored=options.mirrored)
     facts = _facts(report)
     if options.html:
         facts["html"] = str(report.to_html(options.html))
@@ -91,7 +92,7 @@ def _lines(report: "CheckReport", options: argparse.Namespace) -> list[str]:
     for section in sections:
         lines += ["", f"{section.title}: {section.count}", *_findings(section)]
     if report.not_checked:
-        lines += ["", *(f"not checked: {words}" for words in report.not_checked)]
+        lines += ["", *(f"not checked: {in_flags(note, options.parser)}" for note in report.not_checked)]
     if options.html:
         lines += ["", f"pictures: {options.html}"]
     elif sections:
