@@ -114,7 +114,7 @@ def _conflicts(report: CheckReport, max_groups: int, max_files: int) -> Section:
         "Copies in different classes",
         "The same picture has more than one label, and at most one is right. Decide which file to keep: these are "
         "never removed for you.",
-        "",
+        "manifest = manifest.without(report.conflicting_files)  # removes all of them",
         list(islice(_copies(report.conflicts, report.paths, max_files), max_groups)),
         len(report.conflicts),
         counted(len(report.conflicts), "conflict", "conflicts"),
