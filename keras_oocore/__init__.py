@@ -10,12 +10,15 @@ Modules are imported when they are first used, so preparation needs no backend o
 """
 
 import importlib
+import sys
+import types
 from typing import TYPE_CHECKING, Any
 
 from keras_oocore.core.version import __version__ as __version__
 
 if TYPE_CHECKING:  # everything is imported when it is first used: see __getattr__
     from keras_oocore.batches.per_sample import per_sample
+    from keras_oocore.check.check import check
     from keras_oocore.core.errors import (
         BusyError,
         DataError,
@@ -65,6 +68,7 @@ __all__ = [
     "ResourceError",
     "SampleError",
     "TableFeatures",
+    "check",
     "fit_partitions",
     "fit_phases",
     "fit_resumable",
@@ -84,6 +88,7 @@ __all__ = [
 
 _MODULES = {
     "batches.per_sample": ("per_sample",),
+    "check.check": ("check",),
     "core.errors": (
         "BusyError",
         "DataError",
@@ -129,3 +134,14 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+class _Package(types.ModuleType):
+    """Lets a function have the name of a folder: importing the folder would replace `ko.check` by it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in __all__ or not isinstance(value, types.ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -4,9 +4,9 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from keras_oocore.check.report import CheckReport, Copies, Leak
+from keras_oocore.check.words import counted
 
 KINDS = {"exact": "identical files", "near": "same picture", "mirrored": "mirrored", "blank": "one color"}
 
@@ -68,11 +68,11 @@ class Section:
     as_list: bool = False
 
 
-def sections_of(report: CheckReport, max_groups: int, max_files: int) -> list[Section]:
+def sections_of(report: Any, max_groups: int, max_files: int) -> list[Section]:
     """Return what was found, without sections that would be empty.
 
     Args:
-        report: The report.
+        report: The `CheckReport`.
         max_groups: Number of groups per section, and of bad or unusual files.
         max_files: Number of files per group of copies.
     """
@@ -86,16 +86,7 @@ def sections_of(report: CheckReport, max_groups: int, max_files: int) -> list[Se
     return [section for section in made if section.num_groups]
 
 
-def counted(number: int, singular: str, plural: str) -> str:
-    """Return a number with its noun.
-
-    >>> counted(1, "copy", "copies"), counted(1200, "copy", "copies")
-    ('1 copy', '1,200 copies')
-    """
-    return f"{number:,} {singular if number == 1 else plural}"
-
-
-def _bad(report: CheckReport, max_files: int) -> Section:
+def _bad(report: Any, max_files: int) -> Section:
     return Section(
         "bad",
         "Unreadable and doubtful files",
@@ -103,12 +94,12 @@ def _bad(report: CheckReport, max_files: int) -> Section:
         "manifest = manifest.without(report.bad)",
         [_explained("", report.bad, report.paths, max_files)] * bool(report.bad),
         int(bool(report.bad)),
-        counted(len(report.bad), "bad file", "bad files"),
+        counted(len(report.bad), "bad file"),
         as_list=True,
     )
 
 
-def _conflicts(report: CheckReport, max_groups: int, max_files: int) -> Section:
+def _conflicts(report: Any, max_groups: int, max_files: int) -> Section:
     return Section(
         "conflicts",
         "Copies in different classes",
@@ -117,11 +108,11 @@ def _conflicts(report: CheckReport, max_groups: int, max_files: int) -> Section:
         "manifest = manifest.without(report.conflicting_files)  # removes all of them",
         list(islice(_copies(report.conflicts, report.paths, max_files), max_groups)),
         len(report.conflicts),
-        counted(len(report.conflicts), "conflict", "conflicts"),
+        counted(len(report.conflicts), "conflict"),
     )
 
 
-def _leaks(report: CheckReport, max_groups: int, max_files: int) -> Section:
+def _leaks(report: Any, max_groups: int, max_files: int) -> Section:
     by_file = [(file, [*leaks]) for file, leaks in groupby(report.leaks, lambda leak: leak.file)]
     groups = [_leak(report, leaks, max_files) for _, leaks in by_file[:max_groups]]
     return Section(
@@ -131,11 +122,11 @@ def _leaks(report: CheckReport, max_groups: int, max_files: int) -> Section:
         "manifest = manifest.without(report.leaks)",
         groups,
         len(by_file),
-        counted(len(by_file), "leak", "leaks"),
+        counted(len(by_file), "leak"),
     )
 
 
-def _leak(report: CheckReport, leaks: list[Leak], max_files: int) -> Group:
+def _leak(report: Any, leaks: list[Any], max_files: int) -> Group:
     name = leaks[0].file
     data, against = (os.path.basename(os.path.normpath(called)) for called in (report.data, str(report.against)))
     if data == against:
@@ -146,11 +137,11 @@ def _leak(report: CheckReport, leaks: list[Leak], max_files: int) -> Group:
     return Group(KINDS.get(leaks[0].kind, leaks[0].kind), files, 1 + len(leaks))
 
 
-def _duplicates(report: CheckReport, max_groups: int, max_files: int) -> Section:
+def _duplicates(report: Any, max_groups: int, max_files: int) -> Section:
     conflicts = set(report.conflicts)
     others = [copies for copies in report.duplicates if copies not in conflicts]
     further = " Those in different classes are listed above." if conflicts and others else ""
-    removed = counted(sum(len(copies.files) - 1 for copies in others), "file", "files")
+    removed = counted(sum(len(copies.files) - 1 for copies in others), "file")
     return Section(
         "duplicates",
         "Copies",
@@ -159,11 +150,11 @@ def _duplicates(report: CheckReport, max_groups: int, max_files: int) -> Section
         "manifest = manifest.without(report.duplicates)",
         list(islice(_copies(others, report.paths, max_files), max_groups)),
         len(others),
-        counted(len(others), "group of copies", "groups of copies"),
+        f"{counted(len(others), 'group')} of copies",
     )
 
 
-def _copies(groups: Iterable[Copies], paths: dict[str, str], max_files: int) -> Iterator[Group]:
+def _copies(groups: Iterable[Any], paths: dict[str, str], max_files: int) -> Iterator[Group]:
     for copies in groups:
         files = [
             ShownFile(name, paths.get(name), label or "")
@@ -172,7 +163,7 @@ def _copies(groups: Iterable[Copies], paths: dict[str, str], max_files: int) -> 
         yield Group(KINDS.get(copies.kind, copies.kind), files, len(copies.files))
 
 
-def _unusual(report: CheckReport, max_files: int) -> Section:
+def _unusual(report: Any, max_files: int) -> Section:
     found = {what: files for what, files in report.unusual.items() if files}
     num_files = sum(map(len, found.values()))
     return Section(
@@ -182,7 +173,7 @@ def _unusual(report: CheckReport, max_files: int) -> Section:
         "",
         [_explained(what, files, report.paths, max_files) for what, files in found.items()],
         len(found),
-        counted(num_files, "unusual image", "unusual images"),
+        counted(num_files, "unusual image"),
         is_problem=False,
     )
 

@@ -1,9 +1,10 @@
 """Shows a report in a notebook: what was found, with the thumbnails of a few groups."""
 
 import os
+from typing import Any
 
-from keras_oocore.check.content import Group, Section, ShownFile, counted, sections_of
-from keras_oocore.check.report import CheckReport
+from keras_oocore.check.content import Group, Section, ShownFile, sections_of
+from keras_oocore.check.words import counted
 from keras_oocore.core import html
 from keras_oocore.images.thumbnail import thumbnail_of_file
 
@@ -14,13 +15,13 @@ TITLE = "margin-top:10px;"
 GROUP = "display:inline-block;vertical-align:top;margin:4px 24px 4px 0;max-width:340px;"
 
 
-def as_html(report: CheckReport) -> str:
-    """Return a report as HTML."""
+def as_html(report: Any) -> str:
+    """Return a `CheckReport` as HTML."""
     against = f" against {report.against}" if report.against else ""
     sections = sections_of(report, MAX_LISTED, MAX_FILES)
     more = 'to_html("report.html") writes a page with more of them, and with what to do.'
     return html.page(
-        html.heading("Check", f"of {report.data}{against}: {counted(report.num_files, 'file', 'files')}"),
+        html.heading("Check", f"of {report.data}{against}: {counted(report.num_files, 'file')}"),
         *map(_section, sections),
         *(html.note(f"Not checked: {note}") for note in report.not_checked),
         html.note(more if sections else "Nothing was found."),
@@ -35,7 +36,7 @@ def _section(section: Section) -> str:
     shown = section.groups[:MAX_GROUPS] if section.is_problem else section.groups
     more = section.num_groups - len(shown)
     groups = "".join(f'<div style="{GROUP}">{_files(group, section)}</div>' for group in shown)
-    return title + groups + (html.note(f"and {counted(more, 'more group', 'more groups')}") if more else "")
+    return title + groups + (html.note(f"and {counted(more, 'more group')}") if more else "")
 
 
 def _files(group: Group, section: Section) -> str:
@@ -60,4 +61,4 @@ def _caption(file: ShownFile, section: Section) -> str:
 
 def _more(group: Group, max_files: int) -> str:
     more = group.num_files - min(max_files, len(group.files))
-    return html.note(f"and {counted(more, 'more file', 'more files')}") if more else ""
+    return html.note(f"and {counted(more, 'more file')}") if more else ""

@@ -3,11 +3,12 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from keras_oocore.check.content import Group, Section, ShownFile, counted, sections_of
+from keras_oocore.check.content import Group, Section, ShownFile, sections_of
 from keras_oocore.check.pictures import TIMES, Pictures
-from keras_oocore.check.report import CheckReport
 from keras_oocore.check.style import STYLE
+from keras_oocore.check.words import counted
 from keras_oocore.core.checks import positive
 from keras_oocore.core.files import write_whole
 from keras_oocore.core.html import escaped
@@ -18,11 +19,11 @@ MAX_CLASSES = 30
 MAX_SIZES = 8
 
 
-def write_page(report: CheckReport, path: str | os.PathLike[str], max_groups: int) -> Path:
+def write_page(report: Any, path: str | os.PathLike[str], max_groups: int) -> Path:
     """Write the page of a report, whole or not at all, and return its path.
 
     Args:
-        report: The report.
+        report: The `CheckReport`.
         path: The file to write.
         max_groups: Number of groups that each section shows.
 
@@ -36,12 +37,12 @@ def write_page(report: CheckReport, path: str | os.PathLike[str], max_groups: in
     return Path(path)
 
 
-def page_of(report: CheckReport, max_groups: int) -> str:
-    """Return the page of a report."""
+def page_of(report: Any, max_groups: int) -> str:
+    """Return the page of a `CheckReport`."""
     sections = sections_of(report, max_groups, MAX_FILES)
     pictures = Pictures(sections)
     title = f"Check of {report.data}"
-    files = counted(report.num_files, "file", "files")
+    files = counted(report.num_files, "file")
     seconds = f" in {report.seconds:.1f} s" if report.seconds else ""
     body = [
         _header(report, sections),
@@ -59,9 +60,9 @@ def page_of(report: CheckReport, max_groups: int) -> str:
     )
 
 
-def _header(report: CheckReport, sections: list[Section]) -> str:
+def _header(report: Any, sections: list[Section]) -> str:
     against = f' <span class="against">against {_name(report.against)}</span>' if report.against else ""
-    classes = f" in {counted(len(report.class_counts), 'class', 'classes')}" if report.class_counts else ""
+    classes = f" in {counted(len(report.class_counts), 'class')}" if report.class_counts else ""
     links = "".join(
         f'<a class="{"problem" if section.is_problem else "look"}" href="#{section.key}">'
         f"<b>{section.count.partition(' ')[0]}</b> {section.count.partition(' ')[2]}</a>"
@@ -70,7 +71,7 @@ def _header(report: CheckReport, sections: list[Section]) -> str:
     nothing = '<p class="good">Nothing was found.</p>'
     return (
         f"<header><h1>{_name(report.data)}{against}</h1>"
-        f'<p class="size">{counted(report.num_files, "file", "files")}{classes}</p>'
+        f'<p class="size">{counted(report.num_files, "file")}{classes}</p>'
         f"{f'<nav>{links}</nav>' if sections else nothing}</header>"
     )
 
@@ -112,7 +113,7 @@ def _figure(file: ShownFile, pictures: Pictures) -> str:
     return f"<figure>{pictures.picture(file)}{caption}</figure>"
 
 
-def _data(report: CheckReport) -> str:
+def _data(report: Any) -> str:
     """Return what the data consists of: classes, sizes and formats, as bars."""
     sizes = sorted(report.sizes.items(), key=lambda item: -item[1])
     named_sizes = [(f"{height} {TIMES} {width}", count) for (height, width), count in sizes]

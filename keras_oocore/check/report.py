@@ -1,11 +1,13 @@
 """What a check of files found."""
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from keras_oocore.check.words import in_words
 from keras_oocore.core import html
 
 
@@ -24,6 +26,21 @@ class Copies:
     classes: tuple[str | None, ...]
     kind: str
 
+    @property
+    def is_conflict(self) -> bool:
+        """Whether the files have more than one class."""
+        return len({*self.classes}) > 1
+
+    def removable(self, names: Collection[str]) -> list[str] | None:
+        """Return the files that `Manifest.without` removes: all but the first of those that it has.
+
+        `None` for a conflict, because it is not known which file has the right class.
+        """
+        if self.is_conflict:
+            return None
+        present = [file for file in self.files if file in names]
+        return [file for file in present if file != present[0]]
+
 
 @dataclass(frozen=True)
 class Leak:
@@ -33,16 +50,30 @@ class Leak:
         file: Its name in the data.
         other: The name of its copy in `against`.
         kind: As in `Copies`.
+        classes: The class of each, or `None`.
     """
 
     file: str
     other: str
     kind: str
+    classes: tuple[str | None, str | None] = (None, None)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The file of the data, alone."""
+        return (self.file,)
+
+    def removable(self, names: Collection[str]) -> list[str] | None:
+        """Return the files that `Manifest.without` removes: the one in the data."""
+        return [self.file] if self.file in names else []
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CheckReport:
     """What `ko.check` found.
+
+    Remove it with `manifest.without(report.bad)`, `manifest.without(report.duplicates)`, which keeps the first file of
+    each group and leaves conflicts alone, and `manifest.without(report.leaks)`.
 
     Attributes:
         data, against: What was checked, as a person calls it. `against` is `None` if there is only one data set.
@@ -80,6 +111,19 @@ class CheckReport:
     paths: dict[str, str] = field(default_factory=dict)
     paths_against: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        return in_words(self)
+
+    @property
+    def found(self) -> bool:
+        """Whether anything was found."""
+        return bool(self.bad or self.duplicates or self.leaks or any(self.unusual.values()))
+
+    @property
+    def conflicting_files(self) -> list[str]:
+        """Names of all files in `conflicts`. `manifest.without(report.conflicting_files)` removes all of them."""
+        return sorted({file for copies in self.conflicts for file in copies.files})
 
     def to_html(self, path: str | os.PathLike[str], max_groups: int = 20) -> Path:
         """Write the report as one HTML file, with thumbnails of what was found.

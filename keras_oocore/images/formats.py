@@ -46,6 +46,20 @@ READERS: dict[bytes, Callable[..., Any]] = {
 AVIF_BRANDS = (b"avif", b"avis")
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
 CONTAINER_BRANDS = (b"mif1", b"msf1")  # of AVIF or HEIC
+ENDINGS = {  # format → usual endings of its files
+    "AVIF": (".avif",),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "HEIF": (".heic", ".heif"),
+    "ICO": (".ico",),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "JPEG2000": (".jp2",),
+    "PNG": (".png",),
+    "PPM": (".ppm", ".pgm"),
+    "TGA": (".tga",),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+}
 BITS_PER_SAMPLE, PLANAR_CONFIGURATION, SEPARATE = 258, 284, 2  # tags of TIFF 6.0, and a value
 JPEG_2000_START = b"\xff\x4f\xff\x51"  # the first two markers of the codestream. ISO/IEC 15444-1, A.5.1
 BITS_OFFSET = 42  # from there, of the bits of channel 0, less one
@@ -71,6 +85,23 @@ def open_image(data: bytes) -> ImageFile:
     if image.format == "JPEG2000" and not image.mode.startswith("I"):
         _require_8_bits(data)
     return image
+
+
+def format_name(data: bytes) -> str | None:
+    """Return the format of an image file by its first bytes, a key of `ENDINGS`, or `None` if it is not an image.
+
+    >>> format_name(b"GIF89a"), format_name(b"<html>")
+    ('GIF', None)
+    """
+    reader = next((READERS[prefix] for prefix in READERS if data.startswith(prefix)), None)
+    if reader is not None and (reader is not WebPImageFile or data[8:12] == b"WEBP"):  # RIFF also begins audio
+        return reader.format
+    brands = {data[at : at + 4] for at in (8, *range(16, 64, 4))} if data[4:8] == b"ftyp" else set()
+    if brands & {*AVIF_BRANDS}:
+        return "AVIF"
+    if brands & {*HEIC_BRANDS, *CONTAINER_BRANDS}:
+        return "HEIF"
+    return "TGA" if _looks_like_tga(data) else None
 
 
 def _require_8_bits(data: bytes) -> None:

@@ -27,6 +27,7 @@ from keras_oocore.manifest.inputs import (
     require_inside,
     require_same_length,
 )
+from keras_oocore.manifest.kept_samples import kept_samples
 from keras_oocore.manifest.label_checks import refuse_file_names, warn_of_empty_classes
 from keras_oocore.manifest.missing_files import require_no_odd_names
 from keras_oocore.manifest.table_input import read_table
@@ -360,6 +361,25 @@ class Manifest:
         )
         taken._opened_in = self._opened_in
         return taken
+
+    def without(self, files: Iterable[Any]) -> "Manifest":
+        """Returns a manifest without some of the samples, such as those that `ko.check` found.
+
+        Of each group in `report.duplicates`, the first file by name stays. Groups with files of several classes
+        (`report.conflicts`) stay as they are, with a warning, because it is not known which class is right.
+
+        Args:
+            files: `report.bad`, `report.duplicates` or `report.leaks` of a `CheckReport`, or a list of filenames.
+                Filenames that the manifest does not have are ignored.
+
+        Raises:
+            OptionError: If `files` contains something else.
+
+        >>> manifest = Manifest.from_arrays(["a.png", "b.png", "c.png"], ["cat", "cat", "dog"])
+        >>> manifest.without(["b.png"]).filenames.tolist()
+        ['a.png', 'c.png']
+        """
+        return self.take(kept_samples(self.filenames, files))
 
     def shuffle(self, seed: int | None = None) -> "Manifest":
         """Returns a manifest of the same samples in random order.

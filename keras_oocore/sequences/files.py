@@ -13,6 +13,7 @@ from keras_oocore.batches.options import BatchOptions
 from keras_oocore.core.locks import who_locked
 from keras_oocore.core.text import display_path
 from keras_oocore.core.warn import warn_user
+from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sequences.labelled import LabelledData, LabelledSequence
 from keras_oocore.sources.base import Source
 from keras_oocore.sources.cache import cached
@@ -65,6 +66,12 @@ class FileSequence(LabelledSequence):
         self._cached = cache
         self._source = replace(self._data, source=cache).labelled()
         self._use(None)
+
+    def rows_and_files(self) -> tuple[Source, Manifest | None, np.ndarray]:
+        files, manifest, numbers = super().rows_and_files()
+        cache = self._cached
+        is_filled = cache is not None and cache.has_store and not len(cache.missing())
+        return cache if is_filled else files, manifest, numbers
 
     def _reopened(self, data: LabelledData, options: BatchOptions, folder: str) -> "FileSequence":
         sequence = copy.copy(self)

@@ -150,6 +150,16 @@ class LabelledSequence(OutOfCoreSequence):
             doubts = [(sample, reason) for sample, reason in doubts if sample in members]
         return [(self._source.name(sample), reason) for sample, reason in doubts]
 
+    def rows_and_files(self) -> tuple[Source, Manifest | None, np.ndarray]:
+        """Return what `ko.check` reads: the source without labels, the files, and the numbers of their samples.
+
+        The source is a cache only if all samples are stored in it. The files of a partition are its own.
+        """
+        if self._partition is None:
+            return self._data.source, self.manifest, np.arange(self.num_samples)
+        members = self._members()
+        return self._data.source, None if self.manifest is None else self.manifest.take(members), members
+
     def _members(self) -> np.ndarray:
         return self._pipeline.order.members()
 

@@ -1,0 +1,158 @@
+"""Defines `check`, which finds bad files, copies, and unusual images before training."""
+
+import os
+import time
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from keras_oocore.check.copies import copies_within, groups_of, leaks_between, link_copies
+from keras_oocore.check.inputs import Input, as_input, endings_in_blocks
+from keras_oocore.check.measured import FORMATS, Measured
+from keras_oocore.check.notes import not_checked
+from keras_oocore.check.report import CheckReport
+from keras_oocore.check.scan import read_all, stat_files
+from keras_oocore.check.unusual import unusual_images
+from keras_oocore.core.checks import boolean, positive
+from keras_oocore.core.cpu import num_cpus
+
+
+def check(data: Any, against: Any = None, mirrored: bool = False, workers: int | None = None) -> CheckReport:
+    """Find unreadable files, copies, label conflicts, leaks and unusual images, before training.
+
+    All files are read once, in threads, with a progress bar. No file is changed. `print` the report, or show it in a
+    notebook. Then remove what it found from the manifest, and split by groups, so that copies stay in the same part:
+
+        report = ko.check(manifest)
+        clean = manifest.without(report.bad).without(report.duplicates)
+        train, val = manifest.split(validation_split=0.2, groups=report.groups, seed=0)
+
+    Exact copies are files of equal content. Near copies are images that were re-encoded, scaled, made brighter or
+    darker, or cropped by up to about 5% of width and height. They are found by a 64-bit hash of the picture, and compared
+    again by 78 of its frequencies: see `images/picture_hash.py`. Larger crops and rotated copies are not found. Of
+    files that are not images, such as `.npy` files, exact copies and unreadable files are found.
+
+    If `data` is a packed store, or a Sequence whose cache is full, the stored pixels are read and not the files. What
+    they cannot tell is in `report.not_checked`.
+
+    Args:
+        data: A directory (with or without class folders), a `Manifest`, a saved manifest, a Sequence of files, or the
+            directory of a packed store.
+        against: Other data of the same kinds, such as the validation data. `report.leaks` has the files of `data` with
+            copies in it.
+        mirrored: Whether to find copies with left and right exchanged, too. They may have another class, such as
+            an arrow to the left. Defaults to `False`.
+        workers: Number of threads. Defaults to the number of CPU cores.
+
+    Returns:
+        A `CheckReport`.
+
+    Raises:
+        OptionError: If an argument is not valid.
+        DataError: If a directory does not exist or contains no files.
+        ResourceError: If this process has too many open files.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> picture = Image.radial_gradient("L").rotate(30).crop((60, 90, 240, 250))
+    >>> picture.save(folder / "a.png")
+    >>> picture.resize((120, 100)).save(folder / "a_small.jpg")
+    >>> (folder / "broken.png").write_bytes(b"<html>not found</html>")
+    22
+    >>> report = check(folder)
+    >>> [copies.files for copies in report.duplicates], list(report.bad), report.groups.tolist()
+    ([('a.png', 'a_small.jpg')], ['broken.png'], [0, 0, 1])
+    """
+    started = time.perf_counter()
+    mirrored = boolean(mirrored, "mirrored")
+    workers = num_cpus() if workers is None else positive(workers, "workers")
+    inputs = [as_input(data, "data"), *([] if against is None else [as_input(against, "against")])]
+    both, parts = _measured(inputs, workers)
+    first, num_files = inputs[0], len(inputs[0].manifest)
+    images = all(one.images for one in inputs)
+    links = link_copies(both, images, mirrored and images)
+    duplicates = copies_within(links, first, num_files)
+    leaks = leaks_between(links, first, inputs[1], num_files) if against is not None else []
+    unusual = unusual_images(first, parts[0]) if first.images else {}
+    bad = {first.file(i): reason for i, reason in sorted(parts[0].bad.items())}
+    named = {*bad, *(name for copies in duplicates for name in copies.files), *(leak.file for leak in leaks)}
+    named.update(name for files in unusual.values() for name in files)
+    return CheckReport(
+        data=first.name,
+        against=inputs[1].name if against is not None else None,
+        num_files=num_files,
+        class_counts=_class_counts(first),
+        formats=_formats(first, parts[0]),
+        sizes=_sizes(parts[0]),
+        bad=bad,
+        duplicates=duplicates,
+        conflicts=[copies for copies in duplicates if copies.is_conflict],
+        leaks=leaks,
+        unusual=unusual,
+        groups=groups_of(links, num_files),
+        not_checked=not_checked(inputs, parts, images, mirrored, links.num_skipped),
+        paths=_paths(first, named),
+        paths_against=_paths(inputs[1], {leak.other for leak in leaks}) if against is not None else {},
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _measured(inputs: list[Input], workers: int) -> tuple[Measured, list[Measured]]:
+    """Read all files. Return the measures of all, and of each input."""
+    ends = np.cumsum([0, *(len(one.manifest) for one in inputs)]).tolist()
+    both = Measured(ends[-1])
+    parts = [both.part(start, stop) for start, stop in zip(ends, ends[1:])]
+    for one, part in zip(inputs, parts):
+        stat_files(one, part)
+    may_be_copy = _shared(both.size_bytes)
+    for one, part, start, stop in zip(inputs, parts, ends, ends[1:]):
+        task = "checking" if start == 0 else "checking against"
+        read_all(one, part, may_be_copy[start:stop], workers, task)
+        both.bad.update({start + i: reason for i, reason in part.bad.items()})
+    return both, parts
+
+
+def _shared(sizes: np.ndarray) -> np.ndarray:
+    """Return which sizes occur more than once, `bool`."""
+    _, inverse, counts = np.unique(sizes, return_inverse=True, return_counts=True)
+    return counts[inverse.reshape(-1)] > 1
+
+
+def _class_counts(data: Input) -> dict[str, int]:
+    if data.classes is None:
+        return {}
+    values, counts = np.unique(data.classes, return_counts=True)
+    found = dict(zip(values.tolist(), counts.tolist()))
+    indices = range(len(data.manifest.class_names)) if data.manifest.class_names else found
+    return {data.name_of_class(index): found.get(index, 0) for index in indices}
+
+
+def _formats(data: Input, measured: Measured) -> dict[str, int]:
+    if data.rows is not None:
+        return {}
+    if not data.images:
+        counts = Counter()
+        for endings in endings_in_blocks(data.manifest):
+            counts.update(endings)
+        return {ending or "without ending": count for ending, count in counts.most_common()}
+    counts = np.bincount(measured.formats, minlength=len(FORMATS))
+    return {str(FORMATS[k]): int(counts[k]) for k in np.argsort(-counts, kind="stable") if k and counts[k]}
+
+
+def _sizes(measured: Measured) -> dict[tuple[int, int], int]:
+    known = measured.heights > 0
+    pairs = measured.heights[known].astype(np.int64) << 32 | measured.widths[known]
+    values, counts = np.unique(pairs, return_counts=True)
+    most = np.argsort(-counts, kind="stable")
+    return {(value >> 32, value & 0xFFFFFFFF): count for value, count in np.stack([values, counts], 1)[most].tolist()}
+
+
+def _paths(data: Input, names: set[str]) -> dict[str, str]:
+    """Return the paths of files by name. Files that are only stored as rows have a path, too, which may not exist."""
+    if not names:
+        return {}
+    folder = data.manifest.current_directory
+    return {name: name if folder is None else os.path.join(folder, name) for name in sorted(names)}

@@ -1,0 +1,184 @@
+"""Reads all files or stored rows of a check in threads, with a progress bar."""
+
+import hashlib
+import sys
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_oocore.check.inputs import Input
+from keras_oocore.check.measured import DIGEST_BYTES, FORMATS, Measured
+from keras_oocore.core import storage
+from keras_oocore.core.faults import fault_of, retried
+from keras_oocore.core.progress import QUIET_SECONDS, tqdm
+from keras_oocore.core.threads import ThreadPool
+from keras_oocore.images.decode import decode
+from keras_oocore.images.formats import format_name
+from keras_oocore.images.look import SHORT_SIDE, grey_levels, look_of, reduced
+from keras_oocore.images.picture_hash import SIDE, grey_square, signatures
+from keras_oocore.images.reader import read_bytes
+from keras_oocore.sources.files import FileSamples, explained
+
+FILES_PER_TASK = 32  # a thread reads so many between two updates of the progress bar
+ROW_BYTES_PER_TASK = 2**23
+BLOCK_BYTES = 2**20  # of a file that is hashed without being decoded
+JPEG_START = b"\xff\xd8\xff"
+
+
+def stat_files(data: Input, measured: Measured) -> None:
+    """Find the sizes of all files."""
+    if data.rows is not None:
+        return
+    for start in range(0, measured.num_files, 65_536):
+        part = slice(start, start + 65_536)
+        measured.size_bytes[part] = [max(-1, storage.stamp(path)[0]) for path in data.manifest.paths(part)]
+
+
+def read_all(data: Input, measured: Measured, may_be_copy: np.ndarray, num_workers: int, task: str) -> None:
+    """Read and measure all files.
+
+    Args:
+        data: The files.
+        measured: Its arrays are filled.
+        may_be_copy: Which files have the size of another one, `bool`. Only their contents are hashed.
+        num_workers: Number of threads.
+        task: Text of the progress bar.
+
+    Raises:
+        ResourceError, MemoryError: If this process has too many open files, or too little memory.
+    """
+    if data.rows is not None:
+        scan, step = _RowScan(data, measured), _rows_per_task(data)
+    else:
+        scan, step = _FileScan(data, measured, may_be_copy), FILES_PER_TASK
+    starts = iter(range(0, measured.num_files, step))  # shared by all threads, because `next` is atomic
+    bar = tqdm(total=measured.num_files, unit=" files", desc=task, delay=QUIET_SECONDS)
+
+    def work() -> None:
+        try:
+            for start in starts:
+                stop = min(start + step, measured.num_files)
+                scan(start, stop)
+                bar.update(stop - start)
+        finally:
+            for _ in starts:  # after an error, no work is left for the other threads
+                pass
+
+    with bar, ThreadPool(num_workers, "keras_oocore-check") as threads:
+        working = [threads.submit(work) for _ in range(num_workers)]
+        try:
+            for call in working:
+                call.result()
+        finally:
+            for _ in starts:  # after Ctrl-C
+                pass
+
+
+class _FileScan:
+    """Reads files: images once, to decode and to hash them, and others with the reader of the data."""
+
+    def __init__(self, data: Input, measured: Measured, may_be_copy: np.ndarray):
+        self.data, self.measured, self.may_be_copy = data, measured, may_be_copy
+        self.samples = None if data.reader is None else FileSamples(data.manifest, data.reader)
+
+    def __call__(self, start: int, stop: int) -> None:
+        squares = np.zeros((stop - start, SIDE, SIDE), np.uint8)
+        read: Callable[[int, np.ndarray], None] = self._read_image if self.data.images else self._read_other
+        for i, square in enumerate(squares, start):
+            outer = sys.exception()
+            try:
+                read(i, square)
+            except Warning:  # that the user turned into an error
+                raise
+            except Exception as error:
+                reason = explained(i, self.data.manifest.path(i), error, fault_of(error, outer)).reason
+                self.measured.bad[i] = reason
+        if self.data.images:
+            self.measured.signatures[start:stop] = signatures(squares)
+
+    def _read_image(self, i: int, square: np.ndarray) -> None:
+        content = retried(read_bytes, self.data.manifest.path(i))
+        measured = self.measured
+        if self.may_be_copy[i] or len(content) != measured.size_bytes[i]:
+            measured.size_bytes[i] = len(content)
+            self._add_digest(i, hashlib.blake2b(content, digest_size=DIGEST_BYTES))
+        measured.formats[i] = FORMATS.index(format_name(content))
+        # Luma alone is decoded much faster from JPEGs, and color from PNGs.
+        color_mode = "grayscale" if content.startswith(JPEG_START) else "rgb"
+        image = decode(content, color_mode, lambda height, width: (SHORT_SIDE, SHORT_SIDE))
+        measured.heights[i], measured.widths[i] = image.height, image.width
+        if image.doubt:
+            measured.bad[i] = f"may be damaged: {image.doubt.rstrip('.')}"
+        add_pixels(measured, i, image.pixels, square)
+
+    def _read_other(self, i: int, _: np.ndarray) -> None:
+        if self.samples is not None:
+            out = np.empty((1, *self.samples.spec.shape), self.samples.spec.dtype)
+            for error in self.samples.read(np.array([i]), out).values():
+                self.measured.bad[i] = error.reason or str(error)
+                if not error.proven:
+                    return
+        if self.may_be_copy[i] or self.samples is None:
+            retried(self._hash_file, i)
+
+    def _hash_file(self, i: int) -> None:
+        """Hash a file in blocks, because files that are not images may be large."""
+        digest, size_bytes = hashlib.blake2b(digest_size=DIGEST_BYTES), 0
+        with storage.open_file(self.data.manifest.path(i), buffered=False) as file:
+            while block := file.read(BLOCK_BYTES):
+                digest.update(block)
+                size_bytes += len(block)
+        self.measured.size_bytes[i] = size_bytes
+        self._add_digest(i, digest)
+        if not size_bytes:
+            self.measured.bad.setdefault(i, "empty file")
+
+    def _add_digest(self, i: int, digest: "hashlib.blake2b") -> None:
+        self.measured.digests[i] = np.frombuffer(digest.digest(), np.uint64)
+        self.measured.has_digest[i] = True
+
+
+class _RowScan:
+    """Reads stored rows. Copies are rows with equal values."""
+
+    def __init__(self, data: Input, measured: Measured):
+        self.data, self.measured = data, measured
+
+    def __call__(self, start: int, stop: int) -> None:
+        rows, numbers, measured = self.data.rows, self.data.numbers[start:stop], self.measured
+        values = np.empty((stop - start, *rows.spec.shape), rows.spec.dtype)
+        errors = rows.read(numbers, values)
+        squares = np.zeros((stop - start, SIDE, SIDE), np.uint8)
+        for row, (i, square) in enumerate(zip(range(start, stop), squares)):
+            if row in errors:
+                measured.bad[i] = errors[row].reason or str(errors[row])
+                continue
+            digest = hashlib.blake2b(np.ascontiguousarray(values[row]).view(np.uint8).data, digest_size=DIGEST_BYTES)
+            measured.digests[i] = np.frombuffer(digest.digest(), np.uint64)
+            measured.has_digest[i], measured.size_bytes[i] = True, values[row].nbytes
+            if self.data.images:
+                add_pixels(measured, i, values[row], square)
+        if self.data.images:
+            measured.signatures[start:stop] = signatures(squares)
+
+
+def add_pixels(measured: Measured, i: int, pixels: np.ndarray, square: np.ndarray) -> None:
+    """Measure the pixels of an image.
+
+    Args:
+        measured: The measures, to which those of file `i` are added.
+        i: Number of the file.
+        pixels: `uint8` array of shape `(height, width, channels)`.
+        square: `uint8` array of shape `(32, 32)`, which is overwritten with the whole picture.
+    """
+    grey = reduced(grey_levels(pixels))
+    square[...] = grey_square(grey)
+    look = look_of(grey)
+    measured.spread[i], measured.span[i], measured.bright[i] = look.spread, look.span, look.bright
+    measured.sharpness[i] = look.sharpness
+    measured.has_picture[i] = True
+
+
+def _rows_per_task(data: Input) -> int:
+    shape, dtype = data.rows.spec
+    return int(np.clip(ROW_BYTES_PER_TASK // max(1, np.prod(shape, dtype=int) * dtype.itemsize), 1, 1024))
