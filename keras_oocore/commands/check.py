@@ -90,7 +90,8 @@ def _lines(report: "CheckReport", options: argparse.Namespace) -> list[str]:
     found = ", ".join(section.count for section in sections) or "nothing found"
     lines = [f"{report.data}{against}: {counted(report.num_files, 'file')} checked, {found}"]
     for section in sections:
-        lines += ["", f"{section.title}: {section.count}", *_findings(section)]
+        title = f": {section.title.lower()}" if section.key in ("conflicts", "leaks") else ""
+        lines += ["", f"{section.count}{title}", *_findings(section)]
     if report.not_checked:
         lines += ["", *(f"not checked: {in_flags(note, options.parser)}" for note in report.not_checked)]
     if options.html:
