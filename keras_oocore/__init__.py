@@ -31,6 +31,10 @@ if TYPE_CHECKING:  # everything is imported when it is first used: see __getattr
     )
     from keras_oocore.manifest.manifest import Manifest
     from keras_oocore.plots.history import plot_history
+    from keras_oocore.predictions.confusion import plot_confusion
+    from keras_oocore.predictions.predict import predict
+    from keras_oocore.predictions.table import Predictions
+    from keras_oocore.predictions.wrong import show_wrong
     from keras_oocore.prepare import (
         flatten_images,
         load_arrays,
@@ -65,6 +69,7 @@ __all__ = [
     "OptionError",
     "OutOfCoreError",
     "Phase",
+    "Predictions",
     "ResourceError",
     "SampleError",
     "TableFeatures",
@@ -78,8 +83,11 @@ __all__ = [
     "load_features",
     "open_packed",
     "per_sample",
+    "plot_confusion",
     "plot_history",
+    "predict",
     "save_arrays",
+    "show_wrong",
     "shuffle_arrays",
     "split_arrays",
     "unzip_folder",
@@ -101,6 +109,10 @@ _MODULES = {
     ),
     "manifest.manifest": ("Manifest",),
     "plots.history": ("plot_history",),
+    "predictions.confusion": ("plot_confusion",),
+    "predictions.predict": ("predict",),
+    "predictions.table": ("Predictions",),
+    "predictions.wrong": ("show_wrong",),
     "prepare": (
         "flatten_images",
         "load_arrays",

@@ -23,6 +23,7 @@ from keras_oocore.ordering.epoch_pass import EpochPass
 from keras_oocore.ordering.order import Order
 from keras_oocore.sequences.description import DescribedDataset
 from keras_oocore.sequences.exit import end_iterators_at_exit
+from keras_oocore.sequences.in_order import InOrder, RowNames
 from keras_oocore.sequences.position import Cursor, checked_state, data_fingerprint, data_options
 from keras_oocore.sources.base import Source
 
@@ -253,6 +254,21 @@ class OutOfCoreSequence(DescribedDataset):
     def cursor(self) -> Cursor:
         """The position in the data, which can be read and moved. `ko.fit_resumable` uses it."""
         return Cursor(self, self._pass, self._described_options)
+
+    def in_order(self) -> InOrder:
+        """The samples in their order, each once, which `ko.predict` reads. The position in the data stays."""
+        self.release()  # otherwise batches made ahead would count twice
+        members = None if self._partition is None else self._pipeline.order.members()
+        source = self._pipeline.source
+        return InOrder(source, members, self._options, self._budget, self._row_names())
+
+    def _row_names(self) -> RowNames:
+        """Return what is known about the rows: here, their numbers."""
+
+        def no_columns(samples: np.ndarray, y: Any = None) -> dict[str, np.ndarray]:
+            return {}
+
+        return RowNames(lambda samples: {"row": samples}, no_columns, no_columns, None, [], False, False)
 
     def state_dict(self, batches: int | None = None) -> dict[str, Any]:
         """Return the position in the data as a small JSON. A Sequence that loads it continues with the next batch.

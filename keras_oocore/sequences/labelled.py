@@ -19,7 +19,9 @@ from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.manifest.splits import as_seed, as_strata, split_indices
 from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.sequences.batch_figure import BatchFigure
+from keras_oocore.sequences.in_order import RowNames
 from keras_oocore.sequences.pictures import thumbnail_of_row
+from keras_oocore.sequences.row_names import names_of_samples
 from keras_oocore.sources.base import Source
 from keras_oocore.sources.labelled import Labelled
 
@@ -225,6 +227,9 @@ class LabelledSequence(OutOfCoreSequence):
         else:
             names = ["" if bad else name for name, bad in zip(names, is_bad)]
         return names if len(names) == num_rows else [""] * num_rows
+
+    def _row_names(self) -> RowNames:
+        return names_of_samples(self._data.source, self._source.labels, self.manifest)
 
     def _html_facts(self) -> list[tuple[str, str]]:
         names = self.class_names or []

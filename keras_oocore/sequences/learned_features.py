@@ -172,6 +172,11 @@ class LearnedFeatures:
         return {name: found[name].mean if found[name].count else float("nan") for name in names}
 
     @property
+    def targets(self) -> list[str]:
+        """Names of the targets of the training rows."""
+        return list(self._learned.layout.targets)
+
+    @property
     def class_names(self) -> list[str] | Any:  # as in `LabelledSequence`
         """Classes of a target of strings, in the order of their indices. With several targets, of the first one."""
         word = _class_word(self._learned.layout)

@@ -17,7 +17,9 @@ from keras_oocore.core.text import display_path, listed
 from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.cells import release_memory
 from keras_oocore.sequences.base import OutOfCoreSequence
+from keras_oocore.sequences.in_order import RowNames
 from keras_oocore.sequences.learned_features import LearnedFeatures
+from keras_oocore.sequences.row_names import names_of_table_rows
 from keras_oocore.sources.base import Source
 from keras_oocore.tables.learned import Learned, LearnedFromRows
 from keras_oocore.tables.rows import TableRows
@@ -239,6 +241,12 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         if not self._rows.features.ids:
             raise OptionError("This Sequence has no ids. Make it with ids=['column'].")
         return {name: values[samples] for name, values in self._rows.ids().items()}
+
+    def _row_names(self) -> RowNames:
+        layout = self._learned.layout
+        are_classes = bool(layout.targets) and layout.words[layout.first_target].is_code
+        targets = [] if are_classes else list(layout.targets)
+        return names_of_table_rows(self._rows, self.class_names if are_classes else None, targets)
 
     @property
     def class_weight(self) -> dict[str, float] | Any:

@@ -1,6 +1,7 @@
 """Samples that are the rows of one array, in memory or in a large `.npy` file."""
 
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from keras_oocore.core.errors import DataError, SampleError
 from keras_oocore.core.fingerprint import of_array
 from keras_oocore.core.npy import read_header
-from keras_oocore.core.storage import absolute, local_path, open_file
+from keras_oocore.core.storage import absolute, local_path, open_file, stamp
 from keras_oocore.sources.base import RowSpec, Source
 from keras_oocore.store.mapped_rows import MappedRows
 
@@ -58,6 +59,13 @@ class ArrayRows(Source):
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         self.rows.copy(samples if self.chosen is None else self.chosen[samples], out)
         return {}
+
+    def version(self, samples: np.ndarray) -> int:
+        """Return a checksum of the size and time of the file, or of the rows of an array in memory."""
+        if self.path is not None:
+            return zlib.crc32(repr(stamp(self.path)).encode())
+        rows = samples if self.chosen is None else self.chosen[samples]
+        return zlib.crc32(np.ascontiguousarray(self.rows.array[rows]).reshape(-1).view(np.uint8))
 
     def select(self, samples: np.ndarray) -> "ArrayRows":
         chosen = samples if self.chosen is None else self.chosen[samples]

@@ -1,5 +1,6 @@
 """The interface of a source: samples that are read by number."""
 
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -89,6 +90,13 @@ class Source(ABC):
         """Return a source of only these samples, numbered in this order."""
         raise NotImplementedError(f"{type(self).__name__} does not support `select`.")
 
+    def version(self, samples: np.ndarray) -> int:
+        """Return a checksum that changes when these samples change on disk, without reading them.
+
+        `0` if the fingerprint says all that is known.
+        """
+        return 0
+
     def doubtful(self) -> dict[int, str]:
         """Return the samples that were read but may be damaged, with the reasons, as far as they are known."""
         return {}
@@ -106,6 +114,9 @@ class StampedSource(Source):
     @abstractmethod
     def stamps(self, samples: np.ndarray) -> np.ndarray:
         """Return size in bytes and time of change in ns per file, `int64` of shape `(n, 2)`; -1 for missing files."""
+
+    def version(self, samples: np.ndarray) -> int:
+        return zlib.crc32(np.ascontiguousarray(self.stamps(samples)).tobytes())
 
     @abstractmethod
     def row_fingerprint(self) -> dict[str, Any]:

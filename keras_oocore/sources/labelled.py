@@ -73,6 +73,9 @@ class Labelled(Source):
     def order(self, shuffle: bool | str, seed: int, batch_size: int) -> Order:
         return self.source.order(shuffle, seed, batch_size)
 
+    def version(self, samples: np.ndarray) -> int:
+        return self.source.version(samples)
+
     def unpack(self, rows: np.ndarray, samples: np.ndarray) -> tuple[Any, Any, Any]:
         weight = None if self.sample_weight is None else self.sample_weight[samples]
         return rows, self.labels.take(samples), weight

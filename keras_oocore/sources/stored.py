@@ -1,13 +1,15 @@
 """Samples that are the rows of a finished packed store. Their files are not needed."""
 
+import zlib
 from typing import Any
 
 import numpy as np
 
 from keras_oocore.core.errors import DataError, SampleError
 from keras_oocore.core.fingerprint import of_names
+from keras_oocore.core.storage import stamp
 from keras_oocore.sources.base import FIELD, RowSpec, Source
-from keras_oocore.store.format import UNREADABLE
+from keras_oocore.store.format import RECORD, UNREADABLE
 from keras_oocore.store.reader import PackedStore
 
 
@@ -48,6 +50,10 @@ class PackedSamples(Source):
             int(i): SampleError.of(int(samples[i]), self.name(samples[i]), self.store.unreadable[int(rows[i])])
             for i in unreadable
         }
+
+    def version(self, samples: np.ndarray) -> int:
+        """Return a checksum of the size and time of the record of the store."""
+        return zlib.crc32(repr(stamp(self.store.directory / RECORD)).encode())
 
     def doubtful(self) -> dict[int, str]:
         stored = self.store.doubtful

@@ -1,7 +1,9 @@
 """`TableRows`: the rows of a table as samples, parsed chunk by chunk when a batch needs them."""
 
 import collections
+import json
 import weakref
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -114,6 +116,10 @@ class TableRows(Source):
             **({"classes": "of all rows"} if self.subset is not None and self.features.class_columns else {}),
         }
 
+    def version(self, samples: np.ndarray) -> int:
+        """Return a checksum of what `row_fingerprint` says of the files."""
+        return zlib.crc32(json.dumps(self.table.fingerprint(), default=str).encode())
+
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         """Fill `out[i]` with the row of `samples[i]`."""
         self._chunk_cache.read(samples, out)
@@ -177,6 +183,13 @@ class TableRows(Source):
         must_read = self.used.may_skip_rows or self.used.keys
         numbers = self.map_chunks(self.used.numbers, "counting rows") if must_read else map(self.used.numbers, chunks)
         return np.concatenate([self.table.rows[chunk] + part for chunk, part in zip(chunks, numbers)]).astype(np.int64)
+
+    def chunks_of(self, samples: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """Iterate over the chunks that contain samples: `(chunk, positions in samples, rows among the used ones)`."""
+        chunks = np.searchsorted(self.starts, samples, side="right") - 1
+        for chunk in np.unique(chunks).tolist():
+            places = np.flatnonzero(chunks == chunk)
+            yield chunk, places, samples[places] - self.starts[chunk]
 
     def ids(self) -> dict[str, np.ndarray]:
         """Return the cells of the columns of `ids`, arrays of strings of shape `(len(self),)`, by reading the files."""

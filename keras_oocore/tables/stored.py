@@ -55,6 +55,9 @@ class StoredRows(Source):
         self.store.read(FIELD, samples, out)
         return {}
 
+    def version(self, samples: np.ndarray) -> int:
+        return self.source.version(samples)
+
     def unpack(self, rows: np.ndarray, samples: np.ndarray) -> tuple[Any, ...]:
         """Return `(x, y, sample_weight)` as views of rows. See `FeatureSpec.unpack`."""
         return self.source.unpack(rows, samples)

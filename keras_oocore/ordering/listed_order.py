@@ -1,0 +1,60 @@
+"""An order that is a list of samples, the same in every epoch."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from keras_oocore.core.errors import OptionError
+
+
+@dataclass(frozen=True)
+class ListedOrder:
+    """The order of the samples of a list, as an `Order`.
+
+    Args:
+        listed: Numbers of the samples, `int64` of shape `(size,)`.
+        num_samples: Number of samples that they were chosen from.
+
+    >>> order = ListedOrder(np.array([2, 5, 6]), num_samples=8)
+    >>> order.size, order.samples(epoch=3, start=1, stop=3)
+    (3, array([5, 6]))
+    """
+
+    listed: np.ndarray
+    num_samples: int
+    first: int = field(default=0, init=False)
+    seed: int = field(default=0, init=False)
+
+    @property
+    def size(self) -> int:
+        """Number of samples per epoch."""
+        return len(self.listed)
+
+    def samples(self, epoch: int, start: int, stop: int) -> np.ndarray:
+        """Return the samples at positions `start` to `stop`."""
+        return self.listed[start:stop]
+
+    def members(self) -> np.ndarray:
+        """Return the samples in ascending order."""
+        return np.sort(self.listed)
+
+    def part(self, first: int, stop: int) -> "ListedOrder":
+        """Raise an error, because a list has no fixed order that parts are cut from."""
+        raise OptionError("Only a whole order can be divided into parts. Received: a list of samples")
+
+    def reseeded(self, seed: int) -> "ListedOrder":
+        """Return this order, which has no random numbers."""
+        return self
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what determines the order, as plain JSON."""
+        return {"shuffle": False}
+
+    def chunks_due(self, epoch: int, start: int, stop: int) -> list[int]:
+        """Return `[]`: chunks are read when they are needed."""
+        return []
+
+    def chunks_coming(self, epoch: int, start: int, stop: int) -> list[int]:
+        """Return `[]`: chunks are read when they are needed."""
+        return []

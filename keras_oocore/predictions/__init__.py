@@ -1,0 +1,1 @@
+"""Predictions beside the names of their rows, in memory or in a file."""

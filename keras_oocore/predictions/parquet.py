@@ -1,0 +1,125 @@
+"""Rows as a Parquet file, with pyarrow."""
+
+import io
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_oocore.core.errors import MissingExtraError
+from keras_oocore.core.files import write_whole
+from keras_oocore.predictions.groups import Rows, joined
+
+GROUP_VALUES = 250_000  # of one row group, which is in memory while the file is written
+
+
+class ParquetFormat:
+    """The format of `.parquet` files. A part is a file of Arrow, which is read without being decoded.
+
+    Raises:
+        MissingExtraError: If pyarrow is not installed.
+    """
+
+    part_suffix = "arrow"
+
+    def __init__(self):
+        try:
+            import pyarrow.parquet  # noqa: F401
+        except ImportError as error:
+            raise MissingExtraError('Parquet requires pyarrow: pip install "keras_oocore[csv]"') from error
+
+    def part(self) -> "ParquetPart":
+        """Return an empty part."""
+        return ParquetPart(self)
+
+    def encode(self, rows: Rows) -> bytes:
+        """Return rows as a file of Arrow."""
+        import pyarrow as pa
+
+        batch, out = _batch(rows), io.BytesIO()
+        with pa.ipc.new_stream(out, batch.schema) as writer:
+            writer.write_batch(batch)
+        return out.getvalue()
+
+    def join(self, path: Path, parts: Sequence[Path], layout: Rows) -> None:
+        """Write a file from its parts. Its row groups do not depend on how the rows are divided into parts.
+
+        Args:
+            path: The file, which is written whole.
+            parts: The parts in their order.
+            layout: Rows with its columns.
+        """
+        self._write(path, layout, _batches_of(parts))
+
+    def save(self, path: str | os.PathLike[str], rows: Rows) -> None:
+        """Write a file of rows in memory."""
+        self._write(Path(path), rows, iter([_batch(rows)]))
+
+    def _write(self, path: Path, layout: Rows, batches: Iterator[Any]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        size = max(1, GROUP_VALUES // max(1, len(layout.names)))
+        with write_whole(path) as out, pq.ParquetWriter(out, _batch(layout).schema) as writer:
+            waiting: list[Any] = []
+            num_waiting = 0
+            for batch in batches:
+                while num_waiting + len(batch) >= size:
+                    head, batch = batch.slice(0, size - num_waiting), batch.slice(size - num_waiting)
+                    writer.write_table(pa.Table.from_batches([*waiting, head]).combine_chunks(), row_group_size=size)
+                    waiting, num_waiting = [], 0
+                if len(batch):
+                    waiting.append(batch)
+                    num_waiting += len(batch)
+            if waiting:
+                writer.write_table(pa.Table.from_batches(waiting).combine_chunks(), row_group_size=size)
+
+
+class ParquetPart:
+    """Rows that are not written yet."""
+
+    def __init__(self, format: ParquetFormat):
+        self._format, self._rows = format, []
+        self.num_bytes: int = 0
+
+    def add(self, rows: Rows) -> None:
+        """Add the rows of a batch."""
+        self._rows.append(rows)
+        self.num_bytes += rows.num_bytes
+
+    def content(self) -> bytes:
+        """Return what to write."""
+        return self._format.encode(joined(self._rows))
+
+
+def _batches_of(parts: Sequence[Path]) -> Iterator[Any]:
+    import pyarrow as pa
+
+    for part in parts:
+        with open(part, "rb") as file, pa.ipc.open_stream(file) as reader:
+            yield from reader
+
+
+def _batch(rows: Rows) -> Any:
+    """Return rows as a `RecordBatch`. Predictions of rows that cannot be read are missing."""
+    import pyarrow as pa
+
+    arrays = []
+    for group in rows.groups:
+        mask = ~rows.readable if group.predicted and not rows.readable.all() else None
+        for number in range(len(group.names)):
+            values = group.column(number)
+            if values.dtype == object:
+                values = [_valid(value) for value in values.tolist()]
+                arrays.append(pa.array(values, pa.string()))
+            else:
+                arrays.append(pa.array(np.ascontiguousarray(values), mask=mask))
+    fields = [pa.field(name, array.type) for name, array in zip(rows.names, arrays)]
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _valid(text: str | None) -> str | None:
+    """Return a string that Parquet can store: what is not valid UTF-8 is escaped."""
+    return None if text is None else text.encode(errors="backslashreplace").decode()
