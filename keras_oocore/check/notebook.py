@@ -46,17 +46,15 @@ def _files(group: Group, section: Section) -> str:
         if uri is None:
             others.append(file.name)
         else:
-            pictures.append(html.Picture(uri, _caption(file, section), file.name))
+            pictures.append(html.Picture(uri, _caption(file, section), f"{file.name} {file.detail}".strip()))
     title = html.Html(f'<div style="{html.FAINT}">{html.escaped(group.title)}</div>')
     names = html.note(f"no picture: {', '.join(others)}") if others else ""
     return title + html.strip(pictures) + names + _more(group, MAX_FILES)
 
 
 def _caption(file: ShownFile, section: Section) -> str:
-    """Return what the section is about: the class, what was found, or the name of the file."""
-    if section.key == "conflicts":
-        return file.label
-    return file.detail or os.path.basename(file.name)
+    """Return the class of a file if it is in question, otherwise its name."""
+    return file.label if section.key == "conflicts" else os.path.basename(file.name)
 
 
 def _more(group: Group, max_files: int) -> str:

@@ -27,7 +27,7 @@ def test_findings_with_their_thumbnails(make_report, images):
     assert shown.count("<img") == 2 + 1 + 1
     for words in (
         *("of photos against validation: 4 files", "1 conflict", "1 leak", "Maize/d.png", "empty file", ">Charlock<"),
-        *("no picture: x.png", "every pixel is 0", "Not checked: true sizes", "report.html"),
+        *("no picture: x.png", "Maize/c.png every pixel is 0", "Not checked: true sizes", "report.html"),
     ):
         assert words in shown, words
 
