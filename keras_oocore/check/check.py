@@ -1,5 +1,6 @@
 """Defines `check`, which finds bad files, copies, and unusual images before training."""
 
+import itertools
 import os
 import time
 from collections import Counter
@@ -29,9 +30,9 @@ def check(data: Any, against: Any = None, mirrored: bool = False, workers: int |
         train, val = manifest.split(validation_split=0.2, groups=report.groups, seed=0)
 
     Exact copies are files of equal content. Near copies are images that were re-encoded, scaled, made brighter or
-    darker, or cropped by up to about 5% of width and height. They are found by a 64-bit hash of the picture, and compared
-    again by 78 of its frequencies: see `images/picture_hash.py`. Larger crops and rotated copies are not found. Of
-    files that are not images, such as `.npy` files, exact copies and unreadable files are found.
+    darker, or cropped by up to about 5% of width and height. They are found by a 64-bit hash of the picture, and
+    compared again by 77 of its frequencies: see `images/picture_hash.py`. Larger crops and rotated copies are not
+    found. Of files that are not images, such as `.npy` files, exact copies and unreadable files are found.
 
     If `data` is a packed store, or a Sequence whose cache is full, the stored pixels are read and not the files. What
     they cannot tell is in `report.not_checked`.
@@ -102,9 +103,9 @@ def check(data: Any, against: Any = None, mirrored: bool = False, workers: int |
 
 def _measured(inputs: list[Input], workers: int) -> tuple[Measured, list[Measured]]:
     """Read all files. Return the measures of all, and of each input."""
-    ends = np.cumsum([0, *(len(one.manifest) for one in inputs)]).tolist()
+    ends = [0, *np.cumsum([len(one.manifest) for one in inputs]).tolist()]
     both = Measured(ends[-1])
-    parts = [both.part(start, stop) for start, stop in zip(ends, ends[1:])]
+    parts = [both.part(start, stop) for start, stop in itertools.pairwise(ends)]
     for one, part in zip(inputs, parts):
         stat_files(one, part)
     may_be_copy = _shared(both.size_bytes)

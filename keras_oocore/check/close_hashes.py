@@ -1,8 +1,9 @@
 """Finds the pairs of 64-bit hashes that differ in few bits, without comparing all pairs.
 
-If two hashes differ in at most r bits, one of three chunks of their bits differs in at most r // 3. So each chunk of each
-hash is looked up, with up to that many of its bits flipped, in a table of the chunks of all hashes. This is multi-index
-hashing: M. Norouzi, A. Punjani and D. J. Fleet, "Fast Search in Hamming Space with Multi-Index Hashing", CVPR 2012.
+If two hashes differ in at most r bits, one of three chunks of their bits differs in at most r // 3. So each chunk of
+each hash is looked up, with up to that many of its bits flipped, in a table of the chunks of all hashes. This is
+multi-index hashing: M. Norouzi, A. Punjani and D. J. Fleet, "Fast Search in Hamming Space with Multi-Index Hashing",
+CVPR 2012.
 """
 
 import functools

@@ -7,7 +7,10 @@ from PIL import Image
 
 SHORT_SIDE, LONG_SIDE = 128, 512  # pixels. Images are reduced to this size, if they are larger, and then measured
 LEAST_SIDE = 48  # edges of smaller images are not measured
+BRIGHT = 0.95  # quantile of grey levels. A few lamps do not make a night photo bright.
 STEEPEST = 0.99  # quantile of steps between pixels that counts as an edge, so that noise and dust do not
+
+_LEVELS = np.arange(256)
 
 
 class Look(NamedTuple):
@@ -61,9 +64,12 @@ def look_of(grey: np.ndarray) -> Look:
     >>> look_of(np.full((8, 8), 30, np.uint8))
     Look(spread=0.0, span=0, bright=30, sharpness=nan)
     """
-    levels = np.bincount(grey.ravel(), minlength=256).cumsum()
-    bright = int(np.searchsorted(levels, 0.95 * levels[-1]))
-    return Look(float(grey.std()), int(grey.max()) - int(grey.min()), bright, _sharpness(grey))
+    counts = np.bincount(grey.ravel(), minlength=256)
+    levels, ends = np.flatnonzero(counts), counts.cumsum()
+    mean = counts @ _LEVELS / grey.size
+    spread = float(np.sqrt(counts @ (_LEVELS - mean) ** 2 / grey.size))
+    bright = int(np.searchsorted(ends, BRIGHT * ends[-1]))
+    return Look(spread, int(levels[-1] - levels[0]), bright, _sharpness(grey))
 
 
 def _sharpness(grey: np.ndarray) -> float:

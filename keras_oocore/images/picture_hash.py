@@ -3,8 +3,8 @@
 A picture is reduced to 32x32 grey levels, and its discrete cosine transform (DCT-II) keeps the 136 lowest frequencies:
 its signature. They are weighted by frequency, because the amplitudes in photos fall as 1 / frequency (D. J. Field,
 "Relations between the statistics of natural images and the response properties of cortical cells", J. Opt. Soc. Am. A
-4, 1987). The signs of 64 of them are the hash, as in C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash
-Functions" (2010), section 3.1, with 0 in place of the median. Since cosines have values between pixels, too, the
+4, 1987). The signs of 64 of them are the hash, as in C. Zauner, "Implementation and Benchmarking of Perceptual Image
+Hash Functions" (2010), section 3.1, with 0 in place of the median. Since cosines have values between pixels, too, the
 signature of a cropped picture is computed from that of the whole one.
 """
 
@@ -74,46 +74,47 @@ def signatures(squares: np.ndarray) -> np.ndarray:
     return np.rint(kept * (127 / np.maximum(largest, 1))).astype(np.int8)
 
 
-def cropped(signatures: np.ndarray, crop: Crop = WHOLE, mirrored: bool = False) -> np.ndarray:
-    """Return the weighted coefficients of cropped pictures, `float32` of shape `(n, 16, 16)`.
+def hashes(signatures: np.ndarray, crop: Crop = WHOLE, mirrored: bool = False) -> np.ndarray:
+    """Return the hashes of pictures, or of their crops, `uint64` of shape `(n,)`.
 
     Args:
         signatures: `int8` array of shape `(n, 136)`.
         crop: What is cut off, after mirroring.
         mirrored: Whether to exchange left and right.
     """
-    coefficients = np.zeros((len(signatures), LOW, LOW), np.float32)
-    coefficients[:, _ROWS, _COLUMNS] = signatures
+    bits = signatures.astype(np.float32) @ _map(crop, mirrored)[:, _BITS] > 0
+    packed = np.ascontiguousarray(np.packbits(bits, axis=1, bitorder="little"))
+    return packed.view("<u8")[:, 0].astype(np.uint64)
+
+
+def compared(signatures: np.ndarray, crop: Crop = WHOLE, mirrored: bool = False) -> np.ndarray:
+    """Return what `similarity` compares, `float32` of shape `(n, 77)`. The arguments are those of `hashes`."""
+    coefficients = signatures.astype(np.float32) @ _map(crop, mirrored)[:, _COMPARED]
+    return coefficients / np.maximum(np.linalg.norm(coefficients, axis=1, keepdims=True), 1e-6)
+
+
+def similarity(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return how similar pictures are, from -1 to 1 for the same pictures, `float32` of shape `(n,)`.
+
+    This is the correlation of their coefficients. Brightness and contrast do not change it.
+
+    Args:
+        first, second: Arrays that `compared` returns, compared row by row.
+    """
+    return np.einsum("ij,ij->i", first, second)
+
+
+@functools.cache
+def _map(crop: Crop, mirrored: bool) -> np.ndarray:
+    """Return the matrix from a signature to the weighted coefficients of a crop, of shape `(136, 256)`."""
+    coefficients = np.zeros((NUM_COEFFICIENTS, LOW, LOW), np.float32)
+    coefficients[np.arange(NUM_COEFFICIENTS), _ROWS, _COLUMNS] = 1
     if mirrored:
         coefficients[:, :, 1::2] *= -1  # odd cosines are odd functions
     if crop != WHOLE:
         rows, columns = _recropped(crop.top, crop.bottom), _recropped(crop.left, crop.right)
         coefficients = rows @ (coefficients * _AMPLITUDE) @ columns.T * _FREQUENCY
-    return coefficients
-
-
-def hashes(coefficients: np.ndarray) -> np.ndarray:
-    """Return the hashes of pictures, `uint64` of shape `(n,)`.
-
-    Args:
-        coefficients: Array of shape `(n, 16, 16)`, as `cropped` returns it.
-    """
-    bits = coefficients.reshape(len(coefficients), -1)[:, _BITS] > 0
-    packed = np.ascontiguousarray(np.packbits(bits, axis=1, bitorder="little"))
-    return packed.view("<u8")[:, 0].astype(np.uint64)
-
-
-def similarity(coefficients: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return how similar pictures are, from -1 to 1 for the same pictures, `float32` of shape `(n,)`.
-
-    This is the correlation of the weighted coefficients. Brightness and contrast do not change it.
-
-    Args:
-        coefficients, others: Arrays of shape `(n, 16, 16)`, compared row by row.
-    """
-    a, b = (array.reshape(len(array), -1)[:, _COMPARED] for array in (coefficients, others))
-    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return np.einsum("ij,ij->i", a, b) / np.maximum(norms, 1e-6)
+    return coefficients.reshape(NUM_COEFFICIENTS, -1)
 
 
 @functools.cache
@@ -129,7 +130,6 @@ def _cosines(before: float, after: float, num_frequencies: int) -> np.ndarray:
     return (scale * np.cos(np.pi * frequencies * centers)).astype(np.float32)
 
 
-@functools.cache
 def _recropped(before: float, after: float) -> np.ndarray:
     """Return the matrix from the coefficients of an axis to those of the axis without its ends."""
     return _cosines(0.0, 0.0, LOW) @ _cosines(before, after, LOW).T

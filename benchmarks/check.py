@@ -1,0 +1,170 @@
+"""How many copies `ko.check` finds, how many false pairs, and how long it takes.
+
+python benchmarks/check.py DIRECTORY               recall per change, and pairs that were not planted
+python benchmarks/check.py DIRECTORY --files N     seconds and memory for N files, which are hard links
+python benchmarks/check.py --hashes 1000000        false pairs and seconds on one core, for random pictures
+
+Each image of DIRECTORY is changed, saved as a JPEG of quality 90, and checked together with all others.
+"""
+
+import argparse
+import io
+import os
+import resource
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageEnhance, ImageOps
+
+import keras_oocore as ko
+
+
+def crop(left, top, right, bottom):
+    def cut(image):
+        width, height = image.size
+        return image.crop(
+            (round(width * left), round(height * top), round(width * (1 - right)), round(height * (1 - bottom)))
+        )
+
+    return cut
+
+
+def scale(factor):
+    return lambda image: image.resize(
+        (max(1, round(image.width * factor)), max(1, round(image.height * factor))), Image.Resampling.BILINEAR
+    )
+
+
+def encode(quality):
+    def encoded(image):
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=quality)
+        return Image.open(file)
+
+    return encoded
+
+
+def brighten(factor):
+    return lambda image: ImageEnhance.Brightness(image).enhance(factor)
+
+
+CHANGES = {
+    "re-encoded, quality 60": encode(60),
+    "re-encoded, quality 30": encode(30),
+    "scaled to 75%": scale(0.75),
+    "scaled to 50%": scale(0.5),
+    "scaled to a square of 224": lambda image: image.resize((224, 224), Image.Resampling.BILINEAR),
+    "20% brighter": brighten(1.2),
+    "20% darker": brighten(0.8),
+    "5% cropped, centered": crop(0.025, 0.025, 0.025, 0.025),
+    "3% cropped, centered": crop(0.015, 0.015, 0.015, 0.015),
+    "10% cropped, centered": crop(0.05, 0.05, 0.05, 0.05),
+    "5% cropped, top left": crop(0.05, 0.05, 0, 0),
+    "5% cropped, bottom right": crop(0, 0, 0.05, 0.05),
+    "5% cropped, left": crop(0.05, 0, 0, 0),
+    "10% cropped, top left": crop(0.1, 0.1, 0, 0),
+    "5% cropped, centered, scaled to 75%, 20% darker": lambda image: brighten(0.8)(
+        scale(0.75)(crop(0.025, 0.025, 0.025, 0.025)(image))
+    ),
+    "mirrored": ImageOps.mirror,
+    "mirrored, 5% cropped, centered": lambda image: ImageOps.mirror(crop(0.025, 0.025, 0.025, 0.025)(image)),
+}
+
+
+def image_paths(directory):
+    paths = sorted(path for path in Path(directory).rglob("*") if path.suffix.lower() in (".png", ".jpg", ".jpeg"))
+    if not paths:
+        raise SystemExit(f"{directory} has no images.")
+    return paths
+
+
+def recall(directory, only):
+    paths = image_paths(directory)
+    originals = ko.Manifest.from_arrays([os.path.abspath(path) for path in paths], directory=None)
+    report = ko.check(originals, mirrored=True)
+    print(f"{len(paths):,} images. Copies among them that were not planted:")
+    for copies in report.duplicates:
+        print(f"  {copies.kind}: {', '.join(os.path.relpath(file, directory) for file in copies.files)}")
+    twins = report.groups
+    print(f"{'change':50}{'recall':>8}{'false pairs':>13}")
+    for name in [name for name in CHANGES if only in name]:
+        change = CHANGES[name]
+        with tempfile.TemporaryDirectory() as folder:
+            files = [*originals.filenames.tolist()]
+            for number, path in enumerate(paths):
+                with Image.open(path) as image:
+                    changed = change(ImageOps.exif_transpose(image).convert("RGB"))
+                files.append(f"{folder}/{number}.jpg")
+                changed.convert("RGB").save(files[-1], quality=90)
+            both = ko.Manifest.from_arrays(files, directory=None)
+            groups = ko.check(both, mirrored="mirrored" in name).groups
+        first, second = groups[: len(paths)], groups[len(paths) :]
+        found, members = np.mean(first == second), defaultdict(set)
+        for group, twin in zip(groups.tolist(), [*twins.tolist(), *twins.tolist()]):
+            members[group].add(twin)
+        false = {group: sorted(of) for group, of in members.items() if len(of) > 1}
+        print(f"{name:50}{found:8.3f}{len(false):13}")
+        for of in false.values():
+            print("  false:", ", ".join(str(paths[int(np.flatnonzero(twins == twin)[0])]) for twin in of))
+
+
+def many_files(directory, num_files):
+    paths = image_paths(directory)
+    with tempfile.TemporaryDirectory() as folder:
+        for label in range(10):
+            Path(folder, str(label)).mkdir()
+        for number in range(num_files):
+            source = paths[number % len(paths)]
+            target = Path(folder, str(number % 10), f"{number:07}{source.suffix}")
+            try:
+                target.hardlink_to(source)
+            except OSError:  # another file system
+                paths[number % len(paths)] = Path(folder, f"source{number}{source.suffix}")
+                paths[number % len(paths)].write_bytes(source.read_bytes())
+                target.hardlink_to(paths[number % len(paths)])
+        started = time.perf_counter()
+        report = ko.check(folder)
+        seconds = time.perf_counter() - started
+    speed = f"{num_files / seconds:,.0f} files per second"
+    print(f"{num_files:,} files: {seconds:.0f} s, {speed}, {peak_megabytes():.0f} MB at most")
+    print(f"{len(report.duplicates):,} groups of copies")
+
+
+def random_pictures(num_pictures):
+    from keras_oocore.check.near import near_pairs
+    from keras_oocore.images.picture_hash import NUM_COEFFICIENTS
+
+    signatures = np.random.default_rng(0).integers(-127, 128, (num_pictures, NUM_COEFFICIENTS), np.int8)
+    started, used = time.perf_counter(), time.process_time()
+    pairs, _, _ = near_pairs(signatures)
+    seconds, used = time.perf_counter() - started, time.process_time() - used
+    print(f"{num_pictures:,} random pictures: {len(pairs)} false pairs, {seconds:.0f} s, {used:.0f} s of one core")
+    print(f"{peak_megabytes():.0f} MB at most")
+
+
+def peak_megabytes():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6  # kB on Linux
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("directory", nargs="?")
+    parser.add_argument("--only", default="", help="a part of the names of changes")
+    parser.add_argument("--files", type=int)
+    parser.add_argument("--hashes", type=int)
+    options = parser.parse_args()
+    if options.hashes:
+        random_pictures(options.hashes)
+    elif not options.directory:
+        parser.error("type a directory of images, or --hashes N")
+    elif options.files:
+        many_files(options.directory, options.files)
+    else:
+        recall(options.directory, options.only)
+
+
+if __name__ == "__main__":
+    main()
