@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from keras_oocore.commands import demo, flatten, info, pack, predict, profile, split, verify
+from keras_oocore.commands import check, demo, flatten, info, pack, predict, profile, split, verify
 from keras_oocore.commands.flags import in_flags
 from keras_oocore.commands.report import Report, WrongUseError
 from keras_oocore.core.errors import MissingExtraError, OptionError, OutOfCoreError
@@ -18,12 +18,12 @@ from keras_oocore.core.text import did_you_mean
 from keras_oocore.core.version import __version__
 
 PROGRAM = "keras-oocore"
-COMMANDS = (info, flatten, split, pack, verify, profile, predict, demo)  # in the order of a whole job
+COMMANDS = (info, check, flatten, split, pack, verify, profile, predict, demo)  # in the order of a whole job
 DONE, FOUND, WRONG_USE, STOPPED = 0, 1, 2, 130
 EPILOG = """
 a whole job:
   keras-oocore info plant_seedlings
-  keras-oocore verify plant_seedlings
+  keras-oocore check plant_seedlings --html report.html
   keras-oocore split plant_seedlings split --validation-split 0.2
   keras-oocore pack split/train packed/train --image-size 224
   keras-oocore profile packed/train

@@ -51,6 +51,8 @@ NUM_HOUSES = {"houses": 21_608, "generated": 6_000}
 FIRST = ROOT / "notebooks" / "1_images_larger_than_memory.ipynb"
 SECOND = ROOT / "notebooks" / "2_csv_larger_than_memory.ipynb"
 THIRD = ROOT / "notebooks" / "3_many_fits_one_training.ipynb"
+FOURTH = ROOT / "notebooks" / "4_messy_folder_to_submission.ipynb"
+FEW_PHOTOS = "epochs, photos_per_class = 1, 12"
 PHASES = ("head alone", "all of it")
 pytestmark = [pytest.mark.one_backend, pytest.mark.timeout(1800)]  # a busy machine takes long to train
 starts_kernels = pytest.mark.child
@@ -264,6 +266,50 @@ class TestNotebook3:
         assert "the same weights, to the last bit: True" in shown_text(saved)
         assert 0.85 < head_alone < 0.93  # "about nine of ten"
         assert all_of_it > 0.98  # "about 99 of 100"
+
+
+@starts_kernels
+class TestNotebook4:
+    def test_it_runs_from_top_to_bottom(self, data, run, tmp_path):
+        notebook = run.executed(FOURTH, tmp_path, injected=FEW_PHOTOS)
+        num_classes = {"photos": 12, "digits": 10}[data]
+
+        assert [path.name for path in tmp_path.iterdir()] == ["notebook_4_data"]
+        assert len(pictures(notebook)) == 3
+        assert "data:image/jpeg;base64," in (tmp_path / "notebook_4_data" / "report.html").read_text("utf-8")
+        self.check_what_was_planted_is_found(notebook, num_classes, num_photos=12 * num_classes)
+        self.check_a_submission_has_every_file(tmp_path / "notebook_4_data", 10 * num_classes + 1)
+
+    def check_what_was_planted_is_found(self, notebook, num_classes, num_photos):
+        """Of each class three copies, four conflicts, three bad files and a black one, and a leak in every other one."""
+        said = shown_text(notebook)
+        assert "3 files cannot be read or are damaged" in said
+        assert "4 groups of copies have different classes" in said
+        assert numbers("# files have copies in 'notebook_4_data/holdout'", notebook)[0] >= num_classes // 2
+        assert "lens_cap.png' (all of its pixels are almost equal" in said
+        assert "\n0 photos are in both parts" in said
+        before, clean = numbers("# photos, # after cleaning", notebook)
+        assert before == num_photos + 3 * num_classes + 4 + 3 + 1
+        assert clean <= num_photos + 4  # fewer, because some of these photos are alike, too
+        assert clean >= 0.97 * num_photos
+
+    def check_a_submission_has_every_file(self, folder, num_files):
+        header, *rows = (folder / "submission.csv").read_text().splitlines()
+        assert header == "file,class,probability,error"
+        assert len(rows) == num_files
+        assert rows[-1] == "zz_broken.png,,,truncated: image file is truncated"
+
+    @pytest.mark.soak
+    def test_it_reaches_the_accuracy_it_states(self, data, run, tmp_path):
+        notebook = run.executed(FOURTH, tmp_path)
+        assert numbers("#% of # test photos are right", notebook)[0] > {"photos": 60, "digits": 90}[data]
+
+    def test_saved_outputs_are_those_of_the_photos(self):
+        saved = nbformat.read(FOURTH, as_version=4)
+        self.check_what_was_planted_is_found(saved, num_classes=12, num_photos=720)
+        assert "\n  7 files have copies in" in shown_text(saved)  # "six photos, and seven are found"
+        assert ">1599e5ec9.png<" in shown_text(saved)
+        assert 60 < numbers("#% of # test photos are right", saved)[0] < 85
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

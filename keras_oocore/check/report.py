@@ -1,11 +1,14 @@
 """What a check of files found."""
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from keras_oocore.check.words import in_words
+from keras_oocore.core import html
 
 
 @dataclass(frozen=True)
@@ -122,3 +125,31 @@ class CheckReport:
     def conflicting_files(self) -> list[str]:
         """Names of all files in `conflicts`. `manifest.without(report.conflicting_files)` removes all of them."""
         return sorted({file for copies in self.conflicts for file in copies.files})
+
+    def to_html(self, path: str | os.PathLike[str], max_groups: int = 20) -> Path:
+        """Write the report as one HTML file, with thumbnails of what was found.
+
+        The file loads nothing from elsewhere, so it can be sent and opened anywhere. It has no scripts. With photos, it
+        has at most about 4 MB.
+
+        Args:
+            path: The file to write, such as `"report.html"`. An existing file is replaced.
+            max_groups: Number of groups of copies that each section shows, and of bad and unusual files. Further ones
+                are counted. Defaults to `20`.
+
+        Returns:
+            The path.
+
+        Raises:
+            OptionError: If `max_groups` is not a positive integer.
+            DestinationError: If the file cannot be written.
+        """
+        from keras_oocore.check.page import write_page  # it imports Pillow
+
+        return write_page(self, path, max_groups)
+
+    @html.never_raising
+    def _repr_html_(self) -> str:
+        from keras_oocore.check.notebook import as_html
+
+        return as_html(self)

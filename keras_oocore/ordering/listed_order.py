@@ -25,6 +25,7 @@ class ListedOrder:
     num_samples: int
     first: int = field(default=0, init=False)
     seed: int = field(default=0, init=False)
+    positions_at_once: int = field(default=1, init=False)
 
     @property
     def size(self) -> int:
@@ -34,6 +35,10 @@ class ListedOrder:
     def samples(self, epoch: int, start: int, stop: int) -> np.ndarray:
         """Return the samples at positions `start` to `stop`."""
         return self.listed[start:stop]
+
+    def samples_at(self, epoch: int, positions: np.ndarray) -> np.ndarray:
+        """Return the samples at positions, which need not be neighbors."""
+        return self.listed[positions]
 
     def members(self) -> np.ndarray:
         """Return the samples in ascending order."""

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from keras_oocore.images import thumbnail as module
-from keras_oocore.images.thumbnail import thumbnail, thumbnail_of_file
+from keras_oocore.images.thumbnail import preview_of_file, thumbnail, thumbnail_of_file
 
 
 def opened(uri):
@@ -49,3 +49,31 @@ def test_a_file_that_cannot_be_read_has_no_thumbnail(tmp_path, monkeypatch):
 
     for name in ("empty.png", "text.png", "cut.png", "large.png", "pipe.png", "missing.png", "", "a\0b", "\ud800"):
         assert thumbnail_of_file(tmp_path / name) is None
+
+
+def test_a_preview_has_the_edges_of_the_image_and_its_size(tmp_path):
+    pixels = np.zeros((100, 300, 3), np.uint8)
+    pixels[:, :20] = 200
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    preview = preview_of_file(tmp_path / "a.png")
+    small = np.asarray(opened(preview.uri))
+
+    assert small.shape == (53, 160, 3)
+    assert small[:, :8].min() > 150
+    assert (preview.height, preview.width) == (100, 300)
+    assert preview.size_bytes == (tmp_path / "a.png").stat().st_size
+
+
+def test_a_preview_of_a_large_jpeg_states_its_full_size(tmp_path):
+    Image.new("L", (3000, 2000)).save(tmp_path / "a.jpg")
+    preview = preview_of_file(tmp_path / "a.jpg")
+
+    assert (preview.height, preview.width) == (2000, 3000)
+    assert opened(preview.uri).size == (160, 107)
+
+
+def test_a_small_image_is_not_enlarged_and_a_missing_one_has_no_preview(tmp_path):
+    Image.new("RGBA", (5, 3)).save(tmp_path / "a.png")
+
+    assert opened(preview_of_file(tmp_path / "a.png").uri).size == (5, 3)
+    assert preview_of_file(tmp_path / "b.png") is None

@@ -1,0 +1,184 @@
+"""What a report shows in a browser and in a notebook: sections with groups of files, in the order of their weight."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
+from typing import Any, NamedTuple
+
+from keras_oocore.check.words import counted
+
+KINDS = {"exact": "identical files", "near": "same picture", "mirrored": "mirrored", "blank": "one color"}
+
+
+class ShownFile(NamedTuple):
+    """A file of a group.
+
+    Attributes:
+        name: Its name in the data.
+        path: Its path, or `None` if it has none, such as a row of a cache.
+        label: Its class or its data set.
+        detail: What was found in this file.
+    """
+
+    name: str
+    path: str | None
+    label: str = ""
+    detail: str = ""
+
+
+class Group(NamedTuple):
+    """Files that are shown beside each other.
+
+    Attributes:
+        title: What they have in common.
+        files: The first files.
+        num_files: Number of all files.
+    """
+
+    title: str
+    files: Sequence[ShownFile]
+    num_files: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """One kind of finding.
+
+    Attributes:
+        key: One word for it.
+        title: Its name.
+        meaning: What it means for training, and what to do about it.
+        code: What to type to remove it, or an empty string.
+        groups: The first groups.
+        num_groups: Number of all groups.
+        count: How many of what were found, in words.
+        is_problem: Whether it should be fixed before training.
+        as_list: Whether files are lines of a list, and not pictures beside each other.
+    """
+
+    key: str
+    title: str
+    meaning: str
+    code: str
+    groups: list[Group]
+    num_groups: int
+    count: str
+    is_problem: bool = True
+    as_list: bool = False
+
+
+def sections_of(report: Any, max_groups: int, max_files: int) -> list[Section]:
+    """Return what was found, without sections that would be empty.
+
+    Args:
+        report: The `CheckReport`.
+        max_groups: Number of groups per section, and of bad or unusual files.
+        max_files: Number of files per group of copies.
+    """
+    made = [
+        _bad(report, max_groups),
+        _conflicts(report, max_groups, max_files),
+        _leaks(report, max_groups, max_files),
+        _duplicates(report, max_groups, max_files),
+        _unusual(report, max_groups),
+    ]
+    return [section for section in made if section.num_groups]
+
+
+def _bad(report: Any, max_files: int) -> Section:
+    return Section(
+        "bad",
+        "Unreadable and doubtful files",
+        "Training stops at an unreadable file. A doubtful one can be read, but its pixels may be damaged.",
+        "manifest = manifest.without(report.bad)",
+        [_explained("", report.bad, report.paths, max_files)] * bool(report.bad),
+        int(bool(report.bad)),
+        counted(len(report.bad), "bad file"),
+        as_list=True,
+    )
+
+
+def _conflicts(report: Any, max_groups: int, max_files: int) -> Section:
+    return Section(
+        "conflicts",
+        "Copies in different classes",
+        "The same picture has more than one label, and at most one is right. Decide which file to keep: these are "
+        "never removed for you.",
+        "manifest = manifest.without(report.conflicting_files)  # removes all of them",
+        list(islice(_copies(report.conflicts, report.paths, max_files), max_groups)),
+        len(report.conflicts),
+        counted(len(report.conflicts), "conflict"),
+    )
+
+
+def _leaks(report: Any, max_groups: int, max_files: int) -> Section:
+    by_file = [(file, [*leaks]) for file, leaks in groupby(report.leaks, lambda leak: leak.file)]
+    groups = [_leak(report, leaks, max_files) for _, leaks in by_file[:max_groups]]
+    return Section(
+        "leaks",
+        "Copies in both data sets",
+        f"These pictures are also in {report.against}. A model that was trained on them gets a score that is too high.",
+        "manifest = manifest.without(report.leaks)",
+        groups,
+        len(by_file),
+        counted(len(by_file), "leak"),
+    )
+
+
+def _leak(report: Any, leaks: list[Any], max_files: int) -> Group:
+    name = leaks[0].file
+    data, against = (os.path.basename(os.path.normpath(called)) for called in (report.data, str(report.against)))
+    if data == against:
+        data, against = report.data, str(report.against)
+    files = [ShownFile(name, report.paths.get(name), data)]
+    for leak in leaks[: max_files - 1]:
+        files.append(ShownFile(leak.other, report.paths_against.get(leak.other), against))
+    return Group(KINDS.get(leaks[0].kind, leaks[0].kind), files, 1 + len(leaks))
+
+
+def _duplicates(report: Any, max_groups: int, max_files: int) -> Section:
+    conflicts = set(report.conflicts)
+    others = [copies for copies in report.duplicates if copies not in conflicts]
+    further = " Those in different classes are listed above." if conflicts and others else ""
+    removed = counted(sum(len(copies.files) - 1 for copies in others), "file")
+    return Section(
+        "duplicates",
+        "Copies",
+        f"Each group shows one picture. The line below keeps the first file of each group and removes {removed}. To "
+        f"keep all and put each group on one side of a split, pass groups=report.groups to manifest.split.{further}",
+        "manifest = manifest.without(report.duplicates)",
+        list(islice(_copies(others, report.paths, max_files), max_groups)),
+        len(others),
+        f"{counted(len(others), 'group')} of copies",
+    )
+
+
+def _copies(groups: Iterable[Any], paths: dict[str, str], max_files: int) -> Iterator[Group]:
+    for copies in groups:
+        files = [
+            ShownFile(name, paths.get(name), label or "")
+            for name, label in islice(zip(copies.files, copies.classes), max_files)
+        ]
+        yield Group(KINDS.get(copies.kind, copies.kind), files, len(copies.files))
+
+
+def _unusual(report: Any, max_files: int) -> Section:
+    found = {what: files for what, files in report.unusual.items() if files}
+    num_files = sum(map(len, found.values()))
+    return Section(
+        "unusual",
+        "Unusual images",
+        "They may be right. Look at them: a model learns little from an image without contents.",
+        "",
+        [_explained(what, files, report.paths, max_files) for what, files in found.items()],
+        len(found),
+        counted(num_files, "unusual image"),
+        is_problem=False,
+    )
+
+
+def _explained(title: str, found: dict[str, str], paths: dict[str, str], max_files: int) -> Group:
+    """Return files with what was found in each."""
+    files = [ShownFile(name, paths.get(name), detail=detail) for name, detail in islice(found.items(), max_files)]
+    return Group(title, files, len(found))

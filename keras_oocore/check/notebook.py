@@ -1,0 +1,62 @@
+"""Shows a report in a notebook: what was found, with the thumbnails of a few groups."""
+
+import os
+from typing import Any
+
+from keras_oocore.check.content import Group, Section, ShownFile, sections_of
+from keras_oocore.check.words import counted
+from keras_oocore.core import html
+from keras_oocore.images.thumbnail import thumbnail_of_file
+
+MAX_GROUPS = 4  # per section: at most about 50 files are read
+MAX_FILES = 4
+MAX_LISTED = 8
+TITLE = "margin-top:10px;"
+GROUP = "display:inline-block;vertical-align:top;margin:4px 24px 4px 0;max-width:340px;"
+
+
+def as_html(report: Any) -> str:
+    """Return a `CheckReport` as HTML."""
+    against = f" against {report.against}" if report.against else ""
+    sections = sections_of(report, MAX_LISTED, MAX_FILES)
+    more = 'to_html("report.html") writes a page with more of them, and with what to do.'
+    return html.page(
+        html.heading("Check", f"of {report.data}{against}: {counted(report.num_files, 'file')}"),
+        *map(_section, sections),
+        *(html.note(f"Not checked: {note}") for note in report.not_checked),
+        html.note(more if sections else "Nothing was found."),
+    )
+
+
+def _section(section: Section) -> str:
+    title = html.Html(f'<div style="{TITLE}"><b>{html.escaped(section.title)}</b> {html.escaped(section.count)}</div>')
+    if section.as_list:
+        (group,) = section.groups
+        return title + html.facts((file.name, file.detail) for file in group.files) + _more(group, MAX_LISTED)
+    shown = section.groups[:MAX_GROUPS] if section.is_problem else section.groups
+    more = section.num_groups - len(shown)
+    groups = "".join(f'<div style="{GROUP}">{_files(group, section)}</div>' for group in shown)
+    return title + groups + (html.note(f"and {counted(more, 'more group')}") if more else "")
+
+
+def _files(group: Group, section: Section) -> str:
+    pictures, others = [], []
+    for file in group.files[:MAX_FILES]:
+        uri = thumbnail_of_file(file.path) if file.path is not None else None
+        if uri is None:
+            others.append(file.name)
+        else:
+            pictures.append(html.Picture(uri, _caption(file, section), f"{file.name} {file.detail}".strip()))
+    title = html.Html(f'<div style="{html.FAINT}">{html.escaped(group.title)}</div>')
+    names = html.note(f"no picture: {', '.join(others)}") if others else ""
+    return title + html.strip(pictures) + names + _more(group, MAX_FILES)
+
+
+def _caption(file: ShownFile, section: Section) -> str:
+    """Return the class of a file if it is in question, otherwise its name."""
+    return file.label if section.key == "conflicts" else os.path.basename(file.name)
+
+
+def _more(group: Group, max_files: int) -> str:
+    more = group.num_files - min(max_files, len(group.files))
+    return html.note(f"and {counted(more, 'more file')}") if more else ""
