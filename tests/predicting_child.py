@@ -40,7 +40,7 @@ def measuring(folder, suffix):
 
     sequence = ko.ArraySequence(folder / "many.npy", labels=None, batch_size=64)
     names = [f"class {number}" for number in range(100)]
-    few = ko.ArraySequence(np.zeros((640, 4), "float32"), labels=None, batch_size=64)
+    few = ko.ArraySequence(np.zeros((640, 1), "float32"), labels=None, batch_size=64)
     ko.predict(StubModel(100), few, to=folder / f"few.{suffix}", class_names=names)  # imports and first calls
     before = peak_bytes()
     path = ko.predict(StubModel(100), sequence, to=folder / f"many.{suffix}", class_names=names)

@@ -46,13 +46,14 @@ class CSVFormat:
         """Return the header."""
         return _text([rows.names])
 
-    def join(self, path: Path, parts: Sequence[Path], layout: Rows) -> None:
+    def join(self, path: Path, parts: Sequence[Path], layout: Rows, num_rows: int) -> None:
         """Write a file from its parts.
 
         Args:
             path: The file, which is written whole.
             parts: The parts in their order.
             layout: Rows with its columns.
+            num_rows: Number of rows of the file.
         """
         with write_whole(path) as out:
             out.write(self.header(layout))

@@ -1,6 +1,5 @@
 """Rows as a Parquet file, with pyarrow."""
 
-import io
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +11,8 @@ from keras_oocore.core.errors import MissingExtraError
 from keras_oocore.core.files import write_whole
 from keras_oocore.predictions.groups import Rows, joined
 
-GROUP_VALUES = 250_000  # of one row group, which is in memory while the file is written
+GROUPS = 32  # row groups of a large file: one is in memory while the file is written, and so is a record of each
+GROUP_VALUES = (50_000, 4_000_000)  # the smallest and the largest row group
 
 
 class ParquetFormat:
@@ -34,35 +34,40 @@ class ParquetFormat:
         """Return an empty part."""
         return ParquetPart(self)
 
-    def encode(self, rows: Rows) -> bytes:
+    def encode(self, rows: Rows) -> memoryview:
         """Return rows as a file of Arrow."""
         import pyarrow as pa
 
-        batch, out = _batch(rows), io.BytesIO()
+        batch, out = _batch(rows), pa.BufferOutputStream(pa.system_memory_pool())
         with pa.ipc.new_stream(out, batch.schema) as writer:
             writer.write_batch(batch)
-        return out.getvalue()
+        return memoryview(out.getvalue())
 
-    def join(self, path: Path, parts: Sequence[Path], layout: Rows) -> None:
+    def join(self, path: Path, parts: Sequence[Path], layout: Rows, num_rows: int) -> None:
         """Write a file from its parts. Its row groups do not depend on how the rows are divided into parts.
 
         Args:
             path: The file, which is written whole.
             parts: The parts in their order.
             layout: Rows with its columns.
+            num_rows: Number of rows of the file.
         """
-        self._write(path, layout, _batches_of(parts))
+        self._write(path, layout, _batches_of(parts), num_rows)
 
     def save(self, path: str | os.PathLike[str], rows: Rows) -> None:
         """Write a file of rows in memory."""
-        self._write(Path(path), rows, iter([_batch(rows)]))
+        self._write(Path(path), rows, iter([_batch(rows)]), len(rows.readable))
 
-    def _write(self, path: Path, layout: Rows, batches: Iterator[Any]) -> None:
+    def _write(self, path: Path, layout: Rows, batches: Iterator[Any], num_rows: int) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        size = max(1, GROUP_VALUES // max(1, len(layout.names)))
-        with write_whole(path) as out, pq.ParquetWriter(out, _batch(layout).schema) as writer:
+        values = np.clip(num_rows * len(layout.names) // GROUPS, *GROUP_VALUES)
+        size = max(1, int(values) // len(layout.names))
+        schema = _batch(layout).schema
+        repeated = [field.name for field in schema if field.type == pa.string()]  # probabilities hardly repeat
+        options = dict(use_dictionary=repeated, write_statistics=False, memory_pool=pa.system_memory_pool())
+        with write_whole(path) as out, pq.ParquetWriter(out, schema, **options) as writer:
             waiting: list[Any] = []
             num_waiting = 0
             for batch in batches:
@@ -89,9 +94,10 @@ class ParquetPart:
         self._rows.append(rows)
         self.num_bytes += rows.num_bytes
 
-    def content(self) -> bytes:
+    def content(self) -> memoryview:
         """Return what to write."""
-        return self._format.encode(joined(self._rows))
+        rows, self._rows = joined(self._rows), []
+        return self._format.encode(rows)
 
 
 def _batches_of(parts: Sequence[Path]) -> Iterator[Any]:

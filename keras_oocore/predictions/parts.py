@@ -102,7 +102,7 @@ class Parts:
             FORMAT.write(self.folder / RECORD, run)
         return different
 
-    def add(self, content: bytes, stop: int, num_bad: int, version: Callable[[int, int], int]) -> None:
+    def add(self, content: bytes | memoryview, stop: int, num_bad: int, version: Callable[[int, int], int]) -> None:
         """Write the next part.
 
         Args:

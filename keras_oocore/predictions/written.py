@@ -21,7 +21,7 @@ from keras_oocore.predictions.predictor import Predictor
 from keras_oocore.sequences.in_order import InOrder
 
 PART_SECONDS = 10.0  # of predictions that a kill may lose
-PART_SHARE = 1 / 100  # of the file, which is in memory
+PART_SHARE = 1 / 200  # of the file, which is in memory
 PART_BYTES = (2**16, 2**24)  # the smallest and the largest limit of a part
 
 
@@ -75,7 +75,7 @@ def predict_into(
         different = parts.open(_described(model, data, predictor, chosen), data.version)
         _tell(path, parts, different, data)
         _predict_rest(parts, kind, predictor, data, chosen)
-        kind.join(path, [part.path for part in parts.parts], layout)
+        kind.join(path, [part.path for part in parts.parts], layout, data.num_samples)
         predictor.warn_of_bad(parts.num_bad)
         parts.remove()
     return Written(path, data.num_samples, parts.num_bad, layout.names)
