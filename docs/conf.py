@@ -60,8 +60,10 @@ pygments_style, pygments_dark_style = "friendly", "monokai"
 INTERNAL = {
     "adopt_seed",
     "cursor",
+    "removable",
     "require_all_indices",
     "reset_after_fork",
+    "rows_and_files",
     *(name for name in dir(keras.utils.PyDataset) if not name.startswith("_")),
 }
 # A name in a docstring → what it links to. The last two are classes of results, which are documented but not imported.

@@ -1,5 +1,6 @@
 """What a user of the package meets first: public names, arguments, and the files of a release and of the repository."""
 
+import importlib
 import inspect
 import os
 import re
@@ -38,6 +39,12 @@ def test_every_public_name_exists_and_has_a_docstring():
 def test_a_misspelt_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="has no attribute 'ImageFolderSequenze'"):
         ko.ImageFolderSequenze  # noqa: B018
+
+
+def test_a_function_with_the_name_of_a_folder_stays_a_function():
+    importlib.import_module("keras_oocore.check.report")  # Python sets the attribute of the package to the folder
+
+    assert inspect.isfunction(ko.check)
 
 
 def modules_of_the_drawing():

@@ -35,8 +35,8 @@ class HashIndex:
     """
 
     def __init__(self, hashes: np.ndarray):
-        self.hashes = hashes
-        self.num_skipped = 0
+        self.hashes: np.ndarray = hashes
+        self.num_skipped: int = 0
         self._tables = [_Table(hashes, *chunk) for chunk in CHUNKS]
 
     def pairs_within(self, radius: int) -> np.ndarray:
@@ -54,7 +54,7 @@ class HashIndex:
             own = table if queries is None else _Table(queries, table.first_bit, table.num_bits)
             for rows, mask in own.lookups(flips, halved=queries is None):
                 for first, second in self._in_buckets(own, table, rows, mask):
-                    near = _distance(own.sorted_hashes[first], table.sorted_hashes[second]) <= radius
+                    near = distance(own.sorted_hashes[first], table.sorted_hashes[second]) <= radius
                     found.append(np.stack([own.order[first[near]], table.order[second[near]]], axis=1))
                     if len(found) > 256:
                         found = [np.concatenate(found)]
@@ -130,13 +130,16 @@ class _Table:
                     yield rows, sum(1 << bit for bit in (*others, highest))
 
 
-if hasattr(np, "bitwise_count"):  # NumPy 2
+def distance_by_table(hashes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the number of bits in which hashes differ, `uint8` of shape `(n,)`, with any NumPy."""
+    return _COUNTS[(hashes ^ others).view(np.uint16)].reshape(-1, 4).sum(axis=1, dtype=np.uint8)
 
-    def _distance(hashes: np.ndarray, others: np.ndarray) -> np.ndarray:
-        return np.bitwise_count(hashes ^ others)
 
-else:
-    _COUNTS = np.array([number.bit_count() for number in range(2**16)], np.uint8)
+def distance(hashes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the number of bits in which hashes differ, `uint8` of shape `(n,)`."""
+    return np.bitwise_count(hashes ^ others)
 
-    def _distance(hashes: np.ndarray, others: np.ndarray) -> np.ndarray:
-        return _COUNTS[(hashes ^ others).view(np.uint16)].reshape(-1, 4).sum(axis=1)
+
+_COUNTS = np.array([number.bit_count() for number in range(2**16)], np.uint8)
+if not hasattr(np, "bitwise_count"):  # before NumPy 2
+    distance = distance_by_table

@@ -48,7 +48,8 @@ def link_copies(measured: Measured, images: bool, mirrored: bool) -> Links:
         blanks = np.flatnonzero(blank)
         upright.append(np.stack([np.full_like(blanks, blanks[0] if len(blanks) else 0), blanks], axis=1))
         ones = np.flatnonzero(measured.has_picture & ~blank & (itself == exact))
-        pairs, is_mirrored, num_skipped = near_pairs(measured.signatures[ones], mirrored)
+        signatures = measured.signatures if len(ones) == num_files else measured.signatures[ones]  # may be large
+        pairs, is_mirrored, num_skipped = near_pairs(signatures, mirrored)
         pairs = ones[pairs]
         upright.append(pairs[~is_mirrored])
         turned = pairs[is_mirrored]

@@ -17,7 +17,7 @@ def not_checked(
     notes = [note for one, part in zip(inputs, parts) for note in _of_input(one, part)]
     if not images:
         notes.append(
-            "Near copies, and blank, dark or blurred images: not all files are images. Exact copies were found."
+            "Near copies, and blank, dark or blurred images: the data is not images of 8 bits. Exact copies are found."
         )
     elif not mirrored:
         notes.append("Mirrored copies. To find them, pass mirrored=True.")

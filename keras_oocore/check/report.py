@@ -76,7 +76,8 @@ class CheckReport:
     each group and leaves conflicts alone, and `manifest.without(report.leaks)`.
 
     Attributes:
-        data, against: What was checked, as a person calls it. `against` is `None` if there is only one data set.
+        data: What was checked: a directory, or a number of files.
+        against: What it was compared with, or `None`.
         num_files: Number of files.
         class_counts: Class name → number of files.
         formats: Format, such as `"JPEG"` → number of files.

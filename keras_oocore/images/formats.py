@@ -46,7 +46,7 @@ READERS: dict[bytes, Callable[..., Any]] = {
 AVIF_BRANDS = (b"avif", b"avis")
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
 CONTAINER_BRANDS = (b"mif1", b"msf1")  # of AVIF or HEIC
-ENDINGS = {  # format → usual endings of its files
+ENDINGS: dict[str, tuple[str, ...]] = {  # format → usual endings of its files
     "AVIF": (".avif",),
     "BMP": (".bmp",),
     "GIF": (".gif",),
@@ -96,10 +96,10 @@ def format_name(data: bytes) -> str | None:
     reader = next((READERS[prefix] for prefix in READERS if data.startswith(prefix)), None)
     if reader is not None and (reader is not WebPImageFile or data[8:12] == b"WEBP"):  # RIFF also begins audio
         return reader.format
-    brands = {data[at : at + 4] for at in (8, *range(16, 64, 4))} if data[4:8] == b"ftyp" else set()
-    if brands & {*AVIF_BRANDS}:
+    brand = _brand(data) if data[4:8] == b"ftyp" else b""
+    if brand in AVIF_BRANDS:
         return "AVIF"
-    if brands & {*HEIC_BRANDS, *CONTAINER_BRANDS}:
+    if brand in HEIC_BRANDS + CONTAINER_BRANDS:
         return "HEIF"
     return "TGA" if _looks_like_tga(data) else None
 
@@ -138,16 +138,22 @@ def _name_planes_of_16_bits(image: TiffImageFile) -> None:
         image.tile[number] = make((codec, box, offset, (f"{arguments[0]};16{order}", *arguments[1:])))
 
 
-def _heif_or_avif(data: bytes):
+def _brand(data: bytes) -> bytes:
+    """Return the brand of an ISO container that tells which images it has."""
     (box_bytes,) = struct.unpack_from(">I", data)
     brands = [data[at : at + 4] for at in (8, *range(16, min(box_bytes, 256), 4))]
     if brands[0] in CONTAINER_BRANDS:  # the compatible brands tell which
         brands = [brand for brand in brands if brand in AVIF_BRANDS + HEIC_BRANDS] or brands
-    if brands[0] in AVIF_BRANDS:
+    return brands[0]
+
+
+def _heif_or_avif(data: bytes):
+    brand = _brand(data)
+    if brand in AVIF_BRANDS:
         if AvifImageFile is None:
             raise SampleError("an AVIF image, which Pillow reads from version 11.3: pip install -U pillow")
         return AvifImageFile
-    if brands[0] in HEIC_BRANDS + CONTAINER_BRANDS:
+    if brand in HEIC_BRANDS + CONTAINER_BRANDS:
         try:
             from pillow_heif import HeifImageFile
         except ImportError as error:

@@ -7,8 +7,8 @@ import threading
 
 import numpy as np
 import pytest
-from PIL import Image
 from pictures import picture, save
+from PIL import Image
 
 import keras_oocore as ko
 from keras_oocore.core import storage

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from pictures import encoded, picture, save, scaled
+from PIL import Image
 
 import keras_oocore as ko
 

@@ -12,7 +12,7 @@ from PIL import Image, features
 
 from keras_oocore.core.errors import SampleError
 from keras_oocore.images import formats
-from keras_oocore.images.formats import open_image
+from keras_oocore.images.formats import ENDINGS, format_name, open_image
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS
 
 FORMATS = {  # extension: arguments of `Image.save`
@@ -51,6 +51,26 @@ def test_pixels_equal_those_of_pillow(read, extension, mode):
 
 
 @pytest.mark.filterwarnings("ignore:.* has 16 bits per channel")
+@pytest.mark.parametrize("extension", FORMATS)
+def test_format_name_is_that_of_the_content(extension):
+    if extension == ".avif" and not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    name = format_name(encoded(card(mode="L" if extension == ".pgm" else "RGB"), **FORMATS[extension]))
+
+    assert extension in ENDINGS[name]
+
+
+def test_every_extension_belongs_to_one_format():
+    endings = [ending for endings in ENDINGS.values() for ending in endings]
+    assert len(endings) == len({*endings})
+    assert {*endings} == {*FORMATS, ".heic", ".heif"}
+
+
+def test_format_name_of_other_files_is_none():
+    others = (b"", b"RIFF\0\0\0\0WAVEfmt ", b"\x93NUMPY", b"<html>", b"%PDF-1.7 and more than 18 bytes")
+    assert [format_name(data) for data in others] == [None] * len(others)
+
+
 def test_plain_and_16_bit_portable_maps(read):
     levels = np.random.default_rng(0).integers(0, 256, (40, 56))
     plain = b"P2 56 40 255\n" + b" ".join(b"%d" % level for level in levels.ravel())
@@ -103,6 +123,15 @@ def test_avif_requires_a_recent_pillow(monkeypatch, data):
     monkeypatch.setattr(formats, "AvifImageFile", None)
     with pytest.raises(SampleError, match=r"an AVIF image, which Pillow reads from version 11\.3"):
         open_image(data)
+
+
+def test_format_name_of_containers():
+    assert [format_name(heif(*brands)) for brands in ([b"heic"], [b"mif1", b"avif"], [b"mif1"], [b"isom"])] == [
+        "HEIF",
+        "AVIF",
+        "HEIF",
+        None,
+    ]
 
 
 def test_other_containers_are_refused():
