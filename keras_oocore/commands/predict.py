@@ -1,4 +1,4 @@
-"""`keras-oocore predict`: the predictions of a saved model beside the names of files or rows, in a CSV or Parquet file."""
+"""`keras-oocore predict`: what a saved model predicts for each file or row, as a CSV or Parquet file."""
 
 import argparse
 import json

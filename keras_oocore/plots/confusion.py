@@ -46,13 +46,14 @@ def confusion_figure(
     shares = counts / np.maximum(totals, 1)[:, np.newaxis]
     empty_figure(1, 1)  # raises if matplotlib is not installed, before its font is needed
     name_size = _step(NAME_SIZES, num_classes)
-    side = min(MOST_INCHES, max(2.0, num_classes * _step(CELL_INCHES, num_classes)))
+    side = min(MOST_INCHES, max(2.2, num_classes * _step(CELL_INCHES, num_classes)))
     labels = [_shortened(name, name_size) for name in names]
-    margin = max(width(label, name_size) for label in labels) / 72 + 0.9  # for names, and for numbers of samples
+    longest = max(width(label, name_size) for label in labels) / 72
+    margin = longest + 1.0  # for names, and for numbers of samples
     texts = [*_headline(counts, shares), *_confusions(counts, names), *([note] if note else [])]
     width_points = 72 * 0.94 * (side + margin)
     lines = [line for text in texts for line in wrapped(text, width_points, TITLE_SIZE, most_lines=4)]
-    figure = empty_figure(side + margin, side + margin + 0.3 + 0.17 * len(lines))
+    figure = empty_figure(side + margin, side + longest + 0.55 + 0.17 * len(lines))
     axis = figure.subplots()
     axis.imshow(_colors(shares), interpolation="nearest")
     _style(axis, labels, totals, name_size)
@@ -71,8 +72,8 @@ def _headline(counts: np.ndarray, shares: np.ndarray) -> list[str]:
     accuracy = np.trace(counts) / max(1, counts.sum())
     mean = np.diag(shares)[known].mean() if known.any() else 0
     return [
-        f"{accuracy:.1%} of {counts.sum():,} right; mean over the classes {mean:.1%}",
-        f"{'in %' if len(counts) <= MOST_WITH_NUMBERS else 'colors'} of each true class; its samples on the right",
+        f"{accuracy:.1%} of {counts.sum():,} right, mean of classes {mean:.1%}",
+        f"{'numbers: %' if len(counts) <= MOST_WITH_NUMBERS else 'colors: share'} of the true class; right: samples",
     ]
 
 
@@ -120,8 +121,8 @@ def _write_numbers(axis, counts: np.ndarray, shares: np.ndarray, size: float) ->
     """Write the share of each cell that has samples, in percent."""
     for true, predicted in np.argwhere(counts):
         share = shares[true, predicted]
-        text = "<1" if share < 0.005 else f"{100 * share:.0f}"
-        text = ">99" if text == "100" and share < 1 else text
+        text = f"{100 * share:.0f}"
+        text = "<1" if text == "0" else ">99" if text == "100" and share < 1 else text
         color = "white" if share > 0.4 else INK
         axis.text(predicted, true, text, ha="center", va="center", fontsize=size, color=color)
 

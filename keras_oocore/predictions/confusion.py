@@ -40,8 +40,8 @@ def plot_confusion(
         MissingExtraError: If matplotlib is not installed.
 
     >>> figure = plot_confusion({"label": ["cat", "cat", "dog"], "class": ["cat", "dog", "dog"]})
-    >>> print(figure.axes[0].get_title(loc="left").splitlines()[0])
-    66.7% of 3 right; mean over the classes 75.0%
+    >>> print(figure.get_suptitle().splitlines()[0])
+    66.7% of 3 right, mean of classes 75.0%
     """
     true, found = labelled_columns(table, label, predicted)
     known = np.array([one is not None and other is not None for one, other in zip(true, found)], bool)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.core.files import CHUNK_BYTES, write_whole
+from keras_oocore.predictions.digits import shortest
 from keras_oocore.predictions.groups import Group, Rows
 
 ENCODING = dict(encoding="utf-8", errors="surrogateescape")  # names of files need not be valid UTF-8
@@ -89,8 +90,10 @@ def _cells(group: Group, readable: np.ndarray) -> Iterable[list[Any]]:
     """Return the cells of each column as strings. Predictions of rows that cannot be read are empty."""
     values = group.values if group.values.ndim == 2 else group.values[:, np.newaxis]
     if values.dtype.kind == "f":
-        values = values.astype("U32")  # the shortest strings that are read back as the same numbers
-    columns = values.T.tolist()
+        texts, num_rows = shortest(values.T), len(values)
+        columns = [texts[start : start + num_rows] for start in range(0, len(texts), num_rows)]
+    else:
+        columns = values.T.tolist()
     if group.predicted and not readable.all():
         missing = np.flatnonzero(~readable).tolist()
         for column in columns:

@@ -27,7 +27,7 @@ def show_wrong(
     label: str = "label",
     predicted: str = "class",
 ) -> "Figure":
-    """Draw the images whose predicted class is wrong, with the true class, the predicted one and its probability.
+    """Draw the images whose predicted class is wrong, with the true class and, after ✗, the predicted one.
 
     The predictions that were most certain come first: among them are most of the wrong labels. Images are read again.
 
@@ -71,7 +71,7 @@ def show_wrong(
     for row in wrong:
         share = "" if probability is None else f" {probability[row]:.0%}"
         name = [] if names is None else [f"row {names[row]}" if "file" not in table else str(names[row])]
-        captions.append(Caption([f"true {true[row]}", f"{WRONG} {found[row]}{share}", *name]))
+        captions.append(Caption([true[row], f"{WRONG} {found[row]}{share}", *name]))
     return picture_grid([Pictures(_pixels(table, wrong))], captions, path)
 
 

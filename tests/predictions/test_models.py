@@ -1,0 +1,110 @@
+"""`ko.predict` with models of Keras, on every backend."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_oocore as ko
+
+pytestmark = pytest.mark.backend
+ROWS = np.random.default_rng(0).normal(size=(50, 4)).astype("float32")
+
+
+def rows(**options):
+    return ko.ArraySequence(ROWS, np.arange(50) % 3, batch_size=16, class_names=["a", "b", "c"], **options)
+
+
+def test_predictions_are_those_of_model_predict():
+    model = keras.Sequential([keras.layers.Dense(8, activation="relu"), keras.layers.Dense(3, activation="softmax")])
+
+    table = ko.predict(model, rows(seed=1))
+
+    expected = model.predict(ROWS, verbose=0, batch_size=16)
+    found = np.stack([table[name] for name in "abc"], axis=1)
+    assert found.dtype == np.float32
+    assert np.allclose(found, expected, atol=1e-6)
+    assert table["class"].tolist() == ["abc"[best] for best in expected.argmax(axis=1)]
+
+
+def test_several_outputs_by_name_or_in_a_list():
+    inputs = keras.Input((4,))
+    kind = keras.layers.Dense(3, activation="softmax", name="kind")(inputs)
+    size = keras.layers.Dense(1, name="size")(inputs)
+    names = {"kind": ["a", "b", "c"]}
+
+    by_name = ko.predict(keras.Model(inputs, {"kind": kind, "size": size}), rows(), class_names=names)
+    in_list = ko.predict(keras.Model(inputs, [kind, size]), rows(), class_names=names)
+
+    columns = ["row", "label", "kind/class", "kind/probability", "kind/a", "kind/b", "kind/c", "size/prediction"]
+    assert list(by_name) == list(in_list) == columns
+    assert all((by_name[name] == in_list[name]).all() for name in columns)
+
+
+def test_a_sigmoid_and_mixed_precision():
+    model = keras.Sequential([keras.layers.Dense(1, activation="sigmoid", dtype="mixed_bfloat16")])
+    two = ko.ArraySequence(ROWS, np.arange(50) % 2, class_names=["cat", "dog"])
+
+    table = ko.predict(model, two)
+
+    assert table["dog"].dtype == np.float32
+    assert np.allclose(table["cat"] + table["dog"], 1)
+    assert ((table["class"] == "dog") == (table["dog"] > 0.5)).all()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_run_that_was_stopped_continues_with_a_model_that_was_loaded(tmp_path, suffix):
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dropout(0.5), keras.layers.Dense(3, activation="softmax")]
+    )
+    model.save(tmp_path / "model.keras")
+    whole = ko.predict(model, rows(), to=tmp_path / f"whole.{suffix}")
+    predict, calls = model.predict_on_batch, []
+
+    def stopping(x):
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        calls.append(x)
+        return predict(x)
+
+    model.predict_on_batch = stopping
+    with pytest.raises(KeyboardInterrupt):
+        ko.predict(model, rows(), to=tmp_path / f"all.{suffix}")
+    path = ko.predict(keras.models.load_model(tmp_path / "model.keras"), rows(), to=tmp_path / f"all.{suffix}")
+
+    assert path.read_bytes() == whole.read_bytes()
+
+
+def test_other_weights_start_over(tmp_path):
+    path = tmp_path / "all.csv"
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
+    predict, calls = model.predict_on_batch, []
+
+    def stopping(x):
+        calls.append(x)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return predict(x)
+
+    model.predict_on_batch = stopping
+    with pytest.raises(KeyboardInterrupt):
+        ko.predict(model, rows(), to=path)
+    model.predict_on_batch = predict
+    model.set_weights([weight + 0.01 for weight in model.get_weights()])
+
+    with pytest.warns(UserWarning, match=r"weights of the model was .*It starts over"):
+        ko.predict(model, rows(), to=path)
+
+    assert path.read_bytes() == ko.predict(model, rows(), to=tmp_path / "expected.csv").read_bytes()
+
+
+def test_inputs_by_name(tmp_path):
+    (tmp_path / "houses.csv").write_text("sqft,city,price\n" + "".join(f"{i},{'ab'[i % 2]},{i}\n" for i in range(20)))
+    train = ko.CSVChunkSequence(tmp_path / "houses.csv", "price", features={"numbers": ["sqft"], "city": ["city"]})
+    inputs = train.inputs()
+    city = keras.layers.Flatten()(train.embedding("city", 2)(inputs["city"]))
+    outputs = keras.layers.Dense(1)(keras.layers.Concatenate()([inputs["numbers"], city]))
+
+    table = ko.predict(keras.Model(inputs, outputs), train)
+
+    assert list(table) == ["row", "label", "prediction"]
+    assert table["label"].tolist() == [*range(20)]
