@@ -281,7 +281,7 @@ class TestNotebook4:
         self.check_a_submission_has_every_file(tmp_path / "notebook_4_data", 10 * num_classes + 1)
 
     def check_what_was_planted_is_found(self, notebook, num_classes, num_photos):
-        """Three copies per class, four conflicts, three bad files, a black one, and a leak in every other class."""
+        """Three copies per class, a leak in every other one, four conflicts, three bad files and a black one."""
         said = shown_text(notebook)
         assert "3 files cannot be read or are damaged" in said
         assert "4 groups of copies have different classes" in said

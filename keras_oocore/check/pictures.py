@@ -33,11 +33,10 @@ class Pictures:
 
     def picture(self, file: ShownFile) -> str:
         """Return the picture of a file, or a placeholder, as HTML."""
-        preview, title = self._of(file), escaped(file.path or file.name, longest=None)
+        preview, name = self._of(file), escaped(file.name, longest=None)  # not the path: it may name a person
         if preview is None:
-            return f'<div class="picture none" title="{title}">{_why_none(file)}</div>'
-        image = f'<img src="{preview.uri}" alt="{escaped(file.name, longest=None)}">'
-        return f'<div class="picture" title="{title}">{image}</div>'
+            return f'<div class="picture none" title="{name}">{_why_none(file)}</div>'
+        return f'<div class="picture" title="{name}"><img src="{preview.uri}" alt="{name}"></div>'
 
     def size(self, file: ShownFile) -> str:
         """Return the size of an image and of its file, or an empty string."""

@@ -113,6 +113,7 @@ def test_the_page_loads_nothing(make_report, images, tmp_path):
     assert {tag for tag, _ in shown.found}.isdisjoint({"script", "link", "iframe", "object", "embed", "video"})
     assert all(picture["src"].startswith("data:image/jpeg;base64,") for picture in shown.all("img"))
     assert not re.search(r"https?:|//|url\(|@import", re.sub(r"base64,[^\"]*", "", text))
+    assert str(tmp_path) not in text  # the page is sent to others, and need not tell where files are stored
 
 
 @pytest.mark.parametrize("evil", [SCRIPT, QUOTES, "a\nb\x00\u202e", "caf\udce9", "two  spaces"])
