@@ -81,6 +81,7 @@ footer {
   h1 .against { display: block; font-size: 1.1rem; }
   h2 small { display: block; margin-left: 0; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+  code { font-size: 0.75rem; }
   section { margin-top: 40px; }
   nav a { padding: 5px 11px; font-size: 0.875rem; }
   .groups { gap: 12px; }
