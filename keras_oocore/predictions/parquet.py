@@ -12,6 +12,7 @@ from keras_oocore.core.files import write_whole
 from keras_oocore.predictions.groups import Rows, joined
 
 GROUPS = 32  # row groups of a large file: one is in memory while the file is written, and so is a record of each
+WHOLE = 2**30
 GROUP_VALUES = (50_000, 4_000_000)  # the smallest and the largest row group
 
 
@@ -66,20 +67,26 @@ class ParquetFormat:
         size = max(1, int(values) // len(layout.names))
         schema = _batch(layout).schema
         repeated = [field.name for field in schema if field.type == pa.string()]  # probabilities hardly repeat
-        options = dict(use_dictionary=repeated, write_statistics=False, memory_pool=pa.system_memory_pool())
+        options = dict(
+            use_dictionary=repeated,
+            write_statistics=False,
+            data_page_size=WHOLE,  # where pages end would depend on the parts
+            dictionary_pagesize_limit=WHOLE,
+            memory_pool=pa.system_memory_pool(),
+        )
         with write_whole(path) as out, pq.ParquetWriter(out, schema, **options) as writer:
             waiting: list[Any] = []
             num_waiting = 0
             for batch in batches:
                 while num_waiting + len(batch) >= size:
                     head, batch = batch.slice(0, size - num_waiting), batch.slice(size - num_waiting)
-                    writer.write_table(pa.Table.from_batches([*waiting, head]).combine_chunks(), row_group_size=size)
+                    writer.write_table(pa.Table.from_batches([*waiting, head]), row_group_size=size)
                     waiting, num_waiting = [], 0
                 if len(batch):
                     waiting.append(batch)
                     num_waiting += len(batch)
             if waiting:
-                writer.write_table(pa.Table.from_batches(waiting).combine_chunks(), row_group_size=size)
+                writer.write_table(pa.Table.from_batches(waiting), row_group_size=size)
 
 
 class ParquetPart:
