@@ -6,6 +6,7 @@ generators for MkDocs read the source instead, and would show `**shared`.
 
 import os
 import re
+from collections.abc import Mapping
 
 os.environ["KERAS_BACKEND"] = "jax"  # of the extra `docs`: Keras imports a backend, and signatures are the same on all
 
@@ -60,11 +61,13 @@ pygments_style, pygments_dark_style = "friendly", "monokai"
 INTERNAL = {
     "adopt_seed",
     "cursor",
+    "in_order",
     "removable",
     "require_all_indices",
     "reset_after_fork",
     "rows_and_files",
     *(name for name in dir(keras.utils.PyDataset) if not name.startswith("_")),
+    *(name for name in dir(Mapping) if not name.startswith("_")),  # of `Predictions`
 }
 # A name in a docstring → what it links to. The last two are classes of results, which are documented but not imported.
 LINKS = {name: f"keras_oocore.{name}" for name in ko.__all__} | {

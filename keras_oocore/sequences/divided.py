@@ -38,6 +38,7 @@ class DividedDataset(DescribedDataset):
         Raises:
             OptionError: If `n` is larger than the number of batches, or this Sequence is a partition.
 
+        >>> import numpy as np
         >>> import keras_oocore as ko
         >>> parts = ko.ArraySequence(np.arange(10.0), labels=None, batch_size=2, seed=1).partition(2)
         >>> [part.num_samples for part in parts]
@@ -88,6 +89,7 @@ class DividedDataset(DescribedDataset):
         Raises:
             OptionError: If the shards of a batch would have different sizes, or an argument is not valid.
 
+        >>> import numpy as np
         >>> import keras_oocore as ko
         >>> whole = ko.ArraySequence(np.arange(8.0), labels=None, batch_size=4, seed=1)
         >>> list(whole)[0].tolist(), [list(whole.shard(index, 2))[0].tolist() for index in range(2)]

@@ -64,7 +64,7 @@ def test_a_damaged_file_stops_or_is_listed(photos, in_tmp_path, run):
     status, output, error = run("pack", photos, "packed", "--image-size", 4)
     assert (status, output) == (1, "")
     assert f"Cannot read sample 1, '{damaged}': not an image" in error
-    assert error.endswith('Fix or remove it, or pass --on-error skip or "replace".\n')
+    assert error.endswith("Fix or remove it, or pass --on-error skip or --on-error replace.\n")
     status, output, _ = run("pack", photos, "packed", "--image-size", 4, "--on-error", "skip")
     assert status == 1
     assert f"1 file could not be read:\n  {damaged}: not an image" in output

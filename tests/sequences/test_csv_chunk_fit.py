@@ -90,7 +90,7 @@ def test_normalization_scales_numbers_but_not_codes(open_csv):
     np.testing.assert_allclose(normalized[:, [1, 3, 4]], x[:, [1, 3, 4]])
     inputs = open_csv(features={"a": ["x"], "b": ["city"]})
     assert float(np.ravel(inputs.normalization("a").input_mean)[0]) == pytest.approx(58.5)
-    with pytest.raises(OptionError, match=r"`name` should be one of \['a', 'b'\]. Received: name=None"):
+    with pytest.raises(OptionError, match=r"`name` should be one of 'a', 'b'. Received: name=None"):
         inputs.normalization()
 
 

@@ -231,7 +231,7 @@ def test_groups_that_are_features_are_warned_about(payments):
         (dict(groups=[]), "`groups` should be the name of a column, or a list of names"),
         (dict(groups=np.arange(200)), "`groups` should be the name of a column, or a list of names"),
         (dict(groups="fraud", test_split=0.1, validation_split=0.1), "2 groups are too few for 3 parts"),
-        (dict(by="day"), "`by` and `at` divide the rows at a value, without other arguments"),
+        (dict(by="day"), "`by` and `at` divide the rows at a value. Pass both, and no other argument"),
         (dict(at=3), "Received: by=None, at=3"),
         (dict(by="day", at="2024-01-05", stratify="fraud"), "Received: by='day', at='2024-01-05', stratify='fraud'"),
         (dict(by=3, at=3), "`by` should be the name of a column of dates or numbers"),

@@ -142,7 +142,7 @@ def test_unreadable_files_are_stored_as_bad_samples(photos, tmp_path):
 
 
 def test_missing_and_unfinished_stores_are_errors(photos, tmp_path):
-    with pytest.raises(DataError, match="no packed store"):
+    with pytest.raises(DataError, match="nothing' does not exist"):
         ko.open_packed(tmp_path / "nothing")
     sequence = ko.ImageFolderSequence(photos, image_size=SIZE, batch_size=4, cache=tmp_path / "cache")
     sequence[0]

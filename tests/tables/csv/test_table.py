@@ -239,17 +239,21 @@ def test_many_columns(write_files):
         ("x,y,z\n3,4,5\n", Fails(f"b.csv: it has a column 'z', which is not in a.csv. {SAME_COLUMNS}")),
         ("X,y\n3,4\n", Fails(f"b.csv: it has no column 'x', but a column 'X', which is not in a.csv. {SAME_COLUMNS}")),
         ("", Fails("b.csv: the file is empty. Expected a header.")),
-        (None, Fails("Cannot read 'b.csv': No such file or directory.")),
         (" x ,y\n3,4\n", TWO_ROWS),
     ],
-    ids=["sound", "without rows", "quoted", "reordered", "fewer", "more", "other case", "empty", "missing", "padded"],
+    ids=["sound", "without rows", "quoted", "reordered", "fewer", "more", "other case", "empty", "padded"],
 )  # fmt: skip
 def test_second_file(folder, second, outcome):
     write("x,y\n1,2\n", "a.csv")
-    if second is not None:
-        write(second, "b.csv")
-    for data in (["a.csv", "b.csv"], *(["[ab].csv"] if second is not None else [])):
+    write(second, "b.csv")
+    for data in (["a.csv", "b.csv"], "[ab].csv"):
         assert outcome_of(data) == outcome
+
+
+def test_second_file_that_does_not_exist(folder):
+    write("x,y\n1,2\n", "a.csv")
+    message = outcome_of(["a.csv", "b.csv"]).message
+    assert message.startswith("Cannot read 'b.csv': No such file or directory. The working directory is '")
 
 
 def test_error_in_the_second_file_has_its_own_row_numbers(folder):
@@ -279,9 +283,8 @@ def test_unreadable_paths(folder):
         ("a.csv/b.csv", "Not a directory"),
         ("n" * 300, "File name too long"),
     ):
-        assert (
-            outcome_of(path) == outcome_of(Path(path)) == outcome_of([path]) == Fails(f"Cannot read {path!r}: {why}.")
-        )
+        assert outcome_of(path) == outcome_of(Path(path)) == outcome_of([path])
+        assert outcome_of(path).message.startswith(f"Cannot read {path!r}: {why}.")
     assert outcome_of("no-*.csv") == Fails("No file matches 'no-*.csv'.")
     assert outcome_of(["?.csv", "no-*.csv"]) == Fails("No file matches 'no-*.csv'.")
     assert outcome_of(["?.csv", "a.csv"]) == outcome_of(["a.csv", "a.csv"])
