@@ -93,7 +93,7 @@ class DividedDataset(DescribedDataset):
         >>> import keras_oocore as ko
         >>> whole = ko.ArraySequence(np.arange(8.0), labels=None, batch_size=4, seed=1)
         >>> list(whole)[0].tolist(), [list(whole.shard(index, 2))[0].tolist() for index in range(2)]
-        ([6.0, 4.0, 2.0, 5.0], [[6.0, 4.0], [2.0, 5.0]])
+        ([6.0, 3.0, 7.0, 4.0], [[6.0, 3.0], [7.0, 4.0]])
         """
         if self._shard is not None:
             raise OptionError("Only a Sequence of whole batches can be sharded. Received: a result of `shard`")
