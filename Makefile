@@ -8,13 +8,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # All tests run on this backend, and those marked `backend` on the others too. It trains tiny models fastest.
 FIRST_BACKEND := torch
 OTHER_BACKENDS := tensorflow jax
-# Three test processes share two cores, since some tests wait; more threads of each wait for one another.
+# Four test processes share two cores, since many tests wait; more threads of each wait for one another.
 # The processes that follow read the compiled tests of the first one, if they may be written.
 ONE_THREAD := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 PYTHONDONTWRITEBYTECODE=
-RUN := $(ONE_THREAD) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -q --dist worksteal
-IN_PARALLEL := $(RUN) -n 3
-# Tests of models do not wait, and each process imports a backend for many seconds.
-IN_TWO := $(RUN) -n 2
+IN_PARALLEL := $(ONE_THREAD) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -q -n 4 --dist worksteal
 # What ran on which backend, a line per run of pytest.
 RECORD := $(VENV)/tests_that_ran.jsonl
 RECORDED := KERAS_OOCORE_TEST_RECORD=$(RECORD)
@@ -35,7 +32,7 @@ test: $(VENV)/test.installed
 	@$(RECORDED) KERAS_BACKEND=$(FIRST_BACKEND) $(IN_PARALLEL) -m "not soak" $(PYTEST) || $(NONE_CHOSEN)
 	@for backend in $(OTHER_BACKENDS); do \
 		echo "== tests of what depends on the backend, on $$backend"; \
-		$(RECORDED) KERAS_BACKEND=$$backend $(IN_TWO) -m $(ON_EVERY_BACKEND) $(PYTEST) || $(NONE_CHOSEN) || exit 1; \
+		$(RECORDED) KERAS_BACKEND=$$backend $(IN_PARALLEL) -m $(ON_EVERY_BACKEND) $(PYTEST) || $(NONE_CHOSEN) || exit 1; \
 	done
 	@$(BIN)/python tests/print_record.py $(RECORD)
 
