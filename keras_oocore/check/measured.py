@@ -1,4 +1,4 @@
-"""What is known about every file of a check, in arrays: a million files are no million Python objects."""
+"""What is known about every file of a check, in arrays, because a million Python objects would not fit."""
 
 import numpy as np
 
