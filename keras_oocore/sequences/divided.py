@@ -77,7 +77,7 @@ class DividedDataset(DescribedDataset):
         number of shards. A `transform` of whole batches draws other numbers in each shard, and `ko.per_sample` the
         numbers of one process.
 
-        Unlike `partition`, whose parts have the same members in every epoch, each epoch divides all samples in another way.
+        The parts of `partition` have the same members in every epoch. Shards divide all samples in another way each time.
 
         Args:
             index: Number of this process, from 0. By default, `index` and `num_shards` are those of
