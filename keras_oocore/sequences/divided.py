@@ -77,7 +77,7 @@ class DividedDataset(DescribedDataset):
         number of shards. A `transform` of whole batches draws other numbers in each shard, and `ko.per_sample` the
         numbers of one process.
 
-        The parts of `partition` have the same members in every epoch. Shards divide all samples in another way each time.
+        The parts of `partition` have the same members in every epoch. Shards divide all samples in each epoch.
 
         Args:
             index: Number of this process, from 0. By default, `index` and `num_shards` are those of
