@@ -94,6 +94,7 @@ class ShardOrder:
             at_once = self.positions_at_once
             positions = self.positions(block * at_once, min((block + 1) * at_once, self.size))
             samples = self.order.samples_at(epoch, positions)
+            samples.flags.writeable = False  # batches share it
             for oldest in list(blocks)[: 1 - KEPT_BLOCKS]:
                 blocks.pop(oldest, None)  # another thread may have removed it
             blocks[key] = samples

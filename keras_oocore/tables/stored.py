@@ -84,7 +84,7 @@ def convert(rows: TableRows, directory: Path, overwrite: bool, wait: bool = Fals
     """
     arguments = (directory, {FIELD: tuple(rows.spec)}, len(rows), rows.row_fingerprint())
     store = None if overwrite else PackedStore.opened_if_finished(*arguments)
-    if store is None:
+    while store is None:
         try:
             with shared_writer(*arguments, overwrite) as writer:  # rows written before an error or Ctrl-C are kept
                 if overwrite:
@@ -94,13 +94,13 @@ def convert(rows: TableRows, directory: Path, overwrite: bool, wait: bool = Fals
                 _fill(rows, writer)
                 store = writer.finish()
         except BusyError:
-            if wait:
-                time.sleep(POLL_SECONDS)
-                return convert(rows, directory, overwrite, wait)
-            warn_user(
-                f"{os.fspath(directory)!r} is being filled by another process or thread. This one reads the files."
-            )
-            return None
+            if not wait:
+                warn_user(
+                    f"{os.fspath(directory)!r} is being filled by another process or thread. This one reads the files."
+                )
+                return None
+            time.sleep(POLL_SECONDS)
+            store = PackedStore.opened_if_finished(*arguments)
     fit_features(rows, directory)
     return StoredRows(rows, store)
 

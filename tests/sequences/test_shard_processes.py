@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from ranks import run_ranks
 
+import keras_oocore as ko
+from keras_oocore.tables import stored
+
 TOLERANCE = 1e-6  # sums of gradients in another order
 
 DATA = """
@@ -142,3 +145,21 @@ def test_processes_that_open_one_cache_at_once_have_one_order(tmp_path):
     served = [first + second for first, second in zip(*results, strict=True)]
     assert sorted(itertools.chain(*served)) == [*range(30_000)]
     assert len(served) == 3000
+
+
+def test_a_process_waits_for_the_cache_as_long_as_another_one_fills_it(tmp_path, monkeypatch):
+    (tmp_path / "rows.csv").write_text("x,y\n" + "".join(f"{number},1\n" for number in range(8)))
+    tries, open_writer = iter(range(3000)), stored.shared_writer  # more than the depth of Python's stack
+
+    def busy(*arguments):
+        if next(tries, None) is not None:
+            raise ko.BusyError("another process is filling the cache")
+        return open_writer(*arguments)
+
+    monkeypatch.setattr(stored, "shared_writer", busy)
+    monkeypatch.setattr(stored, "POLL_SECONDS", 0)
+    rows = ko.CSVChunkSequence(tmp_path / "rows.csv", "y", batch_size=4, seed=1, cache=tmp_path / "cache")
+    served = [rows.shard(index, 2) for index in range(2)]
+
+    assert sorted(int(x) for shard in served for batch, _ in shard for x in batch[:, 0]) == [*range(8)]
+    assert next(tries, None) is None
