@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from keras_oocore.core.version import __version__ as __version__
 
 if TYPE_CHECKING:  # everything is imported when it is first used: see __getattr__
+    from keras_oocore.augmentation.augment import augment
     from keras_oocore.batches.per_sample import per_sample
     from keras_oocore.check.check import check
     from keras_oocore.core.errors import (
@@ -73,6 +74,7 @@ __all__ = [
     "ResourceError",
     "SampleError",
     "TableFeatures",
+    "augment",
     "check",
     "fit_partitions",
     "fit_phases",
@@ -95,6 +97,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "augmentation.augment": ("augment",),
     "batches.per_sample": ("per_sample",),
     "check.check": ("check",),
     "core.errors": (

@@ -111,13 +111,13 @@ class BatchJob:
         if not self.is_peek:
             plan.record(self.epoch, self._bounds[0] + start, planned, samples)
         x, y, weight = plan.source.unpack(x, samples)
-        if plan.transform is not None:
+        if plan.format.transform is not None:
             # Positions continue from part to part of an order, so that no two parts draw the same numbers.
             position = self.position + (plan.order.first + start) // plan.options.batch_size
             with stage("transform"):
                 options, name = plan.options, plan.source.name
                 draws = Draws(options.seed, self.epoch, position, samples, name, options.shard)
-                x, y = plan.transform.apply(x, y, draws)
+                x, y = plan.format.transform.apply(x, y, draws)
         if weight is not None:
             return x, y, weight
         return x if y is None else (x, y)

@@ -7,7 +7,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from keras_oocore.batches.transform import Transform, TransformFunction, require_arguments
+from keras_oocore.batches.transform import BatchSpec, Transform, Transforms
+from keras_oocore.batches.transforms import as_transform
 from keras_oocore.core.checks import choice, is_boolean, positive, require_numbers
 from keras_oocore.core.errors import OptionError
 from keras_oocore.sources.base import RowSpec
@@ -34,7 +35,7 @@ class BatchOptions:
     rescale: float | None = None
     dtype: Any = None
     data_format: DataFormat = "channels_last"
-    transform: TransformFunction | Transform | None = None
+    transform: Transforms = None
     on_error: OnError = "raise"
     last_batch: LastBatch = "keep"
     shard: int | None = None  # number of the share of every batch, if several processes share the batches
@@ -48,10 +49,7 @@ class BatchOptions:
         choice(self.data_format, "data_format", get_args(DataFormat))
         if self.rescale is not None and not isinstance(self.rescale, numbers.Real):
             raise OptionError(f"`rescale` should be a number. Received: rescale={self.rescale!r}")
-        if self.transform is not None and not (callable(self.transform) or isinstance(self.transform, Transform)):
-            raise OptionError(f"`transform` should be a function. Received: transform={self.transform!r}")
-        if self.transform is not None and not isinstance(self.transform, Transform):
-            require_arguments(self.transform, "transform")
+        as_transform(self.transform)
 
     def output_dtype(self, stored: np.dtype) -> np.dtype:
         """Return the dtype of batches: `dtype` if given, else `float32` with `rescale`, else the stored dtype."""
@@ -87,6 +85,10 @@ class BatchFormat:
         batch_bytes: Size of a full batch.
         rows_per_step: Number of rows that are read and converted at a time.
         scratch_bytes: Memory that each thread needs for the conversion.
+        transform: The `Transform` of every batch, or `None`.
+
+    Raises:
+        OptionError: If `transform` cannot be applied to such batches.
 
     >>> format = BatchFormat(RowSpec((8, 8, 3), np.dtype("uint8")), BatchOptions(batch_size=4, rescale=1 / 255))
     >>> format.shape, format.dtype, format.batch_bytes
@@ -105,6 +107,14 @@ class BatchFormat:
         stored_bytes = max(1, math.prod(shape) * stored_dtype.itemsize)
         self.rows_per_step: int = max(1, CONVERTED_BYTES // stored_bytes)
         self.scratch_bytes: int = min(self.rows_per_step, options.batch_size) * stored_bytes * self.converts
+        transform = as_transform(options.transform)
+        self.transform: Transform | None = transform and transform.for_batches(self._batch_spec(options))
+
+    def _batch_spec(self, options: BatchOptions) -> BatchSpec:
+        known = self.spec.dtype == np.uint8
+        value_range = (0.0, 255.0 * (1.0 if options.rescale is None else float(options.rescale))) if known else None
+        is_shard = options.shard is not None
+        return BatchSpec(self.spec.shape, self.dtype, self.channels_first, value_range, options.batch_size, is_shard)
 
     def convert(self, stored: np.ndarray, out: np.ndarray) -> None:
         """Convert stored rows and write them into `out`."""

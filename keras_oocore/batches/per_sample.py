@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_oocore.batches.keyed_generator import KeyedGenerator
 from keras_oocore.batches.transform import Draws, Transform, TransformFunction, checked_pair, require_arguments
 from keras_oocore.core.errors import OptionError
 
@@ -60,7 +61,7 @@ class PerSample(Transform):
         return f"per_sample({getattr(self.function, '__name__', repr(self.function))})"
 
     def apply(self, x: Any, y: Any, draws: Draws) -> tuple[Any, Any]:
-        generator, xs, ys = _KeyedGenerator(), _Results(draws, "x", x), _Results(draws, "y")
+        generator, xs, ys = KeyedGenerator(), _Results(draws, "x", x), _Results(draws, "y")
         for row, key in enumerate(draws.keys()):
             try:
                 result = self.function(_row(x, row), _row(y, row), generator.at(key))
@@ -71,21 +72,6 @@ class PerSample(Transform):
             xs.put(row, new_x)
             ys.put(row, new_y)
         return xs.stacked(), ys.stacked()
-
-
-class _KeyedGenerator:
-    """One generator that begins at the key of each sample. To make one per sample would take ten times as long."""
-
-    def __init__(self):
-        self._philox = np.random.Philox(0)
-        self._generator = np.random.Generator(self._philox)
-        self._state = self._philox.state
-
-    def at(self, key: np.ndarray) -> np.random.Generator:
-        """Return the generator at the first number of a key, a `uint64` array of shape `(2,)`."""
-        self._state["state"]["key"] = key
-        self._philox.state = self._state
-        return self._generator
 
 
 class _Results:

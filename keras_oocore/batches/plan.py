@@ -6,7 +6,6 @@ import numpy as np
 
 from keras_oocore.batches.options import BatchFormat, BatchOptions
 from keras_oocore.batches.pool import BufferPool
-from keras_oocore.batches.transform import Transform
 from keras_oocore.core.errors import SampleError
 from keras_oocore.ordering.order import Order
 from keras_oocore.sources.base import Source
@@ -27,7 +26,6 @@ class BatchPlan:
 
     Attributes:
         format: `BatchFormat`, shape, dtype and size of the batches.
-        transform: The `Transform` of every batch, or `None`.
         num_samples, num_batches, num_jobs: Number of samples, batches and jobs per epoch.
     """
 
@@ -44,7 +42,6 @@ class BatchPlan:
         self.order: Order = order
         self.options: BatchOptions = options
         self.format: BatchFormat = BatchFormat(source.spec, options)
-        self.transform: Transform | None = Transform.of(options.transform)
         self.num_samples: int = order.size
         self.num_batches: int = options.num_batches(order.size)
         self.batches_per_job = batches_per_job

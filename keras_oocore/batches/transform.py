@@ -5,9 +5,9 @@ A key depends on what is drawn for, and not on threads: a batch of an epoch, or 
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,26 @@ KEY_WORDS = 2  # 64-bit words in the key of a sample, as many as a `numpy.random
 
 # What users pass as `transform`: a function `f(x, y, rng)` that returns `(x, y)`.
 TransformFunction = Callable[[Any, Any, np.random.Generator], tuple[Any, Any]]
+
+
+class BatchSpec(NamedTuple):
+    """What a transform knows of the batches that it changes.
+
+    Attributes:
+        shape: Shape of a sample, with the channels last.
+        dtype: Dtype of a sample.
+        channels_first: Whether the channels are the first axis of a sample in a batch.
+        value_range: The lowest and the highest value, or `None` if they are not known.
+        batch_size: Number of samples, in this process.
+        is_shard: Whether other processes have the rest of each batch.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    channels_first: bool
+    value_range: tuple[float, float] | None
+    batch_size: int
+    is_shard: bool
 
 
 @dataclass(frozen=True)
@@ -30,6 +50,7 @@ class Draws:
         samples: Numbers of the samples, an `int64` array of shape `(batch,)`.
         name: Function from the number of a sample to its name, for messages.
         shard: Number of the share of the batch, if several processes share it. Each share has draws of its own.
+        stage: Number of the transform in a list of transforms. Each has draws of its own.
     """
 
     seed: int
@@ -38,10 +59,13 @@ class Draws:
     samples: np.ndarray
     name: Callable[[int], str]
     shard: int | None = None
+    stage: int = 0
 
     def of_batch(self) -> np.random.Generator:
         """Return a generator for the whole batch, keyed by seed, epoch, batch and shard."""
         key = (self.epoch, self.position) if self.shard is None else (self.epoch, self.position, self.shard)
+        if self.stage:
+            key = (self.epoch, self.position, self.shard or 0, self.stage)
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
 
     def keys(self) -> np.ndarray:
@@ -50,11 +74,12 @@ class Draws:
         It depends on seed, epoch and sample alone: not on the batch, the part, or the process. Two samples of an epoch
         never have the same key. A transform of whole batches computes its draws from this array.
         """
-        first, second = np.random.SeedSequence(self.seed, spawn_key=(self.epoch,)).generate_state(KEY_WORDS, np.uint64)
+        key = (self.epoch, 0, 0, self.stage) if self.stage else (self.epoch,)
+        first, second = np.random.SeedSequence(self.seed, spawn_key=key).generate_state(KEY_WORDS, np.uint64)
         keys = np.empty((len(self.samples), KEY_WORDS), np.uint64)
-        keys[:, 0] = _mixed(self.samples.astype(np.uint64) ^ first)
+        keys[:, 0] = mixed(self.samples.astype(np.uint64) ^ first)
         # The second word has room for how often the sample was drawn before in this epoch, which is never today.
-        keys[:, 1] = _mixed(keys[:, 0] ^ second)
+        keys[:, 1] = mixed(keys[:, 0] ^ second)
         return keys
 
 
@@ -65,20 +90,46 @@ class Transform(ABC):
     def apply(self, x: Any, y: Any, draws: Draws) -> tuple[Any, Any]:
         """Return the batch `(x, y)` after the transform. `x` may change in place. `y` is `None` without labels."""
 
-    @staticmethod
-    def of(function: "TransformFunction | Transform | None") -> "Transform | None":
-        """Return the transform that a user passed: a function of whole batches, or a `Transform`."""
-        return function if function is None or isinstance(function, Transform) else BatchTransform(function)
+    def for_batches(self, spec: BatchSpec) -> "Transform":
+        """Return the transform for batches of a Sequence.
+
+        Raises:
+            OptionError: If it cannot be applied to them.
+        """
+        return self
 
 
 class BatchTransform(Transform):
     """A function `f(x, y, rng)` of a whole batch."""
 
     def __init__(self, function: TransformFunction):
+        require_arguments(function, "transform")
         self.function = function
 
     def apply(self, x: Any, y: Any, draws: Draws) -> tuple[Any, Any]:
         return checked_pair(self.function(x, y, draws.of_batch()), "transform")
+
+
+class Chain(Transform):
+    """Transforms that are applied one after the other."""
+
+    def __init__(self, transforms: Sequence[Transform]):
+        self.transforms = list(transforms)
+
+    def __repr__(self) -> str:
+        return repr(self.transforms)
+
+    def for_batches(self, spec: BatchSpec) -> "Chain":
+        return Chain([transform.for_batches(spec) for transform in self.transforms])
+
+    def apply(self, x: Any, y: Any, draws: Draws) -> tuple[Any, Any]:
+        for stage, transform in enumerate(self.transforms):
+            x, y = transform.apply(x, y, replace(draws, stage=stage))
+        return x, y
+
+
+# What users pass as `transform`.
+Transforms = TransformFunction | Transform | Sequence[TransformFunction | Transform] | None
 
 
 def require_arguments(function: TransformFunction, name: str) -> None:
@@ -114,8 +165,8 @@ def checked_pair(result: Any, name: str) -> tuple[Any, Any]:
     return result
 
 
-def _mixed(values: np.ndarray) -> np.ndarray:
-    """Apply the finalizer of splitmix64, which maps different values to different values."""
+def mixed(values: np.ndarray) -> np.ndarray:
+    """Apply the finalizer of splitmix64, which maps different `uint64` values to different values."""
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         values = (values ^ (values >> np.uint64(shift))) * np.uint64(factor)
     return values ^ (values >> np.uint64(31))

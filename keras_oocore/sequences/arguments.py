@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict, TypeVar
 import numpy as np
 
 from keras_oocore.batches.options import LastBatch, OnError, Shuffle
-from keras_oocore.batches.transform import Transform, TransformFunction
+from keras_oocore.batches.transform import Transforms
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.faults import RETRIES
 from keras_oocore.core.shared_arguments import shares_arguments
@@ -45,7 +45,7 @@ class OrderArguments(TypedDict, total=False):
 class OutputArguments(TypedDict, total=False):
     """What is done to a batch, in every Sequence."""
 
-    transform: TransformFunction | Transform | None
+    transform: Transforms
     last_batch: LastBatch
 
 
@@ -137,7 +137,9 @@ DESCRIPTIONS = {
     "transform": "Function `transform(x, y, rng)` that returns `(x, y)`. It is called with every batch after `rescale` "
     "and `dtype`, in the loading threads, with a `numpy.random.Generator` that depends on seed, epoch and batch: with "
     "another `batch_size`, the same sample is transformed differently. `y` is `None` without labels. "
-    "`ko.per_sample(f)` makes a transform from a function of one sample, whose draws depend on seed, epoch and sample.",
+    "`ko.per_sample(f)` makes a transform from a function of one sample, whose draws depend on seed, epoch and sample. "
+    '`ko.augment(flip="horizontal", rotation=0.05)` changes images. A list of transforms is applied in its order. '
+    "A layer of Keras or an `albumentations.Compose` is called per image.",
     "sample_weight": "Weights of the samples, an array of shape `(num_samples,)`, in the order before `subset`. "
     "Defaults to `sample_weight` of the `Manifest`, if there is one.",
     "class_weight": 'Dictionary from class index to weight, or `"balanced"`. Do not also pass `class_weight` to `fit`.',

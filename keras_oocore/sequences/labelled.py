@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from keras_oocore.batches.options import BatchOptions
-from keras_oocore.batches.transform import Transform, TransformFunction
+from keras_oocore.batches.transform import Transforms
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.html import Picture
 from keras_oocore.core.text import LISTED_NAMES
@@ -265,7 +265,7 @@ class LabelledSequence(OutOfCoreSequence):
         stratify: bool | Sequence[Any] | np.ndarray = False,
         groups: Sequence[Any] | np.ndarray | None = None,
         seed: int | None = 0,
-        val_transform: TransformFunction | Transform | None = None,
+        val_transform: Transforms = None,
     ) -> tuple["LabelledSequence", ...]:
         """Return Sequences of parts of the samples: `(train, val)`, `(train, test)` or `(train, val, test)`.
 

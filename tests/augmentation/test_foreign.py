@@ -1,0 +1,87 @@
+"""Layers of Keras and albumentations as `transform`: seeded by the sample where they allow it."""
+
+import sys
+import types
+import warnings
+
+import keras
+import numpy as np
+import pytest
+
+import keras_oocore as ko
+from keras_oocore.core.errors import OptionError
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 3)).astype(np.uint8)
+
+
+def changed(transform, batch_size=4, **options):
+    sequence = ko.ArraySequence(
+        IMAGES, labels=None, batch_size=batch_size, shuffle=False, seed=0, transform=transform, **options
+    )
+    return np.concatenate([np.asarray(batch) for batch in sequence])
+
+
+SEEDED = [
+    lambda: keras.layers.RandomFlip("horizontal"),
+    lambda: keras.layers.RandomRotation(0.1),
+    lambda: keras.layers.RandomBrightness(0.2),
+    lambda: keras.Sequential([keras.layers.RandomTranslation(0.1, 0.1), keras.layers.Rescaling(1 / 255)]),
+]
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("make", SEEDED)
+def test_layers_of_keras_are_seeded_by_the_sample(make):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*cannot be seeded")
+        expected = changed(make())
+
+    assert expected.dtype == np.float32
+    assert (expected != IMAGES).any()
+    np.testing.assert_array_equal(changed(make(), batch_size=12, workers=2), expected)
+
+
+def test_a_layer_that_cannot_be_seeded_warns_once():
+    layer = keras.layers.GaussianNoise(0.1)
+
+    with pytest.warns(UserWarning, match="GaussianNoise cannot be seeded per sample") as found:
+        assert changed(layer).shape == IMAGES.shape
+    assert len([warning for warning in found if "seeded" in str(warning.message)]) == 1
+    with pytest.warns(UserWarning, match="RandomColorJitter cannot be seeded"):
+        changed(keras.layers.RandomColorJitter(brightness_factor=0.2))
+
+
+def test_layers_that_mix_images_are_refused():
+    with pytest.raises(OptionError, match=r"ko.augment\(mixup=...\)"):
+        changed(keras.layers.MixUp())
+
+
+@pytest.fixture
+def albumentations(monkeypatch):
+    """A module with the parts of albumentations that are used, with one generator per `Compose`, as there."""
+
+    class Compose:
+        def __init__(self, transforms):
+            self.transforms, self.generator = transforms, np.random.default_rng()
+
+        def set_random_seed(self, seed):
+            self.generator = np.random.default_rng(seed)
+
+        def __call__(self, image):
+            return {"image": image + self.generator.integers(100, dtype=np.uint8)}
+
+    module = types.ModuleType("albumentations")
+    module.Compose, module.HorizontalFlip = Compose, type("HorizontalFlip", (), {"__module__": "albumentations"})
+    Compose.__module__ = "albumentations"
+    monkeypatch.setitem(sys.modules, "albumentations", module)
+    return module
+
+
+def test_a_compose_of_albumentations_is_seeded_by_the_sample(albumentations):
+    compose = albumentations.Compose([])
+    expected = changed(compose)
+
+    assert len(np.unique((expected - IMAGES)[:, 0, 0, 0])) > 8
+    np.testing.assert_array_equal(changed(compose, batch_size=12, workers=3), expected)
+    with pytest.raises(OptionError, match=r"albumentations.Compose\(\[...\]\)"):
+        changed(albumentations.HorizontalFlip())
