@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/guides/augment_gallery.md from the photos of scikit-learn: `python docs/gallery.py`."""
+"""Draw the pictures of docs/augment_gallery.md from the photos of scikit-learn: `python docs/gallery.py`."""
 
 from pathlib import Path
 

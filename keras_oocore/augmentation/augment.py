@@ -52,7 +52,7 @@ def augment(
     fill_value: float = 0.0,
     interpolation: Interpolation = "bilinear",
     value_range: tuple[float, float] | None = None,
-) -> "Augment":
+) -> Transform:
     """Make a `transform` for a Sequence that changes images at random.
 
     The changes of an image depend on `seed` of the Sequence, the epoch and the image. They are the same for any number

@@ -114,7 +114,7 @@ class Chain(Transform):
     """Transforms that are applied one after the other."""
 
     def __init__(self, transforms: Sequence[Transform]):
-        self.transforms = list(transforms)
+        self.transforms: list[Transform] = list(transforms)
 
     def __repr__(self) -> str:
         return repr(self.transforms)
