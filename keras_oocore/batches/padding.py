@@ -89,6 +89,6 @@ def require_labels(has_labels: bool, options: BatchOptions) -> None:
 def no_labels() -> OptionError:
     """Return the error for batches of `x` alone."""
     return OptionError(
-        'last_batch="pad" gives padding the weight 0, and Keras takes weights only with labels. Received: no labels. Use '
-        'last_batch="keep" or last_batch="drop". `ko.predict` returns one row per sample in any case.'
+        'With last_batch="pad", the padding has the weight 0, and Keras takes weights only with labels. Received: no '
+        'labels. Use last_batch="keep" or last_batch="drop". `ko.predict` returns one row per sample in any case.'
     )

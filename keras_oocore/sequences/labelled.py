@@ -275,9 +275,9 @@ class LabelledSequence(OutOfCoreSequence):
         """Return Sequences of parts of the samples: `(train, val)`, `(train, test)` or `(train, val, test)`.
 
         The training part keeps all options. The other parts are read in order and have no class weights, which would
-        distort their metrics; with `last_batch="pad"`, theirs is `"pad_for_evaluation"`. `sample_weight` applies to all parts. So does `transform`, because it may be
-        preprocessing; pass `val_transform` to use another function for the other parts. With `cache=DIR`, each part
-        has a cache in `DIR/training`, `DIR/validation` or `DIR/test`.
+        distort their metrics; with `last_batch="pad"`, theirs is `"pad_for_evaluation"`. `sample_weight` applies to
+        all parts. So does `transform`, because it may be preprocessing; pass `val_transform` to use another function
+        for the other parts. With `cache=DIR`, each part has a cache in `DIR/training`, `DIR/validation` or `DIR/test`.
 
         Args:
             validation_split: Fraction of the samples, or their number as an integer.

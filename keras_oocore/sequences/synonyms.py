@@ -117,7 +117,7 @@ OF_TABLES = {
     "prefetch_buffer_size": "max_queue_size",
     "shuffle_seed": "seed",
     "random_state": "seed",
-    "drop_remainder": 'Use last_batch="drop" instead.',
+    "drop_remainder": 'Use last_batch="drop" instead, or last_batch="pad".',
     "shuffle_buffer_size": "`shuffle=True` shuffles 64 blocks of the files together, and all rows with `cache`.",
     "num_epochs": "Pass `epochs` to `fit`.",
     "validation_split": SPLIT,

@@ -49,7 +49,7 @@ def require_exact_validation(model: keras.Model, stages: list[Stage], validation
         raise OptionError(
             "`metrics=` of `compile` counts the samples that fill the last batch of `validation_data` several times. "
             'Compile the model with `weighted_metrics=` instead, or use last_batch="keep" for `validation_data`. '
-            "Received: metrics=... and last_batch=\"pad_for_evaluation\""
+            'Received: metrics=... and last_batch="pad_for_evaluation"'
         )
     for data in padded:
         data.cursor.metrics_are_checked()

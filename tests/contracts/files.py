@@ -92,7 +92,7 @@ class FileContract(SequenceContract):
             for (_, _, weight), real in zip(batches, num_real):
                 np.testing.assert_allclose(weight, [*[4 / real] * real, *[0] * (4 - real)])
             assert sequence.served_samples.tolist() == [number for batch in expected for number in batch]
-        with pytest.raises(OptionError, match='their number must be known before .*Use on_error="replace"'):
+        with pytest.raises(OptionError, match=r'their number must be known before .*Use on_error="replace"'):
             make(on_error="skip", last_batch="pad_for_evaluation")
         with pytest.raises(SampleError, match="Cannot read sample 9"):
             list(make(**options, batch_size=3))[3]

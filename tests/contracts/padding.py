@@ -116,7 +116,9 @@ class PaddingContract(NumberedSamples):
 
     def test_batches_without_labels_cannot_be_padded(self, make):
         for last_batch in ("pad", "pad_for_evaluation"):
-            with pytest.raises(OptionError, match="Keras takes weights only with labels. Received: no labels. Use last"):
+            with pytest.raises(
+                OptionError, match=r"Keras takes weights only with labels. Received: no labels. Use last"
+            ):
                 make(labels=None, last_batch=last_batch)
         of_x = make(labels=None, last_batch="pad", transform=lambda x, y, rng: (x, x), shuffle=False)
         assert self.numbers(of_x[2][1]) == [8, 9, 8, 9]

@@ -58,5 +58,5 @@ def test_weighted_metrics_are_no_reason_to_warn(metrics):
 
 
 def test_validation_steps_of_padded_data_are_refused():
-    with pytest.raises(OptionError, match="weights of the samples are those of a whole pass. Remove `validation_st"):
+    with pytest.raises(OptionError, match=r"weights of the samples are those of a whole pass. Remove `validation_st"):
         fit(rows("pad"), rows("pad_for_evaluation"), validation_steps=2)
