@@ -49,7 +49,8 @@ class BatchOptions:
         if self.last_batch == "pad_for_evaluation" and self.on_error == "skip":
             raise OptionError(
                 'With last_batch="pad_for_evaluation", all samples weigh alike, so their number must be known before '
-                'the first batch. Use on_error="replace" or on_error="raise". Received: on_error="skip"'
+                'the first batch. (Data for validation have it if you pass "pad".) Use on_error="replace" or '
+                'on_error="raise". Received: on_error="skip"'
             )
         choice(self.data_format, "data_format", get_args(DataFormat))
         if self.rescale is not None and not isinstance(self.rescale, numbers.Real):
