@@ -110,6 +110,7 @@ class BatchJob:
             x, samples = self._without_failed(x, samples, start)
         if not self.is_peek:
             plan.record(self.epoch, self._bounds[0] + start, planned, samples)
+        num_rows = len(samples)
         x, y, weight = plan.source.unpack(x, samples)
         if plan.format.transform is not None:
             # Positions continue from part to part of an order, so that no two parts draw the same numbers.
@@ -118,6 +119,9 @@ class BatchJob:
                 options, name = plan.options, plan.source.name
                 draws = Draws(options.seed, self.epoch, position, samples, name, options.shard)
                 x, y = plan.format.transform.apply(x, y, draws)
+        if plan.padding is not None:
+            position = self.position + start // plan.options.batch_size
+            return plan.padding.apply(position, x, y, weight, num_rows)
         if weight is not None:
             return x, y, weight
         return x if y is None else (x, y)

@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -17,7 +17,7 @@ CONVERTED_BYTES = 2**20  # rows that are read and converted at a time, while the
 
 Shuffle = bool | Literal["block"]
 OnError = Literal["raise", "skip", "replace"]
-LastBatch = Literal["keep", "drop"]
+LastBatch = Literal["keep", "drop", "pad", "pad_for_evaluation"]
 DataFormat = Literal["channels_last", "channels_first"]
 
 
@@ -39,6 +39,7 @@ class BatchOptions:
     on_error: OnError = "raise"
     last_batch: LastBatch = "keep"
     shard: int | None = None  # number of the share of every batch, if several processes share the batches
+    num_shards: int = 1
     seed_is_drawn: bool = False  # whether the user passed no seed, so that another one may replace it
 
     def __post_init__(self) -> None:
@@ -46,6 +47,12 @@ class BatchOptions:
         choice(bool(self.shuffle) if is_boolean(self.shuffle) else self.shuffle, "shuffle", (True, False, "block"))
         choice(self.on_error, "on_error", get_args(OnError))
         choice(self.last_batch, "last_batch", get_args(LastBatch))
+        if self.last_batch == "pad_for_evaluation" and self.on_error == "skip":
+            raise OptionError(
+                'With last_batch="pad_for_evaluation", all samples weigh alike, so their number must be known before '
+                'the first batch. (Data for validation have it if you pass "pad".) Use on_error="replace" or '
+                'on_error="raise". Received: on_error="skip"'
+            )
         choice(self.data_format, "data_format", get_args(DataFormat))
         if self.rescale is not None and not isinstance(self.rescale, numbers.Real):
             raise OptionError(f"`rescale` should be a number. Received: rescale={self.rescale!r}")
@@ -65,10 +72,23 @@ class BatchOptions:
             raise OptionError(f"`dtype` should be a numeric dtype. Received: dtype={self.dtype!r}")
         return dtype
 
+    @property
+    def pads(self) -> bool:
+        """Whether a batch that is not full is filled."""
+        return self.last_batch in ("pad", "pad_for_evaluation")
+
+    def for_evaluation(self) -> "BatchOptions":
+        """Return these options for data that are not trained on."""
+        return replace(self, last_batch="pad_for_evaluation") if self.last_batch == "pad" else self
+
     def num_batches(self, num_samples: int) -> int:
         """Return the number of batches per pass over `num_samples` samples."""
         whole_batches, ragged = divmod(num_samples, self.batch_size)
-        return whole_batches + (ragged > 0 and self.last_batch == "keep")
+        return whole_batches + (ragged > 0 and self.last_batch != "drop")
+
+    def rows_per_batch(self, num_samples: int) -> int:
+        """Return the size of the first batch of `num_samples` samples."""
+        return self.batch_size if self.pads else min(self.batch_size, num_samples)
 
 
 class BatchFormat:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from keras_oocore.batches.options import BatchFormat, BatchOptions
+from keras_oocore.batches.padding import Padding
 from keras_oocore.batches.pool import BufferPool
 from keras_oocore.core.errors import SampleError
 from keras_oocore.ordering.order import Order
@@ -26,6 +27,7 @@ class BatchPlan:
 
     Attributes:
         format: `BatchFormat`, shape, dtype and size of the batches.
+        padding: The `Padding` of every batch, or `None`.
         num_samples, num_batches, num_jobs: Number of samples, batches and jobs per epoch.
     """
 
@@ -42,6 +44,7 @@ class BatchPlan:
         self.order: Order = order
         self.options: BatchOptions = options
         self.format: BatchFormat = BatchFormat(source.spec, options)
+        self.padding: Padding | None = Padding(options, order.size_of_all_shards) if options.pads else None
         self.num_samples: int = order.size
         self.num_batches: int = options.num_batches(order.size)
         self.batches_per_job = batches_per_job
@@ -52,7 +55,9 @@ class BatchPlan:
         self.served_instead: dict[int, dict[int, dict[int, int]]] = {}
 
     def served(self, epoch: int, positions: np.ndarray) -> np.ndarray:
-        """Return the samples of batches that were made, in this order: without skipped samples, and with replacements.
+        """Return the samples of the rows of batches that were made, in this order.
+
+        There are no skipped samples, and replacements and repeated samples are included.
 
         Args:
             epoch: Number of the epoch.
@@ -66,6 +71,9 @@ class BatchPlan:
             for row, sample in rows.items():
                 if 0 <= start + row - first * size < len(samples):
                     samples[start + row - first * size] = sample
+        if self.padding is not None:
+            batches = (samples[start : start + size] for start in ((positions - first) * size).tolist())
+            return np.concatenate([self.padding.repeated(batch[batch != SKIPPED]) for batch in batches])
         rows = ((positions - first)[:, np.newaxis] * size + np.arange(size)).ravel()
         samples = samples[rows[rows < len(samples)]]  # the last batch may be shorter
         return samples[samples != SKIPPED]
@@ -91,6 +99,11 @@ class BatchPlan:
     def planned(self, epoch: int, position: int, num_batches: int = 1) -> np.ndarray:
         """Return the samples of `num_batches` batches of an epoch, starting at `position`."""
         return self.order.samples(epoch, *self.bounds(position, num_batches))
+
+    def rows(self, epoch: int, position: int) -> np.ndarray:
+        """Return the sample of each row of a batch, with those that fill it."""
+        samples = self.planned(epoch, position)
+        return samples if self.padding is None else self.padding.repeated(samples)
 
     def bounds(self, position: int, num_batches: int = 1) -> tuple[int, int]:
         """Return the positions in the order of the samples where these batches begin and end."""

@@ -78,7 +78,8 @@ class Draws:
         first, second = np.random.SeedSequence(self.seed, spawn_key=key).generate_state(KEY_WORDS, np.uint64)
         keys = np.empty((len(self.samples), KEY_WORDS), np.uint64)
         keys[:, 0] = mixed(self.samples.astype(np.uint64) ^ first)
-        # The second word has room for how often the sample was drawn before in this epoch, which is never today.
+        # The second word has room for how often the sample was drawn before in this epoch, which is never today. (The
+        # samples that fill a last batch of several shards are copies.)
         keys[:, 1] = mixed(keys[:, 0] ^ second)
         return keys
 

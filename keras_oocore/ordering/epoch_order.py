@@ -67,6 +67,11 @@ class EpochOrder:
         """Number of samples per epoch."""
         return (self.num_samples if self.stop is None else self.stop) - self.first
 
+    @property
+    def size_of_all_shards(self) -> int:
+        """The same as `size`: this order is not divided into shards."""
+        return self.size
+
     def part(self, first: int, stop: int) -> "EpochOrder":
         """Return the order of the samples from position `first` to `stop` of the fixed order.
 

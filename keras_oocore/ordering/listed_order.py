@@ -32,6 +32,11 @@ class ListedOrder:
         """Number of samples per epoch."""
         return len(self.listed)
 
+    @property
+    def size_of_all_shards(self) -> int:
+        """The same as `size`: this order is not divided into shards."""
+        return self.size
+
     def samples(self, epoch: int, start: int, stop: int) -> np.ndarray:
         """Return the samples at positions `start` to `stop`."""
         return self.listed[start:stop]

@@ -11,6 +11,7 @@ class Order(Protocol):
     Attributes:
         num_samples: Number of samples that the order is drawn from.
         size: Number of samples per epoch. It is smaller than `num_samples` for a part of an order.
+        size_of_all_shards: Number of samples per epoch of all shards together, without those that fill a last batch.
         positions_at_once: Number of positions whose samples are worth computing at a time.
         first: First position of a part in the fixed order that parts are cut from, 0 for a whole order.
         seed: Random seed of the order.
@@ -18,6 +19,7 @@ class Order(Protocol):
 
     num_samples: int
     size: int
+    size_of_all_shards: int
     first: int
     seed: int
     positions_at_once: int

@@ -16,19 +16,22 @@ class ShardOrder:
     """Positions `[tB + rB/P, tB + (r+1)B/P)` of an order for every batch t, laid end to end.
 
     Shard r of P serves these positions, where B is the batch size of all shards together. The last batch may have fewer
-    samples, which are divided in the same way.
+    samples, which are divided in the same way, or it is filled: its samples are repeated until there are B.
 
     Args:
         order: The order of all shards. It is not a `ShardOrder`.
         index: Number of the shard, r.
-        num_shards: Number of shards, P. It divides B, and the number of samples of the last batch.
+        num_shards: Number of shards, P. It divides B and, unless the last batch is filled, its number of samples.
         batch_size: B.
         keeps_last: Whether a last batch with fewer samples is served.
+        fills_last: Whether it is filled.
 
     >>> from keras_oocore.ordering.epoch_order import EpochOrder
     >>> order = EpochOrder(num_samples=10, shuffle=False, seed=0)
     >>> [ShardOrder(order, index, 2, batch_size=4).samples(0, 0, 5).tolist() for index in range(2)]
     [[0, 1, 4, 5, 8], [2, 3, 6, 7, 9]]
+    >>> [ShardOrder(order, index, 4, batch_size=4, fills_last=True).samples(0, 0, 3).tolist() for index in range(4)]
+    [[0, 4, 8], [1, 5, 9], [2, 6, 8], [3, 7, 9]]
     """
 
     order: Order
@@ -36,6 +39,7 @@ class ShardOrder:
     num_shards: int
     batch_size: int
     keeps_last: bool = True
+    fills_last: bool = False
     _blocks: dict[tuple[int, int], np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -47,7 +51,14 @@ class ShardOrder:
     def size(self) -> int:
         """Number of samples per epoch of this shard."""
         whole, ragged = divmod(self.order.size, self.batch_size)
+        if ragged and self.fills_last:
+            return (whole + 1) * self._share
         return whole * self._share + self.keeps_last * (ragged // self.num_shards)
+
+    @property
+    def size_of_all_shards(self) -> int:
+        """Number of samples per epoch of all shards together, without those that fill the last batch."""
+        return self.order.size
 
     @property
     def first(self) -> int:
@@ -73,6 +84,9 @@ class ShardOrder:
         own = np.arange(start, stop)
         batch, within = own // self._share, own % self._share
         whole, ragged = divmod(self.order.size, self.batch_size)
+        if self.fills_last:
+            in_batch = self.index * self._share + within
+            return batch * self.batch_size + np.where(batch < whole, in_batch, in_batch % max(ragged, 1))
         share = np.where(batch < whole, self._share, ragged // self.num_shards)
         return batch * self.batch_size + self.index * share + within
 
@@ -139,4 +153,11 @@ class ShardOrder:
         return first * self.batch_size, min(end * self.batch_size, self.order.size)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ShardOrder, (self.order, self.index, self.num_shards, self.batch_size, self.keeps_last)
+        return ShardOrder, (
+            self.order,
+            self.index,
+            self.num_shards,
+            self.batch_size,
+            self.keeps_last,
+            self.fills_last,
+        )

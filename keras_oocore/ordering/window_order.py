@@ -74,7 +74,7 @@ class WindowOrder:
 
     Attributes:
         num_samples: Number of samples of all chunks.
-        size: Number of samples per epoch.
+        size, size_of_all_shards: Number of samples per epoch. This order is not divided into shards.
 
     >>> order = WindowOrder(sizes=(3, 2, 4), window_chunks=2, seed=1)
     >>> sorted(order.samples(epoch=0, start=0, stop=9).tolist())
@@ -103,6 +103,7 @@ class WindowOrder:
         self.stop: int | None = stop
         self.num_samples: int = int(sum(sizes))
         self.size: int = (self.num_samples if stop is None else stop) - first
+        self.size_of_all_shards: int = self.size
         self._pieces = self._cut()
         self._plans = {}  # epoch -> windows
         self.reset_after_fork()

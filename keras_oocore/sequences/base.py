@@ -75,6 +75,7 @@ class OutOfCoreSequence(DividedDataset):
         self._pass = EpochPass(num_batches)
         self._last_read = -1  # position that was last read outside an epoch
         self._warns_of_bad_samples = not options.shuffle and options.on_error != "raise"
+        self._warns_of_metrics = options.last_batch == "pad_for_evaluation"
         self._use(None)
 
     def _use(self, pipeline: Pipeline | None) -> None:
@@ -118,7 +119,7 @@ class OutOfCoreSequence(DividedDataset):
 
     @property
     def batch_size(self) -> int:
-        """Number of samples per batch, of all shards together. The last batch may be shorter."""
+        """Number of samples per batch, of all shards together. The last batch may be shorter, unless it is padded."""
         return self._options.batch_size * (1 if self._shard is None else self._shard.num_shards)
 
     @property
@@ -143,8 +144,11 @@ class OutOfCoreSequence(DividedDataset):
         return self._budget.num_workers
 
     def samples_of(self, batch_index: int) -> np.ndarray:
-        """Return the numbers of the samples of a batch of the current pass, an `int64` array of shape `(batch,)`."""
-        return self._pipeline.maker.planned(self._pass.number, self._checked(batch_index))
+        """Return the numbers of the samples of a batch of the current pass, an `int64` array of shape `(batch,)`.
+
+        A last batch that is padded has some samples several times.
+        """
+        return self._pipeline.maker.rows(self._pass.number, self._checked(batch_index))
 
     def filenames(self, batch_index: int) -> list[str]:
         """Return the files or rows of a batch of the current pass, including those that `on_error` skips or replaces.
@@ -158,7 +162,8 @@ class OutOfCoreSequence(DividedDataset):
     def served_samples(self) -> np.ndarray:
         """Numbers of the samples that the last pass served, in order, `int64` of shape `(num_served,)`.
 
-        Row i of `predict` belongs to sample `served_samples[i]`, for any `shuffle` and `on_error`. During a pass, and
+        Row i of `predict` belongs to sample `served_samples[i]`, for any `shuffle`, `on_error` and `last_batch`. With
+        `last_batch="pad"`, the samples that fill a batch are in it several times. During a pass, and
         after one that ended early (such as `predict(steps=n)`), these are the samples that were handed out so far.
         Keras may have asked for a few more batches than the model received, so use as many as there are predictions.
         A copy, and a Sequence that moved to another position, has served nothing.
@@ -188,6 +193,16 @@ class OutOfCoreSequence(DividedDataset):
             f"read: {error.reason or error}. Row i of `predict` may not belong to sample i: use `served_paths`, which "
             "names the sample of every row. `bad_samples` lists all unreadable samples."
         )
+
+    def _warn_of_metrics(self) -> None:
+        """Warn once that some metrics count the samples that fill the last batch several times."""
+        self._warns_of_metrics = False
+        if self.num_samples % self.batch_size:
+            warn_user(
+                f"The last batch has {self.num_samples % self.batch_size} samples, which are repeated to make "
+                f"{self.batch_size}. The loss and the `weighted_metrics` of `compile` count each of them once, but "
+                "`metrics=` of `compile` counts the repetitions, too: pass them as `weighted_metrics=`."
+            )
 
     def __len__(self) -> int:
         return self._pass.num_batches
@@ -247,6 +262,8 @@ class OutOfCoreSequence(DividedDataset):
         self.require_all_indices()
         if self._shard is not None:
             require_averaged_gradients(self._shard)
+        if self._warns_of_metrics:
+            self._warn_of_metrics()
         self._pass.begin()
 
     def on_epoch_end(self) -> None:

@@ -102,10 +102,11 @@ class DividedDataset(DescribedDataset):
         self._described_data()  # of all shards
         pipeline, part, options = self._pipeline, copy.copy(self), self._options
         keeps_last = options.last_batch == "keep"
-        order = ShardOrder(pipeline.order, shard.index, shard.num_shards, options.batch_size, keeps_last)
+        order = ShardOrder(pipeline.order, shard.index, shard.num_shards, options.batch_size, keeps_last, options.pads)
         share = options.batch_size // shard.num_shards
         part._shard = shard
-        part._options = replace(options, batch_size=share, shard=shard.index if shard.num_shards > 1 else None)
+        index = shard.index if shard.num_shards > 1 else None
+        part._options = replace(options, batch_size=share, shard=index, num_shards=shard.num_shards)
         part._format = BatchFormat(self._source.spec, part._options)
         part._pass, part._last_read = EpochPass(part._options.num_batches(order.size)), -1
         part._use(Pipeline(pipeline.source, order, part._options, self._budget))

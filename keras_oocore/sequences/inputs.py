@@ -158,7 +158,8 @@ def batch_options(shared: Mapping[str, Any], **options: Any) -> BatchOptions:
     seed = shared["seed"]
     names = BatchOptions.__dataclass_fields__
     chosen = {name: value for name, value in shared.items() if name in names and name != "seed"}
-    return BatchOptions(**chosen, seed=as_seed(seed), seed_is_drawn=seed is None, **options)
+    made = BatchOptions(**chosen, seed=as_seed(seed), seed_is_drawn=seed is None, **options)
+    return made.for_evaluation() if shared.get("subset") == "validation" else made
 
 
 def loading_options(shared: Mapping[str, Any]) -> dict[str, Any]:

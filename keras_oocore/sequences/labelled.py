@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from keras_oocore.batches.options import BatchOptions
+from keras_oocore.batches.padding import require_labels
 from keras_oocore.batches.transform import Transforms
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.html import Picture
@@ -85,6 +86,7 @@ class LabelledSequence(OutOfCoreSequence):
 
     def __init__(self, data: LabelledData, options: BatchOptions, loading: Mapping[str, Any]):
         self._data, self._loading = data, loading
+        require_labels(data.labels.label_mode is not None, options)
         super().__init__(data.labelled(), options, **loading)
 
     # These are `None` only for some data. For `| None`, type checkers would ask for a check at each use.
@@ -221,11 +223,14 @@ class LabelledSequence(OutOfCoreSequence):
         It is empty for a sample that replaces an unreadable one, and for all rows if `transform` changed their number.
         """
         bad, names = self._pipeline.bad_samples, self.filenames(batch_index)
-        is_bad = [sample in bad for sample in self.samples_of(batch_index).tolist()]
+        planned = self._pipeline.maker.planned(self._pass.number, self._checked(batch_index))
+        is_bad = [sample in bad for sample in planned.tolist()]
         if self._options.on_error == "skip":
             names = [name for name, bad in zip(names, is_bad) if not bad]
         else:
             names = ["" if bad else name for name, bad in zip(names, is_bad)]
+        if self._options.pads:
+            names = [names[row % len(names)] for row in range(num_rows)]
         return names if len(names) == num_rows else [""] * num_rows
 
     def _row_names(self) -> RowNames:
@@ -270,9 +275,9 @@ class LabelledSequence(OutOfCoreSequence):
         """Return Sequences of parts of the samples: `(train, val)`, `(train, test)` or `(train, val, test)`.
 
         The training part keeps all options. The other parts are read in order and have no class weights, which would
-        distort their metrics. `sample_weight` applies to all parts. So does `transform`, because it may be
-        preprocessing; pass `val_transform` to use another function for the other parts. With `cache=DIR`, each part
-        has a cache in `DIR/training`, `DIR/validation` or `DIR/test`.
+        distort their metrics; with `last_batch="pad"`, theirs is `"pad_for_evaluation"`. `sample_weight` applies to
+        all parts. So does `transform`, because it may be preprocessing; pass `val_transform` to use another function
+        for the other parts. With `cache=DIR`, each part has a cache in `DIR/training`, `DIR/validation` or `DIR/test`.
 
         Args:
             validation_split: Fraction of the samples, or their number as an integer.
@@ -311,6 +316,7 @@ class LabelledSequence(OutOfCoreSequence):
         train, *others = (np.sort(part) for part in parts)
         names = ("validation", "test") if validation_split is not None else ("test",)
         options = replace(self._options, shuffle=False, transform=val_transform or self._options.transform)
+        options = options.for_evaluation()
         data = replace(self._data, class_weight=None)
         return (
             self._reopened(self._data.select(train), self._options, "training"),
@@ -320,12 +326,14 @@ class LabelledSequence(OutOfCoreSequence):
     def _described_samples(self, *lines: tuple[str, str]) -> list[tuple[str, str]]:
         """Return the description: samples and classes, their shape, then `lines`."""
         num_classes = len(self.class_names or ())
-        y, num_rows = self._source.labels.take(np.arange(0)), min(self._options.batch_size, self.num_samples)
+        y, num_rows = self._source.labels.take(np.arange(0)), self._options.rows_per_batch(self.num_samples)
         arrays = [f"x {self._format.dtype} {(num_rows, *self._format.shape)}"]
         arrays.append("no labels" if y is None else f"y {y.dtype} {(num_rows, *y.shape[1:])}")
         if self._source.sample_weight is not None:
             weights = "sample_weight" if self._data.class_weight is None else "weights from class_weight"
             arrays.append(f"{weights} {self._source.sample_weight.dtype} {(num_rows,)}")
+        elif self._options.pads:
+            arrays.append(f"sample_weight float32 {(num_rows,)}")
         contents = f"{self.num_samples:,} sample{'s' * (self.num_samples != 1)}"
         if num_classes and y is not None:
             contents += f", {num_classes} class{'es' * (num_classes != 1)}"

@@ -79,8 +79,8 @@ def require_equal_batches(num_samples: int, options: BatchOptions, num_shards: i
     if last % num_shards and options.last_batch == "keep":
         raise OptionError(
             f"The last batch has {last} samples, which {num_shards} shards cannot divide. With different numbers of "
-            f'samples, some backends stop forever. Use last_batch="drop", or a number of samples that {num_shards} '
-            "divides."
+            'samples, some backends stop forever. Use last_batch="pad" to train, last_batch="pad_for_evaluation" for '
+            f'validation data, last_batch="drop", or a number of samples that {num_shards} divides.'
         )
 
 

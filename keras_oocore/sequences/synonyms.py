@@ -11,6 +11,7 @@ BAD_ROWS = "Leave out rows that cannot be read with on_bad_row='skip'."
 DOUBLED = "A doubled quote in a cell is recognized. Another way to write it is `escapechar`."
 ANY_END = "All line ends are recognized. Leave it out."
 IN_PARTS = "The rows are read in parts in any case. Leave it out."
+LAST_BATCH = 'Use last_batch="drop" instead, or last_batch="pad".'
 INFERRED = "Kinds are inferred from cells of all files. Leave it out."
 
 # Names of arguments in Keras, pandas and others, and the name here.
@@ -39,6 +40,8 @@ SYNONYMS = {
     "shear_range": "transform",
     "brightness_range": "transform",
     "label_name": "target",
+    "drop_remainder": LAST_BATCH,
+    "drop_last": LAST_BATCH,
 }
 
 # The same for rows of tables: words of pandas, polars, pyarrow, DuckDB, Python's csv, tf.data and Keras.
@@ -117,7 +120,6 @@ OF_TABLES = {
     "prefetch_buffer_size": "max_queue_size",
     "shuffle_seed": "seed",
     "random_state": "seed",
-    "drop_remainder": 'Use last_batch="drop" instead.',
     "shuffle_buffer_size": "`shuffle=True` shuffles 64 blocks of the files together, and all rows with `cache`.",
     "num_epochs": "Pass `epochs` to `fit`.",
     "validation_split": SPLIT,

@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from keras_oocore.batches.options import BatchOptions
+from keras_oocore.batches.padding import require_labels
 from keras_oocore.batches.profile import Profile
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import format_bytes
@@ -54,6 +55,7 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
             cache: Directory that stores all rows, or `None`.
             overwrite_cache: Whether to replace an existing cache.
         """
+        require_labels(bool(rows.features.targets), options)
         OutOfCoreSequence.__init__(self, rows, options, **loading)
         self._rows, self._loading = rows, loading
         self._cache, self._overwrite_cache = cache, overwrite_cache
@@ -85,7 +87,8 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         """Return Sequences of parts of the rows: `(train, val)`, `(train, test)` or `(train, val, test)`.
 
         Means and codes are computed from the training part only, and the classes of a target from all rows. The
-        validation and the test part are read in the order of the files, and have no class weights. With `cache=DIR`,
+        validation and the test part are read in the order of the files, and have no class weights; with
+        `last_batch="pad"`, theirs is `"pad_for_evaluation"`. With `cache=DIR`,
         the parts are stored in `DIR/training`, `DIR/validation` and `DIR/test`. The rows of this Sequence are only
         stored if it is also read. The columns of `stratify`, `groups` and `by` need not be features.
 
@@ -139,7 +142,7 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
             found, their = ("1 row is", "its") if left_out == 1 else (f"{left_out:,} rows are", "their")
             warn_user(f"{found} in no part, because {their} {columns} is missing or cannot be read.")
         train, *others = zip(split.names, parts)
-        in_order = dataclasses.replace(self._options, shuffle=False)
+        in_order = dataclasses.replace(self._options, shuffle=False).for_evaluation()
         return (
             self._reopened(train[1], self._options, train[0]),
             *(self._reopened(rows, in_order, name) for name, rows in others),
@@ -333,7 +336,7 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         return TableSummary(headline, found, max_columns, rows.features.columns, rows.first_cells)
 
     def _description(self) -> list[tuple[str, str]]:
-        rows, num_rows = self._rows, min(self._options.batch_size, self.num_rows)
+        rows, num_rows = self._rows, self._options.rows_per_batch(self.num_rows)
         spec, subset, classes = rows.features, rows.subset, rows.features.classes
         left_out = f", {rows.num_skipped:,} left out" if rows.num_skipped else ""
         part = "" if subset is None else f" of the {subset.name} part,"
@@ -365,6 +368,8 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
             arrays.append(f"weights from class_weight float32 {(num_rows,)}")
         if spec.has_weight:
             arrays.append(f"sample_weight {spec.words[-1].column.name!r} float32 {(num_rows,)}")
+        elif self._options.pads and not self._rows.weighs_classes:
+            arrays.append(f"sample_weight float32 {(num_rows,)}")
         return arrays
 
     def _repr_cache(self) -> str:

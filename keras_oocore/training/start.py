@@ -12,6 +12,7 @@ from keras_oocore.core.errors import OptionError
 from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.training.arguments import DEFAULTS
 from keras_oocore.training.content import require_content
+from keras_oocore.training.padded_data import require_exact_validation, require_purpose
 from keras_oocore.training.run import TrainingRun
 from keras_oocore.training.signals import StopSignal, deferred_signals
 from keras_oocore.training.stages import Stage
@@ -44,6 +45,7 @@ def train(
     callbacks, verbose = _callback_list(fit_options.pop("callbacks")), fit_options.pop("verbose")
     for stage in stages:
         require_data(stage.data, stage.validation_data)
+        require_purpose(stage)
     if save_every_batches is not None:
         save_every_batches = positive(save_every_batches, "save_every_batches")
     if fit_options["steps_per_epoch"] is not None:
@@ -60,6 +62,7 @@ def train(
         if not isinstance(model, keras.Model) and callable(model):
             model = model()
         require_compiled(model)
+        require_exact_validation(model, stages, fit_options.get("validation_steps"))
         kind = function.__name__
         training = TrainingRun(kind, model, stages, checkpoints, save_every_batches, callbacks, verbose, fit_options)
         found = None if checkpoints is None else checkpoints.latest(require_content)

@@ -21,7 +21,7 @@ from keras_oocore.sources.base import RowSpec
             "ignore",
             r"`on_error` should be one of 'raise', 'skip', 'replace'. Received: on_error='ignore'",
         ),
-        ("last_batch", "pad", r"`last_batch` should be one of 'keep', 'drop'. Received: last_batch='pad'"),
+        ("last_batch", "fill", r"`last_batch` should be one of 'keep', 'drop', 'pad', 'pad_for_evaluation'. Rec"),
         (
             "data_format",
             "NHWC",

@@ -12,7 +12,7 @@ from contracts.numbered import LABELS, NUM_SAMPLES
 from contracts.reading import as_bytes
 from contracts.sequences import SequenceContract
 
-from keras_oocore.core.errors import SampleError
+from keras_oocore.core.errors import OptionError, SampleError
 
 
 class FileContract(SequenceContract):
@@ -76,6 +76,26 @@ class FileContract(SequenceContract):
             assert [(weight * 4).tolist() for _, _, weight in batches] == expected
             assert [path for path, _ in sequence.bad_samples] == [paths[5], paths[9]]
             assert all(reason and path not in reason for path, reason in sequence.bad_samples)
+
+    def test_padded_batches_have_no_bad_samples(self, make):
+        options = dict(shuffle=False, last_batch="pad")
+        skipping, replacing = make(on_error="skip", **options), make(on_error="replace", **options)
+        for number in (5, 9):
+            self.damage(skipping.file_paths[number])
+
+        for sequence, expected, num_real in (
+            (skipping, [[0, 1, 2, 3], [4, 6, 7, 4], [8, 8, 8, 8]], [4, 3, 1]),
+            (replacing, [[0, 1, 2, 3], [4, 6, 6, 7], [8, 0, 8, 0]], [4, 4, 2]),
+        ):
+            batches = list(sequence)
+            assert [self.numbers(x) for x, _, _ in batches] == expected
+            for (_, _, weight), real in zip(batches, num_real):
+                np.testing.assert_allclose(weight, [*[4 / real] * real, *[0] * (4 - real)])
+            assert sequence.served_samples.tolist() == [number for batch in expected for number in batch]
+        with pytest.raises(OptionError, match=r'their number must be known before .*Use on_error="replace"'):
+            make(on_error="skip", last_batch="pad_for_evaluation")
+        with pytest.raises(SampleError, match="Cannot read sample 9"):
+            make(**options)[2]
 
     def test_replaced_samples_do_not_depend_on_the_number_of_workers(self, make):
         paths = make().file_paths

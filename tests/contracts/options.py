@@ -137,7 +137,7 @@ class OptionContract(NumberedSamples):
             (dict(memory_limit="lots"), "`memory_limit` should be a number of bytes, or a string such as"),
             (dict(memory_limit=0), "`memory_limit` should be a number of bytes, or a string such as"),
             (dict(on_error="ignore"), "`on_error` should be one of"),
-            (dict(last_batch="pad"), "`last_batch` should be one of"),
+            (dict(last_batch="fill"), "`last_batch` should be one of"),
             (dict(transform="flip"), "`transform` should be a function"),
             (dict(rescale="1/255"), "`rescale` should be a number. Received: rescale='1/255'"),
             (dict(dtype="float99"), "`dtype` should be a NumPy dtype"),

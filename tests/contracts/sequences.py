@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from contracts.numbered import NUM_SAMPLES
 from contracts.options import OptionContract
+from contracts.padding import PaddingContract
 from contracts.partitions import PartitionContract
 from contracts.passes import PassContract
 from contracts.reading import add_noise, as_bytes, read_batches
@@ -16,7 +17,14 @@ from contracts.workers import WorkerContract
 
 
 class SequenceContract(
-    PassContract, WorkerContract, OptionContract, StateContract, PartitionContract, ShardContract, ServedContract
+    PassContract,
+    WorkerContract,
+    OptionContract,
+    PaddingContract,
+    StateContract,
+    PartitionContract,
+    ShardContract,
+    ServedContract,
 ):
     """The whole contract. A subclass implements `prepare`, `open` and `numbers`."""
 

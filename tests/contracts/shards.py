@@ -74,7 +74,9 @@ class ShardContract(NumberedSamples):
     def test_what_shards_cannot_have_is_an_error(self, make):
         with pytest.raises(OptionError, match=r"so 3 shards should divide it. Received: batch_size=4"):
             make().shard(0, 3)
-        with pytest.raises(OptionError, match=r'The last batch has 2 samples, which 4 shards .*last_batch="drop"'):
+        with pytest.raises(
+            OptionError, match=r'The last batch has 2 samples, which 4 shards .*last_batch="pad" to train, .*"drop"'
+        ):
             make().shard(0, 4)
         with pytest.raises(OptionError, match=r"`index` should be from 0 to 1. Received: index=2"):
             make().shard(2, 2)

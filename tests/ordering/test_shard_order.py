@@ -61,6 +61,19 @@ def test_last_batch_is_divided_or_left_out(num_shards):
     assert batch(kept, 5, 2, 12) == order.samples(5, 24, 30).tolist()
 
 
+@given(st.integers(1, 40), st.sampled_from(SHARDS), st.integers(0, 3))
+def test_last_batch_is_filled_with_its_samples(num_samples, num_shards, epoch):
+    order = EpochOrder(num_samples, shuffle=True, seed=1)
+    shards = [ShardOrder(order, index, num_shards, batch_size=12, fills_last=True) for index in range(num_shards)]
+    num_batches = -(-num_samples // 12)
+
+    assert {shard.size for shard in shards} == {num_batches * 12 // num_shards}
+    for number in range(num_batches):
+        samples = order.samples(epoch, number * 12, min((number + 1) * 12, num_samples))
+        assert batch(shards, epoch, number, 12) == np.resize(samples, 12).tolist()
+    assert pickle.loads(pickle.dumps(shards[0])) == shards[0]
+
+
 @given(orders(), st.sampled_from(SHARDS), st.data())
 def test_samples_at_are_those_of_samples(order, num_shards, data):
     shard = ShardOrder(order, data.draw(st.integers(0, num_shards - 1)), num_shards, batch_size=12)

@@ -88,6 +88,39 @@ def test_last_batch_drop(open_csv):
         open_csv(batch_size=200, last_batch="drop")
 
 
+@cached
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_last_batch_pad(open_csv, cached, shuffle):
+    kept, padded = (open_csv(cached=cached, shuffle=shuffle, last_batch=last) for last in ("keep", "pad"))
+    for _ in range(2):
+        for (x, y), (padded_x, padded_y, weight) in zip(kept, padded, strict=True):
+            rows = np.arange(4) % len(x)
+            assert padded_x.tobytes() == x[rows].tobytes()
+            assert padded_y.tolist() == y[rows].tolist()
+            assert weight.tolist() == [4 / len(x)] * len(x) + [0] * (4 - len(x))
+    assert padded.served_rows[-4:].tolist() == x[[0, 1, 0, 1], 0].astype(int).tolist()
+    assert "sample_weight float32 (4,)" in repr(padded)
+
+
+def test_last_batch_pad_of_parts_and_shards(open_csv):
+    train, val = open_csv(cached=True, last_batch="pad").split(validation_split=0.3, seed=1)
+    assert "last_batch='pad'" in repr(train)
+    assert "last_batch='pad_for_evaluation'" in repr(val)
+    weight = np.concatenate([weight for *_, weight in val])
+    np.testing.assert_allclose(weight[: len(val.row_numbers)], len(weight) / len(val.row_numbers))
+    assert not weight[len(val.row_numbers) :].any()
+
+    whole = open_csv(cached=True, last_batch="pad")
+    for (x, _, weight), *parts in zip(whole, *(whole.shard(index, 4) for index in range(4)), strict=True):
+        assert x.tobytes() == np.concatenate([part[0] for part in parts]).tobytes()
+        assert weight.tolist() == [float(part[2][0]) for part in parts]
+
+
+def test_last_batch_pad_requires_a_target(open_csv):
+    with pytest.raises(OptionError, match="Keras takes weights only with labels"):
+        open_csv(target=None, last_batch="pad")
+
+
 def test_loop_after_an_interrupted_loop_is_a_whole_pass(open_csv):
     sequence = open_csv()
     for _ in sequence:
@@ -224,7 +257,7 @@ def test_quotes_escapes_and_spaces(write, tmp_path, content, options, cities):
         (dict(encoding="utf-16"), "`encoding` should be one in which"),
         (dict(on_bad_row="warn"), '`on_bad_row` should be "error" or "skip"'),
         (dict(decimal=";"), "`decimal` should be"),
-        (dict(last_batch="pad"), "`last_batch` should be one of"),
+        (dict(last_batch="fill"), "`last_batch` should be one of"),
         (dict(transform=3), "`transform` should be a function"),
     ],
 )

@@ -17,17 +17,17 @@ import numpy as np
 import keras
 import keras_oocore as ko
 
-X = np.random.default_rng(0).random((320, 6)).astype("float32")
+X = np.random.default_rng(0).random((NUM_ROWS, 6)).astype("float32")
 Y = (X.sum(1) > 3).astype("float32")
 
 def rows(**options):
-    return ko.ArraySequence(X, Y, batch_size=32, seed=1, **options)
+    return ko.ArraySequence(X, Y, batch_size=32, seed=1, label_mode="raw", **options)
 
 def new_model():
     keras.utils.set_random_seed(3)
     layers = [keras.Input((6,)), keras.layers.Dense(8, activation="tanh"), keras.layers.Dense(1, activation="sigmoid")]
     model = keras.Sequential(layers)
-    model.compile(keras.optimizers.SGD(0.1), "binary_crossentropy")
+    model.compile(keras.optimizers.SGD(0.1), "binary_crossentropy", weighted_metrics=["accuracy"])
     return model
 
 def weights(model):
@@ -45,6 +45,10 @@ def main(rank, world, port):
     history = model.fit(data, validation_data=rows(shuffle=False).shard(), epochs=2, verbose=0).history
     return {"weights": weights(model), "history": history, "repr": repr(data)}
 """
+)
+
+PADDED_JAX = JAX.replace("rows()", 'rows(last_batch="pad")').replace(
+    "rows(shuffle=False)", 'rows(shuffle=False, last_batch="pad_for_evaluation")'
 )
 
 TORCH = (
@@ -86,10 +90,36 @@ def average(parameter):
 )
 
 
-def trained_alone(epochs=2):
+PADDED_TORCH = (
+    DATA
+    + """
+import torch
+
+def average(parameter):
+    parameter.grad.div_(torch.distributed.get_world_size())
+    torch.distributed.all_reduce(parameter.grad)
+
+def main(rank, world, port):
+    torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=world)
+    model = new_model()
+    for variable in model.trainable_variables:
+        variable.value.register_post_accumulate_grad_hook(average)
+    model.fit(rows(last_batch="pad").shard(gradients_averaged=True), epochs=2, verbose=0)
+    return {"weights": weights(model)}
+"""
+)
+RAGGED_ROWS = 325  # the last batch has 5 rows, so one of two processes has only padding
+
+
+def of_rows(code, num_rows):
+    """The code with this number of rows."""
+    return f"NUM_ROWS = {num_rows}\n{code}"
+
+
+def trained_alone(epochs=2, num_rows=320):
     """The weights and the history of one process."""
     names = {}
-    exec(DATA, names)
+    exec(of_rows(DATA, num_rows), names)
     model = names["new_model"]()
     rows = names["rows"]
     history = model.fit(rows(), validation_data=rows(shuffle=False), epochs=epochs, verbose=0).history
@@ -107,7 +137,7 @@ def assert_close(weights, expected):
 def test_fit_on_several_processes_of_jax_is_that_of_one(world, tmp_path):
     expected, history = trained_alone()
 
-    for rank, result in enumerate(run_ranks(JAX, world, tmp_path, "jax")):
+    for rank, result in enumerate(run_ranks(of_rows(JAX, 320), world, tmp_path, "jax")):
         assert f", shard {rank} of {world} (by keras.distribution)" in result["repr"]
         assert_close(result["weights"], expected)
         np.testing.assert_allclose(result["history"]["loss"], history["loss"], rtol=1e-5)
@@ -118,7 +148,7 @@ def test_fit_on_several_processes_of_jax_is_that_of_one(world, tmp_path):
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch.distributed is of torch")
 def test_two_processes_of_torch_train_as_one_and_fit_requires_averaged_gradients(tmp_path):
     expected, _ = trained_alone()
-    results = run_ranks(TORCH, 2, tmp_path, "torch")
+    results = run_ranks(of_rows(TORCH, 320), 2, tmp_path, "torch")
 
     for rank, result in enumerate(results):
         assert f", shard {rank} of 2 (by torch.distributed)" in result["repr"]
@@ -126,6 +156,27 @@ def test_two_processes_of_torch_train_as_one_and_fit_requires_averaged_gradients
         assert_close(result["loop"], expected)
         if "error" in result or keras.__version__ < "3.16":
             assert "does not average the gradients of several processes on torch" in result["error"]
+
+
+@pytest.mark.backend
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="keras.distribution is of JAX")
+@pytest.mark.parametrize("world", [2, pytest.param(4, marks=pytest.mark.soak)])
+def test_padded_last_batch_on_several_processes_of_jax(world, tmp_path):
+    expected, history = trained_alone(num_rows=RAGGED_ROWS)
+
+    for result in run_ranks(of_rows(PADDED_JAX, RAGGED_ROWS), world, tmp_path, "jax"):
+        assert_close(result["weights"], expected)
+        for name in ("val_loss", "val_accuracy"):
+            np.testing.assert_allclose(result["history"][name], history[name], rtol=1e-5)
+
+
+@pytest.mark.backend
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch.distributed is of torch")
+def test_padded_last_batch_on_two_processes_of_torch(tmp_path):
+    expected, _ = trained_alone(num_rows=RAGGED_ROWS)
+
+    for result in run_ranks(of_rows(PADDED_TORCH, RAGGED_ROWS), 2, tmp_path, "torch"):
+        assert_close(result["weights"], expected)
 
 
 TABLE = """

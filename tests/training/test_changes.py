@@ -47,6 +47,7 @@ ROW_OPTIONS = [
     ("batch_size", 4, 3, "refused", "batch_size was 4, is 3"),
     ("shuffle", True, False, "refused", "shuffle was True, is False"),
     ("last_batch", "keep", "drop", "refused", "last_batch was 'keep', is 'drop'"),
+    ("last_batch", "keep", "pad", "refused", "last_batch was 'keep', is 'pad'"),
     ("seed", 1, 2, "refused", "seed=1, but this Sequence was made with seed=2"),
     ("validation_split", 0.25, 0.5, "refused", "num_samples was 9, is 6"),
     ("subset", "training", "validation", "refused", "num_samples was 6, is 6|rows taken was"),

@@ -315,11 +315,12 @@ def test_steps_per_execution(tmp_path, steps_per_execution, kills):
         {"validation_data": lambda: (child.ROWS[:3], child.CLASSES[:3])},
         soak({"class_weight": {0: 1.0, 1: 3.0, 2: 0.5}}),
         soak({"x": lambda: data(last_batch="drop")}),
+        {"x": lambda: data(last_batch="pad")},
         soak({"x": lambda: data(shuffle=False)}),
     ],
     ids=[
         *["validated every second epoch", "validated after two epochs", "validated in one step", "not validated"],
-        *["validated on arrays", "class weights", "last batch dropped", "not shuffled"],
+        *["validated on arrays", "class weights", "last batch dropped", "last batch padded", "not shuffled"],
     ],
 )
 def test_options(tmp_path, options):

@@ -1,0 +1,119 @@
+"""What `last_batch="pad"` makes equal in real calls of `fit` and `evaluate`, and what not."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_oocore as ko
+
+X = np.random.default_rng(0).random((37, 6)).astype("float32")
+Y = (X.sum(1) > 3).astype("float32")[:, np.newaxis]
+pytestmark = pytest.mark.backend
+
+
+def rows(**options):
+    """Five batches of 8, of which the last has 5 rows."""
+    return ko.ArraySequence(X, Y, batch_size=8, seed=1, label_mode="raw", **options)
+
+
+def two_outputs(x, y, rng):
+    return x, {"a": y, "b": x[:, :3]}
+
+
+def new_model(optimizer="sgd", outputs=1, mixes_rows=False, **options):
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((6,))
+    x = keras.layers.Dense(8, activation="tanh")(inputs)
+    if mixes_rows:
+        x = keras.layers.Dropout(0.5)(keras.layers.BatchNormalization()(x))
+    a = keras.layers.Dense(1, activation="sigmoid", name="a")(x)
+    if outputs == 2:
+        model = keras.Model(inputs, {"a": a, "b": keras.layers.Dense(3, name="b")(x)})
+        loss = {"a": "binary_crossentropy", "b": "mse"}
+    else:
+        model, loss = keras.Model(inputs, a), "binary_crossentropy"
+    model.compile(optimizer, loss, **options)
+    return model
+
+
+def weights(model):
+    return [keras.ops.convert_to_numpy(variable) for variable in [*model.variables, *model.optimizer.variables]]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "outputs", "options"),
+    [
+        ("sgd", 1, {}),
+        ("adam", 2, dict(transform=two_outputs)),
+        ("adam", 1, dict(sample_weight=np.arange(37) / 20)),
+    ],
+    ids=["SGD", "Adam, two outputs", "Adam, sample_weight"],
+)
+def test_weight_updates_are_those_of_keep(optimizer, outputs, options):
+    kept, padded = (new_model(optimizer, outputs) for _ in range(2))
+    kept.fit(rows(**options), epochs=3, verbose=0)
+    padded.fit(rows(last_batch="pad", **options), epochs=3, verbose=0)
+
+    for one, other in zip(weights(kept), weights(padded), strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-6)
+
+
+def test_loss_and_weighted_metrics_of_evaluate_are_exact():
+    """Also if a batch has another loss than the others, as here, where rows are sorted."""
+    model = new_model(mixes_rows=True, weighted_metrics=["accuracy", "mse"])
+    order = np.argsort(Y[:, 0], kind="stable")
+    expected = model.evaluate(X[order], Y[order], batch_size=8, verbose=0)
+    padded = ko.ArraySequence(
+        X[order], Y[order], label_mode="raw", batch_size=8, shuffle=False, last_batch="pad_for_evaluation"
+    )
+
+    with pytest.warns(UserWarning, match="The last batch has 5 samples, .* to make 8.*pass them as `weighted_metrics="):
+        found = model.evaluate(padded, verbose=0)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_val_loss_of_fit_is_exact_and_each_row_of_predict_is_named():
+    train, val = rows(last_batch="pad").split(validation_split=11)
+    kept, _ = rows().split(validation_split=11)
+    assert "pad_for_evaluation" in repr(val)
+    one, other = new_model(), new_model()
+    with pytest.warns(UserWarning, match="The last batch has 3 samples"):
+        history = one.fit(train, validation_data=val, epochs=2, verbose=0).history
+    members = np.concatenate([x for x, _, weight in val])[:11]
+    targets = np.concatenate([y for _, y, weight in val])[:11]
+    expected = other.fit(kept, validation_data=(members, targets), validation_batch_size=8, epochs=2, verbose=0).history
+
+    np.testing.assert_allclose(history["val_loss"], expected["val_loss"], rtol=1e-5)
+    predicted = one.predict(val, verbose=0)
+    assert (len(predicted), val.served_samples.tolist()) == (16, [*range(11), 8, 9, 10, 8, 9])
+    np.testing.assert_allclose(predicted[11:], predicted[[8, 9, 10, 8, 9]], rtol=1e-6)
+
+
+def test_ko_predict_has_one_row_per_sample():
+    model = new_model()
+    padded = ko.predict(model, rows(last_batch="pad"))
+    kept = ko.predict(model, rows())
+
+    assert len(padded["prediction"]) == 37
+    np.testing.assert_array_equal(padded["prediction"], kept["prediction"])
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="only JAX compiles again for another batch size")
+def test_one_compilation_for_all_batches():
+    traced = []
+
+    class Traced(keras.layers.Layer):
+        def call(self, x):
+            traced.append(x.shape[0])
+            return x
+
+    def sizes(last_batch):
+        model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1), Traced()])
+        model.compile("sgd", "mse")
+        del traced[:]
+        model.fit(rows(last_batch=last_batch), epochs=2, verbose=0)
+        return traced.copy()
+
+    assert set(sizes("keep")) - {None} == {8, 5}
+    assert len(sizes("pad")) < len(sizes("keep"))
+    assert sizes("pad") == sizes("drop")
