@@ -117,7 +117,8 @@ class BatchJob:
             position = self.position + (plan.order.first + start) // plan.options.batch_size
             with stage("transform"):
                 options, name = plan.options, plan.source.name
-                draws = Draws(options.seed, self.epoch, position, samples, name, options.shard)
+                drawn = self._drawn_before(start, planned, samples)
+                draws = Draws(options.seed, self.epoch, position, samples, name, options.shard, draws=drawn)
                 x, y = plan.format.transform.apply(x, y, draws)
         if plan.padding is not None:
             position = self.position + start // plan.options.batch_size
@@ -125,6 +126,12 @@ class BatchJob:
         if weight is not None:
             return x, y, weight
         return x if y is None else (x, y)
+
+    def _drawn_before(self, start: int, planned: np.ndarray, served: np.ndarray) -> np.ndarray | None:
+        """Return how often each served sample was drawn before in this epoch, or `None` for never."""
+        first = self._bounds[0] + start
+        drawn = self.plan.order.draws(self.epoch, first, first + len(planned))
+        return drawn if drawn is None or len(served) == len(planned) else drawn[np.isin(planned, served)]
 
     def _without_failed(self, x: np.ndarray, samples: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows and samples of a batch, with unreadable samples skipped or replaced."""

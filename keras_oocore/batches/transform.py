@@ -51,6 +51,7 @@ class Draws:
         name: Function from the number of a sample to its name, for messages.
         shard: Number of the share of the batch, if several processes share it. Each share has draws of its own.
         stage: Number of the transform in a list of transforms. Each has draws of its own.
+        draws: How often each sample was drawn before in this epoch, an `int64` array, or `None` for never.
     """
 
     seed: int
@@ -60,6 +61,7 @@ class Draws:
     name: Callable[[int], str]
     shard: int | None = None
     stage: int = 0
+    draws: np.ndarray | None = None
 
     def of_batch(self) -> np.random.Generator:
         """Return a generator for the whole batch, keyed by seed, epoch, batch and shard."""
@@ -71,16 +73,17 @@ class Draws:
     def keys(self) -> np.ndarray:
         """Return a key per sample, a `uint64` array of shape `(batch, 2)`.
 
-        It depends on seed, epoch and sample alone: not on the batch, the part, or the process. Two samples of an epoch
-        never have the same key. A transform of whole batches computes its draws from this array.
+        It depends on seed, epoch, sample and draw alone: not on the batch, the part, or the process. Two samples of an
+        epoch never have the same key. A transform of whole batches computes its draws from this array.
         """
         key = (self.epoch, 0, 0, self.stage) if self.stage else (self.epoch,)
         first, second = np.random.SeedSequence(self.seed, spawn_key=key).generate_state(KEY_WORDS, np.uint64)
         keys = np.empty((len(self.samples), KEY_WORDS), np.uint64)
         keys[:, 0] = mixed(self.samples.astype(np.uint64) ^ first)
-        # The second word has room for how often the sample was drawn before in this epoch, which is never today. (The
-        # samples that fill a last batch of several shards are copies.)
+        # The samples that fill a last batch of several shards are copies, and have the same keys.
         keys[:, 1] = mixed(keys[:, 0] ^ second)
+        if self.draws is not None:
+            keys[:, 1] = np.where(self.draws > 0, mixed(keys[:, 1] + self.draws.astype(np.uint64)), keys[:, 1])
         return keys
 
 

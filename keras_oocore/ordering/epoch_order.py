@@ -113,6 +113,14 @@ class EpochOrder:
         """Return the samples at positions of an epoch, which need not be neighbors, an `int64` array."""
         return _drawn(self, epoch, positions) if self.shuffle else self.first + positions
 
+    def draws(self, epoch: int, start: int, stop: int) -> None:
+        """Return `None`: each sample is drawn once per epoch."""
+        return None
+
+    def draws_at(self, epoch: int, positions: np.ndarray) -> None:
+        """Return `None`: each sample is drawn once per epoch."""
+        return None
+
     def chunks_due(self, epoch: int, start: int, stop: int) -> list[int]:
         """Return `[]`: samples are read one by one, not in chunks."""
         return []

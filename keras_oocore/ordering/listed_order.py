@@ -61,6 +61,14 @@ class ListedOrder:
         """Return what determines the order, as plain JSON."""
         return {"shuffle": False}
 
+    def draws(self, epoch: int, start: int, stop: int) -> None:
+        """Return `None`: each sample is drawn once per epoch."""
+        return None
+
+    def draws_at(self, epoch: int, positions: np.ndarray) -> None:
+        """Return `None`: each sample is drawn once per epoch."""
+        return None
+
     def chunks_due(self, epoch: int, start: int, stop: int) -> list[int]:
         """Return `[]`: chunks are read when they are needed."""
         return []

@@ -30,6 +30,16 @@ class Order(Protocol):
     def samples_at(self, epoch: int, positions: np.ndarray) -> np.ndarray:
         """Return the samples at positions of an epoch, which need not be neighbors, an `int64` array."""
 
+    def draws(self, epoch: int, start: int, stop: int) -> np.ndarray | None:
+        """Return how often each sample at positions `start` to `stop` was drawn before in this epoch.
+
+        Returns:
+            An `int64` array, or `None` if each sample is drawn once.
+        """
+
+    def draws_at(self, epoch: int, positions: np.ndarray) -> np.ndarray | None:
+        """Return how often each sample at positions was drawn before in this epoch, as `draws` does."""
+
     def members(self) -> np.ndarray:
         """Return the samples of every epoch in ascending order, an `int64` array of shape `(size,)`."""
 

@@ -1,14 +1,14 @@
 """The share of one process in every batch of an order. It has no array of positions."""
 
-from dataclasses import dataclass, field, replace
+import functools
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
+from keras_oocore.ordering.kept_blocks import KeptBlocks
 from keras_oocore.ordering.order import Order
-
-KEPT_BLOCKS = 2  # threads may ask for positions on both sides of the end of a block
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,6 @@ class ShardOrder:
     batch_size: int
     keeps_last: bool = True
     fills_last: bool = False
-    _blocks: dict[tuple[int, int], np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def num_samples(self) -> int:
@@ -92,27 +91,23 @@ class ShardOrder:
 
     def samples(self, epoch: int, start: int, stop: int) -> np.ndarray:
         """Return the samples at positions `start` to `stop` of an epoch of this shard, an `int64` array."""
-        at_once = self.positions_at_once
-        if stop - start >= at_once:
-            return self.order.samples_at(epoch, self.positions(start, stop))
-        parts = []
-        for block in range(start // at_once, -(-stop // at_once)):
-            first = block * at_once
-            parts.append(self._samples_of(epoch, block)[max(start - first, 0) : stop - first])
-        return parts[0] if len(parts) == 1 else np.concatenate([*parts, np.empty(0, np.int64)])
+        return self._kept.values(epoch, start, stop)
 
-    def _samples_of(self, epoch: int, block: int) -> np.ndarray:
-        blocks, key = self._blocks, (epoch, block)
-        samples = blocks.get(key)
-        if samples is None:
-            at_once = self.positions_at_once
-            positions = self.positions(block * at_once, min((block + 1) * at_once, self.size))
-            samples = self.order.samples_at(epoch, positions)
-            samples.flags.writeable = False  # batches share it
-            for oldest in list(blocks)[: 1 - KEPT_BLOCKS]:
-                blocks.pop(oldest, None)  # another thread may have removed it
-            blocks[key] = samples
-        return samples
+    @functools.cached_property
+    def _kept(self) -> KeptBlocks:
+        def samples(epoch: int, start: int, stop: int) -> np.ndarray:
+            return self.order.samples_at(epoch, self.positions(start, stop))
+
+        return KeptBlocks(samples, self.positions_at_once, self.size)
+
+    def draws(self, epoch: int, start: int, stop: int) -> np.ndarray | None:
+        """Return how often each sample at positions `start` to `stop` was drawn before in this epoch, or `None`."""
+        return self.order.draws_at(epoch, self.positions(start, stop))
+
+    def draws_at(self, epoch: int, positions: np.ndarray) -> np.ndarray | None:
+        """Return how often each sample at positions of this shard was drawn before in this epoch, or `None`."""
+        start, stop = int(positions.min()), int(positions.max()) + 1
+        return self.order.draws_at(epoch, self.positions(start, stop)[positions - start])
 
     def samples_at(self, epoch: int, positions: np.ndarray) -> np.ndarray:
         """Return the samples at positions of an epoch of this shard, an `int64` array."""
@@ -133,7 +128,7 @@ class ShardOrder:
 
     def reseeded(self, seed: int) -> "ShardOrder":
         """Return the shard of the order of another seed."""
-        return replace(self, order=self.order.reseeded(seed), _blocks={})
+        return replace(self, order=self.order.reseeded(seed))
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what determines the order of all shards, as plain JSON."""

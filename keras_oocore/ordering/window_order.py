@@ -167,6 +167,14 @@ class WindowOrder:
             samples[inside] = self._samples_of(epoch, window)[positions[inside] - first]
         return samples
 
+    def draws(self, epoch: int, start: int, stop: int) -> None:
+        """Return `None`: each sample is drawn once per epoch."""
+        return None
+
+    def draws_at(self, epoch: int, positions: np.ndarray) -> None:
+        """Return `None`: each sample is drawn once per epoch."""
+        return None
+
     def chunks_due(self, epoch: int, start: int, stop: int) -> list[int]:
         """Return the chunks of the windows that begin at positions `start` to `stop`."""
         windows = [window for window, first, _ in self._windows_in(epoch, start, stop) if first >= start]

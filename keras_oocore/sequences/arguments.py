@@ -15,6 +15,7 @@ from keras_oocore.core.errors import OptionError
 from keras_oocore.core.faults import RETRIES
 from keras_oocore.core.shared_arguments import shares_arguments
 from keras_oocore.core.text import did_you_mean, shown
+from keras_oocore.sequences.sampling import SamplingArgument
 from keras_oocore.sequences.synonyms import answer
 
 Subset = Literal["training", "validation"]
@@ -59,6 +60,8 @@ class ValueArguments(TypedDict, total=False):
     rescale: float | None
     sample_weight: Sequence[float] | np.ndarray | None
     class_weight: Mapping[int, float] | Literal["balanced"] | None
+    sampling: SamplingArgument
+    samples_per_epoch: int | None
     on_error: OnError
 
 
@@ -112,6 +115,8 @@ DEFAULTS: dict[str, Any] = {
     "transform": None,
     "sample_weight": None,
     "class_weight": None,
+    "sampling": None,
+    "samples_per_epoch": None,
     "on_error": "raise",
     "retries": RETRIES,
     "last_batch": "keep",
@@ -143,6 +148,11 @@ DESCRIPTIONS = {
     "sample_weight": "Weights of the samples, an array of shape `(num_samples,)`, in the order before `subset`. "
     "Defaults to `sample_weight` of the `Manifest`, if there is one.",
     "class_weight": 'Dictionary from class index to weight, or `"balanced"`. Do not also pass `class_weight` to `fit`.',
+    "sampling": '`"balanced"` draws every class equally often in each epoch, with a difference of one draw at most: a '
+    "sample of a small class several times, and one of a large class in some epochs only. An array with one weight per "
+    "sample, in the order before `subset`, draws each sample in proportion to its weight. By default, each sample is "
+    "drawn once per epoch.",
+    "samples_per_epoch": "Number of draws per epoch, with `sampling`. Defaults to the number of samples.",
     "on_error": 'How to handle files that cannot be read. `"raise"`: raise an error that names the file. `"skip"`: '
     'leave the sample out, which makes the batch shorter. `"replace"`: use the next readable sample of the order '
     "instead. `bad_samples` lists these files. Too many open files and too little memory are always errors.",

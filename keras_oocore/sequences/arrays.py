@@ -71,7 +71,9 @@ class ArraySequence(LabelledSequence):
         rows = ArrayRows(data)
         labels, class_names = row_labels(labels, class_names, len(rows))
         super().__init__(
-            labelled_data(rows, labels, label_mode, class_names, None, shared), options, loading_options(shared)
+            labelled_data(rows, labels, label_mode, class_names, None, shared, options),
+            options,
+            loading_options(shared),
         )
 
     def _description(self) -> list[tuple[str, str]]:

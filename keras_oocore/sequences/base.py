@@ -52,10 +52,11 @@ class OutOfCoreSequence(DividedDataset):
         end_iterators_at_exit()
         if len(source) == 0:
             raise DataError("There are no samples. Received: data of length 0")
-        num_batches = options.num_batches(len(source))
+        num_samples = self._samples_per_epoch(source)
+        num_batches = options.num_batches(num_samples)
         if num_batches == 0:
             raise DataError(
-                f"{len(source)} samples do not fill a batch of {options.batch_size}. "
+                f"{num_samples} samples do not fill a batch of {options.batch_size}. "
                 'Use a smaller batch_size, or last_batch="keep".'
             )
         self._source, self._options = source, options
@@ -71,7 +72,7 @@ class OutOfCoreSequence(DividedDataset):
         self._shard: Shard | None = None  # of a shard: which one it is
         self._data_fingerprint = {}  # computed when first needed, and shared by partitions
         self._data_options = {}  # the same
-        self._num_samples = len(source)
+        self._num_samples = num_samples
         self._pass = EpochPass(num_batches)
         self._last_read = -1  # position that was last read outside an epoch
         self._warns_of_bad_samples = not options.shuffle and options.on_error != "raise"
@@ -97,6 +98,10 @@ class OutOfCoreSequence(DividedDataset):
     def _ordered(self, source: Source) -> Order:
         order = source.order(self._options.shuffle, self._options.seed, self._options.batch_size)
         return order if self._bounds is None else order.part(*self._bounds)
+
+    def _samples_per_epoch(self, source: Source) -> int:
+        """Return the number of samples per pass."""
+        return len(source)
 
     def _ready_source(self) -> Source:
         """Do all work that must precede the first batch, and return the source that batches are read from."""
@@ -124,7 +129,7 @@ class OutOfCoreSequence(DividedDataset):
 
     @property
     def num_samples(self) -> int:
-        """Number of samples per pass. With `last_batch="drop"`, some of them may not be served."""
+        """Number of samples per pass, or of draws with `sampling`. With `last_batch="drop"`, some may not be served."""
         return self._num_samples
 
     @property

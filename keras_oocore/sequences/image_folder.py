@@ -124,6 +124,7 @@ class ImageFolderSequence(FileSequence):
                 manifest.class_names,
                 manifest,
                 shared,
+                options,
             ),
             options,
             loading_options(shared),

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_oocore.batches.options import BatchOptions
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.text import shown
 from keras_oocore.manifest.inputs import as_label_array, as_labels, require_same_length
 from keras_oocore.manifest.label_checks import (
     refuse_file_names,
@@ -21,6 +22,7 @@ from keras_oocore.manifest.splits import as_seed
 from keras_oocore.ordering.permutation import split_order
 from keras_oocore.sequences.arguments import LoadingArguments, Subset
 from keras_oocore.sequences.labelled import LabelledData
+from keras_oocore.sequences.sampling import Sampling
 from keras_oocore.sources.arrays import ArrayRows
 from keras_oocore.sources.base import Source
 
@@ -128,6 +130,7 @@ def labelled_data(
     class_names: list[str] | None,
     manifest: Manifest | None,
     shared: Mapping[str, Any],
+    options: BatchOptions,
 ) -> LabelledData:
     """Return samples with labels and weights. If the arguments name a subset, return only its samples."""
     sample_weight = shared["sample_weight"]
@@ -136,7 +139,13 @@ def labelled_data(
     sample_weight = as_sample_weight(sample_weight, len(source), manifest)
     labels = Labels(labels, label_mode, class_names)
     _warn_of_labels(labels, named=manifest is not None and class_names is not None)
-    data = LabelledData(source, labels, manifest, sample_weight, shared["class_weight"])
+    sampling = Sampling.of(shared["sampling"], shared["samples_per_epoch"], len(source), options)
+    if sampling is not None and shared["subset"] == "validation":
+        raise OptionError(
+            '`sampling` would distort the metrics of validation. Leave it out with subset="validation". Received: '
+            f"sampling={shown(shared['sampling'])}"
+        )
+    data = LabelledData(source, labels, manifest, sample_weight, shared["class_weight"], sampling)
     chosen = subset_samples(len(source), shared["validation_split"], shared["subset"], shared["seed"])
     return data if chosen is None else data.select(chosen)
 

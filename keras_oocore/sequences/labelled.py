@@ -18,11 +18,13 @@ from keras_oocore.images.thumbnail import MOST_PICTURES, spread
 from keras_oocore.manifest.labels import Labels
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.manifest.splits import as_seed, as_strata, split_indices
+from keras_oocore.ordering.order import Order
 from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.sequences.batch_figure import BatchFigure
 from keras_oocore.sequences.in_order import RowNames
 from keras_oocore.sequences.pictures import thumbnail_of_row
 from keras_oocore.sequences.row_names import names_of_samples
+from keras_oocore.sequences.sampling import Sampling
 from keras_oocore.sources.base import Source
 from keras_oocore.sources.labelled import Labelled
 
@@ -40,6 +42,7 @@ class LabelledData:
         manifest: The files of the samples, or `None` for rows of an array.
         sample_weight: Weights, `float32` of shape `(num_samples,)`, or `None`.
         class_weight: Weights of classes, `"balanced"`, or `None`.
+        sampling: How often each sample is drawn, or `None` for once per epoch.
 
     Raises:
         OptionError: If labels and weights cannot be combined.
@@ -50,6 +53,7 @@ class LabelledData:
     manifest: Manifest | None
     sample_weight: np.ndarray | None
     class_weight: Mapping[int, float] | Literal["balanced"] | None
+    sampling: Sampling | None
 
     def select(self, samples: np.ndarray) -> "LabelledData":
         """Return only the data of these samples."""
@@ -59,6 +63,7 @@ class LabelledData:
             labels=self.labels.select(samples),
             manifest=None if self.manifest is None else self.manifest.take(samples),
             sample_weight=None if self.sample_weight is None else self.sample_weight[samples],
+            sampling=None if self.sampling is None else self.sampling.select(samples),
         )
 
     def labelled(self) -> Labelled:
@@ -67,6 +72,11 @@ class LabelledData:
         if weight is not None and self.class_weight is not None:
             raise OptionError(
                 "`sample_weight` and `class_weight` cannot both be given. Multiply them into `sample_weight`."
+            )
+        if self.sampling is not None and self.class_weight == "balanced":
+            raise OptionError(
+                "`class_weight` and `sampling` would both correct the classes. Pass one of them. Received: "
+                'class_weight="balanced"'
             )
         if self.class_weight is not None:
             weight = labels.class_weights(self.class_weight)
@@ -87,7 +97,15 @@ class LabelledSequence(OutOfCoreSequence):
     def __init__(self, data: LabelledData, options: BatchOptions, loading: Mapping[str, Any]):
         self._data, self._loading = data, loading
         require_labels(data.labels.label_mode is not None, options)
+        sampling = data.sampling
+        self._draws = None if sampling is None else sampling.order(data.labels, len(data.source), options.seed)
         super().__init__(data.labelled(), options, **loading)
+
+    def _samples_per_epoch(self, source: Source) -> int:
+        return len(source) if self._draws is None else self._draws.size
+
+    def _ordered(self, source: Source) -> Order:
+        return super()._ordered(source) if self._draws is None else self._draws.reseeded(self._options.seed)
 
     # These are `None` only for some data. For `| None`, type checkers would ask for a check at each use.
 
@@ -160,7 +178,7 @@ class LabelledSequence(OutOfCoreSequence):
         The source is a cache only if all samples are stored in it. The files of a partition are its own.
         """
         if self._partition is None:
-            return self._data.source, self.manifest, np.arange(self.num_samples)
+            return self._data.source, self.manifest, np.arange(len(self._source))
         members = self._members()
         return self._data.source, None if self.manifest is None else self.manifest.take(members), members
 
@@ -254,7 +272,7 @@ class LabelledSequence(OutOfCoreSequence):
     def _shown_samples(self) -> list[int]:
         """Return the numbers of the samples that a notebook shows: spread over all, or the first of a partition."""
         if self._partition is None:
-            return spread(self.num_samples)
+            return spread(len(self._source))
         order = self._pipeline.order
         return order.samples(0, 0, min(MOST_PICTURES, order.size)).tolist()
 
@@ -274,10 +292,11 @@ class LabelledSequence(OutOfCoreSequence):
     ) -> tuple["LabelledSequence", ...]:
         """Return Sequences of parts of the samples: `(train, val)`, `(train, test)` or `(train, val, test)`.
 
-        The training part keeps all options. The other parts are read in order and have no class weights, which would
-        distort their metrics; with `last_batch="pad"`, theirs is `"pad_for_evaluation"`. `sample_weight` applies to
-        all parts. So does `transform`, because it may be preprocessing; pass `val_transform` to use another function
-        for the other parts. With `cache=DIR`, each part has a cache in `DIR/training`, `DIR/validation` or `DIR/test`.
+        The training part keeps all options. The other parts are read in order and have no class weights and no
+        `sampling`, which would distort their metrics; with `last_batch="pad"`, theirs is `"pad_for_evaluation"`.
+        `sample_weight` applies to all parts. So does `transform`, because it may be preprocessing; pass
+        `val_transform` to use another function for the other parts. With `cache=DIR`, each part has a cache in
+        `DIR/training`, `DIR/validation` or `DIR/test`.
 
         Args:
             validation_split: Fraction of the samples, or their number as an integer.
@@ -303,9 +322,9 @@ class LabelledSequence(OutOfCoreSequence):
                 f"Only a whole Sequence can be split. Call `split` first, and `{made_by}` on what it returns. "
                 f"Received: a result of `{made_by}`"
             )
-        strata, own = as_strata(stratify, self._source.labels.values, self.num_samples)
+        strata, own = as_strata(stratify, self._source.labels.values, len(self._source))
         parts = split_indices(
-            self.num_samples,
+            len(self._source),
             validation_split,
             test_split,
             strata,
@@ -317,7 +336,7 @@ class LabelledSequence(OutOfCoreSequence):
         names = ("validation", "test") if validation_split is not None else ("test",)
         options = replace(self._options, shuffle=False, transform=val_transform or self._options.transform)
         options = options.for_evaluation()
-        data = replace(self._data, class_weight=None)
+        data = replace(self._data, class_weight=None, sampling=None)
         return (
             self._reopened(self._data.select(train), self._options, "training"),
             *(self._reopened(data.select(part), options, name) for name, part in zip(names, others)),
@@ -334,9 +353,12 @@ class LabelledSequence(OutOfCoreSequence):
             arrays.append(f"{weights} {self._source.sample_weight.dtype} {(num_rows,)}")
         elif self._options.pads:
             arrays.append(f"sample_weight float32 {(num_rows,)}")
-        contents = f"{self.num_samples:,} sample{'s' * (self.num_samples != 1)}"
+        num_samples = len(self._source) if self._partition is None else self.num_samples
+        contents = f"{num_samples:,} sample{'s' * (num_samples != 1)}"
         if num_classes and y is not None:
             contents += f", {num_classes} class{'es' * (num_classes != 1)}"
+        if self._data.sampling is not None:
+            lines = (("draws", f"{self.num_samples:,} per epoch, {self._data.sampling}"), *lines)
         return self._described(contents, self._repr_arrays(*arrays), *lines)
 
     def _reopened(self, data: LabelledData, options: BatchOptions, folder: str) -> "LabelledSequence":

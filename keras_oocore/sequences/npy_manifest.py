@@ -88,7 +88,7 @@ class NpyManifestSequence(FileSequence):
         self._reads_npy = reader is None
         samples = _file_samples(manifest, reader, options.on_error, shared["retries"])
         super().__init__(
-            labelled_data(samples, manifest.labels, label_mode, manifest.class_names, manifest, shared),
+            labelled_data(samples, manifest.labels, label_mode, manifest.class_names, manifest, shared, options),
             options,
             loading_options(shared),
             cache_directory(shared),

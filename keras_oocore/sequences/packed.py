@@ -35,7 +35,7 @@ class PackedSequence(LabelledSequence):
             shared, data_format=data_format or (keras.config.image_data_format() if images else "channels_last")
         )
         super().__init__(
-            labelled_data(rows, manifest.labels, label_mode, manifest.class_names, manifest, shared),
+            labelled_data(rows, manifest.labels, label_mode, manifest.class_names, manifest, shared, options),
             options,
             loading_options(shared),
         )

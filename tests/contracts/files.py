@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from contracts.numbered import LABELS, NUM_SAMPLES
 from contracts.reading import as_bytes
+from contracts.sampling import SamplingContract
 from contracts.sequences import SequenceContract
 
 from keras_oocore.core.errors import OptionError, SampleError
 
 
-class FileContract(SequenceContract):
+class FileContract(SequenceContract, SamplingContract):
     """The contract of `SequenceContract`, and what is promised about single files."""
 
     def damage(self, path):

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 from contracts.numbered import LABELS, NUM_SAMPLES
+from contracts.sampling import SamplingContract
 from contracts.sequences import SequenceContract
 
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.sequences import ArraySequence
 
 
-class TestRowsOfAFile(SequenceContract):
+class TestRowsOfAFile(SequenceContract, SamplingContract):
     """One large `.npy` file. Every element of row i is i."""
 
     def prepare(self, folder):

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from contracts.numbered import CLASS_NAMES, LABELS, NUM_SAMPLES
+from contracts.sampling import SamplingContract
 from contracts.sequences import SequenceContract
 from drawing import SIZE, draw, numbers_in
 
@@ -15,7 +16,7 @@ import keras_oocore as ko
 from keras_oocore.core.errors import DataError, SampleError
 
 
-class TestPackedImages(SequenceContract):
+class TestPackedImages(SequenceContract, SamplingContract):
     """Ten packed images. Their files are deleted."""
 
     def prepare(self, folder):
