@@ -18,6 +18,7 @@ from keras_oocore.manifest import scan as class_folders
 from keras_oocore.manifest import splits
 from keras_oocore.manifest import summary as manifest_text
 from keras_oocore.manifest.columns import SAMPLE_WEIGHT, as_columns, select
+from keras_oocore.manifest.folds import fold_indices
 from keras_oocore.manifest.inputs import (
     as_class_names,
     as_extensions,
@@ -27,6 +28,7 @@ from keras_oocore.manifest.inputs import (
     require_inside,
     require_same_length,
 )
+from keras_oocore.manifest.joined import joined
 from keras_oocore.manifest.kept_samples import kept_samples
 from keras_oocore.manifest.label_checks import refuse_file_names, warn_of_empty_classes
 from keras_oocore.manifest.missing_files import require_no_odd_names
@@ -435,6 +437,58 @@ class Manifest:
             len(self), validation_split, test_split, strata, groups, seed, shuffle, class_names
         )
         return tuple(self.take(part) for part in parts)
+
+    def folds(
+        self,
+        n: int,
+        stratify: bool | Sequence[Any] | np.ndarray = True,
+        groups: Sequence[Any] | np.ndarray | None = None,
+        seed: int | None = None,
+    ) -> list[tuple["Manifest", "Manifest"]]:
+        """Returns training and validation manifests for a cross-validation.
+
+        Each sample is in the validation part of one fold. For Sequences with one cache for all folds, use `folds` of a
+        Sequence.
+
+        Args:
+            n: Number of folds.
+            stratify: Whether each part has the same proportion of each class, or an array with one class per sample.
+                Has no effect without labels. Defaults to `True`.
+            groups: Array with one group per sample. Samples of one group stay in the same part.
+            seed: Random seed. Defaults to a seed from Python's `random`.
+
+        Returns:
+            A list of `n` tuples `(train, validation)`. The samples of a part have the order of this manifest.
+
+        Raises:
+            OptionError: If there are too few samples, groups, or samples of a class.
+
+        >>> manifest = Manifest.from_arrays(["a.png", "b.png", "c.png", "d.png"], ["cat", "cat", "dog", "dog"])
+        >>> [val.filenames.tolist() for train, val in manifest.folds(2, seed=0)]
+        [['b.png', 'c.png'], ['a.png', 'd.png']]
+        """
+        strata, own = splits.as_strata(stratify, self.labels, len(self))
+        parts = fold_indices(len(self), n, strata, groups, seed, self.class_names if own else None)
+        return [(self.take(train), self.take(val)) for train, val in parts]
+
+    def __add__(self, other: "Manifest") -> "Manifest":
+        """Returns the samples of both manifests: those of `other` come last.
+
+        Classes with the same name are one class. The filenames are relative to the folder that both have in common.
+
+        Raises:
+            DataError: If a file is in both, or labels or columns do not fit together.
+
+        >>> first = Manifest.from_arrays(["1.png", "2.png"], ["cat", "dog"], directory="data/2023")
+        >>> second = Manifest.from_arrays(["1.png"], ["cow"], directory="data/2024")
+        >>> both = first + second
+        >>> both.filenames.tolist(), both.labels.tolist(), both.class_names
+        (['2023/1.png', '2023/2.png', '2024/1.png'], [0, 1, 2], ['cat', 'dog', 'cow'])
+        """
+        if not isinstance(other, Manifest):
+            return NotImplemented
+        both = joined(self, other)
+        return Manifest(both.filenames, both.labels, both.class_names, both.directory, both.skipped, both.columns)
 
     def save(self, directory: str | os.PathLike[str]) -> Path:
         """Saves the manifest as `filenames.npy`, `labels.npy` and `manifest.json`.

@@ -210,14 +210,14 @@ def _draw(indices, size, stratify, seed, class_names):
     strata = None if stratify is None else stratify[indices]
     if strata is not None:
         values, counts = np.unique(strata, return_counts=True)
-        _refuse_small(values[counts < 2], stratify, class_names)  # the others are in the test part
+        refuse_small(values[counts < 2], stratify, class_names)  # the others are in the test part
     return train_test_split(indices, test_size=size, random_state=seed, stratify=strata)
 
 
 def _require_strata(stratify, num_validation, num_test, class_names) -> None:
     sizes = (len(stratify) - num_validation - num_test, num_validation, num_test)
     values, counts = np.unique(stratify, return_counts=True)
-    _refuse_small(values[counts < np.count_nonzero(sizes)], stratify, class_names)
+    refuse_small(values[counts < np.count_nonzero(sizes)], stratify, class_names)
     for name, size in zip(PARTS, sizes):
         if 0 < size < len(values):
             raise OptionError(
@@ -226,7 +226,12 @@ def _require_strata(stratify, num_validation, num_test, class_names) -> None:
             )
 
 
-def _refuse_small(classes, stratify, class_names) -> None:
+def refuse_small(classes: np.ndarray, stratify: np.ndarray, class_names: Sequence[str] | None) -> None:
+    """Raise an error that names classes with too few samples.
+
+    Raises:
+        OptionError: If there are such classes.
+    """
     if not len(classes):
         return
     named = [

@@ -20,6 +20,7 @@ class DescribedDataset(OrderedPyDataset):
     _budget: Budget
     _partition: str | None
     _shard: Shard | None
+    _made_by: str
     batch_size: int
 
     def __repr__(self) -> str:
@@ -46,7 +47,7 @@ class DescribedDataset(OrderedPyDataset):
 
     def _described(self, contents: str, *lines: tuple[str, str]) -> list[tuple[str, str]]:
         """Return the description: contents, batches, `lines`, and threads and memory."""
-        partition = f", partition {self._partition}" if self._partition else ""
+        partition = f", {'' if self._made_by == 'folds' else 'partition '}{self._partition}" if self._partition else ""
         shard = f", shard {self._shard}" if self._shard is not None else ""
         budget, options, batches = self._budget, self._options, f"{len(self):,} batch{'es' * (len(self) != 1)}"
         order = {True: "shuffled", False: "in order", "block": "shuffled in blocks"}[options.shuffle]

@@ -47,10 +47,9 @@ class DividedDataset(DescribedDataset):
         [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]
         """
         if self._is_part:
-            made_by = "partition" if self._shard is None else "shard"
             raise OptionError(
                 "Only a whole Sequence can be partitioned. Call its `partition` with a larger `n`. "
-                f"Received: a result of `{made_by}`"
+                f"Received: a result of `{self._made_by}`"
             )
         bounds = partition(min(self.num_samples, len(self) * self.batch_size), self.batch_size, n)
         bounds[-1] = (bounds[-1][0], self.num_samples)  # including samples that last_batch="drop" leaves out
@@ -114,8 +113,15 @@ class DividedDataset(DescribedDataset):
 
     @property
     def _is_part(self) -> bool:
-        """Whether it is a partition or a shard."""
+        """Whether it is a part of another Sequence."""
         return self._partition is not None or self._shard is not None
+
+    @property
+    def _made_by(self) -> str:
+        """The method that made this part of another Sequence."""
+        if self._shard is not None:
+            return "shard"
+        return "folds" if "fold" in (self._partition or "") else "partition"
 
     def _use(self, pipeline: Pipeline | None) -> None:
         """Use this pipeline."""

@@ -14,7 +14,8 @@ from keras_oocore.core.locks import who_locked
 from keras_oocore.core.text import display_path
 from keras_oocore.core.warn import warn_user
 from keras_oocore.manifest.manifest import Manifest
-from keras_oocore.sequences.labelled import LabelledData, LabelledSequence
+from keras_oocore.sequences.labelled import LabelledSequence
+from keras_oocore.sequences.labelled_data import LabelledData
 from keras_oocore.sources.base import Source
 from keras_oocore.sources.cache import cached
 from keras_oocore.sources.cached import Cached

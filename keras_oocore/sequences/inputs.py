@@ -1,5 +1,7 @@
 """Converts the arguments of a Sequence into samples with labels, options of batches and a cache directory."""
 
+import functools
+import operator
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +23,7 @@ from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.manifest.splits import as_seed
 from keras_oocore.ordering.permutation import split_order
 from keras_oocore.sequences.arguments import LoadingArguments, Subset
-from keras_oocore.sequences.labelled import LabelledData
+from keras_oocore.sequences.labelled_data import LabelledData
 from keras_oocore.sequences.sampling import Sampling
 from keras_oocore.sources.arrays import ArrayRows
 from keras_oocore.sources.base import Source
@@ -82,9 +84,18 @@ def _manifest(data, labels, class_names, directory, extensions: tuple[str, ...],
                 f"data={os.fspath(data)!r}, which is a directory, and directory={os.fspath(directory)!r}"
             )
         return Manifest.from_directory(data, labels, class_names, extensions, follow_links)
+    if inferred and _are_directories(data):
+        parts = [Manifest.from_directory(folder, "inferred", class_names, extensions, follow_links) for folder in data]
+        return functools.reduce(operator.add, parts)
     if inferred:
         raise OptionError('File names require labels: pass labels=..., or labels=None. Received: labels="inferred"')
     return Manifest.from_arrays(data, labels, directory, class_names)
+
+
+def _are_directories(data: Any) -> bool:
+    """Whether `data` is a list of existing directories."""
+    names = data if isinstance(data, list | tuple) else ()
+    return bool(names) and all(isinstance(name, str | os.PathLike) and os.path.isdir(name) for name in names)
 
 
 def is_array_of_numbers(data: Any) -> bool:

@@ -1,91 +1,26 @@
 """The base class of Sequences of samples with labels: labels, file names, pictures, and `split()`."""
 
-import copy
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_oocore.batches.options import BatchOptions
-from keras_oocore.batches.padding import require_labels
-from keras_oocore.batches.transform import Transforms
-from keras_oocore.core.errors import OptionError
 from keras_oocore.core.html import Picture
 from keras_oocore.core.text import LISTED_NAMES
 from keras_oocore.images.thumbnail import MOST_PICTURES, spread
-from keras_oocore.manifest.labels import Labels
 from keras_oocore.manifest.manifest import Manifest
-from keras_oocore.manifest.splits import as_seed, as_strata, split_indices
-from keras_oocore.ordering.order import Order
-from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.sequences.batch_figure import BatchFigure
 from keras_oocore.sequences.in_order import RowNames
 from keras_oocore.sequences.pictures import thumbnail_of_row
 from keras_oocore.sequences.row_names import names_of_samples
-from keras_oocore.sequences.sampling import Sampling
+from keras_oocore.sequences.split_sequence import SplitSequence
 from keras_oocore.sources.base import Source
-from keras_oocore.sources.labelled import Labelled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
-class LabelledData:
-    """The samples of a Sequence, with labels and weights.
-
-    Attributes:
-        source: The samples, without labels.
-        labels: The labels of all samples.
-        manifest: The files of the samples, or `None` for rows of an array.
-        sample_weight: Weights, `float32` of shape `(num_samples,)`, or `None`.
-        class_weight: Weights of classes, `"balanced"`, or `None`.
-        sampling: How often each sample is drawn, or `None` for once per epoch.
-
-    Raises:
-        OptionError: If labels and weights cannot be combined.
-    """
-
-    source: Source
-    labels: Labels
-    manifest: Manifest | None
-    sample_weight: np.ndarray | None
-    class_weight: Mapping[int, float] | Literal["balanced"] | None
-    sampling: Sampling | None
-
-    def select(self, samples: np.ndarray) -> "LabelledData":
-        """Return only the data of these samples."""
-        return replace(
-            self,
-            source=self.source.select(samples),
-            labels=self.labels.select(samples),
-            manifest=None if self.manifest is None else self.manifest.take(samples),
-            sample_weight=None if self.sample_weight is None else self.sample_weight[samples],
-            sampling=None if self.sampling is None else self.sampling.select(samples),
-        )
-
-    def labelled(self) -> Labelled:
-        """Return the source with labels and weights."""
-        labels, weight = self.labels, self.sample_weight
-        if weight is not None and self.class_weight is not None:
-            raise OptionError(
-                "`sample_weight` and `class_weight` cannot both be given. Multiply them into `sample_weight`."
-            )
-        if self.sampling is not None and self.class_weight == "balanced":
-            raise OptionError(
-                "`class_weight` and `sampling` would both correct the classes. Pass one of them. Received: "
-                'class_weight="balanced"'
-            )
-        if self.class_weight is not None:
-            weight = labels.class_weights(self.class_weight)
-        elif weight is not None and labels.label_mode is None:
-            raise OptionError("`sample_weight` requires labels. Received: no labels")
-        return Labelled(self.source, labels, weight)
-
-
-class LabelledSequence(OutOfCoreSequence):
+class LabelledSequence(SplitSequence):
     """Base class of Sequences of files and of arrays.
 
     Args:
@@ -93,19 +28,6 @@ class LabelledSequence(OutOfCoreSequence):
         options: How samples become batches.
         loading: The arguments `memory_limit`, `workers`, `max_queue_size` and `use_multiprocessing`.
     """
-
-    def __init__(self, data: LabelledData, options: BatchOptions, loading: Mapping[str, Any]):
-        self._data, self._loading = data, loading
-        require_labels(data.labels.label_mode is not None, options)
-        sampling = data.sampling
-        self._draws = None if sampling is None else sampling.order(data.labels, len(data.source), options.seed)
-        super().__init__(data.labelled(), options, **loading)
-
-    def _samples_per_epoch(self, source: Source) -> int:
-        return len(source) if self._draws is None else self._draws.size
-
-    def _ordered(self, source: Source) -> Order:
-        return super()._ordered(source) if self._draws is None else self._draws.reseeded(self._options.seed)
 
     # These are `None` only for some data. For `| None`, type checkers would ask for a check at each use.
 
@@ -281,67 +203,6 @@ class LabelledSequence(OutOfCoreSequence):
         rows = self._data.source
         return thumbnail_of_row(rows.spec, lambda row: rows.read(np.array([sample]), row[np.newaxis]))
 
-    def split(
-        self,
-        validation_split: float | int | None = None,
-        test_split: float | int | None = None,
-        stratify: bool | Sequence[Any] | np.ndarray = False,
-        groups: Sequence[Any] | np.ndarray | None = None,
-        seed: int | None = 0,
-        val_transform: Transforms = None,
-    ) -> tuple["LabelledSequence", ...]:
-        """Return Sequences of parts of the samples: `(train, val)`, `(train, test)` or `(train, val, test)`.
-
-        The training part keeps all options. The other parts are read in order and have no class weights and no
-        `sampling`, which would distort their metrics; with `last_batch="pad"`, theirs is `"pad_for_evaluation"`.
-        `sample_weight` applies to all parts. So does `transform`, because it may be preprocessing; pass
-        `val_transform` to use another function for the other parts. With `cache=DIR`, each part has a cache in
-        `DIR/training`, `DIR/validation` or `DIR/test`.
-
-        Args:
-            validation_split: Fraction of the samples, or their number as an integer.
-            test_split: Fraction of the samples, or their number as an integer.
-            stratify: Whether each part keeps the proportions of the classes. You can also pass an array with one
-                class per sample.
-            groups: Array with one group per sample. All samples of a group, such as a patient, are in the same part.
-            seed: Seed of the split. `None` draws one from Python's `random`.
-            val_transform: Replaces `transform` in the parts other than training.
-
-        Raises:
-            OptionError: If a size is not valid, a class is too small to stratify, or this Sequence is a partition.
-
-        >>> import keras_oocore as ko
-        >>> rows = ko.ArraySequence(np.arange(10.0), labels=np.arange(10), batch_size=4)
-        >>> train, val = rows.split(validation_split=0.3)
-        >>> train.num_samples, [y.tolist() for x, y in val]
-        (7, [[2, 4, 8]])
-        """
-        if self._is_part:
-            made_by = "partition" if self._shard is None else "shard"
-            raise OptionError(
-                f"Only a whole Sequence can be split. Call `split` first, and `{made_by}` on what it returns. "
-                f"Received: a result of `{made_by}`"
-            )
-        strata, own = as_strata(stratify, self._source.labels.values, len(self._source))
-        parts = split_indices(
-            len(self._source),
-            validation_split,
-            test_split,
-            strata,
-            groups,
-            as_seed(seed),
-            class_names=self.class_names if own else None,
-        )
-        train, *others = (np.sort(part) for part in parts)
-        names = ("validation", "test") if validation_split is not None else ("test",)
-        options = replace(self._options, shuffle=False, transform=val_transform or self._options.transform)
-        options = options.for_evaluation()
-        data = replace(self._data, class_weight=None, sampling=None)
-        return (
-            self._reopened(self._data.select(train), self._options, "training"),
-            *(self._reopened(data.select(part), options, name) for name, part in zip(names, others)),
-        )
-
     def _described_samples(self, *lines: tuple[str, str]) -> list[tuple[str, str]]:
         """Return the description: samples and classes, their shape, then `lines`."""
         num_classes = len(self.class_names or ())
@@ -360,12 +221,6 @@ class LabelledSequence(OutOfCoreSequence):
         if self._data.sampling is not None:
             lines = (("draws", f"{self.num_samples:,} per epoch, {self._data.sampling}"), *lines)
         return self._described(contents, self._repr_arrays(*arrays), *lines)
-
-    def _reopened(self, data: LabelledData, options: BatchOptions, folder: str) -> "LabelledSequence":
-        """Return a Sequence of the same kind with other data. Its cache is in the directory `folder` of the cache."""
-        sequence = copy.copy(self)
-        LabelledSequence.__init__(sequence, data, options, self._loading)
-        return sequence
 
 
 def is_image(shape: tuple[int, ...]) -> bool:
