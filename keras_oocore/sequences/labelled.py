@@ -17,9 +17,9 @@ from keras_oocore.images.thumbnail import MOST_PICTURES, spread
 from keras_oocore.manifest.labels import Labels
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.manifest.splits import as_seed, as_strata, split_indices
-from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.sequences.batch_figure import BatchFigure
 from keras_oocore.sequences.in_order import RowNames
+from keras_oocore.sequences.normalization import NormalizedInputs
 from keras_oocore.sequences.pictures import thumbnail_of_row
 from keras_oocore.sequences.row_names import names_of_samples
 from keras_oocore.sources.base import Source
@@ -74,7 +74,7 @@ class LabelledData:
         return Labelled(self.source, labels, weight)
 
 
-class LabelledSequence(OutOfCoreSequence):
+class LabelledSequence(NormalizedInputs):
     """Base class of Sequences of files and of arrays.
 
     Args:
