@@ -79,6 +79,7 @@ class ArraySequence(LabelledSequence):
         labels: str | os.PathLike[str] | Sequence[Any] | np.ndarray | None,
         label_mode: LabelMode | None = "raw",
         class_names: Sequence[str] | None = None,
+        *,
         dataset: str | None = None,
         **shared: Unpack[ArrayArguments],
     ):

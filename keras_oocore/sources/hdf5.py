@@ -3,6 +3,7 @@
 import contextlib
 import os
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5")
 
 class HDF5Rows:
     """The rows of a dataset of an HDF5 file, read in slices. Any number of threads may share it.
+
+    The file is opened when it is first read, and closed by `close()` or with the object.
 
     Args:
         path: Path of the file.
@@ -39,23 +42,29 @@ class HDF5Rows:
     def __init__(self, path: str | os.PathLike[str], name: str | None, dataset: Any = None):
         self.path: Path = Path(absolute(path))
         self.name: str | None = name
-        self._users = dataset
         self._stamp = None if dataset is not None else stamp(self.path)
+        self._closing = None  # finalizer that closes the file, unless the user opened it
         self.reset_after_fork()
         register_fork_aware(self)
-        opened = self._dataset = self._open() if dataset is None else dataset
-        require_rows(opened, str(self))
+        try:
+            opened = self._dataset = self._open() if dataset is None else dataset
+            require_rows(opened, str(self))
+            _require_filters(opened, str(self))
+        except BaseException:
+            self.close()  # otherwise a stored traceback would keep the file open
+            raise
         self.shape: tuple[int, ...] = opened.shape
         self.dtype: np.dtype = np.dtype(opened.dtype.str).newbyteorder("=")
         self.chunk_rows: int = opened.chunks[0] if opened.chunks else 1
-        _require_filters(opened, str(self))
 
     def __str__(self) -> str:
         return f"{self.path}/{self.name}"  # as the tools of HDF5 write it
 
     def reset_after_fork(self) -> None:
         """Forget the open file, for a new object or in a forked child."""
-        self._dataset = None
+        if self._closing is not None:
+            self._closing.detach()
+        self._dataset = self._closing = None
         self._reading = threading.Lock()  # of h5py, there is only one for all files anyway
 
     def read(self, start: int, stop: int) -> np.ndarray:
@@ -67,8 +76,8 @@ class HDF5Rows:
         with self._reading:
             if not self._dataset:  # also if the user closed it
                 self._stamp = self._stamp or stamp(self.path)
-                self._dataset, self._users = self._open(), None
-            if self._users is None and (now := stamp(self.path)) != self._stamp and now not in (GONE, UNKNOWN):
+                self._dataset = self._open()
+            if self._stamp is not None and (now := stamp(self.path)) != self._stamp and now not in (GONE, UNKNOWN):
                 raise DataError(f"{str(self.path)!r} changed after it was opened. Create the Sequence again.")
             return self._dataset[start:stop]
 
@@ -100,22 +109,20 @@ class HDF5Rows:
     def close(self) -> None:
         """Close the file, unless the user opened it. Reading opens it again."""
         with self._reading:
-            if self._users is None and self._dataset:
-                self._dataset.file.close()
-                self._dataset = None
+            if self._closing is not None:
+                self._closing()
+                self._dataset = self._closing = None
 
     def _open(self) -> Any:
         file = open_hdf5(self.path)
-        try:
-            return find_dataset(file, self.name, self.path)
-        except BaseException:
-            file.close()
-            raise
+        self._closing = weakref.finalize(self, file.close)  # h5py would leave the file open
+        self._closing.atexit = False
+        return find_dataset(file, self.name, self.path)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what another process opens the file by."""
-        state = {name: value for name, value in vars(self).items() if name not in ("_dataset", "_reading")}
-        return {**state, "_users": None}
+        hidden = ("_dataset", "_reading", "_closing")
+        return {**{name: value for name, value in vars(self).items() if name not in hidden}, "_closing": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

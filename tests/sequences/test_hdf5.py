@@ -3,7 +3,6 @@
 import itertools
 import pickle
 import sys
-import types
 
 import h5py
 import inside_sequence as inside
@@ -24,8 +23,6 @@ ROWS = np.repeat(np.arange(NUM_SAMPLES, dtype="float32"), 3).reshape(-1, 3)
 class HDF5Contract(SequenceContract):
     """Every element of row i is i. A block is a chunk of two rows."""
 
-    options = types.MappingProxyType(dict(chunks=(2, 3), compression="gzip"))
-
     @pytest.fixture(autouse=True)
     def small_blocks(self, monkeypatch):
         monkeypatch.setattr(chunked, "BLOCK_BYTES", 24)
@@ -33,7 +30,7 @@ class HDF5Contract(SequenceContract):
 
     def prepare(self, folder):
         with h5py.File(folder / "rows.h5", "w") as file:
-            file.create_dataset("rows", data=ROWS, **self.options)
+            file.create_dataset("rows", data=ROWS, chunks=(2, 3), compression="gzip")
 
     def open(self, folder, **options):
         return ArraySequence(folder / "rows.h5", **{"labels": LABELS, "dataset": "rows", **options})
@@ -41,10 +38,6 @@ class HDF5Contract(SequenceContract):
     def numbers(self, x):
         assert (x == x[:, :1]).all()
         return x[:, 0].astype(int).tolist()
-
-
-class TestContiguous(HDF5Contract):
-    options = types.MappingProxyType({})
 
 
 class TestChunks(HDF5Contract):
@@ -207,6 +200,45 @@ def test_an_open_dataset_is_read_and_opened_again_after_it_is_closed(file):
     copied.load_state_dict({**sequence.state_dict(), "epoch": 0})
     sequence.load_state_dict({**sequence.state_dict(), "epoch": 0})
     assert [x.tobytes() for x, _ in copied] == [x.tobytes() for x, _ in sequence] == expected
+
+
+def test_the_file_is_closed_with_the_sequence_and_after_errors(file):
+    for name, chunks in (("mapped", None), ("chunks", (10, 256))):
+        file.create_dataset(name, data=rows(100), chunks=chunks)
+    file["strings"] = np.array(["a"], object)
+    file.close()
+    closed = ArraySequence("data.h5", None, dataset="chunks")
+    closed[0]
+    closed.close()
+    deleted = ArraySequence("data.h5", None, dataset="chunks")
+    deleted[0]
+    deleted.release()
+    del deleted
+    mapped = ArraySequence("data.h5", None, dataset="mapped")
+    errors = []
+    for name in ("strings", "nothing"):
+        with pytest.raises(OptionError) as caught:
+            ArraySequence("data.h5", None, dataset=name)
+        errors.append(caught)
+
+    with h5py.File("data.h5", "r+") as again:  # an error while it is open for reading
+        assert len(again) == 3
+    assert len(mapped[0]) == 32
+
+
+def test_sequences_of_one_file_are_closed_independently(file):
+    file.create_dataset("rows", data=rows(100), chunks=(10, 256))
+    file.close()
+    first, second = (ArraySequence("data.h5", None, dataset="rows", memory_limit="100kB") for _ in range(2))
+    loop = iter(second)
+    next(loop), first[0]
+    first.close()
+
+    assert len(list(loop)) == 3
+    train, val = second.split(validation_split=0.5)
+    train[0], val[0]
+    train.close()
+    assert sorted(numbers_of(train) + numbers_of(val)) == list(range(100))
 
 
 def test_a_dataset_in_memory_is_read_but_not_sent_to_another_process():
