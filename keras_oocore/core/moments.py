@@ -4,6 +4,7 @@ Parts are combined by the formula of Chan, Golub and LeVeque (Updating formulae 
 sample variances, 1979). In one order of the parts, the result is bitwise the same.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,9 +27,11 @@ class Moments(NamedTuple):
     def of(cls, values: np.ndarray, kept_axes: tuple[int, ...] = ()) -> "Moments":
         """Return those of an array, `float64`, for each position along the kept axes, in ascending order."""
         axes = tuple(axis for axis in range(values.ndim) if axis not in kept_axes)
-        mean = values.mean(axis=axes, dtype=np.float64, keepdims=True)
-        squares = np.square(values - mean).sum(axis=axes)
-        return cls(values.size // max(1, mean.size), mean.reshape(squares.shape), squares)
+        count = math.prod(values.shape[axis] for axis in axes)
+        mean = _sum(values, axes) / count
+        squares = values - mean
+        np.square(squares, out=squares)
+        return cls(count, mean.squeeze(axes), _sum(squares, axes).squeeze(axes))
 
     def joined(self, other: "Moments") -> "Moments":
         """Return those of these values and the next part together."""
@@ -43,3 +46,10 @@ class Moments(NamedTuple):
     def variance(self) -> Any:
         """Variance of the population, as in `keras.layers.Normalization`."""
         return self.squares / self.count
+
+
+def _sum(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """Return the sum over axes, which stay with length 1. One after the other is four times as fast for images."""
+    for axis in axes:
+        values = values.sum(axis=axis, dtype=np.float64, keepdims=True)
+    return values

@@ -25,7 +25,7 @@ class ArrayLike:
         OptionError: If its shape or dtype is not that of rows of numbers.
     """
 
-    path = None  # no file shows whether it changed
+    path = name = None  # no file shows whether it changed
 
     def __init__(self, data: Any):
         self.data = data

@@ -25,9 +25,13 @@ DEFAULT_LIMIT_BYTES = 512 * 10**6  # the same on every machine, because the orde
 
 
 class RowReader(Protocol):
-    """Reads neighboring rows. It is called from several threads, and must pickle. `str` is its name, or empty."""
+    """Reads neighboring rows. It is called from several threads, and must pickle.
+
+    `path` and `name` are those of a dataset in a file, or `None`. `str` is both together, or empty.
+    """
 
     path: Path | None
+    name: str | None
     shape: tuple[int, ...]
     dtype: np.dtype
     chunk_rows: int

@@ -221,7 +221,7 @@ def test_the_file_is_closed_with_the_sequence_and_after_errors(file):
             ArraySequence("data.h5", None, dataset=name)
         errors.append(caught)
 
-    with h5py.File("data.h5", "r+") as again:  # an error while it is open for reading
+    with h5py.File("data.h5", "r+") as again:  # HDF5 refuses this while the file is open for reading
         assert len(again) == 3
     assert len(mapped[0]) == 32
 
