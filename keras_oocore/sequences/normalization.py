@@ -1,6 +1,6 @@
 """`NormalizedInputs`: computes the mean and variance of the inputs of a model in one pass over the samples."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -16,7 +16,7 @@ from keras_oocore.sequences.base import OutOfCoreSequence
 class NormalizedInputs(OutOfCoreSequence):
     """A Sequence of samples that a layer can scale to mean 0 and variance 1."""
 
-    def normalization(self, axis: int | Sequence[int] | None = -1) -> keras.layers.Normalization | dict[str, Any]:
+    def normalization(self, axis: int | Sequence[int] | None = -1) -> keras.layers.Normalization | dict[Any, Any]:
         """Return a layer that scales the samples to mean 0 and variance 1, as `keras.layers.Normalization.adapt` does.
 
         Computing mean and variance reads all samples once, in their order and in the loading threads, with a progress
@@ -30,7 +30,8 @@ class NormalizedInputs(OutOfCoreSequence):
                 rows. With `data_format="channels_first"`, use `1`. `None` for one mean and one variance.
 
         Returns:
-            A `keras.layers.Normalization` layer. If `x` is a dictionary of inputs, a dictionary of such layers.
+            A `keras.layers.Normalization` layer. If `x` is a dictionary or a tuple of inputs, a dictionary of such
+            layers, by the name or the position of the input.
 
         Raises:
             OptionError: If `axis` is not an axis of a batch other than the first.
@@ -53,7 +54,7 @@ class NormalizedInputs(OutOfCoreSequence):
                 if batch is None:  # none of its samples can be read
                     continue
                 x = batch[0] if isinstance(batch, tuple) else batch
-                for name, part in x.items() if isinstance(x, dict) else [(None, x)]:
+                for name, part in _named(x):
                     kept = kept_axes(axis, part.ndim)
                     found[name] = found.get(name, Moments()).joined(Moments.of(part, kept))
                     shapes[name] = part.shape[1:]
@@ -86,6 +87,13 @@ def kept_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
             f"Received: axis={shown(axis)}"
         )
     return kept
+
+
+def _named(x: Any) -> Iterable[tuple[Any, np.ndarray]]:
+    """Return the inputs of a batch by name or position, and by `None` if there is only one."""
+    if isinstance(x, dict):
+        return x.items()
+    return enumerate(x) if isinstance(x, tuple | list) else [(None, x)]
 
 
 def _layer(axis: Any, moments: Moments, shape: tuple[int, ...]) -> keras.layers.Normalization:

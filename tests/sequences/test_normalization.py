@@ -7,6 +7,7 @@ from array_likes import Slices
 
 import keras_oocore as ko
 from keras_oocore.core.moments import Moments
+from keras_oocore.sequences.in_order import ReadBatch
 
 RNG = np.random.default_rng(0)
 IMAGES = (RNG.random((50, 4, 6, 3)) * [250, 90, 10] + [0, 100, 5]).astype("uint8")
@@ -121,3 +122,23 @@ def test_parts_of_any_size_join_to_the_same_variance():
 
     np.testing.assert_allclose(joined.mean, values.mean(axis=0), rtol=1e-14)
     np.testing.assert_allclose(joined.variance, values.var(axis=0), rtol=1e-9)
+
+
+@pytest.mark.parametrize("x", [{"a": IMAGES, "b": IMAGES[:, 0, 0]}, (IMAGES, IMAGES[:, 0, 0])])
+def test_several_inputs_have_a_layer_each(monkeypatch, x):
+    class Inputs:
+        num_batches = num_samples = 1
+
+        def read(self, position):
+            return ReadBatch(np.zeros(1, int), np.ones(1, bool), {}, (x, np.zeros(50)))
+
+        def release(self):
+            pass
+
+    sequence = ko.ArraySequence(IMAGES, labels=None)
+    monkeypatch.setattr(sequence, "in_order", lambda **options: Inputs())
+    layers = sequence.normalization()
+
+    assert list(layers) == (list(x) if isinstance(x, dict) else [0, 1])
+    for name, layer in layers.items():
+        np.testing.assert_allclose(layer.input_mean, x[name].reshape(-1, 3).mean(axis=0), rtol=1e-6)
