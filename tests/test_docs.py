@@ -7,6 +7,7 @@ import re
 import zipfile
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pandas as pd
@@ -177,6 +178,10 @@ def write_arrays(rng):
     np.save("array_labels.npy", rng.random((12, 1)))
     np.save("embeddings.npy", rng.random((640, 8), "float32"))
     np.save("y.npy", rng.random((640, 1)))
+    with h5py.File("data.h5", "w") as file:
+        images = rng.integers(0, 256, (200, 20, 20, 3), np.uint8)
+        file.create_dataset("images", data=images, chunks=(32, 20, 20, 3), compression="gzip")
+        file["labels"] = np.arange(200) % 3
     sounds = []
     for species in ("blackbird", "wren"):
         Path("scans", species).mkdir(parents=True)

@@ -17,6 +17,7 @@ EXCEL = f"{PANDAS.format('excel')}, or save it as CSV UTF-8 in Excel"
 UNPACK = "Unpack it first, and pass its files: {} {{quoted}}"
 ICONV = "Convert it first: iconv -f {} -t UTF-8 {{quoted}} > out.csv"
 NPY = "Its rows are read by ko.ArraySequence({path!r}, labels)."
+HDF5 = f"{PANDAS.format('hdf')}. An array in it is read by ko.ArraySequence({{path!r}}, labels, dataset=NAME)."
 NPZ = "An array in it is read by ko.ArraySequence(np.load({path!r})[NAME], labels)."
 ARROW = "Convert it first: from pyarrow import csv, ipc; csv.write_csv(ipc.open_stream({path!r}).read_all(), 'out.csv')"
 SQLITE = 'Export a table of it first: sqlite3 -header -csv {quoted} "SELECT * FROM NAME" > out.csv'
@@ -30,7 +31,7 @@ BINARY: dict[bytes, tuple[str, str]] = {
     rb"\xff\xff\xff\xff.{3}\x00\x10\x00": ("an Arrow stream", ARROW),
     rb"ORC.{0,16}?[\x00-\x08]": ("an ORC file", PANDAS.format("orc")),
     rb"\x93NUMPY": ("a .npy file", NPY),
-    rb"\x89HDF\r\n\x1a\n": ("an HDF5 file", PANDAS.format("hdf")),
+    rb"\x89HDF\r\n\x1a\n": ("an HDF5 file", HDF5),
     rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ("an Excel workbook (.xls)", EXCEL),
     rb"SQLite format 3\x00": ("a SQLite database", SQLITE),
     rb"\x80[\x02-\x05]": (

@@ -68,7 +68,7 @@ class WindowOrder:
         window_chunks: Number of chunks whose samples are shuffled together.
         seed: Non-negative integer.
         shuffle: Whether to shuffle. Without shuffling, samples come in the order of the files, still one window at a
-            time.
+            time. `"block"` is the name of shuffling in windows of one chunk.
         first: First position of a part in the fixed order.
         stop: Position after the last one of a part, or `None` for the end.
 
@@ -91,14 +91,14 @@ class WindowOrder:
         sizes: tuple[int, ...],
         window_chunks: int,
         seed: int,
-        shuffle: bool = True,
+        shuffle: bool | str = True,
         first: int = 0,
         stop: int | None = None,
     ):
         self.sizes: tuple[int, ...] = sizes
         self.window_chunks: int = window_chunks
         self.seed: int = seed
-        self.shuffle: bool = shuffle
+        self.shuffle: bool | str = shuffle
         self.first: int = first
         self.stop: int | None = stop
         self.num_samples: int = int(sum(sizes))

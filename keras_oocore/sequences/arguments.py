@@ -81,6 +81,8 @@ class ArrayArguments(SubsetArguments, ThreadArguments, total=False):
     """How rows of an array with a label each become batches."""
 
     max_queue_size: int | None  # chosen by the size of a batch
+    cache: str | os.PathLike[str] | None
+    overwrite_cache: bool
 
 
 class ReadingArguments(TypedDict, total=False):

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from keras_oocore.batches.budget import Budget, queue_size
-from keras_oocore.batches.options import BatchFormat, BatchOptions
+from keras_oocore.batches.options import BatchFormat, BatchOptions, OnError
 from keras_oocore.batches.pipeline import Pipeline
 from keras_oocore.batches.profile import Profile
 from keras_oocore.batches.timing import WARM_UP_BATCHES, measure
@@ -280,12 +280,18 @@ class OutOfCoreSequence(DividedDataset):
         """The position in the data, which can be read and moved. `ko.fit_resumable` uses it."""
         return Cursor(self, self._pass, self._described_options)
 
-    def in_order(self) -> InOrder:
-        """The samples in their order, each once, which `ko.predict` reads. The position in the data stays."""
+    def in_order(self, transformed: bool = True, on_error: OnError = "skip") -> InOrder:
+        """The samples in their order, each once, which `ko.predict` reads. The position in the data stays.
+
+        Args:
+            transformed: Whether `transform` is applied.
+            on_error: `"raise"`, or `"skip"`.
+        """
         self.release()  # otherwise batches made ahead would count twice
         members = None if self._partition is None else self._pipeline.order.members()
         source = self._pipeline.source
-        return InOrder(source, members, self._options, self._budget, self._row_names())
+        options = self._options if transformed else replace(self._options, transform=None)
+        return InOrder(source, members, options, self._budget, self._row_names(), on_error)
 
     def _row_names(self) -> RowNames:
         """Return what is known about the rows: here, their numbers."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_oocore.batches.budget import Budget
-from keras_oocore.batches.options import BatchOptions
+from keras_oocore.batches.options import BatchOptions, OnError
 from keras_oocore.batches.pipeline import Pipeline
 from keras_oocore.core.errors import SampleError
 from keras_oocore.core.fingerprint import of_array
@@ -69,13 +69,20 @@ class InOrder:
         options: How samples become batches.
         budget: Number of threads, and of batches to make ahead.
         rows: What the Sequence knows about its rows.
+        on_error: `"raise"` an error for the first sample that cannot be read, or `"skip"` it.
     """
 
     def __init__(
-        self, source: Source, members: np.ndarray | None, options: BatchOptions, budget: Budget, rows: RowNames
+        self,
+        source: Source,
+        members: np.ndarray | None,
+        options: BatchOptions,
+        budget: Budget,
+        rows: RowNames,
+        on_error: OnError = "skip",
     ):
         self.rows: RowNames = rows
-        self._options = replace(options, shuffle=False, last_batch="keep", on_error="skip")
+        self._options = replace(options, shuffle=False, last_batch="keep", on_error=on_error)
         order = (
             source.order(False, options.seed, options.batch_size)
             if members is None

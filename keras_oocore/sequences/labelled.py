@@ -11,6 +11,7 @@ from keras_oocore.images.thumbnail import MOST_PICTURES, spread
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sequences.batch_figure import BatchFigure
 from keras_oocore.sequences.in_order import RowNames
+from keras_oocore.sequences.normalization import NormalizedInputs
 from keras_oocore.sequences.pictures import thumbnail_of_row
 from keras_oocore.sequences.row_names import names_of_samples
 from keras_oocore.sequences.split_sequence import SplitSequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class LabelledSequence(SplitSequence):
+class LabelledSequence(SplitSequence, NormalizedInputs):
     """Base class of Sequences of files and of arrays.
 
     Args:

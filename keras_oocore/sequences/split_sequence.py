@@ -50,6 +50,11 @@ class SplitSequence(OutOfCoreSequence):
         options, fold, drawn = self._options, self._fold, self._draws
         if drawn is None and fold is None:
             return super()._ordered(source)
+        if source.reads_blocks:
+            raise OptionError(
+                f"`{'sampling' if fold is None else 'folds'}` reads rows in any order, but these are read in blocks. Pass "
+                "cache=DIR, which stores the rows once."
+            )
         if drawn is None:
             order = EpochOrder(len(fold), options.shuffle, options.seed, max(1, options.batch_size // BLOCKS_PER_BATCH))
         else:

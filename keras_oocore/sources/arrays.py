@@ -1,4 +1,4 @@
-"""Samples that are the rows of one array, in memory or in a large `.npy` file."""
+"""Samples that are the rows of one array: in memory, in a large `.npy` file, or contiguous in an HDF5 file."""
 
 import os
 import zlib
@@ -12,14 +12,15 @@ from keras_oocore.core.fingerprint import of_array
 from keras_oocore.core.npy import read_header
 from keras_oocore.core.storage import absolute, local_path, open_file, stamp
 from keras_oocore.sources.base import RowSpec, Source
+from keras_oocore.sources.hdf5 import HDF5Rows
 from keras_oocore.store.mapped_rows import MappedRows
 
 
 class ArrayRows(Source):
-    """Rows of an array in memory, or of one large `.npy` file that is read through a memory map.
+    """Rows of an array in memory, or of one large file that is read through a memory map.
 
     Args:
-        rows: Path of a `.npy` file, or an array. The first axis is the samples.
+        rows: Path of a `.npy` file, an array, or a contiguous dataset of an HDF5 file. The first axis is the samples.
         chosen: Numbers of the rows to use, or `None` for all rows.
 
     Raises:
@@ -28,10 +29,15 @@ class ArrayRows(Source):
 
     groups_batches: bool = True
 
-    def __init__(self, rows: str | os.PathLike[str] | np.ndarray, chosen: np.ndarray | None = None):
+    def __init__(self, rows: str | os.PathLike[str] | np.ndarray | HDF5Rows, chosen: np.ndarray | None = None):
         self.chosen = chosen
-        self.path: Path | None = None if isinstance(rows, np.ndarray) else Path(absolute(rows))
-        array = rows if self.path is None else _memory_map(self.path)
+        self.dataset: HDF5Rows | None = rows if isinstance(rows, HDF5Rows) else None
+        if isinstance(rows, HDF5Rows):
+            self.path: Path | None = rows.path
+            array = _contiguous(rows)
+        else:
+            self.path = None if isinstance(rows, np.ndarray) else Path(absolute(rows))
+            array = rows if self.path is None else _memory_map(self.path)
         if array.ndim == 0:
             where = f"{str(self.path)!r}: " if self.path else ""
             raise DataError(
@@ -45,7 +51,7 @@ class ArrayRows(Source):
 
     def name(self, sample: int) -> str:
         row = sample if self.chosen is None else self.chosen[sample]
-        return f"row {row}" + (f" of {self.path}" if self.path else "")
+        return f"row {row}" + (f" of {self.dataset or self.path}" if self.path else "")
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what identifies the rows: their number, shape and dtype, and the values of the first and last row."""
@@ -69,10 +75,21 @@ class ArrayRows(Source):
 
     def select(self, samples: np.ndarray) -> "ArrayRows":
         chosen = samples if self.chosen is None else self.chosen[samples]
-        return ArrayRows(self.rows.array if self.path is None else self.path, chosen)
+        return ArrayRows(self._data, chosen)
 
     def __reduce__(self) -> tuple[Any, ...]:  # by its path, so that another process opens its own memory map
-        return ArrayRows, (self.rows.array if self.path is None else self.path, self.chosen)
+        return ArrayRows, (self._data, self.chosen)
+
+    @property
+    def _data(self) -> Path | np.ndarray | HDF5Rows:
+        return self.dataset or (self.rows.array if self.path is None else self.path)
+
+
+def _contiguous(dataset: HDF5Rows) -> np.memmap:
+    mapped = dataset.memory_map()
+    if mapped is None:
+        raise DataError(f"{str(dataset)!r} changed: it is no longer contiguous. Create the Sequence again.")
+    return mapped
 
 
 def _memory_map(path: Path) -> np.memmap:

@@ -34,6 +34,7 @@ class Source(ABC):
         rows_per_task: Number of rows that a thread reads at a time. Batches are divided among threads in such tasks.
         groups_batches: Whether one job makes several small batches, because reading rows is cheaper than handing over
             a batch.
+        reads_blocks: Whether rows are read in blocks of neighbors. A random order would read each block many times.
         can_shuffle_blocks: Whether `order` accepts `shuffle="block"`.
         cached: Whether rows are read from a packed store once they are stored, without decoding or parsing.
         cacheable: Whether `cache` of the Sequence could store the rows.
@@ -42,6 +43,7 @@ class Source(ABC):
     spec: RowSpec
     rows_per_task: int = WHOLE_BATCH
     groups_batches: bool = False
+    reads_blocks: bool = False
     can_shuffle_blocks: bool = True
     cached: bool = False
     cacheable: bool = False

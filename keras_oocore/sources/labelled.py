@@ -32,6 +32,7 @@ class Labelled(Source):
         self.labels: Labels = labels
         self.sample_weight: np.ndarray | None = sample_weight
         self.groups_batches: bool = source.groups_batches
+        self.reads_blocks: bool = source.reads_blocks
 
     @property
     def spec(self) -> RowSpec:

@@ -17,8 +17,8 @@ from keras_oocore.core.threads import ThreadPool
 from keras_oocore.csv.cells import Cells, Column
 from keras_oocore.ordering.window_order import WindowOrder
 from keras_oocore.sources.base import RowSpec, Source
+from keras_oocore.sources.chunk_cache import ChunkCache
 from keras_oocore.tables.cells import distinct_strings
-from keras_oocore.tables.chunk_cache import ChunkCache
 from keras_oocore.tables.encoding import encode
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.format import TableFormat

@@ -1,8 +1,6 @@
 """Statistics of columns, computed in one pass: counts, mean, standard deviation, extremes and frequencies.
 
-Statistics of two parts are combined by the formula of Chan, Golub and LeVeque (Updating formulae and a pairwise
-algorithm for computing sample variances, 1979), in the order of the parts. The result is bitwise the same for any
-number of threads.
+Statistics of parts are combined in the order of the parts. The result is bitwise the same for any number of threads.
 """
 
 import collections
@@ -12,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_oocore.core.moments import Moments
 from keras_oocore.csv.cells import Column, is_missing
 from keras_oocore.tables.cells import count_strings, distinct_numbers
 
@@ -114,12 +113,9 @@ class ColumnStatistics:
 
     def join(self, other: "ColumnStatistics") -> None:
         """Add the statistics of the next part."""
-        count = self.count + other.count
-        if count:
-            difference = other.mean - self.mean
-            self.squares += other.squares + difference**2 * self.count * other.count / count
-            self.mean += difference * other.count / count
-        self.count, self.missing = count, self.missing + other.missing
+        joined = Moments(self.count, self.mean, self.squares).joined(Moments(other.count, other.mean, other.squares))
+        self.count, self.mean, self.squares = joined
+        self.missing += other.missing
         self.smallest, self.largest = min(self.smallest, other.smallest), max(self.largest, other.largest)
         self.counts.update(other.counts)
         self._add_numbers(other.numbers)

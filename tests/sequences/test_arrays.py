@@ -71,7 +71,7 @@ def test_repr(tmp_path, monkeypatch):
         (np.zeros((3, 2)), dict(labels=[1, 2]), DataError, "3 rows and 2 labels"),
         (np.zeros((3, 2)), dict(labels=["a", "b"]), DataError, "3 rows and 2 labels"),
         (["a.npy"], dict(labels=None), OptionError, "For files of any kind, use ko.NpyManifestSequence"),
-        (np.zeros((3, 2)), dict(labels=None, cache="here"), OptionError, "has no argument `cache`"),
+        (np.zeros((3, 2)), dict(labels=None, cache="here"), OptionError, "`cache` is for rows that are read in blocks"),
     ],
 )
 def test_invalid_data_is_refused(data, options, error, message):

@@ -1,14 +1,21 @@
 """Every Source passes the contract of Sources."""
 
+import os
+
+import h5py
 import numpy as np
 import pytest
+from array_likes import Slices
 from contracts.sources import NUM_SAMPLES, FallibleSourceContract, SourceContract
 
 from keras_oocore.manifest.labels import Labels
 from keras_oocore.manifest.manifest import Manifest
+from keras_oocore.sources.array_likes import ArrayLike
 from keras_oocore.sources.arrays import ArrayRows
 from keras_oocore.sources.cache import cached
+from keras_oocore.sources.chunked import ChunkedRows
 from keras_oocore.sources.files import FileSamples
+from keras_oocore.sources.hdf5 import HDF5Rows
 from keras_oocore.sources.labelled import Labelled
 from keras_oocore.sources.npy import NpyReader
 from keras_oocore.sources.stored import PackedSamples
@@ -50,6 +57,54 @@ class TestRowsOfAFile(SourceContract):
     def open(self, folder, first=0):
         np.save(folder / "rows.npy", rows(first))
         return ArrayRows(folder / "rows.npy")
+
+
+class TestContiguousHDF5(SourceContract):
+    def open(self, folder, first=0):
+        with h5py.File(folder / "rows.h5", "w") as file:
+            file["rows"] = rows(first)
+        return ArrayRows(HDF5Rows(folder / "rows.h5", "rows"))
+
+    def reopen(self, folder, first=0):
+        return ArrayRows(HDF5Rows(folder / "rows.h5", "rows"))
+
+
+class TestChunkedHDF5(SourceContract):
+    """Five chunks, of which four fit into memory."""
+
+    def open(self, folder, first=0):
+        with h5py.File(folder / "rows.h5", "w") as file:
+            file.create_dataset("rows", data=rows(first), chunks=(2, 2, 3), compression="gzip")
+        return ChunkedRows(HDF5Rows(folder / "rows.h5", "rows"), limit_bytes=4 * 48)
+
+    def reopen(self, folder, first=0):
+        return ChunkedRows(HDF5Rows(folder / "rows.h5", "rows"), limit_bytes=4 * 48)
+
+
+class TestArrayLike(SourceContract):
+    def open(self, folder, first=0):
+        return ChunkedRows(ArrayLike(Slices(rows(first), chunks=(3, 2, 3))), limit_bytes=4 * 72)
+
+
+class TestDamagedChunks(FallibleSourceContract):
+    """Each row is a chunk with a checksum."""
+
+    def open(self, folder, first=0):
+        with h5py.File(folder / "rows.h5", "w") as file:
+            dataset = file.create_dataset("rows", data=rows(first), chunks=(1, 2, 3), fletcher32=True)
+            self.places = [dataset.id.get_chunk_info(row).byte_offset for row in range(NUM_SAMPLES)]
+        return ChunkedRows(HDF5Rows(folder / "rows.h5", "rows"), limit_bytes=4 * 24)
+
+    def reopen(self, folder, first=0):
+        return ChunkedRows(HDF5Rows(folder / "rows.h5", "rows"), limit_bytes=4 * 24)
+
+    def damage(self, folder, sample):
+        path = folder / "rows.h5"
+        times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+        with open(path, "r+b") as file:
+            file.seek(self.places[sample])
+            file.write(b"\xff" * 24)
+        os.utime(path, ns=times)
 
 
 class TestLabelled(FallibleSourceContract):

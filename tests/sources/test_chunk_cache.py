@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from keras_oocore.tables import chunk_cache
-from keras_oocore.tables.chunk_cache import ChunkCache
+from keras_oocore.sources import chunk_cache
+from keras_oocore.sources.chunk_cache import ChunkCache
 
 ROWS = 5
 
