@@ -52,8 +52,8 @@ class SplitSequence(OutOfCoreSequence):
             return super()._ordered(source)
         if source.reads_blocks:
             raise OptionError(
-                f"`{'sampling' if fold is None else 'folds'}` reads rows in any order, but these are read in blocks. Pass "
-                "cache=DIR, which stores the rows once."
+                f"`{'sampling' if fold is None else 'folds'}` reads rows in any order, but these are read in blocks. "
+                "Pass cache=DIR, which stores the rows once."
             )
         if drawn is None:
             order = EpochOrder(len(fold), options.shuffle, options.seed, max(1, options.batch_size // BLOCKS_PER_BATCH))
