@@ -96,7 +96,7 @@ class SplitSequence(OutOfCoreSequence):
         >>> train.num_samples, [y.tolist() for x, y in val]
         (7, [[2, 4, 8]])
         """
-        self._require_whole("split")
+        self._require_whole("split", "split")
         strata, own = as_strata(stratify, self._source.labels.values, len(self._source))
         parts = split_indices(
             len(self._source),
@@ -148,7 +148,7 @@ class SplitSequence(OutOfCoreSequence):
         >>> [(train.num_samples, [y.tolist() for x, y in val]) for train, val in rows.folds(3)]
         [(4, [[2, 5]]), (4, [[1, 3]]), (4, [[0, 4]])]
         """
-        self._require_whole("folds")
+        self._require_whole("folds", "divided into folds")
         num_samples = len(self._source)
         strata, own = as_strata(stratify, self._source.labels.values, num_samples)
         parts = fold_indices(num_samples, n, strata, groups, as_seed(seed), self.class_names if own else None)
@@ -181,7 +181,7 @@ class SplitSequence(OutOfCoreSequence):
         part._use(None)
         return part
 
-    def _require_whole(self, method: str) -> None:
+    def _require_whole(self, method: str, divided: str) -> None:
         """Check that this Sequence is not a part of another one.
 
         Raises:
@@ -189,8 +189,8 @@ class SplitSequence(OutOfCoreSequence):
         """
         if self._is_part:
             raise OptionError(
-                f"Only a whole Sequence can be divided by `{method}`. Call it first, and `{self._made_by}` on what it "
-                f"returns. Received: a result of `{self._made_by}`"
+                f"Only a whole Sequence can be {divided}. Call `{method}` first, and `{self._made_by}` on what it returns. "
+                f"Received: a result of `{self._made_by}`"
             )
 
     def _reopened(self, data: LabelledData, options: BatchOptions, folder: str) -> Self:
