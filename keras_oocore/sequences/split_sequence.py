@@ -189,8 +189,8 @@ class SplitSequence(OutOfCoreSequence):
         """
         if self._is_part:
             raise OptionError(
-                f"Only a whole Sequence can be {divided}. Call `{method}` first, and `{self._made_by}` on what it returns. "
-                f"Received: a result of `{self._made_by}`"
+                f"Only a whole Sequence can be {divided}. Call `{method}` first, and `{self._made_by}` on what it "
+                f"returns. Received: a result of `{self._made_by}`"
             )
 
     def _reopened(self, data: LabelledData, options: BatchOptions, folder: str) -> Self:
