@@ -155,7 +155,9 @@ def cached_pictures(directory, image_size, repeats):
     print(f"{len(files):,} images of {image_size}x{image_size}, medians of {repeats}, processor time:")
     for work in ("fill", "check"):
         without, measured = (np.median(used[work, name]) for name in ("without", "with"))
-        print(f"{work:6} {without:.3f} ms per image without measures, {measured:.3f} with: {measured / without:.2f} times")
+        print(
+            f"{work:6} {without:.3f} ms per image without measures, {measured:.3f} with: {measured / without:.2f} times"
+        )
 
 
 def random_pictures(num_pictures):

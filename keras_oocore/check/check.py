@@ -34,8 +34,9 @@ def check(data: Any, against: Any = None, mirrored: bool = False, workers: int |
     compared again by 77 of its frequencies: see `images/picture_hash.py`. Larger crops and rotated copies are not
     found. Of files that are not images, such as `.npy` files, exact copies and unreadable files are found.
 
-    If `data` is a packed store, or a Sequence whose cache is full, the stored pixels are checked and not the files. Their
-    measures were stored with them, so most of them are not read again. What they cannot tell is in `report.not_checked`.
+    If `data` is a packed store, or a Sequence whose cache is full, the stored pixels are checked and not the files.
+    They were measured when they were stored, so most of them are not read again. What they cannot tell is in
+    `report.not_checked`.
 
     Args:
         data: A directory (with or without class folders), a `Manifest`, a saved manifest, a Sequence of files, or the

@@ -1,5 +1,6 @@
 """Measures of how one image looks: its contrast, its brightest parts, and how sharp its edges are."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -7,10 +8,11 @@ from PIL import Image
 
 SHORT_SIDE, LONG_SIDE = 128, 512  # pixels. Larger images are reduced to about this size, and then measured
 LEAST_SIDE = 48  # edges of smaller images are not measured
-BRIGHT = 0.95  # quantile of grey levels. A few lamps do not make a night photo bright.
-STEEPEST = 0.99  # quantile of steps between pixels that counts as an edge, so that noise and dust do not
+BRIGHT = 95  # percentile of grey levels. A few lamps do not make a night photo bright.
+STEEPEST = 99  # percentile of steps between pixels that counts as an edge, so that noise and dust do not
 
 _LEVELS = np.arange(256)
+_SQUARES = _LEVELS**2
 
 
 class Look(NamedTuple):
@@ -77,25 +79,35 @@ def look_of(grey: np.ndarray) -> Look:
     Look(spread=0.0, span=0, bright=30, sharpness=nan)
     """
     counts = np.bincount(grey.ravel(), minlength=256)
-    levels, ends = np.flatnonzero(counts), counts.cumsum()
-    mean = counts @ _LEVELS / grey.size
-    spread = float(np.sqrt(counts @ (_LEVELS - mean) ** 2 / grey.size))
-    bright = int(np.searchsorted(ends, BRIGHT * ends[-1]))
-    return Look(spread, int(levels[-1] - levels[0]), bright, _sharpness(grey))
+    levels, total = np.flatnonzero(counts), int(counts @ _LEVELS)
+    spread = math.sqrt(int(counts @ _SQUARES) * grey.size - total**2) / grey.size
+    return Look(spread, int(levels[-1] - levels[0]), _percentile(counts, BRIGHT), _sharpness(grey))
 
 
 def _sharpness(grey: np.ndarray) -> float:
     if min(grey.shape) < LEAST_SIDE:
         return float("nan")
-    grey = grey.astype(np.int16)
     above, lines, below = grey[:-2:2], grey[1:-1:2], grey[2::2]  # every second line is as good as all of them
-    bends = np.abs(lines[:, :-2] + lines[:, 2:] + above[:, 1:-1] + below[:, 1:-1] - 4 * lines[:, 1:-1])
-    steps = np.abs(lines[:, 2:] - lines[:, :-2])
-    rises = np.abs(below - above)
-    steepest = max(_quantile(steps), _quantile(rises))
-    return _quantile(bends) / steepest if steepest >= 4 else float("nan")
+    steepest = max(_steepest(_difference(lines[:, 2:], lines[:, :-2])), _steepest(_difference(below, above)))
+    if steepest < 4:
+        return float("nan")
+    lines, bends = lines.astype(np.int16), np.add(above[:, 1:-1], below[:, 1:-1], dtype=np.int16)
+    bends += lines[:, 2:]
+    bends += lines[:, :-2]
+    bends -= 4 * lines[:, 1:-1]
+    return _steepest(np.abs(bends)) / steepest
 
 
-def _quantile(values: np.ndarray) -> int:
-    counts = np.bincount(values.ravel()).cumsum()
-    return int(np.searchsorted(counts, STEEPEST * counts[-1]))
+def _difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the absolute difference of `uint8` arrays, which stays `uint8`."""
+    return np.maximum(first, second) - np.minimum(first, second)
+
+
+def _steepest(values: np.ndarray) -> int:
+    return _percentile(np.bincount(values.ravel()), STEEPEST)
+
+
+def _percentile(counts: np.ndarray, percent: int) -> int:
+    """Return the smallest value that `percent` of all values do not exceed. `counts[v]` of them are `v`."""
+    ends = counts.cumsum()
+    return int(ends.searchsorted(-(-percent * int(ends[-1]) // 100)))
