@@ -2,8 +2,7 @@
 
 python benchmarks/check.py DIRECTORY               recall per change, and pairs that were not planted
 python benchmarks/check.py DIRECTORY --files N     seconds and memory for N files, which are hard links
-python benchmarks/check.py DIRECTORY --cache       processor time of filling a cache, and of checking it, with and without
-                                                   measures of the pixels
+python benchmarks/check.py DIRECTORY --cache       processor time to fill and to check a cache, with and without measures
 python benchmarks/check.py --hashes 1000000        false pairs and seconds on one core, for random pictures
 
 Each image of DIRECTORY is changed, saved as a JPEG of quality 90, and checked together with all others.
@@ -136,27 +135,30 @@ def many_files(directory, num_files):
 
 
 def cached_pictures(directory, image_size, repeats):
-    """Fill a cache in one epoch and check it, with and without measures in turn."""
+    """Fill a cache in one epoch and check it, without and with measures in turn."""
     from keras_oocore.sources.files import FileSamples
+
+    def fill(sequence):
+        for _ in sequence:
+            pass
 
     files = ko.Manifest.from_arrays([os.path.abspath(path) for path in image_paths(directory)], directory=None)
     has_images, used = FileSamples.has_images, defaultdict(list)
     for _ in range(repeats):
-        for name, measured in (("without", property(lambda samples: False)), ("with", has_images)):
-            FileSamples.has_images = measured
+        for measured in (False, True):
+            FileSamples.has_images = has_images if measured else False
             with tempfile.TemporaryDirectory() as folder:
                 sequence = ko.ImageFolderSequence(files, image_size=(image_size, image_size), cache=folder)
-                for work, run in (("fill", lambda: [None for _ in sequence]), ("check", lambda: ko.check(sequence))):
+                for work in (fill, ko.check):
                     started = time.process_time()
-                    run()
-                    used[work, name].append((time.process_time() - started) / len(files) * 1000)
+                    work(sequence)
+                    used[work, measured].append((time.process_time() - started) / len(files) * 1000)
                 sequence.close()
-    FileSamples.has_images = has_images
-    print(f"{len(files):,} images of {image_size}x{image_size}, medians of {repeats}, processor time:")
-    for work in ("fill", "check"):
-        without, measured = (np.median(used[work, name]) for name in ("without", "with"))
+    print(f"{len(files):,} images of {image_size}x{image_size}, medians of {repeats}, processor time per image:")
+    for work in (fill, ko.check):
+        without, measured = np.median(used[work, False]), np.median(used[work, True])
         print(
-            f"{work:6} {without:.3f} ms per image without measures, {measured:.3f} with: {measured / without:.2f} times"
+            f"{work.__name__:6}{without:.3f} ms without measures, {measured:.3f} with: {measured / without:.2f} times"
         )
 
 
