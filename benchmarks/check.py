@@ -2,7 +2,7 @@
 
 python benchmarks/check.py DIRECTORY               recall per change, and pairs that were not planted
 python benchmarks/check.py DIRECTORY --files N     seconds and memory for N files, which are hard links
-python benchmarks/check.py DIRECTORY --cache       processor time to fill and to check a cache, with and without measures
+python benchmarks/check.py DIRECTORY --cache       processor time to fill and check a cache, with and without measures
 python benchmarks/check.py --hashes 1000000        false pairs and seconds on one core, for random pictures
 
 Each image of DIRECTORY is changed, saved as a JPEG of quality 90, and checked together with all others.
