@@ -2,6 +2,7 @@
 
 python benchmarks/check.py DIRECTORY               recall per change, and pairs that were not planted
 python benchmarks/check.py DIRECTORY --files N     seconds and memory for N files, which are hard links
+python benchmarks/check.py DIRECTORY --cache       processor time to fill and check a cache, with and without measures
 python benchmarks/check.py --hashes 1000000        false pairs and seconds on one core, for random pictures
 
 Each image of DIRECTORY is changed, saved as a JPEG of quality 90, and checked together with all others.
@@ -133,6 +134,34 @@ def many_files(directory, num_files):
     print(f"{len(report.duplicates):,} groups of copies")
 
 
+def cached_pictures(directory, image_size, repeats):
+    """Fill a cache in one epoch and check it, without and with measures in turn."""
+    from keras_oocore.sources.files import FileSamples
+
+    def fill(sequence):
+        for _ in sequence:
+            pass
+
+    files = ko.Manifest.from_arrays([os.path.abspath(path) for path in image_paths(directory)], directory=None)
+    has_images, used = FileSamples.has_images, defaultdict(list)
+    for _ in range(repeats):
+        for measured in (False, True):
+            FileSamples.has_images = has_images if measured else False
+            with tempfile.TemporaryDirectory() as folder:
+                sequence = ko.ImageFolderSequence(files, image_size=(image_size, image_size), cache=folder)
+                for work in (fill, ko.check):
+                    started = time.process_time()
+                    work(sequence)
+                    used[work, measured].append((time.process_time() - started) / len(files) * 1000)
+                sequence.close()
+    print(f"{len(files):,} images of {image_size}x{image_size}, medians of {repeats}, processor time per image:")
+    for work in (fill, ko.check):
+        without, measured = np.median(used[work, False]), np.median(used[work, True])
+        print(
+            f"{work.__name__:6}{without:.3f} ms without measures, {measured:.3f} with: {measured / without:.2f} times"
+        )
+
+
 def random_pictures(num_pictures):
     from keras_oocore.check.near import near_pairs
     from keras_oocore.images.picture_hash import NUM_COEFFICIENTS
@@ -154,6 +183,9 @@ def main():
     parser.add_argument("directory", nargs="?")
     parser.add_argument("--only", default="", help="a part of the names of changes")
     parser.add_argument("--files", type=int)
+    parser.add_argument("--cache", action="store_true")
+    parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--hashes", type=int)
     options = parser.parse_args()
     if options.hashes:
@@ -162,6 +194,8 @@ def main():
         parser.error("type a directory of images, or --hashes N")
     elif options.files:
         many_files(options.directory, options.files)
+    elif options.cache:
+        cached_pictures(options.directory, options.image_size, options.repeats)
     else:
         recall(options.directory, options.only)
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import keras_oocore as ko
+from keras_oocore.images.measures import measures_of
 
 sys.path.insert(0, str(Path(__file__).parent / "fixtures" / "format_1"))
 import format_1_parts as parts
@@ -301,6 +302,20 @@ def test_a_packed_store_of_format_1_opens_alone(copy_of):
     assert images.class_names == ["day", "night"]
     assert images.filenames(0) == parts.FILENAMES
     assert images.bad_samples == [("image 3.raw", "ValueError: cannot reshape array of size 7 into shape (2,2,3)")]
+
+
+def test_the_measures_of_a_packed_store_of_format_1_are_those_of_its_rows(copy_of):
+    """If they are computed in another way, they need another name: `MEASURES` in `store/format.py`."""
+    folder = copy_of("store_with_measures")
+    with nothing_written(folder):
+        images = ko.open_packed(folder / "packed", batch_size=3, shuffle=False, data_format="channels_last")
+        images.verify()
+        ((x, _),) = images
+        measures = np.load(folder / "packed" / "measures.npy")
+        assert measures.dtype == np.float16
+        np.testing.assert_allclose(measures[:, :4], measures_of(x)[:, :4], rtol=0.002)
+        np.testing.assert_allclose(measures[:, 4:], measures_of(x)[:, 4:], atol=1)
+        assert ko.check(folder / "packed").groups.tolist() == [0, 1, 2]
 
 
 def test_an_unfinished_store_of_format_1_goes_on(copy_of):

@@ -10,10 +10,10 @@ import numpy as np
 
 from keras_oocore.check.copies import copies_within, groups_of, leaks_between, link_copies
 from keras_oocore.check.inputs import Input, as_input, endings_in_blocks
-from keras_oocore.check.measured import FORMATS, Measured
+from keras_oocore.check.measured import FORMATS, Measured, occurs_twice
 from keras_oocore.check.notes import not_checked
 from keras_oocore.check.report import CheckReport
-from keras_oocore.check.scan import read_all, stat_files
+from keras_oocore.check.scan import read_all, stat_files, take_measures
 from keras_oocore.check.unusual import unusual_images
 from keras_oocore.core.checks import boolean, positive
 from keras_oocore.core.cpu import num_cpus
@@ -34,8 +34,9 @@ def check(data: Any, against: Any = None, mirrored: bool = False, workers: int |
     compared again by 77 of its frequencies: see `images/picture_hash.py`. Larger crops and rotated copies are not
     found. Of files that are not images, such as `.npy` files, exact copies and unreadable files are found.
 
-    If `data` is a packed store, or a Sequence whose cache is full, the stored pixels are read and not the files. What
-    they cannot tell is in `report.not_checked`.
+    If `data` is a packed store, or a Sequence whose cache is full, the stored pixels are checked and not the files.
+    They were measured when they were stored, so most of them are not read again. What they cannot tell is in
+    `report.not_checked`.
 
     Args:
         data: A directory (with or without class folders), a `Manifest`, a saved manifest, a Sequence of files, or the
@@ -108,7 +109,8 @@ def _measured(inputs: list[Input], workers: int) -> tuple[Measured, list[Measure
     parts = [both.part(start, stop) for start, stop in itertools.pairwise(ends)]
     for one, part in zip(inputs, parts):
         stat_files(one, part)
-    may_be_copy = _shared(both.size_bytes)
+    take_measures(inputs, parts)
+    may_be_copy = _may_be_copies(both)
     for one, part, start, stop in zip(inputs, parts, ends, ends[1:]):
         task = "checking" if start == 0 else "checking against"
         read_all(one, part, may_be_copy[start:stop], workers, task)
@@ -116,10 +118,13 @@ def _measured(inputs: list[Input], workers: int) -> tuple[Measured, list[Measure
     return both, parts
 
 
-def _shared(sizes: np.ndarray) -> np.ndarray:
-    """Return which sizes occur more than once, `bool`."""
-    _, inverse, counts = np.unique(sizes, return_inverse=True, return_counts=True)
-    return counts[inverse.reshape(-1)] > 1
+def _may_be_copies(measured: Measured) -> np.ndarray:
+    """Return which files have the size of another one, `bool`, and which rows have the measures of another one."""
+    shared = occurs_twice([measured.size_bytes])
+    rows = np.flatnonzero(measured.has_picture)
+    lowest = np.ascontiguousarray(measured.signatures[rows, :16]).view(np.uint64)
+    shared[rows] = occurs_twice([*lowest.T, measured.spread[rows], measured.bright[rows]])
+    return shared
 
 
 def _class_counts(data: Input) -> dict[str, int]:

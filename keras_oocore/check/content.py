@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Any, NamedTuple
 
-from keras_oocore.check.words import counted
+from keras_oocore.core.text import counted
 
 KINDS = {"exact": "identical files", "near": "same picture", "mirrored": "mirrored", "blank": "one color"}
 
@@ -131,10 +131,16 @@ def _leak(report: Any, leaks: list[Any], max_files: int) -> Group:
     data, against = (os.path.basename(os.path.normpath(called)) for called in (report.data, str(report.against)))
     if data == against:
         data, against = report.data, str(report.against)
-    files = [ShownFile(name, report.paths.get(name), data)]
+    differ = any(leak.is_conflict for leak in leaks)
+    files = [ShownFile(name, report.paths.get(name), data, _class(leaks[0].classes[0], differ))]
     for leak in leaks[: max_files - 1]:
-        files.append(ShownFile(leak.other, report.paths_against.get(leak.other), against))
+        path = report.paths_against.get(leak.other)
+        files.append(ShownFile(leak.other, path, against, _class(leak.classes[1], differ)))
     return Group(KINDS.get(leaks[0].kind, leaks[0].kind), files, 1 + len(leaks))
+
+
+def _class(name: str | None, shown: bool) -> str:
+    return f"class {name}" if shown and name is not None else ""
 
 
 def _duplicates(report: Any, max_groups: int, max_files: int) -> Section:

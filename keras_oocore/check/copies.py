@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_oocore.check.inputs import Input
-from keras_oocore.check.measured import Measured
+from keras_oocore.check.measured import Measured, first_of_equal
 from keras_oocore.check.near import near_pairs
 from keras_oocore.check.report import Copies, Leak
 
@@ -65,16 +65,7 @@ def _equal_contents(measured: Measured) -> np.ndarray:
     for i in measured.bad:
         sound[i] &= measured.has_picture[i]  # files that cannot be read are removed anyway
     files = np.flatnonzero(sound)
-    if not len(files):
-        return first
-    keys = [measured.size_bytes[files], *measured.digests[files].T]
-    order = np.lexsort(keys)  # stable, so the first of equal files comes first
-    begins = np.zeros(len(files), bool)
-    begins[0] = True
-    for key in keys:
-        begins[1:] |= np.diff(key[order]) != 0
-    starts = np.flatnonzero(begins)
-    first[files[order]] = np.repeat(files[order[starts]], np.diff(np.r_[starts, len(files)]))
+    first[files] = files[first_of_equal([measured.size_bytes[files], *measured.digests[files].T])]
     return first
 
 

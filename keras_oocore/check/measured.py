@@ -1,8 +1,11 @@
 """What is known about every file of a check, in arrays, because a million Python objects would not fit."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from keras_oocore.images.formats import ENDINGS
+from keras_oocore.images.measures import NUM_LOOKS
 from keras_oocore.images.picture_hash import NUM_COEFFICIENTS
 
 FORMATS = (None, *ENDINGS)  # by number
@@ -20,7 +23,7 @@ class Measured:
         size_bytes: Size, `int64`. -1 for a file that does not exist.
         digests: Hash of the content, `uint64` of shape `(num_files, 2)`, of files that may be exact copies.
         has_digest: Whether there is one.
-        has_picture: Whether the file was decoded as an image.
+        has_picture: Whether the pixels of an image were measured.
         heights, widths: Size of the image, `int32`. 0 if it is not known.
         formats: Number in `FORMATS`, `uint8`.
         signatures: Of `images.picture_hash`, `int8` of shape `(num_files, 136)`.
@@ -53,7 +56,41 @@ class Measured:
                 setattr(part, name, values[start:stop])
         return part
 
+    def add(self, files: np.ndarray | list[int], measures: np.ndarray) -> None:
+        """Add what the pixels of files tell.
+
+        Args:
+            files: Numbers of the files, of shape `(n,)`.
+            measures: `float16` of shape `(n, 140)`, as `images.measures.measures_of` returns them.
+        """
+        self.spread[files], self.span[files], self.bright[files], self.sharpness[files] = measures[:, :NUM_LOOKS].T
+        self.signatures[files] = measures[:, NUM_LOOKS:]
+        self.has_picture[files] = True
+
     @property
     def is_blank(self) -> np.ndarray:
         """Which images have one color only, `bool`."""
         return self.has_picture & (self.spread < BLANK_SPREAD) & (self.span <= BLANK_SPAN)
+
+
+def first_of_equal(keys: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the number of the first element with the keys of each element, `int64` of shape `(n,)`.
+
+    Args:
+        keys: Arrays of shape `(n,)`.
+
+    >>> first_of_equal([np.array([7, 8, 7, 7]), np.array([1, 1, 1, 2])]).tolist()
+    [0, 1, 0, 3]
+    """
+    order = np.lexsort(keys)  # stable, so the first of equal elements comes first
+    begins = np.ones(len(order), bool)
+    begins[1:] = np.any([np.diff(key[order]) != 0 for key in keys], axis=0)
+    first = np.empty(len(order), np.int64)
+    first[order] = order[begins][np.cumsum(begins) - 1]
+    return first
+
+
+def occurs_twice(keys: Sequence[np.ndarray]) -> np.ndarray:
+    """Return which elements have the same keys as another one, `bool` of shape `(n,)`."""
+    first = first_of_equal(keys)
+    return np.bincount(first)[first] > 1

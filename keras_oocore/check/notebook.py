@@ -4,8 +4,8 @@ import os
 from typing import Any
 
 from keras_oocore.check.content import Group, Section, ShownFile, sections_of
-from keras_oocore.check.words import counted
 from keras_oocore.core import html
+from keras_oocore.core.text import counted
 from keras_oocore.images.thumbnail import thumbnail_of_file
 
 MAX_GROUPS = 4  # per section: at most about 50 files are read

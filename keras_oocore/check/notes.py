@@ -30,8 +30,8 @@ def _of_input(data: Input, measured: Measured) -> list[str]:
     notes = []
     if data.rows is not None:
         notes.append(
-            f"The true sizes, formats and endings of the files of {data.name}: their stored rows were read, of shape "
-            f"{data.rows.spec.shape}. Copies are exact if their rows are equal. To check the files, pass their "
+            f"The true sizes, formats and endings of the files of {data.name}: their stored rows were checked, of "
+            f"shape {data.rows.spec.shape}. Copies are exact if their rows are equal. To check the files, pass their "
             "directory or manifest."
         )
     elif data.images and codecs.simplejpeg is None:

@@ -8,10 +8,10 @@ from typing import Any
 from keras_oocore.check.content import Group, Section, ShownFile, sections_of
 from keras_oocore.check.pictures import TIMES, Pictures
 from keras_oocore.check.style import STYLE
-from keras_oocore.check.words import counted
 from keras_oocore.core.checks import positive
 from keras_oocore.core.files import write_whole
 from keras_oocore.core.html import escaped
+from keras_oocore.core.text import counted
 from keras_oocore.core.version import __version__
 
 MAX_FILES = 6  # of a group of copies

@@ -59,6 +59,11 @@ class Leak:
     classes: tuple[str | None, str | None] = (None, None)
 
     @property
+    def is_conflict(self) -> bool:
+        """Whether the two files have different classes."""
+        return None not in self.classes and self.classes[0] != self.classes[1]
+
+    @property
     def files(self) -> tuple[str, ...]:
         """The file of the data, alone."""
         return (self.file,)

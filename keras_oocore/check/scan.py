@@ -14,13 +14,14 @@ from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.core.threads import ThreadPool
 from keras_oocore.images.decode import decode
 from keras_oocore.images.formats import format_name
-from keras_oocore.images.look import SHORT_SIDE, grey_levels, look_of, reduced
-from keras_oocore.images.picture_hash import SIDE, grey_square, signatures
+from keras_oocore.images.look import SHORT_SIDE
+from keras_oocore.images.measures import measures_of
 from keras_oocore.images.reader import read_bytes
 from keras_oocore.sources.files import FileSamples, explained
 
 FILES_PER_TASK = 32  # a thread reads so many between two updates of the progress bar
 ROW_BYTES_PER_TASK = 2**23
+ROWS_PER_BLOCK = 65_536  # whose measures are in memory twice
 BLOCK_BYTES = 2**20  # of a file that is hashed without being decoded
 JPEG_START = b"\xff\xd8\xff"
 
@@ -34,13 +35,25 @@ def stat_files(data: Input, measured: Measured) -> None:
         measured.size_bytes[part] = [max(-1, storage.stamp(path)[0]) for path in data.manifest.paths(part)]
 
 
+def take_measures(inputs: list[Input], parts: list[Measured]) -> None:
+    """Take the measures that were stored with rows, if all rows have some. Exact copies then have equal measures."""
+    stored = [(one, part) for one, part in zip(inputs, parts) if one.rows is not None]
+    if any(not one.images or one.rows.measures(one.numbers[:0]) is None for one, _ in stored):
+        return
+    for one, part in stored:
+        for start in range(0, part.num_files, ROWS_PER_BLOCK):
+            measures = one.rows.measures(one.numbers[start : start + ROWS_PER_BLOCK])
+            known = np.flatnonzero(~np.isnan(measures[:, 0]))
+            part.add(start + known, measures[known])
+
+
 def read_all(data: Input, measured: Measured, may_be_copy: np.ndarray, num_workers: int, task: str) -> None:
     """Read and measure all files.
 
     Args:
         data: The files.
         measured: Its arrays are filled.
-        may_be_copy: Which files have the size of another one, `bool`. Only their contents are hashed.
+        may_be_copy: Which files have the size, or the measures, of another one, `bool`. Only their contents are hashed.
         num_workers: Number of threads.
         task: Text of the progress bar.
 
@@ -48,7 +61,7 @@ def read_all(data: Input, measured: Measured, may_be_copy: np.ndarray, num_worke
         ResourceError, MemoryError: If this process has too many open files, or too little memory.
     """
     if data.rows is not None:
-        scan, step = _RowScan(data, measured), _rows_per_task(data)
+        scan, step = _RowScan(data, measured, may_be_copy), _rows_per_task(data)
     else:
         scan, step = _FileScan(data, measured, may_be_copy), FILES_PER_TASK
     starts = iter(range(0, measured.num_files, step))  # shared by all threads, because `next` is atomic
@@ -82,21 +95,18 @@ class _FileScan:
         self.samples = None if data.reader is None else FileSamples(data.manifest, data.reader)
 
     def __call__(self, start: int, stop: int) -> None:
-        squares = np.zeros((stop - start, SIDE, SIDE), np.uint8)
-        read: Callable[[int, np.ndarray], None] = self._read_image if self.data.images else self._read_other
-        for i, square in enumerate(squares, start):
+        read: Callable[[int], None] = self._read_image if self.data.images else self._read_other
+        for i in range(start, stop):
             outer = sys.exception()
             try:
-                read(i, square)
+                read(i)
             except Warning:  # that the user turned into an error
                 raise
             except Exception as error:
                 reason = explained(i, self.data.manifest.path(i), error, fault_of(error, outer)).reason
                 self.measured.bad[i] = reason
-        if self.data.images:
-            self.measured.signatures[start:stop] = signatures(squares)
 
-    def _read_image(self, i: int, square: np.ndarray) -> None:
+    def _read_image(self, i: int) -> None:
         content = retried(read_bytes, self.data.manifest.path(i))
         measured = self.measured
         if self.may_be_copy[i] or len(content) != measured.size_bytes[i]:
@@ -108,10 +118,10 @@ class _FileScan:
         image = decode(content, color_mode, lambda height, width: (SHORT_SIDE, SHORT_SIDE))
         measured.heights[i], measured.widths[i] = image.height, image.width
         if image.doubt:
-            measured.bad[i] = f"may be damaged: {image.doubt.rstrip('.')}"
-        add_pixels(measured, i, image.pixels, square)
+            measured.bad[i] = _doubt(image.doubt)
+        measured.add([i], measures_of(image.pixels[None]))
 
-    def _read_other(self, i: int, _: np.ndarray) -> None:
+    def _read_other(self, i: int) -> None:
         if self.samples is not None:
             out = np.empty((1, *self.samples.spec.shape), self.samples.spec.dtype)
             for error in self.samples.read(np.array([i]), out).values():
@@ -139,44 +149,32 @@ class _FileScan:
 
 
 class _RowScan:
-    """Reads stored rows. Copies are rows with equal values."""
+    """Reads stored rows that were not measured yet, and those that may be copies. Copies are rows with equal values."""
 
-    def __init__(self, data: Input, measured: Measured):
-        self.data, self.measured = data, measured
+    def __init__(self, data: Input, measured: Measured, may_be_copy: np.ndarray):
+        self.data, self.measured, self.may_be_copy = data, measured, may_be_copy
+        doubtful = data.rows.doubtful()
+        numbers = data.numbers.tolist() if doubtful else []
+        measured.bad.update({i: _doubt(doubtful[n]) for i, n in enumerate(numbers) if n in doubtful})
 
     def __call__(self, start: int, stop: int) -> None:
-        rows, numbers, measured = self.data.rows, self.data.numbers[start:stop], self.measured
-        values = np.empty((stop - start, *rows.spec.shape), rows.spec.dtype)
-        errors = rows.read(numbers, values)
-        squares = np.zeros((stop - start, SIDE, SIDE), np.uint8)
-        for row, (i, square) in enumerate(zip(range(start, stop), squares)):
-            if row in errors:
-                measured.bad[i] = errors[row].reason or str(errors[row])
-                continue
+        rows, measured = self.data.rows, self.measured
+        files = start + np.flatnonzero(~measured.has_picture[start:stop] | self.may_be_copy[start:stop])
+        values = np.empty((len(files), *rows.spec.shape), rows.spec.dtype)
+        errors = rows.read(self.data.numbers[files], values)
+        measured.bad.update({int(files[row]): error.reason or str(error) for row, error in errors.items()})
+        sound = np.array([row for row in range(len(files)) if row not in errors], np.int64)
+        for row, i in zip(sound.tolist(), files[sound].tolist()):
             digest = hashlib.blake2b(np.ascontiguousarray(values[row]).view(np.uint8).data, digest_size=DIGEST_BYTES)
             measured.digests[i] = np.frombuffer(digest.digest(), np.uint64)
             measured.has_digest[i], measured.size_bytes[i] = True, values[row].nbytes
-            if self.data.images:
-                add_pixels(measured, i, values[row], square)
         if self.data.images:
-            measured.signatures[start:stop] = signatures(squares)
+            measured.add(files[sound], measures_of(values[sound]))
 
 
-def add_pixels(measured: Measured, i: int, pixels: np.ndarray, square: np.ndarray) -> None:
-    """Measure the pixels of an image.
-
-    Args:
-        measured: The measures, to which those of file `i` are added.
-        i: Number of the file.
-        pixels: `uint8` array of shape `(height, width, channels)`.
-        square: `uint8` array of shape `(32, 32)`, which is overwritten with the whole picture.
-    """
-    grey = reduced(grey_levels(pixels))
-    square[...] = grey_square(grey)
-    look = look_of(grey)
-    measured.spread[i], measured.span[i], measured.bright[i] = look.spread, look.span, look.bright
-    measured.sharpness[i] = look.sharpness
-    measured.has_picture[i] = True
+def _doubt(reason: str) -> str:
+    """Return why the pixels of a file that can be read are doubtful."""
+    return f"may be damaged: {reason.rstrip('.')}"
 
 
 def _rows_per_task(data: Input) -> int:

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from keras_oocore.core.text import counted
+
 
 def in_words(report: Any) -> str:
     """Return a `CheckReport` as a short text.
@@ -75,7 +77,14 @@ def _leaks(report: Any) -> list[str]:
     how = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
     has = "has a copy" if len(report.leaks) == 1 else "have copies"
     where = f"in {report.against!r}"
-    return [f"  {counted(len(report.leaks), 'file')} {has} {where} ({how}): such as {leak.file!r} and {leak.other!r}"]
+    lines = [f"  {counted(len(report.leaks), 'file')} {has} {where} ({how}): such as {leak.file!r} and {leak.other!r}"]
+    conflicts = [leak for leak in report.leaks if leak.is_conflict]
+    if conflicts:
+        leak = conflicts[0]
+        pair = " and ".join(f"{file!r} ({name})" for file, name in zip((leak.file, leak.other), leak.classes))
+        has = "has" if len(conflicts) == 1 else "have"
+        lines.append(f"  {len(conflicts):,} of them {has} another class there: such as {pair}")
+    return lines
 
 
 def _unusual(report: Any) -> list[str]:
@@ -103,12 +112,3 @@ def _next(report: Any) -> list[str]:
 
 def _example(name: str, files: Iterable[str]) -> str:
     return repr(name) if len([*files]) == 1 else f"such as {name!r}"
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a number of things.
-
-    >>> counted(1, "file"), counted(2000, "class")
-    ('1 file', '2,000 classes')
-    """
-    return f"{count:,} {noun if count == 1 else noun + ('es' if noun.endswith('s') else 's')}"

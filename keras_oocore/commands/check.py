@@ -8,8 +8,9 @@ from keras_oocore.commands.arguments import add_command, add_files, add_json, re
 from keras_oocore.commands.flags import in_flags
 from keras_oocore.commands.kinds import Kind, place_of
 from keras_oocore.commands.opening import why_not
-from keras_oocore.commands.report import Report, WrongUseError, counted, printing_to_stderr, to_type
+from keras_oocore.commands.report import Report, WrongUseError, printing_to_stderr, to_type
 from keras_oocore.commands.samples import manifest_of, names_files
+from keras_oocore.core.text import counted
 from keras_oocore.manifest.manifest import Manifest
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from keras_oocore.commands.description import Description
 from keras_oocore.commands.kinds import Place
 from keras_oocore.commands.opening import choose_backend
-from keras_oocore.commands.report import counted
+from keras_oocore.core.text import counted
 
 if TYPE_CHECKING:
     from keras_oocore.training.state.checkpoints import Checkpoint

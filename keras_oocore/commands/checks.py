@@ -13,10 +13,10 @@ import numpy as np
 from keras_oocore.commands.checkpoints import latest_checkpoint
 from keras_oocore.commands.kinds import Kind, Place, subfolders_with
 from keras_oocore.commands.reading import in_threads
-from keras_oocore.commands.report import counted
 from keras_oocore.commands.samples import holds_arrays, manifest_of
 from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError, SampleError
+from keras_oocore.core.text import counted
 from keras_oocore.images.reader import ImageReader
 from keras_oocore.manifest.files import RECORD as MANIFEST_RECORD
 from keras_oocore.manifest.manifest import Manifest

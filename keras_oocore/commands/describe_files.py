@@ -10,10 +10,11 @@ import numpy as np
 from keras_oocore.commands.description import Description
 from keras_oocore.commands.kinds import Kind, Place
 from keras_oocore.commands.recipes import Outputs, opened, predicting, quoted, training
-from keras_oocore.commands.report import WrongUseError, counted, to_type
+from keras_oocore.commands.report import WrongUseError, to_type
 from keras_oocore.commands.samples import X_COL, Y_COL, holds_arrays, manifest_of
 from keras_oocore.core import storage
 from keras_oocore.core.errors import SampleError
+from keras_oocore.core.text import counted
 from keras_oocore.images.reader import ImageReader
 from keras_oocore.manifest.files import FILENAMES, LABELS
 from keras_oocore.manifest.manifest import Manifest

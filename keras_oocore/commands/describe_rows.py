@@ -10,10 +10,10 @@ from keras_oocore.commands.describe_files import class_counts, outputs_of
 from keras_oocore.commands.description import Description
 from keras_oocore.commands.kinds import Kind, Place, subfolders_with
 from keras_oocore.commands.recipes import opened, predicting, quoted, training
-from keras_oocore.commands.report import counted
 from keras_oocore.commands.table_recipes import cached_code
 from keras_oocore.core.npy import load_array
 from keras_oocore.core.sizes import format_bytes
+from keras_oocore.core.text import counted
 from keras_oocore.manifest import files as manifest_files
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sources.arrays import ArrayRows

@@ -5,11 +5,12 @@ import argparse
 from keras_oocore.commands.arguments import TABLES, given_tables
 from keras_oocore.commands.description import Description
 from keras_oocore.commands.kinds import Place
-from keras_oocore.commands.report import counted, to_type
+from keras_oocore.commands.report import to_type
 from keras_oocore.commands.table_recipes import default_split, rounded_scale, table_code
 from keras_oocore.commands.tables import open_table
 from keras_oocore.core import storage
 from keras_oocore.core.sizes import format_bytes
+from keras_oocore.core.text import counted
 from keras_oocore.csv.cells import Column, is_missing
 from keras_oocore.csv.codecs import codec_of
 from keras_oocore.tables.csv.table import CSVTable

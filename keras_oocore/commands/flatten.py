@@ -9,7 +9,8 @@ from typing import Any
 
 from keras_oocore.commands.arguments import add_command, add_json, given
 from keras_oocore.commands.kinds import Kind, place_of
-from keras_oocore.commands.report import Report, WrongUseError, counted, to_type
+from keras_oocore.commands.report import Report, WrongUseError, to_type
+from keras_oocore.core.text import counted
 from keras_oocore.prepare import flatten_images
 from keras_oocore.prepare.transfer import MODES
 

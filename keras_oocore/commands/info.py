@@ -12,11 +12,12 @@ from keras_oocore.commands.description import Description
 from keras_oocore.commands.kinds import Kind, Place, place_of
 from keras_oocore.commands.opening import why_not
 from keras_oocore.commands.recipes import IMPORTS, quoted
-from keras_oocore.commands.report import Report, WrongUseError, counted
+from keras_oocore.commands.report import Report, WrongUseError
 from keras_oocore.commands.samples import names_files
 from keras_oocore.commands.versions import as_text, versions
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.sizes import format_bytes
+from keras_oocore.core.text import counted
 
 
 def add_to(commands: Any) -> None:

@@ -9,11 +9,12 @@ from keras_oocore.commands.arguments import add_command, add_files, add_images, 
 from keras_oocore.commands.kinds import Kind, Place, place_of
 from keras_oocore.commands.opening import open_sequence
 from keras_oocore.commands.recipes import quoted
-from keras_oocore.commands.report import Report, WrongUseError, counted, printing_to_stderr, to_type
+from keras_oocore.commands.report import Report, WrongUseError, printing_to_stderr, to_type
 from keras_oocore.commands.samples import names_files
 from keras_oocore.core.errors import BusyError
 from keras_oocore.core.locks import who_locked
 from keras_oocore.core.sizes import format_bytes
+from keras_oocore.core.text import counted
 from keras_oocore.store.format import StoreRecord
 
 MOST_NAMED = 10  # unreadable files in the text; the JSON has all

@@ -19,9 +19,10 @@ from keras_oocore.commands.arguments import (
 )
 from keras_oocore.commands.kinds import Kind, Place, place_of
 from keras_oocore.commands.opening import WHAT, import_sequences, open_sequence, table_columns
-from keras_oocore.commands.report import Report, WrongUseError, counted, printing_to_stderr
+from keras_oocore.commands.report import Report, WrongUseError, printing_to_stderr
 from keras_oocore.commands.samples import holds_arrays, manifest_of, names_files
 from keras_oocore.core.errors import DataError
+from keras_oocore.core.text import counted
 
 COLOR_MODES = {1: "grayscale", 3: "rgb", 4: "rgba"}
 LOADING = ("batch_size", "workers")

@@ -37,16 +37,6 @@ def printing_to_stderr() -> Iterator[None]:
         yield
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun.
-
-    >>> counted(1, "file"), counted(1200, "class")
-    ('1 file', '1,200 classes')
-    """
-    plural = "es" if noun.endswith(("s", "x", "ch")) else "s"
-    return f"{number:,} {noun}{plural * (number != 1)}"
-
-
 def to_type(*words: str | os.PathLike[str]) -> str:
     """Return a command to type, with quotes around words that need them.
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from keras_oocore.commands.arguments import FILES, given
 from keras_oocore.commands.kinds import ARRAY_EXTENSIONS, FILE_KINDS, Kind, Place
-from keras_oocore.commands.report import WrongUseError, counted
+from keras_oocore.commands.report import WrongUseError
 from keras_oocore.core.errors import DataError
-from keras_oocore.core.text import did_you_mean, listed
+from keras_oocore.core.text import counted, did_you_mean, listed
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
 from keras_oocore.prepare import load_arrays
 

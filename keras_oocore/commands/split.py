@@ -10,12 +10,12 @@ import numpy as np
 from keras_oocore.commands.arguments import add_command, add_files, add_json
 from keras_oocore.commands.kinds import Kind, Place, place_of
 from keras_oocore.commands.opening import why_not
-from keras_oocore.commands.report import Report, WrongUseError, counted, to_type
+from keras_oocore.commands.report import Report, WrongUseError, to_type
 from keras_oocore.commands.samples import manifest_of, names_files
 from keras_oocore.core.errors import DataError, DestinationError
 from keras_oocore.core.locks import LOCK_NAME, write_lock
 from keras_oocore.core.npy import load_array
-from keras_oocore.core.text import listed
+from keras_oocore.core.text import counted, listed
 from keras_oocore.manifest.files import FILENAMES, LABELS, RECORD
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.manifest.splits import PARTS

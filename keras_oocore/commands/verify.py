@@ -7,8 +7,9 @@ from keras_oocore.commands.arguments import add_command, add_files, add_json, ad
 from keras_oocore.commands.flags import in_flags
 from keras_oocore.commands.kinds import place_of
 from keras_oocore.commands.opening import why_not
-from keras_oocore.commands.report import Report, WrongUseError, counted, printing_to_stderr
+from keras_oocore.commands.report import Report, WrongUseError, printing_to_stderr
 from keras_oocore.commands.samples import names_files
+from keras_oocore.core.text import counted
 
 MOST_LISTED = 20  # in the text; the JSON has all
 

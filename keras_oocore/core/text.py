@@ -27,6 +27,16 @@ def display_path(directory: Path) -> str:
     return str(directory.relative_to(here) if directory.is_relative_to(here) else directory)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "file"), counted(1200, "class")
+    ('1 file', '1,200 classes')
+    """
+    plural = "es" if noun.endswith(("s", "x", "ch")) else "s"
+    return f"{number:,} {noun}{plural * (number != 1)}"
+
+
 def listed(names: Iterable[str]) -> str:
     """Return the first names in quotes, and how many more there are.
 

@@ -3,6 +3,7 @@
 import _thread
 import atexit
 import contextlib
+import functools
 import threading
 import weakref
 from collections.abc import Callable
@@ -126,7 +127,7 @@ class ThreadPool:
         """Call `function(*arguments)` in a thread, after the calls that were submitted before."""
         call = Call(function, arguments)
         if len(self._threads) < self.num_threads:
-            thread = Thread(self._work, self.name)
+            thread = Thread(functools.partial(_make_calls, self._calls), self.name)
             try:
                 thread.start()
                 self._threads.append(thread)
@@ -136,12 +137,6 @@ class ThreadPool:
                     return call
         self._calls.put(call)
         return call
-
-    def _work(self, thread: Thread) -> None:
-        while call := self._calls.get():
-            call.make()
-            del call  # an idle thread must not keep a result alive
-        self._calls.put(None)  # for the next thread
 
     def shutdown(self) -> None:
         """Drop the calls that have not begun, and wait for the others."""
@@ -158,6 +153,18 @@ class ThreadPool:
 
     def __exit__(self, *exception: object) -> None:
         self.shutdown()
+
+    def __del__(self) -> None:
+        with contextlib.suppress(AttributeError):  # of a pool that was never made
+            self._calls.put(None)  # ends the threads, if Ctrl-C came before the line of `shutdown` that does
+
+
+def _make_calls(calls: SimpleQueue, thread: Thread) -> None:
+    """Make the calls of a pool. Its threads do not refer to the pool itself, so that it can be deleted."""
+    while call := calls.get():
+        call.make()
+        del call  # an idle thread must not keep a result alive
+    calls.put(None)  # for the next thread
 
 
 _threads = weakref.WeakSet()  # all threads that run

@@ -99,6 +99,13 @@ class Source(ABC):
         """
         return 0
 
+    def measures(self, samples: np.ndarray) -> np.ndarray | None:
+        """Return what `images.measures.measures_of` found in the rows of samples when they were stored.
+
+        A sample whose measures are not known, such as an unreadable one, has only NaN. `None` if there are no measures.
+        """
+        return None
+
     def doubtful(self) -> dict[int, str]:
         """Return the samples that were read but may be damaged, with the reasons, as far as they are known."""
         return {}
@@ -112,6 +119,11 @@ class StampedSource(Source):
     """A source of files that can detect whether a file changed. `Cached` wraps such a source."""
 
     cacheable = True
+
+    @property
+    def has_images(self) -> bool:
+        """Whether each row is an image of 8 bits, whose pixels are measured when a cache stores it."""
+        return False
 
     @abstractmethod
     def stamps(self, samples: np.ndarray) -> np.ndarray:

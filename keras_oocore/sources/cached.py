@@ -16,10 +16,12 @@ from keras_oocore.core.stopwatch import stage
 from keras_oocore.core.storage import UNKNOWN
 from keras_oocore.core.threads import Thread
 from keras_oocore.core.warn import warn_user
+from keras_oocore.images.measures import MEASURES_SPEC, measures_of
 from keras_oocore.sources.base import FIELD, WHOLE_BATCH, RowSpec, StampedSource
 from keras_oocore.sources.doubts import warn_of_doubtful
+from keras_oocore.sources.stored import stored_measures
 from keras_oocore.store.creation import existing_record
-from keras_oocore.store.format import MISSING, OVERWRITE, RECORD, UNREADABLE, WHOLE, StoreRecord
+from keras_oocore.store.format import MEASURES, MISSING, OVERWRITE, RECORD, UNREADABLE, WHOLE, StoreRecord
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.store.writer import PackedStoreWriter, shared_writer
 
@@ -78,7 +80,8 @@ class Cached(StampedSource):
 
     @property
     def _fields(self) -> dict[str, tuple]:
-        return {FIELD: tuple(self.spec), SOURCE_FIELD: ((2,), np.dtype(np.int64))}
+        measures = {MEASURES: MEASURES_SPEC} if self.source.has_images else {}
+        return {FIELD: tuple(self.spec), SOURCE_FIELD: ((2,), np.dtype(np.int64)), **measures}
 
     def reset_after_fork(self) -> None:
         """Forget the open store, in a copy of this object or in a forked child."""
@@ -184,6 +187,14 @@ class Cached(StampedSource):
         stored = {} if self._store is None else self._store.doubtful
         return {**stored, **self.source.doubtful()}
 
+    def measures(self, samples: np.ndarray) -> np.ndarray | None:
+        """Return the stored measures. They are not known for samples whose files changed."""
+        store = self._store
+        measures = None if store is None else stored_measures(store, samples)
+        if measures is not None:
+            measures[list(self._changed(store, samples))] = np.nan
+        return measures
+
     def missing(self) -> np.ndarray:
         """Return the samples that are not stored yet. While another process fills the store, these are all samples."""
         return np.arange(len(self)) if self._store is None else np.flatnonzero(self._store.states == MISSING)
@@ -260,12 +271,14 @@ class Cached(StampedSource):
         sound[list(failed)] = False
         doubtful = self.source.doubtful()
         doubts = {sample: doubtful[sample] for sample in samples[sound].tolist() if sample in doubtful}
+        rows = {FIELD: out, SOURCE_FIELD: stamps}
+        if not sound.all():
+            rows = {name: values[sound] for name, values in rows.items()}
         try:
             with stage("storing"):
-                if sound.all():
-                    store.write(samples, {FIELD: out, SOURCE_FIELD: stamps}, doubts)
-                else:
-                    store.write(samples[sound], {FIELD: out[sound], SOURCE_FIELD: stamps[sound]}, doubts)
+                if MEASURES in store.record.fields:  # not in a store that an earlier version created
+                    rows[MEASURES] = measures_of(rows[FIELD])
+                store.write(samples[sound], rows, doubts)
                 for row, error in failed.items() if self.keep_errors else ():
                     if error.proven:  # otherwise the row stays missing, and the next run reads the file again
                         part = slice(row, row + 1)

@@ -13,6 +13,7 @@ from keras_oocore.core.errors import FormError, SampleError
 from keras_oocore.core.faults import RETRIES, Fault, fault_of, pause, stopped_by
 from keras_oocore.core.fingerprint import described, of_names
 from keras_oocore.core.stopwatch import stage
+from keras_oocore.images.reader import ImageReader
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.manifest.missing_files import why_missing
 from keras_oocore.sources.base import RowSpec, StampedSource
@@ -58,6 +59,10 @@ class FileSamples(StampedSource):
 
     def __len__(self) -> int:
         return len(self.manifest)
+
+    @property
+    def has_images(self) -> bool:
+        return isinstance(self.reader, ImageReader) and self.spec.dtype == np.uint8
 
     def name(self, sample: int) -> str:
         return self.manifest.path(sample)

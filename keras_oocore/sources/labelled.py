@@ -88,6 +88,9 @@ class Labelled(Source):
     def prefetch(self, chunks: Sequence[int]) -> None:
         self.source.prefetch(chunks)
 
+    def measures(self, samples: np.ndarray) -> np.ndarray | None:
+        return self.source.measures(samples)
+
     def doubtful(self) -> dict[int, str]:
         return self.source.doubtful()
 

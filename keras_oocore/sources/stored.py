@@ -8,9 +8,11 @@ import numpy as np
 from keras_oocore.core.errors import DataError, SampleError
 from keras_oocore.core.fingerprint import of_names
 from keras_oocore.core.storage import stamp
+from keras_oocore.images.measures import MEASURES_SPEC
 from keras_oocore.sources.base import FIELD, RowSpec, Source
-from keras_oocore.store.format import RECORD, UNREADABLE
+from keras_oocore.store.format import MEASURES, RECORD, UNREADABLE, WHOLE
 from keras_oocore.store.reader import PackedStore
+from keras_oocore.store.writer import PackedStoreWriter
 
 
 class PackedSamples(Source):
@@ -51,6 +53,9 @@ class PackedSamples(Source):
             for i in unreadable
         }
 
+    def measures(self, samples: np.ndarray) -> np.ndarray | None:
+        return stored_measures(self.store, self.chosen[samples])
+
     def version(self, samples: np.ndarray) -> int:
         """Return a checksum of the size and time of the record of the store."""
         return zlib.crc32(repr(stamp(self.store.directory / RECORD)).encode())
@@ -62,3 +67,17 @@ class PackedSamples(Source):
 
     def select(self, samples: np.ndarray) -> "PackedSamples":
         return PackedSamples(self.store, self.names, self.chosen[samples])
+
+
+def stored_measures(store: PackedStore | PackedStoreWriter, rows: np.ndarray) -> np.ndarray | None:
+    """Return the measures that a store has of rows, and NaN for rows that are not stored.
+
+    `None` if it has no measures, because its rows are not images or an earlier version wrote it.
+    """
+    if store.record.fields.get(MEASURES) != MEASURES_SPEC:
+        return None
+    shape, dtype = MEASURES_SPEC
+    measures = np.empty((len(rows), *shape), dtype)
+    store.read(MEASURES, rows, measures)
+    measures[store.states[rows] != WHOLE] = np.nan
+    return measures

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_oocore.core.files import require_disk, sync_folder
-from keras_oocore.store.format import CHECKSUMS, RECORD, STATES, StoreRecord, require_own_folder
+from keras_oocore.store.format import CHECKSUMS, MEASURES, RECORD, STATES, StoreRecord, require_own_folder
 from keras_oocore.store.reader import map_fields
 from keras_oocore.store.row_files import allocated_bytes, reserve_array
 
@@ -47,6 +47,7 @@ def open_fields(directory: Path, record: StoreRecord) -> dict[str, np.memmap]:
 
 
 def _remove_rows(directory: Path, record: StoreRecord) -> None:
-    for name in (STATES, CHECKSUMS, *(f"{name}.npy" for name in record.fields)):  # the states first
+    fields = dict.fromkeys([*record.fields, MEASURES])  # the rows before may have had measures
+    for name in (STATES, CHECKSUMS, *(f"{name}.npy" for name in fields)):  # the states first
         (directory / name).unlink(missing_ok=True)
     sync_folder(directory)

@@ -19,6 +19,7 @@ RECORD, STATES, CHECKSUMS = "store.json", "rows.npy", "checksums.npy"
 UNPACKED = "gunzipped"  # a folder with the text of compressed files; at first, of gzip files only
 MISSING, WHOLE, UNREADABLE = 0, 1, 2  # the states of a row; one byte per row in rows.npy
 BLOCK_BYTES = 2**20  # covered by one checksum
+MEASURES = "measures"  # a field that a store may lack: it is computed from the others
 OVERWRITE = "Pass overwrite_cache=True to make it again, or choose another directory."
 _RECORD_FORMAT = RecordFormat(version=1, remedy=OVERWRITE, indent=1)
 OTHER_FILES = "Use a separate directory for each set of files, each subset and each seed of a split."
@@ -117,8 +118,9 @@ class StoreRecord:
             raise DataError(f"{os.fspath(directory)!r} stores other rows: {'; '.join(different)}. {advice}")
 
     def _described(self) -> dict[str, Any]:
-        fields = {f"shape of {name}": list(shape) for name, (shape, _) in self.fields.items()}
-        dtypes = {f"dtype of {name}": str(dtype) for name, (_, dtype) in self.fields.items()}
+        required = {name: field for name, field in self.fields.items() if name != MEASURES}
+        fields = {f"shape of {name}": list(shape) for name, (shape, _) in required.items()}
+        dtypes = {f"dtype of {name}": str(dtype) for name, (_, dtype) in required.items()}
         fingerprint = json.loads(json.dumps(self.fingerprint))  # turns tuples into lists
         return {**fingerprint, "number of rows": self.num_rows, **fields, **dtypes}
 

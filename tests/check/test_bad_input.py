@@ -138,11 +138,11 @@ def test_ctrl_c_ends_the_check_and_its_threads(tmp_path, monkeypatch):
         save(Image.fromarray(np.full((8, 8), number, np.uint8)), tmp_path / f"{number}.png")
     read_image, seen = scan._FileScan._read_image, []
 
-    def and_interrupt(self, i, square):
+    def and_interrupt(self, i):
         seen.append(i)
         if len(seen) == 20:
             os.kill(os.getpid(), signal.SIGINT)
-        read_image(self, i, square)
+        read_image(self, i)
 
     monkeypatch.setattr(scan._FileScan, "_read_image", and_interrupt)
 

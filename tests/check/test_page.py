@@ -204,6 +204,14 @@ def test_two_data_sets_of_one_name_are_told_apart(make_report, tmp_path):
     assert "trainb.png" in written(make_report(data="images", against="b/train", leaks=leaks), tmp_path).text
 
 
+def test_leaks_with_another_class_show_both(make_report, tmp_path):
+    leaks = [Leak("a.png", "b.png", "exact", ("cat", "dog")), Leak("c.png", "d.png", "exact", ("cow", "cow"))]
+    text = written(make_report(against="b", leaks=leaks), tmp_path).text
+    assert "class cat" in text
+    assert "class dog" in text
+    assert "class cow" not in text
+
+
 def test_colors_follow_the_browser_and_the_width_that_of_the_screen(make_report, tmp_path):
     make_report().to_html(tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()

@@ -116,6 +116,15 @@ def test_conflicts_stay_with_a_warning_that_says_what_to_type(manifest):
     assert not {"cat/4.png", "dog/4.png"} & {*manifest.without(found.conflicting_files).filenames}
 
 
+def test_leaks_with_another_class_are_named_with_both(make_report):
+    leaks = [Leak("1.png", "a.png", "exact", ("cat", "cat")), Leak("2.png", "b.png", "near", ("cat", "dog"))]
+    report = make_report(leaks=leaks, against="val", num_files=2)
+
+    assert [leak.is_conflict for leak in leaks] == [False, True]
+    assert not Leak("3.png", "c.png", "near", ("cat", None)).is_conflict
+    assert "1 of them has another class there: such as '2.png' (cat) and 'b.png' (dog)" in str(report)
+
+
 def test_without_leaks(manifest):
     kept = manifest.without([Leak("cat/1.png", "val.png", "near"), Leak("other.png", "val.png", "near")])
 

@@ -18,7 +18,7 @@ def test_rows_are_those_of_the_sequence(photos, in_tmp_path, run):
     packed = ko.open_packed("packed rows", shuffle=False)
     assert status == 0
     assert output == (
-        "10 samples of shape (4, 5, 1) and dtype uint8 in packed rows, 360 B\n\n"
+        "10 samples of shape (4, 5, 1) and dtype uint8 in packed rows, 3.2 kB\n\n"
         'In Python: batches = ko.open_packed("packed rows")\n'
     )
     assert "packing 200 B" in progress  # without the stamps of the files
@@ -35,7 +35,7 @@ def test_json(photos, in_tmp_path, run):
         "num_samples": 10,
         "shape": [4, 4, 3],
         "dtype": "uint8",
-        "size_bytes": 640,
+        "size_bytes": 10 * (4 * 4 * 3 + 16 + 280),  # pixels, stamp and measures
         "unreadable": {},
     }
 
