@@ -24,10 +24,6 @@ class CSVFormat:
 
     part_suffix = "csv"
 
-    def part(self) -> "CSVPart":
-        """Return an empty part."""
-        return CSVPart(self)
-
     def encode(self, rows: Rows) -> bytes:
         """Return rows as text, without the header.
 
@@ -67,24 +63,6 @@ class CSVFormat:
             out.write(self.header(rows))
             for start in range(0, len(rows.readable), ROWS_PER_STEP):
                 out.write(self.encode(rows.between(start, start + ROWS_PER_STEP)))
-
-
-class CSVPart:
-    """Rows that are not written yet, as text."""
-
-    def __init__(self, format: CSVFormat):
-        self._format, self._texts = format, []
-        self.num_bytes: int = 0
-
-    def add(self, rows: Rows) -> None:
-        """Add the rows of a batch."""
-        text = self._format.encode(rows)
-        self._texts.append(text)
-        self.num_bytes += len(text)
-
-    def content(self) -> bytes:
-        """Return what to write."""
-        return b"".join(self._texts)
 
 
 def _cells(group: Group, readable: np.ndarray) -> Iterable[list[Any]]:

@@ -3,15 +3,16 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from keras_oocore.core.errors import MissingExtraError
 from keras_oocore.core.files import write_whole
-from keras_oocore.predictions.groups import Rows, joined
+from keras_oocore.predictions.groups import Rows
+from keras_oocore.predictions.parquet_footer import END_BYTES, Footer
 
-GROUPS = 32  # row groups of a large file: one is in memory while the file is written, and so is a record of each
+GROUPS = 64  # row groups of a large file: writing one takes about three times its size
 WHOLE = 2**30
 GROUP_VALUES = (50_000, 4_000_000)  # the smallest and the largest row group
 
@@ -30,10 +31,6 @@ class ParquetFormat:
             import pyarrow.parquet  # noqa: F401
         except ImportError as error:
             raise MissingExtraError('Parquet requires pyarrow: pip install "keras_oocore[csv]"') from error
-
-    def part(self) -> "ParquetPart":
-        """Return an empty part."""
-        return ParquetPart(self)
 
     def encode(self, rows: Rows) -> memoryview:
         """Return rows as a file of Arrow."""
@@ -61,50 +58,57 @@ class ParquetFormat:
 
     def _write(self, path: Path, layout: Rows, batches: Iterator[Any], num_rows: int) -> None:
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         values = np.clip(num_rows * len(layout.names) // GROUPS, *GROUP_VALUES)
         size = max(1, int(values) // len(layout.names))
-        schema = _batch(layout).schema
-        repeated = [field.name for field in schema if field.type == pa.string()]  # probabilities hardly repeat
-        options = dict(
-            use_dictionary=repeated,
-            write_statistics=False,
-            data_page_size=WHOLE,  # where pages end would depend on the parts
-            dictionary_pagesize_limit=WHOLE,
-            memory_pool=pa.system_memory_pool(),
-        )
-        with write_whole(path) as out, pq.ParquetWriter(out, schema, **options) as writer:
+        schema, footer = _batch(layout).schema, Footer()
+        with write_whole(path) as out:
             waiting: list[Any] = []
             num_waiting = 0
             for batch in batches:
                 while num_waiting + len(batch) >= size:
-                    head, batch = batch.slice(0, size - num_waiting), batch.slice(size - num_waiting)
-                    writer.write_table(pa.Table.from_batches([*waiting, head]), row_group_size=size)
+                    waiting.append(batch.slice(0, size - num_waiting))
+                    batch = batch.slice(size - num_waiting)
+                    _write_group(out, footer, pa.Table.from_batches(waiting))
                     waiting, num_waiting = [], 0
                 if len(batch):
                     waiting.append(batch)
                     num_waiting += len(batch)
-            if waiting:
-                writer.write_table(pa.Table.from_batches(waiting), row_group_size=size)
+            if waiting or not footer.num_groups:
+                _write_group(out, footer, pa.Table.from_batches(waiting, schema))
+            footer.write(out)
 
 
-class ParquetPart:
-    """Rows that are not written yet."""
+def _write_group(out: IO[bytes], footer: Footer, table: Any) -> None:
+    """Write a row group, and add it to the footer."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    def __init__(self, format: ParquetFormat):
-        self._format, self._rows = format, []
-        self.num_bytes: int = 0
+    start = out.tell()
+    options = dict(
+        use_dictionary=[field.name for field in table.schema if field.type == pa.string()],  # numbers hardly repeat
+        write_statistics=False,
+        data_page_size=WHOLE,  # where pages end would depend on the parts
+        dictionary_pagesize_limit=WHOLE,
+        memory_pool=pa.system_memory_pool(),
+    )
+    with pq.ParquetWriter(out, table.schema, **options) as writer:
+        writer.write_table(table, row_group_size=max(1, len(table)))
+    footer.add(_taken_footer(out), start)
+    pa.default_memory_pool().release_unused()  # mimalloc keeps what it used for each column
 
-    def add(self, rows: Rows) -> None:
-        """Add the rows of a batch."""
-        self._rows.append(rows)
-        self.num_bytes += rows.num_bytes
 
-    def content(self) -> memoryview:
-        """Return what to write."""
-        rows, self._rows = joined(self._rows), []
-        return self._format.encode(rows)
+def _taken_footer(out: IO[bytes]) -> bytes:
+    """Remove the footer from the end of a file, and return it."""
+    out.flush()
+    with open(out.name, "rb") as file:
+        end = file.seek(-END_BYTES, os.SEEK_END)
+        size = int.from_bytes(file.read(4), "little")
+        file.seek(end - size)
+        footer = file.read(size)
+    out.seek(end - size)
+    out.truncate()
+    return footer
 
 
 def _batches_of(parts: Sequence[Path]) -> Iterator[Any]:
