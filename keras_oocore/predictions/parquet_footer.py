@@ -5,7 +5,7 @@ file. The structures are those of https://github.com/apache/parquet-format (`par
 of Thrift.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 MAGIC = b"PAR1"
@@ -118,9 +118,7 @@ def _end(data: bytes, position: int, kind: int) -> int:
         size, position = _varint(data, position)
         return position + size
     if kind == STRUCT:
-        for *_, position in _fields(data, position):
-            pass
-        return position + 1
+        return max([position, *(end for *_, end in _fields(data, position))]) + 1
     if kind in (LIST, SET):
         size, element, position = _list(data, position)
         for _ in range(size):

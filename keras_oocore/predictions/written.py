@@ -22,7 +22,7 @@ from keras_oocore.predictions.predictor import Predictor
 from keras_oocore.sequences.in_order import InOrder
 
 PART_SECONDS = 10.0  # of predictions that a kill may lose
-PART_SHARE = 1 / 200  # of the file, which is in memory
+PART_SHARE = 1 / 500  # of the file, which is in memory
 PART_BYTES = (2**16, 2**24)  # the smallest and the largest limit of a part
 
 
