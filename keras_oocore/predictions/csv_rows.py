@@ -24,8 +24,9 @@ class CSVFormat:
     def encode(self, rows: Rows) -> bytes:
         """Return rows as text, without the header.
 
-        >>> group = Group(("file", ), np.array(["a, b.png"], object)), Group(("cat",), np.array([0.1], "float32"))
-        >>> CSVFormat().encode(Rows(list(group), np.array([True])))
+        >>> from keras_oocore.predictions.groups import Group
+        >>> groups = [Group(("file",), np.array(["a, b.png"], object)), Group(("cat",), np.array([0.1], "float32"))]
+        >>> CSVFormat().encode(Rows(groups, np.array([True])))
         b'"a, b.png",0.1\\n'
         """
         lines, size = _fastest(), max(1, VALUES_PER_STEP // max(1, len(rows.names)))
