@@ -12,7 +12,7 @@ from keras_oocore.core.files import write_whole
 from keras_oocore.predictions.groups import Rows
 from keras_oocore.predictions.parquet_footer import END_BYTES, Footer
 
-GROUPS = 100  # row groups of a large file: writing one takes about three times its size
+GROUPS = 100  # row groups of a large file: writing one takes about four times its size
 WHOLE = 2**30
 GROUP_VALUES = (50_000, 4_000_000)  # the smallest and the largest row group
 
