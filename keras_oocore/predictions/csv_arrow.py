@@ -33,7 +33,9 @@ def lines(rows: Rows) -> bytes:
         columns.append(cells)
     lines = pc.binary_join_element_wise(*columns, b",")
     lines = pc.binary_join_element_wise(lines, pa.scalar(b"", pa.binary()), b"\n")
-    return b"".join(lines.to_pylist())
+    text = b"".join(lines.to_pylist())
+    pa.default_memory_pool().release_unused()  # mimalloc keeps much more than it used
+    return text
 
 
 def shortest_of_arrow(values: np.ndarray) -> pa.BinaryArray:
