@@ -115,9 +115,9 @@ def in_another_thread(function):
     return results[0]
 
 
-def assert_no_thread_is_left():
-    """All loading threads end soon."""
+def assert_no_thread_is_left(name="keras_oocore-loader"):
+    """All threads of this name end soon."""
     ends = time.monotonic() + 60
-    while [thread for thread in threading.enumerate() if thread.name == "keras_oocore-loader"]:
+    while [thread for thread in threading.enumerate() if thread.name == name]:
         assert time.monotonic() < ends
         time.sleep(0.001)

@@ -87,6 +87,11 @@ class Call:
         """Let `result` raise an error."""
         self._outcomes.put((None, RuntimeError("The pool of threads was closed before this call.")))
 
+    @property
+    def is_done(self) -> bool:
+        """Whether `result` would return, or raise, at once."""
+        return not self._outcomes.empty()
+
     def result(self) -> Any:
         """Wait for the call, and return what the function returned, or raise its error. It can be called once."""
         result, error = self._outcomes.get()

@@ -1,20 +1,17 @@
 """Rows as the text of a CSV file: quoted as by Python's `csv`, with numbers in the fewest digits that keep them."""
 
-import csv
-import io
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from keras_oocore.core.files import CHUNK_BYTES, write_whole
+from keras_oocore.predictions.csv_cells import empty_cell, lines_of, words
 from keras_oocore.predictions.digits import shortest
-from keras_oocore.predictions.groups import Group, Rows
+from keras_oocore.predictions.groups import Rows
 
-ENCODING = dict(encoding="utf-8", errors="surrogateescape")  # names of files need not be valid UTF-8
 ROWS_PER_STEP = 1000
 VALUES_PER_STEP = 8192  # as strings, they need 200 bytes each
 
@@ -24,27 +21,20 @@ class CSVFormat:
 
     part_suffix = "csv"
 
-    def part(self) -> "CSVPart":
-        """Return an empty part."""
-        return CSVPart(self)
-
     def encode(self, rows: Rows) -> bytes:
         """Return rows as text, without the header.
 
-        >>> group = Group(("file", ), np.array(["a, b.png"], object)), Group(("cat",), np.array([0.1], "float32"))
-        >>> CSVFormat().encode(Rows(list(group), np.array([True])))
+        >>> from keras_oocore.predictions.groups import Group
+        >>> groups = [Group(("file",), np.array(["a, b.png"], object)), Group(("cat",), np.array([0.1], "float32"))]
+        >>> CSVFormat().encode(Rows(groups, np.array([True])))
         b'"a, b.png",0.1\\n'
         """
-        size, pieces = max(1, VALUES_PER_STEP // max(1, len(rows.names))), []
-        for start in range(0, len(rows.readable), size):
-            part = rows.between(start, start + size)
-            columns = [column for group in part.groups for column in _cells(group, part.readable)]
-            pieces.append(_text(zip(*columns)))
-        return b"".join(pieces)
+        lines, size = _fastest(), max(1, VALUES_PER_STEP // max(1, len(rows.names)))
+        return b"".join(lines(rows.between(start, start + size)) for start in range(0, len(rows.readable), size))
 
     def header(self, rows: Rows) -> bytes:
         """Return the header."""
-        return _text([rows.names])
+        return lines_of([words(np.array(rows.names, object), empty_cell(rows))])
 
     def join(self, path: Path, parts: Sequence[Path], layout: Rows, num_rows: int) -> None:
         """Write a file from its parts.
@@ -69,41 +59,23 @@ class CSVFormat:
                 out.write(self.encode(rows.between(start, start + ROWS_PER_STEP)))
 
 
-class CSVPart:
-    """Rows that are not written yet, as text."""
-
-    def __init__(self, format: CSVFormat):
-        self._format, self._texts = format, []
-        self.num_bytes: int = 0
-
-    def add(self, rows: Rows) -> None:
-        """Add the rows of a batch."""
-        text = self._format.encode(rows)
-        self._texts.append(text)
-        self.num_bytes += len(text)
-
-    def content(self) -> bytes:
-        """Return what to write."""
-        return b"".join(self._texts)
+def lines(rows: Rows) -> bytes:
+    """Return some rows as text."""
+    empty, columns = empty_cell(rows), []
+    for group in rows.groups:
+        values = group.values.reshape(len(group.values), -1).T
+        cells = shortest(values) if values.dtype.kind == "f" else words(values, empty)
+        if group.predicted:
+            for place in np.flatnonzero(np.tile(~rows.readable, len(values))).tolist():
+                cells[place] = empty
+        columns += [cells[start : start + values.shape[1]] for start in range(0, len(cells), values.shape[1])]
+    return lines_of(zip(*columns))
 
 
-def _cells(group: Group, readable: np.ndarray) -> Iterable[list[Any]]:
-    """Return the cells of each column as strings. Predictions of rows that cannot be read are empty."""
-    values = group.values if group.values.ndim == 2 else group.values[:, np.newaxis]
-    if values.dtype.kind == "f":
-        texts, num_rows = shortest(values.T), len(values)
-        columns = [texts[start : start + num_rows] for start in range(0, len(texts), num_rows)]
-    else:
-        columns = values.T.tolist()
-    if group.predicted and not readable.all():
-        missing = np.flatnonzero(~readable).tolist()
-        for column in columns:
-            for row in missing:
-                column[row] = ""
-    return columns
-
-
-def _text(rows: Iterable[Sequence[Any]]) -> bytes:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue().encode(**ENCODING)
+def _fastest() -> Callable[[Rows], bytes]:
+    """Return `lines`, or the function of the same result that needs pyarrow."""
+    try:
+        from keras_oocore.predictions import csv_arrow
+    except ImportError:
+        return lines
+    return csv_arrow.lines

@@ -1,17 +1,18 @@
 """Rows as a Parquet file, with pyarrow."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from keras_oocore.core.errors import MissingExtraError
 from keras_oocore.core.files import write_whole
-from keras_oocore.predictions.groups import Rows, joined
+from keras_oocore.predictions.groups import Rows
+from keras_oocore.predictions.parquet_footer import END_BYTES, Footer
 
-GROUPS = 32  # row groups of a large file: one is in memory while the file is written, and so is a record of each
+GROUPS = 100  # row groups of a large file: writing one takes about four times its size
 WHOLE = 2**30
 GROUP_VALUES = (50_000, 4_000_000)  # the smallest and the largest row group
 
@@ -31,15 +32,14 @@ class ParquetFormat:
         except ImportError as error:
             raise MissingExtraError('Parquet requires pyarrow: pip install "keras_oocore[csv]"') from error
 
-    def part(self) -> "ParquetPart":
-        """Return an empty part."""
-        return ParquetPart(self)
-
     def encode(self, rows: Rows) -> memoryview:
-        """Return rows as a file of Arrow."""
+        """Return rows as a file of Arrow: a column per group, and whether each row could be read."""
         import pyarrow as pa
 
-        batch, out = _batch(rows), pa.BufferOutputStream(pa.system_memory_pool())
+        columns = [_as_one_column(group.values) for group in rows.groups]
+        names = [*map(str, range(len(columns))), "readable"]
+        batch = pa.RecordBatch.from_arrays([*columns, pa.array(rows.readable)], names)
+        out = pa.BufferOutputStream(pa.system_memory_pool())
         with pa.ipc.new_stream(out, batch.schema) as writer:
             writer.write_batch(batch)
         return memoryview(out.getvalue())
@@ -53,66 +53,107 @@ class ParquetFormat:
             layout: Rows with its columns.
             num_rows: Number of rows of the file.
         """
-        self._write(path, layout, _batches_of(parts), num_rows)
+        self._write(path, layout, _rows_of(parts, layout), num_rows)
 
     def save(self, path: str | os.PathLike[str], rows: Rows) -> None:
         """Write a file of rows in memory."""
-        self._write(Path(path), rows, iter([_batch(rows)]), len(rows.readable))
+        self._write(Path(path), rows, [rows], len(rows.readable))
 
-    def _write(self, path: Path, layout: Rows, batches: Iterator[Any], num_rows: int) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
+    def _write(self, path: Path, layout: Rows, pieces: Iterable[Rows], num_rows: int) -> None:
         values = np.clip(num_rows * len(layout.names) // GROUPS, *GROUP_VALUES)
         size = max(1, int(values) // len(layout.names))
-        schema = _batch(layout).schema
-        repeated = [field.name for field in schema if field.type == pa.string()]  # probabilities hardly repeat
-        options = dict(
-            use_dictionary=repeated,
-            write_statistics=False,
-            data_page_size=WHOLE,  # where pages end would depend on the parts
-            dictionary_pagesize_limit=WHOLE,
-            memory_pool=pa.system_memory_pool(),
-        )
-        with write_whole(path) as out, pq.ParquetWriter(out, schema, **options) as writer:
-            waiting: list[Any] = []
-            num_waiting = 0
-            for batch in batches:
-                while num_waiting + len(batch) >= size:
-                    head, batch = batch.slice(0, size - num_waiting), batch.slice(size - num_waiting)
-                    writer.write_table(pa.Table.from_batches([*waiting, head]), row_group_size=size)
-                    waiting, num_waiting = [], 0
-                if len(batch):
-                    waiting.append(batch)
-                    num_waiting += len(batch)
-            if waiting:
-                writer.write_table(pa.Table.from_batches(waiting), row_group_size=size)
+        footer = Footer()
+        with write_whole(path) as out:
+            for rows in _row_groups(pieces, layout, size):
+                _write_group(out, footer, rows)
+            if not footer.num_groups:
+                _write_group(out, footer, layout.between(0, 0))
+            footer.write(out)
 
 
-class ParquetPart:
-    """Rows that are not written yet."""
+def _row_groups(pieces: Iterable[Rows], layout: Rows, size: int) -> Iterator[Rows]:
+    """Divide rows into groups of `size` rows, in memory that the next group overwrites. The last one may be shorter."""
+    buffers = [np.empty((*group.values.shape[1:], size), group.values.dtype) for group in layout.groups]
+    readable, stop = np.empty(size, bool), 0
 
-    def __init__(self, format: ParquetFormat):
-        self._format, self._rows = format, []
-        self.num_bytes: int = 0
+    def filled() -> Rows:
+        groups = [group._replace(values=buffer[..., :stop].T) for group, buffer in zip(layout.groups, buffers)]
+        return Rows(groups, readable[:stop])
 
-    def add(self, rows: Rows) -> None:
-        """Add the rows of a batch."""
-        self._rows.append(rows)
-        self.num_bytes += rows.num_bytes
+    for piece in pieces:
+        while num_rows := len(piece.readable):
+            first, stop = stop, min(size, stop + num_rows)
+            part = piece.between(0, stop - first)
+            for group, buffer in zip(part.groups, buffers):
+                buffer[..., first:stop] = group.values.T
+            readable[first:stop] = part.readable
+            piece = piece.between(stop - first, num_rows)
+            if stop == size:
+                yield filled()
+                stop = 0
+    if stop:
+        yield filled()
 
-    def content(self) -> memoryview:
-        """Return what to write."""
-        rows, self._rows = joined(self._rows), []
-        return self._format.encode(rows)
+
+def _write_group(out: IO[bytes], footer: Footer, rows: Rows) -> None:
+    """Write a row group, and add it to the footer."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    start, table = out.tell(), pa.Table.from_batches([_batch(rows)])
+    options = dict(
+        use_dictionary=[field.name for field in table.schema if field.type == pa.string()],  # numbers hardly repeat
+        write_statistics=False,
+        data_page_size=WHOLE,  # where pages end would depend on the parts
+        dictionary_pagesize_limit=WHOLE,
+        memory_pool=pa.system_memory_pool(),
+    )
+    with pq.ParquetWriter(out, table.schema, **options) as writer:
+        writer.write_table(table, row_group_size=max(1, len(table)))
+    footer.add(_taken_footer(out), start)
+    pa.default_memory_pool().release_unused()  # mimalloc keeps what it used for each column
 
 
-def _batches_of(parts: Sequence[Path]) -> Iterator[Any]:
+def _taken_footer(out: IO[bytes]) -> bytes:
+    """Remove the footer from the end of a file, and return it."""
+    out.flush()
+    with open(out.name, "rb") as file:
+        end = file.seek(-END_BYTES, os.SEEK_END)
+        size = int.from_bytes(file.read(4), "little")
+        file.seek(end - size)
+        footer = file.read(size)
+    out.seek(end - size)
+    out.truncate()
+    return footer
+
+
+def _rows_of(parts: Sequence[Path], layout: Rows) -> Iterator[Rows]:
+    """Read parts. `layout` has the same columns."""
     import pyarrow as pa
 
     for part in parts:
         with open(part, "rb") as file, pa.ipc.open_stream(file) as reader:
-            yield from reader
+            for batch in reader:
+                *columns, readable = batch.columns
+                groups = [group._replace(values=_as_array(column)) for group, column in zip(layout.groups, columns)]
+                yield Rows(groups, readable.to_numpy(zero_copy_only=False))
+
+
+def _as_one_column(values: np.ndarray) -> Any:
+    import pyarrow as pa
+
+    if values.dtype == object:
+        return pa.array([_valid(value) for value in values.tolist()], pa.string())
+    column = pa.array(values.reshape(-1))
+    return column if values.ndim == 1 else pa.FixedSizeListArray.from_arrays(column, values.shape[1])
+
+
+def _as_array(column: Any) -> np.ndarray:
+    import pyarrow as pa
+
+    if isinstance(column, pa.FixedSizeListArray):
+        return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), column.type.list_size)
+    return column.to_numpy(zero_copy_only=False)
 
 
 def _batch(rows: Rows) -> Any:

@@ -70,9 +70,9 @@ def predict(
     what a `sigmoid` and `binary_crossentropy` learn from labels of 0 and 1.) Values are never changed unless you pass
     `activation`; a warning says if they are not probabilities.
 
-    With `to`, rows are written while the model predicts. The table is never in memory: this needs less than a tenth of
-    the size of a large CSV file, and a fifth of a Parquet file. If the process is
-    killed, the same call continues where it was, and the file has the same bytes as without the kill.
+    With `to`, a thread writes rows while the model predicts. The table is never in memory: this needs less than a tenth
+    of the size of a large file. If the process is killed, the same call continues where it was, and the file has the
+    same bytes as without the kill.
 
     Args:
         model: A Keras model. It need not be compiled.

@@ -14,14 +14,15 @@ import numpy as np
 from keras_oocore.core.errors import DestinationError, OutOfCoreError
 from keras_oocore.core.locks import write_lock
 from keras_oocore.core.temporary import remove_leftovers
+from keras_oocore.core.threads import Call, ThreadPool
 from keras_oocore.core.warn import warn_user
-from keras_oocore.predictions.groups import Rows, chosen_columns
+from keras_oocore.predictions.groups import Rows, chosen_columns, joined
 from keras_oocore.predictions.parts import Parts
 from keras_oocore.predictions.predictor import Predictor
 from keras_oocore.sequences.in_order import InOrder
 
 PART_SECONDS = 10.0  # of predictions that a kill may lose
-PART_SHARE = 1 / 200  # of the file, which is in memory
+PART_SHARE = 1 / 500  # of the file, which is in memory
 PART_BYTES = (2**16, 2**24)  # the smallest and the largest limit of a part
 
 
@@ -114,51 +115,78 @@ def _tell(path: Path, parts: Parts, different: list[str], data: InOrder) -> None
 
 
 def _predict_rest(parts: Parts, kind: Any, predictor: Predictor, data: InOrder, chosen: Mapping[str, str]) -> None:
-    """Predict the batches that are in no part, and write them as parts."""
-    waiting = _Waiting(parts, kind, data)
-    try:
-        for rows in predictor.rows(parts.num_batches):
-            waiting.add(rows.select(chosen))
-        waiting.write()
-    except OutOfCoreError as error:
-        if not isinstance(error, DestinationError):
-            waiting.write_if_possible()
-        raise
-    except BaseException:  # such as Ctrl-C
-        waiting.write_if_possible()
-        raise
+    """Predict the batches that are in no part. A thread writes them as parts meanwhile."""
+    with ThreadPool(1, "keras_oocore-writer") as thread:
+        waiting = _Waiting(parts, kind, data, thread)
+        try:
+            for rows in predictor.rows(parts.num_batches):
+                waiting.add(rows.select(chosen))
+            waiting.finish()
+        except BaseException as error:  # such as Ctrl-C
+            thread.shutdown()
+            if not isinstance(error, DestinationError):
+                with contextlib.suppress(OutOfCoreError):  # the first error matters more
+                    waiting.write_rest()
+            raise
 
 
 class _Waiting:
-    """The rows that are predicted, and in no part yet."""
+    """The rows that are predicted, and in no part yet. A thread writes a part while the rows of the next one come."""
 
-    def __init__(self, parts: Parts, kind: Any, data: InOrder):
-        self._parts, self._kind, self._data = parts, kind, data
-        self._stop = parts.num_batches
+    def __init__(self, parts: Parts, kind: Any, data: InOrder, thread: ThreadPool):
+        self._parts, self._kind, self._data, self._thread = parts, kind, data, thread
+        self._batches: list[tuple[int, Rows]] = []
+        self._next = parts.num_batches
+        self._call: Call | None = None
         self._limit = 0
-        self._clear()
-
-    def _clear(self) -> None:
-        self._part, self._num_bad, self._since = self._kind.part(), 0, time.monotonic()
+        self._num_bytes, self._since = 0, time.monotonic()
 
     def add(self, rows: Rows) -> None:
-        """Add the rows of a batch, and write a part if it is time."""
-        self._part.add(rows)
-        self._num_bad += int((~rows.readable).sum())
-        self._stop += 1
+        """Add the rows of a batch, and let the thread write a part if it is time.
+
+        Raises:
+            DestinationError: If an earlier part could not be written.
+        """
+        self._batches.append((self._next, rows))
+        self._next += 1
+        self._num_bytes += rows.num_bytes
         if not self._limit:
-            file_bytes = self._part.num_bytes / len(rows.readable) * self._data.num_samples
+            file_bytes = self._num_bytes / len(rows.readable) * self._data.num_samples
             self._limit = int(np.clip(file_bytes * PART_SHARE, *PART_BYTES))
-        if self._part.num_bytes >= self._limit or time.monotonic() - self._since >= PART_SECONDS:
-            self.write()
+        if self._num_bytes >= self._limit or time.monotonic() - self._since >= PART_SECONDS:
+            self._await()
+            self._call = self._thread.submit(self._write, self._batches.copy())
+            self._num_bytes, self._since = 0, time.monotonic()
+        elif self._call is not None and self._call.is_done:
+            self._await()
 
-    def write(self) -> None:
-        """Write a part, unless there are no rows."""
-        if self._stop > self._parts.num_batches:
-            self._parts.add(self._part.content(), self._stop, self._num_bad, self._data.version)
-            self._clear()
+    def finish(self) -> None:
+        """Write all rows.
 
-    def write_if_possible(self) -> None:
-        """Write a part during another error, which matters more than an error here."""
-        with contextlib.suppress(OutOfCoreError):
-            self.write()
+        Raises:
+            DestinationError: If a part could not be written.
+        """
+        self._await()
+        self.write_rest()
+
+    def write_rest(self) -> None:
+        """Write the rows that are in no part, while the thread writes none."""
+        self._forget_written()
+        if self._batches:
+            self._write(self._batches)
+
+    def _await(self) -> None:
+        """Wait until the thread has written its part, or raise its error."""
+        call, self._call = self._call, None
+        if call is not None:
+            call.result()
+        self._forget_written()
+
+    def _forget_written(self) -> None:
+        self._batches = [batch for batch in self._batches if batch[0] >= self._parts.num_batches]
+
+    def _write(self, batches: list[tuple[int, Rows]]) -> None:
+        """Write a part."""
+        rows = joined([rows for _, rows in batches])
+        num_bad = int((~rows.readable).sum())
+        self._parts.add(self._kind.encode(rows), batches[-1][0] + 1, num_bad, self._data.version)

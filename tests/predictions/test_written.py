@@ -325,6 +325,20 @@ def test_a_full_disk_is_an_error_that_says_what_to_do(tmp_path, monkeypatch, in_
     assert model.num_batches == 51
 
 
+def test_an_error_of_the_writing_thread_ends_the_prediction(tmp_path, monkeypatch, in_parts):
+    interrupted(rows(tmp_path), tmp_path / "all.csv", stop=2)
+    model = StubModel()
+
+    def fail(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("keras_oocore.core.temporary.os.fsync", fail)
+    with pytest.raises(ko.DestinationError, match=r"Cannot write .*part-"):
+        ko.predict(model, rows(tmp_path), to=tmp_path / "all.csv")
+
+    assert model.num_batches < 10  # of 100; a part is about two
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_read_only_folder_is_refused_before_the_model_predicts(tmp_path):
     folder = tmp_path / "locked"
