@@ -1,11 +1,12 @@
 """`ProcessPool`: workers that are killed are started again, and none outlives the process that started them."""
 
+import contextlib
 import os
 import signal
-import subprocess
 import sys
 import time
 from concurrent.futures import BrokenExecutor
+from subprocess import DEVNULL, PIPE, Popen
 
 import pytest
 
@@ -42,6 +43,16 @@ def test_workers_that_are_killed_again_and_again_are_an_error(monkeypatch):
             executor.submit(os.getpid)
 
 
+def test_an_error_ends_the_workers_at_once(capfd):
+    with contextlib.suppress(KeyboardInterrupt), ProcessPool(1) as executor:
+        worker = executor.submit(os.getpid).result()
+        for call in [executor.submit(time.sleep, 10_000) for _ in range(5)]:
+            call.cancel()  # not the first one, which runs
+        raise KeyboardInterrupt
+    wait_for_end(worker)
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_workers_end_with_a_process_that_is_killed():
     code = """
 import os, time
@@ -52,15 +63,19 @@ if __name__ == "__main__":
     time.sleep(1000)
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    parent = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+    parent = Popen([sys.executable, "-c", code], env=environment, stdout=PIPE, stderr=DEVNULL, text=True)
     try:
         worker = int(parent.stdout.readline())
     finally:
         parent.kill()
         parent.wait(TIMEOUT_SECONDS)
         parent.stdout.close()
+    wait_for_end(worker)
+
+
+def wait_for_end(process):
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    while is_running(worker):
+    while is_running(process):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
