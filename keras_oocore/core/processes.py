@@ -39,25 +39,41 @@ class ProcessPool(Executor):
         Raises:
             BrokenExecutor: If workers were killed too often.
         """
+        outcome = Future()  # a pool of CPython 3.11 with cancelled calls prints a traceback when its workers end
+        self._call(function, *args, **kwargs).add_done_callback(lambda done: _copy(done, outcome))
+        return outcome
+
+    def _call(self, *call: Any, **kwargs: Any) -> Future:
         try:
-            return self._pool.submit(function, *args, **kwargs)
+            return self._pool.submit(*call, **kwargs)
         except BrokenExecutor:
             if self._num_restarts == MOST_RESTARTS:
                 raise
         self._num_restarts += 1
         self._pool.shutdown()
         self._pool = self._started()
-        return self._pool.submit(function, *args, **kwargs)
+        return self._pool.submit(*call, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the workers when they have done their calls."""
         self._pool.shutdown(wait, cancel_futures=cancel_futures)
 
     def __exit__(self, error_type: type[BaseException] | None, *exception: object) -> None:
-        stopped = error_type is not None
-        self._pool.shutdown(wait=not stopped, cancel_futures=stopped)
+        if error_type is not None:
+            self._held_open.close()
+        self._pool.shutdown()
         self._held_open.close()
         self._alive.close()
+
+
+def _copy(done: Future, outcome: Future) -> None:
+    if done.cancelled():
+        outcome.cancel()
+    elif outcome.set_running_or_notify_cancel():
+        if (error := done.exception()) is not None:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(done.result())
 
 
 def _begin(alive: Connection) -> None:
