@@ -295,7 +295,8 @@ class Cached(StampedSource):
 
     def record(self) -> StoreRecord:
         """Return what the store contains, without the files that could not be read."""
-        return StoreRecord(len(self), self._store.record.fields, self.row_fingerprint())
+        fields = self._fields if self._store is None else self._store.record.fields
+        return StoreRecord(len(self), fields, self.row_fingerprint())
 
     def _give_up(self, error: OutOfCoreError) -> None:
         with self._opening:
