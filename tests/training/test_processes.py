@@ -20,7 +20,6 @@ EPOCHS, NUM_BATCHES, BATCH_SIZE = 3, 5, 8
 
 CODE = """
 import os, signal, threading
-import tensorflow  # Keras imports it in `fit`, so it is imported before the processes are forked
 import numpy as np
 import keras
 import keras_oocore as ko
