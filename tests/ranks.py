@@ -4,7 +4,6 @@ A mistake in a training of several processes does not fail: it hangs, and surviv
 """
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path

@@ -87,8 +87,8 @@ def kill_in(seconds):
 
 
 class Log(keras.callbacks.Callback):
-    # Writes the samples of every batch, and sends a signal to its own process: after batch `at` of the training, or some
-    # time after a batch of this process, in `soon`.
+    # Writes the samples of every batch, and sends a signal to its own process: after batch `at` of the training, or
+    # some time after a batch of this process, in `soon`.
 
     def __init__(self, folder, rank, world, at, soon):
         super().__init__()
