@@ -101,7 +101,7 @@ class Processes:
 
     def gathered(self, numbers: list[float]) -> list[list[float]]:
         """Return the numbers of each process. All processes give the same amount of numbers."""
-        if self._engine is None:
+        if self._engine is None or not numbers:
             return [numbers]
         row = np.array(numbers, np.float64).view(np.uint8)  # JAX would round them
         return np.ascontiguousarray(self._engine.gathered(row)).view(np.float64).tolist()

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from keras_oocore.core.errors import OptionError
+from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import display_path
 from keras_oocore.training import layers, resume
 from keras_oocore.training.agreement import Agreement
@@ -101,7 +101,13 @@ class TrainingRun:
 
     def _resume(self, checkpoint: Checkpoint) -> str:
         with self.processes.all_or_none():  # before the first variable is changed, which JAX does together
-            resume.move_data(self.state, checkpoint)
+            try:
+                resume.move_data(self.state, checkpoint)
+            except (DataError, OptionError) as error:
+                if not self._is_new:
+                    raise
+                alike = f"Process {self.processes.index} should train like process 0."
+                raise type(error)(f"{alike} {error}") from error
         return resume.resume(self.state, checkpoint)
 
     def run(self, stop: StopSignal) -> keras.callbacks.History:
@@ -168,8 +174,10 @@ class TrainingRun:
         if state.checkpoint is not None:
             resume.restore_callbacks(state)
             self.callbacks.history.epoch = list(range(state.position.epoch))
-        if self._is_new and self.saver is not None:
-            self.saver.save(required=True)  # from now on a kill loses nothing, and a full disk is found at once
+        if self._is_new:
+            with self.processes.all_or_none():
+                if self.saver is not None:
+                    self.saver.save(required=True)  # from now on a kill loses nothing, and a full disk is found at once
 
     def before_epoch_begin(self) -> int:
         """Move the data to their position: batches that Keras or a callback read meanwhile do not count.
