@@ -32,7 +32,7 @@ class Agreement:
     def __init__(self, processes: Processes):
         self._processes: Processes = processes
         self.signal: int | None = None
-        self.stops = False
+        self.stops: bool = False
         self._wants_to_stop = False  # asked since the last meeting
         self._next_batches = 0  # batches of the training at the next meeting
         self._last: tuple[int, float] | None = None  # batches and time of the last one
