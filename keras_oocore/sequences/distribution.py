@@ -25,7 +25,7 @@ def require_one_training(shard: Shard | None, is_partition: bool, batch_sizes: l
     """
     process = found_process()
     if process is not None and process[1] > 1:
-        _check_processes(shard, is_partition, process[1])
+        _check_processes(shard, is_partition, process[1], process[2])
     elif shard is not None and shard.num_shards > 1:
         _warn_if_alone(shard)
     backend = keras.backend.backend()
@@ -35,7 +35,7 @@ def require_one_training(shard: Shard | None, is_partition: bool, batch_sizes: l
         _check_strategy(shard)
 
 
-def _check_processes(shard: Shard | None, is_partition: bool, num_processes: int) -> None:
+def _check_processes(shard: Shard | None, is_partition: bool, num_processes: int, found_by: str) -> None:
     if shard is not None and shard.num_shards not in (1, num_processes):
         raise OptionError(
             f"Keras trains with {num_processes} processes, and this Sequence is a shard of {shard.num_shards}. Use "
@@ -43,7 +43,7 @@ def _check_processes(shard: Shard | None, is_partition: bool, num_processes: int
         )
     call = keras_call()
     method = None if call is None else call.method
-    if method == "predict" and keras.backend.backend() == "jax":
+    if method == "predict" and keras.backend.backend() == "jax" and found_by == "keras.distribution":
         raise OptionError(
             "On JAX, `predict` of Keras does not work with several processes. Call `ko.predict(model, sequence)` in "
             "all processes, with the whole Sequence, or predict in one process."

@@ -116,6 +116,18 @@ def test_processes_that_average_nothing_do_not_fit_and_do_not_evaluate_shards(tw
         model.fit(shard, validation_data=shard, verbose=0)
 
 
+def test_batches_that_may_be_shorter_are_an_error_with_several_devices(monkeypatch, tmp_path):
+    devices = FakeDistribution(1)
+    devices.num_model_replicas = 2
+    monkeypatch.setattr(keras.distribution, "distribution", lambda: devices)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    np.save(tmp_path / "a.npy", np.zeros(3))
+    sequence = ko.NpyManifestSequence([tmp_path / "a.npy"] * 4, labels=None, batch_size=2, on_error="skip")
+
+    with pytest.raises(ko.OptionError, match='on_error="skip" makes batches shorter, so 2 devices may not divide'):
+        sequence.on_epoch_begin()
+
+
 @pytest.mark.one_backend
 def test_fit_of_a_shard_in_one_process_warns(monkeypatch):
     monkeypatch.setattr(FOUND, lambda: None)
