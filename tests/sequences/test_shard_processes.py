@@ -87,8 +87,8 @@ def main(rank, world, port):
     data, averaged, whole = rows().shard(), rows().shard(gradients_averaged=True), rows(317, shuffle=False)
     result = {
         "repr": repr(data),
-        "local": [error_of(new_model().fit, sequence) for sequence in (data, rows())],
-        "evaluate": error_of(new_model().evaluate, averaged),
+        "local": [error_of(new_model().fit, sequence) for sequence in (rows().shard(), rows())],
+        "evaluate": error_of(new_model().evaluate, rows().shard(gradients_averaged=True)),
         "other": error_of(new_model().fit, rows().shard(0, 8, gradients_averaged=True)),
     }
     model = new_model()
