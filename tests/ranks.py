@@ -15,21 +15,26 @@ SECONDS = 240  # for all processes together, on a busy machine
 FORK = """
 import json, os, signal, socket, sys, time, traceback
 
-def free_port():
-    with socket.socket() as server:
+def free_ports(number):
+    servers = [socket.socket() for _ in range(number)]
+    for server in servers:
         server.bind(("127.0.0.1", 0))
-        return server.getsockname()[1]
+    ports = [server.getsockname()[1] for server in servers]
+    for server in servers:
+        server.close()
+    return ports
 
 def group(main, world, folder, seconds, options={}):
     # Run `main` in processes, end all once one is killed, and return their exit codes: minus the number of a signal.
     os.makedirs(folder, exist_ok=True)
-    port, pids = free_port(), []
+    global PORTS  # one for each process, if `main` needs more than the first
+    PORTS, pids = free_ports(world), []
     for rank in range(world):
         pid = os.fork()
         if pid == 0:
             code = 1
             try:
-                result = main(rank, world, port, **options)
+                result = main(rank, world, PORTS[0], **options)
                 with open(f"{folder}/{rank}.json", "w") as file:
                     json.dump(result, file)
                 code = 0

@@ -20,11 +20,12 @@ from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.warn import warn_user
 from keras_oocore.ordering.epoch_pass import EpochPass
 from keras_oocore.ordering.order import Order
+from keras_oocore.sequences.distribution import require_one_training
 from keras_oocore.sequences.divided import DividedDataset
 from keras_oocore.sequences.exit import end_iterators_at_exit
 from keras_oocore.sequences.in_order import InOrder, RowNames
 from keras_oocore.sequences.position import Cursor, checked_state, data_fingerprint, data_options
-from keras_oocore.sequences.shards import Shard, require_averaged_gradients
+from keras_oocore.sequences.shards import Shard
 from keras_oocore.sources.base import Source
 
 
@@ -257,16 +258,24 @@ class OutOfCoreSequence(DividedDataset):
         finally:
             self._pass.leave(loop)
 
+    def _batch_sizes(self) -> list[int]:
+        """Return the sizes of whole batches and of a shorter last one, or `[]` if any batch may be shorter."""
+        options = self._options
+        if options.on_error == "skip":
+            return []
+        whole, last = divmod(self.num_samples, self.batch_size)
+        last = last if options.last_batch == "keep" else 0
+        return [options.batch_size] * (whole > 0) + [last * options.batch_size // self.batch_size] * (last > 0)
+
     def on_epoch_begin(self) -> None:
         """Called by Keras at the beginning of every epoch.
 
         Raises:
             OptionError: If Keras divides the batches among several processes (`keras.distribution`, with
-                `auto_shard_dataset=True`), or if this is a shard and the processes would train models of their own.
+                `auto_shard_dataset=True`), or if processes or devices cannot train with this Sequence.
         """
         self.require_all_indices()
-        if self._shard is not None:
-            require_averaged_gradients(self._shard)
+        require_one_training(self._shard, self._partition is not None, self._batch_sizes())
         if self._warns_of_metrics:
             self._warn_of_metrics()
         self._pass.begin()
@@ -286,7 +295,15 @@ class OutOfCoreSequence(DividedDataset):
         Args:
             transformed: Whether `transform` is applied.
             on_error: `"raise"`, or `"skip"`.
+
+        Raises:
+            OptionError: If this is a shard.
         """
+        if self._shard is not None and self._shard.num_shards > 1:
+            raise OptionError(
+                f"All samples are predicted, and this is shard {self._shard}. Pass the whole Sequence. Each of several "
+                "processes can predict it."
+            )
         self.release()  # otherwise batches made ahead would count twice
         members = None if self._partition is None else self._pipeline.order.members()
         source = self._pipeline.source

@@ -79,9 +79,9 @@ class DividedDataset(DescribedDataset):
         Args:
             index: Number of this process, from 0. By default, `index` and `num_shards` are those of
                 `keras.distribution` or `torch.distributed`. `repr` says which.
-            num_shards: Number of processes.
+            num_shards: Number of processes. `shard(0, 1)` says that each process has samples of its own.
             gradients_averaged: Whether your script averages the gradients of all processes. Keras before 3.16 does not
-                do so on torch, and `fit` of a shard is an error there.
+                do so on torch, and `fit` with several processes is an error there.
 
         Raises:
             OptionError: If the shards of a batch would have different sizes, or an argument is not valid.

@@ -9,8 +9,6 @@ from keras_oocore.batches.options import BatchOptions
 from keras_oocore.core.checks import boolean, is_integer
 from keras_oocore.core.errors import OptionError
 
-AVERAGES_ON_TORCH = (3, 16)  # from this version of Keras, `fit` on torch averages the gradients of all processes
-
 
 class Shard(NamedTuple):
     """Which shard a Sequence is.
@@ -90,6 +88,17 @@ def this_process() -> tuple[int, int, str]:
     Raises:
         OptionError: If neither is initialized.
     """
+    if (found := found_process()) is not None:
+        return found
+    raise OptionError(
+        "`shard()` without arguments takes the number of this process from `keras.distribution` or "
+        "`torch.distributed`, and neither is initialized. Call `keras.distribution.set_distribution` or "
+        "`torch.distributed.init_process_group` first, or pass the numbers: shard(index, num_shards)"
+    )
+
+
+def found_process() -> tuple[int, int, str] | None:
+    """Return what `this_process` does, or `None`."""
     distribution = keras.distribution.distribution()
     if getattr(distribution, "num_processes", 1) > 1:
         num_shards = min(distribution.num_model_replicas, distribution.num_processes)
@@ -100,38 +109,4 @@ def this_process() -> tuple[int, int, str]:
             return distributed.get_rank(), distributed.get_world_size(), "torch.distributed"
     if distribution is not None:
         return 0, 1, "keras.distribution"
-    raise OptionError(
-        "`shard()` without arguments takes the number of this process from `keras.distribution` or "
-        "`torch.distributed`, and neither is initialized. Call `keras.distribution.set_distribution` or "
-        "`torch.distributed.init_process_group` first, or pass the numbers: shard(index, num_shards)"
-    )
-
-
-def require_averaged_gradients(shard: Shard) -> None:
-    """Check that Keras averages the gradients of all processes, before the first step of `fit`.
-
-    Raises:
-        OptionError: If it does not, or if it has another number of processes.
-    """
-    distribution = keras.distribution.distribution()
-    num_processes = getattr(distribution, "num_processes", 1)
-    if num_processes > 1 and num_processes != shard.num_shards:
-        raise OptionError(
-            f"Keras trains with {num_processes} processes, and this Sequence is a shard of {shard.num_shards}. Use "
-            f"shard(process_id, {num_processes})."
-        )
-    if shard.gradients_averaged or not averages_nothing():
-        return
-    raise OptionError(
-        f"Keras {keras.__version__} does not average the gradients of several processes on torch: each would train a "
-        "model of its own, and `evaluate` would return the result of its own shard. Write a training loop with "
-        "DistributedDataParallel, or average the gradients in hooks and pass shard(..., gradients_averaged=True)."
-    )
-
-
-def averages_nothing() -> bool:
-    """Whether this is one of several processes of torch, and Keras trains each for itself."""
-    if keras.backend.backend() != "torch" or tuple(map(int, keras.__version__.split(".")[:2])) >= AVERAGES_ON_TORCH:
-        return False
-    distributed = sys.modules["torch"].distributed
-    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
+    return None

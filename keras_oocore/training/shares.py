@@ -6,7 +6,8 @@ import keras
 
 from keras_oocore.core.errors import OptionError
 from keras_oocore.sequences.base import OutOfCoreSequence
-from keras_oocore.sequences.shards import Shard, require_averaged_gradients
+from keras_oocore.sequences.distribution import require_averaged_gradients, require_averaged_results
+from keras_oocore.sequences.shards import Shard
 from keras_oocore.training.processes import JaxEngine, Processes, TorchEngine
 from keras_oocore.training.stages import Stage
 
@@ -21,7 +22,7 @@ def processes_of(stages: list[Stage]) -> Processes:
     for stage in stages:
         title = f" of {stage.title}" if stage.note is not None and stage.note[0] == "phase" else ""
         _require_share(f"The Sequence to train on{title}", stage.data, shard, running)
-        if isinstance(stage.validation_data, OutOfCoreSequence):
+        if isinstance(stage.validation_data, OutOfCoreSequence) and stage.validation_data.cursor.shard is not None:
             _require_share(f"`validation_data`{title}", stage.validation_data, shard, running)
     if shard is None or shard.num_shards == 1:
         return Processes(None)
@@ -29,6 +30,8 @@ def processes_of(stages: list[Stage]) -> Processes:
     for stage in stages:
         stage.data.require_all_indices()
         require_averaged_gradients(stage.data.cursor.shard)
+        if isinstance(stage.validation_data, OutOfCoreSequence):
+            require_averaged_results(stage.validation_data.cursor.shard)
     return Processes(JaxEngine() if keras.backend.backend() == "jax" else TorchEngine())
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,9 +66,9 @@ def train(
             f"Received: class_weight={fit_options['class_weight']!r}"
         )
     processes = processes_of(stages)
-    if not processes.is_first:
-        callbacks, verbose = [callback for callback in callbacks if not isinstance(callback, ONLY_IN_FIRST)], 0
     with contextlib.ExitStack() as stack:
+        if not processes.is_first:
+            callbacks, verbose = _without_writing(callbacks, stack), 0
         directory = checkpoints = found = None
         if checkpoint is not None:
             directory = Path(os.path.expanduser(checkpoint)).absolute()
@@ -96,6 +97,20 @@ def train(
         return training.run(
             StopSignal() if directory is None else stack.enter_context(deferred_signals(processes.count))
         )
+
+
+def _without_writing(callbacks: list[Any], stack: contextlib.ExitStack) -> list[Any]:
+    """Return the callbacks of a process other than the first, which keep no file."""
+    kept = []
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.ModelCheckpoint) and keras.backend.backend() == "jax":
+            # Keras copies a variable to all processes of JAX when it saves a model, so all of them save together.
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="keras_oocore-"))
+            callback.filepath = os.path.join(folder, os.path.basename(callback.filepath))
+            kept.append(callback)
+        elif not isinstance(callback, ONLY_IN_FIRST):
+            kept.append(callback)
+    return kept
 
 
 def require_data(x: Any, validation_data: Any) -> None:

@@ -3,12 +3,13 @@
 import subprocess
 import sys
 import textwrap
+import warnings
 
 import hidden_packages
 import keras
 import numpy as np
 import pytest
-from recording import numbered
+from recording import idle_recorder, numbered
 
 import keras_oocore as ko
 
@@ -20,6 +21,7 @@ class FakeDistribution:
 
     def __init__(self, num_processes, auto_shard_dataset=True):
         self.num_processes, self.auto_shard_dataset = num_processes, auto_shard_dataset
+        self.num_model_replicas, self.data_shard_id = num_processes, 0
 
 
 def served_under(distribution, monkeypatch):
@@ -73,6 +75,124 @@ def test_one_process_under_a_distribution_trains_on_every_sample():
     assert predicted[:, 0].tolist() == rows[:, 0].tolist()
 
 
+FOUND = "keras_oocore.sequences.distribution.found_process"
+
+
+@pytest.fixture
+def two_processes(monkeypatch):
+    """This is process 0 of 2, as far as the package knows, and Keras averages gradients."""
+    monkeypatch.setattr(FOUND, lambda: (0, 2, "keras.distribution"))
+    monkeypatch.setattr("keras_oocore.sequences.distribution.averages_nothing", lambda: False)
+
+
+@pytest.mark.one_backend
+def test_fit_of_a_whole_sequence_in_several_processes_warns(two_processes):
+    model = idle_recorder()
+
+    with pytest.warns(UserWarning, match="2 processes train, and each reads this whole Sequence"):
+        model.fit(numbered(8), verbose=0)
+    for sequence in (numbered(8).shard(0, 2), numbered(8).shard(0, 1), numbered(16).partition(2)[0]):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            model.fit(sequence, validation_data=numbered(8), verbose=0)
+
+
+@pytest.mark.one_backend
+def test_shard_of_another_number_of_processes_is_an_error(two_processes):
+    with pytest.raises(ko.OptionError, match="Keras trains with 2 processes, and this Sequence is a shard of 4"):
+        idle_recorder().fit(numbered(8).shard(0, 4), verbose=0)
+
+
+@pytest.mark.one_backend
+def test_processes_that_average_nothing_do_not_fit_and_do_not_evaluate_shards(two_processes, monkeypatch):
+    monkeypatch.setattr("keras_oocore.sequences.distribution.averages_nothing", lambda: True)
+    model, shard = idle_recorder(), numbered(8).shard(0, 2, gradients_averaged=True)
+
+    model.fit(shard, validation_data=numbered(8), verbose=0)
+    for sequence in (numbered(8), numbered(8).shard(0, 2)):
+        with pytest.raises(ko.OptionError, match="does not average the gradients of several processes on torch"):
+            model.fit(sequence, verbose=0)
+    with pytest.raises(ko.OptionError, match="Evaluate the whole Sequence in all processes, without `shard`"):
+        model.fit(shard, validation_data=shard, verbose=0)
+
+
+def test_batches_that_may_be_shorter_are_an_error_with_several_devices(monkeypatch, tmp_path):
+    devices = FakeDistribution(1)
+    devices.num_model_replicas = 2
+    monkeypatch.setattr(keras.distribution, "distribution", lambda: devices)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    np.save(tmp_path / "a.npy", np.zeros(3))
+    sequence = ko.NpyManifestSequence([tmp_path / "a.npy"] * 4, labels=None, batch_size=2, on_error="skip")
+
+    with pytest.raises(ko.OptionError, match='on_error="skip" makes batches shorter, so 2 devices may not divide'):
+        sequence.on_epoch_begin()
+
+
+@pytest.mark.one_backend
+def test_fit_of_a_shard_in_one_process_warns(monkeypatch):
+    monkeypatch.setattr(FOUND, lambda: None)
+    with pytest.warns(UserWarning, match="This process trains alone on shard 1 of 2, because Keras knows of no other"):
+        idle_recorder().fit(numbered(8).shard(1, 2), verbose=0)
+
+
+def test_shard_cannot_be_predicted_in_order():
+    with pytest.raises(ko.OptionError, match="All samples are predicted, and this is shard 0 of 2"):
+        numbered(8).shard(0, 2).in_order()
+
+
+DEVICES = """
+import keras, numpy as np, pytest
+import keras_oocore as ko
+x = np.random.default_rng(0).random((37, 6)).astype("float32")
+def rows(n, **options):
+    return ko.ArraySequence(x[:n], x[:n].sum(1), batch_size=8, seed=1, **options)
+def trained():
+    keras.utils.set_random_seed(3)
+    layers = [keras.layers.Dense(8), keras.layers.BatchNormalization(), keras.layers.Dropout(0.5)]
+    model = keras.Sequential([keras.Input((6,)), *layers, keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    history = model.fit(rows(37, last_batch="drop"), validation_data=rows(36), epochs=2, verbose=0).history
+    return model, [np.asarray(weight) for weight in model.weights], history["loss"] + history["val_loss"]
+model, expected, losses = trained()
+even, ragged = model.predict(rows(36), verbose=0), ko.predict(model, rows(37))["prediction"]
+devices = keras.distribution.DataParallel(devices=keras.distribution.list_devices("cpu"))
+assert devices.num_model_replicas == 2
+with devices.scope():
+    parallel, weights, found = trained()
+    for one, other in zip(weights, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    np.testing.assert_allclose(found, losses, rtol=1e-5)
+    np.testing.assert_allclose(parallel.predict(rows(36), verbose=0), even, atol=1e-5)
+    for call in (parallel.fit, parallel.evaluate):
+        with pytest.raises(ko.OptionError, match='The last batch has 5 samples, which 2 devices .*last_batch="drop"'):
+            call(rows(37), verbose=0)
+    with pytest.raises(ko.OptionError, match="Use `ko.predict"):
+        parallel.predict(rows(37), verbose=0)
+    table = ko.predict(parallel, rows(37))
+    with pytest.raises(ko.OptionError, match="Batches have 7 samples, which 2 devices .*Use a `batch_size` that 2"):
+        parallel.fit(ko.ArraySequence(x, x[:, 0], batch_size=7), verbose=0)
+np.testing.assert_allclose(table["prediction"], ragged, atol=1e-5)
+"""
+
+
+@pytest.mark.backend
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="keras.distribution works on JAX")
+def test_two_devices_of_jax_train_as_one(request):
+    run_child(DEVICES, [], request, XLA_FLAGS="--xla_force_host_platform_device_count=2")
+
+
+def run_child(script, arguments, request, **environment):
+    child = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), *arguments],
+        env={**hidden_packages.environment(), **environment},
+        cwd=request.config.rootpath / "tests",
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+    assert child.returncode == 0, child.stderr[-3000:]
+
+
 STRATEGY = """
 import sys
 import keras, numpy as np, tensorflow as tf
@@ -100,6 +220,37 @@ for epoch in range(3):  # the replicas of a batch may come in any order
     assert served == [sorted(plan[i : i + 8]) for i in range(0, num_samples, 8)], (epoch, served, plan)
 assert sequence.cursor.position == (4, 0) and validation.cursor.position == (2, 0)
 """
+WEIGHTS = """
+import keras, numpy as np, tensorflow as tf
+import keras_oocore as ko
+devices = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
+x = np.random.default_rng(0).random((37, 6)).astype("float32")
+def rows(n, **options):
+    return ko.ArraySequence(x[:n], x[:n].sum(1), batch_size=8, seed=1, **options)
+def results(strategy):
+    with strategy.scope():
+        keras.utils.set_random_seed(3)
+        model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(8, "tanh"), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+    validation = rows(36, shuffle=False)
+    history = model.fit(rows(37, last_batch="drop"), validation_data=validation, epochs=2, verbose=0).history
+    weights = np.concatenate([weight.numpy().ravel() for weight in model.weights])
+    predicted = model.predict(rows(37, shuffle=False), verbose=0)[:, 0]
+    np.testing.assert_allclose(ko.predict(model, rows(37))["prediction"], predicted, atol=1e-6)
+    return weights, history["loss"], history["val_loss"], model.evaluate(validation, verbose=0), predicted
+alone = results(tf.distribute.get_strategy())
+for one, other in zip(results(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])), alone, strict=True):
+    np.testing.assert_allclose(one, other, atol=1e-6)
+"""
+
+
+@pytest.mark.backend
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="strategies are of TensorFlow")
+def test_two_replicas_of_tensorflow_train_as_one(request):
+    run_child(WEIGHTS, [], request)
+
+
 LONG = pytest.mark.soak
 
 
@@ -110,12 +261,4 @@ LONG = pytest.mark.soak
     [(2, 12), *(pytest.param(n, k, marks=LONG) for n, k in [(1, 12), (4, 12), (1, 1), (2, 3), (4, 2), (2, 40)])],
 )
 def test_epochs_under_a_strategy_are_the_passes_of_the_plan(num_replicas, num_batches, request):
-    child = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(STRATEGY), str(num_replicas), str(num_batches)],
-        env=hidden_packages.environment(),
-        cwd=request.config.rootpath / "tests",
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-    )
-    assert child.returncode == 0, child.stderr[-3000:]
+    run_child(STRATEGY, [str(num_replicas), str(num_batches)], request)

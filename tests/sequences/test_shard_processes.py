@@ -1,6 +1,7 @@
 """Shards in real processes: one training on several processes, and a cache that all of them open at once."""
 
 import itertools
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -8,30 +9,50 @@ import pytest
 from ranks import run_ranks
 
 import keras_oocore as ko
+from keras_oocore.sequences.distribution import averages_on_torch
 from keras_oocore.tables import stored
 
 TOLERANCE = 1e-6  # sums of gradients in another order
 
 DATA = """
-import numpy as np
 import keras
+import numpy as np
 import keras_oocore as ko
 
 X = np.random.default_rng(0).random((NUM_ROWS, 6)).astype("float32")
 Y = (X.sum(1) > 3).astype("float32")
 
-def rows(**options):
-    return ko.ArraySequence(X, Y, batch_size=32, seed=1, label_mode="raw", **options)
+def rows(n=320, **options):
+    return ko.ArraySequence(X[:n], Y[:n], batch_size=32, seed=1, **options)
 
-def new_model():
+def new_model(*layers):
     keras.utils.set_random_seed(3)
-    layers = [keras.Input((6,)), keras.layers.Dense(8, activation="tanh"), keras.layers.Dense(1, activation="sigmoid")]
-    model = keras.Sequential(layers)
-    model.compile(keras.optimizers.SGD(0.1), "binary_crossentropy", weighted_metrics=["accuracy"])
+    model = keras.Sequential(
+        [keras.Input((6,)), keras.layers.Dense(8, "tanh"), *layers, keras.layers.Dense(1, "sigmoid")]
+    )
+    model.compile(keras.optimizers.SGD(0.1), "binary_crossentropy", metrics=["accuracy"])
     return model
 
 def weights(model):
     return [np.asarray(keras.ops.convert_to_numpy(w)).tolist() for w in model.weights]
+
+def fitted(model, data, validation, checkpoint):
+    callbacks = [
+        keras.callbacks.EarlyStopping(min_delta=1, patience=2),
+        keras.callbacks.ReduceLROnPlateau(min_delta=1, patience=1),
+        keras.callbacks.ModelCheckpoint(checkpoint, save_best_only=True),
+    ]
+    history = model.fit(data, validation_data=validation, epochs=5, callbacks=callbacks, verbose=0).history
+    return {"weights": weights(model), "history": history, "evaluated": model.evaluate(validation, verbose=0)}
+
+def predicted(model, sequence):
+    return [float(value) for value in ko.predict(model, sequence)["prediction"]]
+
+def error_of(call, *arguments):
+    try:
+        call(*arguments, verbose=0)
+    except ko.OptionError as error:
+        return str(error)
 """
 
 JAX = (
@@ -41,9 +62,18 @@ def main(rank, world, port):
     keras.distribution.initialize(f"127.0.0.1:{port}", world, rank)
     devices = keras.distribution.list_devices("cpu")
     keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False))
-    model, data = new_model(), rows().shard()
-    history = model.fit(data, validation_data=rows(shuffle=False).shard(), epochs=2, verbose=0).history
-    return {"weights": weights(model), "history": history, "repr": repr(data)}
+    model, data, validation = new_model(), rows().shard(), rows(shuffle=False).shard()
+    result = fitted(model, data, validation, f"{FOLDER}/{rank}.keras")
+    mixed = new_model(keras.layers.BatchNormalization(), keras.layers.Dropout(0.5))
+    history = mixed.fit(rows().shard(), validation_data=rows(317, shuffle=False), epochs=2, verbose=0).history
+    return result | {
+        "repr": repr(data),
+        "mixed": weights(mixed),
+        "mixed_history": history,
+        "predicted": predicted(model, rows(317, shuffle=False)),
+        "predict": [error_of(model.predict, rows()), error_of(model.predict, data)],
+        "other": error_of(model.fit, rows().shard(0, 8)),
+    }
 """
 )
 
@@ -58,27 +88,27 @@ import torch
 
 def main(rank, world, port):
     torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=world)
-    data = rows().shard()
-    result = {"repr": repr(data)}
-    try:
-        new_model().fit(data, verbose=0)
-    except ko.OptionError as error:
-        result["error"] = str(error)
-
+    data, averaged, whole = rows().shard(), rows().shard(gradients_averaged=True), rows(317, shuffle=False)
+    result = {
+        "repr": repr(data),
+        "local": [error_of(new_model().fit, sequence) for sequence in (rows().shard(), rows())],
+        "evaluate": error_of(new_model().evaluate, rows().shard(gradients_averaged=True)),
+        "other": error_of(new_model().fit, rows().shard(0, 8, gradients_averaged=True)),
+    }
     model = new_model()
     for variable in model.trainable_variables:
         variable.value.register_post_accumulate_grad_hook(average)
-    averaged = rows().shard(gradients_averaged=True)
-    model.fit(averaged, epochs=2, verbose=0)
-    result["weights"] = weights(model)
+    result |= fitted(model, averaged, whole, f"{FOLDER}/{rank}.keras")
+    result["predicted"] = predicted(model, whole)
+    result["share"] = model.predict(rows(shuffle=False).shard(), verbose=0)[:, 0].tolist()
 
     loop = new_model()
     parallel, optimizer = torch.nn.parallel.DistributedDataParallel(loop), torch.optim.SGD(loop.parameters(), 0.1)
     for epoch in range(2):
         for x, y in data:
             optimizer.zero_grad()
-            predicted = parallel(torch.from_numpy(x))[:, 0]
-            torch.nn.functional.binary_cross_entropy(predicted, torch.from_numpy(y)).backward()
+            predicted_y = parallel(torch.from_numpy(x))[:, 0]
+            torch.nn.functional.binary_cross_entropy(predicted_y, torch.from_numpy(y)).backward()
             optimizer.step()
     result["loop"] = weights(loop)
     return result
@@ -89,94 +119,138 @@ def average(parameter):
 """
 )
 
-
-PADDED_TORCH = (
+TENSORFLOW = (
     DATA
     + """
-import torch
-
-def average(parameter):
-    parameter.grad.div_(torch.distributed.get_world_size())
-    torch.distributed.all_reduce(parameter.grad)
+import json, os
+import tensorflow as tf
 
 def main(rank, world, port):
-    torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=world)
-    model = new_model()
-    for variable in model.trainable_variables:
-        variable.value.register_post_accumulate_grad_hook(average)
-    model.fit(rows(last_batch="pad").shard(gradients_averaged=True), epochs=2, verbose=0)
-    return {"weights": weights(model)}
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in PORTS]}
+    os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": rank}})
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    train = rows().shard(rank, world)
+    with strategy.scope():
+        model = new_model()
+        model.optimizer.build(model.trainable_variables)
+
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    spec = tf.TensorSpec((None, 6), "float32"), tf.TensorSpec((None,), "float32")
+
+    def dataset(context):
+        return tf.data.Dataset.from_generator(lambda: iter(train), output_signature=spec).with_options(options)
+
+    def step(x, y):
+        with tf.GradientTape() as tape:
+            loss = keras.losses.BinaryCrossentropy()(y[:, None], model(x, training=True))  # divided by the replicas
+        gradients = tape.gradient(loss, model.trainable_variables)
+        model.optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+        return loss
+
+    @tf.function
+    def train_step(x, y):
+        return strategy.reduce("SUM", strategy.run(step, (x, y)), axis=None)
+
+    batches = strategy.distribute_datasets_from_function(dataset)
+    losses = [[float(train_step(x, y)) for x, y in batches] for epoch in range(2)]
+    return {
+        "weights": weights(model),
+        "loss": [float(np.mean(of_epoch)) for of_epoch in losses],
+        "local": [error_of(model.fit, rows()), error_of(model.evaluate, train)],
+        "predict": error_of(model.predict, train),
+        "predicted": model.predict(rows(shuffle=False), verbose=0)[:, 0].tolist(),
+    }
 """
 )
-RAGGED_ROWS = 325  # the last batch has 5 rows, so one of two processes has only padding
 
 
-def of_rows(code, num_rows):
-    """The code with this number of rows."""
-    return f"NUM_ROWS = {num_rows}\n{code}"
-
-
-def trained_alone(epochs=2, num_rows=320):
-    """The weights and the history of one process."""
+@pytest.fixture
+def alone():
+    """The functions of `DATA`, in this process."""
     names = {}
-    exec(of_rows(DATA, num_rows), names)
-    model = names["new_model"]()
-    rows = names["rows"]
-    history = model.fit(rows(), validation_data=rows(shuffle=False), epochs=epochs, verbose=0).history
-    return [np.asarray(keras.ops.convert_to_numpy(w)) for w in model.weights], history
+    exec(DATA, names)
+    return SimpleNamespace(**names)
 
 
 def assert_close(weights, expected):
     for one, other in zip(weights, expected, strict=True):
-        np.testing.assert_allclose(np.array(one, np.float32), other, atol=TOLERANCE)
+        np.testing.assert_allclose(np.array(one, np.float32), np.array(other, np.float32), atol=TOLERANCE)
+
+
+def assert_same_history(history, expected):
+    assert history.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_allclose(history[name], values, rtol=1e-5, err_msg=name)
+
+
+def run(code, world, tmp_path, backend):
+    return enumerate(run_ranks(f"FOLDER = {str(tmp_path)!r}\n{code}", world, tmp_path, backend))
 
 
 @pytest.mark.backend
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="keras.distribution is of JAX")
 @pytest.mark.parametrize("world", [2, pytest.param(4, marks=pytest.mark.soak)])
-def test_fit_on_several_processes_of_jax_is_that_of_one(world, tmp_path):
-    expected, history = trained_alone()
+def test_several_processes_of_jax_train_and_evaluate_as_one(world, tmp_path, alone):
+    model, validation = alone.new_model(), alone.rows(shuffle=False)
+    expected = alone.fitted(model, alone.rows(), validation, tmp_path / "alone.keras")
+    mixed = alone.new_model(keras.layers.BatchNormalization(), keras.layers.Dropout(0.5))
+    ragged = alone.rows(317, shuffle=False)
+    history = mixed.fit(alone.rows(), validation_data=ragged, epochs=2, verbose=0).history
 
-    for rank, result in enumerate(run_ranks(of_rows(JAX, 320), world, tmp_path, "jax")):
+    for rank, result in run(JAX, world, tmp_path, "jax"):
         assert f", shard {rank} of {world} (by keras.distribution)" in result["repr"]
-        assert_close(result["weights"], expected)
-        np.testing.assert_allclose(result["history"]["loss"], history["loss"], rtol=1e-5)
-        np.testing.assert_allclose(result["history"]["val_loss"], history["val_loss"], rtol=1e-5)
+        assert_close(result["weights"], expected["weights"])
+        assert_same_history(result["history"], expected["history"])
+        assert len(result["history"]["loss"]) == 3  # stopped early
+        np.testing.assert_allclose(result["evaluated"], expected["evaluated"], rtol=1e-5)
+        assert_close(result["mixed"], alone.weights(mixed))
+        assert_same_history(result["mixed_history"], history)
+        np.testing.assert_allclose(result["predicted"], alone.predicted(model, ragged), atol=TOLERANCE)
+        assert all("`predict` of Keras does not work with several processes" in error for error in result["predict"])
+        assert f"Keras trains with {world} processes, and this Sequence is a shard of 8. Use" in result["other"]
+        saved = keras.saving.load_model(tmp_path / f"{rank}.keras")
+        assert_close(alone.weights(saved), alone.weights(keras.saving.load_model(tmp_path / "alone.keras")))
 
 
 @pytest.mark.backend
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch.distributed is of torch")
-def test_two_processes_of_torch_train_as_one_and_fit_requires_averaged_gradients(tmp_path):
-    expected, _ = trained_alone()
-    results = run_ranks(of_rows(TORCH, 320), 2, tmp_path, "torch")
+def test_two_processes_of_torch_train_as_one_and_fit_requires_averaged_gradients(tmp_path, alone):
+    model, ragged = alone.new_model(), alone.rows(317, shuffle=False)
+    expected = alone.fitted(model, alone.rows(), ragged, tmp_path / "alone.keras")
+    loop = alone.new_model()
+    loop.fit(alone.rows(), epochs=2, verbose=0)
 
-    for rank, result in enumerate(results):
+    for rank, result in run(TORCH, 2, tmp_path, "torch"):
         assert f", shard {rank} of 2 (by torch.distributed)" in result["repr"]
-        assert_close(result["weights"], expected)
-        assert_close(result["loop"], expected)
-        if "error" in result or keras.__version__ < "3.16":
-            assert "does not average the gradients of several processes on torch" in result["error"]
+        assert_close(result["weights"], expected["weights"])
+        for name in ("val_loss", "val_accuracy", "learning_rate"):  # the others are of the shard
+            np.testing.assert_allclose(result["history"][name], expected["history"][name], rtol=1e-5)
+        np.testing.assert_allclose(result["evaluated"], expected["evaluated"], rtol=1e-5)
+        np.testing.assert_allclose(result["predicted"], alone.predicted(model, ragged), atol=TOLERANCE)
+        of_all = model.predict(alone.rows(shuffle=False), verbose=0).reshape(10, 2, 16)
+        np.testing.assert_allclose(result["share"], of_all[:, rank].ravel(), atol=TOLERANCE)
+        assert_close(result["loop"], alone.weights(loop))
+        assert "Keras trains with 2 processes, and this Sequence is a shard of 8. Use" in result["other"]
+        if not averages_on_torch():
+            assert all("does not average the gradients of several processes" in error for error in result["local"])
+            assert "each would report the loss of its own shard" in result["evaluate"]
 
 
 @pytest.mark.backend
-@pytest.mark.skipif(keras.backend.backend() != "jax", reason="keras.distribution is of JAX")
-@pytest.mark.parametrize("world", [2, pytest.param(4, marks=pytest.mark.soak)])
-def test_padded_last_batch_on_several_processes_of_jax(world, tmp_path):
-    expected, history = trained_alone(num_rows=RAGGED_ROWS)
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="strategies are of TensorFlow")
+def test_loop_of_two_processes_of_tensorflow_trains_as_one(tmp_path, alone):
+    expected = alone.new_model()
+    history = expected.fit(alone.rows(), epochs=2, verbose=0).history
 
-    for result in run_ranks(of_rows(PADDED_JAX, RAGGED_ROWS), world, tmp_path, "jax"):
-        assert_close(result["weights"], expected)
-        for name in ("val_loss", "val_accuracy"):
-            np.testing.assert_allclose(result["history"][name], history[name], rtol=1e-5)
-
-
-@pytest.mark.backend
-@pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch.distributed is of torch")
-def test_padded_last_batch_on_two_processes_of_torch(tmp_path):
-    expected, _ = trained_alone(num_rows=RAGGED_ROWS)
-
-    for result in run_ranks(of_rows(PADDED_TORCH, RAGGED_ROWS), 2, tmp_path, "torch"):
-        assert_close(result["weights"], expected)
+    for _, result in run(TENSORFLOW, 2, tmp_path, "tensorflow"):
+        assert_close(result["weights"], alone.weights(expected))
+        np.testing.assert_allclose(result["loss"], history["loss"], rtol=1e-5)
+        for method, error in zip(("fit", "evaluate"), result["local"], strict=True):
+            assert f"`{method}` of Keras does not work with MultiWorkerMirroredStrategy on several machines" in error
+        assert "TensorFlow divides the batches of `predict` itself" in result["predict"]
+        of_all = expected.predict(alone.rows(shuffle=False), verbose=0)[:, 0]
+        np.testing.assert_allclose(result["predicted"], of_all, atol=TOLERANCE)
 
 
 TABLE = """
