@@ -65,7 +65,7 @@ def test_all_machines_serve_every_sample_exactly_once(name):
 
 @pytest.fixture(scope="module")
 def reads():
-    """What each of the 10 machines reads of a store of 60 shards, with room for 3 and for 8 of them: order → machines."""
+    """What each of 10 machines reads of a store of 60 shards, with room for 3 and for 8 of them: order → machines."""
     of_nodes = [
         {name: ranks.reads(order, 40, 1000, [3, 8]) for name, order in SMALL.orders_of_node(node).items()}
         for node in range(10)
