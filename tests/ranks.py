@@ -19,32 +19,50 @@ def free_port():
         server.bind(("127.0.0.1", 0))
         return server.getsockname()[1]
 
-def run(main, world, folder, seconds):
+def group(main, world, folder, seconds, options={}):
+    # Run `main` in processes, end all once one is killed, and return their exit codes: minus the number of a signal.
+    os.makedirs(folder, exist_ok=True)
     port, pids = free_port(), []
     for rank in range(world):
         pid = os.fork()
         if pid == 0:
             code = 1
             try:
-                result = main(rank, world, port)
+                result = main(rank, world, port, **options)
                 with open(f"{folder}/{rank}.json", "w") as file:
                     json.dump(result, file)
                 code = 0
+            except SystemExit as error:
+                code = error.code
             except BaseException:
                 traceback.print_exc()
             finally:
                 sys.stdout.flush(), sys.stderr.flush()
                 os._exit(code)
         pids.append(pid)
-    end, left = time.monotonic() + seconds, {*pids}
-    while left and time.monotonic() < end:
-        left -= {pid for pid in left if os.waitpid(pid, os.WNOHANG)[0]}
-        time.sleep(0.05)
+    end, codes = time.monotonic() + seconds, {}
+    while len(codes) < world and -signal.SIGKILL not in codes.values() and time.monotonic() < end:
+        for pid in {*pids} - codes.keys():
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                codes[pid] = os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    left = {*pids} - codes.keys()
     for pid in left:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-    if left:
+    if left and -signal.SIGKILL not in codes.values():
         sys.exit(f"{len(left)} of {world} processes hang")
+    return [codes.get(pid) for pid in pids]
+
+def run(main, world, folder, seconds):
+    sys.exit(any(group(main, world, folder, seconds)))
+
+def run_attempts(main, attempts, folder, seconds):
+    for number, (world, options) in enumerate(attempts):
+        codes = group(main, world, f"{folder}/{number}", seconds, options)
+        with open(f"{folder}/{number}/codes", "w") as file:
+            json.dump(codes, file)
 """
 
 
@@ -54,17 +72,48 @@ def run_ranks(code, world, folder, backend="torch"):
     Returns:
         The list of what `main` returned, as JSON.
     """
-    script = f"{FORK}\n{code}\nrun(main, {world}, {str(folder)!r}, {SECONDS})\n"
+    output = run_script(f"{code}\nrun(main, {world}, {str(folder)!r}, {SECONDS})\n", backend)
+    return results(folder, world, output)
+
+
+def run_attempts(code, attempts, folder, backend):
+    """Run `main(rank, world, port, **options)` of `code` in one group of processes after another.
+
+    Args:
+        code: Python code.
+        attempts: List of the number of processes and the `options` of each group. If a process is killed, the others
+            of its group are, too, as by any program that starts several processes.
+        folder: Receives the results.
+        backend: The backend of Keras.
+
+    Returns:
+        What was printed. `codes` and `results` of `folder / str(number)` have the rest.
+    """
+    return run_script(f"{code}\nrun_attempts(main, {attempts!r}, {str(folder)!r}, {SECONDS})\n", backend, len(attempts))
+
+
+def run_script(code, backend, num_groups=1):
+    """Run code after `FORK`, and return what it printed."""
     environment = {**os.environ, "KERAS_BACKEND": backend, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", script],
+        [sys.executable, "-c", f"{FORK}\n{code}"],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=2 * SECONDS,
+        timeout=(1 + num_groups) * SECONDS,
     )
-    paths = [Path(folder) / f"{rank}.json" for rank in range(world)]
     assert done.returncode == 0, done.stdout
-    assert all(path.exists() for path in paths), done.stdout
+    return done.stdout
+
+
+def codes(folder):
+    """Return the exit codes of the processes of a group, `None` for those that were ended because another one was."""
+    return json.loads((Path(folder) / "codes").read_text())
+
+
+def results(folder, world, output=""):
+    """Return what `main` returned in each process."""
+    paths = [Path(folder) / f"{rank}.json" for rank in range(world)]
+    assert all(path.exists() for path in paths), output
     return [json.loads(path.read_text()) for path in paths]

@@ -1,20 +1,51 @@
 """Warnings that point at the line of the user's code, also while Keras or a thread calls this package."""
 
+import contextlib
 import re
 import sys
 import threading
 import types
 import warnings
+from collections.abc import Iterator
+from contextvars import ContextVar
 
 PACKAGE = __name__.partition(".")[0]
 INSTALLED = re.compile(r"[/\\](site|dist)-packages[/\\]")  # Keras, its backend, and what else calls `fit` for the user
 
+_collected: ContextVar[dict[str, str] | None] = ContextVar("_collected", default=None)
 
-def warn_user(message: str) -> None:
+
+@contextlib.contextmanager
+def collected_warnings() -> Iterator[dict[str, str]]:
+    """Within the block, `warn_user` adds its messages of this thread to the dictionary that this yields, by their kind.
+
+    A worker process sends them to the process of the user, which shows each kind once.
+
+    >>> with collected_warnings() as messages:
+    ...     warn_user("'a.jpg' may be damaged.", kind="damaged")
+    >>> messages
+    {'damaged': "'a.jpg' may be damaged."}
+    """
+    messages = {}
+    token = _collected.set(messages)
+    try:
+        yield messages
+    finally:
+        _collected.reset(token)
+
+
+def warn_user(message: str, kind: str = "") -> None:
     """Issue a `UserWarning` for the innermost line of the user's code that led here.
 
     In a thread without code of the user, such as one that loads batches, this is the line of the main thread: `fit`.
+
+    Args:
+        message: The message.
+        kind: What all warnings of this kind have in common, if several workers may issue one. One of them is shown.
     """
+    if (messages := _collected.get()) is not None:
+        messages.setdefault(kind or message, message)
+        return
     frame = _frame_of_user(sys._getframe(1))
     if frame is None and threading.current_thread() is not threading.main_thread():
         frame = _frame_of_user(sys._current_frames().get(threading.main_thread().ident))

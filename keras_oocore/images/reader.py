@@ -179,7 +179,8 @@ class ImageReader:
         if self._first_narrowed.setdefault(remedy, token) is token:  # so that one of several threads warns
             warn_user(
                 f"{os.fspath(path)!r} has more than 8 bits per channel, of which the upper 8 are kept. Other such "
-                f"files are not named. To keep all bits, {remedy}."
+                f"files are not named. To keep all bits, {remedy}.",
+                kind=remedy,
             )
 
     def _target_size(self, height: int, width: int) -> tuple[int, int]:

@@ -256,7 +256,7 @@ class OutOfCoreSequence(DividedDataset):
     @property
     def cursor(self) -> Cursor:
         """The position in the data, which can be read and moved. `ko.fit_resumable` uses it."""
-        return Cursor(self, self._pass, self._described_options)
+        return Cursor(self, self._pass, self._described_options, self._shard)
 
     def in_order(self) -> InOrder:
         """The samples in their order, each once, which `ko.predict` reads. The position in the data stays."""

@@ -3,6 +3,7 @@
 import copy
 import os
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from keras_oocore.batches.options import BatchOptions
 from keras_oocore.core.locks import who_locked
+from keras_oocore.core.tasks import as_executor
 from keras_oocore.core.text import display_path
 from keras_oocore.core.warn import warn_user
 from keras_oocore.manifest.manifest import Manifest
@@ -79,15 +81,28 @@ class FileSequence(LabelledSequence):
         FileSequence.__init__(sequence, data, options, self._loading, cache, self._overwrite_cache)
         return sequence
 
-    def pack(self, directory: str | os.PathLike[str], overwrite_cache: bool = False) -> Path:
+    def pack(
+        self, directory: str | os.PathLike[str], overwrite_cache: bool = False, executor: Executor | None = None
+    ) -> Path:
         """Store all samples as rows of a packed store, with a progress bar. A call resumes one that was stopped.
 
         `open_packed(directory)` reads from it, also on a machine without the files: labels, class names and file names
-        are stored with the rows. `transform`, `rescale` and `dtype` are not applied.
+        are stored with the rows. `transform`, `rescale` and `dtype` are not applied. If `directory` is the `cache` of
+        this Sequence, the cache is filled.
+
+        The files are read in threads. A `reader` written in Python runs in one thread at a time, so worker processes
+        are faster for it. The store has the same bytes:
+
+            if __name__ == "__main__":  # workers import this file
+                with ProcessPoolExecutor(8, mp_context=multiprocessing.get_context("spawn")) as executor:
+                    sequence.pack("packed", executor=executor)
 
         Args:
             directory: A new or empty directory, or one with an unfinished store of these files and options.
             overwrite_cache: Whether to replace an existing store.
+            executor: A `concurrent.futures.Executor` whose workers read the files and write the rows, such as
+                `ProcessPoolExecutor` or the `client.get_executor()` of Dask. Its workers see the files and `directory`
+                under the same paths. Defaults to `None`, for threads of this process.
 
         Returns:
             The directory.
@@ -96,10 +111,13 @@ class FileSequence(LabelledSequence):
             SampleError: If a file cannot be read and `on_error="raise"`. With other values, the store remembers a file
                 that is damaged. A file that is missing, or whose disk fails, is an error after all other files were
                 stored, and the next call reads it again.
-            ResourceError: If this process has too many open files.
+            ResourceError: If this process has too many open files, or the executor lost a worker. Another call with a
+                new executor continues.
+            OptionError: If the executor cannot run the tasks, for example because the `reader` is a lambda.
             DataError: If the directory contains other rows.
             DestinationError: If the disk is too small, or another process fills the store.
         """
+        executor = None if executor is None else as_executor(executor)
         self.release()  # otherwise rows that threads read ahead would be stored twice
         directory = Path(directory)
         is_cache = self._cached is not None and self._cached.directory == Path(os.path.abspath(directory))
@@ -109,7 +127,7 @@ class FileSequence(LabelledSequence):
             if is_cache:
                 self._read_through(samples)
         try:
-            fill_store(samples, max(1, self.num_workers), self._pipeline.bad_samples)
+            fill_store(samples, max(1, self.num_workers), self._pipeline.bad_samples, executor)
         finally:
             if not is_cache:
                 samples.close()

@@ -13,6 +13,7 @@ from keras_oocore.core.fingerprint import described, name_of
 from keras_oocore.core.text import shown
 from keras_oocore.ordering.epoch_pass import EpochPass
 from keras_oocore.ordering.order import Order
+from keras_oocore.sequences.shards import Shard
 from keras_oocore.sources.base import Source
 
 KEYS = ("seed", "epoch", "batches", "num_samples", "fingerprint")
@@ -92,10 +93,14 @@ class Cursor:
         sequence: The Sequence.
         epoch_pass: Its `EpochPass`.
         options: Function that returns its `data_options`.
+        shard: Which shard it is, or `None` if it is not one.
     """
 
-    def __init__(self, sequence: Any, epoch_pass: EpochPass, options: Callable[[], dict[str, Any]]):
+    def __init__(
+        self, sequence: Any, epoch_pass: EpochPass, options: Callable[[], dict[str, Any]], shard: Shard | None
+    ):
         self._sequence, self._pass, self._options = sequence, epoch_pass, options
+        self.shard: Shard | None = shard
 
     @property
     def position(self) -> tuple[int, int]:

@@ -88,7 +88,7 @@ def this_process() -> tuple[int, int, str]:
     """Return the number of this process, the number of processes, and what told them.
 
     Raises:
-        OptionError: If there are not several processes.
+        OptionError: If neither is initialized.
     """
     distribution = keras.distribution.distribution()
     if getattr(distribution, "num_processes", 1) > 1:
@@ -98,6 +98,8 @@ def this_process() -> tuple[int, int, str]:
         distributed = torch.distributed
         if distributed.is_available() and distributed.is_initialized():
             return distributed.get_rank(), distributed.get_world_size(), "torch.distributed"
+    if distribution is not None:
+        return 0, 1, "keras.distribution"
     raise OptionError(
         "`shard()` without arguments takes the number of this process from `keras.distribution` or "
         "`torch.distributed`, and neither is initialized. Call `keras.distribution.set_distribution` or "

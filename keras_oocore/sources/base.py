@@ -2,7 +2,7 @@
 
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,6 +117,14 @@ class StampedSource(Source):
 
     def version(self, samples: np.ndarray) -> int:
         return zlib.crc32(np.ascontiguousarray(self.stamps(samples)).tobytes())
+
+    def part(self, samples: np.ndarray) -> "StampedSource":
+        """Return a source that reads at least these samples, under the same numbers, and pickles to few bytes."""
+        return self
+
+    def add_doubtful(self, doubts: Mapping[int, str]) -> None:
+        """Remember samples that may be damaged, which another process has read."""
+        return
 
     @abstractmethod
     def row_fingerprint(self) -> dict[str, Any]:

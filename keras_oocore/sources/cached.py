@@ -13,17 +13,16 @@ from keras_oocore.core.errors import BusyError, DataError, OutOfCoreError, Resou
 from keras_oocore.core.faults import opening
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.stopwatch import stage
-from keras_oocore.core.storage import UNKNOWN
 from keras_oocore.core.threads import Thread
 from keras_oocore.core.warn import warn_user
 from keras_oocore.sources.base import FIELD, WHOLE_BATCH, RowSpec, StampedSource
 from keras_oocore.sources.doubts import warn_of_doubtful
+from keras_oocore.sources.store_task import SOURCE_FIELD, WrittenRows, read_rows
 from keras_oocore.store.creation import existing_record
 from keras_oocore.store.format import MISSING, OVERWRITE, RECORD, UNREADABLE, WHOLE, StoreRecord
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.store.writer import PackedStoreWriter, shared_writer
 
-SOURCE_FIELD = "source"
 RETRY_SECONDS = 2.0  # time between two checks of whether another process has finished the store
 
 
@@ -68,9 +67,7 @@ class Cached(StampedSource):
         if create or overwrite or (directory / RECORD).exists():
             self._open(overwrite)
         else:
-            existing_record(
-                directory, StoreRecord(len(source), self._fields, source.row_fingerprint()), overwrite=False
-            )
+            existing_record(directory, self.record(), overwrite=False)
 
     @property
     def spec(self) -> RowSpec:
@@ -251,32 +248,47 @@ class Cached(StampedSource):
 
     def _read_and_store(self, store: PackedStoreWriter, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         """Read samples from their source, and store them or the reason why they cannot be read."""
-        stamps = self.source.stamps(samples)
-        failed = self.source.read(samples, out)
+        read = read_rows(self.source, samples, out)
         if self.failure is not None or not store.writable:
-            return failed
-        sound = (self.source.stamps(samples) == stamps).all(axis=1)  # not changed while they were read
-        sound &= (stamps != UNKNOWN).all(axis=1)
-        sound[list(failed)] = False
-        doubtful = self.source.doubtful()
-        doubts = {sample: doubtful[sample] for sample in samples[sound].tolist() if sample in doubtful}
+            return read.failed
+        sound, stamps = read.sound, read.stamps
         try:
             with stage("storing"):
                 if sound.all():
-                    store.write(samples, {FIELD: out, SOURCE_FIELD: stamps}, doubts)
+                    store.write(samples, {FIELD: out, SOURCE_FIELD: stamps}, read.doubtful)
                 else:
-                    store.write(samples[sound], {FIELD: out[sound], SOURCE_FIELD: stamps[sound]}, doubts)
-                for row, error in failed.items() if self.keep_errors else ():
-                    if error.proven:  # otherwise the row stays missing, and the next run reads the file again
-                        part = slice(row, row + 1)
-                        reason = error.reason or str(error)
-                        store.mark_unreadable(samples[part], reason, {SOURCE_FIELD: stamps[part]})
+                    store.write(samples[sound], {FIELD: out[sound], SOURCE_FIELD: stamps[sound]}, read.doubtful)
+                for row, error in read.failed.items():
+                    self._keep_error(store, int(samples[row]), error, stamps[row])
         except OutOfCoreError as error:
             if store.writable:
                 self._give_up(error)
         if store.num_missing == 0:
             self._finish_behind(store)
-        return failed
+        return read.failed
+
+    def _keep_error(self, store: PackedStoreWriter, sample: int, error: SampleError, stamp: np.ndarray) -> None:
+        if self.keep_errors and error.proven:  # otherwise the row stays missing, and the next run reads the file again
+            store.mark_unreadable(np.array([sample]), error.reason or str(error), {SOURCE_FIELD: stamp[np.newaxis]})
+
+    def add_written(self, written: WrittenRows) -> None:
+        """Count the rows as stored that a task in another process has written.
+
+        Raises:
+            DestinationError: If an earlier row could not be written.
+        """
+        self._store.add_written(written.rows, written.doubtful)
+        self.source.add_doubtful(written.doubtful)
+        for sample, error in written.failed.items():
+            self._keep_error(self._store, sample, error, written.stamps[sample])
+
+    def forget(self, samples: np.ndarray) -> None:
+        """Make stored samples missing again."""
+        self._store.forget(samples)
+
+    def record(self) -> StoreRecord:
+        """Return what the store contains, without the files that could not be read."""
+        return StoreRecord(len(self), self._fields, self.row_fingerprint())
 
     def _give_up(self, error: OutOfCoreError) -> None:
         with self._opening:

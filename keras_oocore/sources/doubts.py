@@ -15,5 +15,6 @@ def warn_of_doubtful(doubts: Mapping[str, str]) -> None:
     others = f" and {len(doubts) - 1:,} more" if len(doubts) > 1 else ""
     warn_user(
         f"{file!r}{others} may be damaged: {reason.rstrip('.')}. The model receives what could be decoded. "
-        "`doubtful_samples` lists all such files that were read. To treat them as unreadable, pass strict=True."
+        "`doubtful_samples` lists all such files that were read. To treat them as unreadable, pass strict=True.",
+        kind="may be damaged",
     )

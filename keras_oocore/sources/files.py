@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +15,7 @@ from keras_oocore.core.fingerprint import described, of_names
 from keras_oocore.core.stopwatch import stage
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.manifest.missing_files import why_missing
+from keras_oocore.manifest.part import ManifestPart
 from keras_oocore.sources.base import RowSpec, StampedSource
 from keras_oocore.sources.doubts import warn_of_doubtful
 
@@ -39,7 +40,7 @@ class FileSamples(StampedSource):
     """The files of a manifest, read by a reader.
 
     Args:
-        manifest: The files.
+        manifest: The files. A `ManifestPart` is enough to read them.
         reader: Reads one file.
         retries: How often reading a file is tried again if the disk or the network fails.
 
@@ -49,8 +50,8 @@ class FileSamples(StampedSource):
 
     rows_per_task = 4  # small enough to divide a batch among threads, large enough to be handed out at no cost
 
-    def __init__(self, manifest: Manifest, reader: FileReader, retries: int = RETRIES):
-        self.manifest = manifest
+    def __init__(self, manifest: Manifest | ManifestPart, reader: FileReader, retries: int = RETRIES):
+        self.manifest: Any = manifest
         self.reader = reader
         self.retries: int = non_negative(retries, "retries")
         self.spec: RowSpec = RowSpec(tuple(reader.shape), np.dtype(reader.dtype))
@@ -111,6 +112,9 @@ class FileSamples(StampedSource):
     def doubtful(self) -> dict[int, str]:
         return self._doubtful
 
+    def add_doubtful(self, doubts: Mapping[int, str]) -> None:
+        self._doubtful.update(doubts)
+
     def _read_file(self, sample: int, out: np.ndarray) -> None:
         """Read a file, and remember whether it may be damaged. The first such file is warned of."""
         doubt = self.reader.read_into(self.name(sample), out)
@@ -125,6 +129,9 @@ class FileSamples(StampedSource):
 
     def select(self, samples: np.ndarray) -> "FileSamples":
         return FileSamples(self.manifest.take(samples), self.reader, self.retries)
+
+    def part(self, samples: np.ndarray) -> "FileSamples":
+        return FileSamples(ManifestPart(self.manifest, samples), self.reader, self.retries)
 
     def stamps(self, samples: np.ndarray) -> np.ndarray:
         with stage("checking"):

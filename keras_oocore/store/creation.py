@@ -1,4 +1,4 @@
-"""The files of a store that is to be filled: find out whether they may be used, create them, or map existing ones."""
+"""The files of a store that is to be filled: find out whether they may be used, and create them."""
 
 from pathlib import Path
 
@@ -6,7 +6,6 @@ import numpy as np
 
 from keras_oocore.core.files import require_disk, sync_folder
 from keras_oocore.store.format import CHECKSUMS, RECORD, STATES, StoreRecord, require_own_folder
-from keras_oocore.store.reader import map_fields
 from keras_oocore.store.row_files import allocated_bytes, reserve_array
 
 
@@ -36,14 +35,13 @@ def create_record(directory: Path, record: StoreRecord) -> None:
     record.save(directory)
 
 
-def open_fields(directory: Path, record: StoreRecord) -> dict[str, np.memmap]:
-    """Map the fields of a store. If there are no states yet, no row counts, and all files are created first."""
+def create_fields(directory: Path, record: StoreRecord) -> None:
+    """Create the files of the fields, unless there are states: without them, no row counts."""
     if not (directory / STATES).exists() and not record.complete:
         _remove_rows(directory, record)
         for name, (shape, dtype) in record.fields.items():
             reserve_array(directory / f"{name}.npy", (record.num_rows, *shape), dtype)
         reserve_array(directory / STATES, (record.num_rows,), np.dtype(np.uint8))  # last
-    return map_fields(directory, record)
 
 
 def _remove_rows(directory: Path, record: StoreRecord) -> None:

@@ -24,7 +24,8 @@ from keras_oocore.core.locks import write_lock
 from keras_oocore.core.temporary import remove_leftovers
 from keras_oocore.core.threads import Thread
 from keras_oocore.store import open_writers
-from keras_oocore.store.creation import create_record, existing_record, open_fields
+from keras_oocore.store.creation import create_fields, create_record, existing_record
+from keras_oocore.store.field_files import FieldFiles
 from keras_oocore.store.format import (
     CHECKSUMS,
     MISSING,
@@ -103,13 +104,13 @@ class PackedStoreWriter:
             if existing is None:
                 create_record(self.directory, expected)
             self.record: StoreRecord = expected if existing is None else existing
-            arrays = open_fields(self.directory, self.record)
+            create_fields(self.directory, self.record)
+            self._fields = stack.enter_context(FieldFiles(self.directory, self.record))
             self.states: np.ndarray = load_states(self.directory, self.record)
             self._row_states = RowStates(self.states)
-            self._rows = {name: MappedRows(array) for name, array in arrays.items()}
-            self._offsets = {name: array.offset for name, array in arrays.items()}
-            self._files = {name: stack.enter_context(self._open(f"{name}.npy")) for name in arrays}
-            self._states_file = stack.enter_context(self._open(STATES))
+            self._rows = {name: MappedRows(array) for name, array in self._fields.arrays.items()}
+            with explained(self.directory / STATES):
+                self._states_file = stack.enter_context(open(self.directory / STATES, "r+b", buffering=0))
             self._files_and_lock = stack.pop_all()
         self._process = os.getpid()
         self._changed = threading.RLock()  # guards the states and the next four attributes
@@ -122,10 +123,6 @@ class PackedStoreWriter:
         self._closed = False
         open_writers.register(self)
         register_fork_aware(self)
-
-    def _open(self, name: str):
-        with explained(self.directory / name):
-            return open(self.directory / name, "r+b", buffering=0)
 
     @property
     def num_missing(self) -> int:
@@ -165,12 +162,28 @@ class PackedStoreWriter:
             raise OutOfCoreError(f"A row has the fields {list(self.record.fields)}. Received: {list(arrays)}")
         self._check(rows, arrays)
         with self._writing(rows) as claimed:
-            self._write_fields(rows, arrays, claimed)
-            if doubtful:
-                with self._changed:  # in place, as in `mark_unreadable`
-                    self.record.doubtful.update(doubtful)
-                    self._unsaved = True
-            self._mark(rows[claimed], WHOLE)
+            self._fields.write(rows, arrays, claimed)
+            self._mark_whole(rows[claimed], doubtful)
+
+    def add_written(self, rows: np.ndarray, doubtful: Mapping[int, str] | None = None) -> None:
+        """Count rows as stored that another process has written with `FieldFiles`, and synced.
+
+        Args:
+            rows: Row numbers, of shape `(n,)`. Rows that are stored already do not change.
+            doubtful: As for `write`.
+
+        Raises:
+            DestinationError: If an earlier row could not be written.
+        """
+        with self._writing(rows) as claimed:
+            self._mark_whole(rows[claimed], doubtful)
+
+    def _mark_whole(self, rows: np.ndarray, doubtful: Mapping[int, str] | None) -> None:
+        if doubtful:
+            with self._changed:  # in place, as in `mark_unreadable`
+                self.record.doubtful.update(doubtful)
+                self._unsaved = True
+        self._mark(rows, WHOLE)
 
     def mark_unreadable(self, rows: np.ndarray, reason: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Store that rows cannot be read.
@@ -185,14 +198,14 @@ class PackedStoreWriter:
         """
         self._check(rows, arrays)
         with self._writing(rows) as claimed:
-            self._write_fields(rows, arrays, claimed)
+            self._fields.write(rows, arrays, claimed)
             with self._changed:  # in place: a new dictionary per row would take quadratic time
                 self.record.unreadable.update(dict.fromkeys(rows[claimed].tolist(), reason))
                 self._unsaved = True
             self._mark(rows[claimed], UNREADABLE)
 
     def forget(self, rows: np.ndarray) -> None:
-        """Make unreadable rows missing again. A finished store becomes unfinished."""
+        """Make rows missing again. A finished store becomes unfinished."""
         if not len(rows):
             return
         self._require_writable()
@@ -251,15 +264,6 @@ class PackedStoreWriter:
         if time.monotonic() - self._synced_seconds > SYNC_SECONDS and not self._syncing.locked():
             Thread(self._sync_in_background, "keras_oocore-store").start()
 
-    def _write_fields(self, rows: np.ndarray, arrays: Mapping[str, np.ndarray], claimed: np.ndarray) -> None:
-        """Write the claimed rows; neighbouring rows are written together."""
-        places = np.flatnonzero(claimed)
-        runs = np.split(places, np.flatnonzero((np.diff(places) != 1) | (np.diff(rows[claimed]) != 1)) + 1)
-        for name, values in arrays.items():
-            for run in runs if len(places) else ():
-                offset = self._offsets[name] + int(rows[run[0]]) * self.record.row_bytes(name)
-                write_at(self._files[name], values[run[0] : run[-1] + 1], offset)
-
     def _mark(self, rows: np.ndarray, state: int) -> None:
         with self._changed:
             self._row_states.mark(rows, state)
@@ -298,8 +302,7 @@ class PackedStoreWriter:
                 raise
 
     def _write_states(self, part: slice, states: np.ndarray, unsaved: bool) -> None:
-        for file in self._files.values():
-            sync_data(file)
+        self._fields.sync()
         if unsaved:
             self._record_now().save(self.directory)  # the reasons before the states that refer to them
         offset = os.fstat(self._states_file.fileno()).st_size - self.record.num_rows

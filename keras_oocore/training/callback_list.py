@@ -25,6 +25,9 @@ class Listener(Protocol):
     def after_batch(self, step: int) -> None:
         """Called when the model was given `step` batches of the epoch."""
 
+    def before_epoch_end(self, logs: dict[str, Any] | None) -> dict[str, Any]:
+        """Called before the callbacks. Returns the logs to give them."""
+
     def after_epoch(self) -> None: ...
 
 
@@ -106,6 +109,7 @@ class ContinuousCallbackList(CallbackList):
         self._listener.after_batch(batch + self._steps_before + 1)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        logs = self._listener.before_epoch_end(logs)
         super().on_epoch_end(epoch, logs)
         self.logs = logs
         self._listener.after_epoch()

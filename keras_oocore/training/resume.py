@@ -20,8 +20,29 @@ from keras_oocore.training.state.checkpoints import Checkpoint
 from keras_oocore.training.state.plain_values import from_plain
 
 
+def move_data(state: TrainingState, checkpoint: Checkpoint) -> None:
+    """Check that a checkpoint belongs to this training, and bring the data to their positions in it.
+
+    Raises:
+        DataError: If the checkpoint belongs to other data or another kind of training.
+        OptionError: If more epochs are done than the training has.
+    """
+    saved = checkpoint.state
+    end_epochs = [stage.end_epoch for stage in state.stages]
+    require_same_training(checkpoint, state.kind, end_epochs, state.steps_per_epoch)
+    warn_of_other_versions(checkpoint)
+    for stage, seed in zip(state.stages, saved["seeds"]):
+        stage.data.cursor.adopt_seed(seed)  # the partitions of later stages follow from the seed
+    state.position.stage = saved["place"]["stage"]
+    titles = [stage.title for stage in state.stages]
+    load_positions(state.data(), saved["data"], "The data", titles)
+    load_positions(state.validation_data(), saved["validations"], "`validation_data`", titles)
+    warn_of_changed_options(state, checkpoint)
+    state.record_data_positions()
+
+
 def resume(state: TrainingState, checkpoint: Checkpoint) -> str:
-    """Bring data, model and history to the state in a checkpoint.
+    """Bring model and history to the state in a checkpoint, after `move_data`.
 
     Metrics, callbacks and random generators follow when the first epoch and its first batch begin.
 
@@ -29,22 +50,10 @@ def resume(state: TrainingState, checkpoint: Checkpoint) -> str:
         Where the training resumes, in words.
 
     Raises:
-        DataError: If the checkpoint belongs to another model, other data or another kind of training.
-        OptionError: If more epochs are done than the training has.
+        DataError: If the checkpoint belongs to another model.
     """
     saved, arrays = checkpoint.state, checkpoint.arrays
     reached = TrainingPosition(**saved["place"])
-    end_epochs = [stage.end_epoch for stage in state.stages]
-    require_same_training(checkpoint, state.kind, end_epochs, state.steps_per_epoch)
-    warn_of_other_versions(checkpoint)
-    for stage, seed in zip(state.stages, saved["seeds"]):
-        stage.data.cursor.adopt_seed(seed)  # the partitions of later stages follow from the seed
-    state.position.stage = reached.stage
-    titles = [stage.title for stage in state.stages]
-    load_positions(state.data(), saved["data"], "The data", titles)
-    load_positions(state.validation_data(), saved["validations"], "`validation_data`", titles)
-    warn_of_changed_options(state, checkpoint)
-    state.record_data_positions()
     _enter_stages_again(state, reached.stage, saved["trainable"])
     state.checkpoint, state.position = checkpoint, reached
 

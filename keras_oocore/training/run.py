@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,10 +12,12 @@ import keras
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import display_path
 from keras_oocore.training import layers, resume
+from keras_oocore.training.agreement import Agreement
 from keras_oocore.training.callback_list import ContinuousCallbackList
-from keras_oocore.training.saving import Saver
+from keras_oocore.training.processes import Processes
+from keras_oocore.training.saving import Saver, captured
 from keras_oocore.training.schedule import FitCall, TrainingPosition, next_fit
-from keras_oocore.training.signals import StopSignal
+from keras_oocore.training.signals import NAMES, StopSignal, raise_again
 from keras_oocore.training.stages import Stage, TrainingState
 from keras_oocore.training.state import model as model_state
 from keras_oocore.training.state import random as random_state
@@ -29,7 +32,9 @@ class TrainingRun:
         kind: Name of the function that the user called.
         model: A compiled model.
         stages: The stages of the training.
-        checkpoints: The directory for checkpoints, or `None` to save nothing.
+        processes: The processes that train together.
+        directory: The directory for checkpoints, or `None` to save nothing.
+        checkpoints: Its checkpoints, in process 0.
         save_every_batches, callbacks, verbose: As in `fit_resumable`.
         fit_options: Other arguments of `fit`.
     """
@@ -39,6 +44,8 @@ class TrainingRun:
         kind: str,
         model: keras.Model,
         stages: list[Stage],
+        processes: Processes,
+        directory: Path | None,
         checkpoints: Checkpoints | None,
         save_every_batches: int | None,
         callbacks: list[keras.callbacks.Callback],
@@ -48,6 +55,9 @@ class TrainingRun:
         self.verbose: str | int = verbose
         self.fit_options: dict[str, Any] = dict(fit_options)
         self.stop: StopSignal = StopSignal()
+        self.processes: Processes = processes
+        self.directory: Path | None = directory
+        self.agreement: Agreement = Agreement(processes)
         steps_per_epoch = self.fit_options.pop("steps_per_epoch", None)
         self.callbacks: ContinuousCallbackList = ContinuousCallbackList(
             callbacks, model, self, verbose, stages[-1].end_epoch
@@ -57,12 +67,30 @@ class TrainingRun:
         self.state.class_weight = self.fit_options.get("class_weight")
         self.state.record_data_positions()
         self.saver: Saver | None = None if checkpoints is None else Saver(self.state, checkpoints, save_every_batches)
+        self._is_new = True  # whether there was no checkpoint
         self._call: FitCall | None = None  # the call of `fit` that is running
         self._call_begins = False  # whether the data must be moved to their position
         self._epoch_start = TrainingPosition()  # where this call of `fit` entered the epoch
         self._steps_in_epoch = 0
 
-    def begin(self) -> None:
+    def begin(self, found: Checkpoint | None) -> None:
+        """Continue from a checkpoint, or start the training. All processes have the state of process 0 then.
+
+        Args:
+            found: The checkpoint, in process 0.
+        """
+        checkpoint = self.processes.share(found)
+        self._is_new: bool = checkpoint is None
+        if checkpoint is not None:
+            self._print(self._resume(checkpoint))
+            return
+        self._start()
+        if self.processes.count > 1:
+            if self.processes.is_first:
+                found = Checkpoint(Path("process 0"), 0, *captured(self.state, {}, has_begun=False))
+            self._resume(self.processes.share(found))
+
+    def _start(self) -> None:
         """Create the model's variables, and enter the first stage."""
         state = self.state
         state.move_to_data()
@@ -71,9 +99,10 @@ class TrainingRun:
         state.check_stages()
         self._print(state.stage.enter(state.model))
 
-    def resume(self, checkpoint: Checkpoint) -> None:
-        """Continue from a checkpoint."""
-        self._print(resume.resume(self.state, checkpoint))
+    def _resume(self, checkpoint: Checkpoint) -> str:
+        with self.processes.all_or_none():  # before the first variable is changed, which JAX does together
+            resume.move_data(self.state, checkpoint)
+        return resume.resume(self.state, checkpoint)
 
     def run(self, stop: StopSignal) -> keras.callbacks.History:
         """Train to the end, or until `stop` receives a signal, and return the history of the whole training."""
@@ -89,8 +118,9 @@ class TrainingRun:
             self.callbacks.on_train_begin()
             state.model.optimizer.finalize_variable_values(state.model.trainable_variables)
         self.callbacks.finish()
-        if self.stop.received:
-            self.stop.raise_again("the training is done and saved.")
+        self.agreement.meet(state.position.batches, self.stop.received, stops=False)  # and wait for the checkpoint
+        if self.agreement.signal is not None:
+            raise_again(self.agreement.signal, "the training is done and saved.")
         return self.callbacks.history
 
     def _run_stage(self) -> None:
@@ -138,7 +168,7 @@ class TrainingRun:
         if state.checkpoint is not None:
             resume.restore_callbacks(state)
             self.callbacks.history.epoch = list(range(state.position.epoch))
-        elif self.saver is not None:
+        if self._is_new and self.saver is not None:
             self.saver.save(required=True)  # from now on a kill loses nothing, and a full disk is found at once
 
     def before_epoch_begin(self) -> int:
@@ -182,21 +212,34 @@ class TrainingRun:
         position.step = step
         position.pass_batches = self._epoch_start.pass_batches + step - self._epoch_start.step
         self.state.stage.data.cursor.delivered = position.pass_batches
-        if self.saver is None:
-            return
-        self.saver.note_progress()
-        if step == self._steps_in_epoch or self.state.model.stop_training:
+        if self.saver is not None:
+            self.saver.note_progress()
+        if step == self._steps_in_epoch:
             return  # the end of the epoch follows
-        if self.stop.received or self.saver.due_within_epoch(batches_before, position.batches):
+        model, agreement = self.state.model, self.agreement
+        stops = bool(model.stop_training)
+        agreement.within_epoch(position.batches, self.stop.received, stops)
+        if agreement.stops != stops:
+            model.stop_training = agreement.stops
+        if agreement.stops:
+            return
+        if self.saver is not None and (
+            agreement.signal is not None or self.saver.due_within_epoch(batches_before, position.batches)
+        ):
             self.callbacks.wait()
             self.saver.save()
-        self._stop_if_asked()
+        self._stop_if_agreed()
+
+    def before_epoch_end(self, logs: dict[str, Any] | None) -> dict[str, Any]:
+        """Let the callbacks of all processes decide by the same numbers."""
+        return self.agreement.averaged(logs)
 
     def after_epoch(self) -> None:
         """Move to the next epoch, fill the history, and save if a checkpoint is due."""
-        state, position = self.state, self.state.position
+        state, position, agreement = self.state, self.state.position, self.agreement
         position.end_epoch(len(state.stage.data), state.steps_per_epoch)
-        position.stopped = bool(state.model.stop_training)
+        agreement.meet(position.batches, self.stop.received, bool(state.model.stop_training))
+        state.model.stop_training = position.stopped = agreement.stops
         if state.stage.note is not None:
             name, value = state.stage.note
             state.history.setdefault(name, []).append(value)
@@ -204,22 +247,23 @@ class TrainingRun:
             _fill_columns(state.history, position.epoch, state.column_lengths)
         if position.epoch == self._call.end_epoch:
             state.averaged, state.random = model_state.AveragedWeights(state.model), random_state.capture()
-        if self.saver is None:
-            return
-        self.saver.note_progress()
         last = position.stopped or position.epoch == state.end_epoch
-        if last or self.stop.received or self.saver.due_after_epoch():
-            self.saver.save()
+        if self.saver is not None:
+            self.saver.note_progress()
+            if last or agreement.signal is not None or self.saver.due_after_epoch():
+                self.saver.save()
         if not last:
-            self._stop_if_asked()
+            self._stop_if_agreed()
 
-    def _stop_if_asked(self) -> None:
-        if self.stop.received:
-            done = "saved" if self.saver.is_saved else "not saved since the last checkpoint"
-            directory = display_path(self.saver.checkpoints.directory)
-            message = f"the training is {done} in {directory!r}. Run the same command again to continue."
-            print(f"{self.stop.name}: {message}", flush=True)
-            self.stop.raise_again(message)
+    def _stop_if_agreed(self) -> None:
+        """End the program if a process received a signal, once process 0 has saved the training."""
+        if self.agreement.signal is None:
+            return
+        ((is_saved,), *_) = self.processes.gathered([self.saver is not None and self.saver.is_saved])
+        done = "saved" if is_saved else "not saved since the last checkpoint"
+        message = f"the training is {done} in {display_path(self.directory)!r}. Run the same command again to continue."
+        print(f"{NAMES[self.agreement.signal]}: {message}", flush=True)
+        raise_again(self.agreement.signal, message)
 
 
 def _fill_columns(history: dict[str, list], num_epochs: int, lengths: dict[str, int]) -> None:

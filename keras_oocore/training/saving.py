@@ -68,7 +68,7 @@ class Saver:
         """
         started_seconds = time.monotonic()
         try:
-            self.checkpoints.save(*self._capture())
+            self.checkpoints.save(*captured(self.state, self._plain_history()))
             self.is_saved: bool = True
         except DestinationError as error:
             if required:
@@ -76,31 +76,6 @@ class Saver:
             warn_user(f"The training continues, but could not be saved: {error}")
         self._last_saved_seconds = time.monotonic()
         self._cost_seconds = self._last_saved_seconds - started_seconds
-
-    def _capture(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Return everything there is to save, as plain JSON and arrays. The keys are those of checkpoint.json."""
-        state = self.state
-        position = state.position
-        state.record_position()
-        paths, arrays = model_state.capture(state.model, with_metrics=position.step > 0)
-        saved = {
-            "kind": state.kind,
-            "versions": versions(),
-            "epochs": state.end_epoch,
-            "place": dataclasses.asdict(position),
-            "steps_per_epoch": state.steps_per_epoch,
-            KEY: current_options(state),
-            "data": {number: _state_at(data, *state.data_positions[id(data)]) for number, data in state.data().items()},
-            "validations": {number: _next_call(data) for number, data in state.validation_data().items()},
-            "ends": [stage.end_epoch for stage in state.stages[: position.stage]],
-            "seeds": [stage.data.seed for stage in state.stages],
-            "trainable": state.trainable,
-            "variables": paths,
-            "history": to_plain(self._plain_history(), arrays, "history"),
-            "callbacks": state.callback_states.capture(arrays),
-            "random": to_plain(random_state.capture(), arrays, "random"),
-        }
-        return saved, arrays
 
     def _plain_history(self) -> dict[str, list]:
         """Return the history without columns that cannot be saved, which a callback may add. Warn of each once."""
@@ -114,6 +89,39 @@ class Saver:
                     self._skipped_columns.add(name)
                     warn_user(f"{name!r} of the history cannot be saved: {error}")
         return plain
+
+
+def captured(
+    state: TrainingState, history: dict[str, list[Any]], has_begun: bool = True
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return everything there is to save, as plain JSON and arrays. The keys are those of checkpoint.json.
+
+    Args:
+        state: The training.
+        history: The columns of its history that can be saved.
+        has_begun: Whether the callbacks were told that the training begins. Before, they have no state.
+    """
+    position = state.position
+    state.record_position()
+    paths, arrays = model_state.capture(state.model, with_metrics=position.step > 0)
+    saved = {
+        "kind": state.kind,
+        "versions": versions(),
+        "epochs": state.end_epoch,
+        "place": dataclasses.asdict(position),
+        "steps_per_epoch": state.steps_per_epoch,
+        KEY: current_options(state),
+        "data": {number: _state_at(data, *state.data_positions[id(data)]) for number, data in state.data().items()},
+        "validations": {number: _next_call(data) for number, data in state.validation_data().items()},
+        "ends": [stage.end_epoch for stage in state.stages[: position.stage]],
+        "seeds": [stage.data.seed for stage in state.stages],
+        "trainable": state.trainable,
+        "variables": paths,
+        "history": to_plain(history, arrays, "history"),
+        "callbacks": state.callback_states.capture(arrays) if has_begun else {},
+        "random": to_plain(random_state.capture(), arrays, "random"),
+    }
+    return saved, arrays
 
 
 def _state_at(data: OutOfCoreSequence, epoch: int, batches: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 NAMES = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C"}
 
@@ -15,25 +15,22 @@ class StopSignal:
     def __init__(self):
         self.received: int | None = None
 
-    @property
-    def name(self) -> str:
-        """The name that a user knows the signal by."""
-        return NAMES[self.received]
 
-    def raise_again(self, message: str) -> None:
-        """End the program as the signal would have ended it, with the last line of a traceback saying what to do."""
-        if self.received == signal.SIGINT:
-            raise KeyboardInterrupt(message)
-        raise SystemExit(128 + self.received)  # the exit status that a shell reports
+def raise_again(signal_number: int, message: str) -> NoReturn:
+    """End the program as the signal would have ended it, with the last line of a traceback saying what to do."""
+    if signal_number == signal.SIGINT:
+        raise KeyboardInterrupt(message)
+    raise SystemExit(128 + signal_number)  # the exit status that a shell reports
 
 
 @contextlib.contextmanager
-def deferred_signals() -> Iterator[StopSignal]:
+def deferred_signals(num_processes: int = 1) -> Iterator[StopSignal]:
     """Record the first signal instead of acting on it. A second signal does what it did before.
 
     Only the main thread receives signals; in other threads, nothing changes. A signal that was ignored stays ignored.
     """
     stop, before = StopSignal(), {}
+    when = "after this batch" if num_processes == 1 else f"in all {num_processes} processes after one of the next batches"
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
@@ -41,9 +38,7 @@ def deferred_signals() -> Iterator[StopSignal]:
     def record(number: int, frame: Any) -> None:
         stop.received = number
         restore()
-        print(
-            f"\n{stop.name}: the training stops after this batch and is saved. Repeat it to stop at once.", flush=True
-        )
+        print(f"\n{NAMES[number]}: the training stops {when} and is saved. Repeat it to stop at once.", flush=True)
 
     def restore() -> None:
         for number, handler in before.items():

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,10 +14,18 @@ from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.training.arguments import DEFAULTS
 from keras_oocore.training.content import require_content
 from keras_oocore.training.run import TrainingRun
+from keras_oocore.training.shares import processes_of
 from keras_oocore.training.signals import StopSignal, deferred_signals
 from keras_oocore.training.stages import Stage
 from keras_oocore.training.state.checkpoints import exclusive, require_own_directory
 from keras_oocore.training.state.model import require_compiled
+
+ONLY_IN_FIRST = (  # callbacks that write, and do not change the training
+    keras.callbacks.CSVLogger,
+    keras.callbacks.ModelCheckpoint,
+    keras.callbacks.RemoteMonitor,
+    keras.callbacks.TensorBoard,
+)
 
 
 def train(
@@ -53,21 +62,37 @@ def train(
             "`class_weight` of `fit` is a dictionary; the Sequence takes class_weight='balanced'. "
             f"Received: class_weight={fit_options['class_weight']!r}"
         )
-    if checkpoint is not None:
-        require_own_directory(checkpoint)
+    processes = processes_of(stages)
+    if not processes.is_first:
+        callbacks, verbose = [callback for callback in callbacks if not isinstance(callback, ONLY_IN_FIRST)], 0
     with contextlib.ExitStack() as stack:
-        checkpoints = None if checkpoint is None else stack.enter_context(exclusive(checkpoint, keep))
+        directory = checkpoints = found = None
+        if checkpoint is not None:
+            directory = Path(os.path.expanduser(checkpoint)).absolute()
+            with processes.all_or_none():
+                if processes.is_first:
+                    require_own_directory(directory)
+                    checkpoints = stack.enter_context(exclusive(directory, keep))
+                    found = checkpoints.latest(require_content)
         if not isinstance(model, keras.Model) and callable(model):
             model = model()
         require_compiled(model)
-        kind = function.__name__
-        training = TrainingRun(kind, model, stages, checkpoints, save_every_batches, callbacks, verbose, fit_options)
-        found = None if checkpoints is None else checkpoints.latest(require_content)
-        if found is None:
-            training.begin()
-        else:
-            training.resume(found)
-        return training.run(StopSignal() if checkpoints is None else stack.enter_context(deferred_signals()))
+        training = TrainingRun(
+            function.__name__,
+            model,
+            stages,
+            processes,
+            directory,
+            checkpoints,
+            save_every_batches,
+            callbacks,
+            verbose,
+            fit_options,
+        )
+        training.begin(found)
+        return training.run(
+            StopSignal() if directory is None else stack.enter_context(deferred_signals(processes.count))
+        )
 
 
 def require_data(x: Any, validation_data: Any) -> None:

@@ -27,6 +27,7 @@ from packed_rows import (
 )
 
 from keras_oocore.core.errors import BusyError, DataError, DestinationError, OutOfCoreError
+from keras_oocore.store import field_files
 from keras_oocore.store import writer as packed_writer
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.store.writer import shared_writer
@@ -188,14 +189,14 @@ def failing(*_):
     raise DestinationError("Cannot write: Input/output error.")
 
 
-@pytest.mark.parametrize("step", ["sync_data", "write_at"])
-def test_rows_never_count_after_a_failed_sync(tmp_path, monkeypatch, step):
+@pytest.mark.parametrize(("module", "step"), [(field_files, "sync_data"), (packed_writer, "write_at")])
+def test_rows_never_count_after_a_failed_sync(tmp_path, monkeypatch, module, step):
     """After an error, the system treats the lost data as written, and a second sync succeeds."""
     writer = writer_of(tmp_path)
     write(writer, [0])
     writer.sync()
     write(writer, range(1, NUM_ROWS))
-    monkeypatch.setattr(packed_writer, step, failing)
+    monkeypatch.setattr(module, step, failing)
     with pytest.raises(DestinationError):
         writer.sync()
     monkeypatch.undo()
@@ -212,7 +213,7 @@ def test_rows_never_count_after_a_failed_sync(tmp_path, monkeypatch, step):
 
 def test_the_next_write_raises_the_error_of_a_background_sync(tmp_path, monkeypatch):
     monkeypatch.setattr(packed_writer, "SYNC_SECONDS", -1.0)  # at every write
-    monkeypatch.setattr(packed_writer, "sync_data", failing)
+    monkeypatch.setattr(field_files, "sync_data", failing)
     writer = writer_of(tmp_path)
     write(writer, [0])
     while writer._error is None:  # until a thread has synced
@@ -228,7 +229,7 @@ def test_an_interrupted_sync_is_repeated(tmp_path, monkeypatch):
     writer = writer_of(tmp_path)
     writer.mark_unreadable(np.array([0]), "gone", {})
     write(writer, range(1, NUM_ROWS))
-    monkeypatch.setattr(packed_writer, "sync_data", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(field_files, "sync_data", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         writer.sync()
     monkeypatch.undo()
@@ -239,7 +240,7 @@ def test_an_interrupted_sync_is_repeated(tmp_path, monkeypatch):
 
 def test_a_row_that_could_not_be_written_is_written_later(tmp_path, monkeypatch):
     with writer_of(tmp_path) as writer:
-        monkeypatch.setattr(packed_writer, "write_at", failing)
+        monkeypatch.setattr(field_files, "write_at", failing)
         with pytest.raises(DestinationError):
             write(writer, [4, 5])
         assert writer.num_missing == NUM_ROWS
@@ -261,7 +262,7 @@ def test_data_is_synced_before_reasons_and_reasons_before_states(tmp_path, monke
 
         return noted
 
-    monkeypatch.setattr(packed_writer, "sync_data", noting("sync", packed_writer.sync_data))
+    monkeypatch.setattr(field_files, "sync_data", noting("sync", field_files.sync_data))
     monkeypatch.setattr(packed_writer, "write_at", noting("write", packed_writer.write_at))
     really_save = packed_writer.StoreRecord.save
     monkeypatch.setattr(
@@ -279,7 +280,7 @@ def test_two_threads_write_the_same_row_once(tmp_path, monkeypatch):
     """The second thread starts while the first one is between the two fields; a row never mixes both."""
     writer = writer_of(tmp_path)
     other = {name: values + 100 for name, values in example_rows().items()}
-    really_write = packed_writer.write_at
+    really_write = field_files.write_at
 
     def interrupted(file, data, offset):
         really_write(file, data, offset)
@@ -289,7 +290,7 @@ def test_two_threads_write_the_same_row_once(tmp_path, monkeypatch):
             late[0].join(TIMEOUT_SECONDS)
 
     late = []
-    monkeypatch.setattr(packed_writer, "write_at", interrupted)
+    monkeypatch.setattr(field_files, "write_at", interrupted)
     write(writer, [3])
     assert len(late) == 1
     np.testing.assert_array_equal(read(writer, "x", [3]), example_rows()["x"][[3]])
@@ -300,7 +301,7 @@ def test_two_threads_write_the_same_row_once(tmp_path, monkeypatch):
 def test_close_waits_for_rows_in_progress(tmp_path, monkeypatch):
     writer, started, proceed = writer_of(tmp_path), threading.Event(), threading.Event()
     write(writer, range(11))
-    really_write = packed_writer.write_at
+    really_write = field_files.write_at
 
     def waiting(*arguments):
         if threading.current_thread() is writing:
@@ -308,7 +309,7 @@ def test_close_waits_for_rows_in_progress(tmp_path, monkeypatch):
             proceed.wait(TIMEOUT_SECONDS)
         really_write(*arguments)
 
-    monkeypatch.setattr(packed_writer, "write_at", waiting)
+    monkeypatch.setattr(field_files, "write_at", waiting)
     writing = threading.Thread(target=write, args=(writer, [11]))
     writing.start()
     assert started.wait(TIMEOUT_SECONDS)

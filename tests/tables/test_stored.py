@@ -15,8 +15,7 @@ import pytest
 from keras_oocore.core import files
 from keras_oocore.core.errors import DataError, DestinationError
 from keras_oocore.csv.dialect import CellOptions, Dialect
-from keras_oocore.store import open_writers
-from keras_oocore.store import writer as packed_writer
+from keras_oocore.store import field_files, open_writers
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.tables.csv import table as csv_table
 from keras_oocore.tables.csv.table import CSVTable
@@ -283,7 +282,7 @@ def test_full_disk_is_detected_before_the_first_byte(make, tmp_path, monkeypatch
 
 
 def test_conversion_resumes_after_the_disk_was_full(make, tmp_path, monkeypatch):
-    write_at, written = packed_writer.write_at, []
+    write_at, written = field_files.write_at, []
 
     def full(file, values, offset):
         written.append(offset)
@@ -292,7 +291,7 @@ def test_conversion_resumes_after_the_disk_was_full(make, tmp_path, monkeypatch)
         write_at(file, values, offset)
 
     with monkeypatch.context() as patch:
-        patch.setattr(packed_writer, "write_at", full)
+        patch.setattr(field_files, "write_at", full)
         with pytest.raises(DestinationError, match=r"No space left on device. Free some space"):
             convert(make(), tmp_path / "store", False)
     assert np.array_equal(everything(convert(make(), tmp_path / "store", False)), expected(make()))

@@ -1,0 +1,107 @@
+"""The work of one task of `pack` in a worker process: read some files and write their rows into the store, in place.
+
+It marks no row as stored: that is left to the process that holds the lock of the store. A task that runs twice writes
+the same bytes. This module imports no Keras, so that workers start fast.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_oocore.core.errors import SampleError
+from keras_oocore.core.storage import UNKNOWN
+from keras_oocore.core.warn import collected_warnings
+from keras_oocore.sources.base import FIELD, StampedSource
+from keras_oocore.store.field_files import FieldFiles
+from keras_oocore.store.format import StoreRecord
+from keras_oocore.store.row_checksums import checksums_of
+
+SOURCE_FIELD = "source"
+
+
+class ReadRows(NamedTuple):
+    """What reading samples of files found.
+
+    Attributes:
+        stamps: Their stamps before they were read, `int64` of shape `(n, 2)`.
+        failed: Row → error, of those that could not be read.
+        sound: Which rows may be stored, `bool` of shape `(n,)`: their files were read, and did not change meanwhile.
+        doubtful: Sample → why it may be wrong, of the sound rows.
+    """
+
+    stamps: np.ndarray
+    failed: dict[int, SampleError]
+    sound: np.ndarray
+    doubtful: dict[int, str]
+
+
+def read_rows(source: StampedSource, samples: np.ndarray, out: np.ndarray) -> ReadRows:
+    """Read samples into `out`, as `Source.read` does, and find out which of them may be stored."""
+    stamps = source.stamps(samples)
+    failed = source.read(samples, out)
+    sound = (source.stamps(samples) == stamps).all(axis=1)  # not changed while they were read
+    sound &= (stamps != UNKNOWN).all(axis=1)
+    sound[list(failed)] = False
+    doubtful = source.doubtful()
+    return ReadRows(stamps, failed, sound, {i: doubtful[i] for i in samples[sound].tolist() if i in doubtful})
+
+
+@dataclass
+class WrittenRows:
+    """What a task did.
+
+    Attributes:
+        rows: Numbers of the rows whose bytes are on disk.
+        checksums: Their checksums: see `store/row_checksums`.
+        doubtful: Row → why it may be wrong, although it could be read.
+        failed: Row → error, of files that could not be read.
+        stamps: Row → stamp, of the same files.
+        num_rows: Number of rows of the task. Files of rows that are not named above changed while they were read.
+        warnings: Kind → message of a warning for the user.
+    """
+
+    rows: np.ndarray
+    checksums: np.ndarray
+    num_rows: int
+    doubtful: dict[int, str] = field(default_factory=dict)
+    failed: dict[int, SampleError] = field(default_factory=dict)
+    stamps: dict[int, np.ndarray] = field(default_factory=dict)
+    warnings: dict[str, str] = field(default_factory=dict)
+
+
+def write_rows(source: StampedSource, rows: np.ndarray, directory: Path, expected: StoreRecord) -> WrittenRows:
+    """Read samples, write them into the field files of an unfinished store, and wait until they are on disk.
+
+    Args:
+        source: The samples, under the numbers of their rows.
+        rows: Numbers of the rows, in ascending order.
+        directory: Directory of the store.
+        expected: What the store should contain.
+
+    Raises:
+        DataError: If the store was replaced by one of other rows.
+        DestinationError: If the rows cannot be written, for example because the disk is full.
+        ResourceError, MemoryError: If this process has too many open files, or too little memory.
+    """
+    record = StoreRecord.load(directory)
+    if record is None or record.complete:  # this task is late: another one did its work, and the store is finished
+        return WrittenRows(rows[:0], np.zeros(0, np.uint32), len(rows))
+    record.require_same(expected, directory)
+    out = np.empty((len(rows), *source.spec.shape), source.spec.dtype)
+    with collected_warnings() as warnings:
+        read = read_rows(source, rows, out)
+    values = {FIELD: out, SOURCE_FIELD: read.stamps}
+    with FieldFiles(directory, record) as files:
+        files.write(rows, values, read.sound)
+        files.sync()
+    return WrittenRows(
+        rows[read.sound],
+        checksums_of(values)[read.sound],
+        len(rows),
+        read.doubtful,
+        {int(rows[i]): error for i, error in read.failed.items()},
+        {int(rows[i]): read.stamps[i] for i in read.failed},
+        warnings,
+    )
