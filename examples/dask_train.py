@@ -1,4 +1,4 @@
-"""Dask runs a process of the training on each worker. If a worker is lost, run it again. Backend: torch.
+"""Dask runs a process of the training on each worker, here of one machine. Run it again after a loss. Backend: torch.
 
 python examples/make_digits.py
 KERAS_BACKEND=torch python examples/dask_train.py

@@ -1,4 +1,4 @@
-"""JAX on several machines: start this script once per machine. Backend: jax.
+"""JAX on several machines, run here as two processes of one: start this script once per machine. Backend: jax.
 
 python examples/make_digits.py
 KERAS_BACKEND=jax python examples/jax_hosts.py 10.0.0.1:1234 2 0     # on the first machine, which is 10.0.0.1

@@ -1,4 +1,4 @@
-"""Ray Train starts the processes, and starts all of them again if one is lost. Backend: torch.
+"""Ray Train starts the processes, run here on one machine, and all of them again if one is lost. Backend: torch.
 
 python examples/make_digits.py
 KERAS_BACKEND=torch python examples/ray_train.py

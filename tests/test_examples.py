@@ -91,40 +91,40 @@ def free_port():
 
 
 @pytest.fixture(scope="module")
-def digits(start, tmp_path_factory):
-    """A folder with the data, and the losses of one process: backend → losses."""
-    folder = tmp_path_factory.mktemp("digits")
-    assert start(EXAMPLES / "make_digits.py", backend="numpy", folder=folder).wait(TIMEOUT) == 0
-    alone = {}
-    for backend in ("torch", "jax"):
-        (alone[backend],) = losses(start(EXAMPLES / "one_machine.py", backend=backend, folder=folder))
-        (folder / "checkpoints").rename(folder / f"{backend} alone")
-    return folder, alone
+def folder(start, tmp_path_factory):
+    """A function that returns a new folder with the data."""
+    data = tmp_path_factory.mktemp("data")
+    assert start(EXAMPLES / "make_digits.py", backend="numpy", folder=data).wait(TIMEOUT) == 0
+
+    def folder():
+        new = tmp_path_factory.mktemp("training")
+        (new / "digits").symlink_to(data / "digits")
+        return new
+
+    return folder
 
 
-def test_one_machine_learns_the_digits(digits):
-    _, alone = digits
-    for backend in ("torch", "jax"):
-        assert len(alone[backend]) == 5
-        assert alone[backend][-1] < 0.5 * alone[backend][0]
-
-
-def test_two_processes_of_torchrun_train_as_one(digits, start):
-    folder, alone = digits
+def test_two_processes_of_torchrun_train_as_one(start, folder):
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2)
 
-    (printed,) = losses(start(*launcher, EXAMPLES / "torchrun.py", backend="torch", folder=folder))
-
-    assert printed == pytest.approx(alone["torch"], abs=2e-4)
-
-
-def test_two_processes_of_jax_train_as_one(digits, start):
-    folder, alone = digits
-    job = f"127.0.0.1:{free_port()}", 2
-
-    first, second = losses(
-        *(start(EXAMPLES / "jax_hosts.py", *job, rank, backend="jax", folder=folder) for rank in range(2))
+    alone, both = losses(
+        start(EXAMPLES / "one_machine.py", backend="torch", folder=folder()),
+        start(*launcher, EXAMPLES / "torchrun.py", backend="torch", folder=folder()),
     )
 
-    assert first == pytest.approx(alone["jax"], abs=2e-4)
+    assert len(alone) == 5
+    assert alone[-1] < 0.5 * alone[0]
+    assert both == pytest.approx(alone, abs=2e-4)
+
+
+@pytest.mark.soak
+def test_two_processes_of_jax_train_as_one(start, folder):
+    job, shared = (f"127.0.0.1:{free_port()}", 2), folder()
+
+    alone, first, second = losses(
+        start(EXAMPLES / "one_machine.py", backend="jax", folder=folder()),
+        *(start(EXAMPLES / "jax_hosts.py", *job, rank, backend="jax", folder=shared) for rank in range(2)),
+    )
+
+    assert first == pytest.approx(alone, abs=2e-4)
     assert second == []  # process 0 prints

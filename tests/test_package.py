@@ -194,7 +194,8 @@ def release(tmp_path_factory):
         shutil.copy(ROOT / name, source)
     shutil.copytree(PACKAGE, source / "keras_oocore", ignore=shutil.ignore_patterns("__pycache__"))
     (source / "tests" / "fixtures").mkdir(parents=True)
-    for name in ("tests/test_something.py", "tests/fixtures/photo.npy"):
+    (source / "examples").mkdir()
+    for name in ("tests/test_something.py", "tests/fixtures/photo.npy", "examples/torchrun.py"):
         (source / name).write_text("")
     build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", source / "dist", source]
     child = subprocess.run(build, capture_output=True, text=True, timeout=TIMEOUT)
