@@ -5,7 +5,7 @@ import types
 from pathlib import Path
 
 TESTS = str(Path(__file__).parent)
-STARTS_A_PROCESS = {"Popen", "Process", "ProcessPoolExecutor", "fork", "get_context", "subprocess"}
+STARTS_A_PROCESS = {"Popen", "Process", "ProcessPool", "ProcessPoolExecutor", "fork", "get_context", "subprocess"}
 
 
 class ProcessFinder:

@@ -4,10 +4,11 @@ A mistake in a training of several processes does not fail: it hangs, and surviv
 """
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
+
+import hidden_packages
 
 SECONDS = 240  # for all processes together, on a busy machine
 
@@ -94,7 +95,7 @@ def run_attempts(code, attempts, folder, backend):
 
 def run_script(code, backend, num_groups=1):
     """Run code after `FORK`, and return what it printed."""
-    environment = {**os.environ, "KERAS_BACKEND": backend, "OMP_NUM_THREADS": "1"}
+    environment = {**hidden_packages.environment(backend), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", f"{FORK}\n{code}"],
         env=environment,

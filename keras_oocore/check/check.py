@@ -4,6 +4,7 @@ import itertools
 import os
 import time
 from collections import Counter
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,16 @@ from keras_oocore.check.scan import read_all, stat_files
 from keras_oocore.check.unusual import unusual_images
 from keras_oocore.core.checks import boolean, positive
 from keras_oocore.core.cpu import num_cpus
+from keras_oocore.core.tasks import as_executor
 
 
-def check(data: Any, against: Any = None, mirrored: bool = False, workers: int | None = None) -> CheckReport:
+def check(
+    data: Any,
+    against: Any = None,
+    mirrored: bool = False,
+    workers: int | None = None,
+    executor: Executor | None = None,
+) -> CheckReport:
     """Find unreadable files, copies, label conflicts, leaks and unusual images, before training.
 
     All files are read once, in threads, with a progress bar. No file is changed. `print` the report, or show it in a
@@ -45,14 +53,17 @@ def check(data: Any, against: Any = None, mirrored: bool = False, workers: int |
         mirrored: Whether to find copies with left and right exchanged, too. They may have another class, such as
             an arrow to the left. Defaults to `False`.
         workers: Number of threads. Defaults to the number of CPU cores.
+        executor: A `concurrent.futures.Executor` whose workers read the files in place of threads, such as
+            `ProcessPoolExecutor`. They see the files under the same paths. The report is the same. Stored rows are read
+            in threads all the same. Defaults to `None`.
 
     Returns:
         A `CheckReport`.
 
     Raises:
-        OptionError: If an argument is not valid.
+        OptionError: If an argument is not valid, or the executor cannot run the tasks.
         DataError: If a directory does not exist or contains no files.
-        ResourceError: If this process has too many open files.
+        ResourceError: If this process has too many open files, or the executor lost a worker.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -71,7 +82,8 @@ def check(data: Any, against: Any = None, mirrored: bool = False, workers: int |
     mirrored = boolean(mirrored, "mirrored")
     workers = num_cpus() if workers is None else positive(workers, "workers")
     inputs = [as_input(data, "data"), *([] if against is None else [as_input(against, "against")])]
-    both, parts = _measured(inputs, workers)
+    executor = None if executor is None else as_executor(executor)
+    both, parts = _measured(inputs, workers, executor)
     first, num_files = inputs[0], len(inputs[0].manifest)
     images = all(one.images for one in inputs)
     links = link_copies(both, images, mirrored and images)
@@ -101,7 +113,7 @@ def check(data: Any, against: Any = None, mirrored: bool = False, workers: int |
     )
 
 
-def _measured(inputs: list[Input], workers: int) -> tuple[Measured, list[Measured]]:
+def _measured(inputs: list[Input], workers: int, executor: Executor | None) -> tuple[Measured, list[Measured]]:
     """Read all files. Return the measures of all, and of each input."""
     ends = [0, *np.cumsum([len(one.manifest) for one in inputs]).tolist()]
     both = Measured(ends[-1])
@@ -111,7 +123,7 @@ def _measured(inputs: list[Input], workers: int) -> tuple[Measured, list[Measure
     may_be_copy = _shared(both.size_bytes)
     for one, part, start, stop in zip(inputs, parts, ends, ends[1:]):
         task = "checking" if start == 0 else "checking against"
-        read_all(one, part, may_be_copy[start:stop], workers, task)
+        read_all(one, part, may_be_copy[start:stop], workers, task, executor)
         both.bad.update({start + i: reason for i, reason in part.bad.items()})
     return both, parts
 

@@ -32,7 +32,7 @@ class Input:
 
     Attributes:
         name: What a person calls it.
-        manifest: The files.
+        manifest: The files. In a worker process, it is a `ManifestPart`.
         images: Whether the files are images.
         reader: Reads files that are not images. `None` if no reader is known.
         rows: Source of stored rows, which are read instead of the files, or `None`.
@@ -40,7 +40,7 @@ class Input:
     """
 
     name: str
-    manifest: Manifest
+    manifest: Any
     images: bool
     reader: FileReader | None = None
     rows: Source | None = None

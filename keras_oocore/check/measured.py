@@ -53,6 +53,13 @@ class Measured:
                 setattr(part, name, values[start:stop])
         return part
 
+    def add(self, start: int, part: "Measured") -> None:
+        """Copy the measures of a run of files that begins at `start`."""
+        for name, values in vars(part).items():
+            if isinstance(values, np.ndarray):
+                getattr(self, name)[start : start + part.num_files] = values
+        self.bad.update({start + i: reason for i, reason in part.bad.items()})
+
     @property
     def is_blank(self) -> np.ndarray:
         """Which images have one color only, `bool`."""

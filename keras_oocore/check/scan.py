@@ -1,8 +1,11 @@
-"""Reads all files or stored rows of a check in threads, with a progress bar."""
+"""Reads all files of a check in threads or on an executor, or stored rows in threads, with a progress bar."""
 
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -11,15 +14,18 @@ from keras_oocore.check.measured import DIGEST_BYTES, FORMATS, Measured
 from keras_oocore.core import storage
 from keras_oocore.core.faults import fault_of, retried
 from keras_oocore.core.progress import QUIET_SECONDS, tqdm
-from keras_oocore.core.threads import ThreadPool
+from keras_oocore.core.tasks import in_threads, on_executor, rows_per_task
 from keras_oocore.images.decode import decode
 from keras_oocore.images.formats import format_name
 from keras_oocore.images.look import SHORT_SIDE, grey_levels, look_of, reduced
 from keras_oocore.images.picture_hash import SIDE, grey_square, signatures
 from keras_oocore.images.reader import read_bytes
+from keras_oocore.manifest.part import ManifestPart
 from keras_oocore.sources.files import FileSamples, explained
 
 FILES_PER_TASK = 32  # a thread reads so many between two updates of the progress bar
+FILES_PER_EXECUTOR_TASK = 512  # some seconds of work
+AGAIN = "Call `check` again with a new executor."
 ROW_BYTES_PER_TASK = 2**23
 BLOCK_BYTES = 2**20  # of a file that is hashed without being decoded
 JPEG_START = b"\xff\xd8\xff"
@@ -34,51 +40,103 @@ def stat_files(data: Input, measured: Measured) -> None:
         measured.size_bytes[part] = [max(-1, storage.stamp(path)[0]) for path in data.manifest.paths(part)]
 
 
-def read_all(data: Input, measured: Measured, may_be_copy: np.ndarray, num_workers: int, task: str) -> None:
+def read_all(
+    data: Input,
+    measured: Measured,
+    may_be_copy: np.ndarray,
+    num_workers: int,
+    task: str,
+    executor: Executor | None = None,
+) -> None:
     """Read and measure all files.
 
     Args:
         data: The files.
         measured: Its arrays are filled.
         may_be_copy: Which files have the size of another one, `bool`. Only their contents are hashed.
-        num_workers: Number of threads.
+        num_workers: Number of threads, without an executor.
         task: Text of the progress bar.
+        executor: What reads files in place of threads. Stored rows are read in threads.
 
     Raises:
-        ResourceError, MemoryError: If this process has too many open files, or too little memory.
+        ResourceError, MemoryError: If this process has too many open files, or too little memory, or the executor lost
+            a worker.
+        OptionError: If the executor cannot run the tasks.
     """
+    bar = tqdm(total=measured.num_files, unit=" files", desc=task, delay=QUIET_SECONDS)
+    with bar:
+        if executor is None or data.rows is not None:
+            _read_in_threads(data, measured, may_be_copy, num_workers, bar)
+        else:
+            _read_on_executor(data, measured, may_be_copy, executor, bar)
+
+
+def _read_in_threads(data: Input, measured: Measured, may_be_copy: np.ndarray, num_workers: int, bar: Any) -> None:
     if data.rows is not None:
         scan, step = _RowScan(data, measured), _rows_per_task(data)
     else:
         scan, step = _FileScan(data, measured, may_be_copy), FILES_PER_TASK
-    starts = iter(range(0, measured.num_files, step))  # shared by all threads, because `next` is atomic
-    bar = tqdm(total=measured.num_files, unit=" files", desc=task, delay=QUIET_SECONDS)
 
-    def work() -> None:
-        try:
-            for start in starts:
-                stop = min(start + step, measured.num_files)
-                scan(start, stop)
-                bar.update(stop - start)
-        finally:
-            for _ in starts:  # after an error, no work is left for the other threads
-                pass
+    def read(starts: Iterator[int]) -> None:
+        for start in starts:
+            stop = min(start + step, measured.num_files)
+            scan(start, stop)
+            bar.update(stop - start)
 
-    with bar, ThreadPool(num_workers, "keras_oocore-check") as threads:
-        working = [threads.submit(work) for _ in range(num_workers)]
-        try:
-            for call in working:
-                call.result()
-        finally:
-            for _ in starts:  # after Ctrl-C
-                pass
+    in_threads(read, range(0, measured.num_files, step), num_workers, "keras_oocore-check")
+
+
+def _read_on_executor(data: Input, measured: Measured, may_be_copy: np.ndarray, executor: Executor, bar: Any) -> None:
+    step = rows_per_task(measured.num_files, FILES_PER_EXECUTOR_TASK)
+    parts = ((start, min(start + step, measured.num_files)) for start in range(0, measured.num_files, step))
+    tasks = (
+        (
+            start,
+            replace(data, manifest=ManifestPart(data.manifest, np.arange(start, stop)), numbers=None),
+            measured.size_bytes[start:stop],
+            may_be_copy[start:stop],
+        )
+        for start, stop in parts
+    )
+
+    def accept(result: tuple[int, Measured]) -> None:
+        start, part = result
+        measured.add(start, part)
+        bar.update(part.num_files)
+
+    on_executor(executor, measure_files, tasks, accept, AGAIN)
+
+
+def measure_files(first: int, data: Input, size_bytes: np.ndarray, may_be_copy: np.ndarray) -> tuple[int, Measured]:
+    """Read and measure some files in a worker process.
+
+    Args:
+        first: Number of the first file.
+        data: The files, with their paths alone.
+        size_bytes: Their sizes.
+        may_be_copy: Which of them have the size of another file.
+
+    Returns:
+        `first`, and the measures of these files.
+    """
+    measured = Measured(len(size_bytes))
+    measured.size_bytes[:] = size_bytes
+    _FileScan(data, measured, may_be_copy, first)(0, measured.num_files)
+    return first, measured
 
 
 class _FileScan:
-    """Reads files: images once, to decode and to hash them, and others with the reader of the data."""
+    """Reads files: images once, to decode and to hash them, and others with the reader of the data.
 
-    def __init__(self, data: Input, measured: Measured, may_be_copy: np.ndarray):
-        self.data, self.measured, self.may_be_copy = data, measured, may_be_copy
+    Args:
+        data: The files.
+        measured: The measures of the files from `first` on.
+        may_be_copy: Which of these files have the size of another one.
+        first: Number of the first file.
+    """
+
+    def __init__(self, data: Input, measured: Measured, may_be_copy: np.ndarray, first: int = 0):
+        self.data, self.measured, self.may_be_copy, self.first = data, measured, may_be_copy, first
         self.samples = None if data.reader is None else FileSamples(data.manifest, data.reader)
 
     def __call__(self, start: int, stop: int) -> None:
@@ -91,13 +149,16 @@ class _FileScan:
             except Warning:  # that the user turned into an error
                 raise
             except Exception as error:
-                reason = explained(i, self.data.manifest.path(i), error, fault_of(error, outer)).reason
+                reason = explained(self.first + i, self._path(i), error, fault_of(error, outer)).reason
                 self.measured.bad[i] = reason
         if self.data.images:
             self.measured.signatures[start:stop] = signatures(squares)
 
+    def _path(self, i: int) -> str:
+        return self.data.manifest.path(self.first + i)
+
     def _read_image(self, i: int, square: np.ndarray) -> None:
-        content = retried(read_bytes, self.data.manifest.path(i))
+        content = retried(read_bytes, self._path(i))
         measured = self.measured
         if self.may_be_copy[i] or len(content) != measured.size_bytes[i]:
             measured.size_bytes[i] = len(content)
@@ -114,7 +175,7 @@ class _FileScan:
     def _read_other(self, i: int, _: np.ndarray) -> None:
         if self.samples is not None:
             out = np.empty((1, *self.samples.spec.shape), self.samples.spec.dtype)
-            for error in self.samples.read(np.array([i]), out).values():
+            for error in self.samples.read(np.array([self.first + i]), out).values():
                 self.measured.bad[i] = error.reason or str(error)
                 if not error.proven:
                     return
@@ -124,7 +185,7 @@ class _FileScan:
     def _hash_file(self, i: int) -> None:
         """Hash a file in blocks, because files that are not images may be large."""
         digest, size_bytes = hashlib.blake2b(digest_size=DIGEST_BYTES), 0
-        with storage.open_file(self.data.manifest.path(i), buffered=False) as file:
+        with storage.open_file(self._path(i), buffered=False) as file:
             while block := file.read(BLOCK_BYTES):
                 digest.update(block)
                 size_bytes += len(block)

@@ -1,11 +1,14 @@
 """The options that several commands share. Their names are those of the arguments in Python, with dashes."""
 
 import argparse
+import contextlib
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from keras_oocore.commands.report import Report, WrongUseError
+from keras_oocore.core.checks import positive
+from keras_oocore.core.processes import ProcessPool
 
 FILES = ("labels", "no_labels", "directory", "x_col", "y_col", "class_names", "follow_links")
 IMAGES = (
@@ -60,6 +63,25 @@ def add_command(
 def add_json(command: argparse.ArgumentParser) -> None:
     """Add `--json`."""
     command.add_argument("--json", action="store_true", help="print the result as JSON, for a program")
+
+
+def add_processes(command: argparse.ArgumentParser) -> None:
+    """Add `--processes`."""
+    command.add_argument("--processes", type=int, metavar="N", help="read the files in N processes instead of threads")
+
+
+@contextlib.contextmanager
+def executor_of(options: argparse.Namespace) -> Iterator[dict[str, ProcessPool]]:
+    """Yield the argument `executor` for `--processes`, if it was typed. The processes end with the block.
+
+    Raises:
+        OptionError: If the number of processes is not positive.
+    """
+    if options.processes is None:
+        yield {}
+        return
+    with ProcessPool(positive(options.processes, "processes")) as executor:
+        yield {"executor": executor}
 
 
 def add_files(command: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
-from keras_oocore.commands.arguments import add_command, add_files, add_json, refuse_others
+from keras_oocore.commands.arguments import add_command, add_files, add_json, add_processes, executor_of, refuse_others
 from keras_oocore.commands.flags import in_flags
 from keras_oocore.commands.kinds import Kind, place_of
 from keras_oocore.commands.opening import why_not
@@ -44,6 +44,7 @@ def add_to(commands: Any) -> None:
         "--against", metavar="PATH", help="other files, such as those for validation: find copies in both"
     )
     command.add_argument("--mirrored", action="store_true", help="find mirrored copies, too")
+    add_processes(command)
     command.add_argument("--html", metavar="FILE", help="write a page with the pictures of what was found")
     add_files(command)
     add_json(command)
@@ -55,8 +56,8 @@ def run(options: argparse.Namespace) -> Report:
 
     data = _data(options.path, options)
     against = None if options.against is None else _data(options.against, options)
-    with printing_to_stderr():
-        report = check(data, against, mirrored=options.mirrored)
+    with printing_to_stderr(), executor_of(options) as executor:
+        report = check(data, against, mirrored=options.mirrored, **executor)
     facts = _facts(report)
     if options.html:
         facts["html"] = str(report.to_html(options.html))

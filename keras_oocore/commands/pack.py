@@ -5,7 +5,16 @@ import os
 from pathlib import Path
 from typing import Any
 
-from keras_oocore.commands.arguments import add_command, add_files, add_images, add_json, add_tables, given
+from keras_oocore.commands.arguments import (
+    add_command,
+    add_files,
+    add_images,
+    add_json,
+    add_processes,
+    add_tables,
+    executor_of,
+    given,
+)
 from keras_oocore.commands.kinds import Kind, Place, place_of
 from keras_oocore.commands.opening import open_sequence
 from keras_oocore.commands.recipes import quoted
@@ -40,6 +49,7 @@ def add_to(commands: Any) -> None:
     command.add_argument("path", help="class folders, a manifest, arrays of file names, or a CSV file")
     command.add_argument("destination", help="new or empty folder, or one with an unfinished store of these samples")
     command.add_argument("--workers", type=int, metavar="N", help="number of threads (default: one per core)")
+    add_processes(command)
     command.add_argument(
         "--on-error",
         choices=("raise", "skip", "replace"),
@@ -73,6 +83,8 @@ def run(options: argparse.Namespace) -> Report:
         )
     if place.kind is Kind.CSV and not names_files(place, options):
         return _pack_table(place, options)
+    if options.processes is not None and options.workers is not None:
+        raise WrongUseError("--workers is for threads. Type either --workers or --processes.")
     for name in given(options, ("validation_split", "seed")):
         raise WrongUseError(
             f"--{name.replace('_', '-')} is for CSV files. To pack parts of files, split them first: "
@@ -81,8 +93,9 @@ def run(options: argparse.Namespace) -> Report:
     with (
         printing_to_stderr(),
         open_sequence(place, options, needs_labels=True, **given(options, ("workers", "on_error"))) as sequence,
+        executor_of(options) as executor,
     ):
-        sequence.pack(options.destination, **given(options, ("overwrite_cache",)))
+        sequence.pack(options.destination, **given(options, ("overwrite_cache",)), **executor)
         return _report(options.destination, sequence.bad_samples)
 
 
@@ -113,6 +126,8 @@ def _report(destination: str, bad_samples: list[tuple[str, str]]) -> Report:
 def _pack_table(place: Place, options: argparse.Namespace) -> Report:
     if options.on_error is not None:
         raise WrongUseError("--on-error is for files. For the rows of a CSV file, type --on-bad-row.")
+    if options.processes is not None:
+        raise WrongUseError("--processes is for files. The rows of a CSV file are read in threads: type --workers.")
     if options.seed is not None and options.validation_split is None:
         raise WrongUseError("--seed is for the parts of --validation-split. Type both, or none.")
     typed = given(options, ("workers", "overwrite_cache"))

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from multiprocessing.connection import Connection
 from typing import Any
 
 MOST_RESTARTS = 10  # a worker that is killed again and again will not succeed
@@ -15,7 +16,8 @@ class ProcessPool(Executor):
     """New interpreters that run tasks, as those of `ProcessPoolExecutor`.
 
     If a worker is killed, the calls that were not done raise `BrokenExecutor`, and the next `submit` starts new
-    workers. Ctrl-C in the terminal ends the workers, and so does the end of this process, even if it is killed.
+    workers. Ctrl-C reaches this process alone. If it, or another error, ends the `with` block, the workers end at once;
+    and so they do if this process is killed.
 
     Args:
         num_processes: Number of workers.
@@ -24,11 +26,12 @@ class ProcessPool(Executor):
     def __init__(self, num_processes: int):
         self._num_processes = num_processes
         self._num_restarts = 0
+        self._context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other threads
+        self._alive, self._held_open = self._context.Pipe(duplex=False)  # workers live as long as it is open
         self._pool = self._started()
 
     def _started(self) -> ProcessPoolExecutor:
-        context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other threads
-        return ProcessPoolExecutor(self._num_processes, context, _begin)
+        return ProcessPoolExecutor(self._num_processes, self._context, _begin, (self._alive,))
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future:
         """Call `function(*args, **kwargs)` in a worker.
@@ -50,13 +53,19 @@ class ProcessPool(Executor):
         """End the workers when they have done their calls."""
         self._pool.shutdown(wait, cancel_futures=cancel_futures)
 
+    def __exit__(self, error_type: type[BaseException] | None, *exception: object) -> None:
+        stopped = error_type is not None
+        self._pool.shutdown(wait=not stopped, cancel_futures=stopped)
+        self._held_open.close()
+        self._alive.close()
 
-def _begin() -> None:
-    """Prepare a worker: let Ctrl-C end it without a traceback, and end it with the process that started it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+def _begin(alive: Connection) -> None:
+    """Prepare a worker, which ends when the other end of the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_after, args=(alive,), daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    multiprocessing.parent_process().join()
+def _end_after(alive: Connection) -> None:
+    alive.poll(None)
     os._exit(1)

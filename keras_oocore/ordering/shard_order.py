@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from keras_oocore.core.errors import OptionError
 from keras_oocore.ordering.order import Order
 
 KEPT_BLOCKS = 2  # threads may ask for positions on both sides of the end of a block
@@ -110,12 +109,8 @@ class ShardOrder:
         return self.order.members()
 
     def part(self, first: int, stop: int) -> "ShardOrder":
-        """Raise an error: the order is divided into parts first.
-
-        Raises:
-            OptionError: Always.
-        """
-        raise OptionError("Only a whole order can be divided into parts. Received: a shard of an order")
+        """Return the shard of a part of the order of all shards, whose positions `first` and `stop` are."""
+        return replace(self, order=self.order.part(first, stop), _blocks={})
 
     def reseeded(self, seed: int) -> "ShardOrder":
         """Return the shard of the order of another seed."""

@@ -28,6 +28,7 @@ class DividedDataset(DescribedDataset):
         Each sample is in exactly one partition. The members of each partition depend on `seed` and do not change. With
         `shuffle=False`, each partition has neighboring samples. Partitions share open files and the cache, and store
         no list of their samples, so they need almost no memory. The `manifest` of a partition contains all samples.
+        The partitions of a shard are the shards of the partitions.
 
         Args:
             n: Number of partitions, at most the number of batches.
@@ -46,11 +47,10 @@ class DividedDataset(DescribedDataset):
         >>> sorted(float(x) for part in parts for batch in part for x in batch)
         [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]
         """
-        if self._is_part:
-            made_by = "partition" if self._shard is None else "shard"
+        if self._partition is not None:
             raise OptionError(
                 "Only a whole Sequence can be partitioned. Call its `partition` with a larger `n`. "
-                f"Received: a result of `{made_by}`"
+                "Received: a result of `partition`"
             )
         bounds = partition(min(self.num_samples, len(self) * self.batch_size), self.batch_size, n)
         bounds[-1] = (bounds[-1][0], self.num_samples)  # including samples that last_batch="drop" leaves out
@@ -60,11 +60,8 @@ class DividedDataset(DescribedDataset):
         pipeline, part = self._pipeline, copy.copy(self)
         order = pipeline.order.part(*bounds)
         part._partition, part._bounds = name, bounds
-        part._num_samples, part._pass, part._last_read = (
-            order.size,
-            EpochPass(self._options.num_batches(order.size)),
-            -1,
-        )
+        part._num_samples = bounds[1] - bounds[0]
+        part._pass, part._last_read = EpochPass(self._options.num_batches(order.size)), -1
         part._use(pipeline.with_order(order))
         return part
 

@@ -34,6 +34,10 @@ def fit_resumable(
     preempted machine receives, and Ctrl-C stop the training after the current batch, save it and exit. The learning
     rate is restored too; to change it, use a callback or `ko.fit_phases`.
 
+    On several processes, pass the `shard()` of each, and one directory. Process 0 writes, all processes start with its
+    state, and a signal to one of them stops all after the same batch. The training can resume on any other number of
+    processes. See the guide "Train on several processes".
+
     Options of the data that changed since the checkpoint, such as `transform` or `class_weight`, are named in a
     warning, and the training continues with them. Other samples, another `batch_size`, `shuffle` or `last_batch` are an
     error.
@@ -43,14 +47,16 @@ def fit_resumable(
             model is `history.model`.
         x: A Sequence of keras_oocore. If it was made with `seed=None`, it adopts the seed in the checkpoint.
         epochs: Number of epochs of the whole training. More epochs than before continue a training that had ended.
-        checkpoint: Directory for this training only. An empty or new directory starts a training.
+        checkpoint: Directory for this training only. An empty or new directory starts a training. Of several
+            processes, the first reads and writes it.
         **arguments: Shared by the three functions.
 
     Returns:
         The `keras.callbacks.History` of the whole training, from its first epoch.
 
     Raises:
-        OptionError: If an argument cannot work, or more epochs are done than `epochs`.
+        OptionError: If an argument cannot work, more epochs are done than `epochs`, or this is one of several processes
+            and the data are not its shard.
         DataError: If the checkpoint belongs to another model or other data, or is damaged. The message says what
             differs.
         BusyError: If another training is running in the directory.

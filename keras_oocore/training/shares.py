@@ -19,7 +19,7 @@ def processes_of(stages: list[Stage]) -> Processes:
     """
     shard, running = stages[0].data.cursor.shard, _running()
     for stage in stages:
-        title = f" of {stage.title}" if stage.title else ""
+        title = f" of {stage.title}" if stage.note is not None and stage.note[0] == "phase" else ""
         _require_share(f"The Sequence to train on{title}", stage.data, shard, running)
         if isinstance(stage.validation_data, OutOfCoreSequence):
             _require_share(f"`validation_data`{title}", stage.validation_data, shard, running)
@@ -58,9 +58,13 @@ def _require_share(owner: str, data: OutOfCoreSequence, shard: Shard | None, run
     numbers, expected = ((0, 1) if one is None else one[:2] for one in (own, shard))
     if numbers != expected:
         raise OptionError(
-            f"All Sequences of a training should be the same shard. {owner} is shard {numbers[0]} of {numbers[1]}, and "
-            f"the first Sequence to train on is shard {expected[0]} of {expected[1]}."
+            f"All Sequences of a training should be the same shard. {owner} is {_in_words(own)}, and the first "
+            f"Sequence to train on is {_in_words(shard)}."
         )
+
+
+def _in_words(shard: Shard | None) -> str:
+    return "a whole Sequence" if shard is None else f"shard {shard.index} of {shard.num_shards}"
 
 
 def _require_running(shard: Shard, running: tuple[int, int]) -> None:
@@ -71,9 +75,9 @@ def _require_running(shard: Shard, running: tuple[int, int]) -> None:
         remedy = {
             "jax": "Call keras.distribution.initialize and keras.distribution.set_distribution first.",
             "torch": "Call torch.distributed.init_process_group first.",
-        }.get(backend, f"`fit` on {backend} cannot: use a training loop of your own, or JAX or torch.")
+        }.get(backend, f"On {backend}, `fit` cannot train on several: write a training loop, or use JAX or torch.")
         raise OptionError(
-            f"The Sequence is shard {shard.index} of {shard.num_shards}, and Keras trains in one process. {remedy} To "
+            f"The Sequence is shard {shard.index} of {shard.num_shards}, but Keras trains in one process. {remedy} To "
             "train in one process, use the whole Sequence."
         )
     if (index, count) != (shard.index, shard.num_shards):

@@ -30,7 +30,9 @@ def deferred_signals(num_processes: int = 1) -> Iterator[StopSignal]:
     Only the main thread receives signals; in other threads, nothing changes. A signal that was ignored stays ignored.
     """
     stop, before = StopSignal(), {}
-    when = "after this batch" if num_processes == 1 else f"in all {num_processes} processes after one of the next batches"
+    when = (
+        "after this batch" if num_processes == 1 else f"in all {num_processes} processes after one of the next batches"
+    )
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return

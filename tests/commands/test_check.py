@@ -37,6 +37,11 @@ def messy(in_tmp_path):
     return messy
 
 
+def test_processes_find_the_same(messy, run):
+    status, found, _ = run("check", messy, "--against", "clean", "--processes", 2)
+    assert (status, found) == run("check", messy, "--against", "clean")[:2]
+
+
 def test_findings_are_printed_and_the_status_is_1(messy, run):
     status, output, _ = run("check", "messy", "--against", "clean")
 

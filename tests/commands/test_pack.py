@@ -155,3 +155,27 @@ def test_two_commands_at_once(photos, in_tmp_path, run):
         status, _, error = run("pack", photos, "packed", "--image-size", 4)
     assert status == 1
     assert "of this process is filling" in error
+
+
+def test_processes_leave_the_same_bytes(photos, in_tmp_path, run):
+    assert run("pack", photos, "threads", "--image-size", 4)[0] == 0
+    status, _, progress = run("pack", photos, "processes", "--image-size", 4, "--processes", 2)
+    assert status == 0
+    assert "10/10" in progress
+    for name in ("x.npy", "source.npy", "rows.npy", "checksums.npy", "store.json", "labels.npy", "filenames.npy"):
+        assert (in_tmp_path / "processes" / name).read_bytes() == (in_tmp_path / "threads" / name).read_bytes()
+
+
+def test_wrong_processes(photos, write, run):
+    write("a,b\n1,2\n")
+    status, _, error = run("pack", photos, "packed", "--image-size", 4, "--processes", 0)
+    assert status == 2
+    assert "--processes should be a positive integer" in error
+    status, _, error = run("pack", photos, "packed", "--processes", 2, "--workers", 2)
+    assert status == 2
+    assert error == "keras-oocore: --workers is for threads. Type either --workers or --processes.\n"
+    status, _, error = run("pack", "houses.csv", "packed", "--target", "b", "--processes", 2)
+    assert status == 2
+    assert (
+        error == "keras-oocore: --processes is for files. The rows of a CSV file are read in threads: type --workers.\n"
+    )

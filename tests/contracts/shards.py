@@ -86,10 +86,6 @@ class ShardContract(NumberedSamples):
         shard = make().shard(0, 2)
         with pytest.raises(OptionError, match=r"Only a Sequence of whole batches can be sharded"):
             shard.shard(0, 2)
-        with pytest.raises(
-            OptionError, match=r"Only a whole Sequence can be partitioned.*Received: a result of `shard`"
-        ):
-            shard.partition(2)
         with pytest.raises(OptionError, match=r"Only a whole Sequence can be split.*Received: a result of `shard`"):
             shard.split(0.5)
         with pytest.raises(DataError, match="belongs to other data"):
@@ -99,6 +95,20 @@ class ShardContract(NumberedSamples):
         part = make().partition(2)[0]
 
         assert self.joined([make().partition(2)[0].shard(index, 2) for index in range(2)]) == self.epoch_of(part)
+
+    @pytest.mark.parametrize("shuffle", [True, "block", False])
+    def test_partitions_of_shards_are_the_shards_of_partitions(self, make, shuffle):
+        parts = make(shuffle=shuffle).partition(3)
+        shards = [make(shuffle=shuffle).shard(index, 2).partition(3) for index in range(2)]
+
+        for number, part in enumerate(parts):
+            pair = [shard[number] for shard in shards]
+            assert {(len(one), one.num_samples, one.batch_size) for one in pair} == {(len(part), part.num_samples, 4)}
+            assert pair[0].state_dict() == part.state_dict()
+            for _ in range(2):
+                assert self.joined(pair) == self.epoch_of(part)
+        with pytest.raises(OptionError, match="Only a whole Sequence can be partitioned"):
+            shards[0][0].partition(2)
 
     def test_repr_says_which_shard_it_is(self, make):
         text = repr(make().shard(1, 2))

@@ -6,8 +6,8 @@ import os
 import pickle
 import shutil
 import signal
-import subprocess
 import sys
+import threading
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -17,16 +17,19 @@ import numpy as np
 import pytest
 from drawing import SIZE, draw, numbers_in
 from executors import HostileExecutor
+from forked_child import forked_child
+from PIL import Image
 
 import keras_oocore as ko
 from keras_oocore.core.errors import BusyError, DataError, OptionError, ResourceError, SampleError
 from keras_oocore.core.locks import write_lock
+from keras_oocore.sources.cached import Cached
 from keras_oocore.sources.store_task import write_rows
+from keras_oocore.store import writer
 from keras_oocore.store.format import StoreRecord
 from keras_oocore.store.writer import PackedStoreWriter
 
 NUM_SAMPLES = 100
-TIMEOUT_SECONDS = 500  # of a child process, on a busy machine
 
 
 @pytest.fixture
@@ -135,36 +138,32 @@ def test_rows_that_are_stored_are_not_read_again(photos, tmp_path):
     ]
 
 
+def pack_until_killed(photos, directory):
+    """Pack in a process that is killed after 20 tasks."""
+    add_written, written = Cached.add_written, []
+
+    def killing(samples, rows):
+        add_written(samples, rows)
+        written.append(rows)
+        if len(written) == 20:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Cached.add_written, writer.SYNC_SECONDS = killing, 0.0
+    with ThreadPoolExecutor(2) as executor:
+        opened(photos).pack(directory, executor=executor)
+
+
 def test_a_coordinator_that_is_killed_leaves_a_store_that_continues(photos, tmp_path):
     opened(photos).pack(tmp_path / "threads")
-    code = f"""
-import os, signal, sys
-from concurrent.futures import ThreadPoolExecutor
-sys.path[:0] = {sys.path!r}
-import test_fill_executor as tests
-from keras_oocore.sources import cached
-from keras_oocore.store import writer
-writer.SYNC_SECONDS = 0.0
-add_written, calls = cached.Cached.add_written, []
-def killing(samples, written):
-    add_written(samples, written)
-    calls.append(written)
-    if len(calls) == 20:
-        os.kill(os.getpid(), signal.SIGKILL)
-cached.Cached.add_written = killing
-with ThreadPoolExecutor(2) as executor:
-    tests.opened(tests.Path({str(photos)!r})).pack({str(tmp_path / "tasks")!r}, executor=executor)
-"""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, timeout=TIMEOUT_SECONDS)
-    assert done.returncode == -signal.SIGKILL
+    with forked_child(pack_until_killed, photos, tmp_path / "tasks") as child:
+        assert child.finish()[0] == -signal.SIGKILL
     with HostileExecutor(ways=["run"]) as executor:
         opened(photos).pack(tmp_path / "tasks", executor=executor)
 
     assert contents(tmp_path / "tasks") == contents(tmp_path / "threads")
 
 
-def test_a_file_that_changes_while_it_is_read_is_named(photos, tmp_path, monkeypatch):
+def test_a_file_that_changes_while_it_is_read_is_named(photos, tmp_path):
     sequence = opened(photos)
     samples = inside.samples(sequence)
     samples.reader = Growing(samples.reader, "40.png")
@@ -273,8 +272,8 @@ def test_arrays_in_a_relative_directory_are_packed(in_tmp_path):
     assert ko.open_packed(in_tmp_path / "packed", shuffle=False)[0][:, 0, 0].tolist() == [0, 1, 2, 3, 4]
 
 
-def test_ctrl_c_cancels_what_has_not_begun_and_another_call_continues(photos, tmp_path, monkeypatch):
-    futures = []
+def test_ctrl_c_cancels_what_has_not_begun_and_another_call_continues(photos, tmp_path):
+    futures, main = [], threading.main_thread().ident
 
     class Interrupted(HostileExecutor):
         def submit(self, *call):
@@ -286,9 +285,6 @@ def test_ctrl_c_cancels_what_has_not_begun_and_another_call_continues(photos, tm
             if sum(future.done() for future in futures) == 10:
                 signal.pthread_kill(main, signal.SIGINT)
 
-    import threading
-
-    main = threading.main_thread().ident
     with Interrupted(ways=["run"]) as executor, pytest.raises(KeyboardInterrupt):
         opened(photos).pack(tmp_path / "packed", executor=executor)
     assert all(future.done() for future in futures)
@@ -310,8 +306,6 @@ def test_a_missing_file_is_not_remembered(photos, tmp_path):
 
 
 def test_a_warning_of_workers_is_shown_once(tmp_path):
-    from PIL import Image
-
     for number in range(4):
         Image.fromarray(np.full((4, 5), 1000 * number, np.uint16)).save(tmp_path / f"{number}.png")
     with HostileExecutor(ways=["run"]) as executor, warnings.catch_warnings(record=True) as shown:
@@ -332,7 +326,7 @@ def test_a_function_that_cannot_be_pickled_is_explained(photos, tmp_path):
 
 @pytest.mark.parametrize("executor", [ProcessPoolExecutor, 8, "processes"])
 def test_what_is_not_an_executor_is_refused(photos, tmp_path, executor):
-    with pytest.raises(OptionError, match="`executor` should be a concurrent.futures.Executor"):
+    with pytest.raises(OptionError, match="`executor` should be a concurrent"):
         opened(photos).pack(tmp_path / "packed", executor=executor)
     assert not (tmp_path / "packed").exists()
 
