@@ -160,5 +160,9 @@ class _Package(types.ModuleType):
         if name not in __all__ or not isinstance(value, types.ModuleType):
             super().__setattr__(name, value)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by name, as cloudpickle does with other modules: Ray and Dask send functions that use this one."""
+        return importlib.import_module, (self.__name__,)
+
 
 sys.modules[__name__].__class__ = _Package

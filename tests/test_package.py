@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -51,6 +52,15 @@ def test_a_function_with_the_name_of_a_folder_stays_a_function():
     importlib.import_module("keras_oocore.check.report")  # Python sets the attribute of the package to the folder
 
     assert inspect.isfunction(ko.check)
+
+
+def test_a_function_that_uses_the_package_can_be_sent_to_another_process():
+    cloudpickle = pytest.importorskip("cloudpickle")  # of Ray and Dask
+    scope = {"__name__": "__main__", "ko": ko}
+    exec("def of_the_package():\n    return ko.Manifest", scope)
+
+    assert pickle.loads(cloudpickle.dumps(scope["of_the_package"]))() is ko.Manifest
+    assert pickle.loads(pickle.dumps(ko)) is ko
 
 
 def modules_of_the_drawing():
@@ -184,7 +194,8 @@ def release(tmp_path_factory):
         shutil.copy(ROOT / name, source)
     shutil.copytree(PACKAGE, source / "keras_oocore", ignore=shutil.ignore_patterns("__pycache__"))
     (source / "tests" / "fixtures").mkdir(parents=True)
-    for name in ("tests/test_something.py", "tests/fixtures/photo.npy"):
+    (source / "examples").mkdir()
+    for name in ("tests/test_something.py", "tests/fixtures/photo.npy", "examples/torchrun.py"):
         (source / name).write_text("")
     build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", source / "dist", source]
     child = subprocess.run(build, capture_output=True, text=True, timeout=TIMEOUT)
