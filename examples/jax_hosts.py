@@ -32,7 +32,7 @@ def main():
     options = dict(image_size=(8, 8), color_mode="grayscale", batch_size=64)
     train = ko.ImageFolderSequence(FOLDER / "digits" / "train", seed=0, **options)
     val = ko.ImageFolderSequence(FOLDER / "digits" / "val", shuffle=False, **options)
-    train, val = train.shard(), val.shard()
+    train = train.shard()
     model = build()
     ko.fit_resumable(model, train, 5, FOLDER / "checkpoints", validation_data=val, save_every_batches=10, verbose=2)
 

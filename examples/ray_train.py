@@ -34,7 +34,7 @@ def main():
     options = dict(image_size=(8, 8), color_mode="grayscale", batch_size=64)
     train = ko.ImageFolderSequence(FOLDER / "digits" / "train", seed=0, **options)
     val = ko.ImageFolderSequence(FOLDER / "digits" / "val", shuffle=False, **options)
-    train, val = (images.shard(gradients_averaged=True) for images in (train, val))
+    train = train.shard(gradients_averaged=True)
     model = build()
     for parameter in model.parameters():
         parameter.register_post_accumulate_grad_hook(average)
