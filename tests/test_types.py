@@ -107,7 +107,7 @@ WRONG = """
     ko.ImageFolderSequence("d", on_error="ignore")
     ko.ImageFolderSequence("d", shuffle="blocks")
     ko.ImageFolderSequence("d", data_format="channels")
-    ko.ImageFolderSequence("d", last_batch="pad")
+    ko.ImageFolderSequence("d", last_batch="fill")
     ko.ImageFolderSequence("d", class_weight="even")
     ko.image_dataset_from_directory("d", subset="test")
     ko.CSVChunkSequence("t.csv", target="y", missing="zero")

@@ -33,7 +33,7 @@ class ProcessPool(Executor):
     def _started(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(self._num_processes, self._context, _begin, (self._alive,))
 
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future:
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Call `function(*args, **kwargs)` in a worker.
 
         Raises:

@@ -37,11 +37,14 @@ def temporary_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
                 os.unlink(file.name)
         finally:
             if lock is not None:
-                os.close(lock)
+                lock.close()
 
 
-def _new_locked_file(path: str | os.PathLike[str]) -> tuple[IO[bytes], int | None]:
-    """A new file, and the descriptor that keeps it locked after it was closed, if the file system has locks."""
+def _new_locked_file(path: str | os.PathLike[str]) -> tuple[IO[bytes], IO[bytes] | None]:
+    """A new file, and a copy that keeps it locked after it was closed, if the file system has locks.
+
+    Both are objects, so that Ctrl-C leaves no lock behind.
+    """
     while True:
         file = open(temporary_name(path), "xb")  # noqa: SIM115 - the caller closes it
         try:
@@ -49,7 +52,7 @@ def _new_locked_file(path: str | os.PathLike[str]) -> tuple[IO[bytes], int | Non
             if locked is None:
                 return file, None
             if locked and os.path.exists(file.name):
-                return file, os.dup(file.fileno())
+                return file, os.fdopen(os.dup(file.fileno()), "rb")
         except BaseException:
             file.close()
             os.unlink(file.name)

@@ -15,6 +15,7 @@ from keras_oocore.core.errors import DestinationError
 from keras_oocore.core.files import CHUNK_BYTES, explained, write_whole
 from keras_oocore.core.locks import LOCK_NAME
 from keras_oocore.core.record import DamagedRecordError, MissingRecordError, RecordFormat
+from keras_oocore.core.temporary import TEMPORARY_NAME
 from keras_oocore.core.text import listed
 
 RECORD = "run.json"
@@ -131,7 +132,7 @@ class Parts:
 
     def _found(self) -> list[Part]:
         """Return all parts in the folder, in their order."""
-        names = sorted(os.listdir(self.folder))
+        names = [name for name in sorted(os.listdir(self.folder)) if not TEMPORARY_NAME.fullmatch(name)]
         if others := [name for name in names if not PART.fullmatch(name) and name not in (RECORD, LOCK_NAME)]:
             raise DestinationError(
                 f"{os.fspath(self.folder)!r} has other files: {listed(others)}. Move them away, or choose another "

@@ -4,6 +4,7 @@ import importlib
 import os
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -142,6 +143,8 @@ def test_ctrl_c_ends_the_check_and_its_threads(tmp_path, monkeypatch):
         seen.append(i)
         if len(seen) == 20:
             os.kill(os.getpid(), signal.SIGINT)
+        if len(seen) >= 20:
+            time.sleep(0.01)  # otherwise all are read before this thread runs
         read_image(self, i)
 
     monkeypatch.setattr(scan._FileScan, "_read_image", and_interrupt)

@@ -129,7 +129,8 @@ def test_documented_keeps_own_descriptions():
 def test_synonyms_name_the_argument(keyword, name):
     with pytest.raises(OptionError) as caught:
         require_known({keyword: 4}, [name, "other"], "Sequence")
-    assert str(caught.value) == f"Sequence has no argument `{keyword}`. Use `{name}` instead. Received: {keyword}=4"
+    remedy = name if " " in name else f"Use `{name}` instead."
+    assert str(caught.value) == f"Sequence has no argument `{keyword}`. {remedy} Received: {keyword}=4"
 
 
 def test_synonym_is_not_suggested_where_it_is_no_argument():
@@ -140,7 +141,7 @@ def test_synonym_is_not_suggested_where_it_is_no_argument():
 def test_synonyms_are_arguments():
     known = {name for thing, _, _ in ALL for name in inspect.signature(thing).parameters}
 
-    assert set(SYNONYMS.values()) <= known
+    assert {name for name in SYNONYMS.values() if " " not in name} <= known
 
 
 def test_y_is_the_target_of_a_table():

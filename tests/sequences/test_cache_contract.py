@@ -45,3 +45,4 @@ class TestFilledCache(FileContract):
     test_file_paths_are_in_the_order_of_the_samples = None
     test_an_unreadable_file_is_named_and_other_batches_can_be_read = None
     test_a_deleted_file_is_named = None
+    test_padded_batches_have_no_bad_samples = None

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import keras_oocore as ko
 
-X = np.random.default_rng(0).random((NUM_ROWS, 6)).astype("float32")
+X = np.random.default_rng(0).random((320, 6)).astype("float32")
 Y = (X.sum(1) > 3).astype("float32")
 
 def rows(n=320, **options):

@@ -104,10 +104,11 @@ def imported(names):
 
 
 def test_a_killed_worker_of_an_executor_is_an_error_and_another_call_continues(photos, tmp_path):
-    opened(photos).pack(tmp_path / "threads")
-    sequence = opened(photos)
-    samples = inside.samples(sequence)
-    samples.reader = KillingOnce(samples.reader, "70.png", tmp_path / "killed")
+    without, sequence = opened(photos), opened(photos)
+    for name, one in (("no file", without), ("70.png", sequence)):
+        samples = inside.samples(one)
+        samples.reader = KillingOnce(samples.reader, name, tmp_path / "killed")
+    without.pack(tmp_path / "threads")
     with (
         new_processes() as executor,
         pytest.raises(ResourceError, match=r"lost a worker.*call `pack` again with a new"),

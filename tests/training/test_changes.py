@@ -19,7 +19,14 @@ ROWS, CLASSES = np.arange(24.0).reshape(12, 2), np.arange(12) % 3
 # Arguments that do not change which batches are made, or are checked in another way
 LOADING = {"workers", "max_queue_size", "use_multiprocessing", "memory_limit", "retries"}
 WITHOUT_EFFECT = {"cache", "overwrite_cache", *LOADING}
-OTHER_DATA = {"data", "directory", "labels", "follow_links", "class_names"}  # other files or labels, or other names
+OTHER_DATA = {
+    "data",
+    "directory",
+    "labels",
+    "follow_links",
+    "class_names",
+    "dataset",
+}  # other files or labels, or other names
 
 
 def flip(x, y, rng):
@@ -60,13 +67,20 @@ ROW_OPTIONS = [
     ("sample_weight", np.ones(12), np.arange(12), "named", "sample_weight or class_weight was '"),
     ("class_weight", None, {0: 2.0}, "named", "sample_weight or class_weight was None, is"),
     ("class_weight", {0: 2.0}, {0: 3.0}, "named", "sample_weight or class_weight was '"),
+    ("sampling", None, "balanced", "refused", "sampling was None, is 'balanced'"),
+    ("sampling", np.ones(12), np.arange(12), "refused", "sampling was '"),
+    ("samples_per_epoch", 12, 8, "refused", "num_samples was 12, is 8"),
     ("label_mode", "int", "categorical", "named", "label_mode was 'int', is 'categorical'"),
 ]
 
 
 @pytest.mark.parametrize(("option", "before", "after", "outcome", "words"), ROW_OPTIONS)
 def test_option_of_an_array(option, before, after, outcome, words):
-    others = {"validation_split": dict(subset="training"), "subset": dict(validation_split=0.5)}.get(option, {})
+    others = {
+        "validation_split": dict(subset="training"),
+        "subset": dict(validation_split=0.5),
+        "samples_per_epoch": dict(sampling="balanced"),
+    }.get(option, {})
     found, said = verdict(rows(**{option: before}, **others), rows(**{option: after}, **others))
 
     assert found == outcome

@@ -28,8 +28,8 @@ def test_a_shard_without_other_processes_is_an_error(tmp_path):
 
 
 def test_sequences_of_a_training_must_be_the_same_shard():
-    with pytest.raises(ko.OptionError, match=r"`validation_data` is a whole Sequence, and .* shard 0 of 2"):
-        ko.fit_partitions(small_model(), shard(0, 2), 1, validation_data=data(), verbose=0)
+    with pytest.raises(ko.OptionError, match=r"`validation_data` is shard 1 of 2, and .* shard 0 of 2"):
+        ko.fit_partitions(small_model(), shard(0, 2), 1, validation_data=shard(1, 2), verbose=0)
     phases = [ko.Phase(1), ko.Phase(1, data=shard(1, 2), name="large")]
     with pytest.raises(ko.OptionError, match=r"The Sequence to train on of 'large' is shard 1 of 2, and .* 0 of 2"):
         ko.fit_phases(small_model(), phases, shard(0, 2), verbose=0)
