@@ -91,7 +91,7 @@ def in_thread(function, *args):
 
 
 def loader_threads():
-    return [thread for thread in threading.enumerate() if thread.name == "keras_oocore-loader"]
+    return [thread for thread in threading.enumerate() if thread.name == "keras_oocore-loader" and thread.ident]
 
 
 # The one place where tests look inside a loader

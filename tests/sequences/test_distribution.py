@@ -164,7 +164,7 @@ with devices.scope():
     np.testing.assert_allclose(found, losses, rtol=1e-5)
     np.testing.assert_allclose(parallel.predict(rows(36), verbose=0), even, atol=1e-5)
     for call in (parallel.fit, parallel.evaluate):
-        with pytest.raises(ko.OptionError, match='The last batch has 5 samples, which 2 devices .*last_batch="drop"'):
+        with pytest.raises(ko.OptionError, match='The last batch has 5 samples, which 2 devices .*last_batch="pad"'):
             call(rows(37), verbose=0)
     with pytest.raises(ko.OptionError, match="Use `ko.predict"):
         parallel.predict(rows(37), verbose=0)

@@ -72,6 +72,7 @@ def test_loss_and_weighted_metrics_of_evaluate_are_exact():
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+@pytest.mark.one_backend  # `split` needs scikit-learn
 def test_val_loss_of_fit_is_exact_and_each_row_of_predict_is_named():
     train, val = rows(last_batch="pad").split(validation_split=11)
     kept, _ = rows().split(validation_split=11)

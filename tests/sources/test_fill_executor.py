@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -285,6 +286,7 @@ def test_ctrl_c_cancels_what_has_not_begun_and_another_call_continues(photos, tm
             super().run(future, *call)
             if sum(future.done() for future in futures) == 10:
                 signal.pthread_kill(main, signal.SIGINT)
+                time.sleep(1)  # otherwise all tasks are done before the main thread runs
 
     with Interrupted(ways=["run"]) as executor, pytest.raises(KeyboardInterrupt):
         opened(photos).pack(tmp_path / "packed", executor=executor)
