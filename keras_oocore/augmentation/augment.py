@@ -195,8 +195,9 @@ class Augment(Transform):
             )
 
     def apply(self, x: Any, y: Any, draws: Draws) -> tuple[Any, Any]:
-        keys, spec = draws.keys(), self._spec
         images = np.moveaxis(x, 1, -1) if self._channels_first else x
+        _, height, width, channels = images.shape  # an earlier transform of a list may have changed it
+        keys, spec = draws.keys(), self._spec._replace(height=height, width=width, channels=channels)
         size = self._geometry.size(spec)
         result = images if size == images.shape[1:3] else np.empty((len(images), *size, spec.channels), images.dtype)
         plan = []

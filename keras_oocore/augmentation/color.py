@@ -53,7 +53,8 @@ class Color(Operation):
     grayscale: float = 0.0
 
     def drawn(self, keys: np.ndarray, spec: ImageSpec) -> list[DrawnColor]:
-        brightness = uniform(keys, Stream.BRIGHTNESS, *self.brightness) * (spec.high - spec.low)
+        range_of_values = spec.high - spec.low if self.brightness != (0, 0) else 0.0  # it may be infinite
+        brightness = uniform(keys, Stream.BRIGHTNESS, *self.brightness) * range_of_values
         contrast = uniform(keys, Stream.CONTRAST, *self.contrast)
         matrices = self._matrices(keys)
         if matrices is None:

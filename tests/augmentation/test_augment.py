@@ -332,6 +332,21 @@ def test_transforms_in_a_list_follow_one_another_and_draw_their_own_numbers():
     assert halved.max() <= 127
 
 
+def test_a_transform_after_a_crop_has_its_size():
+    cropped = changed(crop=(6, 8))
+    turned = np.concatenate(list(sequence_of(transform=[ko.augment(crop=(6, 8)), ko.augment(rotation=(0.5, 0.5))])))
+
+    assert turned.shape == cropped.shape
+    np.testing.assert_allclose(turned.astype(int), cropped[:, ::-1, ::-1], atol=1)
+
+
+def test_gray_images_need_no_range_of_values():
+    floats = np.random.default_rng(0).normal(0, 9, (6, 5, 5, 3)).astype("float32")
+    luma = floats @ np.array([0.299, 0.587, 0.114])
+
+    np.testing.assert_allclose(changed(floats, grayscale=1.0), np.repeat(luma[..., np.newaxis], 3, axis=-1), atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("factors", "words"),
     [

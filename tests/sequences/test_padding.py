@@ -72,10 +72,10 @@ def test_loss_and_weighted_metrics_of_evaluate_are_exact():
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-@pytest.mark.one_backend  # `split` needs scikit-learn
 def test_val_loss_of_fit_is_exact_and_each_row_of_predict_is_named():
-    train, val = rows(last_batch="pad").split(validation_split=11)
-    kept, _ = rows().split(validation_split=11)
+    train = rows(last_batch="pad", validation_split=0.3, subset="training")
+    val = rows(last_batch="pad", validation_split=0.3, subset="validation", shuffle=False)
+    kept = rows(validation_split=0.3, subset="training")
     assert "pad_for_evaluation" in repr(val)
     one, other = new_model(), new_model()
     with pytest.warns(UserWarning, match="The last batch has 3 samples"):
