@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.fingerprint import of_array
+from keras_oocore.ordering.direct_order import DirectOrder
 from keras_oocore.ordering.kept_blocks import KeptBlocks
 from keras_oocore.ordering.permutation import permute
 
@@ -21,7 +22,7 @@ FIXED_EPOCH = 2**63 + 2  # an epoch that no training reaches
 
 
 @dataclass(frozen=True, eq=False)
-class DrawnOrder:
+class DrawnOrder(DirectOrder):
     """An order of drawn samples, as an `Order`.
 
     Args:
@@ -35,11 +36,6 @@ class DrawnOrder:
     seed: int
     first = 0
     positions_at_once = BLOCK_POSITIONS
-
-    @property
-    def size_of_all_shards(self) -> int:
-        """The same as `size`: this order is not divided into shards."""
-        return self.size
 
     @abstractmethod
     def _drawn(self, epoch: int, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -93,14 +89,6 @@ class DrawnOrder:
     @abstractmethod
     def fingerprint(self) -> dict[str, Any]:
         """Return what determines the order besides the seed, as plain JSON."""
-
-    def chunks_due(self, epoch: int, start: int, stop: int) -> list[int]:
-        """Return `[]`: samples are read one by one, not in chunks."""
-        return []
-
-    def chunks_coming(self, epoch: int, start: int, stop: int) -> list[int]:
-        """Return `[]`: samples are read one by one, not in chunks."""
-        return []
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_kept"}

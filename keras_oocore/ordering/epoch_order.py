@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_oocore.core.checks import non_negative
 from keras_oocore.core.errors import OptionError
+from keras_oocore.ordering.direct_order import DirectOrder
 from keras_oocore.ordering.permutation import PARTITION_EPOCH, permute, shuffle_blocks
 
 BLOCK_POSITIONS = 2**15  # computed at a time, which spreads the cost of calling numpy over many batches
@@ -20,7 +21,7 @@ MANY_POSITIONS = 2**12  # requests of this size are computed directly: threads s
 
 
 @dataclass(frozen=True)
-class EpochOrder:
+class EpochOrder(DirectOrder):
     """The order of the samples in every epoch.
 
     A part of an order serves the samples between two positions of one fixed random order of all samples, in a new
@@ -67,11 +68,6 @@ class EpochOrder:
         """Number of samples per epoch."""
         return (self.num_samples if self.stop is None else self.stop) - self.first
 
-    @property
-    def size_of_all_shards(self) -> int:
-        """The same as `size`: this order is not divided into shards."""
-        return self.size
-
     def part(self, first: int, stop: int) -> "EpochOrder":
         """Return the order of the samples from position `first` to `stop` of the fixed order.
 
@@ -112,22 +108,6 @@ class EpochOrder:
     def samples_at(self, epoch: int, positions: np.ndarray) -> np.ndarray:
         """Return the samples at positions of an epoch, which need not be neighbors, an `int64` array."""
         return _drawn(self, epoch, positions) if self.shuffle else self.first + positions
-
-    def draws(self, epoch: int, start: int, stop: int) -> None:
-        """Return `None`: each sample is drawn once per epoch."""
-        return None
-
-    def draws_at(self, epoch: int, positions: np.ndarray) -> None:
-        """Return `None`: each sample is drawn once per epoch."""
-        return None
-
-    def chunks_due(self, epoch: int, start: int, stop: int) -> list[int]:
-        """Return `[]`: samples are read one by one, not in chunks."""
-        return []
-
-    def chunks_coming(self, epoch: int, start: int, stop: int) -> list[int]:
-        """Return `[]`: samples are read one by one, not in chunks."""
-        return []
 
 
 @functools.lru_cache(maxsize=16)

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
+from keras_oocore.ordering.direct_order import DirectOrder
 
 
 @dataclass(frozen=True)
-class ListedOrder:
+class ListedOrder(DirectOrder):
     """The order of the samples of a list, as an `Order`.
 
     Args:
@@ -31,11 +32,6 @@ class ListedOrder:
     def size(self) -> int:
         """Number of samples per epoch."""
         return len(self.listed)
-
-    @property
-    def size_of_all_shards(self) -> int:
-        """The same as `size`: this order is not divided into shards."""
-        return self.size
 
     def samples(self, epoch: int, start: int, stop: int) -> np.ndarray:
         """Return the samples at positions `start` to `stop`."""
@@ -60,19 +56,3 @@ class ListedOrder:
     def fingerprint(self) -> dict[str, Any]:
         """Return what determines the order, as plain JSON."""
         return {"shuffle": False}
-
-    def draws(self, epoch: int, start: int, stop: int) -> None:
-        """Return `None`: each sample is drawn once per epoch."""
-        return None
-
-    def draws_at(self, epoch: int, positions: np.ndarray) -> None:
-        """Return `None`: each sample is drawn once per epoch."""
-        return None
-
-    def chunks_due(self, epoch: int, start: int, stop: int) -> list[int]:
-        """Return `[]`: chunks are read when they are needed."""
-        return []
-
-    def chunks_coming(self, epoch: int, start: int, stop: int) -> list[int]:
-        """Return `[]`: chunks are read when they are needed."""
-        return []

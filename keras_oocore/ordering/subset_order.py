@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.core.fingerprint import of_array
+from keras_oocore.ordering.direct_order import DirectOrder
 from keras_oocore.ordering.order import Order
 
 
 @dataclass(frozen=True, eq=False)
-class SubsetOrder:
+class SubsetOrder(DirectOrder):
     """An order of the samples of a list, as an `Order`.
 
     Args:
@@ -32,11 +33,6 @@ class SubsetOrder:
     def size(self) -> int:
         """Number of samples per epoch."""
         return self.order.size
-
-    @property
-    def size_of_all_shards(self) -> int:
-        """The same as `size`: this order is not divided into shards."""
-        return self.order.size_of_all_shards
 
     @property
     def first(self) -> int:
@@ -84,11 +80,3 @@ class SubsetOrder:
     def fingerprint(self) -> dict[str, Any]:
         """Return what determines the order besides the seed, as plain JSON."""
         return {**self.order.fingerprint(), "samples of the fold": of_array(self.listed)}
-
-    def chunks_due(self, epoch: int, start: int, stop: int) -> list[int]:
-        """Return `[]`: samples are read one by one, not in chunks."""
-        return []
-
-    def chunks_coming(self, epoch: int, start: int, stop: int) -> list[int]:
-        """Return `[]`: samples are read one by one, not in chunks."""
-        return []
