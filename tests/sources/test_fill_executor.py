@@ -286,7 +286,9 @@ def test_ctrl_c_cancels_what_has_not_begun_and_another_call_continues(photos, tm
             super().run(future, *call)
             if sum(future.done() for future in futures) == 10:
                 signal.pthread_kill(main, signal.SIGINT)
-                time.sleep(1)  # otherwise all tasks are done before the main thread runs
+                give_up = time.monotonic() + 60
+                while not any(future.cancelled() for future in futures) and time.monotonic() < give_up:
+                    time.sleep(0.01)  # otherwise all tasks are done before the main thread runs
 
     with Interrupted(ways=["run"]) as executor, pytest.raises(KeyboardInterrupt):
         opened(photos).pack(tmp_path / "packed", executor=executor)
