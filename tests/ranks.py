@@ -13,26 +13,29 @@ import hidden_packages
 SECONDS = 240  # for all processes together, on a busy machine
 
 FORK = """
-import json, os, signal, socket, sys, time, traceback
+import faulthandler, json, os, signal, socket, sys, time, traceback
 
-def free_ports(number):
-    servers = [socket.socket() for _ in range(number)]
-    for server in servers:
-        server.bind(("127.0.0.1", 0))
-    ports = [server.getsockname()[1] for server in servers]
-    for server in servers:
-        server.close()
-    return ports
+GRACE = 60  # seconds that the others have once a process failed
+
+def held_ports(number):
+    # Sockets that do not listen, so that a process of the group may, but no other program is given these ports.
+    held = [socket.socket() for _ in range(number)]
+    for one in held:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.bind(("127.0.0.1", 0))
+    return held
 
 def group(main, world, folder, seconds, options={}):
     # Run `main` in processes, end all once one is killed, and return their exit codes: minus the number of a signal.
     os.makedirs(folder, exist_ok=True)
     global PORTS  # one for each process, if `main` needs more than the first
-    PORTS, pids = free_ports(world), []
+    held = held_ports(world)
+    PORTS, pids = [one.getsockname()[1] for one in held], []
     for rank in range(world):
         pid = os.fork()
         if pid == 0:
             code = 1
+            faulthandler.dump_traceback_later(0.9 * seconds)  # where it hangs
             try:
                 result = main(rank, world, PORTS[0], **options)
                 with open(f"{folder}/{rank}.json", "w") as file:
@@ -52,13 +55,18 @@ def group(main, world, folder, seconds, options={}):
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:
                 codes[pid] = os.waitstatus_to_exitcode(status)
+                if codes[pid] == 1:  # it printed its error, for which the others may wait in vain
+                    end = min(end, time.monotonic() + GRACE)
         time.sleep(0.01)
+    for one in held:
+        one.close()
     left = {*pids} - codes.keys()
     for pid in left:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
     if left and -signal.SIGKILL not in codes.values():
-        sys.exit(f"{len(left)} of {world} processes hang")
+        failed = [rank for rank, pid in enumerate(pids) if codes.get(pid) == 1]
+        sys.exit(f"{len(left)} of {world} processes hang" + f", since {failed} failed" * bool(failed))
     return [codes.get(pid) for pid in pids]
 
 def run(main, world, folder, seconds):

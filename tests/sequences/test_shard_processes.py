@@ -237,7 +237,6 @@ def test_two_processes_of_torch_train_as_one_and_fit_requires_averaged_gradients
             assert "each would report the loss of its own shard" in result["evaluate"]
 
 
-@pytest.mark.soak  # it may wait for minutes until the two processes of TensorFlow find each other
 @pytest.mark.backend
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="strategies are of TensorFlow")
 def test_loop_of_two_processes_of_tensorflow_trains_as_one(tmp_path, alone):
