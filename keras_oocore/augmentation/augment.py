@@ -211,5 +211,6 @@ class Augment(Transform):
                     image = operation.apply(image, drawn[row], its_spec)
             result[row] = image
         if self._mixing is not None:
-            result, y = self._mixing.apply(result, y, keys, spec._replace(height=size[0], width=size[1]))
+            its_spec = spec._replace(height=size[0], width=size[1])
+            result, y = self._mixing.apply(result, y, keys, its_spec, draws.num_real)
         return (np.ascontiguousarray(np.moveaxis(result, -1, 1)) if self._channels_first else result), y

@@ -16,7 +16,7 @@ class Mixing:
     """Mixes rows 2k and 2k + 1 of a batch, both ways. Batches are shuffled, so a neighbor is a random sample.
 
     Processes that share a batch have whole pairs, so that their images are those of one process. The last row of an odd
-    batch has no neighbor and does not change.
+    batch has no neighbor and does not change, also if copies of other rows follow that fill the batch of a process.
 
     Sources: Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2018. Yun et al., "CutMix", 2019.
 
@@ -28,13 +28,17 @@ class Mixing:
     mixup: float
     cutmix: float
 
-    def apply(self, x: np.ndarray, y: Any, keys: np.ndarray, spec: ImageSpec) -> tuple[np.ndarray, Any]:
-        """Return images and labels. `x` is overwritten."""
+    def apply(
+        self, x: np.ndarray, y: Any, keys: np.ndarray, spec: ImageSpec, num_real: int | None = None
+    ) -> tuple[np.ndarray, Any]:
+        """Return images and labels. `x` is overwritten. Only the first `num_real` rows are no copies."""
         kept = np.ones(len(x))  # share of the own image
         cuts = uniform(keys, Stream.MIX) < 0.5 if self.mixup and self.cutmix else np.full(len(x), bool(self.cutmix))
         shares = self._shares(keys, cuts)
         boxes = _boxes(keys, shares, spec)
         for first in range(0, len(x) - 1, 2):
+            if first + 1 == num_real:
+                continue
             pair = x[first : first + 2].copy()
             for row, own, other in ((first, pair[0], pair[1]), (first + 1, pair[1], pair[0])):
                 if cuts[row]:

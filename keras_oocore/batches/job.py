@@ -110,7 +110,7 @@ class BatchJob:
             x, samples = self._without_failed(x, samples, start)
         if not self.is_peek:
             plan.record(self.epoch, self._bounds[0] + start, planned, samples)
-        num_rows = len(samples)
+        num_rows, in_epoch = len(samples), self.position + start // plan.options.batch_size
         x, y, weight = plan.source.unpack(x, samples)
         if plan.format.transform is not None:
             # Positions continue from part to part of an order, so that no two parts draw the same numbers.
@@ -118,11 +118,11 @@ class BatchJob:
             with stage("transform"):
                 options, name = plan.options, plan.source.name
                 drawn = self._drawn_before(start, planned, samples)
-                draws = Draws(options.seed, self.epoch, position, samples, name, options.shard, draws=drawn)
+                real = None if plan.padding is None else plan.padding.num_real(in_epoch)
+                draws = Draws(options.seed, self.epoch, position, samples, name, options.shard, 0, drawn, real)
                 x, y = plan.format.transform.apply(x, y, draws)
         if plan.padding is not None:
-            position = self.position + start // plan.options.batch_size
-            return plan.padding.apply(position, x, y, weight, num_rows)
+            return plan.padding.apply(in_epoch, x, y, weight, num_rows)
         if weight is not None:
             return x, y, weight
         return x if y is None else (x, y)

@@ -38,6 +38,14 @@ class Padding:
         """Return rows, repeated from the first one on until the batch is full."""
         return values if len(values) == self.num_rows else values[np.arange(self.num_rows) % len(values)]
 
+    def num_real(self, position: int) -> int:
+        """Return how many rows of a batch of this shard do not fill it. They are the first ones."""
+        return min(max(self._of_batch(position) - self._first, 0), self.num_rows)
+
+    def _of_batch(self, position: int) -> int:
+        """Return the number of samples of a batch of all shards."""
+        return min(self._num_samples - position * self._of_all_shards, self._of_all_shards)
+
     def apply(self, position: int, x: Any, y: Any, weight: np.ndarray | None, num_rows: int) -> tuple[Any, Any, Any]:
         """Return a full batch `(x, y, sample_weight)`.
 
@@ -51,8 +59,7 @@ class Padding:
         """
         if y is None:
             raise no_labels()
-        of_batch = min(self._num_samples - position * self._of_all_shards, self._of_all_shards)
-        real = min(max(of_batch - self._first, 0), self.num_rows)
+        of_batch, real = self._of_batch(position), self.num_real(position)
         if num_rows < real:  # samples were skipped, which shards do not allow
             real = of_batch = num_rows
         factor = self._weight_of_all or self._of_all_shards / of_batch

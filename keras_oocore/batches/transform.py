@@ -52,6 +52,7 @@ class Draws:
         shard: Number of the share of the batch, if several processes share it. Each share has draws of its own.
         stage: Number of the transform in a list of transforms. Each has draws of its own.
         draws: How often each sample was drawn before in this epoch, an `int64` array, or `None` for never.
+        num_real: Number of the first samples, after which copies fill the batch of a shard. `None` if there are none.
     """
 
     seed: int
@@ -62,6 +63,7 @@ class Draws:
     shard: int | None = None
     stage: int = 0
     draws: np.ndarray | None = None
+    num_real: int | None = None
 
     def of_batch(self) -> np.random.Generator:
         """Return a generator for the whole batch, keyed by seed, epoch, batch and shard."""

@@ -24,6 +24,7 @@ from keras_oocore.sequences.distribution import require_one_training
 from keras_oocore.sequences.divided import DividedDataset
 from keras_oocore.sequences.exit import end_iterators_at_exit
 from keras_oocore.sequences.in_order import InOrder, RowNames
+from keras_oocore.sequences.padded_data import require_right_call
 from keras_oocore.sequences.position import Cursor, checked_state, data_fingerprint, data_options
 from keras_oocore.sequences.shards import Shard
 from keras_oocore.sources.base import Source
@@ -77,7 +78,6 @@ class OutOfCoreSequence(DividedDataset):
         self._pass = EpochPass(num_batches)
         self._last_read = -1  # position that was last read outside an epoch
         self._warns_of_bad_samples = not options.shuffle and options.on_error != "raise"
-        self._warns_of_metrics = options.last_batch == "pad_for_evaluation"
         self._use(None)
 
     def _use(self, pipeline: Pipeline | None) -> None:
@@ -200,16 +200,6 @@ class OutOfCoreSequence(DividedDataset):
             "names the sample of every row. `bad_samples` lists all unreadable samples."
         )
 
-    def _warn_of_metrics(self) -> None:
-        """Warn once that some metrics count the samples that fill the last batch several times."""
-        self._warns_of_metrics = False
-        if self.num_samples % self.batch_size:
-            warn_user(
-                f"The last batch has {self.num_samples % self.batch_size} samples, which are repeated to make "
-                f"{self.batch_size}. The loss and the `weighted_metrics` of `compile` count each of them once, but "
-                "`metrics=` of `compile` counts the repetitions, too: pass them as `weighted_metrics=`."
-            )
-
     def __len__(self) -> int:
         return self._pass.num_batches
 
@@ -272,12 +262,12 @@ class OutOfCoreSequence(DividedDataset):
 
         Raises:
             OptionError: If Keras divides the batches among several processes (`keras.distribution`, with
-                `auto_shard_dataset=True`), or if processes or devices cannot train with this Sequence.
+                `auto_shard_dataset=True`), if processes or devices cannot train with this Sequence, or if the weights
+                of samples that fill the last batch are made for something else.
         """
         self.require_all_indices()
         require_one_training(self._shard, self._partition is not None, self._batch_sizes())
-        if self._warns_of_metrics:
-            self._warn_of_metrics()
+        require_right_call(self)
         self._pass.begin()
 
     def on_epoch_end(self) -> None:

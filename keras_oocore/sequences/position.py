@@ -141,10 +141,6 @@ class Cursor:
         """The option `last_batch`."""
         return self._sequence._options.last_batch
 
-    def metrics_are_checked(self) -> None:
-        """Do not warn that `metrics=` of `compile` counts the samples that fill a batch several times."""
-        self._sequence._warns_of_metrics = False
-
     def peek(self, batch_index: int) -> Any:
         """Return a batch of the current pass without moving."""
         return self._sequence.load_batch(batch_index)

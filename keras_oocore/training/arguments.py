@@ -44,7 +44,8 @@ DEFAULTS: dict[str, Any] = {
 DOCUMENTATION = """\
         save_every_batches: Save after this many batches, and at the end of each epoch, whatever it costs. By default,
             a checkpoint is written at the end of each epoch and, in a long epoch, every minute, but never so often
-            that saving takes more than a twentieth of the time. Of several processes, the first decides and saves.
+            that saving takes more than a twentieth of the time. Of several processes, the first decides, and saves the
+            metrics of all.
         keep: Number of checkpoints to keep. The newest is used, or an older one if the newest is damaged. Defaults to
             `2`.
         validation_data: As in `fit`.

@@ -103,8 +103,14 @@ class Processes:
         """Return the numbers of each process. All processes give the same amount of numbers."""
         if self._engine is None or not numbers:
             return [numbers]
-        row = np.array(numbers, np.float64).view(np.uint8)  # JAX would round them
-        return np.ascontiguousarray(self._engine.gathered(row)).view(np.float64).tolist()
+        return self.gathered_array(np.array(numbers, np.float64)).tolist()
+
+    def gathered_array(self, own: np.ndarray) -> np.ndarray:
+        """Return the arrays of each process, of shape `(count, n)`. All give the same shape `(n,)` and dtype."""
+        if self._engine is None:
+            return own[np.newaxis]
+        row = np.ascontiguousarray(own).view(np.uint8)  # JAX would round the numbers
+        return np.ascontiguousarray(self._engine.gathered(row)).view(own.dtype)
 
     @contextlib.contextmanager
     def all_or_none(self) -> Iterator[None]:

@@ -105,15 +105,21 @@ def restore_callbacks(state: TrainingState) -> None:
     state.callback_states.restore(state.checkpoint.state["callbacks"], state.checkpoint.arrays)
 
 
-def restore_at_first_batch(state: TrainingState) -> None:
-    """Undo what Keras drew at the start of an epoch, and within an epoch, everything that starting it changed."""
+def restore_at_first_batch(state: TrainingState) -> bool:
+    """Undo what Keras drew at the start of an epoch, and within an epoch, everything that starting it changed.
+
+    Returns:
+        Whether the model has the metrics of the checkpoint now.
+    """
     if state.random is None:
-        return
-    if state.position.step:
+        return False
+    within_epoch = state.position.step > 0
+    if within_epoch:
         restore_variables(state, with_metrics=True)
         restore_callbacks(state)
     random_state.restore(state.random)
     state.random = state.checkpoint = None
+    return within_epoch
 
 
 # Whether the checkpoint belongs to this training

@@ -14,8 +14,9 @@ from keras_oocore.core.text import display_path
 from keras_oocore.training import layers, resume
 from keras_oocore.training.agreement import Agreement
 from keras_oocore.training.callback_list import ContinuousCallbackList
+from keras_oocore.training.metrics import keep_own_part, metrics_of_all
 from keras_oocore.training.processes import Processes
-from keras_oocore.training.saving import Saver, captured
+from keras_oocore.training.saving import Saver, captured, crosses
 from keras_oocore.training.schedule import FitCall, TrainingPosition, next_fit
 from keras_oocore.training.signals import NAMES, StopSignal, raise_again
 from keras_oocore.training.stages import Stage, TrainingState
@@ -68,6 +69,7 @@ class TrainingRun:
         self.state.record_data_positions()
         self.saver: Saver | None = None if checkpoints is None else Saver(self.state, checkpoints, save_every_batches)
         self._is_new = True  # whether there was no checkpoint
+        self._every_batches = save_every_batches if directory is not None else None  # of process 0
         self._call: FitCall | None = None  # the call of `fit` that is running
         self._call_begins = False  # whether the data must be moved to their position
         self._epoch_start = TrainingPosition()  # where this call of `fit` entered the epoch
@@ -79,6 +81,7 @@ class TrainingRun:
         Args:
             found: The checkpoint, in process 0.
         """
+        self._every_batches = int(self.processes.gathered([self._every_batches or 0])[0][0]) or None
         checkpoint = self.processes.share(found)
         self._is_new: bool = checkpoint is None
         if checkpoint is not None:
@@ -210,7 +213,8 @@ class TrainingRun:
 
     def before_batch(self) -> None:
         """Restore what belongs to the first batch."""
-        resume.restore_at_first_batch(self.state)
+        if resume.restore_at_first_batch(self.state):
+            keep_own_part(self.state.model, self.processes)
 
     def after_batch(self, step: int) -> None:
         """Count the batches, and save if a checkpoint is due or a signal was received."""
@@ -226,17 +230,23 @@ class TrainingRun:
             return  # the end of the epoch follows
         model, agreement = self.state.model, self.agreement
         stops = bool(model.stop_training)
-        agreement.within_epoch(position.batches, self.stop.received, stops)
+        saves = self.saver is not None and self.saver.due_within_epoch(batches_before, position.batches)
+        required = crosses(self._every_batches, batches_before, position.batches)
+        agreement.within_epoch(position.batches, self.stop.received, stops, saves, required)
         if agreement.stops != stops:
             model.stop_training = agreement.stops
         if agreement.stops:
             return
-        if self.saver is not None and (
-            agreement.signal is not None or self.saver.due_within_epoch(batches_before, position.batches)
-        ):
-            self.callbacks.wait()
-            self.saver.save()
+        if agreement.signal is not None or agreement.saves:
+            self._save_within_epoch()
         self._stop_if_agreed()
+
+    def _save_within_epoch(self) -> None:
+        """Save in process 0, with what the others tell it."""
+        self.callbacks.wait()
+        metrics = metrics_of_all(self.state.model, self.processes)
+        if self.saver is not None:
+            self.saver.save(metrics)
 
     def before_epoch_end(self, logs: dict[str, Any] | None) -> dict[str, Any]:
         """Let the callbacks of all processes decide by the same numbers."""

@@ -46,7 +46,7 @@ class Saver:
     def due_within_epoch(self, batches_before: int, batches: int) -> bool:
         """Return whether a checkpoint is due now that the training has come from `batches_before` to `batches`."""
         if self.every_batches is not None:
-            return batches // self.every_batches > batches_before // self.every_batches
+            return crosses(self.every_batches, batches_before, batches)
         return self._seconds_since > max(SECONDS_BETWEEN, COST * self._cost_seconds)
 
     def due_after_epoch(self) -> bool:
@@ -57,10 +57,11 @@ class Saver:
     def _seconds_since(self) -> float:
         return time.monotonic() - self._last_saved_seconds
 
-    def save(self, required: bool = False) -> None:
+    def save(self, metrics: list[np.ndarray] | None = None, required: bool = False) -> None:
         """Write a checkpoint. If that fails, the training continues, because it is still in memory.
 
         Args:
+            metrics: The metrics of all processes, or `None` if those of the model are.
             required: Whether a failure is an error instead of a warning.
 
         Raises:
@@ -68,7 +69,7 @@ class Saver:
         """
         started_seconds = time.monotonic()
         try:
-            self.checkpoints.save(*captured(self.state, self._plain_history()))
+            self.checkpoints.save(*captured(self.state, self._plain_history(), metrics))
             self.is_saved: bool = True
         except DestinationError as error:
             if required:
@@ -91,19 +92,33 @@ class Saver:
         return plain
 
 
+def crosses(every_batches: int | None, batches_before: int, batches: int) -> bool:
+    """Return whether a multiple of `every_batches` is reached between two numbers of batches.
+
+    >>> crosses(10, 19, 20), crosses(10, 20, 29), crosses(None, 0, 10)
+    (True, False, False)
+    """
+    return every_batches is not None and batches // every_batches > batches_before // every_batches
+
+
 def captured(
-    state: TrainingState, history: dict[str, list[Any]], has_begun: bool = True
+    state: TrainingState,
+    history: dict[str, list[Any]],
+    metrics: list[np.ndarray] | None = None,
+    has_begun: bool = True,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return everything there is to save, as plain JSON and arrays. The keys are those of checkpoint.json.
 
     Args:
         state: The training.
         history: The columns of its history that can be saved.
+        metrics: As in `Saver.save`.
         has_begun: Whether the callbacks were told that the training begins. Before, they have no state.
     """
     position = state.position
     state.record_position()
     paths, arrays = model_state.capture(state.model, with_metrics=position.step > 0)
+    arrays |= {f"metrics/{number}": array for number, array in enumerate(metrics or [])}
     saved = {
         "kind": state.kind,
         "versions": versions(),

@@ -12,9 +12,9 @@ import keras
 from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import OptionError
 from keras_oocore.sequences.base import OutOfCoreSequence
+from keras_oocore.sequences.padded_data import require_exact, require_purpose
 from keras_oocore.training.arguments import DEFAULTS
 from keras_oocore.training.content import require_content
-from keras_oocore.training.padded_data import require_exact_validation, require_purpose
 from keras_oocore.training.run import TrainingRun
 from keras_oocore.training.shares import processes_of
 from keras_oocore.training.signals import StopSignal, deferred_signals
@@ -55,7 +55,7 @@ def train(
     callbacks, verbose = _callback_list(fit_options.pop("callbacks")), fit_options.pop("verbose")
     for stage in stages:
         require_data(stage.data, stage.validation_data)
-        require_purpose(stage)
+        require_purpose(stage.data, stage.validation_data)
     if save_every_batches is not None:
         save_every_batches = positive(save_every_batches, "save_every_batches")
     if fit_options["steps_per_epoch"] is not None:
@@ -80,7 +80,8 @@ def train(
         if not isinstance(model, keras.Model) and callable(model):
             model = model()
         require_compiled(model)
-        require_exact_validation(model, stages, fit_options.get("validation_steps"))
+        validation_data = [stage.validation_data for stage in stages]
+        require_exact(model, validation_data, "validation_data", fit_options.get("validation_steps"))
         training = TrainingRun(
             function.__name__,
             model,

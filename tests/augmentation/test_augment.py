@@ -314,6 +314,23 @@ def test_the_last_image_of_an_odd_batch_does_not_mix_and_shards_have_whole_pairs
         whole.shard(0, 8)
 
 
+def test_shards_of_a_padded_batch_mix_no_image_with_a_copy():
+    """The last batch has 5 of 8 images. The fifth has no neighbor in one process either."""
+    options = dict(images=IMAGES[:21], labels=ONE_HOT[:21], batch_size=8, label_mode="raw", last_batch="pad")
+    whole, *shards = (
+        [*(sequence_of(transform=ko.augment(mixup=1.0, cutmix=1.0), **options).shard(index, num_shards))]
+        for index, num_shards in [(0, 1), (0, 4), (1, 4), (2, 4), (3, 4)]
+    )
+
+    for batch, *parts in zip(whole, *shards, strict=True):
+        x, y, weight = (np.concatenate(arrays) for arrays in zip(*parts))
+        np.testing.assert_array_equal(weight, batch[2])
+        np.testing.assert_array_equal(x[weight > 0], batch[0][weight > 0])
+        np.testing.assert_array_equal(y[weight > 0], batch[1][weight > 0])
+    np.testing.assert_array_equal(x[4], IMAGES[20])
+    assert weight.tolist() == pytest.approx([8 / 5] * 5 + [0] * 3)
+
+
 @pytest.mark.parametrize("labels", [None, np.arange(NUM)])
 def test_labels_that_cannot_be_mixed_are_refused(labels):
     with pytest.raises(OptionError, match='label_mode="categorical"'):

@@ -67,9 +67,57 @@ def test_loss_and_weighted_metrics_of_evaluate_are_exact():
         X[order], Y[order], label_mode="raw", batch_size=8, shuffle=False, last_batch="pad_for_evaluation"
     )
 
-    with pytest.warns(UserWarning, match="The last batch has 5 samples, .* to make 8.*pass them as `weighted_metrics="):
-        found = model.evaluate(padded, verbose=0)
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(model.evaluate(padded, verbose=0), expected, rtol=1e-5)
+
+
+class Steps(keras.callbacks.Callback):
+    """Counts the steps."""
+
+    num_steps = 0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.num_steps += 1
+
+    on_test_batch_begin = on_train_batch_begin
+
+
+EVALUATED = dict(last_batch="pad_for_evaluation", shuffle=False)
+OF_TRAINING, FOR_EVALUATION = 'Received: last_batch="pad"', 'weights for evaluation. Use last_batch="pad" for training'
+COUNTS = r"`metrics=` of `compile` counts the samples that fill .* with `weighted_metrics=` instead"
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "compiled", "message"),
+    [
+        ("evaluate", dict(x=dict(last_batch="pad")), {}, OF_TRAINING),
+        ("fit", dict(x=EVALUATED), {}, FOR_EVALUATION),
+        ("fit", dict(x={}, validation_data=dict(last_batch="pad")), {}, f"`val_loss` would be wrong.*{OF_TRAINING}"),
+        ("evaluate", dict(x=EVALUATED), dict(metrics=["mae"]), COUNTS),
+        ("fit", dict(x={}, validation_data=EVALUATED), dict(metrics=["mae"]), COUNTS),
+        ("evaluate", dict(x=EVALUATED, steps=2), {}, "whole pass. Remove `steps`. Received: steps=2"),
+        ("fit", dict(x={}, validation_data=EVALUATED, validation_steps=1), {}, "Remove `validation_steps`"),
+    ],
+)
+def test_what_padding_is_not_made_for_is_refused_before_the_first_step(method, arguments, compiled, message):
+    model, steps = new_model(**compiled), Steps()
+    data = {name: rows(**value) if isinstance(value, dict) else value for name, value in arguments.items()}
+
+    with pytest.raises(ko.OptionError, match=message):
+        getattr(model, method)(callbacks=[steps], verbose=0, **data)
+    assert steps.num_steps == 0
+
+
+def test_arrays_do_not_hide_the_validation_data():
+    """The validation then finds the error, after the first epoch."""
+    with pytest.raises(ko.OptionError, match=OF_TRAINING):
+        new_model().fit(X, Y, validation_data=rows(last_batch="pad"), verbose=0)
+
+
+def test_metrics_of_full_batches_are_exact_in_plain_keras():
+    full = ko.ArraySequence(X[:32], Y[:32], batch_size=8, label_mode="raw", **EVALUATED)
+    model = new_model(metrics=["mae"], weighted_metrics=["mse"])
+
+    np.testing.assert_allclose(model.evaluate(full, verbose=0), model.evaluate(X[:32], Y[:32], verbose=0), rtol=1e-5)
 
 
 def test_val_loss_of_fit_is_exact_and_each_row_of_predict_is_named():
@@ -78,8 +126,7 @@ def test_val_loss_of_fit_is_exact_and_each_row_of_predict_is_named():
     kept = rows(validation_split=0.3, subset="training")
     assert "pad_for_evaluation" in repr(val)
     one, other = new_model(), new_model()
-    with pytest.warns(UserWarning, match="The last batch has 3 samples"):
-        history = one.fit(train, validation_data=val, epochs=2, verbose=0).history
+    history = one.fit(train, validation_data=val, epochs=2, verbose=0).history
     members = np.concatenate([x for x, _, weight in val])[:11]
     targets = np.concatenate([y for _, y, weight in val])[:11]
     expected = other.fit(kept, validation_data=(members, targets), validation_batch_size=8, epochs=2, verbose=0).history

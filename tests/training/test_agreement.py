@@ -1,43 +1,16 @@
 """What the processes of a training tell each other, with threads in place of processes."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from together import COUNT, together
 
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.training import agreement
 from keras_oocore.training.agreement import Agreement
 from keras_oocore.training.processes import PIECE_BYTES, Processes
 from keras_oocore.training.state.checkpoints import Checkpoint
-
-COUNT = 3
-
-
-class Threads:
-    """An `Engine` that connects threads."""
-
-    def __init__(self, index, rows, barrier):
-        self.index, self.count, self._rows, self._barrier = index, COUNT, rows, barrier
-
-    def gathered(self, row):
-        self._rows[self.index] = row.copy()
-        self._barrier.wait(60)
-        rows = np.stack(self._rows)
-        self._barrier.wait(60)
-        return rows
-
-    def from_first(self, row):
-        return self.gathered(row)[0]
-
-
-def together(function):
-    """Call a function with the `Processes` of each thread, and return the results."""
-    rows, barrier = [None] * COUNT, threading.Barrier(COUNT)
-    with ThreadPoolExecutor(COUNT) as pool:
-        return [*pool.map(function, [Processes(Threads(index, rows, barrier)) for index in range(COUNT)])]
 
 
 def test_numbers_arrive_exactly():
@@ -99,6 +72,21 @@ def test_processes_stop_after_the_same_batch(monkeypatch):
     assert others == [first] * 2
     assert first[0] >= 150
     assert first[1] >= 130
+
+
+def test_all_processes_save_after_the_batch_that_the_first_one_chooses():
+    def run(processes):
+        agreed, saved = Agreement(processes), []
+        for batch in range(1, 400):
+            wishes = batch >= 20 if processes.is_first else batch % 2 == 0
+            agreed.within_epoch(batch, None, False, wishes and not saved, required=batch % 100 == 0)
+            saved += [batch] if agreed.saves else []
+        return saved
+
+    first, *others = together(run)
+    assert others == [first] * 2
+    assert len(first) == 1
+    assert 20 <= first[0] <= 100
 
 
 def test_logs_are_averaged_if_they_differ():
