@@ -27,14 +27,15 @@ class NormalizedInputs(OutOfCoreSequence):
         Args:
             axis: Axis or axes of a batch that have a mean and a variance for each position, as in
                 `keras.layers.Normalization`. The default is the last one: the channels of images, or the features of
-                rows. With `data_format="channels_first"`, use `1`. `None` for one mean and one variance.
+                rows. With `data_format="channels_first"`, use `1`. `None` for one mean and one variance. Of several
+                inputs, one that is a number per sample has one mean by default.
 
         Returns:
             A `keras.layers.Normalization` layer. If `x` is a dictionary or a tuple of inputs, a dictionary of such
             layers, by the name or the position of the input.
 
         Raises:
-            OptionError: If `axis` is not an axis of a batch other than the first.
+            OptionError: If `axis` is not an axis of a batch other than the first, or the samples are padded.
             SampleError: If a sample cannot be read and `on_error="raise"`.
 
         >>> import keras_oocore as ko
@@ -43,6 +44,11 @@ class NormalizedInputs(OutOfCoreSequence):
         >>> np.ravel(layer.input_mean).tolist(), np.ravel(layer.input_variance).tolist()
         ([2.0, 15.0], [1.0, 25.0])
         """
+        if "pad_to" in self._source.options():
+            raise OptionError(
+                "`normalization` would count the padding as values. Call it on a Sequence of arrays of one shape, or "
+                "pass mean and variance to keras.layers.Normalization. Received: samples that are padded"
+            )
         on_error = "raise" if self._options.on_error == "raise" else "skip"
         samples = self.in_order(transformed=False, on_error=on_error)
         found, shapes = {}, {}
@@ -55,14 +61,17 @@ class NormalizedInputs(OutOfCoreSequence):
                     continue
                 x = batch[0] if isinstance(batch, tuple) else batch
                 for name, part in _named(x):
-                    kept = kept_axes(axis, part.ndim)
+                    kept = kept_axes(_axis_of(axis, name, part.ndim), part.ndim)
                     found[name] = found.get(name, Moments()).joined(Moments.of(part, kept))
                     shapes[name] = part.shape[1:]
         finally:
             samples.release()
         if not found:
             raise DataError(f"None of the {samples.num_samples:,} samples can be read.")
-        layers = {name: _layer(axis, moments, shapes[name]) for name, moments in found.items()}
+        layers = {
+            name: _layer(_axis_of(axis, name, len(shapes[name]) + 1), moments, shapes[name])
+            for name, moments in found.items()
+        }
         return layers.get(None, layers)
 
 
@@ -94,6 +103,11 @@ def _named(x: Any) -> Iterable[tuple[Any, np.ndarray]]:
     if isinstance(x, dict):
         return x.items()
     return enumerate(x) if isinstance(x, tuple | list) else [(None, x)]
+
+
+def _axis_of(axis: Any, name: Any, ndim: int) -> Any:
+    """Return the axis of an input. Of several inputs, one number per sample has one mean by default."""
+    return None if name is not None and axis == -1 and ndim == 1 else axis
 
 
 def _layer(axis: Any, moments: Moments, shape: tuple[int, ...]) -> keras.layers.Normalization:
