@@ -22,6 +22,7 @@ from keras_oocore.augmentation.mixing import Mixing
 from keras_oocore.augmentation.operation import ImageSpec, Operation
 from keras_oocore.augmentation.texture import Blur, Erase, Noise
 from keras_oocore.augmentation.warp import FILL_MODES, INTERPOLATIONS, FillMode, Interpolation
+from keras_oocore.batches.image_input import on_image
 from keras_oocore.batches.transform import BatchSpec, Draws, Transform
 from keras_oocore.core.checks import choice
 from keras_oocore.core.errors import OptionError
@@ -195,6 +196,15 @@ class Augment(Transform):
             )
 
     def apply(self, x: Any, y: Any, draws: Draws) -> tuple[Any, Any]:
+        if self._mixing is not None and isinstance(x, dict) and len(x) > 1:
+            raise OptionError(
+                "`mixup` and `cutmix` mix images and labels, and not the other inputs of a sample, which would belong "
+                f"to one of both images only. Received: inputs {', '.join(map(repr, x))}"
+            )
+        return on_image(x, y, 4, lambda x, y: self._augmented(x, y, draws))
+
+    def _augmented(self, x: np.ndarray, y: Any, draws: Draws) -> tuple[np.ndarray, Any]:
+        """Return the images of a batch after the changes, and the labels."""
         images = np.moveaxis(x, 1, -1) if self._channels_first else x
         _, height, width, channels = images.shape  # an earlier transform of a list may have changed it
         keys, spec = draws.keys(), self._spec._replace(height=height, width=width, channels=channels)

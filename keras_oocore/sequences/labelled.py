@@ -208,7 +208,9 @@ class LabelledSequence(SplitSequence, NormalizedInputs):
         """Return the description: samples and classes, their shape, then `lines`."""
         num_classes = len(self.class_names or ())
         y, num_rows = self._source.labels.take(np.arange(0)), self._options.rows_per_batch(self.num_samples)
-        arrays = [f"x {self._format.dtype} {(num_rows, *self._format.shape)}"]
+        arrays, features = [f"x {self._format.dtype} {(num_rows, *self._format.shape)}"], self._source.features
+        if features is not None:
+            arrays = [f"{self._source.rows_name}{arrays[0][1:]}", f"features float32 {(num_rows, features.shape[1])}"]
         arrays.append("no labels" if y is None else f"y {y.dtype} {(num_rows, *y.shape[1:])}")
         if self._source.sample_weight is not None:
             weights = "sample_weight" if self._data.class_weight is None else "weights from class_weight"

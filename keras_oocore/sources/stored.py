@@ -34,6 +34,11 @@ class PackedSamples(Source):
         self.chosen: np.ndarray = np.arange(len(names)) if chosen is None else chosen
         self.spec: RowSpec = RowSpec(*store.fields[FIELD])
 
+    @property
+    def rows_name(self) -> str:
+        """Name of the rows in `x`, if there are features beside them: that of the Sequence that packed them."""
+        return "image" if "color_mode" in self.store.record.fingerprint else "array"
+
     def __len__(self) -> int:
         return len(self.chosen)
 
