@@ -10,6 +10,7 @@ from keras_oocore.commands.arguments import (
     READING_TABLES,
     add_command,
     add_files,
+    add_hdf5,
     add_images,
     add_json,
     add_tables,
@@ -65,6 +66,7 @@ def add_to(commands: Any) -> None:
         "--load-features", metavar="FILE", help="what the training rows determined: train.save_features(FILE)"
     )
     command.add_argument("--ids", nargs="+", metavar="COLUMN", help="columns of a CSV file that name its rows")
+    add_hdf5(command)
     add_json(command)
     command.set_defaults(after_stop="To continue, run the same command again.")
 
