@@ -90,7 +90,8 @@ def run(options: argparse.Namespace) -> Report:
             result = predict_to(model, sequence, options.to, columns, class_names, options.activation)
     lines = [f"{counted(result.num_rows, 'row')} in {options.to}"]
     if result.num_bad:
-        lines.append(f"{counted(result.num_bad, 'file')} could not be read: see the column `error`")
+        what = "row" if place.kind is Kind.CSV else "file"
+        lines.append(f"{counted(result.num_bad, what)} could not be read: see the column `error`")
     facts = {
         "to": options.to,
         "num_rows": result.num_rows,

@@ -4,6 +4,7 @@ import sys
 from typing import Any, NamedTuple
 
 METHODS = ("fit", "evaluate", "predict")
+ARGUMENTS = ("validation_data", "validation_steps", "steps")
 
 
 class KerasCall(NamedTuple):
@@ -12,10 +13,12 @@ class KerasCall(NamedTuple):
     Attributes:
         method: `"fit"`, `"evaluate"` (also for the validation of `fit`) or `"predict"`.
         model: The model.
+        arguments: Values of `ARGUMENTS` in the call, `None` for those that it does not have.
     """
 
     method: str
     model: Any
+    arguments: dict[str, Any]
 
 
 def keras_call() -> KerasCall | None:
@@ -24,6 +27,7 @@ def keras_call() -> KerasCall | None:
     while frame is not None:
         method = frame.f_code.co_name
         if method in METHODS and frame.f_globals.get("__name__", "").startswith("keras.src."):
-            return KerasCall(method, frame.f_locals.get("self"))
+            names = frame.f_locals
+            return KerasCall(method, names.get("self"), {name: names.get(name) for name in ARGUMENTS})
         frame = frame.f_back
     return None
