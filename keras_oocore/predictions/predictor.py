@@ -124,10 +124,8 @@ class Predictor:
             return
         named = "; ".join(f"{name!r}: {reason}" for name, reason in self.bad.items())
         if self._data.rows.has_files:
-            found = (
-                "1 file cannot be read, and its row has" if number == 1 else f"{number:,} files cannot be read, and "
-            )
-            found += "" if number == 1 else "their rows have"
+            many = f"{number:,} files cannot be read, and their rows have"
+            found = "1 file cannot be read, and its row has" if number == 1 else many
         else:
             found = "1 row is left out, and has" if number == 1 else f"{number:,} rows are left out, and have"
         more = f" ({named}{'; ...' if number > len(self.bad) else ''})" if named else ""

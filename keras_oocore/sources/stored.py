@@ -1,6 +1,7 @@
 """Samples that are the rows of a finished packed store. Their files are not needed."""
 
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ class PackedSamples(Source):
     @property
     def rows_name(self) -> str:
         """Name of the rows in `x`, if there are features beside them: that of the Sequence that packed them."""
-        return "image" if "color_mode" in self.store.record.fingerprint else "array"
+        return rows_name(self.store.record.fingerprint)
 
     def __len__(self) -> int:
         return len(self.chosen)
@@ -72,6 +73,11 @@ class PackedSamples(Source):
 
     def select(self, samples: np.ndarray) -> "PackedSamples":
         return PackedSamples(self.store, self.names, self.chosen[samples])
+
+
+def rows_name(fingerprint: Mapping[str, Any]) -> str:
+    """Return the name of the rows of a store in `x`, if there are features beside them, from its fingerprint."""
+    return "image" if "color_mode" in fingerprint else "array"
 
 
 def stored_measures(store: PackedStore | PackedStoreWriter, rows: np.ndarray) -> np.ndarray | None:

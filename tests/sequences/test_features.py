@@ -11,6 +11,7 @@ from contracts.served import ServedContract
 from drawing import draw
 
 import keras_oocore as ko
+from keras_oocore import cli
 from keras_oocore.core.errors import DataError, DestinationError, OptionError
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sequences import ImageFolderSequence, NpyManifestSequence, open_packed
@@ -389,3 +390,23 @@ def test_one_sample_and_labels_none(tmp_path):
     (x,) = list(NpyManifestSequence(manifest))
     assert x["array"].tolist() == [[1, 1, 1]]
     assert x["features"].tolist() == [[5]]
+
+
+# The terminal
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("suffix", ["png", "npy"])
+def test_the_code_that_info_prints_trains_a_model_of_two_inputs(suffix, in_tmp_path, capsys):
+    test = TestImages() if suffix == "png" else TestArrays()
+    test.prepare(in_tmp_path)
+    manifest_of(in_tmp_path).save("saved")
+    test.open(in_tmp_path).pack("packed")
+    for path in ("saved", "packed"):
+        capsys.readouterr()
+        assert cli.main(["info", path]) == 0
+        printed = capsys.readouterr().out
+        assert path == "packed" or "features: age, height" in printed
+        names = {}
+        exec(printed.split("type in Python:")[-1].replace("epochs=10", "epochs=1, verbose=0"), names)
+        assert names["model"].predict(names["val"], verbose=0).shape == (2, 3)
