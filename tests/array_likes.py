@@ -18,6 +18,30 @@ class Slices:
         return self.rows[key]
 
 
+class Lazy:
+    """An object like an array of dask: the sizes of all its chunks, and slices that are computed by `np.asarray`."""
+
+    def __init__(self, rows, sizes):
+        self._rows, self.shape, self.dtype = rows, rows.shape, rows.dtype
+        self.chunks = (tuple(sizes), *((length,) for length in rows.shape[1:]))
+        self.computed = []
+
+    def __getitem__(self, key):
+        assert isinstance(key, slice)
+        return _Computed(self, key)
+
+
+class _Computed:
+    """A slice of a `Lazy` array."""
+
+    def __init__(self, whole, key):
+        self._whole, self._key = whole, key
+
+    def __array__(self, dtype=None, copy=None):
+        self._whole.computed.append((self._key.start, self._key.stop))
+        return np.array(self._whole._rows[self._key], dtype)
+
+
 class WithLock(Slices):
     """An object that does not pickle."""
 

@@ -142,6 +142,7 @@ class Augment(Transform):
         )
         alphas = [at_least_zero(name, given[name]) for name in ("mixup", "cutmix")]
         self._mixing = Mixing(*alphas) if any(alphas) else None
+        self.mixes: bool = self._mixing is not None
         others = (
             (Blur, probability("blur", given["blur"])),
             (Noise, at_least_zero("noise", given["noise"])),

@@ -95,9 +95,11 @@ class Transform(ABC):
 
     Attributes:
         of_images: Whether it changes images. Of several inputs, it receives the image alone as `x`.
+        mixes: Whether it mixes the images of several samples.
     """
 
     of_images: bool = False
+    mixes: bool = False
 
     @property
     def needs_image(self) -> bool:

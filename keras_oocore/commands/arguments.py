@@ -30,7 +30,8 @@ TABLES = (
     *("target", "features", "exclude", "sample_weight", "dates", "categorical", "missing", "indicator"),
     *READING_TABLES,
 )
-GROUPS: dict[str, tuple[str, ...]] = {"files": FILES, "images": IMAGES, "CSV files": TABLES}
+HDF5 = ("dataset",)
+GROUPS: dict[str, tuple[str, ...]] = {"files": FILES, "images": IMAGES, "CSV files": TABLES, "HDF5 files": HDF5}
 INTERPOLATIONS = ("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic")
 TABULATORS = ("\\t", "tab")
 
@@ -94,6 +95,12 @@ def add_files(command: argparse.ArgumentParser) -> None:
     group.add_argument("--y-col", metavar="COLUMN", help="column of a CSV file with the classes")
     group.add_argument("--class-names", nargs="+", metavar="NAME", help="classes in the order of their indices")
     _switch(group, "--follow-links", "visit directories that symbolic links point to")
+
+
+def add_hdf5(command: argparse.ArgumentParser) -> None:
+    """Add the option of HDF5 files."""
+    group = command.add_argument_group("HDF5 files")
+    group.add_argument("--dataset", metavar="NAME", help="the dataset whose rows are samples, such as train/images")
 
 
 def add_images(command: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_oocore.commands.description import Description
 from keras_oocore.commands.kinds import Kind, Place
-from keras_oocore.commands.recipes import Outputs, opened, predicting, quoted, training
+from keras_oocore.commands.recipes import Beside, Outputs, opened, predicting, quoted, training
 from keras_oocore.commands.report import WrongUseError, to_type
 from keras_oocore.commands.samples import X_COL, Y_COL, holds_arrays, manifest_of
 from keras_oocore.core import storage
@@ -39,6 +39,7 @@ def describe_files(place: Place, options: argparse.Namespace) -> Description:
         "directory": None if manifest.directory is None else os.fspath(manifest.directory),
         "formats": Counter(os.path.splitext(name)[1].lower() for name in manifest.filenames.tolist()),
         "columns": list(manifest.columns),
+        "features": manifest.feature_cols,
         "missing": len(missing),
         "skipped": manifest.skipped,
     }
@@ -77,7 +78,9 @@ def describe_split(place: Place, options: argparse.Namespace) -> Description:
     code = [f"train = {calls['train'][:-1]}, seed=0)"]
     if "validation" in calls:
         code.append(f"val = {calls['validation'][:-1]}, shuffle=False)")
-    return Description(lines, facts, training(code, shape, outputs_of(train)), found=bool(problems))
+    return Description(
+        lines, facts, training(code, shape, outputs_of(train), beside=_beside(train)), found=bool(problems)
+    )
 
 
 def outputs_of(manifest: Manifest) -> Outputs:
@@ -100,6 +103,15 @@ def class_counts(manifest: Manifest) -> list[int]:
 
 def _class_counts(manifest: Manifest) -> dict[str, int] | None:
     return dict(zip(manifest.class_names, class_counts(manifest))) if manifest.class_names else None
+
+
+def features_beside(manifest: Manifest, rows_name: str) -> Beside | None:
+    """Return the features that a manifest has beside its files, for the code of a model."""
+    return None if manifest.features is None else Beside(rows_name, manifest.features.shape[1])
+
+
+def _beside(manifest: Manifest) -> Beside | None:
+    return features_beside(manifest, "array" if holds_arrays(manifest, "") else "image")
 
 
 def _spec(array: np.ndarray) -> dict:
@@ -176,7 +188,8 @@ def _code(place: Place, options: argparse.Namespace, manifest: Manifest, shape: 
     call = _call(data, manifest, shape)
     if manifest.labels is None:
         return predicting(f"{call[:-1]}, shuffle=False)", "batches.served_paths[i]")
-    return training(opened(f"{call[:-1]}, seed=0)", len(manifest), class_counts(manifest)), shape, outputs_of(manifest))
+    lines = opened(f"{call[:-1]}, seed=0)", len(manifest), class_counts(manifest))
+    return training(lines, shape, outputs_of(manifest), beside=_beside(manifest))
 
 
 def _call(data: str, manifest: Manifest, shape: tuple[int, ...]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_oocore.commands.describe_files import class_counts, outputs_of
+from keras_oocore.commands.describe_files import class_counts, features_beside, outputs_of
 from keras_oocore.commands.description import Description
 from keras_oocore.commands.kinds import Kind, Place, subfolders_with
 from keras_oocore.commands.recipes import opened, predicting, quoted, training
@@ -18,6 +18,7 @@ from keras_oocore.manifest import files as manifest_files
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sources.arrays import ArrayRows
 from keras_oocore.sources.layout import RowSpec, described, fields_of, image_field, stored_spec
+from keras_oocore.sources.stored import rows_name
 from keras_oocore.store.format import RECORD, StoreRecord
 
 TRAINING, VALIDATION = ("training", "train"), "validation"  # names of the parts of a cache, and of a split
@@ -61,7 +62,8 @@ def describe_store(place: Place, options: argparse.Namespace) -> Description:
         return Description(lines, facts, predicting(f"{call}, shuffle=False)", "batches.served_paths[i]"))
     facts["classes"] = dict(zip(manifest.class_names or (), class_counts(manifest))) or None
     lines_of_code = opened(f"{call}, seed=0)", len(manifest), class_counts(manifest))
-    return Description(lines, facts, training(lines_of_code, facts["shape"], outputs_of(manifest)))
+    beside = features_beside(manifest, _rows_name(place.path))
+    return Description(lines, facts, training(lines_of_code, facts["shape"], outputs_of(manifest), beside=beside))
 
 
 def describe_stores(place: Place, options: argparse.Namespace) -> Description:
@@ -82,7 +84,12 @@ def describe_stores(place: Place, options: argparse.Namespace) -> Description:
     code = [f"train = ko.open_packed({quoted(first)}, seed=0)"]
     if VALIDATION in by_name:
         code.append(f"val = ko.open_packed({quoted(by_name[VALIDATION])}, shuffle=False)")
-    return Description(lines, facts, training(code, found[first][1]["shape"], outputs_of(manifest)))
+    beside = features_beside(manifest, _rows_name(first))
+    return Description(lines, facts, training(code, found[first][1]["shape"], outputs_of(manifest), beside=beside))
+
+
+def _rows_name(directory: str) -> str:
+    return rows_name(StoreRecord.load(Path(directory)).fingerprint)
 
 
 def _same_arguments(cache: str) -> str:

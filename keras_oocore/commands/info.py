@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from keras_oocore.commands.arguments import add_command, add_files, add_json, add_tables
+from keras_oocore.commands.arguments import add_command, add_files, add_hdf5, add_json, add_tables
 from keras_oocore.commands.description import Description
 from keras_oocore.commands.kinds import Kind, Place, place_of
 from keras_oocore.commands.opening import why_not
@@ -28,8 +28,9 @@ def add_to(commands: Any) -> None:
         run,
         "say what is stored at a path, and what to type to train from it",
         """
-        Say what is stored at a path: class folders, a manifest, arrays, a packed store, CSV files, checkpoints or a zip
-        file, with the numbers that matter, and print a few lines of Python that train from it. A few files are opened.
+        Say what is stored at a path: class folders, a manifest, arrays, a packed store, CSV or HDF5 files, checkpoints
+        or a zip file, with the numbers that matter, and print a few lines of Python that train from it. A few files are
+        opened.
         """,
         """
         keras-oocore info plant_seedlings
@@ -41,6 +42,7 @@ def add_to(commands: Any) -> None:
     command.add_argument("--versions", action="store_true", help="print the versions that a bug report should name")
     add_files(command)
     add_tables(command)
+    add_hdf5(command)
     add_json(command)
 
 
@@ -79,6 +81,10 @@ def _describer(place: Place, options: argparse.Namespace) -> Callable[[Place, ar
         from keras_oocore.commands.describe_tables import describe_table  # imports pyarrow
 
         return describe_table
+    if place.kind is Kind.HDF5:
+        from keras_oocore.commands.describe_hdf5 import describe_hdf5
+
+        return describe_hdf5
     describers = {
         Kind.SPLIT: describe_split,
         Kind.ARRAY: describe_array,

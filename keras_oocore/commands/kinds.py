@@ -18,6 +18,7 @@ from keras_oocore.manifest import files as manifest_files
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS
 from keras_oocore.manifest.scan import find_files
 from keras_oocore.manifest.splits import PARTS
+from keras_oocore.sources.hdf5 import is_hdf5
 from keras_oocore.store.format import RECORD as STORE_RECORD
 
 ARRAY_EXTENSIONS = (".npy",)
@@ -36,6 +37,7 @@ class Kind(enum.StrEnum):
     SAVED_ARRAYS = "saved arrays"
     SPLIT = "split"
     ARRAY = "array"
+    HDF5 = "HDF5 file"
     STORE = "packed store"
     STORES = "packed stores"
     TABLE_CACHE = "cache of CSV files"
@@ -144,6 +146,8 @@ def _file(path: str) -> Place:
     suffix = suffixes[-1] if suffixes else ""
     if suffix == ".npy":
         return Place(path, Kind.NAMES if _npy_dtype(path).kind == "U" else Kind.ARRAY)
+    if is_hdf5(path):
+        return Place(path, Kind.HDF5)
     is_zipped_table = suffix == ".zip" and suffixes[-2:-1] and suffixes[-2] in TABLE_SUFFIXES
     if suffix in TABLE_SUFFIXES or is_zipped_table or (suffix in COMPRESSED_SUFFIXES and suffixes[-2:-1] != [".tar"]):
         return Place(path, Kind.CSV)

@@ -20,6 +20,7 @@ OTHER_BACKENDS = ("numpy", "openvino")  # of Keras, which do not train
 WHAT = {
     Kind.STORE: "a packed store, whose rows are ready",
     Kind.ARRAY: "an array",
+    Kind.HDF5: "an HDF5 file",
     Kind.CSV: "a CSV file",
 }
 
@@ -73,6 +74,11 @@ def open_sequence(place: Place, options: argparse.Namespace, needs_labels: bool 
         refuse_others(options, ("labels", "no_labels", "class_names"), place.path, WHAT[Kind.ARRAY])
         labels = None if options.no_labels else options.labels
         return import_sequences().ArraySequence(place.path, labels, **given(options, ("class_names",)), **loading)
+    if place.kind is Kind.HDF5:
+        refuse_others(options, ("labels", "no_labels", "class_names", "dataset"), place.path, WHAT[Kind.HDF5])
+        labels = None if options.no_labels else options.labels
+        chosen = given(options, ("dataset", "class_names"))
+        return import_sequences().ArraySequence(place.path, labels, **chosen, **loading)
     raise WrongUseError(why_not(place))
 
 

@@ -10,6 +10,7 @@ from keras_oocore.commands.arguments import (
     READING_TABLES,
     add_command,
     add_files,
+    add_hdf5,
     add_images,
     add_json,
     add_tables,
@@ -65,6 +66,7 @@ def add_to(commands: Any) -> None:
         "--load-features", metavar="FILE", help="what the training rows determined: train.save_features(FILE)"
     )
     command.add_argument("--ids", nargs="+", metavar="COLUMN", help="columns of a CSV file that name its rows")
+    add_hdf5(command)
     add_json(command)
     command.set_defaults(after_stop="To continue, run the same command again.")
 
@@ -88,7 +90,8 @@ def run(options: argparse.Namespace) -> Report:
             result = predict_to(model, sequence, options.to, columns, class_names, options.activation)
     lines = [f"{counted(result.num_rows, 'row')} in {options.to}"]
     if result.num_bad:
-        lines.append(f"{counted(result.num_bad, 'file')} could not be read: see the column `error`")
+        what = "row" if place.kind is Kind.CSV else "file"
+        lines.append(f"{counted(result.num_bad, what)} could not be read: see the column `error`")
     facts = {
         "to": options.to,
         "num_rows": result.num_rows,

@@ -5,7 +5,7 @@ import contextlib
 import io
 from typing import Any
 
-from keras_oocore.commands.arguments import add_command, add_files, add_images, add_json, add_tables, given
+from keras_oocore.commands.arguments import add_command, add_files, add_hdf5, add_images, add_json, add_tables, given
 from keras_oocore.commands.kinds import Kind, place_of
 from keras_oocore.commands.opening import open_sequence
 from keras_oocore.commands.report import Report, WrongUseError
@@ -28,9 +28,10 @@ def add_to(commands: Any) -> None:
         """
         keras-oocore profile plant_seedlings --image-size 224 --batch-size 32
         keras-oocore profile houses.csv --target price --missing mean
+        keras-oocore profile scans.h5 --dataset train/images
         """,
     )
-    command.add_argument("path", help="class folders, a manifest, arrays, a packed store or a CSV file")
+    command.add_argument("path", help="class folders, a manifest, arrays, a packed store, or a CSV or HDF5 file")
     command.add_argument("--batch-size", type=int, metavar="N", help="size of the batches (default: 32; CSV: 100)")
     command.add_argument("--workers", type=int, metavar="N", help="number of loading threads (default: one per core)")
     command.add_argument("--memory-limit", metavar="SIZE", help='limit of all batches in flight, such as "128MB"')
@@ -41,15 +42,16 @@ def add_to(commands: Any) -> None:
     add_files(command)
     add_images(command)
     add_tables(command)
+    add_hdf5(command)
     add_json(command)
 
 
 def run(options: argparse.Namespace) -> Report:
     """Run the command."""
     place = place_of(options.path)
-    can_cache = names_files(place, options) or place.kind is Kind.CSV
+    can_cache = names_files(place, options) or place.kind in (Kind.CSV, Kind.HDF5)
     if options.cache and not can_cache:
-        raise WrongUseError(f"--cache is for files and CSV files, and {place.path!r} is a {place.kind}.")
+        raise WrongUseError(f"--cache is for files, CSV files and HDF5 files, and {place.path!r} is a {place.kind}.")
     typed = given(options, (*LOADING, "cache"))
     printed = io.StringIO()  # the table, which the report has
     with contextlib.redirect_stdout(printed), open_sequence(place, options, **typed) as sequence:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 IMAGE_LAYERS = (
     "keras.layers.Rescaling(1 / 255)",
@@ -69,7 +70,25 @@ def opened(call: str, num_samples: int, counts: Sequence[int] = ()) -> list[str]
     return [f"batches = {call}", f"train, val = batches.split(validation_split={SPLIT}, seed={SEED}{stratify})"]
 
 
-def training(lines: Sequence[str], shape: Sequence[int], outputs: Outputs, first_layers: Sequence[str] = ()) -> str:
+class Beside(NamedTuple):
+    """Features beside the rows, which a model receives as a second input.
+
+    Attributes:
+        rows_name: Name of the rows in `x`.
+        num_features: Number of features.
+    """
+
+    rows_name: str
+    num_features: int
+
+
+def training(
+    lines: Sequence[str],
+    shape: Sequence[int],
+    outputs: Outputs,
+    first_layers: Sequence[str] = (),
+    beside: Beside | None = None,
+) -> str:
     """Return code that trains a small model.
 
     Args:
@@ -77,6 +96,7 @@ def training(lines: Sequence[str], shape: Sequence[int], outputs: Outputs, first
         shape: Shape of a sample.
         outputs: The outputs of the model.
         first_layers: Code of layers after the input. Defaults to layers that fit the shape.
+        beside: The features beside the rows, or `None`.
     """
     is_image = len(shape) == 3 and shape[-1] in (1, 3, 4) and min(shape[:2]) >= SMALLEST_IMAGE
     hidden = (
@@ -86,19 +106,35 @@ def training(lines: Sequence[str], shape: Sequence[int], outputs: Outputs, first
         if is_image
         else [*["keras.layers.Flatten()"] * (len(shape) != 1), DENSE]
     )
-    layers = [f"keras.Input({tuple(shape)})", *hidden, outputs.layer]
+    model = _model(shape, hidden, outputs) if beside is None else _model_of_two(shape, hidden, outputs, beside)
     has_validation = any("val" in line.split(" = ")[0].split(", ") for line in lines)
     return "\n".join(
         [
             IMPORTS,
             *lines,
-            "model = keras.Sequential([",
-            *(f"    {layer}," for layer in layers),
-            "])",
+            *model,
             outputs.compile,
             f"model.fit(train, {'validation_data=val, ' * has_validation}epochs=10)",
         ]
     )
+
+
+def _model(shape: Sequence[int], hidden: Sequence[str], outputs: Outputs) -> list[str]:
+    layers = [f"keras.Input({tuple(shape)})", *hidden, outputs.layer]
+    return ["model = keras.Sequential([", *(f"    {layer}," for layer in layers), "])"]
+
+
+def _model_of_two(shape: Sequence[int], hidden: Sequence[str], outputs: Outputs, beside: Beside) -> list[str]:
+    name = beside.rows_name
+    return [
+        f'{name} = keras.Input({tuple(shape)}, name="{name}")',
+        f'features = keras.Input(({beside.num_features},), name="features")  # scale them if their ranges differ',
+        "hidden = keras.Sequential([",
+        *(f"    {layer}," for layer in hidden),
+        "])",
+        f"joined = keras.layers.Concatenate()([hidden({name}), features])",
+        f'model = keras.Model({{"{name}": {name}, "features": features}}, {outputs.layer}(joined))',
+    ]
 
 
 def predicting(call: str, note: str) -> str:

@@ -51,7 +51,14 @@ def manifest_of(place: Place, options: argparse.Namespace, needs_labels: bool = 
         if not options.no_labels:
             return manifest
         return Manifest(
-            manifest.filenames, None, None, manifest.directory, columns=manifest.columns, indices=manifest.indices
+            manifest.filenames,
+            None,
+            None,
+            manifest.directory,
+            columns=manifest.columns,
+            indices=manifest.indices,
+            features=manifest.features,
+            feature_cols=manifest.feature_cols,
         )
     if place.kind in (Kind.NAMES, Kind.SAVED_ARRAYS):
         return _of_arrays(place, options, labels, needs_labels)

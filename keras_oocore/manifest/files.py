@@ -1,16 +1,16 @@
-"""Writes a manifest as three files and reads them back, with checksums that show whether they belong together."""
+"""Writes a manifest as a few files and reads them back, with checksums that show whether they belong together."""
 
 import contextlib
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 
 from keras_oocore.core.commit import open_together, save_together
-from keras_oocore.core.errors import DataError
+from keras_oocore.core.errors import DataError, DestinationError
 from keras_oocore.core.fingerprint import array_spec
 from keras_oocore.core.npy import load_opened
 from keras_oocore.core.record import RecordFormat
@@ -18,25 +18,38 @@ from keras_oocore.manifest.columns import decode, encode
 from keras_oocore.manifest.inputs import require_inside
 from keras_oocore.manifest.scan import existing_directory
 
-RECORD, FILENAMES, LABELS = "manifest.json", "filenames.npy", "labels.npy"
+RECORD, FILENAMES, LABELS, FEATURES = "manifest.json", "filenames.npy", "labels.npy", "features.npy"
 RECORD_FORMAT = RecordFormat(version=1, remedy="Save the manifest again.", indent=1)
 
 
 def save_pair(
-    folder: str | os.PathLike[str], filenames: np.ndarray, labels: np.ndarray | None, record: bytes | None = None
+    folder: str | os.PathLike[str],
+    filenames: np.ndarray,
+    labels: np.ndarray | None,
+    record: bytes | None = None,
+    others: Mapping[str, np.ndarray | None] | None = None,
 ) -> None:
     """Write `filenames.npy`, `labels.npy` and, if given, the text of `manifest.json`. Earlier files stay, or all go.
+
+    Args:
+        folder: The folder. It is created if it does not exist.
+        filenames: The file names.
+        labels: The labels, or `None` to remove an earlier file of labels.
+        record: The text of `manifest.json`, or `None`.
+        others: Name of a further file → its array, or `None` to remove it.
 
     Raises:
         DestinationError: If the files cannot be written.
     """
-    contents = {
-        FILENAMES: lambda file: np.save(file, filenames, allow_pickle=False),
-        LABELS: None if labels is None else lambda file: np.save(file, labels, allow_pickle=False),
-    }
+    arrays = {FILENAMES: filenames, LABELS: labels, **(others or {})}
+    contents = {name: None if array is None else _saver(array) for name, array in arrays.items()}
     if record is not None:
         contents[RECORD] = lambda file: file.write(record)
     save_together(folder, contents)
+
+
+def _saver(array: np.ndarray) -> Callable[[IO[bytes]], Any]:
+    return lambda file: np.save(file, array, allow_pickle=False)
 
 
 def load_pair(folder: Path, files: Mapping[str, BinaryIO | None]) -> tuple[np.ndarray, np.ndarray | None]:
@@ -61,9 +74,24 @@ def write(
     directory: Path | None,
     columns: Mapping[str, np.ndarray] | None = None,
     indices: np.ndarray | None = None,
+    features: np.ndarray | None = None,
+    feature_cols: list[str] | None = None,
 ) -> Path:
-    """Write `filenames.npy`, `labels.npy` and `manifest.json`. Returns the folder as a `Path`."""
+    """Write `filenames.npy`, `labels.npy`, `manifest.json` and, with features, `features.npy`.
+
+    Returns:
+        The folder as a `Path`.
+
+    Raises:
+        DestinationError: If the files cannot be written, or there is a `features.npy` that no manifest has written.
+    """
     folder = Path(folder)
+    has_features = _has_features(folder)
+    if features is not None and not has_features and (folder / FEATURES).exists():
+        raise DestinationError(
+            f"{os.fspath(folder / FEATURES)!r} does not belong to a manifest, and would be replaced by the features of "
+            "this one. Rename it, or save to another folder."
+        )
     relative = absolute = None
     if directory is not None:
         absolute = os.path.realpath(directory)
@@ -83,27 +111,41 @@ def write(
         record["columns"] = {name: encode(values) for name, values in columns.items()}
     if indices is not None:
         record["indices"] = encode(indices.astype(np.uint32) if indices.max(initial=0) < 2**32 else indices)
-    save_pair(folder, filenames, labels, RECORD_FORMAT.encode(record))
+    if features is not None:
+        record |= {"feature_cols": feature_cols, "features_crc32": _checksum(features)}
+        record["arrays"]["features"] = array_spec(features)
+    others = {FEATURES: features} if features is not None or has_features else {}
+    save_pair(folder, filenames, labels, RECORD_FORMAT.encode(record), others)
     return folder
 
 
-def read(
-    folder: str | os.PathLike[str],
-) -> tuple[np.ndarray, np.ndarray | None, list[str] | None, str | None, dict[str, np.ndarray], np.ndarray | None]:
-    """The filenames, labels, class names, directory, columns and indices that `write` has written.
+def _has_features(folder: Path) -> bool:
+    """Whether the folder has a manifest whose record names `features.npy`."""
+    try:
+        with open_together(folder, (RECORD,)) as files:
+            return files[RECORD] is not None and _read_record(folder, files)["feature_cols"] is not None
+    except (DataError, OSError):
+        return False
+
+
+def read(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """The arguments of the manifest that `write` has written.
 
     Raises:
         DataError: If a file is missing, was written by a newer version, or does not belong to the others.
     """
     folder = existing_directory(folder)
-    with open_together(folder, (RECORD, FILENAMES, LABELS)) as files:
+    features = None
+    with open_together(folder, (RECORD, FILENAMES, LABELS, FEATURES)) as files:
         saved = _read_record(folder, files)
         if saved["labels_crc32"] is None:
             files[LABELS] = None  # it belongs to something else
         filenames, labels = load_pair(folder, files)
         if saved["labels_crc32"] is not None and labels is None:
             load_opened(None, folder / LABELS)
-    for name, array in (("filenames", filenames), ("labels", labels)):
+        if saved["feature_cols"] is not None:
+            features = load_opened(files[FEATURES], folder / FEATURES)
+    for name, array in (("filenames", filenames), ("labels", labels), ("features", features)):
         if array is not None and not _belongs(name, array, saved):
             raise DataError(
                 f"{os.fspath(folder / f'{name}.npy')!r} ({len(array):,} samples) does not belong to {RECORD} "
@@ -117,14 +159,16 @@ def read(
         )
     if saved["directory_absolute"] is not None:
         require_inside(filenames, folder)
-    return (
-        filenames,
-        labels,
-        saved["class_names"],
-        _current_directory(saved, folder),
-        saved["columns"],
-        saved["indices"],
-    )
+    return {
+        "filenames": filenames,
+        "labels": labels,
+        "class_names": saved["class_names"],
+        "directory": _current_directory(saved, folder),
+        "columns": saved["columns"],
+        "indices": saved["indices"],
+        "features": features,
+        "feature_cols": saved["feature_cols"],
+    }
 
 
 def _belongs(name: str, array: np.ndarray, saved: dict[str, Any]) -> bool:
@@ -168,7 +212,15 @@ def _values(saved: dict[str, Any]) -> dict[str, Any]:
         "arrays": dict(saved.get("arrays", {})),
         "columns": {name: decode(values, num_samples) for name, values in saved.get("columns", {}).items()},
         "indices": None if indices is None else decode(indices, num_samples).astype(np.int64),
+        "feature_cols": _names(saved.get("feature_cols")),
+        "features_crc32": int(saved["features_crc32"]) if "feature_cols" in saved else None,
     }
+
+
+def _names(feature_cols: Any) -> list[str] | None:
+    if feature_cols is None or (isinstance(feature_cols, list) and all(isinstance(n, str) for n in feature_cols)):
+        return feature_cols
+    raise ValueError(f"its feature_cols are {feature_cols!r}")
 
 
 def _current_directory(saved: dict[str, Any], folder: Path) -> str | None:

@@ -21,6 +21,8 @@ def as_html(manifest: Any, headline: str, extensions: Collection[str]) -> str:
         extensions: Extensions of image files. Other files have no thumbnail and are not read.
     """
     further = [("columns", ", ".join(manifest.columns))] if manifest.columns else []
+    if manifest.features is not None:
+        further.append(("features", ", ".join(manifest.feature_cols)))
     if manifest.skipped:
         further.append(("skipped", ", ".join(f"{n:,} {reason}" for reason, n in manifest.skipped.items())))
     return html.page(

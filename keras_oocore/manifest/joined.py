@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.text import listed
+from keras_oocore.manifest.features import joined_features
 
 
 class Joined(NamedTuple):
@@ -19,6 +20,7 @@ class Joined(NamedTuple):
     directory: str | None
     skipped: dict[str, int]
     columns: dict[str, np.ndarray]
+    features: np.ndarray | None
 
 
 def joined(first: Any, second: Any) -> Joined:
@@ -28,8 +30,8 @@ def joined(first: Any, second: Any) -> Joined:
         first, second: Manifests.
 
     Raises:
-        DataError: If only one has labels or class names, their labels have different shapes, their columns have
-            different names, or a file is in both.
+        DataError: If only one has labels or class names, their labels have different shapes, their columns or features
+            have different names, or a file is in both.
     """
     filenames, directory = _filenames(first, second)
     unique, counts = np.unique(filenames, return_counts=True)
@@ -45,7 +47,7 @@ def joined(first: Any, second: Any) -> Joined:
         raise DataError(f"Both manifests should have the same columns. Only one has: {listed(different)}")
     columns = {name: np.concatenate([values, second.columns[name]]) for name, values in first.columns.items()}
     skipped = dict(Counter(first.skipped) + Counter(second.skipped))
-    return Joined(filenames, labels, class_names, directory, skipped, columns)
+    return Joined(filenames, labels, class_names, directory, skipped, columns, joined_features(first, second))
 
 
 def _filenames(first: Any, second: Any) -> tuple[np.ndarray, str | None]:

@@ -18,6 +18,7 @@ from keras_oocore.manifest import scan as class_folders
 from keras_oocore.manifest import splits
 from keras_oocore.manifest import summary as manifest_text
 from keras_oocore.manifest.columns import SAMPLE_WEIGHT, as_columns, select
+from keras_oocore.manifest.features import as_features, require_names
 from keras_oocore.manifest.folds import fold_indices
 from keras_oocore.manifest.inputs import (
     as_class_names,
@@ -72,6 +73,9 @@ class Manifest:
             path stays valid after `os.chdir`.
         skipped: Dictionary with the number of skipped files and folders for each reason.
         columns: Dictionary of further values per sample, such as weights: see `with_columns`.
+        features: Numbers that a model receives beside each file, `float32` of shape `(num_samples, num_features)`, or
+            `None`: see `feature_cols` of `from_csv`.
+        feature_cols: List of the names of the features, or `None`.
         indices: Numbers of the samples in the manifest that these samples were taken from.
 
     >>> manifest = Manifest.from_arrays(["a.png", "b.png", "c.png"], ["cat", "dog", "cat"], directory="photos")
@@ -90,6 +94,8 @@ class Manifest:
         skipped: Mapping[str, int] | None = None,
         columns: Mapping[str, np.ndarray] | None = None,
         indices: np.ndarray | None = None,
+        features: np.ndarray | None = None,
+        feature_cols: Sequence[str] | None = None,
     ):
         if not (isinstance(filenames, np.ndarray) and filenames.dtype.kind == "U"):
             filenames = as_filenames(filenames)
@@ -104,6 +110,9 @@ class Manifest:
         self._opened_in = working_directory()  # a relative directory stays valid after `os.chdir`
         self.columns: dict[str, np.ndarray] = as_columns(columns or {}, len(filenames))
         self._indices = indices
+        self.features: np.ndarray | Any  # `None` without features
+        self.feature_cols: list[str] | Any
+        self.features, self.feature_cols = as_features(features, feature_cols, len(filenames))
 
     @classmethod
     def from_directory(
@@ -215,6 +224,7 @@ class Manifest:
         class_names: Sequence[str] | None = None,
         weight_col: str | None = None,
         columns: Sequence[str] = (),
+        feature_cols: str | Sequence[str] | None = None,
     ) -> "Manifest":
         """Creates a manifest from a CSV file or a DataFrame with one row per sample.
 
@@ -233,6 +243,10 @@ class Manifest:
             weight_col: Name of the column of sample weights, which Sequences of the manifest use.
             columns: Names of further columns to keep, such as `["patient"]` for `split(groups=...)`. Their values are
                 in `manifest.columns`.
+            feature_cols: Names of columns of numbers that a model receives beside each file, such as
+                `["age", "height"]`. They are in `manifest.features`, and `x` of a batch is a dictionary:
+                `{"image": ..., "features": ...}` in `ImageFolderSequence`, `{"array": ..., "features": ...}` in
+                `NpyManifestSequence`. `features` is `float32` of shape `(batch, num_features)`, in this order.
 
         Returns:
             A `Manifest`.
@@ -250,8 +264,17 @@ class Manifest:
         ...     manifest = Manifest.from_csv(path)
         >>> manifest.filenames.tolist(), manifest.labels.tolist(), manifest.class_names
         (['001.png', '002.png'], [1, 0], ['cat', 'dog'])
+
+        Photos and two measurements of each:
+
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     path = Path(directory, "train.csv")
+        ...     _ = path.write_text("filename,class,age,height\n001.png,dog,3,0.5\n002.png,cat,7,0.25\n")
+        ...     manifest = Manifest.from_csv(path, feature_cols=["age", "height"])
+        >>> manifest.features.tolist(), manifest.feature_cols
+        ([[3.0, 0.5], [7.0, 0.25]], ['age', 'height'])
         """
-        filenames, labels, further = read_table(data, x_col, y_col, weight_col, columns)
+        filenames, labels, further, features = read_table(data, x_col, y_col, weight_col, columns, feature_cols)
         from_file = isinstance(data, (str, os.PathLike))
         if from_file and directory is None and not os.path.isabs(filenames[0]):
             directory = Path(data).parent
@@ -264,7 +287,9 @@ class Manifest:
             named = from_file and class_names is not None and {*map(str, class_names)} & {*map(str, np.unique(labels))}
             labels = labels.astype(str) if named else labels
             labels, class_names = _checked_labels(labels, class_names, filenames, directory)
-        return cls(filenames, labels, as_class_names(class_names), directory, columns=further)
+        names = None if feature_cols is None else require_names(feature_cols)
+        class_names = as_class_names(class_names)
+        return cls(filenames, labels, class_names, directory, columns=further, features=features, feature_cols=names)
 
     def __len__(self) -> int:
         return len(self.filenames)
@@ -362,6 +387,8 @@ class Manifest:
             self.directory,
             columns=select(self.columns, indices),
             indices=self.indices[indices],
+            features=None if self.features is None else self.features[indices],
+            feature_cols=self.feature_cols,
         )
         taken._opened_in = self._opened_in
         return taken
@@ -477,7 +504,7 @@ class Manifest:
         Classes with the same name are one class. The filenames are relative to the folder that both have in common.
 
         Raises:
-            DataError: If a file is in both, or labels or columns do not fit together.
+            DataError: If a file is in both, or labels, columns or features do not fit together.
 
         >>> first = Manifest.from_arrays(["1.png", "2.png"], ["cat", "dog"], directory="data/2023")
         >>> second = Manifest.from_arrays(["1.png"], ["cow"], directory="data/2024")
@@ -488,10 +515,19 @@ class Manifest:
         if not isinstance(other, Manifest):
             return NotImplemented
         both = joined(self, other)
-        return Manifest(both.filenames, both.labels, both.class_names, both.directory, both.skipped, both.columns)
+        return Manifest(
+            both.filenames,
+            both.labels,
+            both.class_names,
+            both.directory,
+            both.skipped,
+            both.columns,
+            features=both.features,
+            feature_cols=self.feature_cols,
+        )
 
     def save(self, directory: str | os.PathLike[str]) -> Path:
-        """Saves the manifest as `filenames.npy`, `labels.npy` and `manifest.json`.
+        """Saves the manifest as `filenames.npy`, `labels.npy`, `manifest.json` and, if there are any, `features.npy`.
 
         The arrays can be read with `numpy.load`. An earlier manifest in the directory is replaced as a whole: after a
         kill, and for `load` in another process, all files are old or all are new. `manifest.json` contains checksums
@@ -504,7 +540,7 @@ class Manifest:
             The directory as a `Path`.
 
         Raises:
-            DestinationError: If the files cannot be written.
+            DestinationError: If the files cannot be written, or there is a `features.npy` of something else.
 
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as directory:
@@ -520,6 +556,8 @@ class Manifest:
             self.current_directory,
             self.columns,
             self._indices,
+            self.features,
+            self.feature_cols,
         )
 
     @classmethod
@@ -538,8 +576,7 @@ class Manifest:
         Raises:
             DataError: If there is no manifest, it was written by a newer version, or its files have changed.
         """
-        filenames, labels, class_names, data_directory, columns, indices = manifest_files.read(directory)
-        return cls(filenames, labels, class_names, data_directory, columns=columns, indices=indices)
+        return cls(**manifest_files.read(directory))
 
     def summary(self, max_classes: int = 50) -> HtmlString:
         """Returns a summary of the samples per class, the total size and the file formats.

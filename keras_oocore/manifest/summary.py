@@ -46,6 +46,8 @@ def summary(manifest: Any, max_classes: int) -> html.HtmlString:
     facts = []
     if pair := _empty_classes(manifest):
         facts.append(pair)
+    if manifest.features is not None:
+        facts.append(("features", ", ".join(manifest.feature_cols)))
     if sizes:
         facts.append(("size", f"{format_bytes(sum(sizes))}, {format_bytes(sum(sizes) // len(sizes))} per file"))
     facts.append(("formats", ", ".join(f"{count:,} {suffix}" for suffix, count in formats.most_common())))

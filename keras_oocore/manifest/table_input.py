@@ -4,19 +4,41 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import did_you_mean, listed
 from keras_oocore.manifest.columns import SAMPLE_WEIGHT
+from keras_oocore.manifest.features import require_names
 from keras_oocore.manifest.inputs import as_filenames
 
 CANONICAL_INTEGER = r"-?(?:0|[1-9]\d*)"
 PADDED_INTEGER = r"-?0\d+"
 DECIMAL = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 FIX = "Fix the file, or read it with pandas and pass the DataFrame."
+FILL = (
+    " A feature is a number for every sample. Fill the column with pandas, and pass the DataFrame: "
+    "frame[{column!r}] = frame[{column!r}].fillna(frame[{column!r}].median())"
+)
+OF_CLASSES = "For a column of classes, pass `y_col` its name instead of a list."
+ENCODE = (
+    "Features are numbers. Leave the column out of `feature_cols`, or encode it with pandas, and pass the DataFrame: "
+    "pandas.get_dummies(frame, columns=[{column!r}])"
+)
+
+
+class TableValues(NamedTuple):
+    """What a manifest takes from a table: filenames, labels, further columns, and features.
+
+    `features` is `float32` of shape `(num_samples, num_features)`, or `None`.
+    """
+
+    filenames: np.ndarray
+    labels: np.ndarray | None
+    columns: dict[str, np.ndarray]
+    features: np.ndarray | None
 
 
 class Table(Protocol):
@@ -65,7 +87,8 @@ def read_table(
     y_col: str | Sequence[str] | None,
     weight_col: str | None = None,
     columns: Sequence[str] = (),
-) -> tuple[np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:
+    feature_cols: str | Sequence[str] | None = None,
+) -> TableValues:
     """Filenames, labels and further values from the columns of a table, as described in `Manifest.from_csv`.
 
     Args:
@@ -75,7 +98,9 @@ def read_table(
         y_col: Name of the column of labels, list of names of columns of numbers, or `None`.
         weight_col: Name of the column of sample weights, or `None`.
         columns: Names of further columns.
+        feature_cols: Names of columns of numbers that a model receives, or `None`.
     """
+    features = require_names(feature_cols)
     y_cols = [] if y_col is None else [y_col] if isinstance(y_col, str) else [*y_col]
     columns = [columns] if isinstance(columns, str) else [*columns]
     if y_col is not None and not y_cols:
@@ -84,9 +109,9 @@ def read_table(
         from keras_oocore.csv.columns import open_columns  # imports pyarrow, which only files require
 
         with open_columns(data, FIX) as table:
-            return _read(table, x_col, y_col, y_cols, weight_col, columns, from_file=True)
+            return _read(table, x_col, y_col, y_cols, weight_col, columns, features, from_file=True)
     if hasattr(data, "columns"):
-        return _read(DataFrameTable(data), x_col, y_col, y_cols, weight_col, columns, from_file=False)
+        return _read(DataFrameTable(data), x_col, y_col, y_cols, weight_col, columns, features, from_file=False)
     raise OptionError(f"`data` should be the path of a CSV file or a DataFrame. Received: {type(data).__name__}")
 
 
@@ -97,23 +122,43 @@ def _read(
     y_cols: list[str],
     weight_col: str | None,
     columns: Sequence[str],
+    features: Sequence[str],
     from_file: bool,
-) -> tuple[np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:
+) -> TableValues:
     """Filenames, labels and further values from the columns of a table. `y_cols` lists the columns of `y_col`."""
     weight_cols = [] if weight_col is None else [weight_col]
-    _require_columns(table, x_col=[x_col], y_col=y_cols, weight_col=weight_cols, columns=columns)
-    read = table.read(dict.fromkeys([x_col, *y_cols, *weight_cols, *columns]))
+    _require_columns(table, x_col=[x_col], y_col=y_cols, weight_col=weight_cols, columns=columns, feature_cols=features)
+    read = table.read(dict.fromkeys([x_col, *y_cols, *weight_cols, *columns, *features]))
     for column, values in read.items():
-        _require_values(table, column, values)
+        _require_values(table, column, values, FILL.format(column=column) if column in features else "")
     filenames = as_filenames(read[x_col].astype(str))
     further = {column: _as_classes(read[column], from_file) for column in columns}
     if weight_col is not None:
         further[SAMPLE_WEIGHT] = _as_numbers(table, weight_col, read[weight_col])
-    if y_col is None:
-        return filenames, None, further
+    inputs = _matrix(table, read, features, ENCODE) if features else None
+    labels = None
     if isinstance(y_col, str):
-        return filenames, _as_classes(read[y_col], from_file), further
-    return filenames, np.stack([_as_numbers(table, column, read[column]) for column in y_cols], axis=1), further
+        labels = _as_classes(read[y_col], from_file)
+    elif y_col is not None:
+        labels = _matrix(table, read, y_cols)
+    if inputs is not None:
+        _require_finite(table, features, inputs)
+    return TableValues(filenames, labels, further, inputs)
+
+
+def _matrix(table: Table, read: dict[str, np.ndarray], columns: Sequence[str], *fix: str) -> np.ndarray:
+    """Columns of numbers as `float32` of shape `(num_samples, num_columns)`."""
+    return np.stack([_as_numbers(table, column, read[column], *fix) for column in columns], axis=1)
+
+
+def _require_finite(table: Table, columns: Sequence[str], values: np.ndarray) -> None:
+    """Raise a `DataError` for a feature that is infinite, also because `float32` cannot hold it."""
+    if not np.isfinite(values).all():
+        row, number = np.argwhere(~np.isfinite(values))[0].tolist()
+        raise DataError(
+            f"{table.where(row, columns[number])}: features should be finite numbers that float32 can hold. Divide "
+            "the column by a constant, for example, or replace the value."
+        )
 
 
 def _require_columns(table: Table, **columns: Sequence[str]) -> None:
@@ -129,14 +174,14 @@ def _require_columns(table: Table, **columns: Sequence[str]) -> None:
             )
 
 
-def _require_values(table: Table, column: str, values: np.ndarray) -> None:
+def _require_values(table: Table, column: str, values: np.ndarray, fix: str) -> None:
     """Raise a `DataError` if a value is missing: `None`, NaN, NaT or `pandas.NA`."""
     try:
         missing = (values != values) | (np.equal(values, None) if values.dtype == object else False)
     except TypeError:  # `pandas.NA` is neither true nor false
         missing = np.array([_is_missing(value) for value in values])
     if np.any(missing):
-        raise DataError(f"{table.where(int(np.argmax(missing)), column)}: the value is missing.")
+        raise DataError(f"{table.where(int(np.argmax(missing)), column)}: the value is missing.{fix}")
 
 
 def _is_missing(value) -> bool:
@@ -169,18 +214,19 @@ def _match(all_or_any: Callable[[Iterable], bool], values: np.ndarray, pattern: 
     return all_or_any(map(re.compile(pattern, re.ASCII).fullmatch, values.tolist()))
 
 
-def _as_numbers(table: Table, column: str, values: np.ndarray) -> np.ndarray:
-    """A column of numbers as `float32`."""
+def _as_numbers(table: Table, column: str, values: np.ndarray, fix: str = OF_CLASSES) -> np.ndarray:
+    """A column of numbers as `float32`. `fix` says what to do about a value that is not a number."""
     if values.dtype.kind in "iubf":
-        return values.astype(np.float32)
+        with np.errstate(over="ignore"):
+            return values.astype(np.float32)
     numbers = np.array([_as_number(value) for value in values.tolist()], np.float64)
     if np.isnan(numbers).any():
         row = int(np.argmax(np.isnan(numbers)))
         raise DataError(
-            f"{table.where(row, column)}: cannot read {values[row]!r} as a number. For a column of classes, pass "
-            "`y_col` its name instead of a list."
+            f"{table.where(row, column)}: cannot read {values[row]!r} as a number. {fix.format(column=column)}"
         )
-    return numbers.astype(np.float32)
+    with np.errstate(over="ignore"):
+        return numbers.astype(np.float32)
 
 
 def _as_number(value) -> float:

@@ -59,7 +59,9 @@ def predict(
     - `file`, relative to the folder of the Sequence. For rows of an array or a table, `row`, or the columns of `ids`.
     - `label`, if the Sequence has one label per sample: the name of its class, or a number.
     - `class` and `probability`: the class with the largest probability, and that probability.
-    - `error`, for files: an empty string, or why the file cannot be read.
+    - `error`, for files: an empty string, or why the file cannot be read. Also for a table with `on_bad_row="skip"` or
+      `missing="drop"`: rows that are left out are in their place, without a prediction, and `error` says why. (Parts of
+      `split` have the rows of the part alone.)
     - A column per class with its probability. A class that is called like another column, such as `error`, has the
       column `probability/error`.
 

@@ -9,11 +9,13 @@ import numpy as np
 from keras_oocore.core.errors import DataError, SampleError
 from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.core.warn import warn_user
+from keras_oocore.predictions.between import Between
 from keras_oocore.predictions.groups import Group, Rows
 from keras_oocore.predictions.outputs import Output, named_outputs, outputs_of, warn_of_doubts
-from keras_oocore.sequences.in_order import InOrder, ReadBatch
+from keras_oocore.sequences.in_order import InOrder, LeftOut, ReadBatch
 from keras_oocore.sequences.row_names import strings
 
+SHOWN_BAD = 3  # rows that cannot be read, which a warning names
 FIRST_VALUES = 1000  # of the first prediction, which tell whether another run has the same model and data
 
 
@@ -121,8 +123,11 @@ class Predictor:
         if not number:
             return
         named = "; ".join(f"{name!r}: {reason}" for name, reason in self.bad.items())
-        found = "1 file cannot be read, and its row has" if number == 1 else f"{number:,} files cannot be read, and "
-        found += "" if number == 1 else "their rows have"
+        if self._data.rows.has_files:
+            many = f"{number:,} files cannot be read, and their rows have"
+            found = "1 file cannot be read, and its row has" if number == 1 else many
+        else:
+            found = "1 row is left out, and has" if number == 1 else f"{number:,} rows are left out, and have"
         more = f" ({named}{'; ...' if number > len(self.bad) else ''})" if named else ""
         warn_user(f"{found} no prediction{more}. The column `error` has the reasons.")
 
@@ -144,37 +149,41 @@ class Predictor:
 
     def _named(self, read: ReadBatch, found: Mapping[str, np.ndarray], count: bool = True) -> Rows:
         """Return the rows of a batch."""
-        rows, num_rows = self._data.rows, len(read.samples)
+        rows, left_out = self._data.rows, None
+        if rows.left_out is not None:
+            left_out = rows.left_out(int(read.samples[0]), int(read.samples[-1]) + 1)
+        between = Between(read, left_out)
         y = keras.utils.unpack_x_y_sample_weight(read.batch)[1] if read.batch is not None else None
-        groups = [Group((name,), values) for name, values in rows.columns(read.samples).items()]
+        groups = [Group((name,), values) for name, values in between.columns(rows.columns(read.samples)).items()]
         if self._others:
-            others = rows.others(read.samples)
+            others = between.columns(rows.others(read.samples))
             groups += [Group((name,), others[name]) for name in self._others]
-        labels = rows.labels(read.samples, y)
+        labels = between.labels(rows.labels(read.samples, y))
         groups += [Group((name,), self._in_words(values)) for name, values in labels.items()]
-        values = [self._values(output, found.get(output.name), read) for output in self.outputs]
+        values = [self._values(output, found.get(output.name), between.readable) for output in self.outputs]
         if count and not self._has_warned:
-            self._has_warned = warn_of_doubts(self.outputs, [array[read.readable] for array in values])
+            self._has_warned = warn_of_doubts(self.outputs, [array[between.readable] for array in values])
         groups += [group for output, array in zip(self.outputs, values) for group in output.top(array)]
-        if rows.has_files:
-            groups.append(Group(("error",), strings(read.errors.get(row, "") for row in range(num_rows))))
+        if rows.may_have_errors:
+            reasons = (between.errors.get(row, "") for row in range(len(between.readable)))
+            groups.append(Group(("error",), strings(reasons)))
             if count:
-                self._count_bad(read)
+                self._count_bad(read, left_out)
         taken = {name for group in groups for name in group.names}
         for output, array in zip(self.outputs, values):
             groups.append(Group(_free_names(output, taken), array if array.shape[1] > 1 else array[:, 0], True))
-        return Rows(groups, read.readable)
+        return Rows(groups, between.readable)
 
-    def _values(self, output: Output, values: np.ndarray | None, read: ReadBatch) -> np.ndarray:
+    def _values(self, output: Output, values: np.ndarray | None, readable: np.ndarray) -> np.ndarray:
         """Return the values of an output for all rows: NaN for those that could not be read."""
         if values is not None:
             values = output.probabilities(values)
-            if read.readable.all():
+            if readable.all():
                 return values
         dtype = np.float32 if values is None else values.dtype
-        full = np.full((len(read.readable), len(output.names)), np.nan, dtype)
+        full = np.full((len(readable), len(output.names)), np.nan, dtype)
         if values is not None:
-            full[read.readable] = values
+            full[readable] = values
         return full
 
     def _in_words(self, labels: np.ndarray) -> np.ndarray:
@@ -189,11 +198,12 @@ class Predictor:
         known = (labels >= 0) & (labels < len(names))
         return np.array([*names, None], object)[np.where(known, labels, len(names))]
 
-    def _count_bad(self, read: ReadBatch) -> None:
-        self.num_bad += len(read.errors)
-        for row, reason in read.errors.items():
-            if len(self.bad) < 3:
-                self.bad[self._data.source.name(int(read.samples[row]))] = reason
+    def _count_bad(self, read: ReadBatch, left_out: LeftOut | None) -> None:
+        found = [(self._data.source.name(int(read.samples[row])), reason) for row, reason in read.errors.items()]
+        if left_out is not None:
+            found += zip(left_out.names, left_out.reasons)
+        self.num_bad += len(found)
+        self.bad.update(found[: max(0, SHOWN_BAD - len(self.bad))])
 
 
 def _free_names(output: Output, taken: set[str]) -> tuple[str, ...]:

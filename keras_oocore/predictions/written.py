@@ -32,7 +32,7 @@ class Written(NamedTuple):
     Attributes:
         path: The file.
         num_rows: Number of its rows.
-        num_bad: Number of rows without predictions, whose files could not be read.
+        num_bad: Number of rows without predictions, which could not be read.
         columns: Names of its columns.
     """
 
@@ -79,7 +79,8 @@ def predict_into(
         kind.join(path, [part.path for part in parts.parts], layout, data.num_samples)
         predictor.warn_of_bad(parts.num_bad)
         parts.remove()
-    return Written(path, data.num_samples, parts.num_bad, layout.names)
+    num_left_out = 0 if data.rows.has_files else parts.num_bad
+    return Written(path, data.num_samples + num_left_out, parts.num_bad, layout.names)
 
 
 def _described(model: Any, data: InOrder, predictor: Predictor, chosen: Mapping[str, str]) -> dict[str, Any]:

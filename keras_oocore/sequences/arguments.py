@@ -101,6 +101,8 @@ class FileArguments(SampleArguments, ReadingArguments, total=False):
 class TableArguments(BatchArguments, ThreadArguments, total=False):
     """How rows of a table become batches."""
 
+    sampling: SamplingArgument
+    samples_per_epoch: int | None
     max_queue_size: int | None  # chosen by the size of a batch
     cache: str | os.PathLike[str] | None
     overwrite_cache: bool

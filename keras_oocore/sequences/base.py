@@ -270,6 +270,15 @@ class OutOfCoreSequence(DividedDataset):
         require_right_call(self)
         self._pass.begin()
 
+    def require_evaluation(self) -> None:
+        """Check that processes and devices can evaluate this Sequence, before a training that will do so.
+
+        Raises:
+            OptionError: If they cannot.
+        """
+        self.require_all_indices()
+        require_one_training(self._shard, self._partition is not None, self._batch_sizes(), "evaluate")
+
     def on_epoch_end(self) -> None:
         """Called by Keras at the end of every epoch."""
         self._pass.end()

@@ -19,6 +19,7 @@ from keras_oocore.sequences.arguments import TableArguments, documented, shares
 from keras_oocore.sequences.csv_like import other_rows
 from keras_oocore.sequences.inputs import batch_options, loading_options
 from keras_oocore.sequences.table import TableSequence
+from keras_oocore.sequences.table_sampling import sampling_of_rows
 from keras_oocore.tables.csv.first_row import Header, is_header
 from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.date_parts import Dates
@@ -97,6 +98,11 @@ class CSVChunkSequence(TableSequence):
             third of `memory_limit`, the window is smaller, so the order depends on the limit. `False` for the order of
             the files.
         transform: As in `ImageFolderSequence`. `x` is a matrix or a dictionary.
+        sampling: `"balanced"` draws every class of the target equally often in each epoch, with a difference of one
+            draw at most: a row of a small class several times, and one of a large class in some epochs only. An array
+            with one weight per row, in the order of `row_numbers`, draws each row in proportion to its weight. It
+            requires `cache`. By default, each row is drawn once per epoch.
+        samples_per_epoch: Number of draws per epoch, with `sampling`. Defaults to the number of rows.
         cache: Directory that stores all rows, in one pass before the first batch. If that pass was stopped, the next
             run resumes it. Every epoch and every later run reads rows at the speed of memory, with a global shuffle.
         memory_limit: Limit of all parsed rows and batches in flight, in bytes or as a string such as `"128MB"`.
@@ -210,7 +216,8 @@ class CSVChunkSequence(TableSequence):
             skipped = "1 row is" if rows.num_skipped == 1 else f"{rows.num_skipped:,} rows are"
             warn_user(f"{skipped} left out: on_bad_row='skip'.")
         loading["memory_limit"] = batches_bytes
-        self._open_rows(rows, options, loading, cache, shared["overwrite_cache"])
+        sampling = sampling_of_rows(shared, rows, options, cache)
+        self._open_rows(rows, options, loading, cache, shared["overwrite_cache"], sampling)
 
     def like(
         self,

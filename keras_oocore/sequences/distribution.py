@@ -6,42 +6,54 @@ import keras
 
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.warn import warn_user
-from keras_oocore.sequences.keras_call import keras_call
+from keras_oocore.sequences.keras_call import KerasCall, keras_call
 from keras_oocore.sequences.shards import Shard, found_process
 
 AVERAGES_ON_TORCH = (3, 16)  # from this version of Keras, `fit` on torch averages the gradients of all processes
 
 
-def require_one_training(shard: Shard | None, is_partition: bool, batch_sizes: list[int]) -> None:
+def require_one_training(
+    shard: Shard | None, is_partition: bool, batch_sizes: list[int], method: str | None = None
+) -> None:
     """Check that all processes and devices can train, evaluate or predict with a Sequence.
+
+    In `fit`, the same is checked for `validation_data`, which Keras reads after the first epoch only.
 
     Args:
         shard: Which shard it is, or `None`.
         is_partition: Whether it is a partition.
         batch_sizes: Sizes of its batches, or `[]` if they can have any size.
+        method: What will be done with it, such as `"evaluate"`. Defaults to the call of Keras that reads it now.
 
     Raises:
         OptionError: If they cannot.
     """
-    process = found_process()
+    call, process = keras_call(), found_process()
+    if method is not None:
+        call = KerasCall(method, None if call is None else call.model, {})
     if process is not None and process[1] > 1:
-        _check_processes(shard, is_partition, process[1], process[2])
+        _check_processes(shard, is_partition, process[1], process[2], call)
     elif shard is not None and shard.num_shards > 1:
-        _warn_if_alone(shard)
+        _warn_if_alone(shard, call)
     backend = keras.backend.backend()
     if backend == "jax":
-        _check_devices(batch_sizes)
+        _check_devices(batch_sizes, call)
     elif backend == "tensorflow":
-        _check_strategy(shard)
+        _check_strategy(shard, call)
+    if call is not None and method is None and call.method == "fit":
+        require_evaluation = getattr(call.arguments["validation_data"], "require_evaluation", None)
+        if require_evaluation is not None:  # of a Sequence of this package
+            require_evaluation()
 
 
-def _check_processes(shard: Shard | None, is_partition: bool, num_processes: int, found_by: str) -> None:
+def _check_processes(
+    shard: Shard | None, is_partition: bool, num_processes: int, found_by: str, call: KerasCall | None
+) -> None:
     if shard is not None and shard.num_shards not in (1, num_processes):
         raise OptionError(
             f"Keras trains with {num_processes} processes, and this Sequence is a shard of {shard.num_shards}. Use "
             f"shard(index, {num_processes}), or shard() without arguments."
         )
-    call = keras_call()
     method = None if call is None else call.method
     if method == "predict" and keras.backend.backend() == "jax" and found_by == "keras.distribution":
         raise OptionError(
@@ -94,9 +106,8 @@ def require_averaged_gradients(shard: Shard | None) -> None:
         )
 
 
-def _warn_if_alone(shard: Shard) -> None:
+def _warn_if_alone(shard: Shard, call: KerasCall | None) -> None:
     """Warn if one process trains on its share of every batch."""
-    call = keras_call()
     if call is not None and call.method == "fit" and not shard.gradients_averaged:
         warn_user(
             f"This process trains alone on shard {shard}, because Keras knows of no other process. Call "
@@ -105,7 +116,7 @@ def _warn_if_alone(shard: Shard) -> None:
         )
 
 
-def _check_devices(batch_sizes: list[int]) -> None:
+def _check_devices(batch_sizes: list[int], call: KerasCall | None) -> None:
     """Check that the devices of this process divide every batch."""
     distribution = keras.distribution.distribution()
     num_devices = getattr(distribution, "num_model_replicas", 1) // getattr(distribution, "num_processes", 1)
@@ -121,16 +132,15 @@ def _check_devices(batch_sizes: list[int]) -> None:
         remedy = f'Use last_batch="pad" or "drop", or a number of samples that {num_devices} divides.'
         if which == "Batches have":
             remedy = f"Use a `batch_size` that {num_devices} divides."
-        elif (call := keras_call()) is not None and call.method == "predict":
+        elif call is not None and call.method == "predict":
             remedy = "Use `ko.predict(model, sequence)`, which returns a prediction for every sample."
         raise OptionError(
             f"{which} {wrong[-1]} samples, which {num_devices} devices of this process cannot divide. {remedy}"
         )
 
 
-def _check_strategy(shard: Shard | None) -> None:
+def _check_strategy(shard: Shard | None, call: KerasCall | None) -> None:
     """Check that a strategy of TensorFlow over several machines can read a Sequence."""
-    call = keras_call()
     strategy = None if call is None else getattr(call.model, "distribute_strategy", None)
     if strategy is None or not isinstance(strategy, sys.modules["tensorflow"].distribute.MultiWorkerMirroredStrategy):
         return

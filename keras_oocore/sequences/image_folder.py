@@ -37,7 +37,9 @@ class ImageFolderSequence(FileSequence):
 
     Args:
         data: Directory of class folders; a `Manifest`; or file names, as an array, a list or the path of a `.npy`
-            file, together with `labels` and `directory`.
+            file, together with `labels` and `directory`. If the manifest has features (see `feature_cols` of
+            `Manifest.from_csv`), `x` is `{"image": images, "features": features}`, with `float32` features of shape
+            `(batch, num_features)`.
         labels: `"inferred"` from the class folders or the manifest, `None`, or one label per sample: an array, a list,
             or the path of a `.npy` file.
         label_mode: `"int"`: `int32` labels of shape `(batch,)`. `"categorical"`: one-hot `float32` labels of shape
@@ -125,6 +127,7 @@ class ImageFolderSequence(FileSequence):
                 manifest,
                 shared,
                 options,
+                rows_name="image",
             ),
             options,
             loading_options(shared),

@@ -20,6 +20,25 @@ from keras_oocore.sources.layout import arrays_of, image_field
 Named = Mapping[str, np.ndarray]
 
 
+class LeftOut(NamedTuple):
+    """Rows of a table that are not samples, because they cannot be read or are not complete.
+
+    Attributes:
+        order: The order in the files of the samples and these rows, first the numbers of the samples and then those of
+            the rows, `int64` of shape `(num_samples + num_rows,)`.
+        names: What a person calls each row.
+        reasons: Why each row is left out.
+        columns: What `columns` of `RowNames` returns for samples.
+        others: What `others` of `RowNames` returns for samples.
+    """
+
+    order: np.ndarray
+    names: list[str]
+    reasons: list[str]
+    columns: Named
+    others: Named
+
+
 class RowNames(NamedTuple):
     """What a Sequence knows about its rows.
 
@@ -32,6 +51,9 @@ class RowNames(NamedTuple):
         targets: Names of the numbers to predict, or an empty list.
         has_files: Whether each sample is a file, which may be unreadable.
         several_labels: Whether a sample may have several classes.
+        left_out: Function of the first and the last sample (exclusive) of a batch. It returns the rows that are left
+            out before and between these samples and, after the last sample of all, the rest. `None` if every row is a
+            sample.
     """
 
     columns: Callable[[np.ndarray], Named]
@@ -41,6 +63,12 @@ class RowNames(NamedTuple):
     targets: list[str]
     has_files: bool
     several_labels: bool
+    left_out: Callable[[int, int], LeftOut] | None = None
+
+    @property
+    def may_have_errors(self) -> bool:
+        """Whether predictions have a column `error`."""
+        return self.has_files or self.left_out is not None
 
 
 class ReadBatch(NamedTuple):
@@ -82,7 +110,7 @@ class InOrder:
         rows: RowNames,
         on_error: OnError = "skip",
     ):
-        self.rows: RowNames = rows
+        self.rows: RowNames = rows if members is None else rows._replace(left_out=None)
         self._options = replace(options, shuffle=False, last_batch="keep", on_error=on_error)
         order = (
             source.order(False, options.seed, options.batch_size)

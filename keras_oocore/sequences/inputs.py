@@ -55,9 +55,7 @@ def as_manifest(
         values = as_label_array(labels)
         if values.dtype.kind in "biufc":
             files = _manifest(data, None, None, directory, extensions, follow_links)
-            return Manifest(
-                files.filenames, values, class_names, files.directory, files.skipped, files.columns, files.indices
-            )
+            return _relabelled(files, values, class_names, files.directory, files.skipped)
     return _manifest(data, labels, class_names, directory, extensions, follow_links)
 
 
@@ -65,13 +63,13 @@ def _manifest(data, labels, class_names, directory, extensions: tuple[str, ...],
     inferred = isinstance(labels, str) and labels == "inferred"
     if isinstance(data, Manifest):
         if directory is not None:
-            data = Manifest(data.filenames, data.labels, data.class_names, directory, None, data.columns, data.indices)
+            data = _relabelled(data, data.labels, data.class_names, directory)
         if inferred and class_names is None:
             return data
         labels = data.labels if inferred else labels
         class_names = None if labels is None else class_names or data.class_names
         made = Manifest.from_arrays(data.filenames, labels, data.current_directory, class_names)
-        return Manifest(made.filenames, made.labels, made.class_names, made.directory, None, data.columns, data.indices)
+        return _relabelled(data, made.labels, made.class_names, made.directory)
     if isinstance(data, str | os.PathLike) and Path(data).suffix.lower() != ".npy":
         if directory is not None:
             if Path(data).suffix.lower() in (".csv", ".tsv"):
@@ -90,6 +88,21 @@ def _manifest(data, labels, class_names, directory, extensions: tuple[str, ...],
     if inferred:
         raise OptionError('File names require labels: pass labels=..., or labels=None. Received: labels="inferred"')
     return Manifest.from_arrays(data, labels, directory, class_names)
+
+
+def _relabelled(manifest: Manifest, labels: Any, class_names: Any, directory: Any, skipped: Any = None) -> Manifest:
+    """Return the samples of a manifest, with their columns and features, and with other labels or another directory."""
+    return Manifest(
+        manifest.filenames,
+        labels,
+        class_names,
+        directory,
+        skipped,
+        manifest.columns,
+        manifest.indices,
+        manifest.features,
+        manifest.feature_cols,
+    )
 
 
 def _are_directories(data: Any) -> bool:
@@ -142,8 +155,12 @@ def labelled_data(
     manifest: Manifest | None,
     shared: Mapping[str, Any],
     options: BatchOptions,
+    rows_name: str = "array",
 ) -> LabelledData:
-    """Return samples with labels and weights. If the arguments name a subset, return only its samples."""
+    """Return samples with labels and weights. If the arguments name a subset, return only its samples.
+
+    If the manifest has features, `x` of a batch is a dictionary, and the rows are in it under the name `rows_name`.
+    """
     sample_weight = shared["sample_weight"]
     if sample_weight is None and manifest is not None and labels is not None and label_mode is not None:
         sample_weight = manifest.sample_weight
@@ -156,7 +173,7 @@ def labelled_data(
             '`sampling` would distort the metrics of validation. Leave it out with subset="validation". Received: '
             f"sampling={shown(shared['sampling'])}"
         )
-    data = LabelledData(source, labels, manifest, sample_weight, shared["class_weight"], sampling)
+    data = LabelledData(source, labels, manifest, sample_weight, shared["class_weight"], sampling, rows_name)
     chosen = subset_samples(len(source), shared["validation_split"], shared["subset"], shared["seed"])
     return data if chosen is None else data.select(chosen)
 

@@ -209,12 +209,15 @@ class LabelledSequence(SplitSequence, NormalizedInputs):
         """Return the description: samples and classes, their shape, then `lines`."""
         num_classes = len(self.class_names or ())
         y, num_rows = self._source.labels.take(np.arange(0)), self._options.rows_per_batch(self.num_samples)
-        fields = self._format.fields
+        fields, features = self._format.fields, self._source.features
         arrays = [
             f"{name} {field.dtype} {(num_rows, *field.shape)}"
             for name, field in fields.items()
             if not name.startswith(LENGTH)
         ]
+        if features is not None:
+            arrays = [f"{self._source.rows_name}{line[1:]}" if line[:2] == "x " else line for line in arrays]
+            arrays.append(f"features float32 {(num_rows, features.shape[1])}")
         if not has_answer(self._format.spec):
             arrays.append("no labels" if y is None else f"y {y.dtype} {(num_rows, *y.shape[1:])}")
         if self._source.sample_weight is not None:

@@ -26,6 +26,7 @@ class LabelledData:
         sample_weight: Weights, `float32` of shape `(num_samples,)`, or `None`.
         class_weight: Weights of classes, `"balanced"`, or `None`.
         sampling: How often each sample is drawn, or `None` for once per epoch.
+        rows_name: Name of the rows in `x`, if the manifest has features beside them.
 
     Raises:
         OptionError: If labels and weights cannot be combined.
@@ -37,6 +38,7 @@ class LabelledData:
     sample_weight: np.ndarray | None
     class_weight: Mapping[int, float] | Literal["balanced"] | None
     sampling: Sampling | None
+    rows_name: str
 
     def select(self, samples: np.ndarray) -> "LabelledData":
         """Return only the data of these samples."""
@@ -80,4 +82,9 @@ class LabelledData:
             weight = labels.class_weights(self.class_weight)
         elif weight is not None and not self.has_y:
             raise OptionError("`sample_weight` requires labels. Received: no labels")
-        return Labelled(self.source, labels, weight)
+        return self.weighted(weight)
+
+    def weighted(self, weight: np.ndarray | None) -> Labelled:
+        """Return the source with labels, features and these weights."""
+        features = None if self.manifest is None else self.manifest.features
+        return Labelled(self.source, self.labels, weight, features, self.rows_name)

@@ -43,7 +43,8 @@ class NpyManifestSequence(FileSequence):
 
     Args:
         data: File names, as an array, a list or the path of a `.npy` file of strings; a `Manifest`; or a directory of
-            class folders of `.npy` files.
+            class folders of `.npy` files. If the manifest has features (see `feature_cols` of `Manifest.from_csv`),
+            `x` is `{"array": arrays, "features": features}`, with `float32` features of shape `(batch, num_features)`.
         labels: One label per sample: an array, a list, or the path of a `.npy` file. `None` for no labels.
             `"inferred"` from the manifest or the class folders.
         label_mode: `"raw"` for rows of `labels` as they are. The other modes are those of `ImageFolderSequence`.

@@ -30,15 +30,16 @@ class PackedSequence(LabelledSequence):
     ):
         rows, manifest = open_samples(directory)
         labels = None if has_answer(rows.spec) else manifest.labels  # which may be left from an earlier store
+        names = manifest.class_names
         if label_mode == AS_PACKED:
-            label_mode = "int" if manifest.class_names else "raw"
-        name = image_field(rows.spec)
-        images = name is not None and is_image(fields_of(rows.spec)[name].shape)
+            label_mode = "int" if names else "raw"
+        image = image_field(rows.spec)
+        images = image is not None and is_image(fields_of(rows.spec)[image].shape)
         options = batch_options(
             shared, data_format=data_format or (keras.config.image_data_format() if images else "channels_last")
         )
         super().__init__(
-            labelled_data(rows, labels, label_mode, manifest.class_names, manifest, shared, options),
+            labelled_data(rows, labels, label_mode, names, manifest, shared, options, rows.rows_name),
             options,
             loading_options(shared),
         )
@@ -66,7 +67,8 @@ def open_packed(
     """Return batches of the rows of a packed store, which `sequence.pack(directory)` or `cache=directory` made.
 
     Only the directory is needed, which you can copy to another machine: it contains labels, class names and file
-    names. Every sample is served exactly once per pass, in the same order as from the files.
+    names, and the features of the manifest. Every sample is served exactly once per pass, in the same order as from the
+    files.
 
     `dtype` converts the numbers and not their range. So images that were packed with `dtype="uint16"` have values from
     0 to 65535, with `dtype="float32"` too: use `rescale=1/257` for values from 0 to 255, as the files give them.

@@ -9,6 +9,7 @@ import numpy as np
 from keras_oocore.manifest.labels import Labels
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sequences.in_order import RowNames
+from keras_oocore.sequences.rows_left_out import RowsLeftOut
 from keras_oocore.sources.base import Source
 from keras_oocore.tables.rows import TableRows
 
@@ -91,9 +92,11 @@ def names_of_table_rows(rows: TableRows, class_names: list[str] | None, targets:
         return _table_labels(rows, y, len(samples))
 
     several = spec.classes is not None and spec.classes.separator is not None
-    if ids:
-        return RowNames(id_columns, row_numbers, labels, class_names, targets, False, several)
-    return RowNames(row_numbers, lambda samples: {}, labels, class_names, targets, False, several)
+    left_out = None
+    if rows.used.may_skip_rows and rows.subset is None:  # of a part, it is not known which of these rows are in it
+        left_out = RowsLeftOut(rows, lambda samples: row_numbers(samples)["row"])
+    columns, others = (id_columns, row_numbers) if ids else (row_numbers, lambda samples: {})
+    return RowNames(columns, others, labels, class_names, targets, False, several, left_out)
 
 
 class _Kept:

@@ -30,9 +30,20 @@ class Sampling:
 
     @classmethod
     def of(
-        cls, sampling: SamplingArgument, samples_per_epoch: int | None, num_samples: int, options: BatchOptions
+        cls,
+        sampling: SamplingArgument,
+        samples_per_epoch: int | None,
+        num_samples: int,
+        options: BatchOptions,
+        each: str = "sample, before `subset`",
     ) -> "Sampling | None":
         """Return what the arguments of a user say, or `None` if each sample is drawn once per epoch.
+
+        Args:
+            sampling, samples_per_epoch: The arguments.
+            num_samples: Number of samples.
+            options: How samples become batches.
+            each: What has a weight, for messages.
 
         Raises:
             OptionError: If an argument is not valid.
@@ -53,10 +64,10 @@ class Sampling:
         if isinstance(sampling, str):
             if sampling != "balanced":
                 raise OptionError(
-                    f'`sampling` should be "balanced" or one weight per sample. Received: {shown(sampling)}'
+                    f'`sampling` should be "balanced" or one weight per {each}. Received: {shown(sampling)}'
                 )
             return cls(None, samples_per_epoch)
-        return cls(_checked(sampling, num_samples), samples_per_epoch)
+        return cls(_checked(sampling, num_samples, each), samples_per_epoch)
 
     def select(self, samples: np.ndarray) -> "Sampling":
         """Return the sampling of some of the samples."""
@@ -72,9 +83,17 @@ class Sampling:
         Raises:
             OptionError: If the classes are not known, or all weights are 0.
         """
+        return self.order_of(_classes(labels) if self.weights is None else None, num_samples, seed)
+
+    def order_of(self, classes: np.ndarray | None, num_samples: int, seed: int) -> DrawnOrder:
+        """Return the order of the draws, for the class of each sample or, with weights, `None`.
+
+        Raises:
+            OptionError: If all weights are 0.
+        """
         size = self.num_draws(num_samples)
-        if self.weights is None:
-            return BalancedOrder.of(_classes(labels), size, seed)
+        if classes is not None:
+            return BalancedOrder.of(classes, size, seed)
         if not self.weights.any():
             raise OptionError("All weights in `sampling` are 0, so no sample can be drawn.")
         return WeightedOrder(num_samples, size, seed, self.weights)
@@ -94,14 +113,14 @@ def _classes(labels: Labels) -> np.ndarray:
     return values
 
 
-def _checked(weights: Any, num_samples: int) -> np.ndarray:
+def _checked(weights: Any, num_samples: int, each: str) -> np.ndarray:
     try:
         weights = np.asarray(weights, np.float64)
     except (TypeError, ValueError):
         weights = np.empty(())
     if weights.shape != (num_samples,):
         raise OptionError(
-            f'`sampling` should be "balanced" or {num_samples:,} weights, one per sample, before `subset`. Received: '
+            f'`sampling` should be "balanced" or {num_samples:,} weights, one per {each}. Received: '
             f"an array of shape {weights.shape}"
         )
     if not np.isfinite(weights).all() or (weights < 0).any():

@@ -173,7 +173,7 @@ class SplitSequence(OutOfCoreSequence):
         sampling = None if data.sampling is None else data.sampling.select(members)
         part._fold, part._partition, part._options = members, name, options
         part._draws = None if sampling is None else sampling.order(labels, len(members), options.seed)
-        part._source = Labelled(self._source.source, data.labels, weight)
+        part._source = replace(data, source=self._source.source).weighted(weight)
         part._format = BatchFormat(self._source.spec, options)
         part._num_samples = len(members) if part._draws is None else part._draws.size
         part._pass, part._last_read = EpochPass(options.num_batches(part._num_samples)), -1

@@ -18,10 +18,13 @@ from keras_oocore.core.sizes import format_bytes
 from keras_oocore.core.text import display_path, listed
 from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.cells import release_memory
+from keras_oocore.ordering.order import Order
 from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.sequences.in_order import RowNames
 from keras_oocore.sequences.learned_features import LearnedFeatures
 from keras_oocore.sequences.row_names import names_of_table_rows
+from keras_oocore.sequences.sampling import Sampling
+from keras_oocore.sequences.table_sampling import draws_of_rows, of_part
 from keras_oocore.sources.base import Source
 from keras_oocore.tables.learned import Learned, LearnedFromRows
 from keras_oocore.tables.rows import TableRows
@@ -45,6 +48,7 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         loading: Mapping[str, Any],
         cache: Path | None,
         overwrite_cache: bool,
+        sampling: Sampling | None = None,
     ) -> None:
         """Serve rows.
 
@@ -54,7 +58,10 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
             loading: The arguments `memory_limit`, `workers`, `max_queue_size` and `use_multiprocessing`.
             cache: Directory that stores all rows, or `None`.
             overwrite_cache: Whether to replace an existing cache.
+            sampling: How often each row is drawn, or `None` for once per epoch. It requires a cache.
         """
+        self._sampling = sampling
+        self._waits_for_cache = sampling is not None
         require_labels(bool(rows.features.targets), options)
         OutOfCoreSequence.__init__(self, rows, options, **loading)
         self._rows, self._loading = rows, loading
@@ -63,6 +70,14 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
 
     def _counted_rows(self) -> Mapping[str, ColumnStatistics] | None:
         return load_statistics(self._rows, self._rows, self._cache) if self._rows.features.targets else None
+
+    def _samples_per_epoch(self, source: Source) -> int:
+        return len(source) if self._sampling is None else self._sampling.num_draws(len(source))
+
+    def _ordered(self, source: Source) -> Order:
+        if self._sampling is None:
+            return super()._ordered(source)
+        return draws_of_rows(self._sampling, source, self._options.seed)
 
     def _ready_source(self) -> Source:
         """Compute means and codes, and fill the cache. Both read all rows."""
@@ -87,9 +102,9 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         """Return Sequences of parts of the rows: `(train, val)`, `(train, test)` or `(train, val, test)`.
 
         Means and codes are computed from the training part only, and the classes of a target from all rows. The
-        validation and the test part are read in the order of the files, and have no class weights; with
-        `last_batch="pad"`, theirs is `"pad_for_evaluation"`. With `cache=DIR`,
-        the parts are stored in `DIR/training`, `DIR/validation` and `DIR/test`. The rows of this Sequence are only
+        validation and the test part are read in the order of the files, and have no class weights and no `sampling`;
+        with `last_batch="pad"`, theirs is `"pad_for_evaluation"`. With `cache=DIR`, the parts are stored in
+        `DIR/training`, `DIR/validation` and `DIR/test`. The rows of this Sequence are only
         stored if it is also read. The columns of `stratify`, `groups` and `by` need not be features.
 
         Args:
@@ -144,15 +159,15 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         train, *others = zip(split.names, parts)
         in_order = dataclasses.replace(self._options, shuffle=False).for_evaluation()
         return (
-            self._reopened(train[1], self._options, train[0]),
+            self._reopened(train[1], self._options, train[0], of_part(self._sampling, self._rows, train[1])),
             *(self._reopened(rows, in_order, name) for name, rows in others),
         )
 
-    def _reopened(self, rows: TableRows, options: BatchOptions, folder: str) -> Self:
+    def _reopened(self, rows: TableRows, options: BatchOptions, folder: str, sampling: Sampling | None = None) -> Self:
         """Return a Sequence of other rows of the same files."""
         sequence = copy.copy(self)
         cache = None if self._cache is None else self._cache / folder
-        sequence._open_rows(rows, options, self._loading, cache, self._overwrite_cache)
+        sequence._open_rows(rows, options, self._loading, cache, self._overwrite_cache, sampling)
         return sequence
 
     def shard(self, index: int | None = None, num_shards: int | None = None, gradients_averaged: bool = False) -> Self:
@@ -213,8 +228,8 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
 
     @property
     def num_rows(self) -> int:
-        """Number of rows that are served."""
-        return self.num_samples
+        """Number of rows that are served. With `sampling`, an epoch has `num_samples` draws of them."""
+        return self.num_samples if self._sampling is None else len(self._rows)
 
     @property
     def row_numbers(self) -> np.ndarray:
@@ -336,7 +351,7 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         return TableSummary(headline, found, max_columns, rows.features.columns, rows.first_cells)
 
     def _description(self) -> list[tuple[str, str]]:
-        rows, num_rows = self._rows, self._options.rows_per_batch(self.num_rows)
+        rows, num_rows = self._rows, self._options.rows_per_batch(self.num_samples)
         spec, subset, classes = rows.features, rows.subset, rows.features.classes
         left_out = f", {rows.num_skipped:,} left out" if rows.num_skipped else ""
         part = "" if subset is None else f" of the {subset.name} part,"
@@ -345,6 +360,7 @@ class TableSequence(LearnedFeatures, OutOfCoreSequence):
         return self._described(
             f"{self.num_rows:,} row{'s' * (self.num_rows != 1)}{part} from {rows.table.source}{left_out}{found}",
             self._repr_arrays(*self._described_arrays(num_rows)),
+            *([("draws", f"{self.num_samples:,} per epoch, {self._sampling}")] if self._sampling is not None else []),
             *([("ids", f"ids {listed(column.name for column in spec.ids)}")] if spec.ids else []),
             *([] if self._cache is None else [("cache", self._repr_cache())]),
         )

@@ -36,7 +36,7 @@ def cached(
 
 
 def keep_manifest(manifest: Manifest, directory: Path) -> None:
-    """Save the manifest in the directory of the rows, with labels, class names and filenames.
+    """Save the manifest in the directory of the rows, with labels, features, class names and filenames.
 
     An earlier manifest with other labels is replaced.
     """
@@ -53,11 +53,13 @@ def keep_manifest(manifest: Manifest, directory: Path) -> None:
         same_columns = kept.columns.keys() == manifest.columns.keys() and all(
             np.array_equal(kept.columns[name], values) for name, values in manifest.columns.items()
         )
-        # Existing labels and columns stay if the new manifest has none.
+        same_features = kept.feature_cols == manifest.feature_cols and np.array_equal(kept.features, manifest.features)
+        # Existing labels, columns and features stay if the new manifest has none.
         if (
             np.array_equal(kept.filenames, manifest.filenames)
             and (manifest.labels is None or same_labels)
             and (not manifest.columns or same_columns)
+            and (manifest.features is None or same_features)
         ):
             return
     with contextlib.suppress(DestinationError):  # a finished store may be read-only

@@ -48,6 +48,7 @@ class HDF5Rows:
         register_fork_aware(self)
         try:
             opened = self._dataset = self._open() if dataset is None else dataset
+            _require_no_writer(opened, str(self))
             require_rows(opened, str(self))
             _require_filters(opened, str(self))
         except BaseException:
@@ -180,7 +181,8 @@ def open_hdf5(path: Path) -> Any:
         return h5py.File(local_path(path), "r")
     except OSError as error:  # truncated, or locked by a process that writes it
         raise DataError(
-            f"Cannot read {name}: {error}. Is it complete, and closed by the program that wrote it?"
+            f"Cannot read {name}: {error}. Is it complete, and closed by the program that wrote it? A file that grows "
+            "has no fixed rows: wait for the end, or copy the rows that it has now to another file."
         ) from error
 
 
@@ -242,6 +244,20 @@ def _contents(dtype: np.dtype) -> tuple[str, str]:
     if dtype.kind not in "biufc":
         return f"dtype {dtype}", "Write it as an array of numbers"
     return "", ""
+
+
+def _require_no_writer(dataset: Any, where: str) -> None:
+    """Check that no other program may append rows: after a `refresh`, HDF5 1.14 returned rows of other chunks.
+
+    Raises:
+        OptionError: If the user opened the file in SWMR mode.
+    """
+    if dataset.file.swmr_mode:
+        raise OptionError(
+            f"{where!r} is open in SWMR mode, in which another program may append rows. An order of rows requires a "
+            "file that does not change. Wait until it is closed, or copy the rows that it has now to another file: "
+            f"other.create_dataset({dataset.name.strip('/')!r}, data=dataset[:])"
+        )
 
 
 def _require_filters(dataset: Any, where: str) -> None:

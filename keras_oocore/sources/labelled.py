@@ -1,4 +1,4 @@
-"""A source with labels and weights."""
+"""A source with labels, weights, and features beside its rows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_oocore.core.errors import SampleError
 from keras_oocore.core.fingerprint import of_array
+from keras_oocore.manifest.features import FEATURES
 from keras_oocore.manifest.labels import Labels
 from keras_oocore.ordering.order import Order
 from keras_oocore.sources.base import RowSpec, Source
@@ -19,6 +20,9 @@ class Labelled(Source):
         source: The samples.
         labels: Their labels.
         sample_weight: Their weights, `float32` of shape `(num_samples,)`, or `None`.
+        features: Numbers per sample, `float32` of shape `(num_samples, num_features)`, or `None`. With features, `x`
+            is a dictionary of the rows and of `"features"`.
+        rows_name: Name of the rows in this dictionary.
 
     >>> from keras_oocore.sources.arrays import ArrayRows
     >>> source = Labelled(ArrayRows(np.zeros((3, 2))), Labels([5, 6, 7], "raw"), None)
@@ -27,10 +31,19 @@ class Labelled(Source):
     ([7, 5], None)
     """
 
-    def __init__(self, source: Source, labels: Labels, sample_weight: np.ndarray | None):
+    def __init__(
+        self,
+        source: Source,
+        labels: Labels,
+        sample_weight: np.ndarray | None,
+        features: np.ndarray | None = None,
+        rows_name: str = "array",
+    ):
         self.source: Source = source
         self.labels: Labels = labels
         self.sample_weight: np.ndarray | None = sample_weight
+        self.features: np.ndarray | None = features
+        self.rows_name: str = rows_name
         self.groups_batches: bool = source.groups_batches
         self.reads_blocks: bool = source.reads_blocks
 
@@ -58,7 +71,9 @@ class Labelled(Source):
 
     def fingerprint(self) -> dict[str, Any]:
         values = self.labels.values
-        return {**self.source.fingerprint(), "labels": None if values is None else of_array(values)}
+        labels = None if values is None else of_array(values)
+        features = {} if self.features is None else {FEATURES: of_array(self.features)}
+        return {**self.source.fingerprint(), "labels": labels, **features}
 
     def options(self) -> dict[str, Any]:
         weight = None if self.sample_weight is None else of_array(self.sample_weight)
@@ -80,11 +95,14 @@ class Labelled(Source):
     def unpack(self, rows: Any, samples: np.ndarray) -> tuple[Any, Any, Any]:
         weight = None if self.sample_weight is None else self.sample_weight[samples]
         x, y, _ = self.source.unpack(rows, samples)
+        if self.features is not None:
+            x = {**(x if isinstance(x, dict) else {self.rows_name: x}), FEATURES: self.features[samples]}
         return x, self.labels.take(samples) if y is None else y, weight
 
     def select(self, samples: np.ndarray) -> "Labelled":
         weight = None if self.sample_weight is None else self.sample_weight[samples]
-        return Labelled(self.source.select(samples), self.labels.select(samples), weight)
+        features = None if self.features is None else self.features[samples]
+        return Labelled(self.source.select(samples), self.labels.select(samples), weight, features, self.rows_name)
 
     def prefetch(self, chunks: Sequence[int]) -> None:
         self.source.prefetch(chunks)

@@ -1,6 +1,7 @@
 """Samples that are the rows of a finished packed store. Their files are not needed."""
 
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,11 @@ class PackedSamples(Source):
         self.names = names
         self.chosen: np.ndarray = np.arange(len(names)) if chosen is None else chosen
         self.spec: RowSpec = spec
+
+    @property
+    def rows_name(self) -> str:
+        """Name of the rows in `x`, if there are features beside them: that of the Sequence that packed them."""
+        return rows_name(self.store.record.fingerprint)
 
     def __len__(self) -> int:
         return len(self.chosen)
@@ -81,6 +87,11 @@ def read_stored(store: PackedStore | PackedStoreWriter, rows: np.ndarray, out: n
     """Fill `out` with rows of a store: each array of a row is a field."""
     for name, values in arrays_of(out).items():
         store.read(name, rows, values)
+
+
+def rows_name(fingerprint: Mapping[str, Any]) -> str:
+    """Return the name of the rows of a store in `x`, if there are features beside them, from its fingerprint."""
+    return "image" if "color_mode" in fingerprint else "array"
 
 
 def stored_measures(store: PackedStore | PackedStoreWriter, rows: np.ndarray) -> np.ndarray | None:

@@ -16,6 +16,7 @@ from keras_oocore.core.record import MissingRecordError, RecordFormat
 from keras_oocore.core.temporary import TEMPORARY_PREFIX
 
 RECORD, STATES, CHECKSUMS = "store.json", "rows.npy", "checksums.npy"
+BESIDE_ROWS = (STATES, CHECKSUMS, "filenames.npy", "labels.npy", "features.npy")  # a field has none of these names
 UNPACKED = "gunzipped"  # a folder with the text of compressed files; at first, of gzip files only
 MISSING, WHOLE, UNREADABLE = 0, 1, 2  # the states of a row; one byte per row in rows.npy
 BLOCK_BYTES = 2**20  # covered by one checksum
@@ -140,7 +141,7 @@ def checked_fields(fields: Mapping[str, tuple[Any, ...]]) -> dict[str, tuple[tup
     checked = {}
     for name, (shape, dtype) in fields.items():
         dtype = np.dtype(dtype)
-        if not name.isidentifier() or f"{name}.npy" in (STATES, CHECKSUMS, "filenames.npy", "labels.npy"):
+        if not name.isidentifier() or f"{name}.npy" in BESIDE_ROWS:
             raise DataError(f"A field cannot have the name {name!r}.")
         if dtype.hasobject or dtype.kind == "V":
             raise DataError(

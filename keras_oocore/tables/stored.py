@@ -19,6 +19,7 @@ from keras_oocore.tables.rows import TableRows
 from keras_oocore.tables.statistics_cache import fit_features, remove_statistics
 
 POLL_SECONDS = 0.2
+ROWS_AT_ONCE = 2**14  # whose words are read to find the class of each
 
 
 class StoredRows(Source):
@@ -58,6 +59,16 @@ class StoredRows(Source):
         """Fill `out[i]` with the row of `samples[i]`."""
         self.store.read(X, samples, out)
         return {}
+
+    def word(self, number: int) -> np.ndarray:
+        """Return one word of each row, `float32` of shape `(len(self),)`, whose bits are an `int32` in a code."""
+        values = np.empty(len(self), np.float32)
+        for start in range(0, len(self), ROWS_AT_ONCE):
+            samples = np.arange(start, min(start + ROWS_AT_ONCE, len(self)))
+            rows = np.empty((len(samples), *self.spec.shape), self.spec.dtype)
+            self.store.read(FIELD, samples, rows)
+            values[samples] = rows[:, number]
+        return values
 
     def version(self, samples: np.ndarray) -> int:
         return self.source.version(samples)

@@ -66,6 +66,9 @@ def train(
             f"Received: class_weight={fit_options['class_weight']!r}"
         )
     processes = processes_of(stages)
+    for stage in stages:
+        if isinstance(stage.validation_data, OutOfCoreSequence):
+            stage.validation_data.require_evaluation()
     with contextlib.ExitStack() as stack:
         if not processes.is_first:
             callbacks, verbose = _without_writing(callbacks, stack), 0

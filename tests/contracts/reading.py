@@ -20,11 +20,18 @@ def read_batches(sequence, indices):
 
 
 def as_bytes(batches):
-    return [[part.tobytes() for part in batch] for batch in batches]
+    return [[array.tobytes() for part in batch for array in arrays_of(part)] for batch in batches]
+
+
+def arrays_of(part):
+    """The arrays of a part of a batch, which may be a dictionary."""
+    return part.values() if isinstance(part, dict) else [part]
 
 
 def add_noise(x, y, rng):
-    """A transform that pickles."""
+    """A transform that pickles. It changes all inputs."""
+    if isinstance(x, dict):
+        return {name: add_noise(values, None, rng)[0] for name, values in x.items()}, y
     return x + rng.random(x.shape).astype("float32"), y
 
 

@@ -170,10 +170,12 @@ def test_skipped_rows_of_csv_files_keep_the_numbers_of_the_others(tmp_path):
             tmp_path / "rows.csv", "kind", missing="drop", on_bad_row="skip", batch_size=2, dtypes={"number": "float32"}
         )
 
-    table = ko.predict(means(), rows)
+    with pytest.warns(UserWarning, match="2 rows are left out, and have no prediction"):
+        table = ko.predict(means(), rows)
 
-    assert table["row"].tolist() == table["prediction"].tolist() == [0, 2, 4]
-    assert table["label"].tolist() == ["a", "b", "c"]
+    assert table["row"].tolist() == [0, 1, 2, 3, 4]
+    assert table["row"][table.readable].tolist() == table["prediction"][table.readable].tolist() == [0, 2, 4]
+    assert table["label"].tolist() == ["a", None, "b", None, "c"]
 
 
 def test_rows_without_a_target_know_the_classes_of_the_training(csv_path, tmp_path):

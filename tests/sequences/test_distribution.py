@@ -128,6 +128,55 @@ def test_batches_that_may_be_shorter_are_an_error_with_several_devices(monkeypat
         sequence.on_epoch_begin()
 
 
+@pytest.fixture
+def steps(monkeypatch):
+    """The calls of `train_step` that came so far, while one process has two devices of JAX, as the package sees it."""
+    devices = FakeDistribution(1)
+    devices.num_model_replicas = 2
+    monkeypatch.setattr("keras_oocore.sequences.distribution.found_process", lambda: None)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setattr(keras.distribution, "distribution", lambda: devices)
+    return []
+
+
+def counting(steps):
+    """A model that counts the batches that it trains on."""
+
+    class Counting(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            steps.append(batch)
+
+    return Counting()
+
+
+@pytest.mark.one_backend
+@pytest.mark.parametrize("how", ["fit", "fit_resumable", "fit_phases"])
+def test_bad_validation_data_are_refused_before_the_first_step(steps, how, tmp_path):
+    model, train, ragged = idle_recorder(), numbered(8, batch_size=4), numbered(7, batch_size=4)
+    options = dict(callbacks=[counting(steps)], verbose=0)
+    kept = dict(checkpoint=tmp_path / "run", **options)
+    phases = [ko.Phase(1), ko.Phase(1, validation_data=ragged)]
+    fit = {
+        "fit": lambda: model.fit(train, validation_data=ragged, **options),
+        "fit_resumable": lambda: ko.fit_resumable(model, train, epochs=2, validation_data=ragged, **kept),
+        "fit_phases": lambda: ko.fit_phases(model, phases, train, **kept),
+    }
+
+    with pytest.raises(ko.OptionError, match="The last batch has 3 samples, which 2 devices of this process cannot"):
+        fit[how]()
+    assert steps == []
+
+
+@pytest.mark.one_backend
+def test_shards_to_validate_are_refused_before_the_first_step(two_processes, monkeypatch):
+    monkeypatch.setattr("keras_oocore.sequences.distribution.averages_nothing", lambda: True)
+    shard, steps = numbered(8).shard(0, 2, gradients_averaged=True), []
+
+    with pytest.raises(ko.OptionError, match="The same applies to `validation_data`"):
+        idle_recorder().fit(shard, validation_data=numbered(8).shard(0, 2), callbacks=[counting(steps)], verbose=0)
+    assert steps == []
+
+
 @pytest.mark.one_backend
 def test_fit_of_a_shard_in_one_process_warns(monkeypatch):
     monkeypatch.setattr(FOUND, lambda: None)

@@ -1,14 +1,17 @@
 """ArraySequence: datasets of HDF5 files, and objects like arrays."""
 
 import itertools
+import os
 import pickle
+import signal
+import subprocess
 import sys
 
 import h5py
 import inside_sequence as inside
 import numpy as np
 import pytest
-from array_likes import Slices, WithLock
+from array_likes import Lazy, Slices, WithLock
 from contracts.numbered import LABELS, NUM_SAMPLES
 from contracts.sequences import SequenceContract
 
@@ -16,6 +19,7 @@ from keras_oocore.core.errors import DataError, MissingExtraError, OptionError, 
 from keras_oocore.sequences import ArraySequence
 from keras_oocore.sources import chunked
 from keras_oocore.sources.arrays import ArrayRows
+from keras_oocore.sources.hdf5 import HDF5Rows
 
 ROWS = np.repeat(np.arange(NUM_SAMPLES, dtype="float32"), 3).reshape(-1, 3)
 
@@ -49,6 +53,11 @@ class TestChunks(HDF5Contract):
 class TestArrayLike(HDF5Contract):
     def open(self, folder, **options):
         return ArraySequence(Slices(ROWS, chunks=(2, 3)), **{"labels": LABELS, **options})
+
+
+class TestLazy(HDF5Contract):
+    def open(self, folder, **options):
+        return ArraySequence(Lazy(ROWS, (2, 2, 2, 2, 2)), **{"labels": LABELS, **options})
 
 
 class TestCache(HDF5Contract):
@@ -139,6 +148,29 @@ def test_chunks_of_any_shape(file, chunks):
     dataset = file.create_dataset("rows", data=rows(100), chunks=chunks, compression="gzip", shuffle=True)
 
     assert sorted(numbers_of(ArraySequence(dataset, labels=None, seed=0))) == list(range(100))
+
+
+@pytest.mark.parametrize("sizes", [(50,) * 20, (50,) * 19 + (30, 20), (7, 43, *(50,) * 19)])
+def test_arrays_that_are_computed_are_read_by_their_chunks(sizes, monkeypatch):
+    monkeypatch.setattr(chunked, "BLOCK_BYTES", 50 * 1024)
+    data = Lazy(rows(), sizes)
+    sequence = ArraySequence(data, labels=None, batch_size=32, seed=0)
+
+    for _ in range(2):
+        assert sorted(numbers_of(sequence)) == list(range(1000))
+    assert all(stop - start <= 50 for start, stop in data.computed)
+    assert len(data.computed) == len(set(data.computed)) >= 20  # each once, because all of them fit into memory
+    if sizes[0] == 50:
+        assert all(start % 50 == 0 for start, _ in data.computed)
+
+
+def test_shards_of_an_array_are_read_as_a_whole(monkeypatch):
+    monkeypatch.setattr(chunked, "BLOCK_BYTES", 1024)
+    data = Slices(rows(100), chunks=(5, 256))
+    data.shards = (25, 256)  # as zarr has them: several chunks in a file
+
+    assert sorted(numbers_of(ArraySequence(data, labels=None, seed=0))) == list(range(100))
+    assert sorted(data.read) == [(0, 25), (25, 50), (50, 75), (75, 100)]
 
 
 # Memory maps
@@ -439,6 +471,69 @@ def test_a_cache_of_a_changed_file_is_an_error(file):
         ArraySequence("data.h5", None, dataset="rows", cache="cache")
     renewed = ArraySequence("data.h5", None, dataset="rows", cache="cache", overwrite_cache=True, shuffle=False)
     assert numbers_of(renewed)[4:7] == [4, 0, 6]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_cache_resumes_after_ctrl_c_while_it_is_filled(file, workers, monkeypatch):
+    monkeypatch.setattr(chunked, "BLOCK_BYTES", 10 * 1024)
+    file.create_dataset("rows", data=rows(200), chunks=(10, 256))
+    file.close()
+    read, calls = HDF5Rows.read, []
+
+    def interrupted(self, start, stop):
+        calls.append((start, stop))
+        if len([call for call in calls if call[1] - call[0] > 1]) == 8:  # after the first and the last row
+            os.kill(os.getpid(), signal.SIGINT)
+        return read(self, start, stop)
+
+    def opened():
+        return ArraySequence("data.h5", None, dataset="rows", seed=0, cache="cache", workers=workers)
+
+    monkeypatch.setattr(HDF5Rows, "read", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        numbers_of(opened())
+    before = {call for call in calls if call[1] - call[0] > 1}
+    calls.clear()
+    monkeypatch.setattr(HDF5Rows, "read", lambda self, *rows: calls.append(rows) or read(self, *rows))
+
+    again = opened()
+    assert numbers_of(again) == numbers_of(ArraySequence(rows(200), None, seed=0))
+    blocks = [call for call in calls if call[1] - call[0] > 1]
+    assert len(blocks) == len(set(blocks)) < 20  # those that were stored before are not read again
+    assert {*blocks} | before == {(start, start + 10) for start in range(0, 200, 10)}
+
+
+WRITER = """
+import h5py, numpy as np, sys
+
+with h5py.File("grows.h5", "w", libver="latest") as file:
+    rows = file.create_dataset("rows", data=np.ones((20, 4)), chunks=(5, 4), maxshape=(None, 4))
+    file.swmr_mode = True
+    print("ready", flush=True)
+    for number in sys.stdin:
+        rows.resize(len(rows) + 20, axis=0)
+        rows.flush()
+"""
+
+
+def test_a_file_that_another_program_appends_to_is_refused_by_name(in_tmp_path):
+    writer = subprocess.Popen([sys.executable, "-c", WRITER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert writer.stdout.readline() == "ready\n"
+        with pytest.raises(DataError, match=r"'.*grows.h5': .*open for write.* A file that grows has no fixed rows"):
+            ArraySequence("grows.h5", None, dataset="rows")
+        with h5py.File("grows.h5", "r", libver="latest", swmr=True) as file:
+            with pytest.raises(OptionError, match=r"'.*grows.h5/rows' is open in SWMR mode.*create_dataset\('rows'"):
+                ArraySequence(file["rows"], None)
+            with h5py.File("copy.h5", "w") as other:
+                other.create_dataset("rows", data=file["rows"][:])
+        writer.communicate("grow\n", timeout=300)
+    finally:
+        writer.kill()
+        writer.wait()
+
+    assert ArraySequence("copy.h5", None, dataset="rows").num_samples == 20
+    assert ArraySequence("grows.h5", None, dataset="rows").num_samples == 40
 
 
 def test_parts_of_a_split_have_caches_of_their_own(file, in_tmp_path):
