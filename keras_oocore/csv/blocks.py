@@ -36,7 +36,7 @@ class Blocks:
         begin: Offset of the first byte.
         stop: Offset after the last byte.
         dialect: The dialect of the file.
-        num_workers: Number of threads, including the calling thread. Defaults to `1`.
+        num_workers: Number of threads that read ahead. With `1`, the calling thread reads. Defaults to `1`.
     """
 
     def __init__(self, path: str, begin: int, stop: int, dialect: Dialect, num_workers: int = 1):
@@ -46,9 +46,10 @@ class Blocks:
         self.dialect: Dialect = dialect
         self.block_bytes: int = BLOCK_BYTES
         self.careful_bytes: int = CAREFUL_BYTES
-        num_helpers = num_workers - 1
+        # The calling thread has little to do for a block, so that there are as many helpers as cores.
+        num_helpers = num_workers if num_workers > 1 else 0
         self._pool = ThreadPool(num_helpers, "keras_oocore-csv") if num_helpers else None
-        self._num_ahead = 2 * num_helpers
+        self._num_ahead = num_helpers + 1 if num_helpers else 0
         self._coming: deque[tuple[int, Call]] = deque()
         self._spare: list[np.ndarray] = []  # allocating memory costs more than reading
         self._own = threading.local()

@@ -62,6 +62,11 @@ class Look(NamedTuple):
         """Length of the stretch."""
         return len(self.data) - 2
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether every line end ends a record, unless the stretch begins inside quotes or in a comment."""
+        return self.quotes is None and self.comments is None and self.escaped is None and self.separators is None
+
     def unescaped(self, found: np.ndarray) -> np.ndarray:
         """Return the bits of `found` that do not follow an escape character."""
         return found if self.escaped is None else found & ~self.escaped
@@ -108,8 +113,10 @@ def look(
     if dialect.comment is not None:
         begins = seen.after_lines(seen.unescaped(line_ends), before == LINE)
         seen = seen._replace(comments=begins & seen.unescaped(_find(ord(dialect.comment), data, flags)))
-    quotes = None if dialect.quotechar is None else seen.unescaped(_find(ord(dialect.quotechar), data, flags))
-    return seen if quotes is None or not quotes.any() else _with_quotes(seen, quotes, flags)
+    if dialect.quotechar is None or not np.equal(data[1:-1], ord(dialect.quotechar), out=flags).any():
+        return seen
+    quotes = seen.unescaped(packed(flags))
+    return _with_quotes(seen, quotes, flags) if quotes.any() else seen
 
 
 def framed(rows: bytes | memoryview, dialect: Dialect) -> np.ndarray:
@@ -127,15 +134,15 @@ def _with_quotes(seen: Look, quotes: np.ndarray, flags: np.ndarray) -> Look:
     starts = shifted(edges, before in (LINE, CELL))
     if dialect.skip_initial_space:
         starts = after_spaces(starts, _find(BLANK, data, flags))
-    opening = starts | shifted(quotes, before == QUOTE)
+    after_quote = shifted(quotes, before == QUOTE)
     closes = int(data[-1]) in (LF, CR, ord(dialect.quotechar), *dialect.delimiters)
     return seen._replace(
         separators=separators,
         quotes=quotes,
-        leading=quotes & ~shifted(quotes, before == QUOTE),
+        leading=quotes & ~after_quote,
         parity=parities(quotes),
         cell_starts=starts,
-        not_opening=quotes & ~opening,
+        not_opening=quotes & ~(starts | after_quote),
         not_closing=quotes & ~shifted_back(edges | quotes, closes, len(data) - 2),
     )
 

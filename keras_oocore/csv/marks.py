@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_oocore.csv.bits import at, below, has, last, positions
+from keras_oocore.csv.bits import at, below, has, last, positions, shifted
 from keras_oocore.csv.dialect import SPACES
 from keras_oocore.csv.look import BLANK, CELL, ESCAPE, LINE, QUOTE, SPACE, TEXT, Look, kind_before, look
 from keras_oocore.csv.quotes import find_quoted
@@ -55,6 +55,8 @@ def mark(seen: Look, state: State = START) -> Marks:
     >>> positions(marks.row_starts), positions(marks.record_ends), marks.state.place
     (array([0, 6]), array([5, 9]), 'outside quotes')
     """
+    if seen.is_plain and state.place == OUTSIDE:
+        return _mark_lines(seen, state)
     comment_ends = np.zeros_like(seen.line_ends)
     while True:
         starts, stops = _comment_lines(seen, state)
@@ -77,9 +79,24 @@ def mark(seen: Look, state: State = START) -> Marks:
     if seen.comments is not None:
         comments = seen.comments & ~cells.inside
         row_starts &= ~comments
-    if seen.size_bytes % 64:  # a record that begins after the last byte belongs to the next stretch
-        row_starts[-1] &= np.uint64((1 << seen.size_bytes % 64) - 1)
+    _clear_after_end(row_starts, seen.size_bytes)
     return Marks(row_starts, record_ends, comments, cells.inside, cells.opened, cells.fault, State(place, before))
+
+
+def _mark_lines(seen: Look, state: State) -> Marks:
+    """Mark the bytes of a plain stretch that begins outside quotes and comments: every line is a record."""
+    row_starts = shifted(seen.line_ends, state == START)
+    before = _kind_after(seen, OUTSIDE, True, has(row_starts, seen.size_bytes - 1))
+    row_starts &= ~seen.breaks
+    _clear_after_end(row_starts, seen.size_bytes)
+    none = np.zeros_like(row_starts)
+    return Marks(row_starts, seen.line_ends, none, none, none, -1, State(OUTSIDE, before))
+
+
+def _clear_after_end(row_starts: np.ndarray, size_bytes: int) -> None:
+    """A record that begins after the last byte belongs to the next stretch."""
+    if size_bytes % 64:
+        row_starts[-1] &= np.uint64((1 << size_bytes % 64) - 1)
 
 
 def _comment_lines(seen: Look, state: State) -> tuple[np.ndarray, np.ndarray]:

@@ -56,7 +56,7 @@ def find_quoted(seen: Look, inside: bool, starts: np.ndarray, stops: np.ndarray,
     in_lines = _quotes_in(seen.quotes, starts, stops)
     if not in_lines.any():
         odd = ~seen.parity if inside else seen.parity
-        if not (seen.quotes & ((seen.not_opening & odd) | (seen.not_closing & ~odd))).any():
+        if not ((seen.not_opening & odd) | (seen.not_closing & ~odd)).any():
             return QuotedCells(odd, seen.quotes & odd & seen.leading)
     spaced = _after_initial_spaces(seen)
     openings = seen.cell_starts | spaced

@@ -42,8 +42,8 @@ def index_records(
         path: The file.
         dialect: The dialect of the file.
         chunk_bytes: Maximum size of the rows of a chunk. A longer row is a chunk of its own.
-        num_workers: Number of threads. All but the calling thread read ahead. The result does not depend on it.
-            Defaults to `1`.
+        num_workers: Number of threads that read ahead, or `1` to read in the calling thread. The result does not depend
+            on it. Defaults to `1`.
         on_bad_row: `"error"` raises for the first bad row. `"skip"` skips bad rows and lists them in `bad`.
         progress: Function that is called, in the calling thread, with the number of bytes scanned since the last call.
         num_rows: Number of rows after which the scan stops, or `None` for the whole file.
@@ -142,7 +142,8 @@ class _Scan:
     def _at(self, position: int, num_rows: int, seen: Look) -> FileOffset:
         """Return the file offset of a position in the window that is preceded by `num_rows` rows of the window."""
         offset, row, line = self.current
-        return FileOffset(offset + position, row + num_rows, line + count(below(seen.line_ends, position)))
+        line_ends = seen.line_ends if position == seen.size_bytes else below(seen.line_ends, position)
+        return FileOffset(offset + position, row + num_rows, line + count(line_ends))
 
     def _cut(self, seen: Look, row_starts: np.ndarray, stop: int) -> None:
         """Begin new chunks, each at the last row that keeps the previous chunk within `chunk_bytes`.
