@@ -46,12 +46,12 @@ def in_threads(work: Callable[[Iterator[T]], object], parts: Sequence[T], num_th
             end()
 
     with ThreadPool(num_threads, name) as threads:
-        calls = [threads.submit(run) for _ in range(num_threads)]
         try:
+            calls = [threads.submit(run) for _ in range(num_threads)]
             for call in calls:
                 call.result()
         finally:
-            end()  # after Ctrl-C
+            end()  # after Ctrl-C, also before all threads have started
 
 
 def as_executor(executor: Any) -> Executor:
@@ -102,11 +102,10 @@ def on_executor(
     """
     run = _Run(executor, function, tasks, accept, again)
     with ThreadPool(1, "keras_oocore-tasks") as thread:  # Ctrl-C would leave locks of the executor locked
-        call = thread.submit(run)
         try:
-            call.result()
+            thread.submit(run).result()
         finally:
-            run.stop()
+            run.stop()  # also if Ctrl-C comes before `submit` returns
 
 
 class _Run:
