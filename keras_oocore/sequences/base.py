@@ -350,7 +350,7 @@ class OutOfCoreSequence(DividedDataset):
         """Move to the position of a `state_dict()`. The rest of that pass comes next, followed by whole passes.
 
         A Sequence made with `seed=None` adopts the seed of the state. `len()` stays the number of batches of a whole
-        pass. A plain `fit` first trains on the rest of the epoch, and Keras warns that this epoch ran out of data.
+        pass. A plain `fit` first trains on the rest of the epoch, and Keras before 3.16 warns that it ran out of data.
         Weights, history and callbacks are not restored: see `ko.fit_resumable`.
 
         Args:

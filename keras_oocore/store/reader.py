@@ -2,16 +2,18 @@
 
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_oocore.core import storage
+from keras_oocore.core.cpu import num_cpus
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.faults import opening
 from keras_oocore.core.npy import read_header
+from keras_oocore.core.tasks import in_threads
 from keras_oocore.store.format import CHECKSUMS, OVERWRITE, RECORD, STATES, UNREADABLE, StoreRecord, checked_fields
 from keras_oocore.store.mapped_rows import MappedRows
 
@@ -176,9 +178,26 @@ def block_checksums(directory: Path, record: StoreRecord) -> np.ndarray:
     num_blocks = -(-record.num_rows // record.rows_per_block)
     checksums = np.zeros((num_blocks, len(record.fields)), np.uint32)
     for column, (name, array) in enumerate(map_fields(directory, record).items()):
-        with open(directory / f"{name}.npy", "rb") as file:
-            file.seek(array.offset)
-            for block in range(num_blocks):
-                num_rows = min(record.rows_per_block, record.num_rows - block * record.rows_per_block)
-                checksums[block, column] = zlib.crc32(file.read(num_rows * record.row_bytes(name)))
+        block_bytes = record.rows_per_block * record.row_bytes(name)
+        checksums[:, column] = _checksums_of_file(directory / f"{name}.npy", array.offset, block_bytes, num_blocks)
     return checksums
+
+
+def _checksums_of_file(path: Path, first: int, block_bytes: int, num_blocks: int) -> np.ndarray:
+    """Return the checksum of each block of a file, from byte `first` on. The last block may be shorter."""
+    checksums = np.zeros(num_blocks, np.uint32)
+
+    def read(blocks: Iterator[int]) -> None:
+        with open(path, "rb") as file:
+            for block in blocks:
+                file.seek(first + block * block_bytes)
+                checksums[block] = zlib.crc32(file.read(block_bytes))
+
+    read_blocks(read, num_blocks)
+    return checksums
+
+
+def read_blocks(read: Callable[[Iterator[int]], object], num_blocks: int) -> None:
+    """Call `read(blocks)` in a thread per core. Checksums are computed without the lock of the interpreter."""
+    num_threads = min(num_cpus(), num_blocks) if num_blocks > 1 else 1
+    in_threads(read, range(num_blocks), num_threads, "keras_oocore-checksums")

@@ -1,13 +1,13 @@
 """The CRC-32 of each row over all fields: of rows in memory, and of rows as they are in a store."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from keras_oocore.store.format import StoreRecord
-from keras_oocore.store.reader import map_fields
+from keras_oocore.store.reader import map_fields, read_blocks
 
 
 def checksums_of(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -32,6 +32,13 @@ def stored_checksums(directory: Path, record: StoreRecord, rows: np.ndarray) -> 
     Raises:
         DataError: If a file is missing, damaged, or not the array that the record describes.
     """
-    fields = map_fields(directory, record)
-    blocks = np.split(rows, range(record.rows_per_block, len(rows), record.rows_per_block))
-    return np.concatenate([checksums_of({name: array[block] for name, array in fields.items()}) for block in blocks])
+    fields, step = map_fields(directory, record), record.rows_per_block
+    checksums = np.empty(len(rows), np.uint32)
+
+    def read(blocks: Iterator[int]) -> None:
+        for block in blocks:
+            part = slice(block * step, (block + 1) * step)
+            checksums[part] = checksums_of({name: array[rows[part]] for name, array in fields.items()})
+
+    read_blocks(read, -(-len(rows) // step))
+    return checksums

@@ -16,6 +16,8 @@ from keras_oocore.core.errors import DataError
 
 NUM_SAMPLES, BATCH_SIZE, NUM_BATCHES = 18, 4, 5  # the last batch of 2
 POSITIONS = range(2 * NUM_BATCHES + 1)  # numbers of batches that were used, of two passes
+# Keras 3.16 takes the end of the data for the end of an epoch, unless `steps_per_epoch` says how long it is.
+KERAS_WARNS = tuple(map(int, keras.__version__.split(".")[:2])) < (3, 16)
 
 
 def opened(seed=None, **options):
@@ -80,7 +82,7 @@ def test_fit_trains_on_the_rest_of_the_pass_and_then_on_whole_passes(states, pla
         given, warned = trained_on(model, sequence, epochs=2)
 
         assert given == remaining(plan, used, 2)
-        assert warned == (used % NUM_BATCHES > 0)
+        assert warned == (KERAS_WARNS and used % NUM_BATCHES > 0)
         assert (len(sequence), saved(sequence)["epoch"]) == (NUM_BATCHES, used // NUM_BATCHES + 2)
 
 
@@ -97,7 +99,7 @@ def test_second_fit_continues_after_the_resumed_pass(states, plan, model_of):
 
         assert first == remaining(plan, used, 1)
         assert first + second == remaining(plan, used, 2)
-        assert (warned, warned_again) == (used % NUM_BATCHES > 0, False)
+        assert (warned, warned_again) == (KERAS_WARNS and used % NUM_BATCHES > 0, False)
 
 
 @pytest.mark.backend
