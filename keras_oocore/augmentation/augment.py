@@ -22,7 +22,6 @@ from keras_oocore.augmentation.mixing import Mixing
 from keras_oocore.augmentation.operation import ImageSpec, Operation
 from keras_oocore.augmentation.texture import Blur, Erase, Noise
 from keras_oocore.augmentation.warp import FILL_MODES, INTERPOLATIONS, FillMode, Interpolation
-from keras_oocore.batches.image_input import on_image
 from keras_oocore.batches.transform import BatchSpec, Draws, Transform
 from keras_oocore.core.checks import choice
 from keras_oocore.core.errors import OptionError
@@ -115,6 +114,8 @@ def augment(
 class Augment(Transform):
     """Random changes of images. Arguments are those of `augment`."""
 
+    of_images = True
+
     def __init__(self, **given: Any):
         defaults = augment.__kwdefaults__
         self._given = {name: value for name, value in given.items() if value != defaults[name]}
@@ -148,6 +149,7 @@ class Augment(Transform):
         )
         self._operations: list[Operation] = [made for made in (self._geometry, self._color) if made != type(made)()]
         self._operations += [kind(value) for kind, value in others if value]
+        self.mixes: bool = self._mixing is not None
         self._spec: ImageSpec | None = None
         self._channels_first = False
 
@@ -196,15 +198,6 @@ class Augment(Transform):
             )
 
     def apply(self, x: Any, y: Any, draws: Draws) -> tuple[Any, Any]:
-        if self._mixing is not None and isinstance(x, dict) and len(x) > 1:
-            raise OptionError(
-                "`mixup` and `cutmix` mix images and labels, and not the other inputs of a sample, which would belong "
-                f"to one of both images only. Received: inputs {', '.join(map(repr, x))}"
-            )
-        return on_image(x, y, 4, lambda x, y: self._augmented(x, y, draws))
-
-    def _augmented(self, x: np.ndarray, y: Any, draws: Draws) -> tuple[np.ndarray, Any]:
-        """Return the images of a batch after the changes, and the labels."""
         images = np.moveaxis(x, 1, -1) if self._channels_first else x
         _, height, width, channels = images.shape  # an earlier transform of a list may have changed it
         keys, spec = draws.keys(), self._spec._replace(height=height, width=width, channels=channels)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from keras_oocore.batches.image_input import on_image
 from keras_oocore.batches.per_sample import PerSample
 from keras_oocore.batches.transform import Transform
 from keras_oocore.core.errors import OptionError
@@ -40,7 +39,7 @@ def from_albumentations(given: Any) -> Transform:
             f"A single transform of albumentations has no seed of its own. Use albumentations.Compose([...]). "
             f"Received: {type(given).__name__}"
         )
-    return PerSample(_Composed(given))
+    return PerSample(_Composed(given), of_images=True)
 
 
 class _Composed:
@@ -54,7 +53,7 @@ class _Composed:
         if (compose := getattr(self._of_thread, "compose", None)) is None:
             compose = self._of_thread.compose = copy.deepcopy(self._compose)
         compose.set_random_seed(int(rng.integers(SEEDS)))
-        return on_image(x, y, 3, lambda x, y: (compose(image=np.ascontiguousarray(x))["image"], y))
+        return compose(image=np.ascontiguousarray(x))["image"], y
 
     def __repr__(self) -> str:
         return "albumentations.Compose"
@@ -89,7 +88,7 @@ def from_keras(layer: Any) -> Transform:
             f"keras.layers.{unseeded[0]} cannot be seeded per sample, so the images differ from run to run, and after "
             "a training resumes. Use `ko.augment` or `ko.per_sample` for images that are the same."
         )
-    return PerSample(_Layers(layers))
+    return PerSample(_Layers(layers), of_images=True)
 
 
 def _takes_seed(layer: Any) -> bool:
@@ -108,10 +107,6 @@ class _Layers:
         self._layers = layers
 
     def __call__(self, x: Any, y: Any, rng: np.random.Generator) -> tuple[Any, Any]:
-        return on_image(x, y, 3, lambda x, y: (self._changed(x, rng), y))
-
-    def _changed(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return one image after all layers."""
         ops = sys.modules["keras"].ops
         images = ops.convert_to_tensor(np.float32(x)[np.newaxis])
         for layer in self._layers:
@@ -121,7 +116,7 @@ class _Layers:
                 images = layer.transform_images(images, drawn, training=True)
             else:
                 images = layer(images, training=True)
-        return ops.convert_to_numpy(images)[0]
+        return ops.convert_to_numpy(images)[0], y
 
     def __repr__(self) -> str:
         return f"keras layers {', '.join(type(layer).__name__ for layer in self._layers)}"

@@ -1,39 +1,42 @@
-"""Which array of `x` a transform of images changes, if `x` is a dictionary of several inputs."""
+"""Applies transforms of images to the image of a batch with several inputs."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
+from keras_oocore.sources.layout import RowSpec, described, image_key
 
-IMAGE = "image"
+ONE_IMAGE = (
+    'With several inputs, an augmentation of images changes the one with three axes, or the one that is called "image".'
+)
 
 
-def on_image(x: Any, y: Any, ndim: int, change: Callable[[np.ndarray, Any], tuple[Any, Any]]) -> tuple[Any, Any]:
-    """Apply a change of images to `(x, y)`. The other inputs stay as they are.
-
-    Args:
-        x: An array, or a dictionary of arrays. The images are those named `"image"`, or the only ones with `ndim` axes.
-        y: The labels.
-        ndim: Number of axes of images: 4 for a batch, 3 for a sample.
-        change: Function of images and labels, which returns both.
+def applied(transform: Any, x: Any, y: Any, draws: Any) -> tuple[Any, Any]:
+    """Return the batch `(x, y)` after a `Transform`. A transform of images changes only the image of several inputs.
 
     Raises:
-        OptionError: If it is not known which input the images are.
-
-    >>> x, y = on_image({"image": np.zeros((1, 2, 2, 3)), "age": np.ones(1)}, None, 4, lambda x, y: (x + 7, y))
-    >>> x["image"].max(), x["age"]
-    (np.float64(7.0), array([1.]))
+        OptionError: If it is not clear which input is the image.
     """
-    if not isinstance(x, dict):
-        return change(x, y)
-    names = [IMAGE] if IMAGE in x else [name for name, values in x.items() if np.ndim(values) == ndim]
-    if len(names) != 1:
-        shapes = ", ".join(f"{name!r} of shape {np.shape(values)}" for name, values in x.items())
+    if not transform.of_images or not isinstance(x, dict | tuple):
+        return transform.apply(x, y, draws)
+    inputs = x if isinstance(x, dict) else dict(enumerate(x))
+    key = image_key({name: np.ndim(values) - 1 for name, values in inputs.items()})
+    if transform.mixes and len(inputs) > 1:
         raise OptionError(
-            f"The transform changes images: the input {IMAGE!r}, or the only one of shape (height, width, channels) "
-            f"per sample. Received: {shapes}"
+            "`mixup` and `cutmix` mix images and labels, and not the other inputs of a sample, which would belong to "
+            f"one of both images only. Received: inputs {', '.join(map(repr, inputs))}"
         )
-    image, y = change(x[names[0]], y)
-    return {**x, names[0]: image}, y
+    if key is None:
+        raise no_image({name: RowSpec(np.shape(values)[1:], values.dtype) for name, values in inputs.items()})
+    image, y = transform.apply(inputs[key], y, draws)
+    inputs = {**inputs, key: image}
+    return (inputs if isinstance(x, dict) else tuple(inputs.values())), y
+
+
+def no_image(fields: Mapping[Any, RowSpec]) -> OptionError:
+    """Return the error for inputs of which none, or more than one, could be the image."""
+    return OptionError(
+        f"{ONE_IMAGE} Use a function f(x, y, rng), which receives all inputs. Received: {described(fields)}"
+    )

@@ -9,7 +9,8 @@ import numpy as np
 
 from keras_oocore.core.errors import BusyError, SampleError
 from keras_oocore.core.warn import warn_user
-from keras_oocore.sources.base import FIELD, RowSpec, Source
+from keras_oocore.sources.base import RowSpec, Source
+from keras_oocore.sources.layout import X
 from keras_oocore.store.format import MISSING
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.store.writer import PackedStoreWriter, shared_writer
@@ -56,7 +57,7 @@ class StoredRows(Source):
 
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         """Fill `out[i]` with the row of `samples[i]`."""
-        self.store.read(FIELD, samples, out)
+        self.store.read(X, samples, out)
         return {}
 
     def word(self, number: int) -> np.ndarray:
@@ -65,7 +66,7 @@ class StoredRows(Source):
         for start in range(0, len(self), ROWS_AT_ONCE):
             samples = np.arange(start, min(start + ROWS_AT_ONCE, len(self)))
             rows = np.empty((len(samples), *self.spec.shape), self.spec.dtype)
-            self.store.read(FIELD, samples, rows)
+            self.read(samples, rows)
             values[samples] = rows[:, number]
         return values
 
@@ -93,7 +94,7 @@ def convert(rows: TableRows, directory: Path, overwrite: bool, wait: bool = Fals
         DataError: If the store holds other rows, or a cell cannot be read.
         DestinationError: If the store cannot be written, such as on a full disk.
     """
-    arguments = (directory, {FIELD: tuple(rows.spec)}, len(rows), rows.row_fingerprint())
+    arguments = (directory, {X: tuple(rows.spec)}, len(rows), rows.row_fingerprint())
     store = None if overwrite else PackedStore.opened_if_finished(*arguments)
     while store is None:
         try:
@@ -121,7 +122,7 @@ def _fill(rows: TableRows, writer: PackedStoreWriter) -> None:
 
     def store(chunk: int) -> None:
         numbers = np.arange(rows.starts[chunk], rows.starts[chunk + 1])
-        writer.write(numbers, {FIELD: rows.encode_chunk(chunk)})
+        writer.write(numbers, {X: rows.encode_chunk(chunk)})
 
     missing = writer.states == MISSING
     starts = rows.starts.tolist()
