@@ -142,7 +142,6 @@ class Augment(Transform):
         )
         alphas = [at_least_zero(name, given[name]) for name in ("mixup", "cutmix")]
         self._mixing = Mixing(*alphas) if any(alphas) else None
-        self.mixes: bool = self._mixing is not None
         others = (
             (Blur, probability("blur", given["blur"])),
             (Noise, at_least_zero("noise", given["noise"])),
@@ -150,6 +149,7 @@ class Augment(Transform):
         )
         self._operations: list[Operation] = [made for made in (self._geometry, self._color) if made != type(made)()]
         self._operations += [kind(value) for kind, value in others if value]
+        self.mixes: bool = self._mixing is not None
         self._spec: ImageSpec | None = None
         self._channels_first = False
 

@@ -23,13 +23,13 @@ def applied(transform: Any, x: Any, y: Any, draws: Any) -> tuple[Any, Any]:
         return transform.apply(x, y, draws)
     inputs = x if isinstance(x, dict) else dict(enumerate(x))
     key = image_key({name: np.ndim(values) - 1 for name, values in inputs.items()})
-    if key is None:
-        raise no_image({name: RowSpec(np.shape(values)[1:], values.dtype) for name, values in inputs.items()})
     if transform.mixes and len(inputs) > 1:
         raise OptionError(
             "`mixup` and `cutmix` mix images and labels, and not the other inputs of a sample, which would belong to "
             f"one of both images only. Received: inputs {', '.join(map(repr, inputs))}"
         )
+    if key is None:
+        raise no_image({name: RowSpec(np.shape(values)[1:], values.dtype) for name, values in inputs.items()})
     image, y = transform.apply(inputs[key], y, draws)
     inputs = {**inputs, key: image}
     return (inputs if isinstance(x, dict) else tuple(inputs.values())), y

@@ -95,7 +95,7 @@ class Transform(ABC):
 
     Attributes:
         of_images: Whether it changes images. Of several inputs, it receives the image alone as `x`.
-        mixes: Whether it mixes the images of several samples.
+        mixes: Whether it mixes the images of different samples.
     """
 
     of_images: bool = False

@@ -16,7 +16,7 @@ from keras_oocore.sequences.pictures import thumbnail_of_row
 from keras_oocore.sequences.row_names import names_of_samples
 from keras_oocore.sequences.split_sequence import SplitSequence
 from keras_oocore.sources.base import Source
-from keras_oocore.sources.layout import LENGTH, has_answer
+from keras_oocore.sources.layout import LENGTH, X, has_answer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -216,7 +216,8 @@ class LabelledSequence(SplitSequence, NormalizedInputs):
             if not name.startswith(LENGTH)
         ]
         if features is not None:
-            arrays = [f"{self._source.rows_name}{line[1:]}" if line[:2] == "x " else line for line in arrays]
+            if X in fields:
+                arrays[0] = f"{self._source.rows_name}{arrays[0][1:]}"
             arrays.append(f"features float32 {(num_rows, features.shape[1])}")
         if not has_answer(self._format.spec):
             arrays.append("no labels" if y is None else f"y {y.dtype} {(num_rows, *y.shape[1:])}")

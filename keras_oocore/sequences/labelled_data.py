@@ -1,18 +1,19 @@
 """The samples of a Sequence, with labels, weights and how often each is drawn."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
+from keras_oocore.manifest.features import FEATURES
 from keras_oocore.manifest.labels import Labels
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sequences.sampling import Sampling
 from keras_oocore.sources.base import Source
 from keras_oocore.sources.labelled import Labelled
-from keras_oocore.sources.layout import has_answer
+from keras_oocore.sources.layout import X, fields_of, has_answer
 
 
 @dataclass(frozen=True)
@@ -87,4 +88,25 @@ class LabelledData:
     def weighted(self, weight: np.ndarray | None) -> Labelled:
         """Return the source with labels, features and these weights."""
         features = None if self.manifest is None else self.manifest.features
+        if features is not None:
+            _require_names(fields_of(self.source.spec))
         return Labelled(self.source, self.labels, weight, features, self.rows_name)
+
+
+def _require_names(fields: Collection[str]) -> None:
+    """Check that features can be a further input of rows of these arrays.
+
+    Raises:
+        OptionError: If the inputs have numbers instead of names, or one of them is called like the features.
+    """
+    inputs = [name for name in fields if name.startswith(X)]
+    if any(name[len(X) :].isdigit() for name in inputs):
+        raise OptionError(
+            "The manifest has features, a further input by name, so the `reader` should return the inputs as a "
+            f"dictionary, such as {{'image': ..., 'depth': ...}}. Received: a tuple of {len(inputs)} arrays"
+        )
+    if f"{X}_{FEATURES}" in inputs:
+        raise OptionError(
+            f"The manifest has features, and the `reader` returns an array that is called {FEATURES!r}, too. Give it "
+            "another name."
+        )

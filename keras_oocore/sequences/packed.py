@@ -33,8 +33,8 @@ class PackedSequence(LabelledSequence):
         names = manifest.class_names
         if label_mode == AS_PACKED:
             label_mode = "int" if names else "raw"
-        image = image_field(rows.spec)
-        images = image is not None and is_image(fields_of(rows.spec)[image].shape)
+        name = image_field(rows.spec)
+        images = name is not None and is_image(fields_of(rows.spec)[name].shape)
         options = batch_options(
             shared, data_format=data_format or (keras.config.image_data_format() if images else "channels_last")
         )

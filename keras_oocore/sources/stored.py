@@ -83,15 +83,15 @@ class PackedSamples(Source):
         return PackedSamples(self.store, self.names, self.chosen[samples])
 
 
+def rows_name(fingerprint: Mapping[str, Any]) -> str:
+    """Return the name of the rows of a store in `x`, if there are features beside them, from its fingerprint."""
+    return "image" if "color_mode" in fingerprint else "array"
+
+
 def read_stored(store: PackedStore | PackedStoreWriter, rows: np.ndarray, out: np.ndarray) -> None:
     """Fill `out` with rows of a store: each array of a row is a field."""
     for name, values in arrays_of(out).items():
         store.read(name, rows, values)
-
-
-def rows_name(fingerprint: Mapping[str, Any]) -> str:
-    """Return the name of the rows of a store in `x`, if there are features beside them, from its fingerprint."""
-    return "image" if "color_mode" in fingerprint else "array"
 
 
 def stored_measures(store: PackedStore | PackedStoreWriter, rows: np.ndarray) -> np.ndarray | None:

@@ -66,7 +66,7 @@ class StoredRows(Source):
         for start in range(0, len(self), ROWS_AT_ONCE):
             samples = np.arange(start, min(start + ROWS_AT_ONCE, len(self)))
             rows = np.empty((len(samples), *self.spec.shape), self.spec.dtype)
-            self.store.read(X, samples, rows)
+            self.read(samples, rows)
             values[samples] = rows[:, number]
         return values
 

@@ -234,6 +234,34 @@ class TestArrays(PassContract, ServedContract):
         assert as_bytes(packed) == as_bytes(make())
         assert list(packed[0][0]) == ["array", "features"]
 
+    def test_features_join_the_inputs_that_a_reader_names(self, make, tmp_path):
+        make()
+        manifest = manifest_of(tmp_path / "data")
+        sequence = NpyManifestSequence(manifest, reader=TwoArrays("x_left", "x_right"), batch_size=4, shuffle=False)
+        packed = open_packed(sequence.pack(tmp_path / "packed"), batch_size=4, shuffle=False)
+
+        for x, _ in (sequence[1], packed[1]):
+            assert list(x) == ["left", "right", "features"]
+            assert x["right"][:, 0, 0].tolist() == (x["features"][:, 0] * 2).tolist() == [8, 10, 12, 14]
+        with pytest.raises(OptionError, match=r"`reader` should return the inputs as a dictionary.*tuple of 2 arrays"):
+            NpyManifestSequence(manifest, reader=TwoArrays("x0", "x1"))
+        with pytest.raises(OptionError, match="returns an array that is called 'features', too"):
+            NpyManifestSequence(manifest, reader=TwoArrays("x_left", "x_features"))
+
+
+class TwoArrays:
+    """A reader that returns what a file contains, and twice of it."""
+
+    shape = ()
+
+    def __init__(self, first, second):
+        self.dtype = np.dtype([(first, "f4", (2, 3)), (second, "f4", (2, 3))])
+
+    def read_into(self, path, out):
+        first, second = self.dtype.names
+        out[first] = np.load(path)
+        out[second] = 2 * np.load(path)
+
 
 # The manifest
 
