@@ -16,7 +16,7 @@ from keras_oocore.sequences.pictures import thumbnail_of_row
 from keras_oocore.sequences.row_names import names_of_samples
 from keras_oocore.sequences.split_sequence import SplitSequence
 from keras_oocore.sources.base import Source
-from keras_oocore.sources.layout import has_answer
+from keras_oocore.sources.layout import LENGTH, has_answer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -210,7 +210,11 @@ class LabelledSequence(SplitSequence, NormalizedInputs):
         num_classes = len(self.class_names or ())
         y, num_rows = self._source.labels.take(np.arange(0)), self._options.rows_per_batch(self.num_samples)
         fields = self._format.fields
-        arrays = [f"{name} {field.dtype} {(num_rows, *field.shape)}" for name, field in fields.items()]
+        arrays = [
+            f"{name} {field.dtype} {(num_rows, *field.shape)}"
+            for name, field in fields.items()
+            if not name.startswith(LENGTH)
+        ]
         if not has_answer(self._format.spec):
             arrays.append("no labels" if y is None else f"y {y.dtype} {(num_rows, *y.shape[1:])}")
         if self._source.sample_weight is not None:
