@@ -215,7 +215,7 @@ def test_a_model_of_two_inputs_is_trained_and_predicts_each_file(folder):
     features = keras.layers.Concatenate()([keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image)), table])
     model = keras.Model({"image": image, "table": table}, keras.layers.Dense(3)(features))
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    train, val = opened(folder).split(0.4, seed=0)
+    train, val = (opened(folder, validation_split=0.4, subset=subset) for subset in ("training", "validation"))
     history = model.fit(train, validation_data=val, epochs=2, verbose=0)
     assert np.isfinite([*history.history["loss"], *history.history["val_loss"]]).all()
 
