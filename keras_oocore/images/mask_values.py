@@ -20,8 +20,8 @@ LOSSY = (
 )
 ONE_CHANNEL = "Its channels are equal. Save one of them: PIL.Image.open(path).getchannel(0).save('NAME.png')"
 COLORS = (
-    "Give each color a number: mask[(pixels == (128, 0, 0)).all(axis=-1)] = 1 for each class, in an array of zeros, and "
-    "PIL.Image.fromarray(mask).save('NAME.png')"
+    "Give each color a number: mask[(pixels == (128, 0, 0)).all(axis=-1)] = 1 for each class, in an array of zeros, "
+    "and PIL.Image.fromarray(mask).save('NAME.png')"
 )
 
 

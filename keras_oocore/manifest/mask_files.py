@@ -117,7 +117,7 @@ def _have_folders(names: Sequence[str]) -> bool:
 
 
 def _require_distinct(stems: np.ndarray, files: Manifest, what: str, directory: str) -> None:
-    values, first, counts = np.unique(stems, return_index=True, return_counts=True)
+    values, counts = np.unique(stems, return_counts=True)
     if (counts == 1).all():
         return
     names = files.filenames[stems == values[counts > 1][0]].tolist()
@@ -127,8 +127,8 @@ def _require_distinct(stems: np.ndarray, files: Manifest, what: str, directory: 
             f"Several masks in {directory!r} have one name: {_listed(names)}. {repeated} in all. Remove one."
         )
     raise DataError(
-        f"Several images have one name, so it is not known whose mask is in {directory!r}: {_listed(names)}. {repeated} "
-        "in all. Pass the masks as a list in the order of the images."
+        f"Several images have one name, so it is not known whose mask is in {directory!r}: {_listed(names)}. "
+        f"{repeated} in all. Pass the masks as a list in the order of the images."
     )
 
 

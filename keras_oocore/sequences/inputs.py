@@ -72,7 +72,7 @@ def _manifest(data, labels, class_names, directory, extensions: tuple[str, ...],
         class_names = None if labels is None else class_names or data.class_names
         made = Manifest.from_arrays(data.filenames, labels, data.current_directory, class_names)
         return Manifest(made.filenames, made.labels, made.class_names, made.directory, None, data.columns, data.indices)
-    if isinstance(data, str | os.PathLike) and Path(data).suffix.lower() != ".npy":
+    if is_directory(data):
         if directory is not None:
             if Path(data).suffix.lower() in (".csv", ".tsv"):
                 raise OptionError(
@@ -90,6 +90,11 @@ def _manifest(data, labels, class_names, directory, extensions: tuple[str, ...],
     if inferred:
         raise OptionError('File names require labels: pass labels=..., or labels=None. Received: labels="inferred"')
     return Manifest.from_arrays(data, labels, directory, class_names)
+
+
+def is_directory(data: Any) -> bool:
+    """Whether `data` is the path of a directory, for `as_manifest`."""
+    return isinstance(data, str | os.PathLike) and Path(data).suffix.lower() != ".npy"
 
 
 def _are_directories(data: Any) -> bool:

@@ -56,7 +56,9 @@ def test_padding_is_0_or_ignore_class(tmp_path):
 
 def test_a_mask_may_have_another_scale_and_not_another_shape(tmp_path):
     assert read(tmp_path, np.ones((214, 320)), image=(427, 640)).tolist() == np.ones((4, 6)).tolist()
-    with pytest.raises(SampleError, match="50x40 pixels, and the image has 100x90. A mask has the aspect ratio of its"):
+    with pytest.raises(
+        SampleError, match=r"50x40 pixels, and the image has 100x90. A mask has the aspect ratio of its"
+    ):
         read(tmp_path, np.ones((40, 50)), image=(90, 100))
     with pytest.raises(SampleError, match="turned by its EXIF orientation, and the mask is not: save the mask upright"):
         read(tmp_path, np.ones((40, 50)), image=(50, 40))
@@ -85,7 +87,7 @@ def test_values_of_255_say_what_to_type(tmp_path):
     with pytest.raises(SampleError, match=r"value 255 .*pass ignore_class=255.*If 255 is class 1.*y // 255"):
         read(tmp_path, values, num_classes=2)
     values[0, 1] = 1
-    with pytest.raises(SampleError, match="pass ignore_class=255, also to the loss.$"):
+    with pytest.raises(SampleError, match=r"pass ignore_class=255, also to the loss.$"):
         read(tmp_path, values, num_classes=2)
 
 

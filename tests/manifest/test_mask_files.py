@@ -75,7 +75,7 @@ def test_masks_with_names_of_their_own_say_what_to_type(tmp_path):
     touch(tmp_path, "images/1.jpg", "images/x/2.jpg", "masks/1_mask.gif", "masks/x/2_mask.gif")
 
     with pytest.raises(
-        DataError, match="Masks have other names, such as '1_mask.gif'. Pass file names of both"
+        DataError, match=r"Masks have other names, such as '1_mask.gif'. Pass file names of both"
     ) as caught:
         found(tmp_path)
     (expression,) = re.findall(r"masks=(\[.*\])$", str(caught.value))
@@ -96,12 +96,12 @@ def test_a_mask_without_an_image_is_named_in_a_warning(tmp_path):
 def test_names_that_are_not_distinct_are_errors(tmp_path):
     touch(tmp_path, "images/1.jpg", "masks/1.png", "masks/1.gif")
     with pytest.raises(
-        DataError, match="Several masks in .* have one name: '1.gif', '1.png'. 1 name in all. Remove one"
+        DataError, match=r"Several masks in .* have one name: '1.gif', '1.png'. 1 name in all. Remove one"
     ):
         found(tmp_path)
     (tmp_path / "masks/1.gif").unlink()
     touch(tmp_path, "images/1.png")
-    with pytest.raises(DataError, match="Several images have one name, .*'1.jpg', '1.png'.* Pass the masks as a list"):
+    with pytest.raises(DataError, match=r"Several images have one name, .*'1.jpg', '1.png'.* Pass the masks as a list"):
         found(tmp_path)
 
 
@@ -125,13 +125,13 @@ def test_wrong_lists_are_errors(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     images = images_in(tmp_path)
 
-    with pytest.raises(DataError, match="one mask per image. Received: 2 images and 1 masks"):
+    with pytest.raises(DataError, match=r"one mask per image. Received: 2 images and 1 masks"):
         found(tmp_path, images, ["masks/1.png"], is_whole=False)
     with pytest.raises(
         DataError, match=r"relative to the directory of the images.*'masks/1.png' does, .*os.path.abspath"
     ):
         found(tmp_path, images, ["masks/1.png", "masks/2.png"], is_whole=False)
-    with pytest.raises(OptionError, match='A list of masks has the order of the images.*such as masks="masks"'):
+    with pytest.raises(OptionError, match=r'A list of masks has the order of the images.*such as masks="masks"'):
         found(tmp_path, images, ["masks/1.png", "masks/2.png"])
 
 
@@ -139,7 +139,7 @@ def test_masks_within_the_directory_of_the_images_are_an_error(tmp_path):
     touch(tmp_path, "images/1.png", "images/masks/1.png")
 
     for masks in (tmp_path / "images", tmp_path / "images" / "masks"):
-        with pytest.raises(DataError, match="are in the directory of the images, .* and would be images, too"):
+        with pytest.raises(DataError, match=r"are in the directory of the images, .* and would be images, too"):
             found(tmp_path, masks=masks)
 
 
