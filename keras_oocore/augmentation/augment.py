@@ -115,6 +115,8 @@ def augment(
 class Augment(Transform):
     """Random changes of images. Arguments are those of `augment`."""
 
+    of_images = True
+
     def __init__(self, **given: Any):
         defaults = augment.__kwdefaults__
         self._given = {name: value for name, value in given.items() if value != defaults[name]}

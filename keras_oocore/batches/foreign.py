@@ -39,7 +39,7 @@ def from_albumentations(given: Any) -> Transform:
             f"A single transform of albumentations has no seed of its own. Use albumentations.Compose([...]). "
             f"Received: {type(given).__name__}"
         )
-    return PerSample(_Composed(given))
+    return PerSample(_Composed(given), of_images=True)
 
 
 class _Composed:
@@ -96,7 +96,7 @@ def from_keras(layer: Any) -> Transform:
             f"keras.layers.{unseeded[0]} cannot be seeded per sample, so the images differ from run to run, and after "
             "a training resumes. Use `ko.augment` or `ko.per_sample` for images that are the same."
         )
-    return PerSample(_Layers(layers))
+    return PerSample(_Layers(layers), of_images=True)
 
 
 def _takes_seed(layer: Any) -> bool:

@@ -6,11 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_oocore.batches.image_input import applied
 from keras_oocore.batches.plan import BatchPlan
 from keras_oocore.batches.transform import Draws
 from keras_oocore.core.errors import SampleError
 from keras_oocore.core.faults import MOST_IN_A_ROW, fault_of
 from keras_oocore.core.stopwatch import stage
+from keras_oocore.sources.layout import X
+
+Arrays = dict[str, np.ndarray]  # the arrays of a batch by name, as in `sources/layout`
 
 
 class Failure(NamedTuple):
@@ -39,7 +43,7 @@ class BatchJob:
         self._bounds = start, stop = plan.bounds(position, num_batches)
         self.num_rows: int = stop - start
         self.rows_per_task: int = plan.source.rows_per_task
-        self.x: np.ndarray | None = None
+        self.arrays: Arrays | None = None
         self._planned = None
         self._leasing = threading.Lock()
         self._failed = {}  # row -> error
@@ -58,9 +62,9 @@ class BatchJob:
         if start == 0 and (chunks := plan.order.chunks_due(self.epoch, *self._bounds)):
             plan.source.prefetch(chunks)
         with self._leasing:
-            if self.x is None:  # not earlier: a waiting job would occupy a buffer in the processor's cache
-                self.x = plan.lease(self.num_rows)
-        for row, error in self._read(self.planned[start:stop], self.x[start:stop]).items():
+            if self.arrays is None:  # not earlier: a waiting job would occupy a buffer in the processor's cache
+                self.arrays = plan.lease(self.num_rows)
+        for row, error in self._read(self.planned[start:stop], _rows(self.arrays, slice(start, stop))).items():
             self._failed[start + row] = error
 
     def prefetch_next(self) -> None:
@@ -69,18 +73,18 @@ class BatchJob:
         if chunks := plan.order.chunks_coming(self.epoch, *self._bounds):
             plan.source.prefetch(chunks)
 
-    def _read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
+    def _read(self, samples: np.ndarray, out: Arrays) -> dict[int, SampleError]:
         """Read samples, convert them, and write them into `out`."""
         source, format = self.plan.source, self.plan.format
-        if not format.converts:
-            return source.read(samples, out)
+        if not (format.converts or format.several):
+            return source.read(samples, out[X])
         failed = {}
         for start in range(0, len(samples), format.rows_per_step):
             part = slice(start, start + format.rows_per_step)
             stored = np.empty((len(samples[part]), *format.spec.shape), format.spec.dtype)
             for row, error in source.read(samples[part], stored).items():
                 failed[start + row] = error
-            format.convert(stored, out[part])
+            format.convert(stored, _rows(out, part))
         return failed
 
     def finish(self) -> list[Any]:
@@ -89,29 +93,30 @@ class BatchJob:
         If there are several batches, each is a copy, so a batch that the user keeps does not hold the memory of the
         others. A `Failure` stands for each of them that cannot be made.
         """
-        x, self.x = self.x, None  # now only the batches refer to the buffer
+        arrays, self.arrays = self.arrays, None  # now only the batches refer to the buffer
         if self.num_batches == 1:
-            return [self._finished(x, 0)]
+            return [self._finished(arrays, 0)]
         size = self.plan.options.batch_size
-        return [self._outcome(x[start : start + size].copy(), start) for start in range(0, self.num_rows, size)]
+        starts = range(0, self.num_rows, size)
+        return [self._outcome(_copied(_rows(arrays, slice(start, start + size))), start) for start in starts]
 
-    def _outcome(self, x: np.ndarray, start: int) -> Any:
+    def _outcome(self, arrays: Arrays, start: int) -> Any:
         """Return one of several batches, or a `Failure`. The other batches are not affected."""
         try:
-            return self._finished(x, start)
+            return self._finished(arrays, start)
         except Exception as error:
             return Failure(error)
 
-    def _finished(self, x: np.ndarray, start: int) -> Any:
-        """Return the batch whose rows are `x`. Its first row is row `start` of the job."""
-        plan, samples = self.plan, self.planned[start : start + len(x)]
+    def _finished(self, arrays: Arrays, start: int) -> Any:
+        """Return the batch whose rows are `arrays`. Its first row is row `start` of the job."""
+        plan, samples = self.plan, self.planned[start : start + _num_rows(arrays)]
         planned = samples
         if self._failed:
-            x, samples = self._without_failed(x, samples, start)
+            arrays, samples = self._without_failed(arrays, samples, start)
         if not self.is_peek:
             plan.record(self.epoch, self._bounds[0] + start, planned, samples)
         num_rows = len(samples)
-        x, y, weight = plan.source.unpack(x, samples)
+        x, y, weight = plan.source.unpack(arrays if plan.format.several else arrays[X], samples)
         if plan.format.transform is not None:
             # Positions continue from part to part of an order, so that no two parts draw the same numbers.
             position = self.position + (plan.order.first + start) // plan.options.batch_size
@@ -119,7 +124,7 @@ class BatchJob:
                 options, name = plan.options, plan.source.name
                 drawn = self._drawn_before(start, planned, samples)
                 draws = Draws(options.seed, self.epoch, position, samples, name, options.shard, draws=drawn)
-                x, y = plan.format.transform.apply(x, y, draws)
+                x, y = applied(plan.format.transform, x, y, draws)
         if plan.padding is not None:
             position = self.position + start // plan.options.batch_size
             return plan.padding.apply(position, x, y, weight, num_rows)
@@ -133,10 +138,10 @@ class BatchJob:
         drawn = self.plan.order.draws(self.epoch, first, first + len(planned))
         return drawn if drawn is None or len(served) == len(planned) else drawn[np.isin(planned, served)]
 
-    def _without_failed(self, x: np.ndarray, samples: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
+    def _without_failed(self, arrays: Arrays, samples: np.ndarray, start: int) -> tuple[Arrays, np.ndarray]:
         """Return the rows and samples of a batch, with unreadable samples skipped or replaced."""
         on_error = self.plan.options.on_error
-        failed = {row - start: error for row, error in self._failed.items() if start <= row < start + len(x)}
+        failed = {row - start: error for row, error in self._failed.items() if start <= row < start + len(samples)}
         for row, error in sorted(failed.items()):
             if on_error == "raise":
                 raise error.raised() from error.__cause__
@@ -144,16 +149,16 @@ class BatchJob:
         if on_error == "replace":
             samples = samples.copy()
             for row in sorted(failed):
-                samples[row] = self._replace(start + row, x[row : row + 1])
-            return x, samples
-        kept = np.delete(np.arange(len(x)), list(failed))
+                samples[row] = self._replace(start + row, _rows(arrays, slice(row, row + 1)))
+            return arrays, samples
+        kept = np.delete(np.arange(len(samples)), list(failed))
         if not len(kept):
             raise SampleError(
-                f"None of the {len(x)} samples of a batch can be read. The first error: {failed[min(failed)]}"
+                f"None of the {len(samples)} samples of a batch can be read. The first error: {failed[min(failed)]}"
             )
-        return x[kept], samples[kept]
+        return _rows(arrays, kept), samples[kept]
 
-    def _replace(self, row: int, out: np.ndarray) -> int:
+    def _replace(self, row: int, out: Arrays) -> int:
         """Fill `out` with the next readable sample of the plan after `row`, and return its number."""
         plan, num_passing = self.plan, 0
         first = self.position * plan.options.batch_size + row
@@ -171,3 +176,16 @@ class BatchJob:
                     "either. Does the disk or network fail?"
                 ) from failed[0].__cause__
         raise SampleError(f"No sample can be read. The first error: {self._failed[row]}")
+
+
+def _rows(arrays: Arrays, rows: Any) -> Arrays:
+    """Return some rows of all arrays."""
+    return {name: array[rows] for name, array in arrays.items()}
+
+
+def _copied(arrays: Arrays) -> Arrays:
+    return {name: array.copy() for name, array in arrays.items()}
+
+
+def _num_rows(arrays: Arrays) -> int:
+    return len(next(iter(arrays.values())))

@@ -2,18 +2,22 @@
 
 import math
 import numbers
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 
+from keras_oocore.batches.field_format import FieldFormat
+from keras_oocore.batches.image_input import no_image
 from keras_oocore.batches.transform import BatchSpec, Transform, Transforms
 from keras_oocore.batches.transforms import as_transform
 from keras_oocore.core.checks import choice, is_boolean, positive, require_numbers
 from keras_oocore.core.errors import OptionError
-from keras_oocore.sources.base import RowSpec
+from keras_oocore.sources.layout import RowSpec, arrays_of, described, fields_of, image_field, inputs_of
 
 CONVERTED_BYTES = 2**20  # rows that are read and converted at a time, while they are in the processor's cache
+ALIGNED_BYTES = 64  # where each of several arrays of a batch begins
 
 Shuffle = bool | Literal["block"]
 OnError = Literal["raise", "skip", "replace"]
@@ -92,15 +96,20 @@ class BatchOptions:
 
 
 class BatchFormat:
-    """Shape, dtype and size of batches, and how stored rows are converted to them.
+    """Shape, dtype and size of the arrays of a batch, and how stored rows are converted to them.
+
+    `rescale`, `dtype` and `data_format` apply to `x`. If `x` is several arrays, they apply to those with three axes,
+    which are images. The answer `y` of a row is never converted.
 
     Args:
         spec: Shape and dtype of the rows of the source.
         options: Options of the Sequence.
 
     Attributes:
-        shape: Shape of a sample in a batch.
-        dtype: Dtype of a batch.
+        fields: Name → `FieldFormat`, for each array of a row: see `sources/layout`.
+        shape: Shape of a sample in a batch: of `x`, or of the image in it, or of its first array.
+        dtype: Dtype of the same array.
+        several: Whether a row has several arrays.
         converts: Whether rows are converted, to another dtype, with `rescale`, or to channels first.
         batch_bytes: Size of a full batch.
         rows_per_step: Number of rows that are read and converted at a time.
@@ -108,7 +117,7 @@ class BatchFormat:
         transform: The `Transform` of every batch, or `None`.
 
     Raises:
-        OptionError: If `transform` cannot be applied to such batches.
+        OptionError: If `transform`, `rescale` or `dtype` cannot be applied to such batches.
 
     >>> format = BatchFormat(RowSpec((8, 8, 3), np.dtype("uint8")), BatchOptions(batch_size=4, rescale=1 / 255))
     >>> format.shape, format.dtype, format.batch_bytes
@@ -116,32 +125,81 @@ class BatchFormat:
     """
 
     def __init__(self, spec: RowSpec, options: BatchOptions):
-        shape, stored_dtype = spec
+        fields = fields_of(spec)
+        image = image_field(spec)
         self.spec: RowSpec = spec
-        self.rescale: float | None = options.rescale
-        self.channels_first: bool = options.data_format == "channels_first"
-        self.shape: tuple[int, ...] = (shape[-1], *shape[:-1]) if self.channels_first else shape
-        self.dtype: np.dtype = options.output_dtype(stored_dtype)
-        self.converts: bool = self.dtype != stored_dtype or options.rescale is not None or self.channels_first
-        self.batch_bytes: int = options.batch_size * math.prod(shape) * self.dtype.itemsize
-        stored_bytes = max(1, math.prod(shape) * stored_dtype.itemsize)
+        self.several: bool = len(fields) > 1
+        self.fields: dict[str, FieldFormat] = _formats(fields, options)
+        self._main = self.fields[image or next(iter(inputs_of(fields).values()))]
+        self.shape: tuple[int, ...] = self._main.shape
+        self.dtype: np.dtype = self._main.dtype
+        self.converts: bool = any(field.converts for field in self.fields.values())
+        self.batch_bytes: int = sum(
+            self._aligned(options.batch_size * field.row_bytes) for field in self.fields.values()
+        )
+        stored_bytes = max(1, math.prod(spec.shape) * spec.dtype.itemsize)
         self.rows_per_step: int = max(1, CONVERTED_BYTES // stored_bytes)
-        self.scratch_bytes: int = min(self.rows_per_step, options.batch_size) * stored_bytes * self.converts
+        needs_scratch = self.converts or self.several
+        self.scratch_bytes: int = min(self.rows_per_step, options.batch_size) * stored_bytes * needs_scratch
         transform = as_transform(options.transform)
+        if transform is not None and transform.needs_image and image is None:
+            raise no_image(fields)
         self.transform: Transform | None = transform and transform.for_batches(self._batch_spec(options))
 
     def _batch_spec(self, options: BatchOptions) -> BatchSpec:
-        known = self.spec.dtype == np.uint8
-        value_range = (0.0, 255.0 * (1.0 if options.rescale is None else float(options.rescale))) if known else None
+        main = self._main
+        known = main.spec.dtype == np.uint8
+        value_range = (0.0, 255.0 * (1.0 if main.rescale is None else float(main.rescale))) if known else None
         is_shard = options.shard is not None
-        return BatchSpec(self.spec.shape, self.dtype, self.channels_first, value_range, options.batch_size, is_shard)
+        return BatchSpec(main.spec.shape, main.dtype, main.channels_first, value_range, options.batch_size, is_shard)
 
-    def convert(self, stored: np.ndarray, out: np.ndarray) -> None:
-        """Convert stored rows and write them into `out`."""
-        if self.channels_first:
-            stored = np.moveaxis(stored, -1, 1)
-        if self.rescale is None:
-            np.copyto(out, stored, casting="unsafe")
+    @property
+    def channels_first(self) -> bool:
+        """Whether the channels of `x`, or of the images in it, are the first axis of a sample."""
+        return self._main.channels_first
+
+    @property
+    def empty(self) -> str | None:
+        """The name of an array that contains no values, or `None`."""
+        return next((name for name, field in self.fields.items() if field.row_bytes == 0), None)
+
+    def _aligned(self, size_bytes: int) -> int:
+        """Return a size in bytes after which another array may begin."""
+        return -(-size_bytes // ALIGNED_BYTES) * ALIGNED_BYTES if self.several else size_bytes
+
+    def arrays(self, memory: np.ndarray, num_rows: int) -> dict[str, np.ndarray]:
+        """Return an array of `num_rows` rows for each field, one after the other in `memory`, a `uint8` array."""
+        arrays, start = {}, 0
+        for name, field in self.fields.items():
+            stop = start + num_rows * field.row_bytes
+            arrays[name] = memory[start:stop].view(field.dtype).reshape(num_rows, *field.shape)
+            start = self._aligned(stop)
+        return arrays
+
+    def convert(self, stored: np.ndarray, out: Mapping[str, np.ndarray]) -> None:
+        """Convert stored rows and write them into the arrays of a batch."""
+        for name, values in arrays_of(stored).items():
+            self.fields[name].convert(values, out[name])
+
+
+def _formats(fields: Mapping[str, RowSpec], options: BatchOptions) -> dict[str, FieldFormat]:
+    """Return the format of each array of a row. The options apply to `x`, or to the images in it."""
+    inputs = inputs_of(fields).values()
+    changed = [name for name in inputs if len(inputs) == 1 or len(fields[name].shape) == 3]
+    if not changed and (options.rescale is not None or options.dtype is not None):
+        given = "dtype" if options.rescale is None else "rescale"
+        raise OptionError(
+            f"With several inputs, `{given}` applies to images, which have three axes. Convert the others in the "
+            f"`reader` or in the model. Received: {given}={getattr(options, given)!r} for {described(fields)}"
+        )
+    formats = {}
+    for name, spec in fields.items():
+        if name in changed:
+            channels_first = options.data_format == "channels_first"
+            dtype = options.output_dtype(spec.dtype)
+            formats[name] = FieldFormat(spec, dtype, options.rescale, channels_first)
         else:
-            factor = np.result_type(np.float32, self.dtype).type(self.rescale)
-            np.multiply(stored, factor, out=out, casting="unsafe")
+            if options.transform is None:
+                require_numbers(spec.dtype, "Samples")
+            formats[name] = FieldFormat(spec, spec.dtype)
+    return formats

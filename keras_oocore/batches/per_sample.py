@@ -20,9 +20,10 @@ def per_sample(function: TransformFunction) -> Transform:
 
     Args:
         function: Function `f(x, y, rng)` of one sample that returns `(x, y)`. `x` has the shape and dtype of a sample
-            after `rescale` and `dtype`, and may be changed in place. With several inputs, it is a dictionary. `y` is
-            the label, or `None` without labels. `rng` is a `numpy.random.Generator`, to be used within the call only.
-            Shape and dtype of the results may differ from those of the arguments, but not within a batch.
+            after `rescale` and `dtype`, and may be changed in place. With several inputs, it is a dictionary or a
+            tuple. `y` is the label, or `None` without labels. `rng` is a `numpy.random.Generator`, to be used within
+            the call only. Shape and dtype of the results may differ from those of the arguments, but not within a
+            batch.
 
     Returns:
         An object for the argument `transform` or `val_transform`. Calling it calls `function`.
@@ -46,13 +47,14 @@ def per_sample(function: TransformFunction) -> Transform:
 
 
 class PerSample(Transform):
-    """A function `f(x, y, rng)` of one sample. Arguments are those of `per_sample`."""
+    """A function `f(x, y, rng)` of one sample, or of its image alone."""
 
-    def __init__(self, function: TransformFunction):
+    def __init__(self, function: TransformFunction, of_images: bool = False):
         if not callable(function) or isinstance(function, Transform):
             raise OptionError(f"`per_sample` requires a function of one sample. Received: {function!r}")
         require_arguments(function, "function")
         self.function = function
+        self.of_images: bool = of_images
 
     def __call__(self, x: Any, y: Any, rng: np.random.Generator) -> tuple[Any, Any]:
         return self.function(x, y, rng)
@@ -132,9 +134,11 @@ class _Results:
 
 
 def _row(values: Any, row: int) -> Any:
-    """Return one row of an array, or of each array in a dictionary."""
+    """Return one row of an array, or of each array in a dictionary or a tuple."""
     if isinstance(values, dict):
         return {name: _row(value, row) for name, value in values.items()}
+    if isinstance(values, tuple):
+        return tuple(_row(value, row) for value in values)
     return None if values is None else values[row]
 
 

@@ -1,7 +1,5 @@
 """What all jobs of a pipeline share: which samples each batch has, and the memory that batches are made in."""
 
-import math
-
 import numpy as np
 
 from keras_oocore.batches.options import BatchFormat, BatchOptions
@@ -110,7 +108,9 @@ class BatchPlan:
         start = position * self.options.batch_size
         return start, min(start + num_batches * self.options.batch_size, self.num_samples)
 
-    def lease(self, num_rows: int) -> np.ndarray:
-        """Return an array for rows of batches. Its memory returns to the pool when the last view of it is deleted."""
-        size_bytes = num_rows * math.prod(self.format.shape) * self.format.dtype.itemsize
-        return self.pool.lease()[:size_bytes].view(self.format.dtype).reshape(num_rows, *self.format.shape)
+    def lease(self, num_rows: int) -> dict[str, np.ndarray]:
+        """Return the arrays for rows of batches, by name.
+
+        Their memory returns to the pool when the last view of any of them is deleted.
+        """
+        return self.format.arrays(self.pool.lease(), num_rows)

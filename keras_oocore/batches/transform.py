@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_oocore.batches.image_input import applied
 from keras_oocore.core.errors import OptionError
 
 KEY_WORDS = 2  # 64-bit words in the key of a sample, as many as a `numpy.random.Philox` has
@@ -88,7 +89,18 @@ class Draws:
 
 
 class Transform(ABC):
-    """What is done to every batch, in the loading threads."""
+    """What is done to every batch, in the loading threads.
+
+    Attributes:
+        of_images: Whether it changes images. Of several inputs, it receives the image alone as `x`.
+    """
+
+    of_images: bool = False
+
+    @property
+    def needs_image(self) -> bool:
+        """Whether it cannot be applied to samples without an image."""
+        return self.of_images
 
     @abstractmethod
     def apply(self, x: Any, y: Any, draws: Draws) -> tuple[Any, Any]:
@@ -120,6 +132,10 @@ class Chain(Transform):
     def __init__(self, transforms: Sequence[Transform]):
         self.transforms: list[Transform] = list(transforms)
 
+    @property
+    def needs_image(self) -> bool:
+        return any(transform.needs_image for transform in self.transforms)
+
     def __repr__(self) -> str:
         return repr(self.transforms)
 
@@ -128,7 +144,7 @@ class Chain(Transform):
 
     def apply(self, x: Any, y: Any, draws: Draws) -> tuple[Any, Any]:
         for stage, transform in enumerate(self.transforms):
-            x, y = transform.apply(x, y, replace(draws, stage=stage))
+            x, y = applied(transform, x, y, replace(draws, stage=stage))
         return x, y
 
 

@@ -19,6 +19,7 @@ from keras_oocore.manifest.scan import existing_directory
 from keras_oocore.sources.base import Source
 from keras_oocore.sources.cache import open_samples
 from keras_oocore.sources.files import FileReader
+from keras_oocore.sources.layout import fields_of, image_field
 from keras_oocore.sources.npy import NpyReader
 from keras_oocore.store.format import RECORD as STORE_RECORD
 
@@ -145,7 +146,10 @@ def _of_sequence(sequence: Any) -> Input:
 
 
 def _is_image(rows: Source) -> bool:
-    shape, dtype = rows.spec
+    name = image_field(rows.spec)
+    if name is None:
+        return False
+    shape, dtype = fields_of(rows.spec)[name]
     return len(shape) == 3 and shape[-1] in (1, 3, 4) and dtype == np.uint8
 
 

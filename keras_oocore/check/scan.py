@@ -22,6 +22,7 @@ from keras_oocore.images.measures import measures_of
 from keras_oocore.images.reader import read_bytes
 from keras_oocore.manifest.part import ManifestPart
 from keras_oocore.sources.files import FileSamples, explained
+from keras_oocore.sources.layout import arrays_of, image_field
 
 FILES_PER_TASK = 32  # a thread reads so many between two updates of the progress bar
 FILES_PER_EXECUTOR_TASK = 512  # some seconds of work
@@ -226,11 +227,13 @@ class _RowScan:
         measured.bad.update({int(files[row]): error.reason or str(error) for row, error in errors.items()})
         sound = np.array([row for row in range(len(files)) if row not in errors], np.int64)
         for row, i in zip(sound.tolist(), files[sound].tolist()):
-            digest = hashlib.blake2b(np.ascontiguousarray(values[row]).view(np.uint8).data, digest_size=DIGEST_BYTES)
+            digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+            for array in arrays_of(values[row : row + 1]).values():
+                digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
             measured.digests[i] = np.frombuffer(digest.digest(), np.uint64)
             measured.has_digest[i], measured.size_bytes[i] = True, values[row].nbytes
         if self.data.images:
-            measured.add(files[sound], measures_of(values[sound]))
+            measured.add(files[sound], measures_of(arrays_of(values[sound])[image_field(rows.spec)]))
 
 
 def _doubt(reason: str) -> str:

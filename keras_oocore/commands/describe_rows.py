@@ -17,6 +17,7 @@ from keras_oocore.core.text import counted
 from keras_oocore.manifest import files as manifest_files
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sources.arrays import ArrayRows
+from keras_oocore.sources.layout import RowSpec, described, fields_of, image_field, stored_spec
 from keras_oocore.store.format import RECORD, StoreRecord
 
 TRAINING, VALIDATION = ("training", "train"), "validation"  # names of the parts of a cache, and of a split
@@ -92,7 +93,9 @@ def _same_arguments(cache: str) -> str:
 def _store(directory: str) -> tuple[str, dict, bool]:
     """Return a line, the facts, and whether the store is complete."""
     record = StoreRecord.load(Path(directory))
-    shape, dtype = next(iter(record.fields.values()))
+    spec = stored_spec(record.fields, record.fingerprint) or RowSpec(*next(iter(record.fields.values())))
+    arrays = fields_of(spec)
+    shape, dtype = arrays[image_field(spec) or next(iter(arrays))]
     facts = {
         "complete": record.complete,
         "num_samples": record.num_rows,
@@ -101,7 +104,13 @@ def _store(directory: str) -> tuple[str, dict, bool]:
         "size_bytes": record.size_bytes,
         "unreadable": {str(row): reason for row, reason in record.unreadable.items()},
     }
-    line = f"{counted(record.num_rows, 'row')} of shape {shape}, {dtype}, {format_bytes(record.size_bytes)}"
+    if len(arrays) > 1:
+        facts["arrays"] = {
+            name: {"shape": list(array.shape), "dtype": str(array.dtype)} for name, array in arrays.items()
+        }
+        line = f"{counted(record.num_rows, 'row')} of {described(arrays)}, {format_bytes(record.size_bytes)}"
+    else:
+        line = f"{counted(record.num_rows, 'row')} of shape {shape}, {dtype}, {format_bytes(record.size_bytes)}"
     if record.unreadable:
         line += f", {counted(len(record.unreadable), 'unreadable file')} remembered"
     return line + ("" if record.complete else ", unfinished"), facts, record.complete

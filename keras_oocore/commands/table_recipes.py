@@ -11,7 +11,7 @@ from keras_oocore.commands.recipes import IMPORTS, SEED, SPLIT, Outputs, quoted
 from keras_oocore.core.errors import DataError
 from keras_oocore.csv.cells import Column
 from keras_oocore.csv.dialect import NULL_VALUES, Dialect
-from keras_oocore.sources.base import FIELD
+from keras_oocore.sources.layout import X
 from keras_oocore.store.format import UNPACKED, StoreRecord
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.tables.features import IN_DAYS
@@ -148,10 +148,10 @@ def rounded_scale(std: float, mean: float) -> tuple[float, float] | None:
 
 def _stored_scale(store: str, record: StoreRecord, place: int) -> tuple[float, float] | None:
     """Return standard deviation and mean of one number of the first rows of a store, or `None` if it is damaged."""
-    shape, dtype = record.fields[FIELD]
+    shape, dtype = record.fields[X]
     rows = np.empty((min(record.num_rows, SCALE_ROWS), *shape), dtype)
     try:
-        PackedStore(store).read(FIELD, np.arange(len(rows)), rows)
+        PackedStore(store).read(X, np.arange(len(rows)), rows)
     except DataError:  # which `verify` describes
         return None
     values = rows[:, place].astype(np.float64)

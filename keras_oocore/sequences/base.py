@@ -62,10 +62,10 @@ class OutOfCoreSequence(DividedDataset):
             )
         self._source, self._options = source, options
         self._format = format
-        if self._format.batch_bytes == 0:
+        if (empty := self._format.empty) is not None:
             raise DataError(
-                f"Samples of shape {source.spec.shape} contain no values. The first sample is {source.name(0)!r}. "
-                "Check how the arrays were saved, or what the `reader` returns."
+                f"Samples of shape {self._format.fields[empty].shape} contain no values. The first sample is "
+                f"{source.name(0)!r}. Check how the arrays were saved, or what the `reader` returns."
             )
         self._budget = Budget.of(self._format, memory_limit, workers, max_queue_size)
         self._bounds = None  # of a partition: where it begins and ends in the order of all samples

@@ -58,7 +58,7 @@ class BatchFigure:
         self.lines: list[list[str]] = [[] for _ in range(self.num_images)]
         self.is_wrong: list[bool] = [False] * self.num_images
         self.outputs: dict[str, np.ndarray] = {
-            name: self._shown(values) for name, values in _named(y, "output").items()
+            name: self._shown_answer(values) for name, values in _named(y, "output").items()
         }
         for name, values in self.outputs.items():
             self._add_output(name, values)
@@ -70,6 +70,11 @@ class BatchFigure:
         """The values of the samples that are drawn, with channels last."""
         values = values[: self.num_images]
         return np.moveaxis(values, 1, -1) if self.channels_first and values.ndim == 4 else values
+
+    def _shown_answer(self, values: np.ndarray) -> np.ndarray:
+        """The answers of the samples that are drawn. Masks have height and width first for any `data_format`."""
+        is_mask = values.shape[1:3] == self.rows[0].pixels.shape[1:3]
+        return values[: self.num_images] if is_mask else self._shown(values)
 
     def _add_output(self, name: str, values: np.ndarray) -> None:
         if (mask := self._as_mask(values)) is not None:

@@ -15,6 +15,7 @@ from keras_oocore.core.fingerprint import of_array
 from keras_oocore.ordering.listed_order import ListedOrder
 from keras_oocore.sequences.position import data_options
 from keras_oocore.sources.base import Source
+from keras_oocore.sources.layout import arrays_of, image_field
 
 Named = Mapping[str, np.ndarray]
 
@@ -137,7 +138,7 @@ class InOrder:
         return ReadBatch(samples, readable, {row: error.reason or str(error) for row, error in errors.items()}, batch)
 
     def picture(self, sample: int) -> np.ndarray:
-        """Return one sample as it is stored or decoded, without `rescale` and `transform`.
+        """Return one sample, or its image, as it is stored or decoded, without `rescale` and `transform`.
 
         Raises:
             SampleError: If it cannot be read.
@@ -146,7 +147,8 @@ class InOrder:
         out = np.empty((1, *spec.shape), spec.dtype)
         for error in self.source.read(np.array([sample]), out).values():
             raise error
-        return out[0]
+        arrays = arrays_of(out)
+        return arrays[image_field(spec) or next(iter(arrays))][0]
 
     def version(self, first: int, stop: int) -> int:
         """Return a checksum that changes if a sample of these batches changes on disk."""

@@ -16,6 +16,7 @@ from keras_oocore.sequences.pictures import thumbnail_of_row
 from keras_oocore.sequences.row_names import names_of_samples
 from keras_oocore.sequences.split_sequence import SplitSequence
 from keras_oocore.sources.base import Source
+from keras_oocore.sources.layout import has_answer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -208,8 +209,10 @@ class LabelledSequence(SplitSequence, NormalizedInputs):
         """Return the description: samples and classes, their shape, then `lines`."""
         num_classes = len(self.class_names or ())
         y, num_rows = self._source.labels.take(np.arange(0)), self._options.rows_per_batch(self.num_samples)
-        arrays = [f"x {self._format.dtype} {(num_rows, *self._format.shape)}"]
-        arrays.append("no labels" if y is None else f"y {y.dtype} {(num_rows, *y.shape[1:])}")
+        fields = self._format.fields
+        arrays = [f"{name} {field.dtype} {(num_rows, *field.shape)}" for name, field in fields.items()]
+        if not has_answer(self._format.spec):
+            arrays.append("no labels" if y is None else f"y {y.dtype} {(num_rows, *y.shape[1:])}")
         if self._source.sample_weight is not None:
             weights = "sample_weight" if self._data.class_weight is None else "weights from class_weight"
             arrays.append(f"{weights} {self._source.sample_weight.dtype} {(num_rows,)}")

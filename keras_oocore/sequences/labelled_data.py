@@ -12,6 +12,7 @@ from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sequences.sampling import Sampling
 from keras_oocore.sources.base import Source
 from keras_oocore.sources.labelled import Labelled
+from keras_oocore.sources.layout import has_answer
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,24 @@ class LabelledData:
             sampling=None if self.sampling is None else self.sampling.select(samples),
         )
 
+    @property
+    def reads_answer(self) -> bool:
+        """Whether the answer `y` is read with each sample."""
+        return has_answer(self.source.spec)
+
+    @property
+    def has_y(self) -> bool:
+        """Whether batches have an answer `y`, before `transform`."""
+        return self.reads_answer or self.labels.label_mode is not None
+
     def labelled(self) -> Labelled:
         """Return the source with labels and weights."""
         labels, weight = self.labels, self.sample_weight
+        if self.reads_answer and labels.label_mode is not None:
+            raise OptionError(
+                "The samples contain their answer `y`, such as the `reader` returns it, so labels would be a second "
+                f"one. Pass labels=None. Received: labels of {len(self.source):,} samples"
+            )
         if weight is not None and self.class_weight is not None:
             raise OptionError(
                 "`sample_weight` and `class_weight` cannot both be given. Multiply them into `sample_weight`."
@@ -62,6 +78,6 @@ class LabelledData:
             )
         if self.class_weight is not None:
             weight = labels.class_weights(self.class_weight)
-        elif weight is not None and labels.label_mode is None:
+        elif weight is not None and not self.has_y:
             raise OptionError("`sample_weight` requires labels. Received: no labels")
         return Labelled(self.source, labels, weight)

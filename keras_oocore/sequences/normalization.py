@@ -27,7 +27,8 @@ class NormalizedInputs(OutOfCoreSequence):
         Args:
             axis: Axis or axes of a batch that have a mean and a variance for each position, as in
                 `keras.layers.Normalization`. The default is the last one: the channels of images, or the features of
-                rows. With `data_format="channels_first"`, use `1`. `None` for one mean and one variance.
+                rows. With `data_format="channels_first"`, use `1`. `None` for one mean and one variance. Of several
+                inputs, one that is a number per sample has one mean by default.
 
         Returns:
             A `keras.layers.Normalization` layer. If `x` is a dictionary or a tuple of inputs, a dictionary of such
@@ -55,14 +56,17 @@ class NormalizedInputs(OutOfCoreSequence):
                     continue
                 x = batch[0] if isinstance(batch, tuple) else batch
                 for name, part in _named(x):
-                    kept = kept_axes(axis, part.ndim)
+                    kept = kept_axes(_axis_of(axis, name, part.ndim), part.ndim)
                     found[name] = found.get(name, Moments()).joined(Moments.of(part, kept))
                     shapes[name] = part.shape[1:]
         finally:
             samples.release()
         if not found:
             raise DataError(f"None of the {samples.num_samples:,} samples can be read.")
-        layers = {name: _layer(axis, moments, shapes[name]) for name, moments in found.items()}
+        layers = {
+            name: _layer(_axis_of(axis, name, len(shapes[name]) + 1), moments, shapes[name])
+            for name, moments in found.items()
+        }
         return layers.get(None, layers)
 
 
@@ -94,6 +98,11 @@ def _named(x: Any) -> Iterable[tuple[Any, np.ndarray]]:
     if isinstance(x, dict):
         return x.items()
     return enumerate(x) if isinstance(x, tuple | list) else [(None, x)]
+
+
+def _axis_of(axis: Any, name: Any, ndim: int) -> Any:
+    """Return the axis of an input. Of several inputs, one number per sample has one mean by default."""
+    return None if name is not None and axis == -1 and ndim == 1 else axis
 
 
 def _layer(axis: Any, moments: Moments, shape: tuple[int, ...]) -> keras.layers.Normalization:

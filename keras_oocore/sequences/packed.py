@@ -12,6 +12,7 @@ from keras_oocore.sequences.arguments import SampleArguments, documented, shares
 from keras_oocore.sequences.inputs import batch_options, labelled_data, loading_options
 from keras_oocore.sequences.labelled import LabelledSequence, is_image
 from keras_oocore.sources.cache import open_samples
+from keras_oocore.sources.layout import fields_of, has_answer, image_field
 
 AS_PACKED: Literal["as packed"] = "as packed"
 
@@ -28,14 +29,16 @@ class PackedSequence(LabelledSequence):
         **shared: Unpack[SampleArguments],
     ):
         rows, manifest = open_samples(directory)
+        labels = None if has_answer(rows.spec) else manifest.labels  # which may be left from an earlier store
         if label_mode == AS_PACKED:
             label_mode = "int" if manifest.class_names else "raw"
-        images = is_image(rows.spec.shape)
+        name = image_field(rows.spec)
+        images = name is not None and is_image(fields_of(rows.spec)[name].shape)
         options = batch_options(
             shared, data_format=data_format or (keras.config.image_data_format() if images else "channels_last")
         )
         super().__init__(
-            labelled_data(rows, manifest.labels, label_mode, manifest.class_names, manifest, shared, options),
+            labelled_data(rows, labels, label_mode, manifest.class_names, manifest, shared, options),
             options,
             loading_options(shared),
         )

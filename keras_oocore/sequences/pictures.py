@@ -8,7 +8,7 @@ import numpy as np
 from keras_oocore.images.thumbnail import MOST_FILE_BYTES, thumbnail
 from keras_oocore.plots.levels import displayable
 from keras_oocore.sequences.batch_figure import is_picture
-from keras_oocore.sources.base import RowSpec
+from keras_oocore.sources.layout import RowSpec, arrays_of, fields_of, image_field
 
 
 def thumbnail_of_row(spec: RowSpec, read: Callable[[np.ndarray], object]) -> str | None:
@@ -18,11 +18,15 @@ def thumbnail_of_row(spec: RowSpec, read: Callable[[np.ndarray], object]) -> str
         spec: Shape and dtype of the sample.
         read: Fills an array of this shape. What it returns is an error, unless it is false.
     """
-    if not is_picture(spec.shape) or math.prod(spec.shape) * spec.dtype.itemsize > MOST_FILE_BYTES:
+    name = image_field(spec)
+    if name is None:
+        return None
+    shape = fields_of(spec)[name].shape
+    if not is_picture(shape) or math.prod(spec.shape) * spec.dtype.itemsize > MOST_FILE_BYTES:
         return None
     try:
         row = np.empty(spec.shape, spec.dtype)
-        return None if read(row) else thumbnail(_levels(row))
+        return None if read(row) else thumbnail(_levels(arrays_of(row)[name]))
     except Exception:  # whatever is wrong with a sample, the notebook shows the rest
         return None
 

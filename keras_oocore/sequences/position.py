@@ -40,8 +40,9 @@ def data_options(source: Source, format: BatchFormat, options: BatchOptions) -> 
 
     `data_fingerprint` has the others. It refuses other data, while a training may continue with other options.
     """
+    dtypes = {name: str(field.dtype) for name, field in format.fields.items()}
     described = {
-        "dtype": str(format.dtype),
+        "dtype": dtypes["x"] if len(dtypes) == 1 else dtypes,
         "rescale": None if options.rescale is None else float(options.rescale),
         "data_format": options.data_format,
         "transform": None if options.transform is None else described_transform(options.transform),

@@ -37,7 +37,7 @@ class SplitSequence(OutOfCoreSequence):
 
     def __init__(self, data: LabelledData, options: BatchOptions, loading: Mapping[str, Any]):
         self._data, self._loading = data, loading
-        require_labels(data.labels.label_mode is not None, options)
+        require_labels(data.has_y, options)
         self._fold: np.ndarray | None = None  # of a part of a fold: its samples
         sampling = data.sampling
         self._draws = None if sampling is None else sampling.order(data.labels, len(data.source), options.seed)

@@ -3,28 +3,21 @@
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from keras_oocore.core.errors import SampleError
 from keras_oocore.ordering.epoch_order import EpochOrder
 from keras_oocore.ordering.order import Order
+from keras_oocore.sources.layout import RowSpec, arranged, fields_of
 
-FIELD = "x"  # field of a packed store that holds the rows
 WHOLE_BATCH = 2**30  # rows per task if copying rows is too fast to be divided among threads
 BLOCKS_PER_BATCH = 8  # with shuffle="block", a batch contains about this many runs of neighbors
 
 
-class RowSpec(NamedTuple):
-    """Shape and dtype of a row."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype
-
-
 class Source(ABC):
-    """Samples of one shape and dtype, read by number.
+    """Samples of one shape and dtype, or of several arrays of one shape and dtype each, read by number.
 
     To add a source, implement `spec`, `__len__`, `name`, `fingerprint` and `read`. The other methods are capabilities
     with defaults. Sources are read from several threads, and they must pickle.
@@ -74,15 +67,21 @@ class Source(ABC):
 
     def options(self) -> dict[str, Any]:
         """Return the options that determine the rows of these samples, by their names, as plain JSON."""
-        return {"shape": list(self.spec.shape)}
+        shapes = {name: list(field.shape) for name, field in fields_of(self.spec).items()}
+        return {"shape": shapes["x"] if len(shapes) == 1 else shapes}
 
     def order(self, shuffle: bool | str, seed: int, batch_size: int) -> Order:
         """Return the order in which epochs read the samples."""
         return EpochOrder(len(self), shuffle, seed, max(1, batch_size // BLOCKS_PER_BATCH))
 
-    def unpack(self, rows: np.ndarray, samples: np.ndarray) -> tuple[Any, Any, Any]:
-        """Split rows of a batch into `(x, y, sample_weight)`. Parts that the source does not have are `None`."""
-        return rows, None, None
+    def unpack(self, rows: Any, samples: np.ndarray) -> tuple[Any, Any, Any]:
+        """Split rows of a batch into `(x, y, sample_weight)`. Parts that the source does not have are `None`.
+
+        Args:
+            rows: An array, or name → array if a row has several arrays: see `sources/layout`.
+            samples: Numbers of the samples.
+        """
+        return *arranged(rows), None
 
     def prefetch(self, chunks: Sequence[int]) -> None:
         """Read chunks whose rows are needed soon. Only sources that read in chunks do anything here."""
@@ -119,15 +118,19 @@ class StampedSource(Source):
     """A source of files that can detect whether a file changed. `Cached` wraps such a source."""
 
     cacheable = True
+    files_per_sample: int = 1
 
     @property
     def has_images(self) -> bool:
-        """Whether each row is an image of 8 bits, whose pixels are measured when a cache stores it."""
+        """Whether the array `x` of each row is an image of 8 bits, whose pixels a cache measures."""
         return False
 
     @abstractmethod
     def stamps(self, samples: np.ndarray) -> np.ndarray:
-        """Return size in bytes and time of change in ns per file, `int64` of shape `(n, 2)`; -1 for missing files."""
+        """Return size in bytes and time of change in ns of the files of each sample; -1 for missing files.
+
+        The array is `int64` of shape `(n, 2 * files_per_sample)`, with two columns per file.
+        """
 
     def version(self, samples: np.ndarray) -> int:
         return zlib.crc32(np.ascontiguousarray(self.stamps(samples)).tobytes())

@@ -16,10 +16,11 @@ from keras_oocore.core.stopwatch import stage
 from keras_oocore.core.threads import Thread
 from keras_oocore.core.warn import warn_user
 from keras_oocore.images.measures import MEASURES_SPEC
-from keras_oocore.sources.base import FIELD, WHOLE_BATCH, RowSpec, StampedSource
+from keras_oocore.sources.base import WHOLE_BATCH, StampedSource
 from keras_oocore.sources.doubts import warn_of_doubtful
-from keras_oocore.sources.store_task import SOURCE_FIELD, WrittenRows, read_rows, stored_values
-from keras_oocore.sources.stored import stored_measures
+from keras_oocore.sources.layout import RowSpec, described_arrays, fields_of
+from keras_oocore.sources.store_task import SOURCE_FIELD, WrittenRows, changed_samples, read_rows, stored_values
+from keras_oocore.sources.stored import read_stored, stored_measures
 from keras_oocore.store.creation import existing_record
 from keras_oocore.store.format import MEASURES, MISSING, OVERWRITE, RECORD, UNREADABLE, WHOLE, StoreRecord
 from keras_oocore.store.reader import PackedStore
@@ -78,7 +79,12 @@ class Cached(StampedSource):
     @property
     def _fields(self) -> dict[str, tuple]:
         measures = {MEASURES: MEASURES_SPEC} if self.source.has_images else {}
-        return {FIELD: tuple(self.spec), SOURCE_FIELD: ((2,), np.dtype(np.int64)), **measures}
+        arrays = {name: tuple(spec) for name, spec in fields_of(self.spec).items()}
+        return {**arrays, SOURCE_FIELD: ((2 * self.source.files_per_sample,), np.dtype(np.int64)), **measures}
+
+    @property
+    def _fingerprint(self) -> dict[str, Any]:
+        return {**self.source.row_fingerprint(), **described_arrays(self.spec)}
 
     def reset_after_fork(self) -> None:
         """Forget the open store, in a copy of this object or in a forked child."""
@@ -96,7 +102,7 @@ class Cached(StampedSource):
             self._open_files(overwrite)
 
     def _open_files(self, overwrite: bool) -> None:
-        arguments = (self.directory, self._fields, len(self.source), self.source.row_fingerprint())
+        arguments = (self.directory, self._fields, len(self.source), self._fingerprint)
         store = None if overwrite else PackedStore.opened_if_finished(*arguments)
         try:
             if store is None:
@@ -130,7 +136,7 @@ class Cached(StampedSource):
         """
         states, stored = store.states.copy(), np.empty_like(stamps)  # the states first: another Sequence may fill it
         store.read(SOURCE_FIELD, np.arange(len(stamps)), stored)
-        changed = (stored != stamps).any(axis=1) & (stamps[:, 0] >= 0)  # a missing file has not changed
+        changed = changed_samples(stored, stamps)
         stale = np.flatnonzero(changed & (states == WHOLE))
         if len(stale):
             names = [self.source.name(sample) for sample in stale[:3].tolist()]
@@ -174,6 +180,9 @@ class Cached(StampedSource):
     def row_fingerprint(self) -> dict[str, Any]:
         return self.source.row_fingerprint()
 
+    def unpack(self, rows: Any, samples: np.ndarray) -> tuple[Any, Any, Any]:
+        return self.source.unpack(rows, samples)
+
     def name(self, sample: int) -> str:
         return self.source.name(sample)
 
@@ -210,7 +219,7 @@ class Cached(StampedSource):
             return self.source.read(samples, out)
         states = store.states[samples]
         if (states == WHOLE).all():
-            store.read(FIELD, samples, out)
+            read_stored(store, samples, out)
             return self._changed(store, samples)
         failed = {}
         ends = [*(np.flatnonzero(np.diff(states)) + 1).tolist(), len(states)]
@@ -223,7 +232,7 @@ class Cached(StampedSource):
         self, store: PackedStore | PackedStoreWriter, state: int, samples: np.ndarray, out: np.ndarray
     ) -> dict[int, SampleError]:
         if state == WHOLE:
-            store.read(FIELD, samples, out)
+            read_stored(store, samples, out)
             return self._changed(store, samples)
         if state == UNREADABLE:
             return {row: self._bad(store, sample) for row, sample in enumerate(samples.tolist())}
@@ -250,7 +259,7 @@ class Cached(StampedSource):
         stamps = self.source.stamps(samples)
         stored = np.empty_like(stamps)
         store.read(SOURCE_FIELD, samples, stored)
-        changed = (stamps != stored).any(axis=1) & (stamps[:, 0] >= 0)
+        changed = changed_samples(stored, stamps)
         reason = f"its file changed after it was stored in {str(self.directory)!r}. {OVERWRITE[:-1]}"
         return {
             int(row): SampleError.of(int(samples[row]), self.name(int(samples[row])), reason)
@@ -296,7 +305,7 @@ class Cached(StampedSource):
     def record(self) -> StoreRecord:
         """Return what the store contains, without the files that could not be read."""
         fields = self._fields if self._store is None else self._store.record.fields
-        return StoreRecord(len(self), fields, self.row_fingerprint())
+        return StoreRecord(len(self), fields, self._fingerprint)
 
     def _give_up(self, error: OutOfCoreError) -> None:
         with self._opening:

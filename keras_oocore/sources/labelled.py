@@ -77,9 +77,10 @@ class Labelled(Source):
     def version(self, samples: np.ndarray) -> int:
         return self.source.version(samples)
 
-    def unpack(self, rows: np.ndarray, samples: np.ndarray) -> tuple[Any, Any, Any]:
+    def unpack(self, rows: Any, samples: np.ndarray) -> tuple[Any, Any, Any]:
         weight = None if self.sample_weight is None else self.sample_weight[samples]
-        return rows, self.labels.take(samples), weight
+        x, y, _ = self.source.unpack(rows, samples)
+        return x, self.labels.take(samples) if y is None else y, weight
 
     def select(self, samples: np.ndarray) -> "Labelled":
         weight = None if self.sample_weight is None else self.sample_weight[samples]

@@ -14,7 +14,8 @@ from keras_oocore.core.errors import SampleError
 from keras_oocore.core.storage import UNKNOWN
 from keras_oocore.core.warn import collected_warnings
 from keras_oocore.images.measures import measures_of
-from keras_oocore.sources.base import FIELD, StampedSource
+from keras_oocore.sources.base import StampedSource
+from keras_oocore.sources.layout import X, arrays_of
 from keras_oocore.store.field_files import FieldFiles
 from keras_oocore.store.format import MEASURES, StoreRecord
 from keras_oocore.store.row_checksums import checksums_of
@@ -22,11 +23,21 @@ from keras_oocore.store.row_checksums import checksums_of
 SOURCE_FIELD = "source"
 
 
+def changed_samples(stored: np.ndarray, stamps: np.ndarray) -> np.ndarray:
+    """Return which samples have a file that changed, `bool` of shape `(n,)`. A missing file has not changed.
+
+    >>> changed_samples(np.array([[9, 1, 9, 1]] * 3), np.array([[9, 1, 9, 2], [9, 1, -1, -1], [9, 1, 9, 1]])).tolist()
+    [True, False, False]
+    """
+    exists = np.repeat(stamps[:, ::2] >= 0, 2, axis=1)
+    return ((stored != stamps) & exists).any(axis=1)
+
+
 class ReadRows(NamedTuple):
     """What reading samples of files found.
 
     Attributes:
-        stamps: Their stamps before they were read, `int64` of shape `(n, 2)`.
+        stamps: Stamps of their files before they were read, `int64` of shape `(n, 2 * files_per_sample)`.
         failed: Row → error, of those that could not be read.
         sound: Which rows may be stored, `bool` of shape `(n,)`: their files were read, and did not change meanwhile.
         doubtful: Sample → why it may be wrong, of the sound rows.
@@ -57,11 +68,11 @@ def stored_values(record: StoreRecord, read: ReadRows, out: np.ndarray) -> dict[
         read: What `read_rows` found.
         out: The rows that it filled.
     """
-    values = {FIELD: out, SOURCE_FIELD: read.stamps}
+    values = {**arrays_of(out), SOURCE_FIELD: read.stamps}
     if not read.sound.all():
         values = {name: rows[read.sound] for name, rows in values.items()}
     if MEASURES in record.fields:
-        values[MEASURES] = measures_of(values[FIELD])
+        values[MEASURES] = measures_of(values[X])
     return values
 
 

@@ -9,7 +9,8 @@ from keras_oocore.core.errors import DataError, SampleError
 from keras_oocore.core.fingerprint import of_names
 from keras_oocore.core.storage import stamp
 from keras_oocore.images.measures import MEASURES_SPEC
-from keras_oocore.sources.base import FIELD, RowSpec, Source
+from keras_oocore.sources.base import Source
+from keras_oocore.sources.layout import RowSpec, arrays_of, stored_spec
 from keras_oocore.store.format import MEASURES, RECORD, UNREADABLE, WHOLE
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.store.writer import PackedStoreWriter
@@ -28,11 +29,14 @@ class PackedSamples(Source):
 
     def __init__(self, store: PackedStore, names: np.ndarray, chosen: np.ndarray | None = None):
         self.store = store
-        if FIELD not in store.fields:
-            raise DataError(f"The packed store {str(store.directory)!r} has no field {FIELD!r}: {list(store.fields)}.")
+        spec = stored_spec(store.fields, store.record.fingerprint)
+        if spec is None:
+            raise DataError(
+                f"The packed store {str(store.directory)!r} has no samples: its fields are {', '.join(store.fields)}."
+            )
         self.names = names
         self.chosen: np.ndarray = np.arange(len(names)) if chosen is None else chosen
-        self.spec: RowSpec = RowSpec(*store.fields[FIELD])
+        self.spec: RowSpec = spec
 
     def __len__(self) -> int:
         return len(self.chosen)
@@ -46,7 +50,7 @@ class PackedSamples(Source):
 
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         rows = self.chosen[samples]
-        self.store.read(FIELD, rows, out)
+        read_stored(self.store, rows, out)
         unreadable = np.flatnonzero(self.store.states[rows] == UNREADABLE)
         return {
             int(i): SampleError.of(int(samples[i]), self.name(samples[i]), self.store.unreadable[int(rows[i])])
@@ -67,6 +71,12 @@ class PackedSamples(Source):
 
     def select(self, samples: np.ndarray) -> "PackedSamples":
         return PackedSamples(self.store, self.names, self.chosen[samples])
+
+
+def read_stored(store: PackedStore | PackedStoreWriter, rows: np.ndarray, out: np.ndarray) -> None:
+    """Fill `out` with rows of a store: each array of a row is a field."""
+    for name, values in arrays_of(out).items():
+        store.read(name, rows, values)
 
 
 def stored_measures(store: PackedStore | PackedStoreWriter, rows: np.ndarray) -> np.ndarray | None:

@@ -1,9 +1,13 @@
 """The files of a store that is to be filled: find out whether they may be used, and create them."""
 
+import contextlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from keras_oocore.core.errors import DataError
 from keras_oocore.core.files import require_disk, sync_folder
 from keras_oocore.store.format import CHECKSUMS, MEASURES, RECORD, STATES, StoreRecord, require_own_folder
 from keras_oocore.store.row_files import allocated_bytes, reserve_array
@@ -31,21 +35,24 @@ def existing_record(directory: Path, expected: StoreRecord, overwrite: bool) -> 
 
 def create_record(directory: Path, record: StoreRecord) -> None:
     """Make `record` the record of the directory. An old row never counts as a row of the new store."""
-    _remove_rows(directory, record)
+    old = None
+    with contextlib.suppress(DataError):  # a damaged record says nothing about the fields before
+        old = StoreRecord.load(directory)
+    _remove_rows(directory, {**(old.fields if old else {}), **record.fields})
     record.save(directory)
 
 
 def create_fields(directory: Path, record: StoreRecord) -> None:
     """Create the files of the fields, unless there are states: without them, no row counts."""
     if not (directory / STATES).exists() and not record.complete:
-        _remove_rows(directory, record)
+        _remove_rows(directory, record.fields)
         for name, (shape, dtype) in record.fields.items():
             reserve_array(directory / f"{name}.npy", (record.num_rows, *shape), dtype)
         reserve_array(directory / STATES, (record.num_rows,), np.dtype(np.uint8))  # last
 
 
-def _remove_rows(directory: Path, record: StoreRecord) -> None:
-    fields = dict.fromkeys([*record.fields, MEASURES])  # the rows before may have had measures
+def _remove_rows(directory: Path, fields: Mapping[str, Any]) -> None:
+    fields = dict.fromkeys([*fields, MEASURES])  # the rows before may have had measures
     for name in (STATES, CHECKSUMS, *(f"{name}.npy" for name in fields)):  # the states first
         (directory / name).unlink(missing_ok=True)
     sync_folder(directory)

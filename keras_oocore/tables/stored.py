@@ -9,7 +9,8 @@ import numpy as np
 
 from keras_oocore.core.errors import BusyError, SampleError
 from keras_oocore.core.warn import warn_user
-from keras_oocore.sources.base import FIELD, RowSpec, Source
+from keras_oocore.sources.base import RowSpec, Source
+from keras_oocore.sources.layout import X
 from keras_oocore.store.format import MISSING
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.store.writer import PackedStoreWriter, shared_writer
@@ -55,7 +56,7 @@ class StoredRows(Source):
 
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         """Fill `out[i]` with the row of `samples[i]`."""
-        self.store.read(FIELD, samples, out)
+        self.store.read(X, samples, out)
         return {}
 
     def version(self, samples: np.ndarray) -> int:
@@ -82,7 +83,7 @@ def convert(rows: TableRows, directory: Path, overwrite: bool, wait: bool = Fals
         DataError: If the store holds other rows, or a cell cannot be read.
         DestinationError: If the store cannot be written, such as on a full disk.
     """
-    arguments = (directory, {FIELD: tuple(rows.spec)}, len(rows), rows.row_fingerprint())
+    arguments = (directory, {X: tuple(rows.spec)}, len(rows), rows.row_fingerprint())
     store = None if overwrite else PackedStore.opened_if_finished(*arguments)
     while store is None:
         try:
@@ -110,7 +111,7 @@ def _fill(rows: TableRows, writer: PackedStoreWriter) -> None:
 
     def store(chunk: int) -> None:
         numbers = np.arange(rows.starts[chunk], rows.starts[chunk + 1])
-        writer.write(numbers, {FIELD: rows.encode_chunk(chunk)})
+        writer.write(numbers, {X: rows.encode_chunk(chunk)})
 
     missing = writer.states == MISSING
     starts = rows.starts.tolist()
