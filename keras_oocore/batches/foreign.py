@@ -121,10 +121,11 @@ class _Layers:
         for layer in self._layers:
             seed = int(rng.integers(1, SEEDS))
             if _takes_seed(layer):
+                if masks is not None:  # drawn for each: on torch, Keras 3.15.1 changes the drawn matrix in place
+                    drawn = layer.get_random_transformation(images, training=True, seed=seed)
+                    masks = layer.transform_segmentation_masks(masks, drawn, training=True)
                 drawn = layer.get_random_transformation(images, training=True, seed=seed)
                 images = layer.transform_images(images, drawn, training=True)
-                if masks is not None:
-                    masks = layer.transform_segmentation_masks(masks, drawn, training=True)
             elif masks is not None and hasattr(layer, "transform_segmentation_masks"):
                 both = layer({"images": images, "segmentation_masks": masks}, training=True)
                 images, masks = both["images"], both["segmentation_masks"]

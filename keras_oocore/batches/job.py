@@ -9,6 +9,7 @@ import numpy as np
 from keras_oocore.batches.image_input import applied
 from keras_oocore.batches.plan import BatchPlan
 from keras_oocore.batches.transform import Draws
+from keras_oocore.batches.weights import shaped_weight
 from keras_oocore.core.errors import SampleError
 from keras_oocore.core.faults import MOST_IN_A_ROW, fault_of
 from keras_oocore.core.stopwatch import stage
@@ -129,7 +130,7 @@ class BatchJob:
             position = self.position + start // plan.options.batch_size
             return plan.padding.apply(position, x, y, weight, num_rows)
         if weight is not None:
-            return x, y, weight
+            return x, y, shaped_weight(weight, y)
         return x if y is None else (x, y)
 
     def _drawn_before(self, start: int, planned: np.ndarray, served: np.ndarray) -> np.ndarray | None:

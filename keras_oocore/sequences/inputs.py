@@ -27,6 +27,7 @@ from keras_oocore.sequences.labelled_data import LabelledData
 from keras_oocore.sequences.sampling import Sampling
 from keras_oocore.sources.arrays import ArrayRows
 from keras_oocore.sources.base import Source
+from keras_oocore.sources.layout import has_answer
 
 SUBSETS = get_args(Subset)
 
@@ -150,7 +151,8 @@ def labelled_data(
 ) -> LabelledData:
     """Return samples with labels and weights. If the arguments name a subset, return only its samples."""
     sample_weight = shared["sample_weight"]
-    if sample_weight is None and manifest is not None and labels is not None and label_mode is not None:
+    has_y = has_answer(source.spec) or (labels is not None and label_mode is not None)
+    if sample_weight is None and manifest is not None and has_y:
         sample_weight = manifest.sample_weight
     sample_weight = as_sample_weight(sample_weight, len(source), manifest)
     labels = Labels(labels, label_mode, class_names)

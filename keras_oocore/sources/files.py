@@ -136,6 +136,14 @@ class FileSamples(StampedSource):
         """Fill a row. Returns why it may be wrong, or `None`."""
         return self.reader.read_into(self.name(sample), out)
 
+    def check_others(self, sample: int, height: int, width: int) -> None:
+        """Read the other files of a sample, such as the mask of an image of this size.
+
+        Raises:
+            SampleError: If one of them cannot be read or does not fit.
+        """
+        return
+
     def select(self, samples: np.ndarray) -> "FileSamples":
         return FileSamples(self.manifest.take(samples), self.reader, self.retries)
 

@@ -59,12 +59,18 @@ class ImagesWithMasks(FileSamples):
 
     def _read_row(self, sample: int, out: np.ndarray) -> str | None:
         doubt, height, width = self.reader.read_sized(self.name(sample), out[X])
+        self._read_mask(sample, out[Y], height, width)
+        return doubt
+
+    def check_others(self, sample: int, height: int, width: int) -> None:
+        self._read_mask(sample, np.empty(self.mask_reader.shape, self.mask_reader.dtype), height, width)
+
+    def _read_mask(self, sample: int, out: np.ndarray, height: int, width: int) -> None:
         path = self.masks.path(sample)
         try:
-            self.mask_reader.read_into(path, out[Y], height, width)
+            self.mask_reader.read_into(path, out, height, width)
         except SampleError as error:
             raise _of_mask(path, error) from error
-        return doubt
 
     def select(self, samples: np.ndarray) -> "ImagesWithMasks":
         return self._with_files(self.manifest.take(samples), self.masks.take(samples))
