@@ -318,6 +318,25 @@ def test_the_measures_of_a_packed_store_of_format_1_are_those_of_its_rows(copy_o
         assert ko.check(folder / "packed").groups.tolist() == [0, 1, 2]
 
 
+@pytest.mark.parametrize("opens", ["cache", "packed"])
+def test_a_store_of_several_arrays_of_format_1(copy_of, opens):
+    """Each array is a file, and the batch is cut to its longest sample."""
+    folder = copy_of("store_of_several_arrays")
+    if opens == "cache":
+        other_bytes(folder / "sounds")
+        sequence = parts.sounds(folder, cache=f"{folder}/cache", shuffle=False)
+    else:
+        sequence = ko.open_packed(folder / "packed", batch_size=4, shuffle=False)
+        sequence.verify()
+    (x, y), (rest, _) = sequence
+    assert x["sound"].tolist() == [[0, 0, 0], [10, 11, 0], [20, 21, 22], [30, 0, 0]]
+    assert x["level"].tolist() == [[0], [5], [10], [15]]
+    assert x["lengths"].tolist() == [1, 2, 3, 1]
+    assert y.tolist() == [0, 1, 0, 1]
+    assert rest["sound"].tolist() == [[40, 41, 0], [50, 51, 52]]
+    assert np.load(folder / opens / "x_sound.npy").shape == (6, 4)
+
+
 def test_an_unfinished_store_of_format_1_goes_on(copy_of):
     """One row is missing; the others are not read again."""
     folder = copy_of("store_unfinished")

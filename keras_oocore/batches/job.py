@@ -89,7 +89,7 @@ class BatchJob:
         return failed
 
     def finish(self) -> list[Any]:
-        """Return the batches, each `x`, `(x, y)` or `(x, y, sample_weight)`.
+        """Return the batches, each `x`, `(x, y)` or `(x, y, sample_weight)`, or `(x,)` if `x` is a tuple.
 
         If there are several batches, each is a copy, so a batch that the user keeps does not hold the memory of the
         others. A `Failure` stands for each of them that cannot be made.
@@ -131,7 +131,9 @@ class BatchJob:
             return plan.padding.apply(position, x, y, weight, num_rows)
         if weight is not None:
             return x, y, shaped_weight(weight, y)
-        return x if y is None else (x, y)
+        if y is None:
+            return (x,) if isinstance(x, tuple) else x  # Keras would take a tuple of two inputs for (x, y)
+        return x, y
 
     def _drawn_before(self, start: int, planned: np.ndarray, served: np.ndarray) -> np.ndarray | None:
         """Return how often each served sample was drawn before in this epoch, or `None` for never."""

@@ -99,7 +99,8 @@ class BatchFormat:
     """Shape, dtype and size of the arrays of a batch, and how stored rows are converted to them.
 
     `rescale`, `dtype` and `data_format` apply to `x`. If `x` is several arrays, they apply to those with three axes,
-    which are images. The answer `y` of a row is never converted.
+    which are images, or if there are none, to the only one that is more than a number per sample. The answer `y` of a
+    row is never converted.
 
     Args:
         spec: Shape and dtype of the rows of the source.
@@ -182,10 +183,18 @@ class BatchFormat:
             self.fields[name].convert(values, out[name])
 
 
+def _changed(num_axes: Mapping[str, int]) -> list[str]:
+    """Return the inputs to which `rescale`, `dtype` and `data_format` apply."""
+    images = [name for name, number in num_axes.items() if number == 3]
+    arrays = [name for name, number in num_axes.items() if number]
+    only = list(num_axes) if len(num_axes) == 1 else arrays if len(arrays) == 1 else []
+    return images or only
+
+
 def _formats(fields: Mapping[str, RowSpec], options: BatchOptions) -> dict[str, FieldFormat]:
     """Return the format of each array of a row. The options apply to `x`, or to the images in it."""
     inputs = inputs_of(fields).values()
-    changed = [name for name in inputs if len(inputs) == 1 or len(fields[name].shape) == 3]
+    changed = _changed({name: len(fields[name].shape) for name in inputs})
     if not changed and (options.rescale is not None or options.dtype is not None):
         given = "dtype" if options.rescale is None else "rescale"
         raise OptionError(

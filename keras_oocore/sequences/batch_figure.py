@@ -26,7 +26,8 @@ class BatchFigure:
     """The figure of a batch, before it is drawn.
 
     Args:
-        batch: `x`, `(x, y)` or `(x, y, sample_weight)`. `x` and `y` are arrays, or dictionaries or tuples of arrays.
+        batch: `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`. `x` and `y` are arrays, or dictionaries or tuples of
+            arrays.
         labels: The labels of the Sequence, for class names.
         channels_first: Whether images have their channels before height and width.
         num_images: The largest number of samples to draw.
@@ -39,7 +40,7 @@ class BatchFigure:
     def __init__(
         self, batch: Any, labels: Labels, channels_first: bool, num_images: int, spectrogram: bool | None = None
     ):
-        x, y = batch[:2] if isinstance(batch, tuple) else (batch, None)
+        x, y = (*batch, None)[:2] if isinstance(batch, tuple) else (batch, None)
         self.labels: Labels = labels
         self.channels_first: bool = channels_first
         inputs = _named(x, "input")

@@ -13,6 +13,7 @@ from keras_oocore.ordering.shard_order import ShardOrder
 from keras_oocore.sequences.description import DescribedDataset
 from keras_oocore.sequences.shards import checked_shard, require_equal_batches
 from keras_oocore.sources.base import Source
+from keras_oocore.sources.layout import is_cut
 
 
 class DividedDataset(DescribedDataset):
@@ -95,6 +96,11 @@ class DividedDataset(DescribedDataset):
         if self._shard is not None:
             raise OptionError("Only a Sequence of whole batches can be sharded. Received: a result of `shard`")
         shard = checked_shard(index, num_shards, gradients_averaged, self._options)
+        if is_cut(self._source.spec) and shard.num_shards > 1:
+            raise OptionError(
+                'With pad="batch", the shares of a batch would have different lengths, and several processes wait for '
+                'each other forever. Use pad_to=LENGTH without `pad`. Received: pad="batch"'
+            )
         require_equal_batches(self.num_samples, self._options, shard.num_shards)
         self._described_data()  # of all shards
         pipeline, part, options = self._pipeline, copy.copy(self), self._options

@@ -17,7 +17,7 @@ from keras_oocore.sequences.pictures import thumbnail_of_row
 from keras_oocore.sequences.row_names import names_of_samples
 from keras_oocore.sequences.split_sequence import SplitSequence
 from keras_oocore.sources.base import Source
-from keras_oocore.sources.layout import Y, has_answer
+from keras_oocore.sources.layout import LENGTH, Y, has_answer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -211,7 +211,11 @@ class LabelledSequence(SplitSequence, NormalizedInputs):
         num_classes = len(self.class_names or ())
         y, num_rows = self._source.labels.take(np.arange(0)), self._options.rows_per_batch(self.num_samples)
         fields = self._format.fields
-        arrays = [f"{name} {field.dtype} {(num_rows, *field.shape)}" for name, field in fields.items()]
+        arrays = [
+            f"{name} {field.dtype} {(num_rows, *field.shape)}"
+            for name, field in fields.items()
+            if not name.startswith(LENGTH)
+        ]
         y_shape = None if y is None else (num_rows, *y.shape[1:])
         if has_answer(self._format.spec):
             y_shape = (num_rows, *fields[Y].shape) if Y in fields else None

@@ -35,7 +35,7 @@ class NormalizedInputs(OutOfCoreSequence):
             layers, by the name or the position of the input.
 
         Raises:
-            OptionError: If `axis` is not an axis of a batch other than the first.
+            OptionError: If `axis` is not an axis of a batch other than the first, or the samples are padded.
             SampleError: If a sample cannot be read and `on_error="raise"`.
 
         >>> import keras_oocore as ko
@@ -44,6 +44,11 @@ class NormalizedInputs(OutOfCoreSequence):
         >>> np.ravel(layer.input_mean).tolist(), np.ravel(layer.input_variance).tolist()
         ([2.0, 15.0], [1.0, 25.0])
         """
+        if "pad_to" in self._source.options():
+            raise OptionError(
+                "`normalization` would count the padding as values. Call it on a Sequence of arrays of one shape, or "
+                "pass mean and variance to keras.layers.Normalization. Received: samples that are padded"
+            )
         on_error = "raise" if self._options.on_error == "raise" else "skip"
         samples = self.in_order(transformed=False, on_error=on_error)
         found, shapes = {}, {}

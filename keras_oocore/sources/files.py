@@ -1,15 +1,14 @@
 """Samples that are files: each file is read by its number, and named if it cannot be read."""
 
-import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
 from keras_oocore.core import storage
 from keras_oocore.core.checks import non_negative
-from keras_oocore.core.errors import FormError, SampleError
+from keras_oocore.core.errors import SampleError
 from keras_oocore.core.faults import RETRIES, Fault, fault_of, pause, stopped_by
 from keras_oocore.core.fingerprint import described, of_names
 from keras_oocore.core.stopwatch import stage
@@ -24,7 +23,10 @@ PATHS_PER_BLOCK = 65_536  # limits the memory for the paths of millions of files
 
 
 class FileReader(Protocol):
-    """Reads one file into a buffer of a fixed shape. It is called from several threads, and must pickle."""
+    """Reads one file into a buffer of a fixed shape. It is called from several threads, and must pickle.
+
+    For several arrays per file, `shape` is `()`, and `dtype` is structured, with names as in `sources/layout`.
+    """
 
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -182,32 +184,3 @@ def explained(sample: int, name: str, error: Exception, fault: Fault) -> SampleE
         explained.fix = error.fix
     explained.__cause__ = error
     return explained
-
-
-class FunctionReader:
-    """Makes a reader from a function that takes a path and returns an array of a fixed shape.
-
-    Args:
-        function: Function that takes a path and returns an array.
-        path: Path of the file that defines shape and dtype, usually the first one.
-    """
-
-    def __init__(self, function: Callable[[str], Any], path: str | os.PathLike[str]):
-        first = np.asarray(function(storage.local_path(path)))
-        if first.dtype.kind not in "biufc":
-            raise SampleError(f"`reader` should return numbers. Received: an array of dtype {first.dtype}")
-        self.function = function
-        self.shape: tuple[int, ...] = first.shape
-        self.dtype: np.dtype = first.dtype
-        self.options: dict[str, str] = {"reader": described(function)}
-
-    def read_into(self, path: str, out: np.ndarray) -> None:
-        """Fill `out` with the array that the function returns for `path`."""
-        array = np.asarray(self.function(storage.local_path(path)))
-        floats = array.dtype.kind == self.dtype.kind == "f"  # converting them loses at most precision
-        if array.shape != self.shape or not (floats or np.can_cast(array.dtype, self.dtype, "safe")):
-            raise FormError(
-                f"`reader` returned an array of shape {array.shape} and dtype {array.dtype}; "
-                f"for the first file it was {self.shape} and {self.dtype}"
-            )
-        out[...] = array

@@ -6,6 +6,9 @@
 | `x0`, `x1`, ... | a tuple of arrays |
 | `x_NAME`, ... | a dictionary of arrays, `{"NAME": ...}` |
 
+Samples of different lengths are padded, and `length` is the length of each `x`, and `length_NAME` that of `x_NAME`. It
+is no input: the batch is cut to the longest of its samples.
+
 The same holds for `y`, the answer, which a row may lack. A row of one array, `x`, has a plain dtype. A row of several
 has the shape `()` and a structured dtype with these names, so that `rows[i]["x_image"]` is the memory of one array.
 """
@@ -18,7 +21,7 @@ import numpy as np
 
 from keras_oocore.core.errors import DataError, OptionError
 
-X, Y = "x", "y"
+X, Y, LENGTH = "x", "y", "length"
 ARRAYS = "arrays"  # key of the fingerprint of a store
 IMAGE = "image"  # the input that is the image, if several could be
 MOST_CHARACTERS = 100  # of the name of an input, which is part of a file name
@@ -106,14 +109,14 @@ def arranged(arrays: Any) -> tuple[Any, Any]:
     """
     if not isinstance(arrays, Mapping):
         return arrays, None
-    return _part(arrays, X), _part(arrays, Y)
+    return _part(_cut(arrays), X), _part(arrays, Y)
 
 
 def named(x: Any, y: Any = None) -> dict[str, Any]:
     """Return arrays by name: the reverse of `arranged`.
 
     Raises:
-        OptionError: If a name of a dictionary cannot be part of the name of a file.
+        OptionError: If there are no arrays, or a name of a dictionary cannot be part of the name of a file.
 
     >>> named({"image": 1, "age": 2}, y=3)
     {'x_image': 1, 'x_age': 2, 'y': 3}
@@ -123,7 +126,7 @@ def named(x: Any, y: Any = None) -> dict[str, Any]:
 
 def inputs_of(names: Iterable[str]) -> dict[Any, str]:
     """Return the names of the arrays of `x` by their key in it: `None` if it is one array."""
-    x, _ = arranged({name: name for name in names})
+    x = _part({name: name for name in names}, X)
     if isinstance(x, dict):
         return x
     return dict(enumerate(x)) if isinstance(x, tuple) else {None: x}
@@ -164,8 +167,29 @@ def described(fields: Mapping[Any, RowSpec]) -> str:
     return ", ".join(f"{name} {dtype} {shape}" for name, (shape, dtype) in fields.items())
 
 
+def is_cut(spec: RowSpec) -> bool:
+    """Whether an input is cut to the longest sample of each batch."""
+    return any(name.startswith(LENGTH) for name in fields_of(spec))
+
+
+def _cut(arrays: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return arrays whose inputs are as long as the longest sample of the batch, and at least 1."""
+    lengths = {name.replace(LENGTH, X, 1): values for name, values in arrays.items() if name.startswith(LENGTH)}
+    if not lengths:
+        return arrays
+    longest = {name: max(1, int(values.max(initial=0))) for name, values in lengths.items()}
+    return {
+        name: np.ascontiguousarray(values[:, : longest[name]]) if name in longest else values
+        for name, values in arrays.items()
+    }
+
+
 def _is_layout(names: Iterable[str]) -> bool:
     names = list(names)
+    lengths = [name for name in names if name.startswith(LENGTH)]
+    if any(name.replace(LENGTH, X, 1) not in names for name in lengths):
+        return False
+    names = [name for name in names if name not in lengths]
     kinds = {letter: {_kind(name) for name in names if name[:1] == letter} for letter in (X, Y)}
     valid = all(_NAME.fullmatch(name) for name in names)
     return valid and len(kinds[X]) == 1 and len(kinds[Y]) <= 1 and _are_counted(names)
@@ -196,6 +220,8 @@ def _part(arrays: Mapping[str, Any], letter: str) -> Any:
 
 
 def _named(letter: str, values: Any) -> dict[str, Any]:
+    if isinstance(values, Mapping | tuple) and not values:
+        raise OptionError(f"Expected one array or more. Received: {values!r}")
     if isinstance(values, Mapping):
         _check_names(list(values))
         return {f"{letter}_{name}": value for name, value in values.items()}

@@ -48,6 +48,10 @@ class PackedSamples(Source):
         """Return the fingerprint of the files that the rows were made from."""
         return {"files": of_names(self.names[self.chosen])}
 
+    def options(self) -> dict[str, Any]:
+        pad_to = self.store.record.fingerprint.get("pad_to")
+        return super().options() if pad_to is None else {**super().options(), "pad_to": pad_to}
+
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         rows = self.chosen[samples]
         read_stored(self.store, rows, out)

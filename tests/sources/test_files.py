@@ -8,7 +8,8 @@ import pytest
 
 from keras_oocore.core.errors import SampleError
 from keras_oocore.manifest.manifest import Manifest
-from keras_oocore.sources.files import FileSamples, FunctionReader
+from keras_oocore.sources.files import FileSamples
+from keras_oocore.sources.function_reader import FunctionReader
 from keras_oocore.sources.npy import NpyReader
 
 
