@@ -7,6 +7,7 @@ import re
 import shutil
 import warnings
 
+import inside_sequence as inside
 import keras
 import numpy as np
 import pytest
@@ -78,6 +79,17 @@ class MaskContract(FileContract):
 
     def test_repr_describes_the_batches(self, make):
         assert f"y uint8 {(4, *SIZE, 1)}" in repr(make())
+        assert f"y uint8 {(2, *SIZE, 1)}" in repr(make().shard(1, 2))
+        assert "sample_weight float32 (4, 1, 1, 1)" in repr(make(last_batch="pad"))
+
+    @pytest.mark.parametrize("limit_bytes", [1000, 2000])
+    def test_memory_limit_counts_images_and_masks(self, make, leases, limit_bytes):
+        sequence = make(batch_size=1, memory_limit=limit_bytes, workers=2)
+        for _ in range(2):
+            for _ in sequence:
+                inside.wait_for_batches_ahead(sequence)
+
+        assert 1 < leases["most"] * inside.batch_bytes(sequence) <= limit_bytes
 
     @pytest.mark.one_backend
     def test_fit_trains_and_predict_follows_the_order_of_the_samples(self, make):
@@ -112,6 +124,11 @@ class MaskContract(FileContract):
     test_served_paths_know_skipped_and_replaced_files = None
     test_repr_says_which_shard_it_is = None
     test_rescale_and_dtype = None
+    test_repr_has_the_weights_of_padding = None
+
+    # Rows of several arrays are copied, so a batch needs more memory than its own: see the test above.
+    test_memory_limit_bounds_the_batches_in_flight = None
+    test_memory_limit_below_two_batches_is_an_error_that_names_the_minimum = None
 
 
 class TestMasks(MaskContract):
