@@ -6,6 +6,7 @@ from keras_oocore.check.inputs import Input
 from keras_oocore.check.measured import Measured
 from keras_oocore.images import codecs
 from keras_oocore.images.look import LEAST_SIDE
+from keras_oocore.sources.layout import RowSpec, fields_of
 
 HIDDEN = ("hidden", "left by the operating system")  # reasons to skip a file that say nothing
 
@@ -31,8 +32,8 @@ def _of_input(data: Input, measured: Measured) -> list[str]:
     if data.rows is not None:
         notes.append(
             f"The true sizes, formats and endings of the files of {data.name}: their stored rows were checked, of "
-            f"shape {data.rows.spec.shape}. Copies are exact if their rows are equal. To check the files, pass their "
-            "directory or manifest."
+            f"shape {_shapes(data.rows.spec)}. Copies are exact if their rows are equal. To check the files, pass "
+            "their directory or manifest."
         )
     elif data.images and codecs.simplejpeg is None:
         notes.append(
@@ -55,3 +56,7 @@ def _of_input(data: Input, measured: Measured) -> list[str]:
         if reason not in HIDDEN:
             notes.append(f"{count:,} {'file' if count == 1 else 'files'} or folders in {data.name}: {reason}.")
     return notes
+
+
+def _shapes(spec: RowSpec) -> str:
+    return ", ".join(str(field.shape) for field in fields_of(spec).values())

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
@@ -29,6 +30,7 @@ from keras_oocore.sources.function_reader import FunctionReader
 from keras_oocore.sources.layout import X
 from keras_oocore.sources.npy import NpyReader, longest_array
 from keras_oocore.sources.padded import Pad, PaddedReader, PadOptions
+from keras_oocore.store.format import StoreRecord
 
 NPY_EXTENSIONS = (".npy",)
 
@@ -109,7 +111,8 @@ class NpyManifestSequence(FileSequence):
         self._reads_npy = reader is None
         samples = _file_samples(manifest, reader, options.on_error, shared["retries"])
         if padding.pads:
-            samples = _padded(samples, padding)
+            cache = None if shared["overwrite_cache"] else cache_directory(shared)
+            samples = _padded(samples, padding, cache)
         super().__init__(
             labelled_data(samples, manifest.labels, label_mode, manifest.class_names, manifest, shared, options),
             options,
@@ -148,7 +151,7 @@ def _file_samples(manifest: Manifest, reader, on_error: str, retries: int) -> Fi
     raise SampleError(f"None of the {len(manifest)} files can be read.")
 
 
-def _padded(samples: FileSamples, options: PadOptions) -> FileSamples:
+def _padded(samples: FileSamples, options: PadOptions, cache: Path | None) -> FileSamples:
     """Return files whose arrays are padded. The longest of all `.npy` files is found if nothing says it."""
     reader, manifest, longest = samples.reader, samples.manifest, None
     if not isinstance(reader, NpyReader | FunctionReader):
@@ -157,5 +160,14 @@ def _padded(samples: FileSamples, options: PadOptions) -> FileSamples:
             f"pass a function. Received: reader={shown(reader)}"
         )
     if options.pad_to is None and isinstance(reader, NpyReader):
-        longest = longest_array(manifest.file_paths, len(reader.fields[X].shape))
+        longest = _longest_in(cache) or longest_array(manifest.file_paths, len(reader.fields[X].shape))
     return FileSamples(manifest, PaddedReader(reader, options, longest), samples.retries)
+
+
+def _longest_in(cache: Path | None) -> int | None:
+    """Return the length of the rows of a cache, which refuses other or changed files. `None` if there is none."""
+    try:
+        record = None if cache is None else StoreRecord.load(cache)
+        return None if record is None else int(record.fingerprint["pad_to"][X][0])
+    except (DataError, KeyError):  # it is damaged or has other rows, and opening it says so
+        return None

@@ -113,6 +113,23 @@ def test_a_cache_and_a_packed_store_alone_have_the_same_batches(folder, tmp_path
         ko.open_packed(tmp_path / "packed").normalization()
 
 
+def test_a_cache_remembers_the_longest_array(folder, tmp_path, monkeypatch):
+    with opened(folder, pad="batch", cache=tmp_path / "cache") as sequence:
+        expected = as_bytes(sequence)
+
+    def read_again(*arguments):
+        raise AssertionError("the headers of all files are read again")
+
+    monkeypatch.setattr("keras_oocore.sequences.npy_manifest.longest_array", read_again)
+    assert as_bytes(opened(folder, pad="batch", cache=tmp_path / "cache")) == expected
+    np.save(folder / "3.npy", np.ones((20, 2), "float32"))
+    with pytest.raises(ko.DataError, match=r"1 of 10 files changed after they were stored .*3\.npy"):
+        list(opened(folder, pad="batch", cache=tmp_path / "cache"))
+    monkeypatch.undo()
+    renewed = opened(folder, pad="batch", cache=tmp_path / "cache", overwrite_cache=True)
+    assert max(x.shape[1] for x, _ in renewed) == 20
+
+
 def test_shards_have_equal_shapes_or_are_refused(folder):
     whole = opened(folder, pad_to=9, last_batch="drop")
     shards = [opened(folder, pad_to=9, last_batch="drop").shard(index, 2) for index in range(2)]

@@ -72,8 +72,11 @@ def test_a_tuple_of_two_inputs_without_labels_is_not_taken_for_inputs_and_labels
 
     assert model.predict(sequence, verbose=0)[:, 0].tolist() == list(range(NUM_SAMPLES))
     assert ko.predict(model, sequence)["prediction 0"].tolist() == list(range(NUM_SAMPLES))
-    assert sequence.show_batch().axes
     assert len(sequence.normalization()) == 2
+
+
+def test_a_tuple_of_inputs_is_drawn(folder):
+    assert opened(folder, two_inputs).show_batch().axes
 
 
 def test_a_tuple_that_is_not_x_and_y_is_refused_by_name(folder):

@@ -1,6 +1,7 @@
 """Batches of samples that have several arrays each: inputs by name, and the answer."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -214,7 +215,7 @@ def test_a_model_of_two_inputs_is_trained_and_predicts_each_file(folder):
     features = keras.layers.Concatenate()([keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image)), table])
     model = keras.Model({"image": image, "table": table}, keras.layers.Dense(3)(features))
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    train, val = opened(folder).split(0.4, seed=0)
+    train, val = (opened(folder, validation_split=0.4, subset=subset) for subset in ("training", "validation"))
     history = model.fit(train, validation_data=val, epochs=2, verbose=0)
     assert np.isfinite([*history.history["loss"], *history.history["val_loss"]]).all()
 
@@ -248,3 +249,32 @@ def test_labels_of_an_earlier_store_do_not_replace_the_answer(folder, tmp_path):
 
 def number_in(path):
     return np.float32([int(Path(path).read_text())])
+
+
+def test_an_executor_packs_the_same_bytes(folder, tmp_path):
+    opened(folder).pack(tmp_path / "serial")
+    with ThreadPoolExecutor(2) as executor:
+        opened(folder).pack(tmp_path / "executor", executor=executor)
+
+    names = {path.name for path in (tmp_path / "serial").glob("*.npy")}
+    assert {"x_image.npy", "y.npy", "checksums.npy"} <= names
+    for name in names:
+        assert (tmp_path / "serial" / name).read_bytes() == (tmp_path / "executor" / name).read_bytes()
+
+
+def test_check_looks_at_the_image_and_compares_whole_rows(folder, tmp_path):
+    (folder / "4.txt").write_text("5 ")  # another file of the same arrays
+    opened(folder).pack(tmp_path / "packed")
+    report = ko.check(tmp_path / "packed")
+
+    assert len(set(report.groups.tolist())) < NUM_SAMPLES
+    assert report.groups[4] == report.groups[5]
+    assert "of shape (4, 5, 3), (2,), ()" in str(report)
+
+
+def test_images_have_channels_first_and_other_inputs_do_not(folder, tmp_path):
+    opened(folder).pack(tmp_path / "packed")
+    sequence = ko.open_packed(tmp_path / "packed", data_format="channels_first", batch_size=4)
+    for batch in sequence:
+        require_whole(batch, lambda image: np.moveaxis(image, -1, 0))
+    assert sequence.show_batch().axes
