@@ -18,6 +18,7 @@ from keras_oocore.augmentation.factors import (
     symmetric,
 )
 from keras_oocore.augmentation.geometry import FLIPS, Flip, Geometry
+from keras_oocore.augmentation.masks import moved_masks
 from keras_oocore.augmentation.mixing import Mixing
 from keras_oocore.augmentation.operation import ImageSpec, Operation
 from keras_oocore.augmentation.texture import Blur, Erase, Noise
@@ -205,7 +206,10 @@ class Augment(Transform):
         result = images if size == images.shape[1:3] else np.empty((len(images), *size, spec.channels), images.dtype)
         plan = []
         for operation in self._operations:
-            plan.append((operation, operation.drawn(keys, spec), spec))
+            drawn = operation.drawn(keys, spec)
+            plan.append((operation, drawn, spec))
+            if operation is self._geometry:
+                y = moved_masks(y, self._geometry, drawn, spec)
             spec = spec._replace(height=size[0], width=size[1])  # `Geometry` is the first operation
         for row in range(len(images)):
             image = np.ascontiguousarray(images[row])

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_oocore.augmentation.draws import Stream, uniform
 from keras_oocore.augmentation.operation import ImageSpec, Operation
-from keras_oocore.augmentation.warp import FillMode, Interpolation, warped
+from keras_oocore.augmentation.warp import WARPED_DTYPES, FillMode, Interpolation, warped
 from keras_oocore.images import codecs
 
 Flip = Literal["horizontal", "vertical", "horizontal_and_vertical"]
@@ -115,16 +115,22 @@ class Geometry(Operation):
         return crops
 
     def apply(self, image: np.ndarray, drawn: np.ndarray, spec: ImageSpec) -> np.ndarray:
-        return self.moved(image, drawn, spec, self.interpolation)
+        return self.moved(image, drawn, spec, self.interpolation, self.fill_value)
 
-    def moved(self, image: np.ndarray, matrix: np.ndarray, spec: ImageSpec, interpolation: Interpolation) -> np.ndarray:
+    def moved_mask(self, mask: np.ndarray, drawn: np.ndarray, spec: ImageSpec) -> np.ndarray:
+        """Map a mask like its image. Its values stay those of a class: outside the image, that is 0 or a neighbor."""
+        return self.moved(mask, drawn, spec, "nearest", 0)
+
+    def moved(
+        self, image: np.ndarray, matrix: np.ndarray, spec: ImageSpec, interpolation: Interpolation, fill_value: float
+    ) -> np.ndarray:
         """Map an image by a drawn matrix. Flips and whole pixels are copied, without interpolation."""
         height, width = self.size(spec)
         if self._only_copies:
             top, left = (_start(matrix[axis, axis], matrix[axis, 2], size) for axis, size in ((1, height), (0, width)))
             part = image[top : top + height, left : left + width]
             return _flipped(part, matrix[1, 1] < 0, matrix[0, 0] < 0)
-        return warped(image, matrix, height, width, self.fill_mode, self.fill_value, interpolation)
+        return warped(image, matrix, height, width, self.fill_mode, fill_value, interpolation)
 
     @property
     def _only_copies(self) -> bool:
@@ -143,6 +149,6 @@ def _start(direction: float, offset: float, size: int) -> int:
 def _flipped(image: np.ndarray, vertical: bool, horizontal: bool) -> np.ndarray:
     if not (vertical or horizontal):
         return image
-    if codecs.cv2 is None or image.shape[2] > 4:
+    if codecs.cv2 is None or image.dtype not in WARPED_DTYPES or image.shape[2] > 4:
         return image[:: -1 if vertical else 1, :: -1 if horizontal else 1].copy()
     return codecs.cv2.flip(image, -1 if vertical and horizontal else int(horizontal)).reshape(image.shape)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.augmentation.draws import Stream, stream_keys, uniform
+from keras_oocore.augmentation.masks import Boxes, is_mask, mixed_masks
 from keras_oocore.augmentation.operation import ImageSpec, rounded
 from keras_oocore.batches.keyed_generator import KeyedGenerator
 from keras_oocore.core.errors import OptionError
@@ -49,7 +50,8 @@ class Mixing:
                     share = np.float32(shares[row])
                     x[row] = rounded(own * share + other * (1 - share), x.dtype, spec)
                     kept[row] = shares[row]
-        return x, _mixed_labels(y, kept)
+        parts = [box if cut else None for box, cut in zip(boxes, cuts.tolist())]
+        return x, _mixed_labels(y, kept, parts, spec)
 
     def _shares(self, keys: np.ndarray, cuts: np.ndarray) -> np.ndarray:
         """Draw the share of the own image, per row."""
@@ -69,16 +71,18 @@ def _boxes(keys: np.ndarray, shares: np.ndarray, spec: ImageSpec) -> list[list[i
     return np.stack([tops, lefts, heights, widths], axis=1).astype(int).tolist()
 
 
-def _mixed_labels(y: Any, kept: np.ndarray) -> Any:
-    """Mix labels with those of their neighbors.
+def _mixed_labels(y: Any, kept: np.ndarray, boxes: Boxes, spec: ImageSpec) -> Any:
+    """Mix labels, and masks, with those of their neighbors.
 
     Raises:
         OptionError: If they cannot be mixed.
     """
     if isinstance(y, dict):
-        return {name: _mixed_labels(values, kept) for name, values in y.items()}
+        return {name: _mixed_labels(values, kept, boxes, spec) for name, values in y.items()}
     if isinstance(y, tuple):
-        return tuple(_mixed_labels(values, kept) for values in y)
+        return tuple(_mixed_labels(values, kept, boxes, spec) for values in y)
+    if is_mask(y, spec.height, spec.width):
+        return mixed_masks(y, boxes, kept)
     if y is None or not np.issubdtype(y.dtype, np.floating):
         received = "no labels" if y is None else f"labels of dtype {y.dtype}"
         raise OptionError(

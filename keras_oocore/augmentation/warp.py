@@ -17,6 +17,7 @@ INTERPOLATIONS = get_args(Interpolation)
 OPENCV_MAJOR = 5  # earlier versions round coordinates to 1/32 pixel
 PADDING = {"reflect": "symmetric", "nearest": "edge", "wrap": "wrap"}  # of `numpy.pad`
 PILLOW_CHANNELS = {1: "L", 3: "RGB", 4: "CMYK"}  # CMYK, because Pillow multiplies RGBA by its alpha channel
+WARPED_DTYPES = (np.dtype(np.uint8), np.dtype(np.float32))  # of images; OpenCV has other rules for each
 MOST_PADDED = 4.0  # sizes of the image: Pillow copies so much around it
 
 
@@ -34,7 +35,7 @@ def warped(
     The values of all three implementations differ by at most one level of `uint8`.
 
     Args:
-        image: `uint8` or `float32` array of shape `(height, width, channels)`.
+        image: `uint8` or `float32` array of shape `(height, width, channels)`. With `"nearest"`, of any dtype.
         matrix: `float64` array of shape `(2, 3)`, from the position `(x, y, 1)` of a pixel of the result to the
             position in `image` of its value.
         height, width: Size of the result.
@@ -54,7 +55,13 @@ def warped(
 
 
 def _implementation(image: np.ndarray) -> Callable[..., np.ndarray]:
-    if codecs.cv2 is not None and image.shape[2] <= 4 and int(codecs.cv2.__version__.split(".")[0]) >= OPENCV_MAJOR:
+    has_dtype = image.dtype in WARPED_DTYPES  # that of a mask may be another one
+    if (
+        codecs.cv2 is not None
+        and has_dtype
+        and image.shape[2] <= 4
+        and int(codecs.cv2.__version__.split(".")[0]) >= OPENCV_MAJOR
+    ):
         return warped_by_opencv
     return warped_by_pillow if image.dtype == np.uint8 and image.shape[2] in PILLOW_CHANNELS else warped_by_numpy
 

@@ -1,6 +1,6 @@
 """Augmentations of other libraries as transforms: `albumentations.Compose` and the layers of Keras.
 
-They are seeded by the sample, where they allow it.
+They are seeded by the sample, where they allow it. A label that is a mask is changed along with its image.
 """
 
 import copy
@@ -53,13 +53,21 @@ class _Composed:
         if (compose := getattr(self._of_thread, "compose", None)) is None:
             compose = self._of_thread.compose = copy.deepcopy(self._compose)
         compose.set_random_seed(int(rng.integers(SEEDS)))
-        return compose(image=np.ascontiguousarray(x))["image"], y
+        if not _is_mask(y, x):
+            return compose(image=np.ascontiguousarray(x))["image"], y
+        changed = compose(image=np.ascontiguousarray(x), mask=np.ascontiguousarray(y))
+        return changed["image"], changed["mask"]
 
     def __repr__(self) -> str:
         return "albumentations.Compose"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _Composed, (self._compose,)
+
+
+def _is_mask(y: Any, x: np.ndarray) -> bool:
+    """Whether the label of an image is a mask, of shape `(height, width, channels)`, which moves along."""
+    return isinstance(y, np.ndarray) and y.ndim == 3 and y.shape[:2] in (x.shape[:2], x.shape[1:3])
 
 
 def is_keras_layer(given: Any) -> bool:
@@ -109,13 +117,22 @@ class _Layers:
     def __call__(self, x: Any, y: Any, rng: np.random.Generator) -> tuple[Any, Any]:
         ops = sys.modules["keras"].ops
         images = ops.convert_to_tensor(np.float32(x)[np.newaxis])
+        masks = ops.convert_to_tensor(np.float32(y)[np.newaxis]) if _is_mask(y, x) else None
         for layer in self._layers:
             seed = int(rng.integers(1, SEEDS))
             if _takes_seed(layer):
+                if masks is not None:  # drawn for each: on torch, Keras 3.15.1 changes the drawn matrix in place
+                    drawn = layer.get_random_transformation(images, training=True, seed=seed)
+                    masks = layer.transform_segmentation_masks(masks, drawn, training=True)
                 drawn = layer.get_random_transformation(images, training=True, seed=seed)
                 images = layer.transform_images(images, drawn, training=True)
+            elif masks is not None and hasattr(layer, "transform_segmentation_masks"):
+                both = layer({"images": images, "segmentation_masks": masks}, training=True)
+                images, masks = both["images"], both["segmentation_masks"]
             else:
                 images = layer(images, training=True)
+        if masks is not None:
+            y = ops.convert_to_numpy(masks)[0].astype(y.dtype)
         return ops.convert_to_numpy(images)[0], y
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from keras_oocore.batches.image_input import applied
 from keras_oocore.batches.plan import BatchPlan
 from keras_oocore.batches.transform import Draws
+from keras_oocore.batches.weights import shaped_weight
 from keras_oocore.core.errors import SampleError
 from keras_oocore.core.faults import MOST_IN_A_ROW, fault_of
 from keras_oocore.core.stopwatch import stage
@@ -129,7 +130,7 @@ class BatchJob:
         if plan.padding is not None:
             return plan.padding.apply(in_epoch, x, y, weight, num_rows)
         if weight is not None:
-            return x, y, weight
+            return x, y, shaped_weight(weight, y)
         if y is None:
             return (x,) if isinstance(x, tuple) else x  # Keras would take a tuple of two inputs for (x, y)
         return x, y

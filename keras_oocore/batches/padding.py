@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.batches.options import BatchOptions
+from keras_oocore.batches.weights import shaped_weight
 from keras_oocore.core.errors import OptionError
 
 
@@ -65,7 +66,8 @@ class Padding:
         factor = self._weight_of_all or self._of_all_shards / of_batch
         weights = np.zeros(self.num_rows, np.float32)
         weights[:real] = factor if weight is None else weight[:real] * factor
-        return self._full(x, num_rows), self._full(y, num_rows), weights
+        y = self._full(y, num_rows)
+        return self._full(x, num_rows), y, shaped_weight(weights, y)
 
     def _full(self, values: Any, num_rows: int) -> Any:
         """Fill an array, or each array in a dictionary, tuple or list."""

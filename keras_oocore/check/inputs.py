@@ -18,7 +18,7 @@ from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
 from keras_oocore.manifest.scan import existing_directory
 from keras_oocore.sources.base import Source
 from keras_oocore.sources.cache import open_samples
-from keras_oocore.sources.files import FileReader
+from keras_oocore.sources.files import FileReader, FileSamples
 from keras_oocore.sources.layout import fields_of, image_field
 from keras_oocore.sources.npy import NpyReader
 from keras_oocore.store.format import RECORD as STORE_RECORD
@@ -38,6 +38,7 @@ class Input:
         reader: Reads files that are not images. `None` if no reader is known.
         rows: Source of stored rows, which are read instead of the files, or `None`.
         numbers: Numbers of the rows of the files in `rows`, or `None`.
+        others: Reads the other files of each sample, such as masks, or `None`.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Input:
     reader: FileReader | None = None
     rows: Source | None = None
     numbers: np.ndarray | None = None
+    others: FileSamples | None = None
 
     def file(self, i: int) -> str:
         """Return the name of a file, as in its manifest."""
@@ -141,8 +143,9 @@ def _of_sequence(sequence: Any) -> Input:
     reader = None if source.cached else source.reader
     if reader is None:
         return Input(name, manifest, _is_image(source), rows=source, numbers=numbers)
-    images = isinstance(reader, ImageReader)
-    return Input(name, manifest, images, None if images else reader)
+    if not isinstance(reader, ImageReader):
+        return Input(name, manifest, False, reader)
+    return Input(name, manifest, True, others=source.select(numbers) if source.files_per_sample > 1 else None)
 
 
 def _is_image(rows: Source) -> bool:

@@ -106,7 +106,7 @@ def _read_on_executor(data: Input, measured: Measured, may_be_copy: np.ndarray, 
     tasks = (
         (
             start,
-            replace(data, manifest=ManifestPart(data.manifest, np.arange(start, stop)), numbers=None),
+            _part(data, np.arange(start, stop)),
             measured.size_bytes[start:stop],
             may_be_copy[start:stop],
         )
@@ -119,6 +119,12 @@ def _read_on_executor(data: Input, measured: Measured, may_be_copy: np.ndarray, 
         bar.update(part.num_files)
 
     on_executor(executor, measure_files, tasks, accept, AGAIN)
+
+
+def _part(data: Input, files: np.ndarray) -> Input:
+    """Return what a worker process needs to read some files."""
+    others = None if data.others is None else data.others.part(files)
+    return replace(data, manifest=ManifestPart(data.manifest, files), numbers=None, others=others)
 
 
 def measure_files(first: int, data: Input, size_bytes: np.ndarray, may_be_copy: np.ndarray) -> tuple[int, Measured]:
@@ -182,6 +188,8 @@ class _FileScan:
         if image.doubt:
             measured.bad[i] = _doubt(image.doubt)
         measured.add([i], measures_of(image.pixels[None]))
+        if self.data.others is not None:
+            self.data.others.check_others(self.first + i, image.height, image.width)
 
     def _read_other(self, i: int) -> None:
         if self.samples is not None:

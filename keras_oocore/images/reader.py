@@ -130,6 +130,13 @@ class ImageReader:
         Raises:
             SampleError: If the file cannot be read. The message gives the reason; the caller adds the filename.
         """
+        return self.read_sized(path, out)[0]
+
+    def read_sized(self, path: str | os.PathLike[str], out: np.ndarray) -> tuple[str | None, int, int]:
+        """Read an image as `read_into` does. Returns the warning, and the height and width of the image in the file.
+
+        The height and width are those of the upright image at full scale.
+        """
         if out.shape != self.shape or out.dtype != self.dtype or not out.flags.c_contiguous:
             raise ValueError(  # OpenCV would not write into such an array
                 f"`out` should be a C-contiguous {self.dtype} array of shape {self.shape}. "
@@ -144,7 +151,7 @@ class ImageReader:
             self._warn_of_narrowed(path, image.narrowed)
         with stage("resizing"):
             self._fit(image.pixels, image.height, image.width, out)
-        return image.doubt
+        return image.doubt, image.height, image.width
 
     def _fit(self, pixels: np.ndarray, height: int, width: int, out: np.ndarray) -> None:
         """Resize `pixels` into `out`. `height` and `width` are the size of the image at full scale."""

@@ -17,7 +17,15 @@ from keras_oocore.manifest.labels import LabelMode
 from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
 from keras_oocore.sequences.arguments import FileArguments, documented, shares
 from keras_oocore.sequences.files import FileSequence
-from keras_oocore.sequences.inputs import as_manifest, batch_options, cache_directory, labelled_data, loading_options
+from keras_oocore.sequences.inputs import (
+    as_manifest,
+    batch_options,
+    cache_directory,
+    is_directory,
+    labelled_data,
+    loading_options,
+)
+from keras_oocore.sequences.masks import MaskOptions
 from keras_oocore.sources.files import FileSamples
 
 NUM_LOOKED_AT = 5  # files whose header is read, to find out whether the images have 16 bits
@@ -62,6 +70,16 @@ class ImageFolderSequence(FileSequence):
             images of 16 bits per channel, `"uint8"` keeps the upper 8 with a warning. `"float32"` keeps fractions
             (`value / 257`) if the data contains mostly such images: the headers of a few files decide. `"uint16"` keeps
             all values, and those of images of 8 bits are multiplied by 257.
+        masks: Masks for semantic segmentation. `y` is then the mask of each image: `uint8` of shape
+            `(batch, height, width, 1)`, whose values are numbers of classes. A directory, in which the mask of
+            `a/1.jpg` is `a/1` with any ending, such as `a/1.png`; or a `Manifest` or file names, one per image of a
+            `Manifest` or list, in the same order and relative to the same directory. Images need no class folders.
+            Masks are resized with the nearest neighbor, and cropped and padded as their images are. A palette gives
+            its indices. `class_names` are names of the values.
+        num_classes: Number of classes in masks. Other values than 0 to `num_classes - 1` are an error, which
+            `on_error` handles. Defaults to the number of `class_names`, or to no check.
+        ignore_class: A further value in masks, of pixels without a class, often `255`. It also pads masks. Pass it to
+            the loss, too.
         {shared}
 
     Attributes:
@@ -111,16 +129,27 @@ class ImageFolderSequence(FileSequence):
         data_format: DataFormat | None = None,
         directory: str | os.PathLike[str] | None = None,
         strict: bool = False,
+        masks: str | os.PathLike[str] | Manifest | Sequence[str] | np.ndarray | None = None,
+        num_classes: int | None = None,
+        ignore_class: int | None = None,
         **shared: Unpack[FileArguments],
     ):
+        mask_options = MaskOptions.of(masks, num_classes, ignore_class, class_names, labels, label_mode, shared)
+        if mask_options is not None:
+            labels, class_names = None, None
         options = batch_options(shared, data_format=data_format or keras.config.image_data_format())
         reader = ImageReader(image_size, color_mode, interpolation, crop_to_aspect_ratio, pad_to_aspect_ratio, strict)
         raw = label_mode == "raw"
         manifest = as_manifest(data, labels, class_names, directory, IMAGE_EXTENSIONS, follow_links, raw)
         reader = reader.with_dtype(_rows_dtype(options, manifest))
+        if mask_options is None:
+            source = FileSamples(manifest, reader, shared["retries"])
+        else:
+            manifest = mask_options.named(manifest)
+            source = mask_options.source(manifest, reader, shared["retries"], is_directory(data), follow_links)
         super().__init__(
             labelled_data(
-                FileSamples(manifest, reader, shared["retries"]),
+                source,
                 manifest.labels,
                 label_mode,
                 manifest.class_names,

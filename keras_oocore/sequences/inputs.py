@@ -27,6 +27,7 @@ from keras_oocore.sequences.labelled_data import LabelledData
 from keras_oocore.sequences.sampling import Sampling
 from keras_oocore.sources.arrays import ArrayRows
 from keras_oocore.sources.base import Source
+from keras_oocore.sources.layout import has_answer
 
 SUBSETS = get_args(Subset)
 
@@ -70,7 +71,7 @@ def _manifest(data, labels, class_names, directory, extensions: tuple[str, ...],
         class_names = None if labels is None else class_names or data.class_names
         made = Manifest.from_arrays(data.filenames, labels, data.current_directory, class_names)
         return _relabelled(data, made.labels, made.class_names, made.directory)
-    if isinstance(data, str | os.PathLike) and Path(data).suffix.lower() != ".npy":
+    if is_directory(data):
         if directory is not None:
             if Path(data).suffix.lower() in (".csv", ".tsv"):
                 raise OptionError(
@@ -103,6 +104,11 @@ def _relabelled(manifest: Manifest, labels: Any, class_names: Any, directory: An
         manifest.features,
         manifest.feature_cols,
     )
+
+
+def is_directory(data: Any) -> bool:
+    """Whether `data` is the path of a directory, for `as_manifest`."""
+    return isinstance(data, str | os.PathLike) and Path(data).suffix.lower() != ".npy"
 
 
 def _are_directories(data: Any) -> bool:
@@ -162,7 +168,8 @@ def labelled_data(
     If the manifest has features, `x` of a batch is a dictionary, and the rows are in it under the name `rows_name`.
     """
     sample_weight = shared["sample_weight"]
-    if sample_weight is None and manifest is not None and labels is not None and label_mode is not None:
+    has_y = has_answer(source.spec) or (labels is not None and label_mode is not None)
+    if sample_weight is None and manifest is not None and has_y:
         sample_weight = manifest.sample_weight
     sample_weight = as_sample_weight(sample_weight, len(source), manifest)
     labels = Labels(labels, label_mode, class_names)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_oocore.batches.weights import weight_shape
 from keras_oocore.core.html import Picture
 from keras_oocore.core.text import LISTED_NAMES
 from keras_oocore.images.thumbnail import MOST_PICTURES, spread
@@ -16,7 +17,7 @@ from keras_oocore.sequences.pictures import thumbnail_of_row
 from keras_oocore.sequences.row_names import names_of_samples
 from keras_oocore.sequences.split_sequence import SplitSequence
 from keras_oocore.sources.base import Source
-from keras_oocore.sources.layout import LENGTH, X, has_answer
+from keras_oocore.sources.layout import LENGTH, X, Y, has_answer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -219,16 +220,20 @@ class LabelledSequence(SplitSequence, NormalizedInputs):
             if X in fields:
                 arrays[0] = f"{self._source.rows_name}{arrays[0][1:]}"
             arrays.append(f"features float32 {(num_rows, features.shape[1])}")
-        if not has_answer(self._format.spec):
-            arrays.append("no labels" if y is None else f"y {y.dtype} {(num_rows, *y.shape[1:])}")
+        y_shape = None if y is None else (num_rows, *y.shape[1:])
+        if has_answer(self._format.spec):
+            y_shape = (num_rows, *fields[Y].shape) if Y in fields else None
+        else:
+            arrays.append("no labels" if y is None else f"y {y.dtype} {y_shape}")
+        weight = weight_shape(y_shape or (num_rows,))
         if self._source.sample_weight is not None:
             weights = "sample_weight" if self._data.class_weight is None else "weights from class_weight"
-            arrays.append(f"{weights} {self._source.sample_weight.dtype} {(num_rows,)}")
+            arrays.append(f"{weights} {self._source.sample_weight.dtype} {weight}")
         elif self._options.pads:
-            arrays.append(f"sample_weight float32 {(num_rows,)}")
+            arrays.append(f"sample_weight float32 {weight}")
         num_samples = len(self._source) if self._partition is None else self.num_samples
         contents = f"{num_samples:,} sample{'s' * (num_samples != 1)}"
-        if num_classes and y is not None:
+        if num_classes and (y is not None or Y in fields):
             contents += f", {num_classes} class{'es' * (num_classes != 1)}"
         if self._data.sampling is not None:
             lines = (("draws", f"{self.num_samples:,} per epoch, {self._data.sampling}"), *lines)

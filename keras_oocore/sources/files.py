@@ -124,7 +124,7 @@ class FileSamples(StampedSource):
 
     def _read_file(self, sample: int, out: np.ndarray) -> None:
         """Read a file, and remember whether it may be damaged. The first such file is warned of."""
-        doubt = self.reader.read_into(self.name(sample), out)
+        doubt = self._read_row(sample, out)
         if not isinstance(doubt, str):  # the reader of a user may return anything
             if self._doubtful:
                 self._doubtful.pop(sample, None)  # the file was replaced
@@ -134,6 +134,18 @@ class FileSamples(StampedSource):
         if is_new and next(iter(self._doubtful)) == sample:  # so that one of several threads warns
             warn_of_doubtful({self.name(sample): doubt})
 
+    def _read_row(self, sample: int, out: np.ndarray) -> str | None:
+        """Fill a row. Returns why it may be wrong, or `None`."""
+        return self.reader.read_into(self.name(sample), out)
+
+    def check_others(self, sample: int, height: int, width: int) -> None:
+        """Read the other files of a sample, such as the mask of an image of this size.
+
+        Raises:
+            SampleError: If one of them cannot be read or does not fit.
+        """
+        return
+
     def select(self, samples: np.ndarray) -> "FileSamples":
         return FileSamples(self.manifest.take(samples), self.reader, self.retries)
 
@@ -141,9 +153,12 @@ class FileSamples(StampedSource):
         return FileSamples(ManifestPart(self.manifest, samples), self.reader, self.retries)
 
     def stamps(self, samples: np.ndarray) -> np.ndarray:
+        return self._stamps_of(self.manifest, samples)
+
+    def _stamps_of(self, manifest: Manifest | ManifestPart, samples: np.ndarray) -> np.ndarray:
         with stage("checking"):
             blocks = np.split(samples, range(PATHS_PER_BLOCK, len(samples), PATHS_PER_BLOCK))
-            stamps = [storage.stamp(path) for block in blocks for path in self.manifest.paths(block)]
+            stamps = [storage.stamp(path) for block in blocks for path in manifest.paths(block)]
         return np.array(stamps, np.int64).reshape(-1, 2)
 
 

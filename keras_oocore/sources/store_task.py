@@ -54,7 +54,7 @@ def read_rows(source: StampedSource, samples: np.ndarray, out: np.ndarray) -> Re
     stamps = source.stamps(samples)
     failed = source.read(samples, out)
     sound = (source.stamps(samples) == stamps).all(axis=1)  # not changed while they were read
-    sound &= (stamps != UNKNOWN).all(axis=1)
+    sound &= (stamps.reshape(len(stamps), -1, 2) != UNKNOWN).all(axis=(1, 2))
     sound[list(failed)] = False
     doubtful = source.doubtful()
     return ReadRows(stamps, failed, sound, {i: doubtful[i] for i in samples[sound].tolist() if i in doubtful})

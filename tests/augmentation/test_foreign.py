@@ -85,3 +85,49 @@ def test_a_compose_of_albumentations_is_seeded_by_the_sample(albumentations):
     np.testing.assert_array_equal(changed(compose, batch_size=12, workers=3), expected)
     with pytest.raises(OptionError, match=r"albumentations.Compose\(\[...\]\)"):
         changed(albumentations.HorizontalFlip())
+
+
+MASKS = np.kron(np.random.default_rng(1).integers(0, 6, (12, 4, 4)), np.ones((4, 4), int)).astype("uint8")[..., None]
+
+
+def changed_pairs(transform):
+    sequence = ko.ArraySequence(
+        np.repeat(40 * MASKS, 3, axis=-1), MASKS, label_mode="raw", batch_size=4, seed=0, transform=transform
+    )
+    return tuple(np.concatenate([np.asarray(part) for part in parts]) for parts in zip(*sequence))
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: keras.layers.RandomFlip("horizontal"),
+        lambda: keras.layers.RandomRotation(0.2, interpolation="nearest"),
+        lambda: keras.Sequential([keras.layers.RandomTranslation(0.2, 0.2, interpolation="nearest")]),
+        lambda: keras.layers.CenterCrop(8, 12),
+    ],
+)
+def test_layers_of_keras_move_masks_along(make):
+    x, y = changed_pairs(make())
+
+    assert (y.dtype, y.shape[:3], y.shape[3]) == (np.uint8, x.shape[:3], 1)
+    np.testing.assert_array_equal(x, np.repeat(40.0 * y, 3, axis=-1))
+
+
+def test_layers_of_keras_that_change_colors_leave_masks_alone():
+    for layer in (keras.layers.RandomBrightness(0.5), keras.layers.Rescaling(1 / 255)):
+        x, y = changed_pairs(layer)
+        assert {*np.unique(y)} == {*range(6)}
+        assert not np.array_equal(x, np.repeat(40.0 * y, 3, axis=-1))
+
+
+def test_a_compose_of_albumentations_receives_the_mask(albumentations, monkeypatch):
+    def mirrored(compose, image, mask):
+        return {"image": image[:, ::-1], "mask": mask[:, ::-1]}
+
+    monkeypatch.setattr(albumentations.Compose, "__call__", mirrored)
+    x, y = changed_pairs(albumentations.Compose([]))
+
+    np.testing.assert_array_equal(x, np.repeat(40 * y, 3, axis=-1))
+    kept = changed_pairs(None)[1]
+    np.testing.assert_array_equal(y, kept[:, :, ::-1])

@@ -91,7 +91,7 @@ class FileContract(SequenceContract, SamplingContract):
             batches = list(sequence)
             assert [self.numbers(x) for x, _, _ in batches] == expected
             for (_, _, weight), real in zip(batches, num_real):
-                np.testing.assert_allclose(weight, [*[4 / real] * real, *[0] * (4 - real)])
+                np.testing.assert_allclose(weight.ravel(), [*[4 / real] * real, *[0] * (4 - real)])
             assert sequence.served_samples.tolist() == [number for batch in expected for number in batch]
         with pytest.raises(OptionError, match=r'their number must be known before .*Use on_error="replace"'):
             make(on_error="skip", last_batch="pad_for_evaluation")

@@ -8,6 +8,7 @@ from contracts.numbered import LABELS, NUM_SAMPLES, NumberedSamples
 from contracts.reading import add_noise, assert_resumes_everywhere
 
 import keras_oocore as ko
+from keras_oocore.batches.weights import weight_shape
 from keras_oocore.core.errors import OptionError
 
 
@@ -33,7 +34,7 @@ class PaddingContract(NumberedSamples):
                 for padded_x, padded_y, weight in (batch, of_evaluation):
                     assert padded_x.tobytes() == x[rows].tobytes()
                     assert padded_y.tolist() == y[rows].tolist()
-                    assert (weight.shape, weight.dtype) == ((batch_size,), np.float32)
+                    assert (weight.shape, weight.dtype) == (weight_shape(padded_y.shape), np.float32)
                     assert not weight[len(x) :].any()
                 np.testing.assert_allclose(batch[2][: len(x)], batch_size / len(x))
                 np.testing.assert_allclose(of_evaluation[2][: len(x)], len(kept) * batch_size / NUM_SAMPLES)
@@ -57,7 +58,7 @@ class PaddingContract(NumberedSamples):
         for part in make(last_batch="pad").partition(2):
             for x, _, weight in part:
                 assert len(x) == 4
-                numbers += np.array(self.numbers(x))[weight > 0].tolist()
+                numbers += np.array(self.numbers(x))[weight.ravel() > 0].tolist()
 
         assert sorted(numbers) == list(range(NUM_SAMPLES))
 
@@ -108,10 +109,10 @@ class PaddingContract(NumberedSamples):
         subset = make(last_batch="pad", validation_split=0.3, subset="validation")
 
         assert "last_batch='pad'" in repr(training)
-        assert [weight.tolist() for *_, weight in training][1] == pytest.approx([4 / 3, 4 / 3, 4 / 3, 0])
+        assert [weight.ravel().tolist() for *_, weight in training][1] == pytest.approx([4 / 3, 4 / 3, 4 / 3, 0])
         for part in (validation, subset):
             assert "last_batch='pad_for_evaluation'" in repr(part)
-            assert [weight.tolist() for *_, weight in part] == [pytest.approx([4 / 3, 4 / 3, 4 / 3, 0])]
+            assert [weight.ravel().tolist() for *_, weight in part] == [pytest.approx([4 / 3, 4 / 3, 4 / 3, 0])]
         assert "last_batch='pad'" in repr(make(last_batch="pad", validation_split=0.3, subset="training"))
 
     def test_batches_without_labels_cannot_be_padded(self, make):
