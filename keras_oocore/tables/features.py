@@ -98,7 +98,7 @@ class FeatureSpec:
     def __init__(self, table: NamedColumns, options: ColumnOptions):
         target, features, sample_weight = options.target, options.features, options.sample_weight
         self._table = table
-        table.expect(options.mentioned())
+        table.expect(table.columns if options.features is None else options.mentioned())
         self._parts = date_parts(table, options.dates)
         self._part_named = {part.name: part for parts in self._parts.values() for part in parts}
         self._kinds = self._checked_categories(options.categorical)
