@@ -65,6 +65,7 @@ class CSVReader:
         self.num_columns = num_columns
         self.options: CellOptions = options or CellOptions()
         self.extra: Extra | None = extra
+        self._names = [str(position) for position in range(num_columns)]  # the file's own names may hold any character
         self._empty = [Column("\0", num_columns - 1, "string")] if extra == "last" else []
         self._own = threading.local()
 
@@ -195,13 +196,13 @@ class CSVReader:
             ragged.append((row.number - 1, row.actual_columns))
             return "skip"
 
-        names = list(map(str, positions))  # the file's own names may hold any character
+        names = [self._names[position] for position in positions]
         table = pa_csv.read_csv(
             pa.py_buffer(data),
             pa_csv.ReadOptions(
                 use_threads=False,
                 block_size=len(data) + 1,
-                column_names=[str(position) for position in range(self.num_columns)],
+                column_names=self._names,
             ),
             parse_options(dialect, invalid_row_handler=skip if encoding else None),
             pa_csv.ConvertOptions(

@@ -50,6 +50,8 @@ class ChunkCache:
         num_slots: Number of chunks to keep.
         shape: Shape of a row.
         dtype: Dtype of the rows.
+        parse_into: The same as `parse`, but writes the rows into the array that is its second argument. This saves a
+            copy. `None` if there is no such function.
 
     Attributes:
         memory: The slots, each with room for the rows of the largest chunk.
@@ -68,12 +70,15 @@ class ChunkCache:
         num_slots: int,
         shape: tuple[int, ...],
         dtype: Any,
+        parse_into: Callable[[int, np.ndarray], object] | None = None,
     ):
         self.parse = parse
+        self.parse_into = parse_into
         self.slot_rows: int = max(sizes)
         # Its pages use no memory until they are written.
         self.memory: np.ndarray = np.empty((num_slots * self.slot_rows, *shape), dtype)
         self._starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        self._sizes = list(sizes)
         self._shift = max(0, int(self._starts[-1]).bit_length() - (CELLS_PER_CHUNK * len(sizes)).bit_length())
         cells = np.arange(0, self._starts[-1], 1 << self._shift)
         self._chunk_of_cell = np.searchsorted(self._starts, cells, side="right") - 1  # of the first row of a cell
@@ -188,8 +193,11 @@ class ChunkCache:
 
     def _parse_into(self, parsing: _Parsing, chunk: int) -> None:
         """Parse a chunk into its slot."""
-        rows = self.parse(chunk)
-        self.memory[parsing.slot * self.slot_rows :][: len(rows)] = rows
+        out = self.memory[parsing.slot * self.slot_rows :][: self._sizes[chunk]]
+        if self.parse_into is None:
+            out[...] = self.parse(chunk)
+        else:
+            self.parse_into(chunk, out)
         with self._lock:
             self._chunk_in[parsing.slot] = chunk  # first: a chunk with a slot must be found when the slot is reassigned
             self._slot_of[chunk] = parsing.slot

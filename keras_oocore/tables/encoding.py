@@ -32,6 +32,7 @@ def encode(
     cells: Cells,
     where: Callable[[int], str],
     position: Callable[[Column], int] = lambda column: column.position,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return rows, `float32` of shape `(n, words)`.
 
@@ -40,6 +41,7 @@ def encode(
         cells: The cells of a chunk.
         where: Function from the number of a row in the chunk to how messages name it.
         position: Function from a column to its position in the file of the chunk, for messages.
+        out: Array for the rows, or `None` for a new one.
 
     Raises:
         DataError: If a cell is missing and has no replacement, or a target is not one of the classes.
@@ -57,20 +59,20 @@ def encode(
     """
     absent = {column.name: is_missing(cells.columns[column.name]) for column in features.columns}
     _require_present(features, absent, cells, where, position)
-    rows = np.empty((len(cells.rows), len(features.words)), np.float32)
+    rows = np.empty((len(cells.rows), len(features.words)), np.float32) if out is None else out
     for i, word in enumerate(features.words):
-        out, gaps = rows[:, i], absent[word.column.name]
+        of_word, gaps = rows[:, i], absent[word.column.name]
         if word.role == "missing":
-            out[...] = gaps
+            of_word[...] = gaps
         elif word.is_code:
             codes = _codes(features, word, cells, gaps, where, position)
-            (rows.view(np.int32)[:, i] if features.holds_bits(i) else out)[...] = codes
+            (rows.view(np.int32)[:, i] if features.holds_bits(i) else of_word)[...] = codes
         else:
             values = cells.columns[word.column.name].to_numpy(zero_copy_only=False)
             _warn_of_rounding(features, word.column, values)
-            out[...] = values
+            of_word[...] = values
             if gaps.any():
-                out[gaps] = _replacement(features, word)
+                of_word[gaps] = _replacement(features, word)
     return rows
 
 

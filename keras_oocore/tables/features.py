@@ -98,6 +98,7 @@ class FeatureSpec:
     def __init__(self, table: NamedColumns, options: ColumnOptions):
         target, features, sample_weight = options.target, options.features, options.sample_weight
         self._table = table
+        table.expect(table.columns if options.features is None else options.mentioned())
         self._parts = date_parts(table, options.dates)
         self._part_named = {part.name: part for parts in self._parts.values() for part in parts}
         self._kinds = self._checked_categories(options.categorical)
@@ -179,8 +180,8 @@ class FeatureSpec:
     @property
     def named_columns(self) -> dict[str, Column]:
         """Name → column, for the columns that are read, as the table has them: without the kinds of `categorical`."""
-        used = {column.position for column in (*self.columns, *self.ids)}
-        return {name: column for name, column in self._table.columns.items() if column.position in used}
+        used = {column.name_in_file for column in (*self.columns, *self.ids)}
+        return {name: self._table.columns[name] for name in self._table.columns if name in used}
 
     def of_other_rows(self, table: NamedColumns, with_target: bool, **changes: Any) -> "FeatureSpec":
         """Return the layout of other rows with the same features, and with the means and codes of these rows.

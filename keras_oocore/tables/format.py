@@ -5,7 +5,7 @@ To add a format, write one class with these attributes and methods (`tables/csv/
 
 import abc
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ class NamedColumns:
 
     Attributes:
         paths: Paths of the files, in order, as the user gave them.
-        columns: Name → `Column` for all columns, in the order of the files.
+        columns: Name → `Column` for all columns, in the order of the files. A format may find out their kinds, `notes`,
+            `measured` and `suspects` when a column is asked for.
         notes: Name → what is unusual about the cells of the column, as far as it is known: a list of phrases.
         measured: Names of columns of strings that look like numbers or dates, as their notes say.
         suspects: Name → why the column says nothing about other rows, such as `"free text"`.
@@ -34,12 +35,21 @@ class NamedColumns:
     hint: str = ""
     index_columns: Mapping[str, str] = types.MappingProxyType({})
 
-    def __init__(self, paths: list[str], columns: dict[str, Column], notes: dict[str, list[str]] | None = None):
+    def __init__(
+        self, paths: list[str], columns: Mapping[str, Column], notes: Mapping[str, Sequence[str]] | None = None
+    ):
         self.paths: list[str] = paths
-        self.columns: dict[str, Column] = columns
-        self.notes: dict[str, list[str]] = {} if notes is None else notes
-        self.measured: set[str] = set()
-        self.suspects: dict[str, str] = {}
+        self.columns: Mapping[str, Column] = columns
+        self.notes: Mapping[str, Sequence[str]] = {} if notes is None else notes
+        self.measured: Collection[str] = set()
+        self.suspects: Mapping[str, str] = {}
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Say which columns will be asked for, so that a format can find out about them at once.
+
+        Args:
+            names: Names of columns. Others are ignored.
+        """
 
     def column(self, name: str, argument: str) -> Column:
         """Return the column named `name`.

@@ -76,12 +76,30 @@ class ColumnOptions:
             missing=missing,
         )
 
+    def mentioned(self) -> list[str]:
+        """Return the strings that may be names of columns. Arguments that are not valid are ignored.
+
+        >>> ColumnOptions("price", {"near": ["sqft"], "far": ["city"]}, dates={"sold": None}, exclude=3).mentioned()
+        ['price', 'sqft', 'city', 'sold']
+        """
+        dates = list(self.dates) if isinstance(self.dates, Mapping) else self.dates
+        named = (self.target, self.features, self.exclude, self.sample_weight, self.ids, dates, self.categorical)
+        return [text for value in named for text in _strings_in(value)]
+
     def names(self) -> set[str]:
         """Return the names of the features, the targets and the weight, if `features` is given."""
         inputs = list(self.features.values()) if isinstance(self.features, Mapping) else [self.features or ()]
         targets = [self.target] if isinstance(self.target, str) else self.target or ()
         weights = [] if self.sample_weight is None else [self.sample_weight]
         return {name for names in (*inputs, targets, weights) for name in names}
+
+
+def _strings_in(value: Any) -> list[str]:
+    """Return a string, or the strings in lists and in the values of a dictionary."""
+    if isinstance(value, str):
+        return [value]
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple | set) else ()
+    return [text for part in parts for text in _strings_in(part)]
 
 
 def _by_name(dates: Mapping[str, Any] | Sequence[str] | None) -> Mapping[str, Any]:

@@ -158,7 +158,7 @@ class TableRows(Source):
         """Release the memory of parsed rows. Reading parses them again."""
         num_slots = min(self.max_chunks, 2 * MOST_WINDOW_CHUNKS, max(1, len(self.sizes)))
         parse = _parser(weakref.ref(self))  # without a reference cycle, dropped rows release their memory at once
-        self._chunk_cache = ChunkCache(parse, self.sizes, num_slots, *self.spec)
+        self._chunk_cache = ChunkCache(parse, self.sizes, num_slots, *self.spec, parse_into=parse)
 
     def divide(self, split: Split) -> "list[TableRows]":
         """Return the parts of a split. All have the means and codes of the training part, which is the first.
@@ -227,14 +227,15 @@ class TableRows(Source):
                 found += size
         return parts
 
-    def encode_chunk(self, chunk: int) -> np.ndarray:
-        """Return the used rows of a chunk, `float32` of shape `(n, words)`."""
+    def encode_chunk(self, chunk: int, out: np.ndarray | None = None) -> np.ndarray:
+        """Return the used rows of a chunk, `float32` of shape `(n, words)`, in `out` if it is an array."""
         with stage("parsing"):
             return encode(
                 self.features,
                 self.cells(chunk),
                 lambda row: self.table.where(chunk, row),
                 lambda column: self.table.position(chunk, column),
+                out,
             )
 
     def statistics(self) -> dict[str, ColumnStatistics]:
@@ -352,6 +353,6 @@ class TableRows(Source):
         register_fork_aware(self)
 
 
-def _parser(rows: weakref.ref) -> Callable[[int], np.ndarray]:
-    """Return a function that encodes a chunk without keeping the rows alive."""
-    return lambda chunk: rows().encode_chunk(chunk)
+def _parser(rows: weakref.ref) -> Callable[..., np.ndarray]:
+    """Return a function that encodes a chunk, as `encode_chunk` does, without keeping the rows alive."""
+    return lambda *arguments: rows().encode_chunk(*arguments)

@@ -29,3 +29,15 @@ def test_num_workers_does_not_change_the_index(write):
     assert b"".join(chunks(indices[0])).strip(b"\n") == content.strip(b"\n")
     assert max(np.diff(indices[0].starts)) <= 100_000
     assert indices[0].lines[-1] == 1 + len(LINE_END.findall(b"".join(lines)))
+
+
+def test_blocks_without_a_quote_inside_a_quoted_cell(write):
+    lines = "1,2\n" * 9
+    content = f'{lines}a,"{lines}"\n{lines}"{lines}",b\n\n{lines}'.encode()
+    path, rows = write(content), [["1", "2"]] * 9
+    for block_bytes in (4, 7, 16, 64, 2**12):
+        for num_workers in (1, 2, 3):
+            with small_blocks(block_bytes):
+                index = index_records(path, BARE, 50, num_workers)
+                assert cells(index) == [*rows, ["a", lines], *rows, [lines, "b"], *rows]
+                assert index.lines[-1] == 1 + content.count(b"\n")

@@ -155,8 +155,8 @@ def test_partitions_of_a_split_part(open_csv, cached):
 
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_partition_without_cache_parses_only_its_chunks(open_csv, monkeypatch, shuffle):
-    parsed, rows = [], TableRows.encode_chunk
-    monkeypatch.setattr(TableRows, "encode_chunk", lambda self, chunk: parsed.append(chunk) or rows(self, chunk))
+    parsed, encode = [], TableRows.encode_chunk
+    monkeypatch.setattr(TableRows, "encode_chunk", lambda self, *chunk: parsed.append(chunk[0]) or encode(self, *chunk))
     parts = open_csv(shuffle=shuffle, batch_size=10, workers=0).partition(4)
     assert parsed == []
     parsed_by_part = []
@@ -212,7 +212,7 @@ def test_partitions_share_one_cache_that_is_filled_once(open_csv, monkeypatch):
     monkeypatch.setattr(table_sequence, "convert", lambda *arguments: converted.append(1) or convert(*arguments))
     parts = open_csv(cached=True).partition(3)
     parsed = []
-    monkeypatch.setattr(TableRows, "encode_chunk", lambda self, chunk: parsed.append(chunk))
+    monkeypatch.setattr(TableRows, "encode_chunk", lambda self, chunk, *out: parsed.append(chunk))
     assert sorted(n for part in parts for n in flat(numbers(part))) == list(range(NUM_ROWS))
     assert (converted, parsed) == ([1], [])
     assert len({id(inside.source(part)) for part in parts}) == 1

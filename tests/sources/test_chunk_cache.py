@@ -232,3 +232,19 @@ def test_prefetch_does_not_wait():
         cache.prefetch([3, 4])  # another thread parses 3, and no slot is free for 4
         resume.set()
         reading.result()
+
+
+def test_chunks_are_parsed_into_their_slots():
+    sizes, parsed, calls = (3, 5, 1, 4), Source(), []
+    starts = np.cumsum([0, *sizes])
+
+    def parse_into(chunk, out):
+        calls.append((chunk, out.shape))
+        out[...] = parsed(chunk)[: len(out)]
+
+    cache = ChunkCache(None, sizes, 2, (1,), np.dtype(np.float32), parse_into)
+    for chunk in (1, 0, 1, 3, 2, 0):
+        out = np.empty((sizes[chunk], 1), np.float32)
+        cache.read(np.arange(starts[chunk], starts[chunk + 1]), out)
+        assert out.tolist() == parsed(chunk)[: sizes[chunk]].tolist()
+    assert calls == [(chunk, (sizes[chunk], 1)) for chunk in (1, 0, 3, 2, 0)]

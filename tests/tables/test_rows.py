@@ -162,7 +162,7 @@ def test_epoch_in_windows_parses_each_chunk_once(make, monkeypatch):
     rows = make(chunk_bytes=40, limit_bytes=6 * 16 * 8)
     assert rows.order(True, 0, 10).window_chunks < len(rows.sizes) / 2
     parsed, encode = [], rows.encode_chunk
-    monkeypatch.setattr(rows, "encode_chunk", lambda chunk: parsed.append(chunk) or encode(chunk))
+    monkeypatch.setattr(rows, "encode_chunk", lambda chunk, *out: parsed.append(chunk) or encode(chunk, *out))
     order = rows.order(True, 5, 10)
     for start in range(0, NUM_ROWS, 10):
         read(rows, order.samples(0, start, start + 10))
@@ -172,7 +172,7 @@ def test_epoch_in_windows_parses_each_chunk_once(make, monkeypatch):
 def test_threads_share_the_parsing(make, monkeypatch):
     rows = make(chunk_bytes=30)
     parsed, encode = [], rows.encode_chunk
-    monkeypatch.setattr(rows, "encode_chunk", lambda chunk: parsed.append(chunk) or encode(chunk))
+    monkeypatch.setattr(rows, "encode_chunk", lambda chunk, *out: parsed.append(chunk) or encode(chunk, *out))
     orders = [np.random.default_rng(seed).permutation(NUM_ROWS) for seed in range(8)]
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(lambda order: read(rows, order), orders)) == [order.tolist() for order in orders]
@@ -192,7 +192,7 @@ def test_close_releases_parsed_rows(make, monkeypatch):
     read(rows, [5])
     rows.close()
     parsed, encode = [], rows.encode_chunk
-    monkeypatch.setattr(rows, "encode_chunk", lambda chunk: parsed.append(chunk) or encode(chunk))
+    monkeypatch.setattr(rows, "encode_chunk", lambda chunk, *out: parsed.append(chunk) or encode(chunk, *out))
     assert read(rows, [5]) == [5]
     assert len(parsed) == 1
 

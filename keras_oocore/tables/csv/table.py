@@ -9,7 +9,7 @@ import datetime
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,10 @@ from keras_oocore.csv.reader import CSVReader
 from keras_oocore.csv.scan import index_records
 from keras_oocore.csv.shape import OTHER_DELIMITERS
 from keras_oocore.tables.csv.first_row import require_header
-from keras_oocore.tables.csv.kinds import given_kinds, infer_kind, present
+from keras_oocore.tables.csv.inferred import InferredColumns, Place
+from keras_oocore.tables.csv.kinds import given_kinds
 from keras_oocore.tables.csv.names import table_names
 from keras_oocore.tables.csv.paths import INDEX_SUFFIX, paths_of
-from keras_oocore.tables.csv.suspects import suspicion
 from keras_oocore.tables.csv.unpacked import unpacked
 from keras_oocore.tables.format import TableFormat
 
@@ -41,6 +41,7 @@ READING_OPTIONS = (
     "column_names",
     "index_column",
 )  # names of the options that say how files are read
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 SAMPLED_PLACES = 8  # in the table, to infer the kinds of the columns
 
 
@@ -130,8 +131,8 @@ class CSVTable(TableFormat):
         kinds_of_rows = {(shape.num_cells, shape.extra) for shape in found.shapes}
         readers = {kind: CSVReader(kind[0], self.options, kind[1]) for kind in kinds_of_rows}
         self._readers = [readers[shape.num_cells, shape.extra] for shape in found.shapes]
-        self.columns: dict[str, Column] = (
-            self._with_kinds(found.names, given_kinds(dtypes or {}, found.names))
+        self.columns: Mapping[str, Column] = (
+            self._inferred(found.names, given_kinds(dtypes or {}, found.names))
             if known is None
             else _as_known(found.names, known)
         )
@@ -209,26 +210,20 @@ class CSVTable(TableFormat):
         positions = self._positions[file]
         return [dataclasses.replace(column, position=positions[column.position]) for column in columns]
 
-    def _with_kinds(self, names: list[str], given: Mapping[str, tuple[str, str | None]]) -> dict[str, Column]:
-        """Return the columns with their given or inferred kinds. Set what the sampled cells tell about the others."""
-        texts = [Column(name, position, "string") for position, name in enumerate(names)]
-        places = np.linspace(0, self.num_chunks - 1, SAMPLED_PLACES).round() if self.num_chunks else []
-        samples = []
-        for chunk, num_pieces in sorted(Counter(map(int, places)).items()):
-            file, chunk_of_file = self._chunks[chunk]
-            of_file = self._in_file(file, texts)
-            samples.append(self._readers[file].sample(self.indexes[file], chunk_of_file, of_file, num_pieces))
-        columns = {}
-        for column in texts:
-            name = column.name
-            cells = present([sample[name] for sample in samples], self.options.null_values)
-            kind, form = given.get(name, (None, None))
-            if kind is None:
-                kind, form, self.notes[name], is_measured = infer_kind(cells, self.options)
-                self.measured.update([name] if is_measured else [])
-            columns[name] = dataclasses.replace(column, kind=kind, format=form)
-            if name not in self.measured and (reason := suspicion(name, kind, cells)):
-                self.suspects[name] = reason
+    def expect(self, names: Iterable[str]) -> None:
+        """Infer the kinds of several columns at once, as in `NamedColumns`."""
+        if isinstance(self.columns, InferredColumns):
+            self.columns.infer(names)
+
+    def _inferred(self, names: list[str], given: Mapping[str, tuple[str, str | None]]) -> InferredColumns:
+        """Return the columns with their given or inferred kinds. What their cells tell becomes known with the kinds."""
+        chunks = np.linspace(0, self.num_chunks - 1, SAMPLED_PLACES).round() if self.num_chunks else []
+        places = []
+        for number, num_pieces in sorted(Counter(map(int, chunks)).items()):
+            file, chunk = self._chunks[number]
+            places.append(Place(self._readers[file], self.indexes[file], chunk, self._positions[file], num_pieces))
+        columns = InferredColumns(names, given, self.options, places)
+        self.notes, self.measured, self.suspects = columns.notes, columns.measured, columns.suspects
         return columns
 
 
@@ -282,5 +277,5 @@ def _hint(names: list[str]) -> str:
         found.append(f"r'{SPACES}'")
     if found and len(names) == 1:
         return f". Is it delimiter={found[0]}?"
-    is_row = any(re.fullmatch(r"[+-]?\d+(\.\d+)?", name) for name in names)
+    is_row = any(map(NUMBER.fullmatch, names))
     return ". If the first line is a row: header=False, column_names=[...]" if is_row else ""
