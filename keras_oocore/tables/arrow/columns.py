@@ -1,6 +1,7 @@
 """The columns of tables that have types: their kinds, and which of them cannot be read, and why."""
 
 import collections
+import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -41,6 +42,15 @@ class FoundColumns(NamedTuple):
 
     columns: dict[str, Column]
     refused: dict[str, str]
+
+
+def pandas_index(schema: Any) -> list[str]:
+    """Return the columns of a `pyarrow` schema that were the index of a DataFrame of pandas, which is no feature."""
+    try:
+        described = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
+    except (ValueError, AttributeError):  # another program wrote it
+        return []
+    return [name for name in described if isinstance(name, str)]
 
 
 def found_columns(
