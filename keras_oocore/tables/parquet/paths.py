@@ -3,12 +3,13 @@
 import glob
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
+from keras_oocore.csv.index import cannot_read
 from keras_oocore.csv.not_csv import require_local
 
 SUFFIXES = (".parquet", ".pq", ".parq")
@@ -38,7 +39,10 @@ def is_parquet(data: Any) -> bool:
     if path.lower().endswith(SUFFIXES):
         return True
     if storage.is_directory(path):
-        return next(_in_folder(path), None) is not None
+        try:
+            return next(_in_folder(path), None) is not None
+        except OSError:  # which `files_of` explains
+            return True
     if not storage.exists(path) and glob.has_magic(path):
         path = next(iter(storage.match(path)), path)
     return path.lower().endswith(SUFFIXES) or _has_magic(path)
@@ -58,7 +62,10 @@ def _matching(pattern: str) -> list[FoundFile]:
     """Return the files that a path or a pattern names; an existing path names itself only."""
     require_local(pattern)
     if storage.is_directory(pattern):
-        paths = sorted(_in_folder(pattern))
+        try:
+            paths = sorted(_in_folder(pattern))
+        except OSError as error:
+            raise cannot_read(error.filename or pattern, error) from error
         if not paths:
             raise DataError(f"There are no Parquet files in the folder {pattern!r}.")
         return [FoundFile(path, keys_of(os.path.relpath(path, pattern))) for path in paths]
@@ -81,7 +88,7 @@ def keys_of(path: str) -> dict[str, str | None]:
     return {unquote(key[1]): None if key[2] == MISSING else unquote(key[2]) for key in found if key}
 
 
-def _in_folder(folder: str) -> Iterable[str]:
+def _in_folder(folder: str) -> Iterator[str]:
     """Iterate over the Parquet files in a folder and its folders, without those that are hidden, such as `_SUCCESS`."""
     with storage.scan(folder) as entries:
         for entry in entries:
