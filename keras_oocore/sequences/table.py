@@ -148,7 +148,8 @@ class TableSequence(RowsOfTable):
         cache = None if cache is None else Path(os.path.abspath(os.path.expanduser(cache)))
         index_directories = [] if cache is None else [cache, cache / TRAINING]
         threads = num_threads(loading["workers"])
-        table = open_table(Opening(num_workers=max(1, threads), cache=cache, kept_in=index_directories))
+        opening = Opening(num_workers=max(1, threads), cache=cache, kept_in=index_directories)
+        table = open_table(dataclasses.replace(opening, overwrite_cache=bool(shared["overwrite_cache"])))
         spec = make_spec(table)
         row_bytes, batches_bytes, batch_bytes = _budget(options.batch_size, len(spec.words), loading["memory_limit"])
         if loading["max_queue_size"] is None:
