@@ -5,6 +5,7 @@ pandas and polars are recognized by what their objects can do, and never importe
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ class MemoryColumn:
 
     Attributes:
         kind: The `pyarrow` type of its cells, or `None` if they cannot be read.
-        take: Function `take(first, end)` that returns rows as a `pyarrow` array, or chunked array.
+        take: Function `take(first, end)` that returns rows as a `pyarrow` array, or chunked array. It can be pickled.
         refusal: Why the cells cannot be read, and what to do, as the end of a sentence.
         num_rows: Number of rows.
     """
@@ -52,7 +53,7 @@ def column_of(values: Any, name: str) -> MemoryColumn:
     ('double', [None, 3.0])
     """
     if isinstance(values, pa.Array | pa.ChunkedArray):
-        return MemoryColumn(values.type, lambda first, end: values.slice(first, end - first), len(values))
+        return MemoryColumn(values.type, partial(_sliced, values), len(values))
     if hasattr(values, "iloc") and hasattr(values, "dtype"):
         return _of_pandas(values)
     if hasattr(values, "__arrow_c_stream__") and hasattr(values, "slice"):
@@ -84,13 +85,11 @@ def _of_numpy(array: np.ndarray) -> MemoryColumn:
         found, take, refusal = type_of_objects(array)
         return MemoryColumn(found, take, len(array), refusal)
     if kind == "U" or type(array.dtype).__name__ == "StringDType":
-        return MemoryColumn(pa.string(), lambda first, end: _strings(array[first:end]), len(array))
+        return MemoryColumn(pa.string(), partial(_strings, array), len(array))
     if kind in "cV":
         return _refused(len(array), f"of dtype {str(array.dtype)!r}, which is no number, string or date")
     stored = _stored_dtype(array.dtype)
-    return MemoryColumn(
-        pa.from_numpy_dtype(stored), lambda first, end: _as_stored(array[first:end], stored), len(array)
-    )
+    return MemoryColumn(pa.from_numpy_dtype(stored), partial(_as_stored, array, stored), len(array))
 
 
 def _stored_dtype(dtype: np.dtype) -> np.dtype:
@@ -104,13 +103,21 @@ def _stored_dtype(dtype: np.dtype) -> np.dtype:
     return dtype.newbyteorder("=")
 
 
-def _as_stored(values: np.ndarray, dtype: np.dtype) -> Any:
+def _sliced(values: Any, first: int, end: int) -> Any:
+    """Return some rows of an array of pyarrow."""
+    return values.slice(first, end - first)
+
+
+def _as_stored(array: np.ndarray, dtype: np.dtype, first: int, end: int) -> Any:
     """Return some rows; NaN, NaT and masked values are null."""
+    values = array[first:end]
     mask = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else None
     return pa.array(np.asarray(values).astype(dtype, copy=False), mask=mask, from_pandas=True)
 
 
-def _strings(values: np.ndarray) -> Any:
+def _strings(array: np.ndarray, first: int, end: int) -> Any:
+    """Return some rows of strings."""
+    values = array[first:end]
     mask = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else None
     return pa.array(np.asarray(values).astype(object), pa.string(), mask=mask, from_pandas=True)
 
@@ -126,16 +133,12 @@ def _of_pandas(series: Any) -> MemoryColumn:
         stored = _stored_dtype(dtype.subtype)
         if stored.kind == "O":
             return _refused(len(series), "sparse objects: convert it first, .sparse.to_dense()")
-        return MemoryColumn(
-            pa.from_numpy_dtype(stored),
-            lambda first, end: _as_stored(np.asarray(series.iloc[first:end].array), stored),
-            len(series),
-        )
+        return MemoryColumn(pa.from_numpy_dtype(stored), partial(_of_sparse, series, stored), len(series))
     kind = pa.array(series.iloc[:0], from_pandas=True).type
     if isinstance(kind, pa.BaseExtensionType):
         remedy = "convert it first, such as with .dt.to_timestamp()" if "period" in str(kind) else "convert it first"
         return _refused(len(series), f"of dtype {str(dtype)!r}, which is no number, string or date: {remedy}")
-    return MemoryColumn(kind, lambda first, end: pa.array(series.iloc[first:end], from_pandas=True), len(series))
+    return MemoryColumn(kind, partial(_of_extension, series), len(series))
 
 
 def _of_categories(series: Any) -> MemoryColumn:
@@ -146,12 +149,34 @@ def _of_categories(series: Any) -> MemoryColumn:
     names = categories.take(0, categories.num_rows)
     names = names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
     codes = series.cat.codes.to_numpy()
+    kind = pa.dictionary(pa.from_numpy_dtype(codes.dtype), names.type)
+    return MemoryColumn(kind, partial(_decoded, codes, names), len(series))
 
-    def take(first: int, end: int) -> Any:
-        of_rows = codes[first:end]
-        return pa.DictionaryArray.from_arrays(pa.array(of_rows, mask=of_rows < 0), names)
 
-    return MemoryColumn(pa.dictionary(pa.from_numpy_dtype(codes.dtype), names.type), take, len(series))
+def _decoded(codes: np.ndarray, names: Any, first: int, end: int) -> Any:
+    """Return some rows of categories."""
+    of_rows = codes[first:end]
+    return pa.DictionaryArray.from_arrays(pa.array(of_rows, mask=of_rows < 0), names)
+
+
+def _of_extension(series: Any, first: int, end: int) -> Any:
+    """Return some rows of a Series of pandas that is no array of NumPy."""
+    return pa.array(series.iloc[first:end], from_pandas=True)
+
+
+def _exported(series: Any, first: int, end: int) -> Any:
+    """Return some rows of a Series with the PyCapsule interface."""
+    return pa.chunked_array(series.slice(first, end - first))
+
+
+def _nulls(first: int, end: int) -> Any:
+    return pa.nulls(end - first)
+
+
+def _of_sparse(series: Any, dtype: np.dtype, first: int, end: int) -> Any:
+    """Return some rows of a sparse Series of pandas."""
+    values = np.asarray(series.iloc[first:end].array)
+    return _as_stored(values, dtype, 0, len(values))
 
 
 def _of_polars(series: Any) -> MemoryColumn:
@@ -162,9 +187,9 @@ def _of_polars(series: Any) -> MemoryColumn:
         dtype = getattr(series, "dtype", type(series).__name__)
         reason = str(error).splitlines()[0]
         return _refused(len(series), f"of dtype {str(dtype)!r}, which pyarrow cannot read ({reason:.60}): convert it")
-    return MemoryColumn(kind, lambda first, end: pa.chunked_array(series.slice(first, end - first)), len(series))
+    return MemoryColumn(kind, partial(_exported, series), len(series))
 
 
 def _refused(num_rows: int, why: str) -> MemoryColumn:
     """Return a column that cannot be read."""
-    return MemoryColumn(None, lambda first, end: pa.nulls(end - first), num_rows, why)
+    return MemoryColumn(None, _nulls, num_rows, why)

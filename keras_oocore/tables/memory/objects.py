@@ -6,6 +6,7 @@ pyarrow looks at some of the values only, and turns others into what they are no
 import datetime
 import decimal
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -55,15 +56,16 @@ def type_of_objects(values: np.ndarray) -> tuple[Any, Callable[[int, int], Any],
         groups.discard(FLOAT)  # all are NaN, which marks missing values
     kind = _kind(groups, found)
     if kind is None:
-        return None, lambda first, end: pa.nulls(end - first), _refusal(values, found, groups)
+        return None, partial(_taken, np.empty(0, object), pa.null()), _refusal(values, found, groups)
+    return kind, partial(_taken, values, kind), ""
 
-    def take(first: int, end: int) -> Any:
-        rows = values[first:end]
-        if DECIMAL in groups or groups == {INTEGER, FLOAT}:
-            rows = np.array([np.nan if _is_absent(value) else float(value) for value in rows.tolist()], np.float64)
-        return pa.array(rows, kind, from_pandas=True)
 
-    return kind, take, ""
+def _taken(values: np.ndarray, kind: Any, first: int, end: int) -> Any:
+    """Return some rows as a `pyarrow` array."""
+    rows = values[first:end]
+    if kind == pa.float64():  # pyarrow takes no decimals, and no mixture with large integers
+        rows = np.array([np.nan if _is_absent(value) else float(value) for value in rows.tolist()], np.float64)
+    return pa.array(rows, kind, from_pandas=True)
 
 
 def _kind(groups: set[str], found: dict[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import OptionError
 from keras_oocore.csv.cells import require_pyarrow
 from keras_oocore.tables.ipc.table import IPCTable
@@ -36,6 +37,8 @@ class StreamTable(IPCTable):
                 "`data` is a stream, which can be read only once, and training reads rows many times. Pass "
                 f'cache="DIR", a directory that stores the rows. Received: data of type {type(data).__name__!r}'
             )
+        if opening.num_rows is not None:
+            positive(opening.num_rows, "num_rows")
         path, self._content = stored_stream(data, opening.cache, opening.num_rows, opening.overwrite_cache)
         super().__init__([path], opening)
 
