@@ -58,7 +58,9 @@ def column_of(values: Any, name: str) -> MemoryColumn:
         return _of_pandas(values)
     if hasattr(values, "__arrow_c_stream__") and hasattr(values, "slice"):
         return _of_polars(values)
-    if isinstance(values, str | bytes) or not (hasattr(values, "__array__") or isinstance(values, list | tuple)):
+    if isinstance(values, str | bytes) or not (
+        hasattr(values, "__array__") or isinstance(values, list | tuple | range)
+    ):
         raise OptionError(f"`data[{name!r}]` should be an array with one value per row. Received: {values!r:.60}")
     return _of_numpy(_as_array(values, name))
 

@@ -20,13 +20,14 @@ except ImportError:  # the `csv` extra is not installed
 
 PIECE_ROWS = 65_536
 ABSENT_TYPES = ("NoneType", "NAType", "NaTType")  # of pandas, which is not imported for them
-STRING, BOOLEAN, INTEGER, FLOAT, DECIMAL = "strings", "booleans", "integers", "floats", "decimals"
+STRING, BOOLEAN, INTEGER, FLOAT, DECIMAL, BYTES = "strings", "booleans", "integers", "floats", "decimals", "bytes"
 DATE, MOMENT, TIME = "dates", "moments", "times"
 NUMBERS = {INTEGER, FLOAT, DECIMAL}
 MIXED = "convert it to one type first, such as with .astype(str)"
 CLASSES = (
     (bool | np.bool_, BOOLEAN),
     (str, STRING),
+    (bytes, BYTES),
     (int | np.integer, INTEGER),
     (float | np.floating, FLOAT),
     (decimal.Decimal, DECIMAL),
@@ -79,7 +80,7 @@ def _kind(groups: set[str], found: dict[str, Any]) -> Any:
     group = next(iter(groups))
     if group.startswith(MOMENT):
         return pa.infer_type([found[group]])
-    kinds = {STRING: pa.string(), BOOLEAN: pa.bool_(), DATE: pa.date32(), TIME: pa.time64("us")}
+    kinds = {STRING: pa.string(), BOOLEAN: pa.bool_(), DATE: pa.date32(), TIME: pa.time64("us"), BYTES: pa.binary()}
     return kinds.get(group)
 
 

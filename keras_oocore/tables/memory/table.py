@@ -125,7 +125,7 @@ class MemoryTable(ArrowTable):
             raise DataError(
                 f"row {row} of the {self.name}, column {name!r} (#{self._places[name]}): cannot read the value as "
                 f"{self.memory[name].kind}, the type of its column ({str(error).splitlines()[0]:.100}). Convert the "
-                "column to one type first."
+                "column first, such as with .astype(float) or .astype(str)."
             ) from error
 
     def _first_unreadable(self, name: str, first: int, end: int) -> int:

@@ -1,4 +1,4 @@
-"""Queries of other libraries, whose rows do not exist yet: recognized, and answered with what to type."""
+"""Data that look like a stream and are none, such as a query whose rows do not exist yet, and what to type."""
 
 from typing import Any
 
@@ -37,16 +37,18 @@ QUERIES: tuple[tuple[str, tuple[str, ...], str], ...] = (
         ("scanner", "to_batches", "schema"),
         "data.files, the paths of its files; or data.scanner().to_reader() with cache=DIR for a stream",
     ),
+    ("a single column", ("to_frame", "dtype"), "a DataFrame with the features and the target"),
+    ("a single column", ("combine_chunks", "num_chunks", "type"), "a table with the features and the target"),
 )  # what it is, the attributes that tell, and what to type
 
 
 def is_lazy(data: Any) -> bool:
-    """Return whether data are a query: its rows would be computed anew each time, perhaps in another order."""
+    """Return whether data are a query, whose rows would be computed anew each time, or a single column."""
     return any(_has(data, attributes) for _, attributes, _ in QUERIES)
 
 
 def lazy_error(data: Any) -> OptionError:
-    """Return the error for a query."""
+    """Return the error for a query or a single column."""
     what, fix = next((what, fix) for what, attributes, fix in QUERIES if _has(data, attributes))
     return OptionError(f"`data` is {what}. Pass {fix}. Received: data of type {type(data).__name__!r}")
 
