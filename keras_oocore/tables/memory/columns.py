@@ -37,6 +37,9 @@ class MemoryColumn:
     num_rows: int
     refusal: str = ""
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "MemoryColumn":
+        return self  # a copy of a Sequence shares the data
+
 
 def column_of(values: Any, name: str) -> MemoryColumn:
     """Return a column of any library, or a list.
@@ -58,18 +61,15 @@ def column_of(values: Any, name: str) -> MemoryColumn:
         return _of_pandas(values)
     if hasattr(values, "__arrow_c_stream__") and hasattr(values, "slice"):
         return _of_polars(values)
-    if isinstance(values, str | bytes) or not (
-        hasattr(values, "__array__") or isinstance(values, list | tuple | range)
-    ):
+    if not hasattr(values, "__array__") and not isinstance(values, list | tuple | range):
         raise OptionError(f"`data[{name!r}]` should be an array with one value per row. Received: {values!r:.60}")
     return _of_numpy(_as_array(values, name))
 
 
 def _as_array(values: Any, name: str) -> np.ndarray:
     """Return a column as a NumPy array with one dimension."""
-    if isinstance(values, list | tuple):
-        array = np.empty(len(values), object)
-        array[:] = values if all(np.ndim(value) == 0 for value in values[:1]) else [list(value) for value in values]
+    if isinstance(values, list | tuple | range):
+        array = np.fromiter(values, object, len(values))
     else:
         array = values if isinstance(values, np.ndarray) else np.asarray(values)
     if array.ndim != 1:
