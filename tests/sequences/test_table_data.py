@@ -8,8 +8,7 @@ import keras
 import numpy as np
 import pyarrow as pa
 import pytest
-from contracts.reading import as_bytes
-from contracts.states import assert_resumes_everywhere
+from contracts.reading import as_bytes, assert_resumes_everywhere
 from frames import FILES, IN_MEMORY, KINDS, NUM_ROWS, as_data, houses
 from recording import idle_recorder
 
@@ -209,9 +208,7 @@ def test_repr_and_the_number_of_rows(open_houses, kind):
 
 @of_every_kind
 def test_unknown_columns_are_named(open_houses, kind):
-    with pytest.raises(
-        OptionError, match=r"a column that does not exist: 'sqfd'\. Did you mean 'sqft'"
-    ):
+    with pytest.raises(OptionError, match=r"a column that does not exist: 'sqfd'\. Did you mean 'sqft'"):
         open_houses(kind, features=["sqfd"])
 
 

@@ -108,7 +108,9 @@ def can_be(dtype: Any, kind: str, form: str | None = None) -> bool:
         return kind == "date" and (own.format == ISO) == (form in (None, ISO) or has_date(form))
     if own.kind == "bool":
         return kind != "date"
-    return own.kind == "string" or (kind != "date" and own.kind == "float32") or pa.types.is_integer(dtype)
+    if kind == "date" and own.kind == "float32":  # a number such as 20141013
+        return pa.types.is_integer(dtype) and form is not None and "%" in form
+    return own.kind in ("string", "float32")
 
 
 def _why_not(dtype: Any) -> str:

@@ -1,7 +1,8 @@
 """`ArrowTable`: what the tables of all formats that have types share. A subclass reads the arrays of a chunk."""
 
 import abc
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,12 @@ from keras_oocore.csv.values import shortened
 from keras_oocore.tables.arrow.cells import as_cells, plain
 from keras_oocore.tables.arrow.columns import Part, found_columns
 from keras_oocore.tables.arrow.kinds import is_string
+from keras_oocore.tables.csv.kinds import present
+from keras_oocore.tables.csv.suspects import suspicion
 from keras_oocore.tables.format import TableFormat
 from keras_oocore.tables.opening import Opening
 
+SAMPLED_PLACES, SAMPLED_ROWS = 8, 2000  # chunks, and rows of all of them together, that tell whether a column is an id
 OPTIONS = ("null_values", "on_bad_row")  # options of reading of all formats that have types
 
 
@@ -48,6 +52,7 @@ class ArrowTable(TableFormat):
         found = found_columns(parts, opening.dtypes, opening.known)
         super().__init__(paths, found.columns, {})
         self.refused: dict[str, str] = found.refused
+        self._is_known, self._looked_at = opening.known is not None, set()
         self.index_columns: dict[str, str] = {
             name: f"Not a feature: {why}" for name, why in found.refused.items() if opening.known is None
         }
@@ -76,6 +81,26 @@ class ArrowTable(TableFormat):
             readable[wrong] = False
         found = Cells(rows, cells)
         return found if readable.all() else found.select(readable)
+
+    def look_at(self, names: Iterable[str]) -> None:
+        """Find out which of these columns say nothing about other rows, from the first rows of some chunks."""
+        wanted = dict.fromkeys(name for name in names if name in self.columns and name not in self._looked_at)
+        columns = [self.columns[name] for name in wanted if self.columns[name].kind in ("float32", "string")]
+        self._looked_at.update(wanted)
+        if self._is_known or not columns or not self.num_rows:
+            return
+        places = np.unique(np.linspace(0, self.num_chunks - 1, SAMPLED_PLACES).round().astype(int)).tolist()
+        sampled = [self.sample_arrays(place, list(wanted), SAMPLED_ROWS // len(places)) for place in places]
+        for column in columns:
+            text = dataclasses.replace(column, kind="string")
+            texts = [as_cells(sample[column.name], text, self.options)[0] for sample in sampled]
+            reason = suspicion(column.name, column.kind, present(texts, self.options.null_values))
+            if reason:
+                self.suspects[column.name] = reason
+
+    def sample_arrays(self, chunk: int, names: Sequence[str], num_rows: int) -> Mapping[str, Any]:
+        """Return the first `num_rows` rows of a chunk, as `read_arrays` does. A subclass may read less to do so."""
+        return {name: array.slice(0, num_rows) for name, array in self.read_arrays(chunk, names).items()}
 
     def column(self, name: str, argument: str) -> Column:
         """Return the column named `name`, as in `NamedColumns`; also one that cannot be read, to exclude it."""

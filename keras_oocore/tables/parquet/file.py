@@ -20,6 +20,8 @@ except ImportError:  # the `tables` extra is not installed
     pa = None
 
 T = TypeVar("T")
+# A moment of INT96, as Spark and Impala wrote it, may be outside the years that nanoseconds have.
+OPENING = {"page_checksum_verification": True, "coerce_int96_timestamp_unit": "us"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +64,7 @@ class ParquetFile:
             raise DataError(f"{found.path}: the file is empty. Even a Parquet file without rows has a footer.")
 
         def read() -> tuple[Any, Any]:
-            with pq.ParquetFile(storage.local_path(path)) as file:
+            with pq.ParquetFile(storage.local_path(path), **OPENING) as file:
                 return file.metadata, file.schema_arrow
 
         metadata, schema = explained(found.path, read)
@@ -89,7 +91,8 @@ class ParquetFile:
         Raises:
             DataError: If the file cannot be read, or changed.
         """
-        file = self._checked(lambda: pq.ParquetFile(storage.local_path(self.absolute_path), metadata=self.metadata))
+        path, footer = storage.local_path(self.absolute_path), self.metadata
+        file = self._checked(lambda: pq.ParquetFile(path, metadata=footer, **OPENING))
         with file:
             if num_rows is None:
                 yield self._checked(lambda: file.read_row_group(group, columns=list(names), use_threads=False), group)

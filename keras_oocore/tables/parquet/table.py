@@ -12,8 +12,10 @@ from keras_oocore.core.threads import ThreadPool
 from keras_oocore.csv.cells import Column, require_pyarrow
 from keras_oocore.tables.arrow.columns import Part
 from keras_oocore.tables.arrow.table import ArrowTable
+from keras_oocore.tables.format import KnownCells
 from keras_oocore.tables.opening import Opening
 from keras_oocore.tables.parquet.file import ParquetFile
+from keras_oocore.tables.parquet.known import known_cells
 from keras_oocore.tables.parquet.layout import chunk_rows, layout_of
 from keras_oocore.tables.parquet.paths import FoundFile, files_of
 
@@ -64,8 +66,16 @@ class ParquetTable(ArrowTable):
         """Return the rows of one chunk, as in `ArrowTable`."""
         file = self.files[self._layout.files[chunk]]
         size = int(self.rows[chunk + 1] - self.rows[chunk])
-        in_schema = [name for name in names if name not in file.keys or name in file.schema.names]
+        in_schema = [name for name in names if name in file.schema.names]
         table = self._rows(file, chunk, in_schema, size) if in_schema else None
+        return {name: table[name] if name in in_schema else self._key_column(file, name, size) for name in names}
+
+    def sample_arrays(self, chunk: int, names: Sequence[str], num_rows: int) -> Mapping[str, Any]:
+        """Return the first rows of a chunk, by decoding the first pages of its row group."""
+        file, group = self.files[self._layout.files[chunk]], int(self._layout.groups[chunk])
+        size = min(num_rows, int(self.rows[chunk + 1] - self.rows[chunk]))
+        in_schema = [name for name in names if name in file.schema.names]
+        table = next(file.batches(group, in_schema, size)) if in_schema else None
         return {name: table[name] if name in in_schema else self._key_column(file, name, size) for name in names}
 
     def where(self, chunk: int, row_in_chunk: int) -> str:
@@ -77,6 +87,13 @@ class ParquetTable(ArrowTable):
         """Return the position of a column in the file of a chunk."""
         names = self.files[self._layout.files[chunk]].schema.names
         return names.index(column.name_in_file) if column.name_in_file in names else len(names)
+
+    def known_cells(self, chunk: int, column: Column) -> KnownCells | None:
+        """Return what the footer says about a column in the row group of a chunk, as in `TableFormat`."""
+        file, group = self.files[self._layout.files[chunk]], int(self._layout.groups[chunk])
+        known = known_cells(file, group, column, self.options)
+        is_whole = self.rows[chunk + 1] - self.rows[chunk] == file.metadata.row_group(group).num_rows
+        return known if known is None or is_whole or not known.missing else None
 
     def fingerprint(self) -> dict[str, Any]:
         """Return everything that determines the cells, as plain JSON."""
