@@ -63,11 +63,10 @@ def epochs(sequence, num_epochs=2):
 # Equal to CSV, bit for bit
 
 
-@of_every_kind
+@pytest.mark.parametrize("kind", ["polars", *(pytest.param(kind, marks=pytest.mark.soak) for kind in KINDS)])
 @pytest.mark.parametrize(
     "options",
     [
-        {},
         {"shuffle": False, "last_batch": "pad"},
         {"features": {"numbers": ["sqft", "floors"], "city": ["city"]}, "indicator": True},
         {"missing": "drop", "sample_weight": "weight"},
@@ -76,14 +75,19 @@ def epochs(sequence, num_epochs=2):
         {"target": ["price", "floors"], "features": ["sqft"], "categorical": []},
         {"target": None, "features": ["floors", "sold"]},
     ],
-    ids=lambda options: " ".join(options) or "defaults",
+    ids=" ".join,
 )
-def test_batches_equal_those_of_csv(open_houses, expected_of, kind, options):
+def test_batches_with_any_options_equal_those_of_csv(open_houses, expected_of, kind, options):
     expected, sequence = expected_of(kind, **options), open_houses(kind, **options)
 
     assert epochs(sequence) == epochs(expected)
     assert sequence.num_rows == expected.num_rows
     assert sequence.columns == expected.columns
+
+
+@of_every_kind
+def test_batches_equal_those_of_csv(open_houses, expected_of, kind):
+    assert epochs(open_houses(kind)) == epochs(expected_of(kind))
 
 
 @of_every_kind
@@ -97,7 +101,7 @@ def test_cached_batches_equal_those_of_csv(open_houses, kind, tmp_path):
     )
 
 
-@of_every_kind
+@pytest.mark.parametrize("kind", ["pandas", "feather", "stream"])
 @pytest.mark.parametrize(
     "how",
     [
@@ -139,7 +143,7 @@ def test_like_and_encode_have_the_codes_and_means_of_the_training_rows(open_hous
     assert of_data.vocabulary("city") == train.vocabulary("city")
 
 
-@of_every_kind
+@pytest.mark.parametrize("kind", ["pandas", "pyarrow", "feather", "stream"])
 def test_state_resumes_after_every_batch(open_houses, kind):
     assert_resumes_everywhere(functools.partial(open_houses, kind, batch_size=17))
 
@@ -156,7 +160,7 @@ def test_models_train_on_the_same_rows_as_of_csv(open_houses, expected_of, kind)
 
 
 @pytest.mark.one_backend
-@of_every_kind
+@pytest.mark.parametrize("kind", ["polars", "dictionary", "feather", "stream"])
 def test_fit_split_predict(open_houses, kind):
     train, val = open_houses(kind, features=["sqft", "floors"]).split(validation_split=0.25, seed=1)
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
@@ -255,7 +259,7 @@ def test_a_changed_file_is_noticed(open_houses, tmp_path):
 # Copies
 
 
-@of_every_kind
+@pytest.mark.parametrize("kind", ["pandas of objects", "polars", "dictionary", "feather", "stream"])
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda sequence: pickle.loads(pickle.dumps(sequence))])
 def test_copies_give_the_same_batches(open_houses, kind, copied):
     sequence = open_houses(kind)

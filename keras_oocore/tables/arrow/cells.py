@@ -19,7 +19,7 @@ except ImportError:  # the `csv` extra is not installed
     pa = None
 
 NONE_WRONG = np.zeros(0, np.int64)
-NO_FRACTION = r"\.0+(Z?)$"  # which Python does not write
+NO_FRACTION = r"\.0+(Z|[+-]\d{4})?$"  # which Python does not write
 US = {"s": 1_000_000, "ms": 1000, "us": 1}  # microseconds in a unit of time; a nanosecond is less
 
 
@@ -140,6 +140,8 @@ def _as_strings(array: Any) -> tuple[Any, np.ndarray]:
         return pc.if_else(array, "True", "False"), NONE_WRONG
     if pa.types.is_timestamp(array.type) or pa.types.is_time(array.type):
         texts = pc.replace_substring_regex(array.cast(pa.string()), NO_FRACTION, r"\1")
+        if getattr(array.type, "tz", None) is not None:
+            texts = pc.replace_substring_regex(texts, r"([+-]\d\d)(\d\d)$", r"\1:\2")
         return texts, NONE_WRONG
     if pa.types.is_float16(array.type):
         array = pa.array(_halves(array).astype(np.float32), pa.float32(), mask=is_missing(array))

@@ -14,6 +14,7 @@ CONTINUATION = b"\xff\xff\xff\xff"  # before the length of a message, since Arro
 STREAM = CONTINUATION  # first bytes of a stream
 SCHEMA, DICTIONARY, BATCH = 1, 2, 3  # types of messages
 BLOCK = struct.Struct("<qi4xq")  # offset, bytes of metadata, bytes of the body
+NODE = struct.Struct("<qq")  # of each column of a record batch: number of rows, number of missing cells
 
 
 class LayoutError(ValueError):
@@ -118,11 +119,18 @@ def _message(data: memoryview) -> Message:
     """Return a message from its metadata."""
     table = _Table.root(data)
     kind, header = table.scalar("<B", 1), table.table(2)
-    batch = Batch(header.scalar("<q", 0), header.has(3)) if kind == BATCH else None
     body_bytes = table.scalar("<q", 3)
-    if body_bytes < 0 or (batch is not None and batch.num_rows < 0):
+    if body_bytes < 0:
         raise LayoutError("its metadata are damaged")
-    return Message(kind, batch, body_bytes)
+    return Message(kind, _counted(header) if kind == BATCH else None, body_bytes)
+
+
+def _counted(header: "_Table") -> Batch:
+    """Return a record batch. It says how many rows it has, and its first column says it, too."""
+    num_rows, columns = header.scalar("<q", 0), header.structs(1, NODE)
+    if num_rows < 0 or (columns and columns[0][0] != num_rows):
+        raise LayoutError("its metadata are damaged")
+    return Batch(num_rows, header.has(3))
 
 
 class _Table:
