@@ -549,3 +549,21 @@ def test_missing_pyarrow_is_an_error_that_names_the_extra(tmp_path, monkeypatch)
     monkeypatch.setattr(cells, "pa", None)
     with pytest.raises(MissingExtraError, match=r"Parquet files require pyarrow: pip install 'keras_oocore\[tables\]'"):
         ko.TableSequence("houses.parquet", "y")
+
+
+def test_reading_a_large_row_group_in_parts_takes_little_memory(tmp_path, monkeypatch):
+    path = tmp_path / "t.parquet"
+    num_rows = 200_000
+    table = pa.table({f"x{i}": np.random.default_rng(i).normal(size=num_rows) for i in range(10)})
+    pq.write_table(table, path, row_group_size=num_rows, use_dictionary=False)
+    whole_bytes = table.nbytes
+    del table
+    monkeypatch.setattr(layout, "MOST_CELLS", 2**16)
+    rows = ko.TableSequence(path, "x0", shuffle=False, workers=0, batch_size=1000, memory_limit="2MB")
+    before, most = pa.total_allocated_bytes(), 0
+    for _, _y in zip(range(100), rows):
+        most = max(most, pa.total_allocated_bytes() - before)
+
+    # A column chunk is read as a whole, one at a time per column, and decoded page by page.
+    assert most < whole_bytes * 1.2
+    assert inside.source(rows).memory_bytes < whole_bytes / 8

@@ -75,7 +75,7 @@ class ParquetTable(ArrowTable):
         file, group = self.files[self._layout.files[chunk]], int(self._layout.groups[chunk])
         size = min(num_rows, int(self.rows[chunk + 1] - self.rows[chunk]))
         in_schema = [name for name in names if name in file.schema.names]
-        table = next(file.batches(group, in_schema, size)) if in_schema else None
+        table = next(file.batches(self._opened(file), group, in_schema, size)) if in_schema else None
         return {name: table[name] if name in in_schema else self._key_column(file, name, size) for name in names}
 
     def where(self, chunk: int, row_in_chunk: int) -> str:
@@ -112,9 +112,9 @@ class ParquetTable(ArrowTable):
         group_rows = file.metadata.row_group(group).num_rows
         step = chunk_rows(group_rows, file.metadata.num_columns)
         if step >= group_rows:
-            return next(file.batches(group, names, None)).slice(0, size)
+            return next(file.batches(self._opened(file), group, names, None)).slice(0, size)
         parts, position = [], 0
-        for part in file.batches(group, names, step):
+        for part in file.batches(self._opened(file), group, names, step):
             start = max(first - position, 0)
             if start < len(part):
                 parts.append(part.slice(start, first + size - position - start))
@@ -122,6 +122,16 @@ class ParquetTable(ArrowTable):
             if position >= first + size:
                 break
         return pa.concat_tables(parts)
+
+    def _opened(self, file: ParquetFile) -> Any:
+        """Return a file that this thread has opened. It keeps the last one open."""
+        last, opened = getattr(self._own, "last", (None, None))
+        if last is not file:
+            if opened is not None:
+                opened.close()
+            opened = file.opened()
+            self._own.last = file, opened
+        return opened
 
     def _key_column(self, file: ParquetFile, name: str, size: int) -> Any:
         """Return a column that the folder of a file names."""
