@@ -33,14 +33,17 @@ from keras_oocore.tables.splits.base import TRAINING
 
 @documented
 class TableSequence(RowsOfTable):
-    """Batches of the rows of a table of any size, such as Parquet files, on every backend of Keras 3.
+    """Batches of the rows of a table of any size, such as Parquet files or a DataFrame, on every backend of Keras 3.
 
-    Columns have the types of the file: none is inferred. Only the columns that are used are read.
+    Columns have the types of the data: none is inferred. Only the columns that are used are read.
 
     Args:
         data: Parquet files: a path, a pattern such as `"part-*.parquet"`, a folder, or a list of them. Folders such as
-            `year=2024` are columns. All files must have the same columns, in any order. CSV files are read with the
-            defaults of `CSVChunkSequence`, which has the options of their dialect.
+            `year=2024` are columns. All files must have the same columns, in any order. The same for Feather and Arrow
+            IPC files. CSV files are read with the defaults of `CSVChunkSequence`, which has the options of their
+            dialect. Or data in memory: a DataFrame of pandas or polars, a table of pyarrow, or a dictionary of arrays,
+            one per column. Or a stream, which requires `cache`: a `RecordBatchReader`, an object with
+            `__arrow_c_stream__`, or an iterator of record batches or DataFrames.
         target: Column to predict, for `y` of shape `(batch,)`, or a list of columns, for `y` of shape
             `(batch, columns)`. `None` for rows without `y`; `train.like(data, target=None)` reads rows to predict.
             For a column of strings, `y` is the index of the class in `class_names`.
@@ -151,7 +154,8 @@ class TableSequence(RowsOfTable):
         cache = None if cache is None else Path(os.path.abspath(os.path.expanduser(cache)))
         index_directories = [] if cache is None else [cache, cache / TRAINING]
         threads = num_threads(loading["workers"])
-        table = open_table(Opening(num_workers=max(1, threads), cache=cache, kept_in=index_directories))
+        opening = Opening(num_workers=max(1, threads), cache=cache, kept_in=index_directories)
+        table = open_table(dataclasses.replace(opening, overwrite_cache=bool(shared["overwrite_cache"])))
         spec = make_spec(table)
         row_bytes, batches_bytes, batch_bytes = _budget(options.batch_size, len(spec.words), loading["memory_limit"])
         if loading["max_queue_size"] is None:

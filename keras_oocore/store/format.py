@@ -18,6 +18,7 @@ from keras_oocore.core.temporary import TEMPORARY_PREFIX
 RECORD, STATES, CHECKSUMS = "store.json", "rows.npy", "checksums.npy"
 BESIDE_ROWS = (STATES, CHECKSUMS, "filenames.npy", "labels.npy", "features.npy")  # a field has none of these names
 UNPACKED = "gunzipped"  # a folder with the text of compressed files; at first, of gzip files only
+STREAM = "stream"  # a folder with the rows of a stream
 MISSING, WHOLE, UNREADABLE = 0, 1, 2  # the states of a row; one byte per row in rows.npy
 BLOCK_BYTES = 2**20  # covered by one checksum
 MEASURES = "measures"  # a field that a store may lack: it is computed from the others
@@ -164,7 +165,9 @@ def require_own_folder(directory: Path) -> None:
     """
     try:
         entries = [entry for entry in os.listdir(directory) if not entry.startswith(TEMPORARY_PREFIX)]
-        others = sorted(entry for entry in entries if entry != UNPACKED and not (directory / entry / RECORD).exists())
+        others = sorted(
+            entry for entry in entries if entry not in (UNPACKED, STREAM) and not (directory / entry / RECORD).exists()
+        )
     except FileNotFoundError:
         return
     except OSError as error:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from keras_oocore.csv.cells import Column
 from keras_oocore.tables.format import TableFormat
 
-TableData = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]  # what a user may pass as `data`
+# What a user may pass as `data`: paths, a dictionary of arrays, or a table or stream of any library.
+TableData = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Mapping[str, Any] | Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Opening:
         num_workers: Number of threads.
         cache: Directory of a cache, or `None`.
         kept_in: Directories where `save_indexes` may have stored what the last run found.
+        overwrite_cache: Whether to replace what the cache holds of other data.
     """
 
     reading: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -34,6 +36,7 @@ class Opening:
     num_workers: int = 1
     cache: Path | None = None
     kept_in: Sequence[Path] = ()
+    overwrite_cache: bool = False
 
 
 class Format(NamedTuple):

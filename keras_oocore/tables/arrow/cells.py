@@ -19,6 +19,7 @@ except ImportError:  # the `csv` extra is not installed
     pa = None
 
 NONE_WRONG = np.zeros(0, np.int64)
+NO_FRACTION = r"\.0+(Z|[+-]\d{4})?$"  # which Python does not write
 US = {"s": 1_000_000, "ms": 1000, "us": 1}  # microseconds in a unit of time; a nanosecond is less
 
 
@@ -63,11 +64,16 @@ def plain(array: Any) -> Any:
         if isinstance(array, pa.ExtensionArray):
             array = array.storage
         elif pa.types.is_dictionary(array.type):
-            array = array.dictionary_decode()
+            array = plain(_without_views(array.dictionary)).take(array.indices)
         elif pa.types.is_run_end_encoded(array.type):
             array = pc.run_end_decode(array)
         else:
             return array
+
+
+def _without_views(array: Any) -> Any:
+    """Return strings with offsets: `take` has no views of strings, which polars exports."""
+    return array.cast(pa.string()) if is_string(array.type) else array
 
 
 def as_moments(array: Any) -> Moments:
@@ -130,6 +136,13 @@ def _as_strings(array: Any) -> tuple[Any, np.ndarray]:
             found = [_decoded(cell) for cell in array.to_pylist()]
             texts = pa.array(found, pa.string())
             return texts, np.flatnonzero(is_missing(texts) & ~is_missing(array))
+    if pa.types.is_boolean(array.type):
+        return pc.if_else(array, "True", "False"), NONE_WRONG
+    if pa.types.is_timestamp(array.type) or pa.types.is_time(array.type):
+        texts = pc.replace_substring_regex(array.cast(pa.string()), NO_FRACTION, r"\1")
+        if getattr(array.type, "tz", None) is not None:
+            texts = pc.replace_substring_regex(texts, r"([+-]\d\d)(\d\d)$", r"\1:\2")
+        return texts, NONE_WRONG
     if pa.types.is_float16(array.type):
         array = pa.array(_halves(array).astype(np.float32), pa.float32(), mask=is_missing(array))
     if pa.types.is_floating(array.type):

@@ -2,13 +2,16 @@
 
 import collections
 import json
+import types
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from keras_oocore.core.errors import OptionError
 from keras_oocore.csv.cells import Column
-from keras_oocore.tables.arrow.kinds import ArrowKind, can_be, kind_of
+from keras_oocore.tables.arrow.kinds import ArrowKind, can_be, extension_of, kind_of
 from keras_oocore.tables.csv.kinds import given_kinds
+
+READABLE_EXTENSIONS = ("arrow.json", "arrow.bool8")  # strings, and integers that are 0 or 1
 
 
 class Part(NamedTuple):
@@ -18,18 +21,21 @@ class Part(NamedTuple):
         name: What messages call it.
         types: Name of a column → its `pyarrow` type, in order.
         repeated: Names that occur more than once.
+        refused: Name of a column whose cells cannot be read, whatever its type → why, as a sentence.
     """
 
     name: str
     types: Mapping[str, Any]
     repeated: Collection[str] = ()
+    refused: Mapping[str, str] = types.MappingProxyType({})
 
     @classmethod
     def of_schema(cls, name: str, schema: Any, more: Mapping[str, Any] | None = None) -> "Part":
         """Return the part with the columns of a `pyarrow` schema, and more columns, which are not in the schema."""
         counts = collections.Counter(schema.names)
-        types = {field.name: field.type for field in schema}
-        return cls(name, {**types, **(more or {})}, [name for name, count in counts.items() if count > 1])
+        found = {field.name: field.type for field in schema}
+        refused = {field.name: _unknown(field, name) for field in schema if is_unknown(field)}
+        return cls(name, {**found, **(more or {})}, [key for key, count in counts.items() if count > 1], refused)
 
 
 class FoundColumns(NamedTuple):
@@ -51,6 +57,20 @@ def pandas_index(schema: Any) -> list[str]:
     except (ValueError, AttributeError):  # another program wrote it
         return []
     return [name for name in described if isinstance(name, str)]
+
+
+def is_unknown(field: Any) -> bool:
+    """Return whether a field has a type of its own, whose cells mean something else than the type that stores them."""
+    name = extension_of(field)
+    return name is not None and name not in READABLE_EXTENSIONS
+
+
+def _unknown(field: Any, where: str) -> str:
+    """Return why a field of an unknown type cannot be read, as a sentence."""
+    return (
+        f"column {field.name!r} of {where} is of the type {extension_of(field)!r}, which is no number, string or date. "
+        "Convert it before the table is written."
+    )
 
 
 def found_columns(
@@ -75,6 +95,7 @@ def found_columns(
         given = {name: (column.kind, column.format) for name, column in known.items() if name in names}
     columns, refused = {}, _lacking(names, parts)
     for part in parts:
+        refused.update(part.refused)
         refused.update({name: f"{part.name} has several columns {name!r}." for name in part.repeated})
     for position, name in enumerate(names):
         if name in refused:

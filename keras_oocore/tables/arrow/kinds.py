@@ -67,6 +67,18 @@ def plain_type(dtype: Any) -> Any:
             return dtype
 
 
+def extension_of(field: Any) -> str | None:
+    """Return the name of the extension type of a field, also of one that pyarrow does not know, or `None`.
+
+    >>> extension_of(pa.field("a", pa.int64(), metadata={"ARROW:extension:name": "pandas.period"}))
+    'pandas.period'
+    """
+    if isinstance(field.type, pa.BaseExtensionType):
+        return getattr(field.type, "extension_name", str(field.type))
+    name = (field.metadata or {}).get(b"ARROW:extension:name")
+    return None if name is None else name.decode(errors="replace")
+
+
 def is_string(dtype: Any) -> bool:
     """Return whether a type is one of strings, whatever its offsets."""
     is_view = getattr(pa.types, "is_string_view", lambda _: False)  # of pyarrow 16 and later

@@ -1,0 +1,1 @@
+"""Feather and Arrow IPC files as a table."""

@@ -1,0 +1,198 @@
+"""One Arrow IPC file, a stream or the format with a footer, whose record batches are read from a memory map."""
+
+import datetime
+import functools
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from keras_oocore.core import storage
+from keras_oocore.core.errors import DataError
+from keras_oocore.csv.index import cannot_read, file_stamp
+from keras_oocore.tables.ipc.layout import (
+    FEATHER_1,
+    MAGIC,
+    STREAM,
+    Batch,
+    LayoutError,
+    batches_of_file,
+    batches_of_stream,
+)
+
+try:
+    import pyarrow as pa
+    from pyarrow import ipc
+except ImportError:  # the `csv` extra is not installed
+    pa = None
+
+HEAD_BYTES = 8
+CONVERT_FEATHER_1 = (
+    "It is a Feather file of the first version. Convert it: from pyarrow import feather; "
+    "feather.write_feather(feather.read_table({path!r}), 'out.feather')"
+)
+
+
+class ArrowFile:
+    """An Arrow IPC file. Its schema and the sizes of its record batches are read when it is opened.
+
+    Attributes:
+        path: Its path.
+        stamp: Its size in bytes and its time of change.
+        is_stream: Whether it is a stream, which can only be read from its beginning.
+        schema: Names and types of its columns, of pyarrow.
+        names: Names of its columns.
+        batches: Its record batches.
+
+    Raises:
+        DataError: If the file does not exist, or is truncated, damaged or of another format.
+    """
+
+    def __init__(self, path: str):
+        self.path: str = path
+        self.absolute_path: str = storage.absolute(path)
+        self.stamp: tuple[int, int] = file_stamp(path)
+        data = _mapped(path)
+        self.is_stream: bool = _is_stream(path, data)
+        try:
+            layout = batches_of_stream if self.is_stream else batches_of_file
+            self.batches: list[Batch] = layout(memoryview(data))
+            self.schema: Any = (ipc.open_stream if self.is_stream else ipc.open_file)(data).schema
+        except LayoutError as error:
+            raise DataError(f"{path}: cannot read the Arrow file: {error}.") from error
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise DataError(f"{path}: cannot read the Arrow file: {_first_line(error)}.") from error
+        self.names: list[str] = self.schema.names
+        if self.is_stream and self.is_compressed:
+            raise DataError(
+                f"{path}: a compressed stream can only be read from its beginning. Pass the stream, which a cache "
+                f'stores: data=pyarrow.ipc.open_stream({path!r}), cache="DIR". Or write a file in its place, with '
+                "pyarrow.ipc.new_file or feather.write_feather."
+            )
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether its record batches are compressed, so that reading a part of one decompresses all of it."""
+        return any(batch.is_compressed for batch in self.batches)
+
+    def reader(self, names: Sequence[str]) -> "ArrowFileReader":
+        """Return a reader of some columns, for one thread."""
+        return ArrowFileReader(self, names)
+
+    def require_unchanged(self) -> None:
+        """Raise if the file changed since it was opened.
+
+        Raises:
+            DataError: If size or time of change differ.
+        """
+        now = storage.stamp(self.absolute_path)
+        if now != self.stamp:
+            size_bytes = self.stamp[0]
+            sizes = f" ({size_bytes:,} bytes before, {now[0]:,} now)" if now[0] != size_bytes else ""
+            raise DataError(f"{self.path}: the file changed since it was opened{sizes}. Open it again.")
+
+    def described(self) -> str:
+        """Return name, size and time as a person reads them, so that an error message shows what changed."""
+        seconds, nanoseconds = divmod(self.stamp[1], 10**9)
+        moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
+        return f"{self.described_copy()}, of {moment}.{nanoseconds:09d} UTC"
+
+    def described_copy(self) -> str:
+        """Return what a copy of the file has in common with it: name and size."""
+        return f"{os.path.basename(self.path)}, {self.stamp[0]:,} bytes"
+
+
+class ArrowFileReader:
+    """Reads record batches of a file. One thread uses it at a time.
+
+    Args:
+        file: The file.
+        names: The columns to read.
+    """
+
+    def __init__(self, file: ArrowFile, names: Sequence[str]):
+        self._file, self._names = file, list(names)
+        file.require_unchanged()
+        self._data = _mapped(file.absolute_path)
+        self._kept: tuple[int, Any] = -1, None
+
+    def batch(self, number: int) -> Any:
+        """Return the columns of a record batch. The last one is kept: its parts are usually read one after another.
+
+        Raises:
+            DataError: If the file changed, or is damaged.
+        """
+        self._file.require_unchanged()
+        kept, found = self._kept
+        if kept != number:
+            try:
+                found = self._batches[number] if self._file.is_stream else self._reader.get_batch(number)
+            except (pa.ArrowException, OSError, ValueError) as error:
+                raise self._damaged(number, error) from error
+            self._kept = number, found
+        return found
+
+    def columns(self, number: int, first: int, end: int) -> dict[str, Any]:
+        """Return some rows of a record batch: name → `pyarrow` array, whose offsets and strings are valid.
+
+        Raises:
+            DataError: If the file changed, or is damaged.
+        """
+        batch = self.batch(number)
+        arrays = {name: batch.column(name).slice(first, end - first) for name in self._names}
+        try:
+            for array in arrays.values():
+                array.validate(full=True)  # otherwise damaged offsets of strings would end the process
+        except (pa.ArrowException, ValueError) as error:
+            raise self._damaged(number, error) from error
+        return arrays
+
+    @functools.cached_property
+    def _reader(self) -> Any:
+        fields = [self._file.names.index(name) for name in self._names]
+        options = ipc.IpcReadOptions(included_fields=fields, use_threads=False)
+        return ipc.open_file(self._data, options=options)
+
+    @functools.cached_property
+    def _batches(self) -> list[Any]:
+        """The record batches of a stream, which are views of the file."""
+        with ipc.open_stream(self._data) as reader:
+            return [batch.select(self._names) for batch in reader]
+
+    def _damaged(self, number: int, error: Exception) -> DataError:
+        return DataError(f"{self._file.path}: record batch {number} cannot be read: {_first_line(error)}.")
+
+
+def _mapped(path: str) -> Any:
+    """Return the bytes of a file as a buffer of `pyarrow`, which is a memory map."""
+    try:
+        if not file_stamp(path)[0]:
+            raise DataError(f"{path}: the file is empty.")
+        with pa.memory_map(path) as file:
+            return file.read_buffer()
+    except OSError as error:
+        raise cannot_read(path, error) from error
+
+
+def _is_stream(path: str, data: Any) -> bool:
+    """Return whether a file is a stream, by its first bytes.
+
+    Raises:
+        DataError: If it is of another format.
+    """
+    head = bytes(memoryview(data)[:HEAD_BYTES])
+    if head.startswith(MAGIC):
+        return False
+    if head.startswith(STREAM):
+        return True
+    if head.startswith(FEATHER_1):
+        raise DataError(f"{path}: {CONVERT_FEATHER_1.format(path=path)}")
+    raise DataError(f"{path}: this is not an Arrow file. Its first bytes are {head!r}.")
+
+
+def is_arrow_file(head: bytes) -> bool:
+    """Return whether a file that begins with these bytes is a Feather or an Arrow IPC file."""
+    return head.startswith((MAGIC + b"\0", FEATHER_1)) or (head.startswith(STREAM) and head[7:8] == b"\0")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__

@@ -1,0 +1,140 @@
+"""One or several Feather or Arrow IPC files as one table. A record batch is a chunk, and a large one is several."""
+
+import itertools
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_oocore.core.checks import positive
+from keras_oocore.csv.cells import Column, require_pyarrow
+from keras_oocore.tables.arrow.chunks import rows_per_chunk
+from keras_oocore.tables.arrow.columns import Part
+from keras_oocore.tables.arrow.table import ArrowTable
+from keras_oocore.tables.ipc.files import ArrowFile, ArrowFileReader
+from keras_oocore.tables.opening import Opening
+
+MOST_READERS = 64  # that a thread keeps open: each has a memory map
+MORE_COMPRESSED = 4  # times as many rows has a chunk of a compressed record batch, which is decompressed as a whole
+
+
+class Chunk(NamedTuple):
+    """Some rows of a record batch.
+
+    Attributes:
+        file: Number of the file.
+        batch: Number of the record batch in the file.
+        first: First row in the record batch.
+        end: Last row in the record batch, plus 1.
+        in_file: First row in the file.
+    """
+
+    file: int
+    batch: int
+    first: int
+    end: int
+    in_file: int
+
+
+class IPCTable(ArrowTable):
+    """The rows of Feather or Arrow IPC files that have the same columns.
+
+    Args:
+        paths: Paths of the files.
+        opening: How the files are opened. Defaults to all rows, with the kinds of their types.
+
+    Raises:
+        DataError: If a file does not exist, or is not an Arrow file.
+        OptionError: If an argument is not supported.
+        MissingExtraError: If pyarrow is not installed.
+
+    >>> import tempfile
+    >>> import pyarrow as pa
+    >>> from pyarrow import feather
+    >>> path = f"{tempfile.mkdtemp()}/houses.feather"
+    >>> feather.write_feather(pa.table({"sqft": [1000, 2000], "city": ["Rome", "Oslo"]}), path)
+    >>> table = IPCTable([path])
+    >>> table.num_rows, [(column.name, column.kind) for column in table.columns.values()]
+    (2, [('sqft', 'float32'), ('city', 'string')])
+    """
+
+    def __init__(self, paths: Sequence[str], opening: Opening | None = None):
+        require_pyarrow("Arrow files", "tables")
+        opening = Opening() if opening is None else opening
+        if opening.num_rows is not None:
+            positive(opening.num_rows, "num_rows")
+        self.files: list[ArrowFile] = [ArrowFile(path) for path in paths]
+        super().__init__([file.path for file in self.files], _parts(self.files), opening)
+        self._chunks: list[Chunk] = list(_chunks(self.files, opening.num_rows))
+        sizes = [chunk.end - chunk.first for chunk in self._chunks]
+        self.rows: np.ndarray = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
+        self._own = threading.local()
+
+    def read_arrays(self, chunk: int, names: Sequence[str]) -> Mapping[str, Any]:
+        """Return the rows of one chunk, as in `ArrowTable`."""
+        place = self._chunks[chunk]
+        return self._reader(place.file, tuple(names)).columns(place.batch, place.first, place.end)
+
+    def where(self, chunk: int, row_in_chunk: int) -> str:
+        """Return how error messages name a row: file, row and record batch."""
+        place = self._chunks[chunk]
+        return f"{self.files[place.file].path}: row {place.in_file + row_in_chunk} (record batch {place.batch})"
+
+    def position(self, chunk: int, column: Column) -> int:
+        """Return the position of a column in the file of a chunk."""
+        return self.files[self._chunks[chunk].file].names.index(column.name_in_file)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return everything that determines the cells, as plain JSON."""
+        return {**self.of_reading(), "files": [file.described() for file in self.files]}
+
+    def portable_fingerprint(self) -> dict[str, Any]:
+        """Return what identifies the rows, as plain JSON: names and sizes of the files, without folders and times."""
+        return {**self.of_rows(), "files": [file.described_copy() for file in self.files]}
+
+    def save_indexes(self, directory: Path | None = None) -> None:
+        """Do nothing: the files say where the rows are."""
+
+    def _reader(self, file: int, names: tuple[str, ...]) -> ArrowFileReader:
+        """Return the reader of this thread."""
+        readers = self._own.__dict__.setdefault("readers", {})
+        if (file, names) not in readers:
+            if len(readers) >= MOST_READERS:
+                readers.clear()
+            readers[file, names] = self.files[file].reader(names)
+        return readers[file, names]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_own"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._own = threading.local()
+
+
+def _chunks(files: Sequence[ArrowFile], num_rows: int | None) -> Any:
+    """Iterate over the chunks of files, or of their first rows."""
+    num_left = math.inf if num_rows is None else num_rows
+    for number, file in enumerate(files):
+        in_file = 0
+        for batch_number, batch in enumerate(file.batches):
+            most = rows_per_chunk(len(file.names)) * (MORE_COMPRESSED if batch.is_compressed else 1)
+            num_parts = max(1, math.ceil(batch.num_rows / most))
+            bounds = np.linspace(0, batch.num_rows, num_parts + 1).astype(np.int64).tolist()
+            for first, end in itertools.pairwise(bounds):
+                end = int(min(end, first + num_left))
+                if end > first:
+                    yield Chunk(number, batch_number, first, end, in_file + first)
+                    num_left -= end - first
+            in_file += batch.num_rows
+
+
+def _parts(files: Sequence[ArrowFile]) -> list[Part]:
+    """Return the columns of the files, once for files with equal columns."""
+    distinct: dict[Any, ArrowFile] = {}
+    for file in files:
+        distinct.setdefault((tuple(file.schema.names), tuple(map(str, file.schema.types))), file)
+    return [Part.of_schema(file.path, file.schema) for file in distinct.values()]

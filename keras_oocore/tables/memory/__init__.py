@@ -1,0 +1,1 @@
+"""DataFrames, tables and arrays in memory as a table."""

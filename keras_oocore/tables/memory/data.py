@@ -1,0 +1,114 @@
+"""The user's `data` in memory as named columns, whatever library it is of."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from keras_oocore.core.errors import OptionError
+from keras_oocore.core.text import listed
+from keras_oocore.tables.memory.columns import MemoryColumn, column_of
+
+try:
+    import pyarrow as pa
+except ImportError:  # the `csv` extra is not installed
+    pa = None
+
+RENAME = {
+    "DataFrame": "frame.columns = frame.columns.map(str)",
+    "dictionary": "{str(name): values for name, values in data.items()}",
+}
+
+
+def is_frame(data: Any) -> bool:
+    """Return whether data are a DataFrame of pandas or polars, a table of pyarrow, or a dictionary."""
+    return _reader(data) is not None
+
+
+def named_columns(data: Any) -> tuple[str, dict[str, MemoryColumn], str]:
+    """Return what messages call the data, its columns by name, and a hint for messages about unknown columns.
+
+    Raises:
+        OptionError: If a name is not a string or occurs twice, there is no column, or a column is not one.
+
+    >>> name, columns, _ = named_columns({"a": [1, 2]})
+    >>> name, list(columns)
+    ('dictionary', ['a'])
+    """
+    reader = _reader(data)
+    assert reader is not None, "`is_frame` is true"
+    name, names, columns, hint = reader(data)
+    _require_names(name, names)
+    return name, {key: columns(key, i) for i, key in enumerate(names)}, hint
+
+
+Read = tuple[str, Sequence[Any], Callable[[str, int], MemoryColumn], str]
+
+
+def _reader(data: Any) -> Callable[[Any], Read] | None:
+    """Return the function that reads data of this library, or `None`."""
+    if isinstance(data, Mapping):
+        return _of_mapping
+    if _has(data, "iloc", "dtypes", "columns") and not _has(data, "compute"):
+        return _of_pandas
+    if _has(data, "get_column", "height", "columns"):
+        return _of_polars
+    if pa is not None and (isinstance(data, pa.Table | pa.RecordBatch) or _are_batches(data)):
+        return _of_pyarrow
+    return None
+
+
+def _has(data: Any, *names: str) -> bool:
+    """Return whether the class of an object has all these attributes. The columns of a DataFrame are no attributes."""
+    return all(hasattr(type(data), name) for name in names)
+
+
+def _are_batches(data: Any) -> bool:
+    """Return whether data are a list of record batches."""
+    return isinstance(data, list | tuple) and bool(data) and all(isinstance(part, pa.RecordBatch) for part in data)
+
+
+def _of_mapping(data: Mapping[str, Any]) -> Read:
+    return "dictionary", list(data), lambda name, i: column_of(data[name], name), ""
+
+
+def _of_pandas(frame: Any) -> Read:
+    """Read a DataFrame of pandas. A shallow copy keeps its columns if the user adds others."""
+    frame = frame.copy(deep=False)
+    named = [name for name in frame.index.names if name is not None]
+    hint = ""
+    if named:
+        hint = f". The index is not a column ({listed(map(str, named))}): pass data.reset_index()"
+    return "DataFrame", list(frame.columns), lambda name, i: column_of(frame.iloc[:, i], name), hint
+
+
+def _of_polars(frame: Any) -> Read:
+    return "DataFrame", list(frame.columns), lambda name, i: column_of(frame.get_column(name), name), ""
+
+
+def _of_pyarrow(table: Any) -> Read:
+    if isinstance(table, pa.RecordBatch):
+        table = [table]
+    if not isinstance(table, pa.Table):
+        try:
+            table = pa.Table.from_batches(table)
+        except pa.ArrowInvalid as error:
+            raise OptionError(f"`data` is a list of record batches that differ in their columns: {error}") from error
+    return "Table", table.column_names, lambda name, i: column_of(table.column(i), name), ""
+
+
+def _require_names(name: str, names: Iterable[Any]) -> None:
+    """Raise for no columns, for names that are not strings, and for those that occur twice."""
+    names = list(names)
+    if not names:
+        raise OptionError(f"`data` should have at least one column. Received: a {name} without columns")
+    others = [key for key in names if not isinstance(key, str)]
+    if others:
+        fix = RENAME.get(name, "rename it")
+        raise OptionError(
+            f"The names of columns should be strings. Received: a {name} with the name {others[0]!r}. Fix: {fix}"
+        )
+    twice, times = Counter(names).most_common(1)[0]
+    if times > 1:
+        raise OptionError(
+            f"The names of columns should differ. Received: a {name} with {times} columns named {twice!r}. Rename them."
+        )

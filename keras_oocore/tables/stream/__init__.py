@@ -1,0 +1,1 @@
+"""Streams of rows, which can be read only once, as a table."""
