@@ -59,6 +59,11 @@ pygments_style, pygments_dark_style = "friendly", "monokai"
 
 # What Keras and the package call, and users do not.
 INTERNAL = {
+    "amount",
+    "extent",
+    "overview",
+    "rows_of_table",
+    "sections",
     "adopt_seed",
     "cursor",
     "in_order",
