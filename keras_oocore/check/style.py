@@ -74,7 +74,7 @@ td.bar { width: 40%; padding-right: 0; vertical-align: middle; }
 .grid { overflow-x: auto; margin-top: 14px; }
 .grid table { overflow-wrap: normal; }
 .grid tr:first-child th { color: var(--faint); text-align: right; white-space: nowrap; font-size: 0.8rem; }
-.grid tr:first-child th:first-child { text-align: left; }
+.grid tr:first-child th:nth-child(-n+2) { text-align: left; }
 .grid tr { border-bottom: 1px solid var(--line); }
 .grid th:first-child { min-width: 7.5rem; max-width: 18rem; overflow-wrap: anywhere; }
 .grid td:nth-child(2) { text-align: left; }

@@ -81,17 +81,17 @@ def run(options: argparse.Namespace) -> Report:
         place = place_of(options.path)
         if place.kind is Kind.CSV and not names_files(place, options):
             report = _check_table(place, options, stack)
-            facts = report.to_dict()
+            facts, shown = report.to_dict(), "page"
         else:
             _refuse_tables(options)
             data = _data(options.path, options)
             against = None if options.against is None else _data(options.against, options)
             executor = stack.enter_context(executor_of(options))
             report = check(data, against, mirrored=options.mirrored, **executor)
-            facts = _facts(report)
+            facts, shown = _facts(report), "pictures"
     if options.html:
         facts["html"] = str(report.to_html(options.html))
-    return Report("\n".join(_lines(report, options)), facts, found=report.found)
+    return Report("\n".join(_lines(report, options, shown)), facts, found=report.found)
 
 
 def _check_table(place: Place, options: argparse.Namespace, stack: contextlib.ExitStack) -> "TableReport":
@@ -144,8 +144,8 @@ def _data(path: str, options: argparse.Namespace) -> "Manifest | str":
     raise WrongUseError(why_not(place))
 
 
-def _lines(report: "CheckReport | TableReport", options: argparse.Namespace) -> list[str]:
-    """Return the result as text."""
+def _lines(report: "CheckReport | TableReport", options: argparse.Namespace, shown: str) -> list[str]:
+    """Return the result as text. `shown` is what a page would show."""
     sections = report.sections(MOST_LISTED, MOST_FILES)
     against = f" against {report.against}" if report.against is not None else ""
     found = ", ".join(section.count for section in sections) or "nothing found"
@@ -157,9 +157,9 @@ def _lines(report: "CheckReport | TableReport", options: argparse.Namespace) -> 
     if report.not_checked:
         lines += ["", *(f"not checked: {in_flags(note, options.parser)}" for note in report.not_checked)]
     if options.html:
-        lines += ["", f"page: {options.html}"]
+        lines += ["", f"{shown}: {options.html}"]
     elif sections:
-        lines += ["", "To see the report as a page, add: --html report.html"]
+        lines += ["", f"To see the {shown}, add: --html report.html"]
     return lines
 
 

@@ -78,14 +78,18 @@ def is_blank(cells: Any) -> np.ndarray:
     return pc.fill_null(blank, True).to_numpy(zero_copy_only=False)
 
 
-def require_pyarrow() -> None:
+def require_pyarrow(what: str = "CSV files", extra: str = "csv") -> None:
     """Raise if pyarrow is not installed.
+
+    Args:
+        what: What requires it, for the message.
+        extra: The extra of this package that installs it.
 
     Raises:
         MissingExtraError: If pyarrow is not installed. The message has the command that installs it.
     """
     if pa is None:
-        raise MissingExtraError("CSV files require pyarrow: pip install 'keras_oocore[csv]'")
+        raise MissingExtraError(f"{what} require pyarrow: pip install 'keras_oocore[{extra}]'")
 
 
 def release_memory() -> None:

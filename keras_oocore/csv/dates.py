@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
-from keras_oocore.csv.moments import DAY_US, ISO, SECOND_US, read_moments, strptime
+from keras_oocore.csv.moments import DAY_US, ISO, SECOND_US, Moments, read_moments, strptime
 
 try:
     import pyarrow as pa
@@ -67,16 +67,28 @@ def as_dates(texts: Any, form: str, part: str | None = None) -> Any:
     """
     distinct = texts.dictionary_encode()
     moments = read_moments(distinct.dictionary, form)
+    values = values_of(moments, part, 0 if has_date(form) else FIRST_DAY_OF_TIMES)
+    return pa.array(values, pa.float64(), mask=~moments.readable).take(distinct.indices)
+
+
+def values_of(moments: Moments, part: str | None = None, first_day: int = 0) -> np.ndarray:
+    """Return days since 1970, or a part of each date.
+
+    Args:
+        moments: The dates and times.
+        part: One of `PARTS`. Defaults to `"days"`.
+        first_day: The day from which days are counted. It is the day of times that have no date.
+
+    >>> values_of(Moments(np.array([DAY_US * 3 // 2]), np.zeros(1, np.int64), np.ones(1, bool)))
+    array([1.5])
+    """
     seconds = moments.local_us // SECOND_US
     if part in PARTS_OF_DATE:
-        values = PARTS_OF_DATE[part](moments.days)
-    elif part in PARTS_OF_TIME:
+        return PARTS_OF_DATE[part](moments.days)
+    if part in PARTS_OF_TIME:
         unit, count = PARTS_OF_TIME[part]
-        values = seconds // unit % count
-    else:
-        first_day = 0 if has_date(form) else FIRST_DAY_OF_TIMES
-        values = (moments.local_us - moments.offset_us - first_day * DAY_US) / DAY_US
-    return pa.array(values, pa.float64(), mask=~moments.readable).take(distinct.indices)
+        return seconds // unit % count
+    return (moments.local_us - moments.offset_us - first_day * DAY_US) / DAY_US
 
 
 def days_of(moment: object, form: str) -> float | None:

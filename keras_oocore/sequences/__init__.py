@@ -10,6 +10,7 @@ from keras_oocore.sequences.image_dataset import image_dataset_from_directory  #
 from keras_oocore.sequences.image_folder import ImageFolderSequence  # noqa: E402
 from keras_oocore.sequences.npy_manifest import NpyManifestSequence  # noqa: E402
 from keras_oocore.sequences.packed import open_packed  # noqa: E402
+from keras_oocore.sequences.table import TableSequence  # noqa: E402
 from keras_oocore.sequences.table_features import TableFeatures, load_features  # noqa: E402
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "ImageFolderSequence",
     "NpyManifestSequence",
     "TableFeatures",
+    "TableSequence",
     "image_dataset_from_directory",
     "load_features",
     "open_packed",

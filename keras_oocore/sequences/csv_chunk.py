@@ -1,32 +1,20 @@
 """A Sequence of the rows of CSV files of any size."""
 
-import copy
-import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from types import EllipsisType
-from typing import Any, Self, Unpack
+from collections.abc import Mapping, Sequence
+from typing import Any, Unpack
 
-from keras_oocore.batches.budget import BATCHES_IN_USE, FEWEST_AHEAD, num_threads, queue_size
-from keras_oocore.core.checks import boolean
-from keras_oocore.core.errors import OptionError
-from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
-from keras_oocore.core.text import listed
-from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.dialect import NULL_VALUES, CellOptions, Decimal, Dialect, OnBadRow, Thousands
 from keras_oocore.sequences.arguments import TableArguments, documented, shares
-from keras_oocore.sequences.csv_like import other_rows
-from keras_oocore.sequences.inputs import batch_options, loading_options
-from keras_oocore.sequences.table import TableSequence
+from keras_oocore.sequences.table import TableSequence, warn_of_new_codes
 from keras_oocore.tables.csv.first_row import Header, is_header
+from keras_oocore.tables.csv.format import CSV
 from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.date_parts import Dates
 from keras_oocore.tables.features import FeatureSpec
-from keras_oocore.tables.learned import Learned
+from keras_oocore.tables.formats import format_of
+from keras_oocore.tables.opening import Opening
 from keras_oocore.tables.options import ClassWeight, ColumnOptions, LabelMode, Missing
-from keras_oocore.tables.rows import TableRows
-from keras_oocore.tables.splits.base import TRAINING
 
 
 @documented
@@ -170,134 +158,29 @@ class CSVChunkSequence(TableSequence):
             missing=missing,
             indicator=indicator,
         )
-        table = functools.partial(
-            CSVTable,
-            data,
-            Dialect(
-                delimiter, encoding, is_header(header), skip_rows, comment, quotechar, escapechar, skip_initial_space
-            ),
-            CellOptions(null_values, decimal, on_bad_row, thousands, strip),
-            column_names,
-            dtypes,
-            sure_of_header=header != "auto",
-            index_column=index_column,
-            num_rows=num_rows,
+        dialect = Dialect(
+            delimiter, encoding, is_header(header), skip_rows, comment, quotechar, escapechar, skip_initial_space
         )
-        self._open(table, lambda table: FeatureSpec(table, columns), shared)
-        _warn_of_new_codes(self._rows)
+        cells = CellOptions(null_values, decimal, on_bad_row, thousands, strip)
 
-    def _open(
-        self,
-        open_table: Callable[..., CSVTable],
-        make_spec: Callable[[CSVTable], FeatureSpec],
-        shared: Mapping[str, Any],
-    ) -> None:
-        """Open the files. The functions make the table, from the last arguments of `CSVTable`, and its features."""
-        boolean(shared["shuffle"], "shuffle")
-        options = batch_options(shared)
-        cache, loading = shared["cache"], loading_options(shared)
-        cache = None if cache is None else Path(os.path.abspath(os.path.expanduser(cache)))
-        index_directories = [] if cache is None else [cache, cache / TRAINING]
-        threads = num_threads(loading["workers"])
-        table = open_table(num_workers=max(1, threads), cache=cache, kept_in=index_directories)
-        spec = make_spec(table)
-        row_bytes, batches_bytes, batch_bytes = _budget(options.batch_size, len(spec.words), loading["memory_limit"])
-        if loading["max_queue_size"] is None:
-            expands = spec.classes is not None and spec.classes.expands  # `y` may be wide
-            loading["max_queue_size"] = FEWEST_AHEAD if expands else queue_size(batch_bytes)
-        rows = TableRows(table, spec, None, threads, row_bytes)
-        if table.options.on_bad_row == "skip" and rows.num_skipped:
-            skipped = "1 row is" if rows.num_skipped == 1 else f"{rows.num_skipped:,} rows are"
-            warn_user(f"{skipped} left out: on_bad_row='skip'.")
-        loading["memory_limit"] = batches_bytes
-        self._open_rows(rows, options, loading, cache, shared["overwrite_cache"])
+        def open_table(opening: Opening) -> CSVTable:
+            return CSVTable(
+                data,
+                dialect,
+                cells,
+                column_names,
+                dtypes,
+                num_workers=opening.num_workers,
+                cache=opening.cache,
+                kept_in=opening.kept_in,
+                sure_of_header=header != "auto",
+                index_column=index_column,
+                num_rows=num_rows,
+            )
 
-    def like(
-        self,
-        data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-        target: str | Sequence[str] | EllipsisType | None = ...,
-        **options: Any,
-    ) -> Self:
-        """Return a Sequence of other rows with the codes, means, classes and kinds of columns of the training rows.
+        self._open(open_table, lambda table: FeatureSpec(table, columns), shared)
+        warn_of_new_codes(self._rows)
 
-        Use it for rows that a trained model should predict, such as the file of the next month, and for a test set in
-        a file of its own. `val.like` has those of the training rows, too. A category that training has not seen has
-        code 1; a class that it has not seen is an error. `transform` and class weights are not those of this Sequence.
-
-        Args:
-            data: Path, pattern such as `"part-*.csv"`, or list of paths. The columns may be in another order, and
-                there may be more of them.
-            target: `None` for rows without the target. Defaults to the target of this Sequence.
-            **options: Arguments of `CSVChunkSequence` that say how these files are read, such as `delimiter`, and which
-                default to those of this Sequence; or how batches are made, such as `batch_size`, `cache` or
-                `transform`, with the defaults of `CSVChunkSequence`, except for `shuffle=False`: row i of `predict` is
-                row i of the files. `sample_weight=None` is for rows without the weights of this Sequence.
-
-        Raises:
-            OptionError: If an option is not valid, or is one that the training rows determine, such as `missing`.
-            DataError: If a column of the training rows is missing, or a file cannot be read. The message names the file
-                and all columns that are missing.
-
-        >>> import tempfile
-        >>> folder = tempfile.mkdtemp()
-        >>> with open(f"{folder}/may.csv", "w") as file:
-        ...     _ = file.write("sqft,city,price\\n1000,Rome,1\\n2000,Rome,2\\n,Oslo,3\\n")
-        >>> with open(f"{folder}/june.csv", "w") as file:
-        ...     _ = file.write("city,sqft\\nOslo,\\nParis,1200\\n")
-        >>> train = CSVChunkSequence(f"{folder}/may.csv", "price", features=["sqft", "city"], missing="mean")
-        >>> train.like(f"{folder}/june.csv", target=None)[0].tolist()
-        [[1500.0, 3.0], [1200.0, 1.0]]
-        """
-        return copy.copy(self)._open_like(self._learned, data, target, options)
-
-    def _open_like(self, learned: Learned, data: Any, target: Any, options: Mapping[str, Any]) -> Self:
-        """Open other rows, with what training rows determine, in place of those of this Sequence. Return it."""
-        self._learned_before = learned
-        self._open(*other_rows(learned, data, target, options, CSVChunkSequence))
-        return self
-
-    def save_index(self) -> None:
-        """Save the positions of the rows next to each file, so that the next run need not scan the files.
-
-        An index needs a few kB per GB. A finished `cache` already contains it. With `num_rows`, it is only saved for
-        files whose rows are all used.
-
-        Raises:
-            DestinationError: If the directory of a file cannot be written.
-        """
-        self._rows.table.save_indexes()
-
-
-def _warn_of_new_codes(rows: TableRows) -> None:
-    """Warn if rows without a target, which a model should predict, have codes or means of their own."""
-    features = rows.features
-    if features.targets or not features.needs_fit:
-        return
-    codes = dict.fromkeys(word.column.name for word in features.words if word.is_code)
-    what = f"The codes of {listed(codes)}" if codes else "The means that replace missing cells"
-    warn_user(
-        f"{what} are computed from these rows, which have no target. A model that was trained on other rows has other "
-        f"ones. To predict with it: train.like({rows.table.paths[0]!r}, target=None); in another process: "
-        'ko.load_features("features.json").like(...).'
-    )
-
-
-def _budget(batch_size: int, num_words: int, memory_limit: int | str | None) -> tuple[int, int, int]:
-    """Return the bytes for parsed rows, for batches, and per batch.
-
-    Batches get a third of the limit for any `max_queue_size`, which must not change how many rows are shuffled
-    together.
-
-    Raises:
-        OptionError: If a third of the limit is too small for two batches.
-    """
-    limit_bytes = default_limit_bytes() if memory_limit is None else parse_bytes(memory_limit)
-    batch_bytes = batch_size * 4 * num_words
-    batches_bytes = limit_bytes // 3
-    if batches_bytes < BATCHES_IN_USE * batch_bytes:
-        raise OptionError(
-            f"`memory_limit` of {format_bytes(limit_bytes)} is too small: a third of it is for batches, and two "
-            f"batches take {format_bytes(BATCHES_IN_USE * batch_bytes)}. Use a smaller batch_size, or "
-            f"memory_limit={3 * BATCHES_IN_USE * batch_bytes} or more."
-        )
-    return limit_bytes - batches_bytes, batches_bytes, batch_bytes
+    @classmethod
+    def _can_read(cls, data: Any) -> bool:
+        return format_of(data) is CSV

@@ -1,436 +1,259 @@
-"""`TableSequence`: what all Sequences of the rows of tables have, whatever the format of the files."""
+"""`TableSequence`: a Sequence of the rows of a table of any format and size."""
 
 import copy
 import dataclasses
-import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from types import EllipsisType
+from typing import Any, Self, Unpack
 
-import numpy as np
-
-from keras_oocore.batches.options import BatchOptions
-from keras_oocore.batches.padding import require_labels
-from keras_oocore.batches.profile import Profile
+from keras_oocore.batches.budget import BATCHES_IN_USE, FEWEST_AHEAD, num_threads, queue_size
+from keras_oocore.core.checks import boolean
 from keras_oocore.core.errors import OptionError
-from keras_oocore.core.sizes import format_bytes
-from keras_oocore.core.text import display_path, listed
+from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
+from keras_oocore.core.text import listed
 from keras_oocore.core.warn import warn_user
-from keras_oocore.csv.cells import release_memory
-from keras_oocore.sequences.base import OutOfCoreSequence
-from keras_oocore.sequences.in_order import RowNames
-from keras_oocore.sequences.learned_features import LearnedFeatures
-from keras_oocore.sequences.row_names import names_of_table_rows
-from keras_oocore.sources.base import Source
-from keras_oocore.tables.kept_rows import KeptRows, rows_to_remove
-from keras_oocore.tables.learned import Learned, LearnedFromRows
+from keras_oocore.csv.dialect import OnBadRow
+from keras_oocore.sequences.arguments import TableArguments, documented, shares
+from keras_oocore.sequences.inputs import batch_options, loading_options
+from keras_oocore.sequences.other_rows import other_rows
+from keras_oocore.sequences.rows_of_table import RowsOfTable
+from keras_oocore.tables.date_parts import Dates
+from keras_oocore.tables.features import FeatureSpec
+from keras_oocore.tables.format import TableFormat
+from keras_oocore.tables.formats import format_of
+from keras_oocore.tables.learned import Learned
+from keras_oocore.tables.opening import Opening, TableData
+from keras_oocore.tables.options import ClassWeight, ColumnOptions, LabelMode, Missing
 from keras_oocore.tables.rows import TableRows
-from keras_oocore.tables.split_plan import random_split, split_by_value
-from keras_oocore.tables.statistics import ColumnStatistics
-from keras_oocore.tables.statistics_cache import fit_features, load_statistics
-from keras_oocore.tables.stored import convert
-from keras_oocore.tables.summary import TableSummary
+from keras_oocore.tables.splits.base import TRAINING
 
 
-class TableSequence(LearnedFeatures, OutOfCoreSequence):
-    """Base class of Sequences of the rows of tables. A subclass opens the files, and calls `_open_rows`."""
+@documented
+class TableSequence(RowsOfTable):
+    """Batches of the rows of a table of any size, such as Parquet files, on every backend of Keras 3.
 
-    _learned_before: Learned | None = None  # by other rows, whose means and codes these rows have
-    _waits_for_cache = False  # while another process fills it, instead of reading the files
+    Columns have the types of the file: none is inferred. Only the columns that are used are read.
 
-    def _open_rows(
+    Args:
+        data: Parquet files: a path, a pattern such as `"part-*.parquet"`, a folder, or a list of them. Folders such as
+            `year=2024` are columns. All files must have the same columns, in any order. CSV files are read with the
+            defaults of `CSVChunkSequence`, which has the options of their dialect.
+        target: Column to predict, for `y` of shape `(batch,)`, or a list of columns, for `y` of shape
+            `(batch, columns)`. `None` for rows without `y`; `train.like(data, target=None)` reads rows to predict.
+            For a column of strings, `y` is the index of the class in `class_names`.
+        features: List of columns, or a dictionary from input name to a list of columns, for models with several
+            inputs. `None` for all other columns but the index of a DataFrame and columns that cannot be features, such
+            as lists.
+        exclude: Columns that are not features, such as ids and free text.
+        sample_weight: Column of sample weights.
+        ids: Column, or list of columns, to carry beside the rows as strings, as in `CSVChunkSequence`.
+        label_mode: As in `CSVChunkSequence`.
+        label_separator: As in `CSVChunkSequence`.
+        class_weight: As in `CSVChunkSequence`.
+        dtypes: Dictionary from column to `"float32"`, `"bool"`, `"string"`, or a date format such as `"%d.%m.%Y"`, for
+            columns that should not be read as what they are, such as dates that are stored as strings.
+        dates: As in `CSVChunkSequence`. Days are those of UTC, and parts such as the hour those of the time zone.
+        categorical: Columns of numbers to treat as categories, as in `CSVChunkSequence`.
+        missing: How to handle missing numbers, as in `CSVChunkSequence`. NaN counts as missing.
+        indicator: Whether to add, for every numeric feature, another feature that is 1 if the cell is missing, else 0.
+        null_values: Strings that represent a missing cell. Defaults to none, because the files say which cells are
+            missing; for CSV files, to the default of `CSVChunkSequence`.
+        on_bad_row: How to handle rows with a cell that cannot be read, such as a number beyond `float32`. `"error"`:
+            raise an error. `"skip"`: leave the row out.
+        num_rows: Number of rows to use, the first ones of all files, for a first try. `None` for all rows.
+        shuffle: `True` for a new order every epoch. With `cache`, it is a global shuffle. Without `cache`, row groups
+            come in random order, and rows are shuffled in a window of at most 64 row groups, as many as fit into a
+            third of `memory_limit`. `False` for the order of the files.
+        transform: As in `ImageFolderSequence`. `x` is a matrix or a dictionary.
+        cache: Directory that stores all rows, as in `CSVChunkSequence`.
+        memory_limit: As in `CSVChunkSequence`.
+        max_queue_size: The largest number of batches made ahead of time. Defaults to 10, or for small batches to as
+            many as 4 MB can store, at most 256.
+        {shared}
+
+    Raises:
+        OptionError: If an argument is not valid.
+        DataError: If a file cannot be read. The message names file, row, row group and column.
+        MissingExtraError: If pyarrow is not installed (extra `tables`).
+
+    >>> import tempfile
+    >>> import pyarrow as pa
+    >>> import pyarrow.parquet as pq
+    >>> path = f"{tempfile.mkdtemp()}/houses.parquet"
+    >>> houses = {"sqft": [1000, 2000, 1500], "city": ["Rome", "Oslo", "Rome"], "price": [1.0, 2.0, 3.0]}
+    >>> pq.write_table(pa.table(houses), path)
+    >>> rows = TableSequence(path, target="price", features=["sqft", "city"], batch_size=2, shuffle=False)
+    >>> x, y = rows[0]
+    >>> x.tolist(), y.tolist(), rows.vocabulary("city")
+    ([[1000.0, 2.0], [2000.0, 3.0]], [1.0, 2.0], ['Rome', 'Oslo'])
+    """
+
+    @shares(TableArguments, batch_size=100, max_queue_size=None)
+    def __init__(
         self,
-        rows: TableRows,
-        options: BatchOptions,
-        loading: Mapping[str, Any],
-        cache: Path | None,
-        overwrite_cache: bool,
+        data: TableData,
+        target: str | Sequence[str] | None,
+        features: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+        exclude: Sequence[str] = (),
+        sample_weight: str | None = None,
+        ids: str | Sequence[str] = (),
+        label_mode: LabelMode | None = None,
+        label_separator: str | None = None,
+        class_weight: ClassWeight | None = None,
+        dtypes: Mapping[str, object] | None = None,
+        dates: Dates | None = None,
+        categorical: Sequence[str] = (),
+        missing: Missing | Mapping[str, float] = "error",
+        indicator: bool = False,
+        null_values: Sequence[str] | None = None,
+        on_bad_row: OnBadRow = "error",
+        num_rows: int | None = None,
+        **shared: Unpack[TableArguments],
+    ):
+        columns = ColumnOptions(
+            target=target,
+            features=features,
+            exclude=exclude,
+            sample_weight=sample_weight,
+            ids=ids,
+            label_mode=label_mode,
+            label_separator=label_separator,
+            class_weight=class_weight,
+            dates=dates,
+            categorical=categorical,
+            missing=missing,
+            indicator=indicator,
+        )
+        reading = {"on_bad_row": on_bad_row, **({} if null_values is None else {"null_values": null_values})}
+
+        def open_table(opening: Opening) -> TableFormat:
+            of_rows = dict(reading=reading, dtypes=dtypes, num_rows=num_rows)
+            return format_of(data).open(data, dataclasses.replace(opening, **of_rows))
+
+        self._open(open_table, lambda table: FeatureSpec(table, columns), shared)
+        warn_of_new_codes(self._rows)
+
+    def _open(
+        self,
+        open_table: Callable[[Opening], TableFormat],
+        make_spec: Callable[[TableFormat], FeatureSpec],
+        shared: Mapping[str, Any],
     ) -> None:
-        """Serve rows.
+        """Open the data. The functions make the table, from threads and a cache, and its features."""
+        boolean(shared["shuffle"], "shuffle")
+        options = batch_options(shared)
+        cache, loading = shared["cache"], loading_options(shared)
+        cache = None if cache is None else Path(os.path.abspath(os.path.expanduser(cache)))
+        index_directories = [] if cache is None else [cache, cache / TRAINING]
+        threads = num_threads(loading["workers"])
+        table = open_table(Opening(num_workers=max(1, threads), cache=cache, kept_in=index_directories))
+        spec = make_spec(table)
+        row_bytes, batches_bytes, batch_bytes = _budget(options.batch_size, len(spec.words), loading["memory_limit"])
+        if loading["max_queue_size"] is None:
+            expands = spec.classes is not None and spec.classes.expands  # `y` may be wide
+            loading["max_queue_size"] = FEWEST_AHEAD if expands else queue_size(batch_bytes)
+        rows = TableRows(table, spec, None, threads, row_bytes)
+        if table.options.on_bad_row == "skip" and rows.num_skipped:
+            skipped = "1 row is" if rows.num_skipped == 1 else f"{rows.num_skipped:,} rows are"
+            warn_user(f"{skipped} left out: on_bad_row='skip'.")
+        loading["memory_limit"] = batches_bytes
+        self._open_rows(rows, options, loading, cache, shared["overwrite_cache"])
 
-        Args:
-            rows: The rows.
-            options: How rows become batches.
-            loading: The arguments `memory_limit`, `workers`, `max_queue_size` and `use_multiprocessing`.
-            cache: Directory that stores all rows, or `None`.
-            overwrite_cache: Whether to replace an existing cache.
-        """
-        require_labels(bool(rows.features.targets), options)
-        OutOfCoreSequence.__init__(self, rows, options, **loading)
-        self._rows, self._loading = rows, loading
-        self._cache, self._overwrite_cache = cache, overwrite_cache
-        self._learned = self._learned_before or LearnedFromRows(rows, cache)
-
-    def _counted_rows(self) -> Mapping[str, ColumnStatistics] | None:
-        return load_statistics(self._rows, self._rows, self._cache) if self._rows.features.targets else None
-
-    def _ready_source(self) -> Source:
-        """Compute means and codes, and fill the cache. Both read all rows."""
-        stored = None
-        if self._cache is not None:
-            stored = convert(self._rows, self._cache, self._overwrite_cache, self._waits_for_cache)
-        if stored is None:
-            fit_features(self._rows, self._cache)
-        self._overwrite_cache = False
-        return self._rows if stored is None else stored
-
-    def split(
+    def like(
         self,
-        validation_split: float | None = None,
-        test_split: float | None = None,
-        stratify: bool | str | None = None,
-        groups: str | Sequence[str] | None = None,
-        seed: int | None = 0,
-        by: str | None = None,
-        at: Any = None,
-    ) -> tuple[Self, ...]:
-        """Return Sequences of parts of the rows: `(train, val)`, `(train, test)` or `(train, val, test)`.
+        data: TableData,
+        target: str | Sequence[str] | EllipsisType | None = ...,
+        **options: Any,
+    ) -> "TableSequence":
+        """Return a Sequence of other rows with the codes, means, classes and kinds of columns of the training rows.
 
-        Means and codes are computed from the training part only, and the classes of a target from all rows. The
-        validation and the test part are read in the order of the files, and have no class weights; with
-        `last_batch="pad"`, theirs is `"pad_for_evaluation"`. With `cache=DIR`,
-        the parts are stored in `DIR/training`, `DIR/validation` and `DIR/test`. The rows of this Sequence are only
-        stored if it is also read. The columns of `stratify`, `groups` and `by` need not be features.
+        Use it for rows that a trained model should predict, such as the file of the next month, and for a test set in
+        a file of its own. `val.like` has those of the training rows, too. A category that training has not seen has
+        code 1; a class that it has not seen is an error. `transform` and class weights are not those of this Sequence.
 
         Args:
-            validation_split: Fraction of the rows to reserve for validation. Defaults to `0.2`, unless there is a
-                `test_split`.
-            test_split: Fraction of the rows to reserve for testing.
-            stratify: Name of a column, or `True` for the target. Each part has its fraction of each class of the
-                column. A missing cell counts as a class.
-            groups: Name of a column, such as `"customer_id"`, or a list of columns. All rows with the same cells in
-                these columns are in the same part. With `stratify`, the classes are balanced as far as the groups
-                allow.
-            seed: Seed of the split. `None` draws one from Python's `random`.
-            by: Name of a column of dates or numbers. Rows with a value before `at` are for training, and the others for
-                validation.
-            at: A date as a string, a `date`, a `datetime` or a `datetime64`, or a number; or a list of two for three
-                parts.
-
-        Returns:
-            A tuple of two or three Sequences.
+            data: Data of any format, as for `TableSequence`. The columns may be in another order, and there may be more
+                of them. They are read as the kinds of the training rows, so those may be CSV and these Parquet.
+            target: `None` for rows without the target. Defaults to the target of this Sequence.
+            **options: Arguments of `TableSequence`, or for CSV files of `CSVChunkSequence`, that say how these data are
+                read, such as `delimiter`, and which default to those of this Sequence; or how batches are made, such as
+                `batch_size`, `cache` or `transform`, with their usual defaults, except for `shuffle=False`: row i of
+                `predict` is row i of the data. `sample_weight=None` is for rows without the weights of this Sequence.
 
         Raises:
-            OptionError: If an argument is not valid, there are too few groups or rows of a class, or this Sequence is
-                already a part.
-            DataError: If one of the parts would have no rows, or a row cannot be read.
+            OptionError: If an option is not valid, or is one that the training rows determine, such as `missing`.
+            DataError: If a column of the training rows is missing, or a file cannot be read. The message names the file
+                and all columns that are missing.
 
         >>> import tempfile
         >>> import keras_oocore as ko
-        >>> path = f"{tempfile.mkdtemp()}/houses.csv"
-        >>> with open(path, "w") as file:
-        ...     _ = file.write("sqft,year,price\\n" + "".join(f"{100 * i},{2010 + i},{i}\\n" for i in range(10)))
-        >>> rows = ko.CSVChunkSequence(path, target="price", features=["sqft"])
-        >>> train, val = rows.split(validation_split=0.3, seed=1)
-        >>> train.num_rows, val[0][1].tolist()
-        (7, [4.0, 6.0, 8.0])
-        >>> train, val = rows.split(by="year", at=2018)
-        >>> val[0][1].tolist()
-        [8.0, 9.0]
+        >>> folder = tempfile.mkdtemp()
+        >>> with open(f"{folder}/may.csv", "w") as file:
+        ...     _ = file.write("sqft,city,price\\n1000,Rome,1\\n2000,Rome,2\\n,Oslo,3\\n")
+        >>> with open(f"{folder}/june.csv", "w") as file:
+        ...     _ = file.write("city,sqft\\nOslo,\\nParis,1200\\n")
+        >>> train = ko.TableSequence(f"{folder}/may.csv", "price", features=["sqft", "city"], missing="mean")
+        >>> train.like(f"{folder}/june.csv", target=None)[0].tolist()
+        [[1500.0, 3.0], [1200.0, 1.0]]
         """
-        if self._rows.subset is not None or self._is_part:
-            raise OptionError("Only a Sequence of all rows can be split. Received: a part of the rows")
-        if by is None and at is None:
-            split = random_split(self._rows, validation_split, test_split, stratify, groups, seed)
-        else:
-            others = dict(validation_split=validation_split, test_split=test_split, stratify=stratify, groups=groups)
-            split = split_by_value(self._rows, by, at, others)
-        parts = self._rows.divide(split)
-        left_out = self.num_rows - sum(map(len, parts))
-        if left_out:
-            columns = listed(column.name for column in split.columns)
-            found, their = ("1 row is", "its") if left_out == 1 else (f"{left_out:,} rows are", "their")
-            warn_user(f"{found} in no part, because {their} {columns} is missing or cannot be read.")
-        train, *others = zip(split.names, parts)
-        in_order = dataclasses.replace(self._options, shuffle=False).for_evaluation()
-        return (
-            self._reopened(train[1], self._options, train[0]),
-            *(self._reopened(rows, in_order, name) for name, rows in others),
+        sequence = copy.copy(self) if self._can_read(data) else TableSequence.__new__(TableSequence)
+        return sequence._open_like(self._learned, data, target, options)
+
+    @classmethod
+    def _can_read(cls, data: Any) -> bool:
+        """Return whether a Sequence of this class may have the data."""
+        return True
+
+    def _open_like(self, learned: Learned, data: Any, target: Any, options: Mapping[str, Any]) -> Self:
+        """Open other rows, with what training rows determine, in place of those of this Sequence. Return it."""
+        self._learned_before = learned
+        self._open(*other_rows(learned, data, target, options, TableSequence))
+        return self
+
+    def save_index(self) -> None:
+        """Save the positions of the rows next to each file, so that the next run need not scan the files.
+
+        This is for CSV files: other formats need none. An index needs a few kB per GB. A finished `cache` already
+        contains it. With `num_rows`, it is only saved for files whose rows are all used.
+
+        Raises:
+            DestinationError: If the directory of a file cannot be written.
+        """
+        self._rows.table.save_indexes()
+
+
+def warn_of_new_codes(rows: TableRows) -> None:
+    """Warn if rows without a target, which a model should predict, have codes or means of their own."""
+    features = rows.features
+    if features.targets or not features.needs_fit:
+        return
+    codes = dict.fromkeys(word.column.name for word in features.words if word.is_code)
+    what = f"The codes of {listed(codes)}" if codes else "The means that replace missing cells"
+    warn_user(
+        f"{what} are computed from these rows, which have no target. A model that was trained on other rows has other "
+        f"ones. To predict with it: train.like({rows.table.paths[0]!r}, target=None); in another process: "
+        'ko.load_features("features.json").like(...).'
+    )
+
+
+def _budget(batch_size: int, num_words: int, memory_limit: int | str | None) -> tuple[int, int, int]:
+    """Return the bytes for parsed rows, for batches, and per batch.
+
+    Batches get a third of the limit for any `max_queue_size`, which must not change how many rows are shuffled
+    together.
+
+    Raises:
+        OptionError: If a third of the limit is too small for two batches.
+    """
+    limit_bytes = default_limit_bytes() if memory_limit is None else parse_bytes(memory_limit)
+    batch_bytes = batch_size * 4 * num_words
+    batches_bytes = limit_bytes // 3
+    if batches_bytes < BATCHES_IN_USE * batch_bytes:
+        raise OptionError(
+            f"`memory_limit` of {format_bytes(limit_bytes)} is too small: a third of it is for batches, and two "
+            f"batches take {format_bytes(BATCHES_IN_USE * batch_bytes)}. Use a smaller batch_size, or "
+            f"memory_limit={3 * BATCHES_IN_USE * batch_bytes} or more."
         )
-
-    def without(self, rows: Any) -> Self:
-        """Return a Sequence without some rows, such as copies that `ko.check` found. No file changes.
-
-        Other rows keep their numbers. Call it before `split`, which then divides the other rows.
-
-        Args:
-            rows: Numbers of rows, counted like `row_numbers`; or `duplicates` of the report of `ko.check`, of which the
-                first row of each group is kept; or `leaks` of it. `conflicts` are never removed as a whole.
-
-        Raises:
-            OptionError: If a number is not that of a row, or this Sequence is a part.
-            DataError: If no row is left.
-
-        >>> import tempfile
-        >>> import keras_oocore as ko
-        >>> path = f"{tempfile.mkdtemp()}/houses.csv"
-        >>> with open(path, "w") as file:
-        ...     _ = file.write("sqft,price\\n1000,1\\n2000,2\\n1000,1\\n")
-        >>> rows = ko.CSVChunkSequence(path, target="price")
-        >>> rows.without(ko.check(rows).duplicates).row_numbers
-        array([0, 1])
-        """
-        if self._rows.subset is not None or self._is_part:
-            raise OptionError(
-                "Only a Sequence of all rows has `without`. Call it before `split`: the numbers of the rows are the "
-                "same. Received: a part of the rows"
-            )
-        removed, table = rows_to_remove(rows, self._rows.table.num_rows), self._rows.table
-        kept = table.without(removed) if isinstance(table, KeptRows) else KeptRows(table, removed)
-        features = self._rows.features.unfitted()
-        sizes = None if features.missing == "drop" else kept.sizes()
-        sequence = copy.copy(self)
-        found = TableRows(kept, features, None, self._rows.num_threads, self._rows.limit_bytes, sizes=sizes)
-        sequence._open_rows(found, self._options, self._loading, self._cache, self._overwrite_cache)
-        return sequence
-
-    def _reopened(self, rows: TableRows, options: BatchOptions, folder: str) -> Self:
-        """Return a Sequence of other rows of the same files."""
-        sequence = copy.copy(self)
-        cache = None if self._cache is None else self._cache / folder
-        sequence._open_rows(rows, options, self._loading, cache, self._overwrite_cache)
-        return sequence
-
-    def shard(self, index: int | None = None, num_shards: int | None = None, gradients_averaged: bool = False) -> Self:
-        """Return the share of one process in every batch, as `shard` of other Sequences does. It requires `cache`.
-
-        The process that comes first fills the cache, and the others wait for it. So all of them have one order.
-
-        Args:
-            index: Number of this process, from 0.
-            num_shards: Number of processes.
-            gradients_averaged: Whether your script averages the gradients of all processes.
-
-        Raises:
-            OptionError: If there is no cache, the shards of a batch would have different sizes, or an argument is not
-                valid.
-        """
-        if self._cache is None:
-            raise OptionError(
-                "Shards of a table require `cache`: without it, each process would parse all rows, in an order that "
-                'depends on its memory. Pass cache="DIR", a directory that all processes see.'
-            )
-        if self._overwrite_cache and self._made is None:
-            raise OptionError(
-                "Shards share one cache, and overwrite_cache=True would replace it once per process. Remove the "
-                f"directory {os.fspath(self._cache)!r} before the processes start."
-            )
-        self._waits_for_cache = True
-        if self._made is not None and not self._made.source.cached:
-            self.release()
-            self._use(None)  # the files were read, because another process was filling the cache
-        return super().shard(index, num_shards, gradients_averaged)
-
-    def profile(self, num_batches: int | None = None) -> Profile:
-        """Measure and print where the time per batch goes, as in `ImageFolderSequence`.
-
-        Means, codes and the cache are computed first, and are not timed.
-
-        Args:
-            num_batches: Number of batches to time. Defaults to `50` with a cache. Without a cache, it defaults to the
-                number of batches in a window of blocks, because a window is parsed as a whole for its first batch.
-        """
-        if self._pipeline.source.cached:
-            return super().profile(50 if num_batches is None else num_batches)
-        self.close()  # otherwise rows that are already parsed would not be timed
-        window = math.ceil(self._rows.rows_per_window(self._options.shuffle) / self.batch_size)
-        return self._profiled(min(len(self), window) if num_batches is None else num_batches, warm_up=0)
-
-    def close(self) -> None:
-        """Stop the loading threads and free memory. Reading starts the threads again."""
-        super().close()
-        self._rows.close()
-        release_memory()
-
-    def rows_of_table(self) -> TableRows:
-        """Return what `ko.check` reads: the rows of the files, also with a cache.
-
-        Raises:
-            OptionError: If this is a partition.
-        """
-        if self._partition is not None:
-            raise OptionError(
-                "ko.check does not take a partition of a table. Pass the Sequence that was divided, or a part of "
-                "`split`."
-            )
-        return self._rows
-
-    @property
-    def columns(self) -> list[str]:
-        """Names of all columns of the files."""
-        return list(self._rows.table.columns)
-
-    @property
-    def num_rows(self) -> int:
-        """Number of rows that are served."""
-        return self.num_samples
-
-    @property
-    def row_numbers(self) -> np.ndarray:
-        """Numbers of the rows, `int64` of shape `(num_rows,)`, counted from 0 over all files, without headers.
-
-        With `shuffle=False`, as in the validation part of `split`, row i of `predict` belongs to row `row_numbers[i]`
-        of the files. With `shuffle=True`, it belongs to row `served_rows[i]`. Rows that an unclosed quote makes
-        unreadable are not counted.
-
-        >>> import tempfile
-        >>> import keras_oocore as ko
-        >>> path = f"{tempfile.mkdtemp()}/houses.csv"
-        >>> with open(path, "w") as file:
-        ...     _ = file.write("sqft,price\\n" + "".join(f"{100 * i},{i}\\n" for i in range(10)))
-        >>> _, val = ko.CSVChunkSequence(path, target="price").split(validation_split=0.3, seed=1)
-        >>> val.row_numbers
-        array([4, 6, 8])
-        """
-        numbers = self._rows.row_numbers()
-        return numbers if self._partition is None else numbers[self._pipeline.order.members()]
-
-    @property
-    def served_rows(self) -> np.ndarray:
-        """Numbers of the rows in `served_samples`, `int64`, counted like `row_numbers`: row i of `predict` is row i."""
-        return self._rows.row_numbers()[self.served_samples]
-
-    def ids(self) -> dict[str, np.ndarray]:
-        """Return the columns of `ids`, by reading them from the files.
-
-        Returns:
-            A dictionary from column to an array of strings of shape `(num_rows,)`, dtype `object`: the exact text of
-            the cells. They are in the order of `row_numbers`: with `shuffle=False`, as in the validation part of
-            `split`, row i of `predict` belongs to element i. For any `shuffle`, see `served_ids`.
-
-        Raises:
-            OptionError: If the Sequence was made without `ids`.
-            DataError: If a cell cannot be read.
-
-        >>> import tempfile
-        >>> import keras_oocore as ko
-        >>> path = f"{tempfile.mkdtemp()}/houses.csv"
-        >>> with open(path, "w") as file:
-        ...     _ = file.write("id,sqft,price\\n" + "".join(f"00{i},{100 * i},{i}\\n" for i in range(10)))
-        >>> rows = ko.CSVChunkSequence(path, target="price", ids=["id"])
-        >>> train, val = rows.split(validation_split=0.3, seed=1)
-        >>> val.ids()
-        {'id': array(['004', '006', '008'], dtype=object)}
-        """
-        return self._ids_of(slice(None) if self._partition is None else self._pipeline.order.members())
-
-    @property
-    def served_ids(self) -> dict[str, np.ndarray]:
-        """The columns of `ids` for the rows in `served_samples`: row i of `predict` belongs to element i.
-
-        Each access reads the columns from the files.
-        """
-        return self._ids_of(self.served_samples)
-
-    def _ids_of(self, samples: np.ndarray | slice) -> dict[str, np.ndarray]:
-        """Return the columns of `ids` of these samples."""
-        if not self._rows.features.ids:
-            raise OptionError("This Sequence has no ids. Make it with ids=['column'].")
-        return {name: values[samples] for name, values in self._rows.ids().items()}
-
-    def _row_names(self) -> RowNames:
-        layout = self._learned.layout
-        are_classes = bool(layout.targets) and layout.words[layout.first_target].is_code
-        targets = [] if are_classes else list(layout.targets)
-        return names_of_table_rows(self._rows, self.class_names if are_classes else None, targets)
-
-    @property
-    def class_weight(self) -> dict[str, float] | Any:
-        """Class → weight of its rows, with `class_weight`. `None` for the parts of `split` that are not for training.
-
-        >>> import tempfile
-        >>> import keras_oocore as ko
-        >>> path = f"{tempfile.mkdtemp()}/payments.csv"
-        >>> with open(path, "w") as file:
-        ...     _ = file.write("amount,fraud\\n10,0\\n20,0\\n30,0\\n40,0\\n50,1\\n")
-        >>> rows = ko.CSVChunkSequence(path, "fraud", categorical=["fraud"], class_weight="balanced", shuffle=False)
-        >>> x, y, sample_weight = rows[0]
-        >>> rows.class_weight, sample_weight.tolist()
-        ({'0': 0.625, '1': 2.5}, [0.625, 0.625, 0.625, 0.625, 2.5])
-        """
-        if not self._rows.weighs_classes:
-            return None
-        fit_features(self._rows, self._cache)
-        classes = self._rows.features.classes
-        return dict(zip(classes.names, classes.weights.tolist()))
-
-    def summary(self, max_columns: int = 100) -> TableSummary:
-        """Return statistics of the used columns: mean, standard deviation, range, missing and distinct values.
-
-        Computing them reads the files once, unless the cache contains them.
-
-        Args:
-            max_columns: The largest number of columns to print.
-
-        Returns:
-            A `TableSummary`, which prints as a table. It is a dictionary from column to statistics, such as
-            `summary["price"].mean`. `to_dict()` returns all of them as plain JSON. `head()` reads the first rows.
-
-        >>> import tempfile
-        >>> import keras_oocore as ko
-        >>> path = f"{tempfile.mkdtemp()}/houses.csv"
-        >>> with open(path, "w") as file:
-        ...     _ = file.write("sqft,city,price\\n1000,Rome,1\\n2000,Oslo,2\\n,Rome,3\\n")
-        >>> rows = ko.CSVChunkSequence(path, target="price", features=["sqft", "city"], missing="mean")
-        >>> summary = rows.summary()
-        >>> summary["sqft"].mean, summary["sqft"].missing, summary["city"].most_frequent
-        (1500.0, 1, {'Rome': 2, 'Oslo': 1})
-        >>> summary.head(1)
-        [{'sqft': 1000.0, 'city': 'Rome', 'price': 1.0}]
-        """
-        rows = self._rows
-        left_out = f", {rows.num_skipped:,} left out" if rows.num_skipped else ""
-        headline = f"{self.num_rows:,} rows{left_out}, {len(self.columns):,} columns, from {rows.table.source}"
-        found = load_statistics(rows, rows, self._cache).values()
-        return TableSummary(headline, found, max_columns, rows.features.columns, rows.first_cells)
-
-    def _description(self) -> list[tuple[str, str]]:
-        rows, num_rows = self._rows, self._options.rows_per_batch(self.num_rows)
-        spec, subset, classes = rows.features, rows.subset, rows.features.classes
-        left_out = f", {rows.num_skipped:,} left out" if rows.num_skipped else ""
-        part = "" if subset is None else f" of the {subset.name} part,"
-        num_classes = len(classes.names) if classes is not None and classes.names is not None else 0
-        found = f", {num_classes:,} class{'es' * (num_classes != 1)}" if num_classes else ""
-        return self._described(
-            f"{self.num_rows:,} row{'s' * (self.num_rows != 1)}{part} from {rows.table.source}{left_out}{found}",
-            self._repr_arrays(*self._described_arrays(num_rows)),
-            *([("ids", f"ids {listed(column.name for column in spec.ids)}")] if spec.ids else []),
-            *([] if self._cache is None else [("cache", self._repr_cache())]),
-        )
-
-    def _described_arrays(self, num_rows: int) -> list[str]:
-        """Return what a batch of `num_rows` rows consists of."""
-        spec, classes = self._rows.features, self._rows.features.classes
-        arrays = [
-            f"{name or 'x'} {np.dtype(dtype)} {(num_rows, end - first)}"
-            for name, (first, end, dtype) in spec.inputs.items()
-        ]
-        if not spec.targets:
-            return [*arrays, "no target"]
-        words = spec.words[spec.first_target].is_code
-        shape = (num_rows,) if spec.one_target else (num_rows, len(spec.targets))
-        y = f"{'int32' if words else 'float32'} {shape}"
-        if classes is not None and classes.changes_shape:
-            y = classes.describe(num_rows)
-        arrays.append(f"target {listed(spec.targets)} {y}")
-        if self._rows.weighs_classes:
-            arrays.append(f"weights from class_weight float32 {(num_rows,)}")
-        if spec.has_weight:
-            arrays.append(f"sample_weight {spec.words[-1].column.name!r} float32 {(num_rows,)}")
-        elif self._options.pads and not self._rows.weighs_classes:
-            arrays.append(f"sample_weight float32 {(num_rows,)}")
-        return arrays
-
-    def _repr_cache(self) -> str:
-        name = f"cache {display_path(self._cache)!r}"
-        if self._made is None:
-            return f"{name}, opened with the first batch"
-        return f"{name} contains all rows" if self._served_from_cache else f"{name} is not used: the files are read"
-
-    @property
-    def _served_from_cache(self) -> bool:
-        return self._made is not None and self._made.source.cached
-
-    def _repr_memory(self) -> str:
-        return "" if self._served_from_cache else f", {format_bytes(self._rows.memory_bytes)} of parsed rows"
+    return limit_bytes - batches_bytes, batches_bytes, batch_bytes

@@ -10,9 +10,11 @@ import numpy as np
 from keras_oocore.core.text import listed
 from keras_oocore.sequences.csv_chunk import CSVChunkSequence
 from keras_oocore.sequences.learned_features import LearnedFeatures
+from keras_oocore.sequences.table import TableSequence
 from keras_oocore.tables.csv.table import READING_OPTIONS
 from keras_oocore.tables.learned import SavedLearned
 from keras_oocore.tables.learned_file import load_learned
+from keras_oocore.tables.opening import TableData
 
 
 class TableFeatures(LearnedFeatures):
@@ -43,22 +45,24 @@ class TableFeatures(LearnedFeatures):
 
     def like(
         self,
-        data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        data: TableData,
         target: str | Sequence[str] | EllipsisType | None = ...,
         **options: Any,
-    ) -> CSVChunkSequence:
-        """Return a Sequence of other rows with these codes, means, classes and kinds, as `CSVChunkSequence.like` does.
+    ) -> TableSequence:
+        """Return a Sequence of other rows with these codes, means, classes and kinds, as `TableSequence.like` does.
 
         Args:
-            data: Path, pattern such as `"part-*.csv"`, or list of paths.
+            data: Data of any format, as for `TableSequence`.
             target: `None` for rows without the target. Defaults to the target of the training rows.
-            **options: Arguments of `CSVChunkSequence` that say how these files are read, or how batches are made.
+            **options: Arguments of `TableSequence`, or for CSV files of `CSVChunkSequence`, that say how these data are
+                read, or how batches are made.
 
         Raises:
             OptionError: If an option is not valid, or is one that the training rows determine, such as `missing`.
             DataError: If a column of the training rows is missing, or a file cannot be read.
         """
-        sequence = CSVChunkSequence.__new__(CSVChunkSequence)
+        kind = CSVChunkSequence if CSVChunkSequence._can_read(data) else TableSequence
+        sequence = kind.__new__(kind)
         return sequence._open_like(self._learned, data, target, options)
 
     def __repr__(self) -> str:

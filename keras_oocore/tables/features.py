@@ -123,7 +123,12 @@ class FeatureSpec:
                 for name, column in table.columns.items()
                 if column.position not in used and name not in table.index_columns
             ]
-            self._require_no_strings(self._used_names(features))
+            named = self._used_names(features)
+            table.look_at([*self.targets, *named])
+            self._require_no_strings(named)
+        else:
+            named = features.values() if isinstance(features, Mapping) else [features]
+            table.look_at([*self.targets, *(name for names in named for name in as_names(names, "features"))])
         inputs = features if isinstance(features, Mapping) else {None: features}
         if not inputs:
             raise OptionError("`features` should name at least one input. Received: an empty dictionary")

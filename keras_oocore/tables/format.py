@@ -5,9 +5,9 @@ To add a format, write one class with these attributes and methods (`tables/csv/
 
 import abc
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,20 @@ from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import did_you_mean, listed
 from keras_oocore.csv.cells import Cells, Column
 from keras_oocore.csv.dialect import CellOptions
+
+
+class KnownCells(NamedTuple):
+    """What a format knows about the cells of a column in a chunk without reading them.
+
+    Attributes:
+        missing: Number of missing cells.
+        smallest: A number that no cell is below, or `None`.
+        largest: A number that no cell is above, or `None`.
+    """
+
+    missing: int
+    smallest: float | None = None
+    largest: float | None = None
 
 
 class NamedColumns:
@@ -57,6 +71,9 @@ class NamedColumns:
                 f"Columns: {listed(self.columns)}{self.hint}"
             )
         return self.columns[name]
+
+    def look_at(self, names: Iterable[str]) -> None:
+        """Fill `notes`, `measured` and `suspects` for these columns, if that was not done when the table was opened."""
 
 
 class TableFormat(NamedColumns, abc.ABC):
@@ -122,6 +139,10 @@ class TableFormat(NamedColumns, abc.ABC):
         Raises:
             DestinationError: If a file cannot be written.
         """
+
+    def known_cells(self, chunk: int, column: Column) -> KnownCells | None:
+        """Return what is known about the cells of a column in a chunk without reading them, or `None`."""
+        return None
 
     def position(self, chunk: int, column: Column) -> int:
         """Return the position of a column in the file of a chunk, for error messages."""

@@ -1,7 +1,7 @@
 """`KeptRows`: a table without some of its rows, such as copies."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,14 @@ class KeptRows(TableFormat):
         if self._table.may_skip_rows:
             return None
         return np.diff(self.rows - np.searchsorted(self.removed, self.rows)).tolist()
+
+    def column(self, name: str, argument: str) -> Column:
+        """Return the column named `name`, as in `NamedColumns`."""
+        return self._table.column(name, argument)
+
+    def look_at(self, names: Iterable[str]) -> None:
+        """Fill `notes`, `measured` and `suspects` for these columns."""
+        self._table.look_at(names)
 
     def raising(self) -> TableFormat:
         """Return the same table, in which a row that cannot be read is an error."""

@@ -294,8 +294,15 @@ class TableRows(Source):
         if self.subset is not None:
             return self._sizes_of_parts(self.subset.split)[self.subset.part]
         if self.used.may_skip_rows:
-            return list(self.map_chunks(lambda chunk: len(self.cells(chunk).rows), "counting rows"))
+            return list(self.map_chunks(self._count_used, "counting rows"))
         return np.diff(self.table.rows).tolist()
+
+    def _count_used(self, chunk: int) -> int:
+        """Count the used rows of a chunk, without reading it if it is known that no cell is missing."""
+        known = (self.table.known_cells(chunk, column) for column in self.features.columns)
+        if not self.table.may_skip_rows and all(cells is not None and not cells.missing for cells in known):
+            return int(self.table.rows[chunk + 1] - self.table.rows[chunk])
+        return len(self.cells(chunk).rows)
 
     def _sizes_of_parts(self, split: Split) -> list[list[int]]:
         """Count the rows of each part in each chunk, `sizes[part][chunk]`, without reading them if possible."""
@@ -304,6 +311,11 @@ class TableRows(Source):
             return known
 
         def of_chunk(chunk: int) -> list[int]:
+            if not self.used.may_skip_rows:
+                part = split.part_of([self.table.known_cells(chunk, column) for column in split.columns])
+                if part is not None:
+                    size = int(self.table.rows[chunk + 1] - self.table.rows[chunk])
+                    return [size if i == part else 0 for i in range(len(split.names))]
             parts = self.used.parts(chunk, split)
             return np.bincount(parts[parts != NO_PART], minlength=len(split.names)).tolist()
 

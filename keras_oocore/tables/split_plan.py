@@ -76,6 +76,9 @@ def split_by_value(rows: TableRows, by: str | None, at: Any, others: Mapping[str
     boundaries = _boundaries(column, at)
 
     def of_chunk(chunk: int) -> tuple[float, float, str]:
+        known = None if rows.used.may_skip_rows else rows.table.known_cells(chunk, column)
+        if known is not None and known.smallest is not None and not known.missing:
+            return known.smallest, known.largest, ""
         _, keys = rows.used.complete_cells(chunk, (), [column])
         cells = keys.columns[column.name]
         missing = is_missing(cells)

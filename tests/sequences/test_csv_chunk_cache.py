@@ -8,7 +8,7 @@ from csv_numbers import NUM_ROWS, flat, numbers
 from keras import ops
 
 from keras_oocore.core.errors import DataError
-from keras_oocore.sequences import table as table_sequence
+from keras_oocore.sequences import rows_of_table as table_sequence
 from keras_oocore.tables.rows import TableRows
 
 

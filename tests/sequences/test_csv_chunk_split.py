@@ -21,7 +21,7 @@ from csv_numbers import NUM_ROWS, cached, flat, numbers
 from recording import idle_recorder
 
 from keras_oocore.core.errors import DataError, OptionError
-from keras_oocore.sequences import table as table_sequence
+from keras_oocore.sequences import rows_of_table as table_sequence
 from keras_oocore.sequences.csv_chunk import CSVChunkSequence
 from keras_oocore.tables.csv import table as csv_table
 from keras_oocore.tables.rows import TableRows

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_oocore.check.content import Grid, Group, Overview, Section, ShownFile
 from keras_oocore.core.text import counted, listed
+from keras_oocore.csv.dates import as_moment
 
 MOST_COLUMNS = 200  # in the table of all columns
 COPIES, IN_BOTH = "duplicates", "leaks"
@@ -77,7 +78,7 @@ def _target_leaks(report: Any, most: int) -> Section:
         "Features that tell the target",
         f"Will they be known when the model predicts {listed(report.targets)}? If not, leave them out: a model that "
         "sees the answer learns nothing else.",
-        f"rows = ko.CSVChunkSequence(..., exclude={[*report.target_leaks]})",
+        f"rows = ko.TableSequence(..., exclude={[*report.target_leaks]})",
         [_of_columns("", report.target_leaks, most)],
         _of(len(report.target_leaks), "feature that tells the target", "features that tell the target"),
         "column",
@@ -172,7 +173,7 @@ def _useless(report: Any, most: int) -> Section:
         "Columns that say nothing about other rows",
         "A model learns nothing from a constant, and learns rows by heart from ids. Ids can be carried beside the "
         "predictions: ids=[...].",
-        f"rows = ko.CSVChunkSequence(..., exclude={names})",
+        f"rows = ko.TableSequence(..., exclude={names})",
         [group for group in groups if group.num_files],
         counted(len(names), "constant or nearly unique column"),
         "column",
@@ -185,7 +186,7 @@ def _missing(report: Any, most: int) -> Section:
         "missing",
         "Missing cells",
         "Training stops at a missing number, unless you say how to handle it.",
-        "rows = ko.CSVChunkSequence(..., missing='mean')",
+        "rows = ko.TableSequence(..., missing='mean')",
         [_of_columns("", report.missing, most)],
         f"{counted(len(report.missing), 'column')} with missing cells",
         "column",
@@ -235,22 +236,30 @@ def _first(found: Mapping[Any, str], most: int) -> Iterable[tuple[Any, str]]:
 def _figures(column: Any, against: bool) -> list[str]:
     """Return the row of a column in the table of all columns."""
     about = "" if column.is_exact else "about "
-    extremes = [_number(value) for value in (column.smallest, column.largest)]
+    is_date = column.kind == "date"
+    mean, mean_there, *extremes = (
+        _number(value, is_date) for value in (column.mean, column.mean_against, column.smallest, column.largest)
+    )
     cells = [
         f"{column.name} (target)" if column.is_target else column.name,
         {"float32": "number", "bool": "yes or no"}.get(column.kind, column.kind),
         f"{column.missing:,}" if column.missing else "",
         f"{about}{column.distinct:,}",
-        _number(column.mean),
-        _number(column.std),
+        mean,
+        _number(column.std) + (" days" if is_date and column.std is not None else ""),
         f"{extremes[0]} to {extremes[1]}" if all(extremes) else "",
     ]
     if against:
-        missing = column.missing_against
-        cells += [f"{missing:,}" if missing else "", _number(column.mean_against)]
-        cells += ["" if value is None else f"{value:.2f}" for value in (column.mean_difference, column.stability_index)]
+        missing, measures = column.missing_against, (column.mean_difference, column.stability_index)
+        cells += [f"{missing:,}" if missing else "", mean_there]
+        cells += ["" if value is None else f"{round(value, 2) + 0.0:.2f}" for value in measures]
     return cells
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None or not math.isfinite(value) else f"{value:,.4g}"
+def _number(value: float | None, is_date: bool = False) -> str:
+    """Return a number with four digits, or all digits of its integer part; or a date."""
+    if value is None or not math.isfinite(value):
+        return ""
+    if is_date and value >= 1:  # others are times of the day
+        return as_moment(math.floor(value))
+    return f"{value:,.0f}" if 1000 <= abs(value) < 10**12 else f"{value:.4g}"

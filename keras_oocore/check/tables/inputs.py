@@ -5,24 +5,25 @@ import dataclasses
 import glob
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_oocore.core import storage
-from keras_oocore.core.errors import OptionError
+from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import counted, listed
 from keras_oocore.csv.cells import Cells, Column
-from keras_oocore.csv.dialect import CellOptions, Dialect
-from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS
+from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
 from keras_oocore.tables.csv.suspects import NUMBER_PER_ROW, ROW_NUMBERS, STRING_PER_ROW
-from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.feature_checks import as_names
 from keras_oocore.tables.format import TableFormat
+from keras_oocore.tables.formats import FORMATS, format_of
+from keras_oocore.tables.opening import Opening
 from keras_oocore.tables.rows import TableRows
 from keras_oocore.tables.used_rows import UsedRows
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".psv")
+IN_FOLDERS = (".parquet", ".pq", ".parq", ".feather", ".arrow", ".ipc", ".arrows", ".ftr")
 NOT_TABLES = (*IMAGE_EXTENSIONS, ".npy")  # endings of files that are in directories of samples
 IDS = (NUMBER_PER_ROW, ROW_NUMBERS, STRING_PER_ROW)  # what columns contain that tell copies of a row apart
 
@@ -38,6 +39,7 @@ class TableInput:
         targets: Names of the targets.
         used: The rows to use, or `None` for all rows that can be read.
         skips: Whether rows that cannot be read are skipped, and are a finding.
+        refused: Name → why a column cannot be read, such as one of lists.
     """
 
     name: str
@@ -46,6 +48,7 @@ class TableInput:
     targets: tuple[str, ...] = ()
     used: UsedRows | None = None
     skips: bool = False
+    refused: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def read(self, chunk: int, columns: Sequence[Column]) -> Cells:
         """Return the cells of the used rows of a chunk."""
@@ -69,15 +72,36 @@ class TableInput:
 
 def is_table(data: Any) -> bool:
     """Return whether an argument of `ko.check` is a table, and not a directory, files or a Sequence of files."""
+    if isinstance(data, TableFormat) or hasattr(data, "rows_of_table"):
+        return True
+    if isinstance(data, Manifest):
+        return False
+    if isinstance(data, str | os.PathLike):
+        return _is_path_of_table(os.path.expanduser(os.fspath(data)))
     if isinstance(data, list | tuple):
         return bool(data) and all(isinstance(path, str | os.PathLike) for path in data)
-    if not isinstance(data, str | os.PathLike):
-        return any(hasattr(data, name) for name in ("rows_of_table", "save_indexes", "columns", "column_names"))
-    path = os.path.expanduser(os.fspath(data))
+    return _has_format(data) or any(hasattr(data, name) for name in ("column_names", "collect_schema"))
+
+
+def _is_path_of_table(path: str) -> bool:
     suffix = os.path.splitext(path)[1].lower()
-    if storage.is_directory(path) or suffix in NOT_TABLES:
+    if suffix in NOT_TABLES:
         return False
+    if storage.is_directory(path):
+        return _may_have_tables(path) and _has_format(path)
     return storage.exists(path) or glob.has_magic(path) or suffix in TABLE_SUFFIXES
+
+
+def _may_have_tables(directory: str) -> bool:
+    """Return whether a directory is worth a visit of all its files: it has files of tables, or folders of keys."""
+    with storage.scan(directory) as entries:
+        names = [entry.name for entry in entries]
+    return any("=" in name or os.path.splitext(name)[1].lower() in IN_FOLDERS for name in names)
+
+
+def _has_format(data: Any) -> bool:
+    """Return whether data are of a format that knows its data. The last one accepts everything."""
+    return format_of(data) is not FORMATS[-1]
 
 
 def open_table(
@@ -102,38 +126,26 @@ def open_table(
         return _of_sequence(data, target)
     reading = {} if like is None else like.table.reading_options()
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="keras_oocore-")))
-    table = CSVTable(
-        data,
-        _taken(Dialect, reading),
-        dataclasses.replace(_taken(CellOptions, reading), on_bad_row="skip"),
-        **reading,
-        num_workers=workers,
-        cache=folder,
-    )
+    opening = Opening({**reading, "on_bad_row": "skip"}, num_workers=workers, cache=folder)
+    table = format_of(data).open(data, opening)
+    table.look_at(table.columns)
     return _of_table(table, target, like)
-
-
-def _taken(kind: Any, options: dict[str, Any]) -> Any:
-    """Return a dataclass with the options that are its fields, which are removed from the dictionary."""
-    names = [field.name for field in dataclasses.fields(kind) if field.name in options]
-    return kind(**{name: options.pop(name) for name in names})
 
 
 def _of_table(table: TableFormat, target: Any, like: TableInput | None) -> TableInput:
     names = [] if target is None else as_names(target, "target")
     if like is None:
-        targets = [table.column(name, "target").name for name in names]
-        columns = [*table.columns.values()]
+        targets, wanted = [table.column(name, "target").name for name in names], [*table.columns]
     else:
-        wanted = {column.name for column in like.columns}
         targets = [name for name in like.targets if name in table.columns]
-        # Columns that a Sequence leaves out are left out of files, too. Other columns of files are a finding.
-        columns = [
-            column
-            for name, column in table.columns.items()
-            if name in wanted or name not in like.table.columns or like.used is None
-        ]
-    return TableInput(_name(table), table, tuple(columns), tuple(targets), skips=table.may_skip_rows)
+        used = {column.name for column in like.columns}
+        # Columns that a Sequence leaves out are left out of files, too. Further columns are a finding.
+        wanted = [name for name in table.columns if name in used or name not in like.table.columns]
+    columns = [table.columns[name] for name in wanted]
+    refused = {name: why for name, why in table.index_columns.items() if name not in table.columns}
+    if not columns:
+        raise DataError(f"{_name(table)} has no column that can be read. {' '.join(refused.values())}".rstrip())
+    return TableInput(_name(table), table, tuple(columns), tuple(targets), skips=table.may_skip_rows, refused=refused)
 
 
 def _name(table: TableFormat) -> str:

@@ -27,6 +27,7 @@ def not_checked(
     """
     data = measured.data
     notes = []
+    notes += [why.removeprefix("Not a feature: ") or f"Column {name!r}." for name, why in data.refused.items()]
     left_out = [name for name in data.ids if name not in compared]
     if left_out and are_all:
         notes.append(
@@ -46,7 +47,7 @@ def not_checked(
         notes.append(f"Rows in both tables: {other.data.name} has no column of the same name and kind.")
     if other is not None and shared and len(shared) < len(compared):
         missing = [name for name in compared if name not in shared]
-        notes.append(f"Whether rows of both tables differ in {listed(missing)}, which they do not have in common.")
+        notes.append(f"Whether rows of both tables differ in {listed(missing)}, which are not the same kind in both.")
     if not measured.is_complete and data.targets:
         num_drawn = len(next(iter(measured.columns.values())).sample)
         notes.append(f"Features that tell the target in all rows: {num_drawn:,} rows were drawn for it.")

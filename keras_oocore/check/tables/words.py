@@ -74,7 +74,7 @@ def _next(report: Any) -> list[str]:
     steps = []
     left_out = [*dict.fromkeys([*report.target_leaks, *report.constant, *report.ids])]
     if left_out:
-        steps.append(f"ko.CSVChunkSequence(..., exclude={left_out})")
+        steps.append(f"rows = ko.TableSequence(..., exclude={left_out})")
     if report.duplicates and "duplicates" not in report.by_chance:
         steps.append("rows = rows.without(report.duplicates)  # keeps the first of each group")
     if report.conflicts:

@@ -2,13 +2,14 @@
 
 import abc
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
 from keras_oocore.csv.cells import Cells, Column
+from keras_oocore.tables.format import KnownCells
 
 TRAINING, VALIDATION, TEST = PARTS = ("training", "validation", "test")
 NO_PART = -1  # of a row that is in no part
@@ -50,6 +51,14 @@ class Split(abc.ABC):
         Args:
             starts: Number of rows before each chunk, and in total.
             may_skip_rows: Whether some rows of the chunks may not be used.
+        """
+        return None
+
+    def part_of(self, known: Sequence[KnownCells | None]) -> int | None:
+        """Return the part of all rows of a chunk, or `None` if only reading them tells.
+
+        Args:
+            known: What is known about the cells of the chunk, for each of `columns`.
         """
         return None
 

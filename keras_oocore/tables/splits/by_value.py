@@ -1,12 +1,14 @@
 """`SplitByValue`: rows before a date or below a number are for training, and later ones for validation and testing."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_oocore.csv.cells import Cells, Column, is_missing
 from keras_oocore.csv.dates import as_moment
+from keras_oocore.tables.format import KnownCells
 from keras_oocore.tables.splits.base import NO_PART, PARTS, Split, kinds_of
 
 
@@ -42,6 +44,13 @@ class SplitByValue(Split):
         cells = keys.columns[self.column.name]
         values = cells.to_numpy(zero_copy_only=False)
         return np.where(is_missing(cells), NO_PART, np.searchsorted(self.at, values, side="right"))
+
+    def part_of(self, known: Sequence[KnownCells | None]) -> int | None:
+        (cells,) = known
+        if cells is None or cells.missing or cells.smallest is None:
+            return None
+        first, last = np.searchsorted(self.at, [cells.smallest, cells.largest], side="right").tolist()
+        return first if first == last else None
 
     def describe(self, part: int) -> dict[str, Any]:
         return {

@@ -1,32 +1,30 @@
-"""The arguments of `like`, for CSV files that are read as those of the training rows were."""
+"""The arguments of `like`, for other data that are read as those of the training rows were."""
 
 import dataclasses
-import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from keras_oocore.core.errors import OptionError
-from keras_oocore.csv.dialect import CellOptions, Dialect
 from keras_oocore.sequences.arguments import require_known
-from keras_oocore.tables.csv.first_row import is_header
-from keras_oocore.tables.csv.table import READING_OPTIONS, CSVTable
 from keras_oocore.tables.features import FeatureSpec
+from keras_oocore.tables.format import TableFormat
+from keras_oocore.tables.formats import format_of
 from keras_oocore.tables.learned import Learned
+from keras_oocore.tables.opening import Opening
 
 NUM_ROWS = "num_rows"  # which other rows do not share
 OF_COLUMNS = ("sample_weight", "ids")  # options of columns that other rows may have differently
-Options = TypeVar("Options", Dialect, CellOptions)
 
 
 def other_rows(
     learned: Learned, data: Any, target: Any, options: Mapping[str, Any], constructor: Any
-) -> tuple[Callable[..., CSVTable], Callable[[CSVTable], FeatureSpec], dict[str, Any]]:
+) -> tuple[Callable[[Opening], TableFormat], Callable[[TableFormat], FeatureSpec], dict[str, Any]]:
     """Return how to open the table, how to make its features, and the shared arguments.
 
     Args:
         learned: What the training rows determine.
-        data: The files.
+        data: The data.
         target: The user's argument: `...` for the target of the training rows, or `None`.
         options: The user's other arguments.
         constructor: The class of the Sequence, which has the shared arguments and their defaults.
@@ -34,17 +32,19 @@ def other_rows(
     Raises:
         OptionError: If an argument is not valid, or is one that the training rows determine.
     """
+    form = format_of(data)
     shared = {**constructor.__init__.shared_defaults, "shuffle": False}
-    _require_options(options, {*READING_OPTIONS, *OF_COLUMNS, NUM_ROWS, *shared}, constructor)
+    _require_options(options, {*form.options, *OF_COLUMNS, NUM_ROWS, *shared}, constructor)
     with_target = _has_target(target, learned)
-    reading = {**learned.reading, **{name: options[name] for name in (*READING_OPTIONS, NUM_ROWS) if name in options}}
-    reading["header"] = is_header(reading["header"])
+    reading = {**learned.reading, **{name: options[name] for name in form.options if name in options}}
     columns = {name: options[name] for name in OF_COLUMNS if name in options}
-    table = functools.partial(
-        CSVTable, data, _taken(Dialect, reading), _taken(CellOptions, reading), **reading, known=learned.columns
-    )
+
+    def open_table(opening: Opening) -> TableFormat:
+        of_rows = dict(reading=reading, num_rows=options.get(NUM_ROWS), known=learned.columns)
+        return form.open(data, dataclasses.replace(opening, **of_rows))
+
     shared.update({name: value for name, value in options.items() if name in shared})
-    return table, lambda table: learned.features_of(table, with_target, **columns), shared
+    return open_table, lambda table: learned.features_of(table, with_target, **columns), shared
 
 
 def _require_options(options: Mapping[str, Any], known: Collection[str], constructor: Any) -> None:
@@ -70,8 +70,3 @@ def _has_target(target: Any, learned: Learned) -> bool:
         expected = "None" if trained is None else f"None, or that of the training rows, {trained!r}"
         raise OptionError(f"`target` should be {expected}. Received: target={target!r}")
     return True
-
-
-def _taken(kind: type[Options], options: dict[str, Any]) -> Options:
-    """Return a dataclass with the options that are its fields, which are removed from the dictionary."""
-    return kind(**{field.name: options.pop(field.name) for field in dataclasses.fields(kind) if field.name in options})

@@ -1,0 +1,1 @@
+"""Columns of Arrow types as the cells of a table: Parquet files, Arrow files, and tables in memory."""

@@ -1,0 +1,152 @@
+"""Arrays of Arrow types as cells: `double` for numbers, dates and booleans, `string` for strings, null if missing."""
+
+from typing import Any
+
+import numpy as np
+
+from keras_oocore.csv.cells import LARGEST_FLOAT32, Column, is_missing
+from keras_oocore.csv.conversion import convert
+from keras_oocore.csv.dates import values_of
+from keras_oocore.csv.dialect import CellOptions
+from keras_oocore.csv.moments import DAY_US, Moments
+from keras_oocore.csv.values import is_one_of
+from keras_oocore.tables.arrow.kinds import is_bytes, is_string
+
+try:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+except ImportError:  # the `csv` extra is not installed
+    pa = None
+
+NONE_WRONG = np.zeros(0, np.int64)
+US = {"s": 1_000_000, "ms": 1000, "us": 1}  # microseconds in a unit of time; a nanosecond is less
+
+
+def as_cells(array: Any, column: Column, options: CellOptions) -> tuple[Any, np.ndarray]:
+    """Return the cells of a column, as `Cells` has them, and the positions of cells that cannot be read.
+
+    A NaN is a missing cell, as in a CSV file. Text is only read as a number or a date if the user or other rows say so.
+
+    Args:
+        array: `pyarrow` array, or chunked array, of a type that `can_be` the kind of the column.
+        column: The column.
+        options: Which strings are missing cells, and how text is read.
+
+    >>> as_cells(pa.array([1, None]), Column("a", 0, "float32"), CellOptions())[0].to_pylist()
+    [1.0, None]
+    >>> as_cells(pa.array([1.5, float("nan")]), Column("a", 0, "string"), CellOptions())[0].to_pylist()
+    ['1.5', None]
+    """
+    array = plain(array)
+    if column.kind == "text":
+        texts, wrong = _as_strings(array)
+        return texts.fill_null(""), wrong
+    if column.kind == "string":
+        texts, wrong = _as_strings(array)
+        return _without_nulls(texts, options) if is_string(array.type) else texts, wrong
+    if column.kind == "float32" and not is_string(array.type):
+        return _as_numbers(array)
+    if column.kind == "bool" and pa.types.is_boolean(array.type):
+        return array.cast(pa.float64()), NONE_WRONG
+    if column.kind == "date" and pa.types.is_temporal(array.type):
+        moments = as_moments(array)
+        return pa.array(values_of(moments, column.part), pa.float64(), mask=~moments.readable), NONE_WRONG
+    texts, wrong = _as_strings(array)
+    return convert(column, _without_nulls(texts, options), options)
+
+
+def plain(array: Any) -> Any:
+    """Return one array of plain values: without chunks, dictionaries, runs and extension types."""
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks() if array.num_chunks != 1 else array.chunk(0)
+    while True:
+        if isinstance(array, pa.ExtensionArray):
+            array = array.storage
+        elif pa.types.is_dictionary(array.type):
+            array = array.dictionary_decode()
+        elif pa.types.is_run_end_encoded(array.type):
+            array = pc.run_end_decode(array)
+        else:
+            return array
+
+
+def as_moments(array: Any) -> Moments:
+    """Return dates, moments or times of day as `Moments`.
+
+    Days are those of UTC, and the parts of a date, such as the hour, are those of the time zone.
+    """
+    readable = ~is_missing(array)
+    if pa.types.is_timestamp(array.type) and array.type.tz is not None:
+        local = _microseconds(pc.local_timestamp(array))
+        return Moments(local, local - _microseconds(array), readable)
+    local = _microseconds(array)
+    return Moments(local, np.zeros_like(local), readable)
+
+
+def _microseconds(array: Any) -> np.ndarray:
+    """Return microseconds since 1970, or since midnight, `int64` of shape `(n,)`; 0 for a missing cell."""
+    dtype = array.type
+    width = pa.int32() if dtype.bit_width == 32 else pa.int64()
+    values = array.cast(width).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    if pa.types.is_date32(dtype):
+        return values * DAY_US
+    unit = "ms" if pa.types.is_date64(dtype) else dtype.unit
+    return values // 1000 if unit == "ns" else values * US[unit]
+
+
+def _as_numbers(array: Any) -> tuple[Any, np.ndarray]:
+    """Return numbers or booleans as `double`, null for NaN, and the positions of those that `float32` cannot hold."""
+    dtype = array.type
+    if pa.types.is_decimal(dtype):
+        values = array.cast(pa.string()).cast(pa.float64())  # exact: the direct cast multiplies by a rounded power
+    elif pa.types.is_float16(dtype):
+        values = pa.array(_halves(array), pa.float64(), mask=is_missing(array))
+    else:
+        values = array.cast(pa.float64(), safe=False)
+    if not (pa.types.is_floating(dtype) or pa.types.is_decimal(dtype)):
+        return values, NONE_WRONG
+    nan = pc.is_nan(values).fill_null(False)
+    if pc.any(nan).as_py():
+        values = pc.if_else(nan, pa.scalar(None, pa.float64()), values)
+    largest = pc.max(pc.abs(values)).as_py()
+    if largest is None or largest <= LARGEST_FLOAT32:
+        return values, NONE_WRONG
+    too_large = pc.and_(pc.greater(pc.abs(values), LARGEST_FLOAT32), pc.is_finite(values))
+    return values, np.flatnonzero(too_large.fill_null(False).to_numpy(zero_copy_only=False))
+
+
+def _halves(array: Any) -> np.ndarray:
+    """Return `float16` values, which older versions of pyarrow cannot cast. Those of missing cells are arbitrary."""
+    values = np.frombuffer(array.buffers()[1], np.float16)
+    return values[array.offset : array.offset + len(array)].astype(np.float64)
+
+
+def _as_strings(array: Any) -> tuple[Any, np.ndarray]:
+    """Return values as strings, and the positions of bytes that are not UTF-8."""
+    if is_bytes(array.type):
+        try:
+            return array.cast(pa.string()), NONE_WRONG
+        except pa.ArrowInvalid:
+            found = [_decoded(cell) for cell in array.to_pylist()]
+            texts = pa.array(found, pa.string())
+            return texts, np.flatnonzero(is_missing(texts) & ~is_missing(array))
+    if pa.types.is_float16(array.type):
+        array = pa.array(_halves(array).astype(np.float32), pa.float32(), mask=is_missing(array))
+    if pa.types.is_floating(array.type):
+        nan = pc.is_nan(array).fill_null(False)
+        array = pc.if_else(nan, pa.scalar(None, array.type), array) if pc.any(nan).as_py() else array
+    return array if pa.types.is_string(array.type) else array.cast(pa.string()), NONE_WRONG
+
+
+def _decoded(cell: bytes | None) -> str | None:
+    try:
+        return None if cell is None else cell.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _without_nulls(texts: Any, options: CellOptions) -> Any:
+    """Return strings, with null for those that mark a missing cell."""
+    if not options.null_values:
+        return texts
+    return pc.if_else(is_one_of(texts, options.null_values), pa.scalar(None, pa.string()), texts)

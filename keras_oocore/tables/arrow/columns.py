@@ -1,0 +1,114 @@
+"""The columns of tables that have types: their kinds, and which of them cannot be read, and why."""
+
+import collections
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from keras_oocore.core.errors import OptionError
+from keras_oocore.csv.cells import Column
+from keras_oocore.tables.arrow.kinds import ArrowKind, can_be, kind_of
+from keras_oocore.tables.csv.kinds import given_kinds
+
+
+class Part(NamedTuple):
+    """The columns of one file, or of one table in memory.
+
+    Attributes:
+        name: What messages call it.
+        types: Name of a column → its `pyarrow` type, in order.
+        repeated: Names that occur more than once.
+    """
+
+    name: str
+    types: Mapping[str, Any]
+    repeated: Collection[str] = ()
+
+    @classmethod
+    def of_schema(cls, name: str, schema: Any, more: Mapping[str, Any] | None = None) -> "Part":
+        """Return the part with the columns of a `pyarrow` schema, and more columns, which are not in the schema."""
+        counts = collections.Counter(schema.names)
+        types = {field.name: field.type for field in schema}
+        return cls(name, {**types, **(more or {})}, [name for name, count in counts.items() if count > 1])
+
+
+class FoundColumns(NamedTuple):
+    """The columns of several parts.
+
+    Attributes:
+        columns: Name → column, for those that can be read.
+        refused: Name → why a column cannot be read, as a sentence.
+    """
+
+    columns: dict[str, Column]
+    refused: dict[str, str]
+
+
+def found_columns(
+    parts: Sequence[Part], dtypes: Mapping[str, object] | None, known: Mapping[str, Column] | None = None
+) -> FoundColumns:
+    """Return the columns of a table, in the order of the first part.
+
+    A column that differs between the parts, or has a type without a kind, is refused only when it is used.
+
+    Args:
+        parts: The parts, at least one. Equal ones need not be repeated.
+        dtypes: The user's argument: column → kind.
+        known: Name → column of other rows, in place of `dtypes`.
+
+    Raises:
+        OptionError: If `dtypes` or `known` give a column a kind that its type cannot have.
+    """
+    names = list(dict.fromkeys(name for part in parts for name in part.types))
+    if known is None:
+        given = given_kinds(dtypes or {}, names)
+    else:
+        given = {name: (column.kind, column.format) for name, column in known.items() if name in names}
+    columns, refused = {}, {}
+    for position, name in enumerate(names):
+        if lacking := [part.name for part in parts if name not in part.types]:
+            having = next(part.name for part in parts if name in part.types)
+            refused[name] = f"{lacking[0]} has no column {name!r}, and {having} has one."
+        elif repeating := [part.name for part in parts if name in part.repeated]:
+            refused[name] = f"{repeating[0]} has several columns {name!r}."
+        elif name in given:
+            kind, form = given[name]
+            _require(name, parts, kind, form)
+            columns[name] = Column(name, position, kind, form)
+        else:
+            column, why = _with_kind(name, position, parts)
+            if column is None:
+                refused[name] = why
+            else:
+                columns[name] = column
+    return FoundColumns(columns, refused)
+
+
+def _with_kind(name: str, position: int, parts: Sequence[Part]) -> tuple[Column | None, str]:
+    """Return a column with the kind that its type has in all parts, or why it has none."""
+    found: dict[ArrowKind, tuple[str, Any]] = {}
+    for part in parts:
+        dtype = part.types[name]
+        found.setdefault(kind_of(dtype), (part.name, dtype))
+    if len(found) > 1:  # a column without any value has no type
+        found = {kind: first for kind, first in found.items() if str(first[1]) != "null"} or found
+    if len(found) > 1:
+        (first, of_first), (other, of_other) = list(found.values())[:2]
+        return None, (
+            f"column {name!r} is of the type {of_first} in {first}, and of the type {of_other} in {other}. To read "
+            f"both as strings: dtypes={{{name!r}: 'string'}}"
+        )
+    kind, (first, _) = next(iter(found.items()))
+    if not kind.kind:
+        return None, f"column {name!r} of {first} cannot be read: {kind.refusal.replace('column:', f'{name!r}:')}."
+    return Column(name, position, kind.kind, kind.format), ""
+
+
+def _require(name: str, parts: Sequence[Part], kind: str, form: str | None) -> None:
+    """Raise unless the column can be read as the given kind in all parts."""
+    for part in parts:
+        if not can_be(part.types[name], kind, form):
+            wanted = "a date" if kind == "date" else kind
+            raise OptionError(
+                f"{part.name}: column {name!r} is of the type {part.types[name]}, which cannot be read as {wanted}. "
+                f"Remove it from `dtypes`. Received: {name!r} as {form or kind!r}"
+            )

@@ -1,0 +1,146 @@
+"""`ArrowTable`: what the tables of all formats that have types share. A subclass reads the arrays of a chunk."""
+
+import abc
+import copy
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from keras_oocore.core.errors import DataError, OptionError
+from keras_oocore.csv.cells import Cells, Column, require_pyarrow
+from keras_oocore.csv.dialect import CellOptions
+from keras_oocore.csv.remedies import describe
+from keras_oocore.csv.values import shortened
+from keras_oocore.tables.arrow.cells import as_cells, plain
+from keras_oocore.tables.arrow.columns import Part, found_columns
+from keras_oocore.tables.arrow.kinds import is_string
+from keras_oocore.tables.csv.kinds import present
+from keras_oocore.tables.csv.suspects import suspicion
+from keras_oocore.tables.format import TableFormat
+from keras_oocore.tables.opening import Opening
+
+SAMPLED_PLACES, SAMPLED_ROWS = 8, 2000  # chunks, and rows of all of them together, that tell whether a column is an id
+OPTIONS = ("null_values", "on_bad_row")  # options of reading of all formats that have types
+
+
+class ArrowTable(TableFormat):
+    """The rows of files or tables whose columns have Arrow types.
+
+    A subclass sets `rows`, and implements `read_arrays`, `where`, both fingerprints and `save_indexes`.
+
+    Args:
+        paths: Paths of the files, or what messages call the table.
+        parts: The columns of each file; files with equal columns need not be repeated.
+        opening: How the data are opened.
+
+    Attributes:
+        refused: Name of a column that cannot be read → why, as a sentence.
+        rows_limit: The user's `num_rows`.
+
+    Raises:
+        OptionError: If an argument is not valid.
+        MissingExtraError: If pyarrow is not installed.
+    """
+
+    def __init__(self, paths: list[str], parts: Sequence[Part], opening: Opening):
+        require_pyarrow("Tables", "tables")
+        given = {name: opening.reading[name] for name in OPTIONS if opening.reading.get(name) is not None}
+        self._given = given
+        self.options: CellOptions = CellOptions(**{"null_values": (), **given})
+        self.rows_limit: int | None = opening.num_rows
+        found = found_columns(parts, opening.dtypes, opening.known)
+        super().__init__(paths, found.columns, {})
+        self.refused: dict[str, str] = found.refused
+        self._is_known, self._looked_at = opening.known is not None, set()
+        self.index_columns: dict[str, str] = {
+            name: f"Not a feature: {why}" for name, why in found.refused.items() if opening.known is None
+        }
+        self.may_skip_rows: bool = self.options.on_bad_row == "skip"
+
+    def raising(self) -> Self:
+        """Return the same table, in which a row that `read` would skip is an error."""
+        table = copy.copy(self)
+        table.options = dataclasses.replace(self.options, on_bad_row="error")
+        return table
+
+    @abc.abstractmethod
+    def read_arrays(self, chunk: int, names: Sequence[str]) -> Mapping[str, Any]:
+        """Return the rows of one chunk: name → `pyarrow` array, or chunked array, for these columns of the files.
+
+        Any number of threads may call this at once.
+
+        Raises:
+            DataError: If a file cannot be read, or changed.
+        """
+
+    def read(self, chunk: int, columns: Sequence[Column]) -> Cells:
+        """Return the cells of one chunk, as in `TableFormat`."""
+        arrays = self.read_arrays(chunk, list(dict.fromkeys(column.name_in_file for column in columns)))
+        rows = np.arange(self.rows[chunk + 1] - self.rows[chunk])
+        cells, readable = {}, np.ones(len(rows), bool)
+        for column in columns:
+            array = plain(arrays[column.name_in_file])
+            cells[column.name], wrong = as_cells(array, column, self.options)
+            if len(wrong) and self.options.on_bad_row == "error":
+                raise self._error(chunk, int(wrong[0]), column, array)
+            readable[wrong] = False
+        found = Cells(rows, cells)
+        return found if readable.all() else found.select(readable)
+
+    def look_at(self, names: Iterable[str]) -> None:
+        """Find out which of these columns say nothing about other rows, from the first rows of some chunks."""
+        wanted = dict.fromkeys(name for name in names if name in self.columns and name not in self._looked_at)
+        columns = [self.columns[name] for name in wanted if self.columns[name].kind in ("float32", "string")]
+        self._looked_at.update(wanted)
+        if self._is_known or not columns or not self.num_rows:
+            return
+        places = np.unique(np.linspace(0, self.num_chunks - 1, SAMPLED_PLACES).round().astype(int)).tolist()
+        sampled = [self.sample_arrays(place, list(wanted), SAMPLED_ROWS // len(places)) for place in places]
+        for column in columns:
+            text = dataclasses.replace(column, kind="string")
+            texts = [as_cells(sample[column.name], text, self.options)[0] for sample in sampled]
+            reason = suspicion(column.name, column.kind, present(texts, self.options.null_values))
+            if reason:
+                self.suspects[column.name] = reason
+
+    def sample_arrays(self, chunk: int, names: Sequence[str], num_rows: int) -> Mapping[str, Any]:
+        """Return the first `num_rows` rows of a chunk, as `read_arrays` does. A subclass may read less to do so."""
+        return {name: array.slice(0, num_rows) for name, array in self.read_arrays(chunk, names).items()}
+
+    def column(self, name: str, argument: str) -> Column:
+        """Return the column named `name`, as in `NamedColumns`; also one that cannot be read, to exclude it."""
+        if name in self.refused:
+            if argument == "exclude":
+                return Column(name, -1, "string")
+            raise OptionError(f"`{argument}` names a column that cannot be read: {self.refused[name]}")
+        return super().column(name, argument)
+
+    @property
+    def source(self) -> str:
+        """What messages and `repr` call the files."""
+        return super().source if self.rows_limit is None else f"{super().source} (num_rows={self.rows_limit})"
+
+    def reading_options(self) -> dict[str, Any]:
+        """Return the user's options that say how files are read, as in `TableFormat`."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in self._given.items()}
+
+    def of_reading(self) -> dict[str, Any]:
+        """Return the part of the fingerprint that says how cells are read, as plain JSON."""
+        return {**self.of_rows(), "null_values": list(self.options.null_values)}
+
+    def of_rows(self) -> dict[str, Any]:
+        """Return the part of both fingerprints that says which rows are read, as plain JSON."""
+        limit = {} if self.rows_limit is None else {"num_rows": self.rows_limit}
+        return {**limit, "on_bad_row": self.options.on_bad_row}
+
+    def _error(self, chunk: int, row: int, column: Column, array: Any) -> DataError:
+        """Return the error for a cell that cannot be read."""
+        text = shortened(str(array[row].as_py()))
+        name = column.name_in_file
+        missing = f"null_values=[..., {text!r}], " if is_string(array.type) else ""
+        return DataError(
+            f"{self.where(chunk, row)}, column {name!r} (#{self.position(chunk, column)}): cannot read {text!r} as "
+            f"{describe(column)}. Fix: {missing}on_bad_row='skip', or dtypes={{{name!r}: 'string'}}."
+        )

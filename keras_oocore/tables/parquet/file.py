@@ -1,0 +1,166 @@
+"""One Parquet file: its footer, which says how many rows and which columns it has, and the rows of a row group."""
+
+import dataclasses
+import datetime
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from keras_oocore.core import storage
+from keras_oocore.core.errors import DataError
+from keras_oocore.core.faults import retried
+from keras_oocore.csv.index import cannot_read
+from keras_oocore.tables.arrow.columns import Part
+from keras_oocore.tables.parquet.paths import FoundFile
+
+try:
+    import pyarrow as pa
+    from pyarrow import parquet as pq
+except ImportError:  # the `tables` extra is not installed
+    pa = None
+
+T = TypeVar("T")
+# A moment of INT96, as Spark and Impala wrote it, may be outside the years that nanoseconds have.
+OPENING = {"page_checksum_verification": True, "coerce_int96_timestamp_unit": "us"}
+
+
+@dataclasses.dataclass(frozen=True)
+class ParquetFile:
+    """What the footer of a file says.
+
+    Attributes:
+        path: The file, as messages name it.
+        absolute_path: Its path that stays valid when the working directory changes.
+        size_bytes: Its size.
+        changed_ns: When it was last modified, in nanoseconds.
+        keys: Name of a column that is not in the file → its value in all rows.
+        metadata: The footer, of pyarrow.
+        schema: Names and types of the columns, of pyarrow.
+    """
+
+    path: str
+    absolute_path: str
+    size_bytes: int
+    changed_ns: int
+    keys: Mapping[str, str | None]
+    metadata: Any
+    schema: Any
+
+    @classmethod
+    def open(cls, found: FoundFile) -> "ParquetFile":
+        """Read the footer of a file.
+
+        Raises:
+            DataError: If the file cannot be read, or is not a Parquet file.
+        """
+        path = storage.absolute(found.path)
+        try:
+            status = retried(storage.status, path)
+        except OSError as error:
+            raise cannot_read(found.path, error) from error
+        if not status.is_file:
+            raise DataError(f"Cannot read {found.path!r}: it is not an ordinary file.")
+        if not status.size_bytes:
+            raise DataError(f"{found.path}: the file is empty. Even a Parquet file without rows has a footer.")
+
+        def read() -> tuple[Any, Any]:
+            with pq.ParquetFile(storage.local_path(path), **OPENING) as file:
+                return file.metadata, file.schema_arrow
+
+        metadata, schema = explained(found.path, read)
+        return cls(found.path, path, status.size_bytes, status.changed_ns, found.keys, metadata, schema)
+
+    @property
+    def num_rows(self) -> int:
+        """Number of rows."""
+        return self.metadata.num_rows
+
+    @property
+    def group_rows(self) -> list[int]:
+        """Number of rows of each row group."""
+        return [self.metadata.row_group(group).num_rows for group in range(self.metadata.num_row_groups)]
+
+    def part(self, key_types: Mapping[str, Any]) -> Part:
+        """Return the columns of the file, with those that folders name, whose types are given."""
+        more = {name: key_types[name] for name in self.keys if name not in self.schema.names}
+        return Part.of_schema(self.path, self.schema, more)
+
+    def batches(self, group: int, names: Sequence[str], num_rows: int | None) -> Iterator[Any]:
+        """Iterate over the rows of a row group as tables of `num_rows` rows; of all its rows, if it is `None`.
+
+        Raises:
+            DataError: If the file cannot be read, or changed.
+        """
+        path, footer = storage.local_path(self.absolute_path), self.metadata
+        file = self._checked(lambda: pq.ParquetFile(path, metadata=footer, **OPENING))
+        with file:
+            if num_rows is None:
+                yield self._checked(lambda: file.read_row_group(group, columns=list(names), use_threads=False), group)
+                return
+            options = dict(batch_size=num_rows, row_groups=[group], columns=list(names), use_threads=False)
+            batches = self._checked(lambda: file.iter_batches(**options), group)
+            while (batch := self._checked(lambda: next(batches, None), group)) is not None:
+                yield pa.Table.from_batches([batch])
+
+    def require_unchanged(self) -> None:
+        """Raise if the file changed since its footer was read.
+
+        Raises:
+            DataError: If it changed.
+        """
+        now = storage.stamp(self.absolute_path)
+        if now != (self.size_bytes, self.changed_ns):
+            sizes = f" ({self.size_bytes:,} bytes before, {now[0]:,} now)" if now[0] != self.size_bytes else ""
+            raise DataError(f"{self.path}: the file changed since its footer was read{sizes}. Open it again.")
+
+    def described(self) -> str:
+        """Return name, size and time as a person reads them, so that an error message shows what changed."""
+        seconds, nanoseconds = divmod(self.changed_ns, 10**9)
+        moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
+        name = os.path.basename(self.path)
+        return f"{name}, {self.size_bytes:,} bytes, of {moment}.{nanoseconds:09d} UTC{self._described_keys()}"
+
+    def described_copy(self) -> str:
+        """Return what a copy of the file has in common with it: name, size, and the values that folders name."""
+        return f"{os.path.basename(self.path)}, {self.size_bytes:,} bytes{self._described_keys()}"
+
+    def _described_keys(self) -> str:
+        return "".join(f", {name}={value}" for name, value in self.keys.items())
+
+    def _checked(self, read: Callable[[], T], group: int | None = None) -> T:
+        """Return `read()`, unless the file changed meanwhile."""
+        self.require_unchanged()  # before, because a file that changed may look damaged
+        found = explained(self.path, read, group)
+        self.require_unchanged()
+        return found
+
+
+def explained(path: str, read: Callable[[], T], group: int | None = None) -> T:
+    """Return `read()`. Its errors name the file.
+
+    Args:
+        path: The file, for messages.
+        read: Function that reads it.
+        group: The row group that it reads, or `None`.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    try:
+        return retried(read)
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise cannot_read(path, error) from error
+        where = "" if group is None else f" row group {group}"
+        reason = str(error).strip().splitlines()[0][:300].rstrip(".")
+        raise DataError(f"{path}:{where} cannot be read as Parquet: {reason}.{_fix(str(error))}") from error
+
+
+def _fix(reason: str) -> str:
+    """Return what to do about a file that cannot be read."""
+    lowered = reason.lower()
+    if "encrypt" in lowered or "decrypt" in lowered:
+        return " Encrypted files are not supported. Fix: write the table again without encryption."
+    if "not implemented" in lowered or "codec" in lowered or "support" in lowered:
+        return " Fix: write the file again with another codec or encoding."
+    return " Is the file complete? Compare its size with the original, or write it again."

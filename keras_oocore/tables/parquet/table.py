@@ -1,0 +1,172 @@
+"""One or several Parquet files as one table: its columns and their kinds, and its chunks of rows."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_oocore.core.checks import positive
+from keras_oocore.core.threads import ThreadPool
+from keras_oocore.csv.cells import Column, require_pyarrow
+from keras_oocore.tables.arrow.columns import Part
+from keras_oocore.tables.arrow.table import ArrowTable
+from keras_oocore.tables.format import KnownCells
+from keras_oocore.tables.opening import Opening
+from keras_oocore.tables.parquet.file import ParquetFile
+from keras_oocore.tables.parquet.known import known_cells
+from keras_oocore.tables.parquet.layout import chunk_rows, layout_of
+from keras_oocore.tables.parquet.paths import FoundFile, files_of
+
+try:
+    import pyarrow as pa
+except ImportError:  # the `tables` extra is not installed
+    pa = None
+
+
+class ParquetTable(ArrowTable):
+    """The rows of Parquet files that have the same columns.
+
+    Args:
+        data: A path, a pattern such as `"part-*.parquet"`, a folder, or a list of them.
+        opening: How the files are opened. Defaults to all rows, with the kinds of their types.
+
+    Attributes:
+        files: The `ParquetFile` of each file.
+
+    Raises:
+        DataError: If a file does not exist, or is not a Parquet file.
+        OptionError: If an argument is not supported.
+        MissingExtraError: If pyarrow is not installed.
+
+    >>> import tempfile
+    >>> import pyarrow.parquet as pq
+    >>> path = f"{tempfile.mkdtemp()}/houses.parquet"
+    >>> pq.write_table(pa.table({"sqft": [1000, 2000], "city": ["Rome", "Oslo"]}), path)
+    >>> table = ParquetTable(path)
+    >>> table.num_rows, [(column.name, column.kind) for column in table.columns.values()]
+    (2, [('sqft', 'float32'), ('city', 'string')])
+    """
+
+    def __init__(self, data: Any, opening: Opening | None = None):
+        require_pyarrow("Parquet files", "tables")
+        opening = Opening() if opening is None else opening
+        if opening.num_rows is not None:
+            positive(opening.num_rows, "num_rows")
+        self.files: list[ParquetFile] = _opened(files_of(data), opening)
+        key_types = _key_types(self.files)
+        super().__init__([file.path for file in self.files], _parts(self.files, key_types), opening)
+        self._key_types = key_types
+        self._layout = layout_of(self.files, opening.num_rows)
+        self.rows: np.ndarray = self._layout.rows
+        self._own = threading.local()
+
+    def read_arrays(self, chunk: int, names: Sequence[str]) -> Mapping[str, Any]:
+        """Return the rows of one chunk, as in `ArrowTable`."""
+        file = self.files[self._layout.files[chunk]]
+        size = int(self.rows[chunk + 1] - self.rows[chunk])
+        in_schema = [name for name in names if name in file.schema.names]
+        table = self._rows(file, chunk, in_schema, size) if in_schema else None
+        return {name: table[name] if name in in_schema else self._key_column(file, name, size) for name in names}
+
+    def sample_arrays(self, chunk: int, names: Sequence[str], num_rows: int) -> Mapping[str, Any]:
+        """Return the first rows of a chunk, by decoding the first pages of its row group."""
+        file, group = self.files[self._layout.files[chunk]], int(self._layout.groups[chunk])
+        size = min(num_rows, int(self.rows[chunk + 1] - self.rows[chunk]))
+        in_schema = [name for name in names if name in file.schema.names]
+        table = next(file.batches(group, in_schema, size)) if in_schema else None
+        return {name: table[name] if name in in_schema else self._key_column(file, name, size) for name in names}
+
+    def where(self, chunk: int, row_in_chunk: int) -> str:
+        """Return how error messages name a row: file, row and row group."""
+        file, row = self.files[self._layout.files[chunk]], int(self._layout.in_file[chunk]) + row_in_chunk
+        return f"{file.path}: row {row} (row group {self._layout.groups[chunk]})"
+
+    def position(self, chunk: int, column: Column) -> int:
+        """Return the position of a column in the file of a chunk."""
+        names = self.files[self._layout.files[chunk]].schema.names
+        return names.index(column.name_in_file) if column.name_in_file in names else len(names)
+
+    def known_cells(self, chunk: int, column: Column) -> KnownCells | None:
+        """Return what the footer says about a column in the row group of a chunk, as in `TableFormat`."""
+        file, group = self.files[self._layout.files[chunk]], int(self._layout.groups[chunk])
+        known = known_cells(file, group, column, self.options)
+        is_whole = self.rows[chunk + 1] - self.rows[chunk] == file.metadata.row_group(group).num_rows
+        return known if known is None or is_whole or not known.missing else None
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return everything that determines the cells, as plain JSON."""
+        return {**self.of_reading(), "files": [file.described() for file in self.files]}
+
+    def portable_fingerprint(self) -> dict[str, Any]:
+        """Return what identifies the rows, as plain JSON: names and sizes of the files, without folders and times."""
+        return {**self.of_rows(), "files": [file.described_copy() for file in self.files]}
+
+    def save_indexes(self, directory: Path | None = None) -> None:
+        """Do nothing: the footers of the files say where the rows are."""
+
+    def _rows(self, file: ParquetFile, chunk: int, names: list[str], size: int) -> Any:
+        """Return the rows of a chunk as a table."""
+        group, first = int(self._layout.groups[chunk]), int(self._layout.firsts[chunk])
+        group_rows = file.metadata.row_group(group).num_rows
+        step = chunk_rows(group_rows, file.metadata.num_columns)
+        if step >= group_rows:
+            return next(file.batches(group, names, None)).slice(0, size)
+        parts, position = [], 0
+        for part in file.batches(group, names, step):
+            start = max(first - position, 0)
+            if start < len(part):
+                parts.append(part.slice(start, first + size - position - start))
+            position += len(part)
+            if position >= first + size:
+                break
+        return pa.concat_tables(parts)
+
+    def _key_column(self, file: ParquetFile, name: str, size: int) -> Any:
+        """Return a column that the folder of a file names."""
+        value, dtype = file.keys[name], self._key_types[name]
+        return pa.repeat(pa.scalar(value, pa.string()).cast(dtype), size)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_own"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._own = threading.local()
+
+
+def _opened(found: list[FoundFile], opening: Opening) -> list[ParquetFile]:
+    """Read the footers of files, or of as many as have the first `num_rows` rows."""
+    if opening.num_rows is None:
+        with ThreadPool(opening.num_workers, "keras_oocore-footers") as threads:
+            calls = [threads.submit(ParquetFile.open, file) for file in found]
+            return [call.result() for call in calls]
+    files, num_left = [], opening.num_rows
+    for path in found:
+        files.append(ParquetFile.open(path))
+        num_left -= files[-1].num_rows
+        if num_left <= 0:
+            break
+    return files
+
+
+def _key_types(files: Sequence[ParquetFile]) -> dict[str, Any]:
+    """Return the types of the columns that folders name: integers if all values are, and strings otherwise."""
+    values = {}
+    for file in files:
+        for name, value in file.keys.items():
+            values.setdefault(name, []).append(value)
+    return {name: pa.int64() if all(map(_is_integer, found)) else pa.string() for name, found in values.items()}
+
+
+def _is_integer(value: str | None) -> bool:
+    return value is None or (value.isascii() and value.removeprefix("-").isdigit() and len(value) <= 18)
+
+
+def _parts(files: Sequence[ParquetFile], key_types: Mapping[str, Any]) -> list[Part]:
+    """Return the columns of the files, once for files with equal columns."""
+    distinct = {}
+    for file in files:
+        distinct.setdefault((tuple(file.schema.names), tuple(map(str, file.schema.types)), tuple(file.keys)), file)
+    return [file.part(key_types) for file in distinct.values()]
