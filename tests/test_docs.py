@@ -21,7 +21,7 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *(page for page in sorted(DOCS.rglob("*.md")) if "_build" not in page.parts)]
 BLOCK = re.compile(r"^```python(?P<kind> before)?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES_FOR_DEVELOPERS = [ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "keras_oocore/README.md")]
-TO_BE_WRITTEN = ("lines.py", "parquet.py")  # by a reader of the recipes in CONTRIBUTING.md
+TO_BE_WRITTEN = ("lines.py", "orc/table.py")  # by a reader of the recipes in CONTRIBUTING.md
 NOT_INSTALLED = ("skimage",)  # used by code blocks of the kind "before", which show other libraries
 CLASSES = ("Charlock", "Maize", "Sugar_beet")
 pytestmark = pytest.mark.one_backend
@@ -76,6 +76,7 @@ def folder(in_tmp_path):
         np.save(f"X_{part}_filenames.npy", names[samples])
         np.save(f"y_{part}.npy", one_hot[samples])
     write_houses("houses.csv", rng)
+    pd.read_csv("houses.csv").to_parquet("houses.parquet")
     write_houses("next_month_with_prices.csv", rng, num_rows=100)
     pd.read_csv("next_month_with_prices.csv").drop(columns="price").to_csv("next_month.csv", index=False)
     write_payments("payments.csv", rng)

@@ -19,6 +19,11 @@ ICONV = "Convert it first: iconv -f {} -t UTF-8 {{quoted}} > out.csv"
 NPY = "Its rows are read by ko.ArraySequence({path!r}, labels)."
 HDF5 = f"{PANDAS.format('hdf')}. An array in it is read by ko.ArraySequence({{path!r}}, labels, dataset=NAME)."
 NPZ = "An array in it is read by ko.ArraySequence(np.load({path!r})[NAME], labels)."
+PARQUET = (
+    "Its rows are read by ko.TableSequence({path!r}, target). To convert it: "
+    + PANDAS.format("parquet").removeprefix("Convert it first: ")
+    + DUCKDB
+)
 ARROW = "Convert it first: from pyarrow import csv, ipc; csv.write_csv(ipc.open_stream({path!r}).read_all(), 'out.csv')"
 SQLITE = 'Export a table of it first: sqlite3 -header -csv {quoted} "SELECT * FROM NAME" > out.csv'
 LOGIN = "Was it downloaded without a login, or from the address of a page about the file? Download the file again."
@@ -26,7 +31,7 @@ LOGIN = "Was it downloaded without a login, or from the address of a page about 
 # First bytes, as a regular expression → what the file is, and what to do. Words that may begin a header are followed by
 # a byte that text does not contain.
 BINARY: dict[bytes, tuple[str, str]] = {
-    rb"PAR1[\x00-\x08\x0b\x0c\x0e-\x1f]": ("a Parquet file", PANDAS.format("parquet") + DUCKDB),
+    rb"PAR1[\x00-\x08\x0b\x0c\x0e-\x1f]": ("a Parquet file", PARQUET),
     rb"ARROW1\x00\x00|FEA1\x00": ("a Feather file", PANDAS.format("feather")),
     rb"\xff\xff\xff\xff.{3}\x00\x10\x00": ("an Arrow stream", ARROW),
     rb"ORC.{0,16}?[\x00-\x08]": ("an ORC file", PANDAS.format("orc")),

@@ -61,6 +61,11 @@ def pandas(kind):
 
 LOGIN = "Was it downloaded without a login, or from the address of a page about the file? Download the file again."
 DUCKDB = ". If it is larger than memory: duckdb -c \"COPY (FROM 't.csv') TO 'out.csv'\""
+PARQUET = (
+    "Its rows are read by ko.TableSequence('t.csv', target). To convert it: "
+    + pandas("parquet").removeprefix("Convert it first: ")
+    + DUCKDB
+)
 EXCEL = f"{pandas('excel')}, or save it as CSV UTF-8 in Excel"
 LINES = pandas("json").replace("'t.csv')", "'t.csv', lines=True)") + DUCKDB
 
@@ -68,7 +73,7 @@ LINES = pandas("json").replace("'t.csv')", "'t.csv', lines=True)") + DUCKDB
 @pytest.mark.parametrize(
     ("content", "what", "fix"),
     [
-        (by(parquet.write_table), "a Parquet file", pandas("parquet") + DUCKDB),
+        (by(parquet.write_table), "a Parquet file", PARQUET),
         (by(feather.write_feather), "a Feather file", pandas("feather")),
         (arrow_stream(), "an Arrow stream", "Convert it first: from pyarrow import csv, ipc; "
          "csv.write_csv(ipc.open_stream('t.csv').read_all(), 'out.csv')"),

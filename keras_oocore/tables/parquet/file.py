@@ -21,7 +21,7 @@ except ImportError:  # the `tables` extra is not installed
 
 T = TypeVar("T")
 # A moment of INT96, as Spark and Impala wrote it, may be outside the years that nanoseconds have.
-OPENING = {"page_checksum_verification": True, "coerce_int96_timestamp_unit": "us"}
+OPENING: dict[str, Any] = {"page_checksum_verification": True, "coerce_int96_timestamp_unit": "us"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -166,7 +166,8 @@ def _is_integer(value: str | None) -> bool:
 
 def _parts(files: Sequence[ParquetFile], key_types: Mapping[str, Any]) -> list[Part]:
     """Return the columns of the files, once for files with equal columns."""
-    distinct = {}
+    distinct: list[ParquetFile] = []
     for file in files:
-        distinct.setdefault((tuple(file.schema.names), tuple(map(str, file.schema.types)), tuple(file.keys)), file)
-    return [file.part(key_types) for file in distinct.values()]
+        if not any(other.schema.equals(file.schema) and list(other.keys) == list(file.keys) for other in distinct):
+            distinct.append(file)
+    return [file.part(key_types) for file in distinct]
