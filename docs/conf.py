@@ -68,6 +68,7 @@ INTERNAL = {
     "cursor",
     "in_order",
     "removable",
+    "removable_rows",
     "require_all_indices",
     "reset_after_fork",
     "rows_and_files",

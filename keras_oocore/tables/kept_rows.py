@@ -1,7 +1,7 @@
 """`KeptRows`: a table without some of its rows, such as copies."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import shown
 from keras_oocore.csv.cells import Cells, Column
+from keras_oocore.csv.dialect import CellOptions
 from keras_oocore.tables.format import TableFormat
 
 EXPECTED = "`rows` should be numbers of rows, or `duplicates` or `leaks` of the report of ko.check"
@@ -31,8 +32,8 @@ class KeptRows(TableFormat):
         self.measured: set[str] = table.measured
         self.suspects: dict[str, str] = table.suspects
         self.hint: str = table.hint
-        self.index_columns = table.index_columns
-        self.options = table.options
+        self.index_columns: Mapping[str, str] = table.index_columns
+        self.options: CellOptions = table.options
         self.rows: np.ndarray = table.rows
         self.num_bad_rows: int = table.num_bad_rows
         self.removed: np.ndarray = removed

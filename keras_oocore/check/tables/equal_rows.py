@@ -1,7 +1,7 @@
 """Rows that are copies of each other: groups within a table, and pairs of two tables."""
 
 from collections.abc import Iterator, Sequence
-from typing import overload
+from typing import ClassVar, overload
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class RowGroups(Sequence[tuple[int, ...]]):
     def __init__(self, rows: np.ndarray, sizes: np.ndarray, are_conflicts: bool = False):
         self.rows: np.ndarray = rows
         self.are_conflicts: bool = are_conflicts
-        self._ends = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        self._ends: np.ndarray = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
     @property
     def repeated(self) -> np.ndarray:
@@ -79,7 +79,7 @@ class RowGroups(Sequence[tuple[int, ...]]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and [*self] == [*other]
 
-    __hash__ = None
+    __hash__: ClassVar[None] = None
 
     def __repr__(self) -> str:
         return f"<{len(self):,} groups of rows, {len(self.rows):,} rows>"
@@ -131,7 +131,7 @@ class RowLeaks(Sequence[tuple[int, int]]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and [*self] == [*other]
 
-    __hash__ = None
+    __hash__: ClassVar[None] = None
 
     def __repr__(self) -> str:
         return f"<{len(self):,} rows of both tables>"
