@@ -6,6 +6,7 @@ from decimal import Decimal
 import inside_sequence as inside
 import keras
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -19,6 +20,7 @@ from keras_oocore.csv import cells
 from keras_oocore.tables.parquet import layout
 
 NUM_ROWS = 60
+POOLS = []  # of pyarrow, which must outlive the arrays in them
 EVERYTHING = ["sqft", "floors", "city", "sold", "day", "moment"]
 
 
@@ -444,6 +446,15 @@ def test_one_row_and_unicode_names(tmp_path):
     assert (x.tolist(), y.tolist()) == ([[7.5]], [3.0])
 
 
+def test_the_index_of_a_dataframe_is_not_a_feature_unless_it_is_named(tmp_path):
+    path = tmp_path / "t.parquet"
+    frame = pd.DataFrame({"x": [1.0, 2.0], "y": [0, 1]}, index=pd.Index([7, 8], name="row"))
+    frame.to_parquet(path)
+
+    assert ko.TableSequence(path, "y", shuffle=False)[0][0].tolist() == [[1.0], [2.0]]
+    assert ko.TableSequence(path, "y", features=["row"], shuffle=False)[0][0].tolist() == [[7.0], [8.0]]
+
+
 def test_repeated_names_are_refused(tmp_path):
     path = tmp_path / "t.parquet"
     pq.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2]), pa.array([3])], ["x", "x", "y"]), path)
@@ -549,3 +560,41 @@ def test_missing_pyarrow_is_an_error_that_names_the_extra(tmp_path, monkeypatch)
     monkeypatch.setattr(cells, "pa", None)
     with pytest.raises(MissingExtraError, match=r"Parquet files require pyarrow: pip install 'keras_oocore\[tables\]'"):
         ko.TableSequence("houses.parquet", "y")
+
+
+def test_parts_that_follow_one_another_are_decoded_once(both, monkeypatch):
+    monkeypatch.setattr(layout, "MOST_CELLS", 40)
+    monkeypatch.setattr(layout, "FEWEST_ROWS", 2)
+    started, original = [], pq.ParquetFile.iter_batches
+
+    def iter_batches(self, *arguments, **options):
+        started.append(arguments)
+        return original(self, *arguments, **options)
+
+    _, rows = both(features=["floors"], missing="nan", shuffle=False, workers=0)
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", iter_batches)
+    assert sum(len(y) for _, y in rows) == NUM_ROWS
+
+    assert len(started) == 5  # row groups of 13 rows
+
+
+def test_a_row_group_larger_than_memory_takes_little_memory(tmp_path, monkeypatch):
+    path = tmp_path / "t.parquet"
+    num_rows = 200_000
+    table = pa.table({f"x{i}": np.random.default_rng(i).normal(size=num_rows) for i in range(10)})
+    pq.write_table(table, path, row_group_size=num_rows, use_dictionary=False)
+    whole_bytes = table.nbytes
+    del table
+    monkeypatch.setattr(layout, "MOST_CELLS", 2**16)
+    usual, pool = pa.default_memory_pool(), pa.proxy_memory_pool(pa.default_memory_pool())
+    POOLS.append(pool)
+    pa.set_memory_pool(pool)
+    try:
+        rows = ko.TableSequence(path, "x0", shuffle=False, workers=0, batch_size=1000, memory_limit="2MB")
+        for index in range(100):
+            rows[index]
+    finally:
+        pa.set_memory_pool(usual)
+
+    assert 0 < pool.max_memory() < whole_bytes / 3
+    assert inside.source(rows).memory_bytes < whole_bytes / 8

@@ -1,6 +1,7 @@
 """The columns of tables that have types: their kinds, and which of them cannot be read, and why."""
 
 import collections
+import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -43,6 +44,15 @@ class FoundColumns(NamedTuple):
     refused: dict[str, str]
 
 
+def pandas_index(schema: Any) -> list[str]:
+    """Return the columns of a `pyarrow` schema that were the index of a DataFrame of pandas, which is no feature."""
+    try:
+        described = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
+    except (ValueError, AttributeError):  # another program wrote it
+        return []
+    return [name for name in described if isinstance(name, str)]
+
+
 def found_columns(
     parts: Sequence[Part], dtypes: Mapping[str, object] | None, known: Mapping[str, Column] | None = None
 ) -> FoundColumns:
@@ -63,14 +73,13 @@ def found_columns(
         given = given_kinds(dtypes or {}, names)
     else:
         given = {name: (column.kind, column.format) for name, column in known.items() if name in names}
-    columns, refused = {}, {}
+    columns, refused = {}, _lacking(names, parts)
+    for part in parts:
+        refused.update({name: f"{part.name} has several columns {name!r}." for name in part.repeated})
     for position, name in enumerate(names):
-        if lacking := [part.name for part in parts if name not in part.types]:
-            having = next(part.name for part in parts if name in part.types)
-            refused[name] = f"{lacking[0]} has no column {name!r}, and {having} has one."
-        elif repeating := [part.name for part in parts if name in part.repeated]:
-            refused[name] = f"{repeating[0]} has several columns {name!r}."
-        elif name in given:
+        if name in refused:
+            continue
+        if name in given:
             kind, form = given[name]
             _require(name, parts, kind, form)
             columns[name] = Column(name, position, kind, form)
@@ -83,8 +92,21 @@ def found_columns(
     return FoundColumns(columns, refused)
 
 
+def _lacking(names: Sequence[str], parts: Sequence[Part]) -> dict[str, str]:
+    """Return the columns that a part lacks → why they cannot be read."""
+    found = {}
+    for part in parts:
+        for name in [name for name in names if name not in part.types] if len(part.types) < len(names) else ():
+            having = next(other.name for other in parts if name in other.types)
+            found.setdefault(name, f"{part.name} has no column {name!r}, and {having} has one.")
+    return found
+
+
 def _with_kind(name: str, position: int, parts: Sequence[Part]) -> tuple[Column | None, str]:
     """Return a column with the kind that its type has in all parts, or why it has none."""
+    kind = kind_of(parts[0].types[name])
+    if len(parts) == 1 and kind.kind:
+        return Column(name, position, kind.kind, kind.format), ""
     found: dict[ArrowKind, tuple[str, Any]] = {}
     for part in parts:
         dtype = part.types[name]

@@ -1,5 +1,6 @@
 """The kind of a column of an Arrow type, and why some types cannot be columns of a table."""
 
+import functools
 from typing import Any, NamedTuple
 
 from keras_oocore.csv.dates import has_date
@@ -29,6 +30,7 @@ class ArrowKind(NamedTuple):
     refusal: str = ""
 
 
+@functools.cache
 def kind_of(dtype: Any) -> ArrowKind:
     """Return what a `pyarrow` type is as a column.
 

@@ -20,6 +20,7 @@ except ImportError:  # the `tables` extra is not installed
     pa = None
 
 T = TypeVar("T")
+BUFFER_BYTES = 2**16  # per column, of a row group that is read in parts
 # A moment of INT96, as Spark and Impala wrote it, may be outside the years that nanoseconds have.
 OPENING: dict[str, Any] = {"page_checksum_verification": True, "coerce_int96_timestamp_unit": "us"}
 
@@ -85,22 +86,38 @@ class ParquetFile:
         more = {name: key_types[name] for name in self.keys if name not in self.schema.names}
         return Part.of_schema(self.path, self.schema, more)
 
-    def batches(self, group: int, names: Sequence[str], num_rows: int | None) -> Iterator[Any]:
-        """Iterate over the rows of a row group as tables of `num_rows` rows; of all its rows, if it is `None`.
+    def opened(self, in_parts: bool = False) -> Any:
+        """Open the file for one thread. Opening a file of many columns takes a while, so keep it.
+
+        Args:
+            in_parts: Whether row groups are larger than memory: then their bytes are read through small buffers.
 
         Raises:
             DataError: If the file cannot be read, or changed.
         """
         path, footer = storage.local_path(self.absolute_path), self.metadata
-        file = self._checked(lambda: pq.ParquetFile(path, metadata=footer, **OPENING))
-        with file:
-            if num_rows is None:
-                yield self._checked(lambda: file.read_row_group(group, columns=list(names), use_threads=False), group)
-                return
-            options = dict(batch_size=num_rows, row_groups=[group], columns=list(names), use_threads=False)
-            batches = self._checked(lambda: file.iter_batches(**options), group)
-            while (batch := self._checked(lambda: next(batches, None), group)) is not None:
-                yield pa.Table.from_batches([batch])
+        buffer_bytes = BUFFER_BYTES if in_parts else 0
+        return self._checked(lambda: pq.ParquetFile(path, metadata=footer, buffer_size=buffer_bytes, **OPENING))
+
+    def batches(self, opened: Any, group: int, names: Sequence[str], num_rows: int | None) -> Iterator[Any]:
+        """Iterate over the rows of a row group as tables of `num_rows` rows; of all its rows, if it is `None`.
+
+        Args:
+            opened: What `opened` returned to this thread.
+            group: Number of the row group.
+            names: The columns to read.
+            num_rows: Number of rows of each table, or `None`.
+
+        Raises:
+            DataError: If the file cannot be read, or changed.
+        """
+        options = dict(columns=list(names), use_threads=False)
+        if num_rows is None:
+            yield self._checked(lambda: opened.read_row_group(group, **options), group)
+            return
+        batches = self._checked(lambda: opened.iter_batches(num_rows, [group], **options), group)
+        while (batch := self._checked(lambda: next(batches, None), group)) is not None:
+            yield pa.Table.from_batches([batch])
 
     def require_unchanged(self) -> None:
         """Raise if the file changed since its footer was read.

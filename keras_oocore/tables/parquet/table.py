@@ -10,7 +10,7 @@ import numpy as np
 from keras_oocore.core.checks import positive
 from keras_oocore.core.threads import ThreadPool
 from keras_oocore.csv.cells import Column, require_pyarrow
-from keras_oocore.tables.arrow.columns import Part
+from keras_oocore.tables.arrow.columns import Part, pandas_index
 from keras_oocore.tables.arrow.table import ArrowTable
 from keras_oocore.tables.format import KnownCells
 from keras_oocore.tables.opening import Opening
@@ -57,6 +57,9 @@ class ParquetTable(ArrowTable):
         self.files: list[ParquetFile] = _opened(files_of(data), opening)
         key_types = _key_types(self.files)
         super().__init__([file.path for file in self.files], _parts(self.files, key_types), opening)
+        for name in pandas_index(self.files[0].schema):
+            if name in self.columns:
+                self.index_columns[name] = ""
         self._key_types = key_types
         self._layout = layout_of(self.files, opening.num_rows)
         self.rows: np.ndarray = self._layout.rows
@@ -75,7 +78,7 @@ class ParquetTable(ArrowTable):
         file, group = self.files[self._layout.files[chunk]], int(self._layout.groups[chunk])
         size = min(num_rows, int(self.rows[chunk + 1] - self.rows[chunk]))
         in_schema = [name for name in names if name in file.schema.names]
-        table = next(file.batches(group, in_schema, size)) if in_schema else None
+        table = next(file.batches(self._opened(file, True), group, in_schema, size)) if in_schema else None
         return {name: table[name] if name in in_schema else self._key_column(file, name, size) for name in names}
 
     def where(self, chunk: int, row_in_chunk: int) -> str:
@@ -112,16 +115,36 @@ class ParquetTable(ArrowTable):
         group_rows = file.metadata.row_group(group).num_rows
         step = chunk_rows(group_rows, file.metadata.num_columns)
         if step >= group_rows:
-            return next(file.batches(group, names, None)).slice(0, size)
-        parts, position = [], 0
-        for part in file.batches(group, names, step):
+            return next(file.batches(self._opened(file, False), group, names, None)).slice(0, size)
+        return self._part(file, group, names, first, size, step)
+
+    def _part(self, file: ParquetFile, group: int, names: list[str], first: int, size: int, step: int) -> Any:
+        """Return some rows of a row group. Those before them are decoded, too, unless this thread has just done so."""
+        place, position, batches = getattr(self._own, "stream", (None, 0, None))
+        if place != (file.path, group, names) or position > first:
+            position, batches = 0, file.batches(self._opened(file, True), group, names, step)
+        self._own.stream = None, 0, None
+        parts = []
+        while position < first + size:
+            part = next(batches)
             start = max(first - position, 0)
             if start < len(part):
                 parts.append(part.slice(start, first + size - position - start))
             position += len(part)
-            if position >= first + size:
-                break
+        if position == first + size:
+            self._own.stream = (file.path, group, names), position, batches
         return pa.concat_tables(parts)
+
+    def _opened(self, file: ParquetFile, in_parts: bool) -> Any:
+        """Return a file that this thread has opened. It keeps the last one open."""
+        last, opened = getattr(self._own, "last", (None, None))
+        if last is None or last[0] is not file or last[1] != in_parts:
+            self._own.last, self._own.stream = (None, None), (None, 0, None)  # before the file is closed
+            if opened is not None:
+                opened.close()
+            opened = file.opened(in_parts)
+            self._own.last = (file, in_parts), opened
+        return opened
 
     def _key_column(self, file: ParquetFile, name: str, size: int) -> Any:
         """Return a column that the folder of a file names."""

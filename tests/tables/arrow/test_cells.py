@@ -1,0 +1,156 @@
+"""Arrays of every Arrow type as cells, and the kinds that types can be read as."""
+
+import datetime
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_oocore.csv.cells import Column
+from keras_oocore.csv.conversion import convert
+from keras_oocore.csv.dialect import CellOptions
+from keras_oocore.tables.arrow.cells import as_cells
+from keras_oocore.tables.arrow.kinds import can_be, kind_of
+
+NO_NULLS = CellOptions(null_values=())
+MOMENT = datetime.datetime(2014, 10, 13, 18)
+
+
+def read(array, kind=None, form=None, part=None, options=NO_NULLS):
+    """The cells of an array, in the kind of its type unless another is given."""
+    own = kind_of(array.type)
+    column = Column("a", 0, kind or own.kind, form or own.format, part)
+    cells, wrong = as_cells(array, column, options)
+    return cells.to_pylist(), wrong.tolist()
+
+
+@pytest.mark.parametrize(
+    ("array", "cells"),
+    [
+        *((pa.array([1, None, 3], dtype), [1.0, None, 3.0]) for dtype in (pa.int8(), pa.uint32(), pa.int64())),
+        (pa.array([2**64 - 1], pa.uint64()), [2.0**64]),
+        (pa.array([0.1, None, float("nan")]), [0.1, None, None]),
+        (pa.array([0.1], pa.float32()), [float(np.float32(0.1))]),
+        (pa.array(np.array([0.5, np.nan, 2], np.float16)), [0.5, None, 2.0]),
+        (pa.array(np.array([0.5, 1, 2], np.float16)).slice(1), [1.0, 2.0]),
+        (pa.array([float("inf"), float("-inf")]), [float("inf"), float("-inf")]),
+        (pa.array([True, None, False]), [1.0, None, 0.0]),
+        (pa.nulls(2), [None, None]),
+        (pa.array([Decimal("0.10"), None], pa.decimal128(5, 2)), [0.1, None]),
+        (pa.array([Decimal("-0.0000001")], pa.decimal256(40, 7)), [-1e-7]),
+        *((pa.array(["a", None, ""], dtype), ["a", None, ""]) for dtype in (pa.string(), pa.large_string())),
+        (pa.array(["a", None, "a"]).dictionary_encode(), ["a", None, "a"]),
+        (pa.array([1, 2, 1]).dictionary_encode(), [1.0, 2.0, 1.0]),
+        (pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int8()), pa.array(["a", None])), ["a", None]),
+        (pa.chunked_array([["a"], ["b", None]]), ["a", "b", None]),
+        (pa.chunked_array([], pa.int64()), []),
+        (pa.array([MOMENT.date(), None]), [16356.0, None]),
+        (pa.array([MOMENT, None], pa.date64()), [16356.0, None]),
+        *((pa.array([MOMENT, None], pa.timestamp(unit)), [16356.75, None]) for unit in ("s", "ms", "us", "ns")),
+        (pa.array([MOMENT], pa.timestamp("us", "Asia/Tokyo")), [16356.75]),
+        (pa.array([MOMENT], pa.timestamp("s", "+02:00")), [16356.75]),
+        (pa.array([datetime.datetime(1900, 1, 1, 6)], pa.timestamp("us")), [-25566.75]),
+        *(
+            (pa.array([datetime.time(6)], dtype), [0.25])
+            for dtype in (pa.time32("s"), pa.time32("ms"), pa.time64("ns"))
+        ),
+        (pa.array([], pa.int64()), []),
+    ],
+    ids=lambda value: str(value.type) if hasattr(value, "type") else "",
+)
+def test_cells_of_a_type(array, cells):
+    assert read(array) == (cells, [])
+
+
+def test_the_parts_of_a_moment_are_those_of_its_time_zone():
+    array = pa.array([datetime.datetime(2014, 12, 31, 20, 30)], pa.timestamp("ns", "Asia/Tokyo"))
+
+    assert read(array, part="year") == ([2015.0], [])
+    assert read(array, part="hour") == ([5.0], [])
+    assert read(array, part="days") == ([16435 + 20.5 / 24], [])
+
+
+def test_numbers_that_float32_cannot_hold_are_wrong():
+    assert read(pa.array([1.0, 1e39, -1e300, None, float("inf")]))[1] == [1, 2]
+    assert read(pa.array([Decimal(10) ** 40], pa.decimal256(60, 0)))[1] == [0]
+
+
+@pytest.mark.parametrize(
+    ("array", "texts"),
+    [
+        (pa.array([7, None, -1]), ["7", None, "-1"]),
+        (pa.array([5.0, 1.5, float("nan")]), ["5", "1.5", None]),
+        (pa.array(np.array([0.5], np.float16)), ["0.5"]),
+        (pa.array([True, False]), ["true", "false"]),
+        (pa.array([Decimal("1.50")]), ["1.50"]),
+        (pa.array([MOMENT.date()]), ["2014-10-13"]),
+        (pa.array([b"abc", "\u00fc".encode()]), ["abc", "\u00fc"]),
+    ],
+    ids=lambda value: str(value.type) if hasattr(value, "type") else "",
+)
+def test_any_type_is_read_as_strings(array, texts):
+    assert read(array, "string") == (texts, [])
+    assert read(array, "text") == (["" if text is None else text for text in texts], [])
+
+
+def test_bytes_that_are_not_utf8_are_wrong():
+    assert read(pa.array([b"a", None, b"\xff"]), "string") == (["a", None, None], [2])
+
+
+def test_strings_are_read_as_csv_reads_them_if_asked():
+    options = CellOptions(null_values=["NA"])
+
+    assert read(pa.array(["1.5", "NA", " 7", "x", None]), "float32", options=options) == (
+        [1.5, None, 7, None, None],
+        [3],
+    )
+    assert read(pa.array(["yes", "0", "NA"]), "bool", options=options) == ([1.0, 0.0, None], [])
+    assert read(pa.array(["13.10.2014", "x"]), "date", "%d.%m.%Y") == ([16356.0, None], [1])
+    assert read(pa.array([20141013]), "date", "%Y%m%d") == ([16356.0], [])
+    assert read(pa.array([0, 1, 2]), "bool") == ([0.0, 1.0, None], [2])
+    assert read(pa.array(["NA", "b"]), "string", options=options) == ([None, "b"], [])
+    assert read(pa.array(["NA", "b"]), "string") == (["NA", "b"], [])
+
+
+@given(st.decimals(min_value=-(10**20), max_value=10**20, places=9))
+def test_a_decimal_is_the_number_that_its_text_is(value):
+    array = pa.array([value], pa.decimal128(38, 9))
+
+    assert read(array)[0] == convert(Column("a", 0, "float32"), pa.array([str(value)]), CellOptions())[0].to_pylist()
+
+
+@given(st.datetimes(min_value=datetime.datetime(1700, 1, 1), max_value=datetime.datetime(2200, 1, 1)))
+def test_a_moment_is_the_number_that_its_text_is(value):
+    column = Column("a", 0, "date", "ISO8601")
+
+    assert read(pa.array([value]))[0] == convert(column, pa.array([value.isoformat()]), CellOptions())[0].to_pylist()
+
+
+def test_types_that_cannot_be_columns_say_why():
+    for dtype, why in (
+        (pa.list_(pa.int8()), "several values per cell"),
+        (pa.struct([("a", pa.int8())]), "several values per cell"),
+        (pa.map_(pa.string(), pa.int8()), "several values per cell"),
+        (pa.binary(), "'string'"),
+        (pa.binary(4), "cannot be a number, a string or a date"),
+        (pa.duration("s"), "has no unit"),
+        (pa.month_day_nano_interval(), "cannot be a number"),
+    ):
+        assert not kind_of(dtype).kind
+        assert why in kind_of(dtype).refusal
+
+
+def test_which_kinds_a_type_can_be():
+    assert not can_be(pa.timestamp("s"), "float32")
+    assert not can_be(pa.time32("s"), "date", "%Y-%m-%d")
+    assert not can_be(pa.date32(), "date", "%H:%M")
+    assert not can_be(pa.int64(), "date", "ISO8601")
+    assert not can_be(pa.float64(), "date", "%Y%m%d")
+    assert not can_be(pa.bool_(), "date", "ISO8601")
+    assert not can_be(pa.list_(pa.int8()), "string")
+    assert can_be(pa.bool_(), "float32")
+    assert can_be(pa.string(), "date", "%d.%m.%Y")
+    assert can_be(pa.date32(), "date", "%d.%m.%Y")
