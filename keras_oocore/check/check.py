@@ -44,22 +44,31 @@ def check(
 
 @overload
 def check(
-    data: "TableSequence | Sequence[str | os.PathLike[str]]",
+    data: Any,
     against: Any = ...,
     *,
     workers: int | None = ...,
-    target: str | Sequence[str] | None = ...,
+    target: str | Sequence[str] | None,
     columns: Sequence[str] | None = ...,
 ) -> TableReport: ...
 
 
 @overload
+def check(  # a path without `target` is more often that of a directory: pass target=None for the type of a table
+    data: str | os.PathLike[str],
+    against: Any = ...,
+    mirrored: bool = ...,
+    workers: int | None = ...,
+    executor: Executor | None = ...,
+) -> CheckReport: ...
+
+
+@overload
 def check(
-    data: Any,
+    data: "TableSequence | Sequence[str | os.PathLike[str]]",
     against: Any = ...,
     *,
     workers: int | None = ...,
-    target: str | Sequence[str],
     columns: Sequence[str] | None = ...,
 ) -> TableReport: ...
 
