@@ -1,8 +1,9 @@
-"""How many copies `ko.check` finds, how many false pairs, and how long it takes.
+"""How many copies `ko.check` finds, how many false pairs, and how long it takes, also for tables.
 
 python benchmarks/check.py DIRECTORY               recall per change, and pairs that were not planted
 python benchmarks/check.py DIRECTORY --files N     seconds and memory for N files, which are hard links
 python benchmarks/check.py DIRECTORY --cache       processor time to fill and check a cache, with and without measures
+python benchmarks/check.py --rows N                seconds and memory for a CSV file of N rows and 20 columns
 python benchmarks/check.py --hashes 1000000        false pairs and seconds on one core, for random pictures
 
 Each image of DIRECTORY is changed, saved as a JPEG of quality 90, and checked together with all others.
@@ -174,6 +175,35 @@ def random_pictures(num_pictures):
     print(f"{peak_megabytes():.0f} MB at most")
 
 
+def many_rows(num_rows):
+    """Check a table with planted copies against one of a tenth of its rows."""
+    rng = np.random.default_rng(0)
+    cities, block_rows = np.array([f"city {number}" for number in range(50)]), 100_000
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, name) for name in ("train.csv", "test.csv")]
+        for path, count in zip(paths, (num_rows, num_rows // 10)):
+            with open(path, "w") as file:
+                file.write("id," + ",".join(f"x{column}" for column in range(16)) + ",city,grade,price\n")
+                for first in range(0, count, block_rows):
+                    rows = min(block_rows, count - first)
+                    numbers, city = rng.normal(size=(rows, 16)).round(4), rng.choice(cities, rows)
+                    grade, price = rng.integers(1, 12, rows), rng.integers(10**5, 10**6, rows)
+                    lines = [
+                        f"{first + i},{','.join(map(str, numbers[i].tolist()))},{city[i]},{grade[i]},{price[i]}\n"
+                        for i in range(rows)
+                    ]
+                    lines[-1] = lines[0]
+                    file.writelines(lines)
+        size = paths[0].stat().st_size / 1e6
+        before, started, used = peak_megabytes(), time.perf_counter(), time.process_time()
+        report = ko.check(paths[0], against=paths[1], target="price")
+        seconds, used = time.perf_counter() - started, time.process_time() - used
+    total = report.num_rows + report.num_rows_against
+    speed = f"{total / seconds:,.0f} rows per second, {total / used:,.0f} per second of one core"
+    print(f"{total:,} rows of {size / num_rows * 1e6:.0f} bytes: {seconds:.1f} s, {speed}")
+    print(f"{peak_megabytes():.0f} MB at most, {before:.0f} MB before; {len(report.duplicates):,} groups of copies")
+
+
 def peak_megabytes():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6  # kB on Linux
 
@@ -187,11 +217,14 @@ def main():
     parser.add_argument("--image-size", type=int, default=224)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--hashes", type=int)
+    parser.add_argument("--rows", type=int)
     options = parser.parse_args()
     if options.hashes:
         random_pictures(options.hashes)
+    elif options.rows:
+        many_rows(options.rows)
     elif not options.directory:
-        parser.error("type a directory of images, or --hashes N")
+        parser.error("type a directory of images, --rows N, or --hashes N")
     elif options.files:
         many_files(options.directory, options.files)
     elif options.cache:

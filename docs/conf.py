@@ -59,10 +59,16 @@ pygments_style, pygments_dark_style = "friendly", "monokai"
 
 # What Keras and the package call, and users do not.
 INTERNAL = {
+    "amount",
+    "extent",
+    "overview",
+    "rows_of_table",
+    "sections",
     "adopt_seed",
     "cursor",
     "in_order",
     "removable",
+    "removable_rows",
     "require_all_indices",
     "reset_after_fork",
     "rows_and_files",

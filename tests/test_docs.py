@@ -78,6 +78,7 @@ def folder(in_tmp_path):
     write_houses("houses.csv", rng)
     pd.read_csv("houses.csv").to_parquet("houses.parquet")
     write_houses("next_month_with_prices.csv", rng, num_rows=100)
+    write_houses("test.csv", np.random.default_rng(1), num_rows=100)
     pd.read_csv("next_month_with_prices.csv").drop(columns="price").to_csv("next_month.csv", index=False)
     write_payments("payments.csv", rng)
     write_offers("offers.csv", rng)

@@ -1,11 +1,12 @@
-"""Defines `check`, which finds bad files, copies, and unusual images before training."""
+"""Defines `check`, which finds bad files and rows, copies, and unusual images before training."""
 
 import itertools
 import os
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import Executor
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -15,10 +16,73 @@ from keras_oocore.check.measured import FORMATS, Measured, occurs_twice
 from keras_oocore.check.notes import not_checked
 from keras_oocore.check.report import CheckReport
 from keras_oocore.check.scan import read_all, stat_files, take_measures
+from keras_oocore.check.tables.check import check_table
+from keras_oocore.check.tables.inputs import is_table
+from keras_oocore.check.tables.report import TableReport
 from keras_oocore.check.unusual import unusual_images
 from keras_oocore.core.checks import boolean, positive
 from keras_oocore.core.cpu import num_cpus
+from keras_oocore.core.errors import OptionError
 from keras_oocore.core.tasks import as_executor
+from keras_oocore.core.text import shown
+
+if TYPE_CHECKING:  # Sequences import Keras
+    from keras_oocore.manifest.manifest import Manifest
+    from keras_oocore.sequences.labelled import LabelledSequence
+    from keras_oocore.sequences.table import TableSequence
+
+
+@overload
+def check(
+    data: "Manifest | LabelledSequence",
+    against: Any = ...,
+    mirrored: bool = ...,
+    workers: int | None = ...,
+    executor: Executor | None = ...,
+) -> CheckReport: ...
+
+
+@overload
+def check(
+    data: Any,
+    against: Any = ...,
+    *,
+    workers: int | None = ...,
+    target: str | Sequence[str] | None,
+    columns: Sequence[str] | None = ...,
+) -> TableReport: ...
+
+
+@overload
+def check(  # a path without `target` is more often that of a directory: pass target=None for the type of a table
+    data: str | os.PathLike[str],
+    against: Any = ...,
+    mirrored: bool = ...,
+    workers: int | None = ...,
+    executor: Executor | None = ...,
+) -> CheckReport: ...
+
+
+@overload
+def check(
+    data: "TableSequence | Sequence[str | os.PathLike[str]]",
+    against: Any = ...,
+    *,
+    workers: int | None = ...,
+    columns: Sequence[str] | None = ...,
+) -> TableReport: ...
+
+
+@overload
+def check(
+    data: Any,
+    against: Any = ...,
+    mirrored: bool = ...,
+    workers: int | None = ...,
+    executor: Executor | None = ...,
+    *,
+    columns: Sequence[str] | None = ...,
+) -> CheckReport | TableReport: ...
 
 
 def check(
@@ -27,8 +91,10 @@ def check(
     mirrored: bool = False,
     workers: int | None = None,
     executor: Executor | None = None,
-) -> CheckReport:
-    """Find unreadable files, copies, label conflicts, leaks and unusual images, before training.
+    target: str | Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+) -> CheckReport | TableReport:
+    """Find unreadable files and rows, copies, wrong labels, leaks, unusual images and useless columns, before training.
 
     All files are read once, in threads, with a progress bar. No file is changed. `print` the report, or show it in a
     notebook. Then remove what it found from the manifest, and split by groups, so that copies stay in the same part:
@@ -46,20 +112,36 @@ def check(
     They were measured when they were stored, so most of them are not read again. What they cannot tell is in
     `report.not_checked`.
 
+    Of a table, such as a CSV file, it finds rows that cannot be read, copies of rows, equal rows of different classes,
+    rows that are also in `against`, features that tell the target, columns that are constant or nearly unique, missing
+    cells, and how the values differ from those of `against`:
+
+        report = ko.check("train.csv", against="test.csv", target="price")
+        rows = ko.CSVChunkSequence("train.csv", "price", exclude=[*report.ids, *report.constant])
+
+    Rows are compared by a hash of 64 bits of their cells, without the targets and without ids: among 100 million rows,
+    the chance of one false pair is less than 1 in 1,000. Each table is read once. Memory does not grow with the number
+    of rows, except for rows that have copies: the hashes of many rows are in a temporary file, with 8 to 20 bytes per
+    row. How the measures are computed is in the modules of `check/tables`.
+
     Args:
         data: A directory (with or without class folders), a `Manifest`, a saved manifest, a Sequence of files, or the
-            directory of a packed store.
-        against: Other data of the same kinds, such as the validation data. `report.leaks` has the files of `data` with
-            copies in it.
+            directory of a packed store. Or a table: a path, pattern or list of paths of CSV files, or a
+            `CSVChunkSequence` or a part of its `split`, of which the used columns are checked.
+        against: Other data of the same kinds, such as the validation data. `report.leaks` has the files or rows of
+            `data` with copies in it. A file is read with the options of `data`.
         mirrored: Whether to find copies with left and right exchanged, too. They may have another class, such as
             an arrow to the left. Defaults to `False`.
         workers: Number of threads. Defaults to the number of CPU cores.
         executor: A `concurrent.futures.Executor` whose workers read the files in place of threads, such as
             `ProcessPoolExecutor`. They see the files under the same paths. The report is the same. Stored rows are read
-            in threads all the same. Defaults to `None`.
+            in threads all the same, and so are tables. Defaults to `None`.
+        target: Of a table: name of the target, or a list of names. A Sequence has its own. Defaults to `None`.
+        columns: Of a table: names of the columns that are equal in copies of a row. `None` for all but targets and ids,
+            in rows with equal targets.
 
     Returns:
-        A `CheckReport`.
+        A `CheckReport`. For a table, a `TableReport`.
 
     Raises:
         OptionError: If an argument is not valid, or the executor cannot run the tasks.
@@ -82,6 +164,10 @@ def check(
     started = time.perf_counter()
     mirrored = boolean(mirrored, "mirrored")
     workers = num_cpus() if workers is None else positive(workers, "workers")
+    if is_table(data):
+        _require_default({"mirrored": mirrored, "executor": executor}, "of files, and `data` is a table")
+        return check_table(data, against, target, columns, workers)
+    _require_default({"target": target, "columns": columns}, "of tables, and `data` has files")
     inputs = [as_input(data, "data"), *([] if against is None else [as_input(against, "against")])]
     executor = None if executor is None else as_executor(executor)
     both, parts = _measured(inputs, workers, executor)
@@ -112,6 +198,17 @@ def check(
         paths_against=_paths(inputs[1], {leak.other for leak in leaks}) if against is not None else {},
         seconds=time.perf_counter() - started,
     )
+
+
+def _require_default(options: dict[str, Any], why: str) -> None:
+    """Raise for an option that was given.
+
+    Raises:
+        OptionError: If one is neither `None` nor `False`.
+    """
+    for name, value in options.items():
+        if value is not None and value is not False:
+            raise OptionError(f"`{name}` is an option {why}. Remove it. Received: {name}={shown(value)}")
 
 
 def _measured(inputs: list[Input], workers: int, executor: Executor | None) -> tuple[Measured, list[Measured]]:

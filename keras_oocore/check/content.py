@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 from keras_oocore.core.text import counted
 
+MAX_CLASSES = 30
+MAX_SIZES = 8
+TIMES = "\N{MULTIPLICATION SIGN}"
 KINDS = {"exact": "identical files", "near": "same picture", "mirrored": "mirrored", "blank": "one color"}
 
 
@@ -55,6 +58,7 @@ class Section:
         count: How many of what were found, in words.
         is_problem: Whether it should be fixed before training.
         as_list: Whether files are lines of a list, and not pictures beside each other.
+        noun: What a line of a list is.
     """
 
     key: str
@@ -66,6 +70,35 @@ class Section:
     count: str
     is_problem: bool = True
     as_list: bool = False
+    noun: str = "file"
+
+
+class Grid(NamedTuple):
+    """A table of figures.
+
+    Attributes:
+        titles: Titles of the columns. The first one has names.
+        rows: The cells of each row.
+        notes: Sentences below it.
+    """
+
+    titles: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+
+class Overview(NamedTuple):
+    """What the data consists of.
+
+    Attributes:
+        title: Title of the section.
+        bars: Titles, names with their counts, and how many of them are shown.
+        grid: A table, or `None`.
+    """
+
+    title: str
+    bars: Sequence[tuple[str, Sequence[tuple[str, int]], int]]
+    grid: Grid | None = None
 
 
 def sections_of(report: Any, max_groups: int, max_files: int) -> list[Section]:
@@ -84,6 +117,23 @@ def sections_of(report: Any, max_groups: int, max_files: int) -> list[Section]:
         _unusual(report, max_groups),
     ]
     return [section for section in made if section.num_groups]
+
+
+def overview_of(report: Any) -> Overview:
+    """Return classes, sizes and formats of files.
+
+    Args:
+        report: The `CheckReport`.
+    """
+    sizes = sorted(report.sizes.items(), key=lambda item: -item[1])
+    named_sizes = [(f"{height} {TIMES} {width}", count) for (height, width), count in sizes]
+    formats = sorted(report.formats.items(), key=lambda item: -item[1])
+    bars = [
+        ("Classes", [*report.class_counts.items()], MAX_CLASSES),
+        (f"Sizes, height {TIMES} width", named_sizes, MAX_SIZES),
+        ("Formats", formats, MAX_SIZES),
+    ]
+    return Overview("All files", bars)
 
 
 def _bad(report: Any, max_files: int) -> Section:

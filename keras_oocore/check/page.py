@@ -1,22 +1,19 @@
 """The page of a report: one HTML file that loads nothing from elsewhere."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_oocore.check.content import Group, Section, ShownFile, sections_of
-from keras_oocore.check.pictures import TIMES, Pictures
+from keras_oocore.check.content import Grid, Group, Overview, Section, ShownFile
+from keras_oocore.check.pictures import Pictures
 from keras_oocore.check.style import STYLE
 from keras_oocore.core.checks import positive
 from keras_oocore.core.files import write_whole
 from keras_oocore.core.html import escaped
-from keras_oocore.core.text import counted
 from keras_oocore.core.version import __version__
 
 MAX_FILES = 6  # of a group of copies
-MAX_CLASSES = 30
-MAX_SIZES = 8
 
 
 def write_page(report: Any, path: str | os.PathLike[str], max_groups: int) -> Path:
@@ -39,17 +36,16 @@ def write_page(report: Any, path: str | os.PathLike[str], max_groups: int) -> Pa
 
 def page_of(report: Any, max_groups: int) -> str:
     """Return the page of a `CheckReport`."""
-    sections = sections_of(report, max_groups, MAX_FILES)
+    sections = report.sections(max_groups, MAX_FILES)
     pictures = Pictures(sections)
     title = f"Check of {report.data}"
-    files = counted(report.num_files, "file")
     seconds = f" in {report.seconds:.1f} s" if report.seconds else ""
     body = [
         _header(report, sections),
         *(_section(section, pictures) for section in sections),
-        _data(report),
+        _data(report.overview()),
         _notes("Not checked", report.not_checked),
-        f"<footer>{files} checked{seconds} with keras_oocore {__version__}.</footer>",
+        f"<footer>{report.amount} checked{seconds} with keras_oocore {__version__}.</footer>",
     ]
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -62,7 +58,6 @@ def page_of(report: Any, max_groups: int) -> str:
 
 def _header(report: Any, sections: list[Section]) -> str:
     against = f' <span class="against">against {_name(report.against)}</span>' if report.against else ""
-    classes = f" in {counted(len(report.class_counts), 'class')}" if report.class_counts else ""
     links = "".join(
         f'<a class="{"problem" if section.is_problem else "look"}" href="#{section.key}">'
         f"<b>{section.count.partition(' ')[0]}</b> {section.count.partition(' ')[2]}</a>"
@@ -71,7 +66,7 @@ def _header(report: Any, sections: list[Section]) -> str:
     nothing = '<p class="good">Nothing was found.</p>'
     return (
         f"<header><h1>{_name(report.data)}{against}</h1>"
-        f'<p class="size">{counted(report.num_files, "file")}{classes}</p>'
+        f'<p class="size">{report.extent}</p>'
         f"{f'<nav>{links}</nav>' if sections else nothing}</header>"
     )
 
@@ -79,7 +74,7 @@ def _header(report: Any, sections: list[Section]) -> str:
 def _section(section: Section, pictures: Pictures) -> str:
     code = f"<pre><code>{escaped(section.code)}</code></pre>" if section.code else ""
     show = _list if section.as_list else _group
-    shown = "".join(show(group, pictures) for group in section.groups)
+    shown = "".join(show(group, pictures, section.noun) for group in section.groups)
     more = section.num_groups - len(section.groups)
     return (
         f'<section id="{section.key}"><h2>{escaped(section.title)} <small>{escaped(section.count)}</small></h2>'
@@ -88,21 +83,22 @@ def _section(section: Section, pictures: Pictures) -> str:
     )
 
 
-def _group(group: Group, pictures: Pictures) -> str:
+def _group(group: Group, pictures: Pictures, noun: str) -> str:
     title = f"<h3>{escaped(group.title)}</h3>" if group.title else ""
     figures = "".join(_figure(file, pictures) for file in group.files)
-    more = _more(group.num_files - len(group.files))
+    more = _more(group.num_files - len(group.files), noun)
     return f'<div class="group">{title}<div class="files">{figures}</div>{more}</div>'
 
 
-def _list(group: Group, pictures: Pictures) -> str:
+def _list(group: Group, pictures: Pictures, noun: str) -> str:
+    title = f"<h3>{escaped(group.title)}</h3>" if group.title else ""
     has_pictures = any(file in pictures for file in group.files)
     rows = "".join(
         f"<li>{pictures.picture(file) if has_pictures else ''}"
         f"<div>{_name(file.name)}<small>{escaped(file.detail)}</small></div></li>"
         for file in group.files
     )
-    return f'<div class="list"><ul>{rows}</ul>{_more(group.num_files - len(group.files))}</div>'
+    return f'<div class="list">{title}<ul>{rows}</ul>{_more(group.num_files - len(group.files), noun)}</div>'
 
 
 def _figure(file: ShownFile, pictures: Pictures) -> str:
@@ -113,21 +109,25 @@ def _figure(file: ShownFile, pictures: Pictures) -> str:
     return f"<figure>{pictures.picture(file)}{caption}</figure>"
 
 
-def _data(report: Any) -> str:
-    """Return what the data consists of: classes, sizes and formats, as bars."""
-    sizes = sorted(report.sizes.items(), key=lambda item: -item[1])
-    named_sizes = [(f"{height} {TIMES} {width}", count) for (height, width), count in sizes]
-    formats = sorted(report.formats.items(), key=lambda item: -item[1])
-    parts = [
-        _bars("Classes", [*report.class_counts.items()], MAX_CLASSES),
-        _bars(f"Sizes, height {TIMES} width", named_sizes, MAX_SIZES),
-        _bars("Formats", formats, MAX_SIZES),
-    ]
-    shown = "".join(parts)
-    return f'<section id="data"><h2>All files</h2><div class="data">{shown}</div></section>' if shown else ""
+def _data(overview: Overview) -> str:
+    """Return what the data consists of, as bars or as a table."""
+    bars = "".join(_bars(title, counts, most) for title, counts, most in overview.bars)
+    shown = f'<div class="data">{bars}</div>' if bars else ""
+    shown += _grid(overview.grid) if overview.grid is not None else ""
+    return f'<section id="data"><h2>{overview.title}</h2>{shown}</section>' if shown else ""
 
 
-def _bars(title: str, counts: list[tuple[str, int]], max_rows: int) -> str:
+def _grid(grid: Grid) -> str:
+    head = "".join(f"<th>{escaped(title)}</th>" for title in grid.titles)
+    rows = "".join(
+        f"<tr><th>{_name(first)}</th>{''.join(f'<td>{escaped(cell)}</td>' for cell in cells)}</tr>"
+        for first, *cells in grid.rows
+    )
+    notes = "".join(f'<p class="more">{escaped(note, longest=None)}</p>' for note in grid.notes)
+    return f'<div class="grid"><table><tr>{head}</tr>{rows}</table></div>{notes}'
+
+
+def _bars(title: str, counts: Sequence[tuple[str, int]], max_rows: int) -> str:
     if not counts:
         return ""
     highest = max(max(count for _, count in counts), 1)

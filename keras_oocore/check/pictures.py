@@ -3,14 +3,12 @@
 import os
 from collections.abc import Iterable
 
-from keras_oocore.check.content import Section, ShownFile
+from keras_oocore.check.content import TIMES, Section, ShownFile
 from keras_oocore.core.cpu import num_cpus
 from keras_oocore.core.html import escaped
 from keras_oocore.core.sizes import format_bytes
 from keras_oocore.core.threads import ThreadPool
 from keras_oocore.images.thumbnail import Preview, preview_of_file
-
-TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 class Pictures:

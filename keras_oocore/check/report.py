@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_oocore.check.content import Overview, Section, overview_of, sections_of
 from keras_oocore.check.words import in_words
 from keras_oocore.core import html
+from keras_oocore.core.text import counted
 
 
 @dataclass(frozen=True)
@@ -158,3 +160,26 @@ class CheckReport:
         from keras_oocore.check.notebook import as_html
 
         return as_html(self)
+
+    @property
+    def amount(self) -> str:
+        """How much was checked, in words."""
+        return counted(self.num_files, "file")
+
+    @property
+    def extent(self) -> str:
+        """How much was checked, with its classes, in words."""
+        return self.amount + (f" in {counted(len(self.class_counts), 'class')}" if self.class_counts else "")
+
+    def sections(self, max_groups: int, max_files: int) -> list[Section]:
+        """Return what was found, for a page or a notebook.
+
+        Args:
+            max_groups: Number of groups per section, and of bad or unusual files.
+            max_files: Number of files per group of copies.
+        """
+        return sections_of(self, max_groups, max_files)
+
+    def overview(self) -> Overview:
+        """Return what the data consists of, for a page."""
+        return overview_of(self)

@@ -71,6 +71,14 @@ th { text-align: left; font-weight: 400; padding: 3px 12px 3px 0; vertical-align
 td { text-align: right; padding: 3px 12px 3px 0; vertical-align: top; white-space: nowrap; color: var(--faint); }
 td.bar { width: 40%; padding-right: 0; vertical-align: middle; }
 .bar div { height: 8px; min-width: 2px; border-radius: 2px; background: var(--bar); }
+.grid { overflow-x: auto; margin-top: 14px; }
+.grid table { overflow-wrap: normal; }
+.grid tr:first-child th { color: var(--faint); text-align: right; white-space: nowrap; font-size: 0.8rem; }
+.grid tr:first-child th:nth-child(-n+2) { text-align: left; }
+.grid tr { border-bottom: 1px solid var(--line); }
+.grid th:first-child { min-width: 7.5rem; max-width: 18rem; overflow-wrap: anywhere; }
+.grid td:nth-child(2) { text-align: left; }
+.list + .list { margin-top: 8px; }
 .notes ul { margin: 0; padding-left: 20px; }
 footer {
   margin-top: 56px; padding-top: 16px; border-top: 1px solid var(--line); color: var(--faint); font-size: 0.85rem;

@@ -15,6 +15,7 @@ from keras_oocore.sources.layout import X
 from keras_oocore.store.format import UNPACKED, StoreRecord
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.tables.features import IN_DAYS
+from keras_oocore.tables.kept_rows import LEFT_OUT
 from keras_oocore.tables.splits.base import PARTS, VALIDATION
 
 FEATURE_DENSE = 'keras.layers.Dense(64, activation="relu")'
@@ -113,6 +114,7 @@ def cached_code(store: str, cache: str) -> str:
         len(made_of["files"]) != 1
         or (Path(cache) / UNPACKED).exists()
         or [name for name, *_ in made_of["inputs"]] != [None]
+        or LEFT_OUT in made_of  # the numbers of the rows are not known
     ):
         return ""
     features, targets = ([column for column, role in columns if role == wanted] for wanted in ("feature", "target"))

@@ -54,6 +54,28 @@ def in_threads(work: Callable[[Iterator[T]], object], parts: Sequence[T], num_th
             end()  # after Ctrl-C, also before all threads have started
 
 
+def in_order(function: Callable[[T], Any], parts: Iterable[T], num_threads: int, name: str) -> Iterator[Any]:
+    """Iterate over `function(part)` for all parts, in their order. Threads compute it, two parts per thread ahead.
+
+    Args:
+        function: Function of a part.
+        parts: The parts.
+        num_threads: Number of threads.
+        name: Name of the threads.
+
+    >>> list(in_order(abs, [-1, 2, -3], 2, "example"))
+    [1, 2, 3]
+    """
+    with ThreadPool(num_threads, name) as threads:
+        ahead = deque()
+        for part in parts:
+            ahead.append(threads.submit(function, part))
+            if len(ahead) > 2 * num_threads:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
 def as_executor(executor: Any) -> Executor:
     """Return an executor, which is checked.
 

@@ -26,6 +26,7 @@ from keras_oocore.sequences.row_names import names_of_table_rows
 from keras_oocore.sequences.sampling import Sampling
 from keras_oocore.sequences.table_sampling import draws_of_rows, of_part
 from keras_oocore.sources.base import Source
+from keras_oocore.tables.kept_rows import KeptRows, rows_to_remove
 from keras_oocore.tables.learned import Learned, LearnedFromRows
 from keras_oocore.tables.rows import TableRows
 from keras_oocore.tables.split_plan import random_split, split_by_value
@@ -163,6 +164,43 @@ class RowsOfTable(LearnedFeatures, OutOfCoreSequence):
             *(self._reopened(rows, in_order, name) for name, rows in others),
         )
 
+    def without(self, rows: Any) -> Self:
+        """Return a Sequence without some rows, such as copies that `ko.check` found. No file changes.
+
+        Other rows keep their numbers. Call it before `split`, which then divides the other rows.
+
+        Args:
+            rows: Numbers of rows, counted like `row_numbers`; or `duplicates` of the report of `ko.check`, of which the
+                first row of each group is kept; or `leaks` of it. `conflicts` are never removed as a whole.
+
+        Raises:
+            OptionError: If a number is not that of a row, or this Sequence is a part.
+            DataError: If no row is left.
+
+        >>> import tempfile
+        >>> import keras_oocore as ko
+        >>> path = f"{tempfile.mkdtemp()}/houses.csv"
+        >>> with open(path, "w") as file:
+        ...     _ = file.write("sqft,price\\n1000,1\\n2000,2\\n1000,1\\n")
+        >>> rows = ko.CSVChunkSequence(path, target="price")
+        >>> rows.without(ko.check(rows).duplicates).row_numbers
+        array([0, 1])
+        """
+        if self._rows.subset is not None or self._is_part:
+            raise OptionError(
+                "Only a Sequence of all rows has `without`. Call it before `split`: the numbers of the rows are the "
+                "same. Received: a part of the rows"
+            )
+        removed, table = rows_to_remove(rows, self._rows.table.num_rows), self._rows.table
+        kept = table.without(removed) if isinstance(table, KeptRows) else KeptRows(table, removed)
+        features = self._rows.features.unfitted()
+        sizes = None if features.missing == "drop" else kept.sizes()
+        sequence = copy.copy(self)
+        found = TableRows(kept, features, None, self._rows.num_threads, self._rows.limit_bytes, sizes=sizes)
+        sampling = of_part(self._sampling, self._rows, found)
+        sequence._open_rows(found, self._options, self._loading, self._cache, self._overwrite_cache, sampling)
+        return sequence
+
     def _reopened(self, rows: TableRows, options: BatchOptions, folder: str, sampling: Sampling | None = None) -> Self:
         """Return a Sequence of other rows of the same files."""
         sequence = copy.copy(self)
@@ -220,6 +258,19 @@ class RowsOfTable(LearnedFeatures, OutOfCoreSequence):
         super().close()
         self._rows.close()
         release_memory()
+
+    def rows_of_table(self) -> TableRows:
+        """Return what `ko.check` reads: the rows of the files, also with a cache.
+
+        Raises:
+            OptionError: If this is a partition.
+        """
+        if self._partition is not None:
+            raise OptionError(
+                "ko.check does not take a partition of a table. Pass the Sequence that was divided, or a part of "
+                "`split`."
+            )
+        return self._rows
 
     @property
     def columns(self) -> list[str]:

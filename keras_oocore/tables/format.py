@@ -116,6 +116,10 @@ class TableFormat(NamedColumns, abc.ABC):
             DataError: If a cell cannot be read, or a file changed. The message names file, row and column.
         """
 
+    def raising(self) -> "TableFormat":
+        """Return the same table, in which a row that `read` would skip is an error."""
+        return self
+
     @abc.abstractmethod
     def where(self, chunk: int, row_in_chunk: int) -> str:
         """Return how error messages name a row, such as `"houses.csv: row 7 (line 9)"`."""

@@ -1,6 +1,5 @@
 """`TableRows`: the rows of a table as samples, parsed chunk by chunk when a batch needs them."""
 
-import collections
 import json
 import weakref
 import zlib
@@ -13,7 +12,7 @@ from keras_oocore.core.errors import DataError, SampleError
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.core.stopwatch import stage
-from keras_oocore.core.threads import ThreadPool
+from keras_oocore.core.tasks import in_order
 from keras_oocore.csv.cells import Cells, Column
 from keras_oocore.ordering.window_order import WindowOrder
 from keras_oocore.sources.base import RowSpec, Source
@@ -22,6 +21,7 @@ from keras_oocore.tables.cells import distinct_strings
 from keras_oocore.tables.encoding import encode
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.format import TableFormat
+from keras_oocore.tables.kept_rows import LEFT_OUT
 from keras_oocore.tables.splits.base import NO_PART, RowSubset, Split
 from keras_oocore.tables.statistics import ColumnStatistics
 from keras_oocore.tables.used_rows import UsedRows
@@ -29,7 +29,12 @@ from keras_oocore.tables.used_rows import UsedRows
 MOST_WINDOW_CHUNKS = 64  # parsed before the first batch of an epoch, which takes about half a second
 ORDER_BYTES = 8  # per row of a window, for its number
 
-OF_SAMPLES = ("files", "on_bad_row", "num_rows")  # parts of the fingerprint of a table that identify its samples
+OF_SAMPLES = (
+    "files",
+    "on_bad_row",
+    "num_rows",
+    LEFT_OUT,
+)  # parts of the fingerprint of a table that identify its samples
 
 
 class TableRows(Source):
@@ -276,18 +281,9 @@ class TableRows(Source):
             chunks: The chunks, or `None` for all.
         """
         chunks = list(range(self.table.num_chunks)) if chunks is None else chunks
-        with (
-            ThreadPool(self.num_threads, "keras_oocore-table") as threads,
-            tqdm(total=len(chunks), unit=" parts", desc=task, delay=QUIET_SECONDS) as bar,
-        ):
-            ahead = collections.deque()
-            for chunk in chunks:
-                ahead.append(threads.submit(function, chunk))
-                if len(ahead) > 2 * self.num_threads:
-                    yield ahead.popleft().result()
-                    bar.update()
-            while ahead:
-                yield ahead.popleft().result()
+        with tqdm(total=len(chunks), unit=" parts", desc=task, delay=QUIET_SECONDS) as bar:
+            for found in in_order(function, chunks, self.num_threads, "keras_oocore-table"):
+                yield found
                 bar.update()
 
     def reset_after_fork(self) -> None:

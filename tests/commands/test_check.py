@@ -133,7 +133,12 @@ def test_thousands_of_findings_are_counted(messy, run):
         (("nothing",), "'nothing' does not exist."),
         (("clean", "--against", "nothing"), "'nothing' does not exist."),
         (("empty",), "'empty' is empty."),
-        (("houses.csv",), "has rows and not files. To read all of them, type: keras-oocore verify houses.csv"),
+        (("houses.csv", "--against", "clean"), "'houses.csv' is a table, and 'clean' is not. Type --against FILE.csv"),
+        (("clean", "--against", "houses.csv"), "'houses.csv' is a table, and 'clean' is not. Type --against DIRECTORY"),
+        (("houses.csv", "--processes", "2"), "--processes is an option of files, and 'houses.csv' is a table"),
+        (("houses.csv", "--labels", "a.npy"), "--labels is an option of files, and 'houses.csv' is a CSV file of rows"),
+        (("clean", "--target", "price"), "--target is an option of CSV files"),
+        (("clean", "--columns", "price"), "--columns is an option of tables"),
         (("clean", "--x-col", "image"), "--x-col has no effect on 'clean'"),
     ],
 )
@@ -152,3 +157,50 @@ def test_a_page_that_cannot_be_written(messy, run):
 
     assert (status, output) == (1, "")
     assert "Cannot write 'clean'" in error
+
+
+@pytest.fixture
+def table(in_tmp_path):
+    """60 rows in `houses.csv`, of which two are copies, and `test.csv` with one of them."""
+    rng = np.random.default_rng(0)
+    rows = [f"{size:.3f};{size * 100:.1f};{i % 3}" for i, size in enumerate(rng.normal(2000, 500, 60))]
+    (in_tmp_path / "houses.csv").write_text("\n".join(["size;price;floors", *rows, rows[4], rows[8]]) + "\n")
+    others = [f"{size:.3f};{size * 90 + 100 * i:.1f};{i % 3}" for i, size in enumerate(rng.normal(2000, 500, 60))]
+    (in_tmp_path / "test.csv").write_text("\n".join(["size;price;floors", *others, rows[20]]) + "\n")
+    return in_tmp_path / "houses.csv"
+
+
+def test_a_table_is_checked(table, run):
+    words = ("check", "houses.csv", "--against", "test.csv", "--target", "price", "--delimiter", ";")
+    status, output, _ = run(*words, "--html", "report.html")
+
+    assert status == 1
+    assert output.startswith(
+        "houses.csv against test.csv: 62 rows checked, 1 feature that tells the target, 1 row in both"
+    )
+    for line in ("  size: is the target times 0.01", "  rows 4, 60: price=", "  row 20, and row 60 there: price="):
+        assert f"\n{line}" in output, line
+    assert output.endswith("\npage: report.html\n")
+    assert "Copies of rows" in (table.parent / "report.html").read_text()
+
+    facts = json.loads(run(*words, "--json")[1])
+    assert facts["duplicates"] == [[4, 60], [8, 61]]
+    assert facts["leaks"] == [[20, 60]]
+
+
+def test_a_clean_table_is_status_0(table, run):
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(lines[:-2]) + "\n")
+    status, output, _ = run("check", "houses.csv", "--delimiter", ";", "--columns", "size", "floors")
+
+    assert (status, output.splitlines()[0]) == (0, "houses.csv: 60 rows checked, nothing found")
+
+
+def test_a_compressed_table_is_checked(table, run):
+    import gzip
+
+    (table.parent / "houses.csv.gz").write_bytes(gzip.compress(table.read_bytes()))
+    status, output, _ = run("check", "houses.csv.gz", "--delimiter", ";")
+
+    assert status == 1
+    assert "2 groups of copies" in output

@@ -1,9 +1,10 @@
 """`ArrowTable`: what the tables of all formats that have types share. A subclass reads the arrays of a chunk."""
 
 import abc
+import copy
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -57,6 +58,12 @@ class ArrowTable(TableFormat):
             name: f"Not a feature: {why}" for name, why in found.refused.items() if opening.known is None
         }
         self.may_skip_rows: bool = self.options.on_bad_row == "skip"
+
+    def raising(self) -> Self:
+        """Return the same table, in which a row that `read` would skip is an error."""
+        table = copy.copy(self)
+        table.options = dataclasses.replace(self.options, on_bad_row="error")
+        return table
 
     @abc.abstractmethod
     def read_arrays(self, chunk: int, names: Sequence[str]) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ The kinds are inferred once, from cells of all files, and do not change while a 
 """
 
 import contextlib
+import copy
 import dataclasses
 import datetime
 import os
@@ -145,6 +146,13 @@ class CSVTable(TableFormat):
         """Return the cells of one chunk, as in `TableFormat`."""
         file, chunk_of_file = self._chunks[chunk]
         return self._readers[file].read(self.indexes[file], chunk_of_file, self._in_file(file, columns))
+
+    def raising(self) -> "CSVTable":
+        """Return the same table, in which a row that `read` would skip is an error."""
+        table = copy.copy(self)
+        table.options = dataclasses.replace(self.options, on_bad_row="error")
+        table._readers = [CSVReader(reader.num_columns, table.options, reader.extra) for reader in self._readers]
+        return table
 
     def where(self, chunk: int, row_in_chunk: int) -> str:
         """Return how error messages name a row: file, row and line."""

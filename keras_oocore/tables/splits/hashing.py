@@ -1,4 +1,4 @@
-"""Hashes of strings that are the same on every machine, for whole columns at once."""
+"""Hashes of cells that are the same on every machine, for whole columns at once."""
 
 from typing import Any
 
@@ -19,16 +19,40 @@ def hash_cells(cells: Any) -> np.ndarray:
     >>> [f"{value:016x}" for value in hash_cells(pa.array(["a", "b", "a"]))]
     ['d7908ef3a9765ccc', '487418804fa607da', 'd7908ef3a9765ccc']
     """
+    _, hashes, codes = distinct_hashes(cells)
+    return np.append(hashes, MISSING)[codes]
+
+
+def distinct_hashes(cells: Any) -> tuple[Any, np.ndarray, np.ndarray]:
+    """Return the distinct strings, their hashes, and the position of each cell among them.
+
+    Args:
+        cells: `pyarrow` array of strings. The position of a missing cell is the number of distinct strings.
+    """
     encoded = cells.dictionary_encode()
     codes = encoded.indices.fill_null(len(encoded.dictionary)).to_numpy(zero_copy_only=False)
-    return np.append(_hash_strings(encoded.dictionary), MISSING)[codes]
+    return encoded.dictionary, _hash_strings(encoded.dictionary), codes
+
+
+def hash_numbers(values: np.ndarray) -> np.ndarray:
+    """Return a hash of each number, `uint64` of shape `(n,)`. Equal numbers have equal hashes; NaN is a missing cell.
+
+    Args:
+        values: `float64` array of shape `(n,)`.
+
+    >>> [f"{value:016x}" for value in hash_numbers(np.array([1.0, -0.0, 0.0]))]
+    ['88d7c35bbbf3eded', 'e220a8397b1dcdaf', 'e220a8397b1dcdaf']
+    """
+    hashes = mixed((values + 0.0).view(np.uint64))  # -0.0 + 0.0 is 0.0
+    hashes[np.isnan(values)] = MISSING
+    return hashes
 
 
 def combined(hashes: list[np.ndarray]) -> np.ndarray:
     """Return one hash per row, `uint64` of shape `(n,)`, of the hashes of its cells."""
     first, *others = hashes
     for other in others:
-        first = _mixed(first) + other
+        first = mixed(first) + other
     return first
 
 
@@ -46,10 +70,10 @@ def _hash_strings(texts: Any) -> np.ndarray:
     offsets, data = _buffers(texts)
     starts, lengths = offsets[:-1], np.diff(offsets)
     position = np.arange(len(data)) - np.repeat(starts, lengths)
-    factors = _mixed(np.arange(lengths.max(initial=0), dtype=np.uint64))
+    factors = mixed(np.arange(lengths.max(initial=0), dtype=np.uint64))
     terms = (data.astype(np.uint64) + np.uint64(1)) * factors[position]
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms, dtype=np.uint64)])
-    return _mixed(sums[offsets[1:]] - sums[starts])
+    return mixed(sums[offsets[1:]] - sums[starts])
 
 
 def _buffers(texts: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -63,7 +87,7 @@ def _buffers(texts: Any) -> tuple[np.ndarray, np.ndarray]:
     return offsets - offsets[0], data[offsets[0] : offsets[-1]]
 
 
-def _mixed(values: np.ndarray) -> np.ndarray:
+def mixed(values: np.ndarray) -> np.ndarray:
     """Return integers whose bits all depend on all bits: the finalizer of splitmix64 (Steele and others, 2014)."""
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

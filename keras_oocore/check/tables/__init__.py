@@ -1,0 +1,1 @@
+"""Finds copies of rows, leaks and useless columns in tables before training."""
