@@ -59,7 +59,7 @@ def objects(*values):
         (range(3), [0.0, 1.0, 2.0], "float32"),
         (pa.array([1, None]), [1.0, None], "float32"),
     ],
-    ids=lambda value: re.sub(r"\W+", " ", repr(value))[:40] if not isinstance(value, str) else value,
+    ids=lambda value: re.sub(r"0x\w+|\W+", " ", repr(value))[:40] if not isinstance(value, str) else value,
 )
 def test_cells_of_arrays_and_lists(values, expected, kind):
     assert cells(values) == (expected, kind)
