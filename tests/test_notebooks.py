@@ -52,6 +52,8 @@ FIRST = ROOT / "notebooks" / "1_images_larger_than_memory.ipynb"
 SECOND = ROOT / "notebooks" / "2_csv_larger_than_memory.ipynb"
 THIRD = ROOT / "notebooks" / "3_many_fits_one_training.ipynb"
 FOURTH = ROOT / "notebooks" / "4_messy_folder_to_submission.ipynb"
+FIFTH = ROOT / "notebooks" / "5_segmentation_with_masks.ipynb"
+FEW_PAIRS = "num_train, num_val, epochs = 48, 64, 1"
 FEW_PHOTOS = "epochs, photos_per_class = 1, 12"
 PHASES = ("head alone", "all of it")
 pytestmark = [pytest.mark.one_backend, pytest.mark.timeout(1800)]  # a busy machine takes long to train
@@ -310,6 +312,34 @@ class TestNotebook4:
         assert "\n  7 files have copies in" in shown_text(saved)  # "six photos, and seven are found"
         assert ">1599e5ec9.png<" in shown_text(saved)
         assert 60 < numbers("#% of # test photos are right", saved)[0] < 85
+
+
+@starts_kernels
+class TestNotebook5:
+    def test_it_runs_from_top_to_bottom(self, run, tmp_path):
+        notebook = run.executed(FIFTH, tmp_path, injected=FEW_PAIRS)
+        said = shown_text(notebook)
+
+        assert [path.name for path in tmp_path.iterdir()] == ["notebook_5_data"]
+        assert len(pictures(notebook)) == 4
+        assert "(16, 64, 64, 3) uint8 (16, 64, 64, 1) uint8 [0 1 2 3]" in said
+        assert "1 of 8 images has no mask in 'notebook_5_data/broken/masks': '003.jpg'." in said
+        assert "value 7 (the first in row 0, column 0), but num_classes=4 allows 0 to 3." in said
+        assert len(self.iou(notebook)) == 4
+
+    def iou(self, notebook):
+        return [float(percent) for percent in re.findall(r"IoU +([\d.]+)%", shown_text(notebook))]
+
+    @pytest.mark.soak
+    def test_it_reaches_the_iou_it_states(self, run, tmp_path):
+        background, *of_digits = self.iou(run.executed(FIFTH, tmp_path))
+        assert background > 95
+        assert min(of_digits) > 40
+
+    def test_saved_outputs_are_those_of_a_trained_network(self):
+        background, *of_digits = self.iou(nbformat.read(FIFTH, as_version=4))
+        assert background > 95
+        assert min(of_digits) > 50
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
