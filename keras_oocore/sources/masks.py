@@ -46,11 +46,6 @@ class ImagesWithMasks(FileSamples):
     def has_images(self) -> bool:
         return self.reader.dtype == np.uint8
 
-    @property
-    def images(self) -> FileSamples:
-        """The images alone."""
-        return FileSamples(self.manifest, self.reader, self.retries)
-
     def fingerprint(self) -> dict[str, Any]:
         return {**super().fingerprint(), "masks": of_names(self.masks.filenames)}
 
