@@ -269,7 +269,7 @@ class Manifest:
 
         >>> with tempfile.TemporaryDirectory() as directory:
         ...     path = Path(directory, "train.csv")
-        ...     _ = path.write_text("filename,class,age,height\n001.png,dog,3,0.5\n002.png,cat,7,0.25\n")
+        ...     _ = path.write_text("filename,class,age,height\\n001.png,dog,3,0.5\\n002.png,cat,7,0.25\\n")
         ...     manifest = Manifest.from_csv(path, feature_cols=["age", "height"])
         >>> manifest.features.tolist(), manifest.feature_cols
         ([[3.0, 0.5], [7.0, 0.25]], ['age', 'height'])

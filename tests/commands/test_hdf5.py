@@ -44,7 +44,7 @@ def test_info_lists_the_datasets(scans, run):
 
 
 @pytest.mark.parametrize("words", [(), ("--labels", "train/names"), ("--labels", "y.npy"), ("--no-labels",)])
-@pytest.mark.backend
+@pytest.mark.one_backend
 def test_the_code_of_a_dataset_runs(scans, run, words):
     np.save("y.npy", np.linspace(0, 1, 10, dtype="float32"))
     status, output, error = run("info", scans, "--dataset", "train/images", *words)

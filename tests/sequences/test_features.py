@@ -423,7 +423,7 @@ def test_one_sample_and_labels_none(tmp_path):
 # The terminal
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 @pytest.mark.parametrize("suffix", ["png", "npy"])
 def test_the_code_that_info_prints_trains_a_model_of_two_inputs(suffix, in_tmp_path, capsys):
     test = TestImages() if suffix == "png" else TestArrays()
