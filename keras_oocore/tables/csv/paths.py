@@ -12,6 +12,7 @@ from keras_oocore.csv.not_csv import require_local
 
 INDEX_SUFFIX = ".keras_oocore-index.json"
 EXPECTED = "`data` should be a path, a pattern or a list of them. Received: "
+READ = ". Its rows are read by ko.TableSequence(data, target)"
 ARRAYS = "If it fits into memory, an array of it can be used: ko.ArraySequence(x, y)"
 
 
@@ -54,16 +55,10 @@ def _not_a_path(data: Any) -> OptionError:
     fix = ""
     if hasattr(data, "read"):
         fix = ". Pass the path of the file"
-    elif hasattr(data, "to_csv"):
-        fix = f'. Save it first: data.to_csv("data.csv", index=False). {ARRAYS}'
     elif hasattr(data, "sink_csv") and not hasattr(data, "write_csv"):  # a LazyFrame of polars
         fix = '. Save it first: data.sink_csv("data.csv")'
-    elif hasattr(data, "write_csv"):  # of polars
-        fix = f'. Save it first: data.write_csv("data.csv"). {ARRAYS}'
-    elif hasattr(data, "column_names"):  # of pyarrow
-        fix = f'. Save it first: pyarrow.csv.write_csv(data, "data.csv"). {ARRAYS}'
-    elif isinstance(data, Mapping):
-        fix = f'. Save it first: pandas.DataFrame(data).to_csv("data.csv", index=False). {ARRAYS}'
+    elif isinstance(data, Mapping) or any(hasattr(data, name) for name in ("to_csv", "write_csv", "column_names")):
+        fix = READ  # of pandas, polars or pyarrow
     elif hasattr(data, "shape"):
         fix = f". {ARRAYS}"
     return OptionError(f"{EXPECTED}{shown(data)}{fix}")
