@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView
-from typing import Any, NamedTuple
+from typing import Any
 
 from keras_oocore.csv.cells import Column
 from keras_oocore.csv.dialect import CellOptions
@@ -12,7 +12,8 @@ from keras_oocore.tables.csv.kinds import infer_kind, present
 from keras_oocore.tables.csv.suspects import suspicion
 
 
-class Place(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Place:
     """A chunk of a file from which cells are read as strings."""
 
     reader: CSVReader

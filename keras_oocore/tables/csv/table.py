@@ -10,7 +10,7 @@ import datetime
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +231,9 @@ class CSVTable(TableFormat):
             file, chunk = self._chunks[number]
             places.append(Place(self._readers[file], self.indexes[file], chunk, self._positions[file], num_pieces))
         columns = InferredColumns(names, given, self.options, places)
-        self.notes, self.measured, self.suspects = columns.notes, columns.measured, columns.suspects
+        self.notes: Mapping[str, Sequence[str]] = columns.notes
+        self.measured: Collection[str] = columns.measured
+        self.suspects: Mapping[str, str] = columns.suspects
         return columns
 
 
