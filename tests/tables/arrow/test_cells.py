@@ -84,7 +84,7 @@ def test_numbers_that_float32_cannot_hold_are_wrong():
         (pa.array([7, None, -1]), ["7", None, "-1"]),
         (pa.array([5.0, 1.5, float("nan")]), ["5", "1.5", None]),
         (pa.array(np.array([0.5], np.float16)), ["0.5"]),
-        (pa.array([True, False]), ["true", "false"]),
+        (pa.array([True, False]), ["True", "False"]),
         (pa.array([Decimal("1.50")]), ["1.50"]),
         (pa.array([MOMENT.date()]), ["2014-10-13"]),
         (pa.array([b"abc", "\u00fc".encode()]), ["abc", "\u00fc"]),
