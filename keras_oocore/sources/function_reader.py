@@ -36,14 +36,16 @@ class FunctionReader:
     """
 
     def __init__(self, function: Callable[[str], Any], path: str | os.PathLike[str]):
-        self.function = function
+        self.function: Callable[[str], Any] = function
         self.fields: dict[str, RowSpec] = {}
         for name, array in self.load(storage.local_path(path)).items():
             if array.dtype.kind not in "biufc":
                 what = f"for {name}: an" if name != "x" else "an"
                 raise SampleError(f"`reader` should return numbers. Received: {what} array of dtype {array.dtype}")
             self.fields[name] = RowSpec(array.shape, array.dtype)
-        self.shape, self.dtype = row_spec(self.fields)
+        spec = row_spec(self.fields)
+        self.shape: tuple[int, ...] = spec.shape
+        self.dtype: np.dtype = spec.dtype
         self.options: dict[str, Any] = {"reader": described(function)}
 
     def load(self, path: str) -> dict[str, np.ndarray]:

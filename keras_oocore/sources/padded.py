@@ -82,8 +82,8 @@ class PaddedReader:
     """
 
     def __init__(self, reader: LoadingReader, options: PadOptions, longest: int | None = None):
-        self.reader = reader
-        self.pad_value = options.pad_value
+        self.reader: LoadingReader = reader
+        self.pad_value: float = options.pad_value
         self.most: dict[str, tuple[int, ...]] = _most(reader.fields, options, longest)
         self._lengths: dict[str, list[str]] = {}  # name of a padded array → the arrays that have its length
         self._names: dict[str, str] = {name: name for name in reader.fields}
@@ -103,7 +103,9 @@ class PaddedReader:
         inputs = [name for name in padded if name[0] == "x"]
         answer = [name for name in padded if name[0] != "x"]
         fields = {name: padded[name] for name in inputs} | lengths | {name: padded[name] for name in answer}
-        self.shape, self.dtype = row_spec(fields)
+        spec = row_spec(fields)
+        self.shape: tuple[int, ...] = spec.shape
+        self.dtype: np.dtype = spec.dtype
         shapes = {name: list(shape) for name, shape in self.most.items()}
         self.options: dict[str, Any] = {**reader.options, "pad_to": shapes, "pad_value": float(options.pad_value)}
 
