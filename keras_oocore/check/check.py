@@ -117,7 +117,7 @@ def check(
     cells, and how the values differ from those of `against`:
 
         report = ko.check("train.csv", against="test.csv", target="price")
-        rows = ko.CSVChunkSequence("train.csv", "price", exclude=[*report.ids, *report.constant])
+        rows = ko.CSVChunkSequence("train.csv", "price", exclude=list(report.ids | report.constant))
 
     Rows are compared by a hash of 64 bits of their cells, without the targets and without ids: among 100 million rows,
     the chance of one false pair is less than 1 in 1,000. Each table is read once. Memory does not grow with the number

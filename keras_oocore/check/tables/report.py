@@ -60,7 +60,7 @@ class TableReport:
     Rows have the numbers that `row_numbers` of a Sequence has: they are counted from 0 over all files, without headers.
     Each dictionary goes from the name of a column to what was found, in words, so its names can be passed on:
 
-        rows = ko.CSVChunkSequence("houses.csv", "price", exclude=[*report.ids, *report.constant])
+        rows = ko.CSVChunkSequence("houses.csv", "price", exclude=list(report.ids | report.constant))
         clean = rows.without(report.duplicates)
 
     Attributes:
