@@ -117,7 +117,7 @@ def test_api_pages_show_every_argument_and_method(site):
     for text in ("{shared}", "**shared", "@shares", "**arguments", "object at 0x", str(ROOT), *mangled):
         assert text not in together, text
     with_limit = re.findall(r'<span class="n"><span class="pre">memory_limit</span></span>', together)
-    assert len(with_limit) == 6, "of four classes, two functions"
+    assert len(with_limit) == 7, "of five classes, two functions"
     assert 'href="preparation.html#keras_oocore.Manifest"' in pages["images"], "a type in a signature is a link"
 
 

@@ -1,6 +1,7 @@
 """Warnings that point at the line of the user's code, also while Keras or a thread calls this package."""
 
 import contextlib
+import gc
 import re
 import sys
 import threading
@@ -12,6 +13,7 @@ from contextvars import ContextVar
 PACKAGE = __name__.partition(".")[0]
 INSTALLED = re.compile(r"[/\\](site|dist)-packages[/\\]")  # Keras, its backend, and what else calls `fit` for the user
 
+_without_collections = threading.Lock()  # otherwise a thread would find collections disabled by another one
 _collected: ContextVar[dict[str, str] | None] = ContextVar("_collected", default=None)
 
 
@@ -48,7 +50,7 @@ def warn_user(message: str, kind: str = "") -> None:
         return
     frame = _frame_of_user(sys._getframe(1))
     if frame is None and threading.current_thread() is not threading.main_thread():
-        frame = _frame_of_user(sys._current_frames().get(threading.main_thread().ident))
+        frame = _frame_of_user(_frame_of_main_thread())
     frame = frame or sys._getframe(1)  # never the frame of this call: a cycle would keep the objects of all callers
     warnings.warn_explicit(
         message,
@@ -58,6 +60,21 @@ def warn_user(message: str, kind: str = "") -> None:
         frame.f_globals.get("__name__"),
         frame.f_globals.setdefault("__warningregistry__", {}),  # of lines that have warned
     )
+
+
+def _frame_of_main_thread() -> types.FrameType | None:
+    """Return the frame that the main thread is in.
+
+    CPython before 3.12 waits forever if garbage is collected meanwhile and a thread ends (python/cpython#106883).
+    """
+    with _without_collections:
+        enabled = gc.isenabled()
+        gc.disable()
+        try:
+            return sys._current_frames().get(threading.main_thread().ident)
+        finally:
+            if enabled:
+                gc.enable()
 
 
 def _frame_of_user(frame: types.FrameType | None) -> types.FrameType | None:

@@ -2,6 +2,8 @@
 
 import gc
 import re
+import subprocess
+import sys
 import types
 import warnings
 import weakref
@@ -99,3 +101,38 @@ def test_warning_of_a_constructor_points_at_the_line_of_the_user():
     with pytest.warns(UserWarning, match="`use_multiprocessing=True` is not supported") as caught:
         ko.ArraySequence(np.zeros((3, 2)), labels=None, use_multiprocessing=True)
     assert caught[0].filename == __file__
+
+
+WARN_WHILE_THREADS_END = """
+import _thread, gc, mmap, sys, threading, time, warnings
+from keras_oocore.core.warn import warn_user
+
+class Cycle:
+    def __init__(self):
+        self.itself, self.memory = self, mmap.mmap(-1, 4096)  # which releases the interpreter's lock when it is freed
+
+def start_threads():
+    while not ended:
+        _thread.start_new_thread(int, ())
+
+def warn():
+    for number in range(3000):
+        Cycle()
+        warn_user("careful")
+    ended.append(True)
+
+warnings.simplefilter("ignore")
+sys.setswitchinterval(1e-6)
+gc.set_threshold(3)
+ended = []
+for function in (start_threads, warn):
+    threading.Thread(target=function).start()
+while not ended:
+    time.sleep(0.01)
+print("ended")
+"""
+
+
+def test_warnings_of_a_thread_do_not_wait_for_threads_that_end():
+    arguments = dict(capture_output=True, text=True, timeout=200)
+    assert subprocess.run([sys.executable, "-c", WARN_WHILE_THREADS_END], **arguments).stdout == "ended\n"
