@@ -104,7 +104,7 @@ def test_warning_of_a_constructor_points_at_the_line_of_the_user():
 
 
 WARN_WHILE_THREADS_END = """
-import _thread, gc, mmap, sys, threading, time, warnings
+import _thread, gc, mmap, sys, threading, warnings
 from keras_oocore.core.warn import warn_user
 
 class Cycle:
@@ -115,20 +115,20 @@ def start_threads():
     while not ended:
         _thread.start_new_thread(int, ())
 
-def warn():
-    for number in range(3000):
-        Cycle()
-        warn_user("careful")
-    ended.append(True)
-
 warnings.simplefilter("ignore")
 sys.setswitchinterval(1e-6)
-gc.set_threshold(3)
 ended = []
-for function in (start_threads, warn):
-    threading.Thread(target=function).start()
-while not ended:
-    time.sleep(0.01)
+threading.Thread(target=start_threads, daemon=True).start()
+for number in range(600):
+    gc.disable()
+    for _ in range(20):
+        Cycle()
+    thread = threading.Thread(target=warn_user, args=("careful",))
+    gc.set_threshold(gc.get_count()[0] + number % 40)  # so that garbage is collected while frames are looked at
+    gc.enable()
+    thread.start()
+    thread.join()
+ended.append(True)
 print("ended")
 """
 
