@@ -12,6 +12,8 @@ from typing import Any, Self
 
 from keras_oocore.core.forks import register_fork_aware
 
+NOTICE_SECONDS = 1.0  # until Ctrl-C is noticed, if CPython missed to wake the thread that waits
+
 
 class Thread(threading.Thread):
     """A daemon thread that the thread which is interrupted by Ctrl-C can start and await.
@@ -94,13 +96,19 @@ class Call:
 
     def result(self) -> Any:
         """Wait for the call, and return what the function returned, or raise its error. It can be called once."""
-        result, error = self._outcomes.get()
+        result, error = self._outcome()
         if error is None:
             return result
         try:
             raise error
         finally:
             del error  # the traceback refers to this frame, which must not refer to the error
+
+    def _outcome(self) -> tuple[Any, BaseException | None]:
+        """Wait for the call. Ctrl-C that comes just before this thread waits in C is noticed at the next attempt."""
+        while True:
+            with contextlib.suppress(Empty):
+                return self._outcomes.get(timeout=NOTICE_SECONDS)
 
 
 class ThreadPool:

@@ -29,7 +29,7 @@ def test_signature_is_that_of_keras_followed_by_our_arguments():
     names = list(OURS)
 
     assert names[: len(KERAS)] == list(KERAS)
-    not_of_a_directory = {"data", "directory"}
+    not_of_a_directory = {"data", "directory", "masks", "num_classes", "ignore_class"}
     assert {*names[len(KERAS) :]} == {*OF_THE_CLASS} - {*KERAS} - not_of_a_directory
 
 
