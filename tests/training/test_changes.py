@@ -26,6 +26,7 @@ OTHER_DATA = {
     "follow_links",
     "class_names",
     "dataset",
+    "masks",
 }  # other files or labels, or other names
 
 
@@ -113,6 +114,7 @@ IMAGE_OPTIONS = [
     ("label_mode", "int", "binary"),
     ("strict", False, True),
 ]
+MASK_OPTIONS = [("num_classes", None, 3), ("ignore_class", None, 255)]
 
 
 @pytest.mark.parametrize(("option", "before", "after"), IMAGE_OPTIONS)
@@ -126,7 +128,36 @@ def test_option_of_images_is_named(photos, option, before, after):
     assert said.startswith(f"{option} was ")
     assert said.count(" was ") == 1
     own = set(inspect.signature(ko.ImageFolderSequence).parameters) - {case[0] for case in ROW_OPTIONS}
-    assert own - OTHER_DATA - WITHOUT_EFFECT <= {case[0] for case in IMAGE_OPTIONS}
+    assert own - OTHER_DATA - WITHOUT_EFFECT <= {case[0] for case in (*IMAGE_OPTIONS, *MASK_OPTIONS)}
+
+
+def masks_in(folder):
+    """A mask per photo."""
+    paths = [folder / f"{number}.png" for number in range(4)]
+    folder.mkdir()
+    for path in paths:
+        Image.new("L", (6, 8)).save(path)
+    return paths
+
+
+@pytest.mark.parametrize(("option", "before", "after"), MASK_OPTIONS)
+def test_option_of_masks_is_named(photos, tmp_path, option, before, after):
+    masks = masks_in(tmp_path / "masks")
+
+    def images(value):
+        options = {"masks": masks, "image_size": 4, "batch_size": 2, "seed": 0, option: value}
+        return ko.ImageFolderSequence(ko.Manifest.from_directory(photos, labels=None), **options)
+
+    assert verdict(images(before), images(after)) == ("named", f"{option} was {before}, is {after}")
+
+
+def test_other_masks_are_refused(photos, tmp_path):
+    masks, others = masks_in(tmp_path / "masks"), masks_in(tmp_path / "others")
+    files = ko.Manifest.from_directory(photos, labels=None)
+    found, said = verdict(*(ko.ImageFolderSequence(files, masks=paths, seed=0) for paths in (masks, others[::-1])))
+
+    assert found == "refused"
+    assert "masks" in said
 
 
 def read_twice(path):
