@@ -423,8 +423,9 @@ def test_fit_of_a_convolution_learns_the_masks(tmp_path):
         light = np.kron(rng.integers(0, 2, (4, 4)), np.ones((2, 2), int)).astype("uint8")
         save_mask(tmp_path / "masks" / f"{number}.png", light)
         save_mask(tmp_path / "images" / f"{number}.png", 50 + 150 * light)
-    pairs = masked(tmp_path, image_size=(8, 8), batch_size=8, num_classes=2, shuffle=True, last_batch="pad")
-    train, val = pairs.split(validation_split=0.5, seed=0)
+    options = dict(image_size=(8, 8), batch_size=8, num_classes=2, validation_split=0.5, seed=0)
+    train = masked(tmp_path, subset="training", shuffle=True, last_batch="pad", **options)
+    val = masked(tmp_path, subset="validation", last_batch="pad_for_evaluation", **options)
     model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Rescaling(1 / 255, -0.5), keras.layers.Conv2D(2, 1)])
     model.compile(keras.optimizers.Adam(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     losses = model.fit(train, validation_data=val, epochs=25, verbose=0).history["loss"]
