@@ -1,4 +1,4 @@
-"""Streams in the list of table formats, and what to type for those that begin anew each time."""
+"""Streams in the list of table formats, and what to type for those that start over each time."""
 
 from typing import Any
 

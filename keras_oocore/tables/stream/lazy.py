@@ -43,7 +43,7 @@ QUERIES: tuple[tuple[str, tuple[str, ...], str], ...] = (
 
 
 def is_lazy(data: Any) -> bool:
-    """Return whether data are a query, whose rows would be computed anew each time, or a single column."""
+    """Return whether data are a query, whose rows would be computed again each time, or a single column."""
     return any(_has(data, attributes) for _, attributes, _ in QUERIES)
 
 
