@@ -10,10 +10,11 @@ import warnings
 from collections.abc import Iterator
 from contextvars import ContextVar
 
+from keras_oocore.core.forks import register_fork_aware
+
 PACKAGE = __name__.partition(".")[0]
 INSTALLED = re.compile(r"[/\\](site|dist)-packages[/\\]")  # Keras, its backend, and what else calls `fit` for the user
 
-_without_collections = threading.Lock()  # otherwise a thread would find collections disabled by another one
 _collected: ContextVar[dict[str, str] | None] = ContextVar("_collected", default=None)
 
 
@@ -68,13 +69,38 @@ def _frame_of_main_thread() -> types.FrameType | None:
     CPython before 3.12 waits forever if garbage is collected meanwhile and a thread ends (python/cpython#106883).
     """
     with _without_collections:
-        enabled = gc.isenabled()
+        return sys._current_frames().get(threading.main_thread().ident)
+
+
+class _WithoutCollections:
+    """A block in which no garbage is collected, of one thread at a time: another one would find it disabled."""
+
+    def __init__(self) -> None:
+        self._enabled = False
+        self.reset_after_fork()
+        register_fork_aware(self)
+
+    def reset_after_fork(self) -> None:
+        """Leave the block that a thread of the parent is in."""
+        self._lock = threading.Lock()
+        self._enable()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self._enabled = gc.isenabled()
         gc.disable()
-        try:
-            return sys._current_frames().get(threading.main_thread().ident)
-        finally:
-            if enabled:
-                gc.enable()
+
+    def __exit__(self, *exception: object) -> None:
+        self._enable()
+        self._lock.release()
+
+    def _enable(self) -> None:
+        if self._enabled:
+            gc.enable()
+        self._enabled = False
+
+
+_without_collections = _WithoutCollections()
 
 
 def _frame_of_user(frame: types.FrameType | None) -> types.FrameType | None:

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from keras_oocore.core.errors import SampleError
 from keras_oocore.images import codecs
+from keras_oocore.images.damage import explained_damage
 from keras_oocore.images.formats import open_image
 from keras_oocore.images.jpeg import jpeg_pixels, opencv_pixels
 from keras_oocore.images.jpeg_header import XMP_PREFIX, JpegHeader, parse_jpeg_header
@@ -62,19 +61,12 @@ def decode(
     Raises:
         SampleError: If the file is not an image, is damaged, or has too many pixels.
     """
-    try:
+    with explained_damage():
         header = parse_jpeg_header(data)
         if header is not None:
             return _decode_jpeg(data, header, color_mode, target_size)
         png = parse_png(data)
         return _decode_other(data, color_mode, wide) if png is None else _decode_png(png, color_mode, wide)
-    except (SampleError, MemoryError):
-        raise
-    except Image.DecompressionBombError as error:  # Pillow checks the size of some formats when it opens them
-        raise SampleError(f"more than PIL.Image.MAX_IMAGE_PIXELS allows: {error}") from error
-    except Exception as error:  # damaged files raise every kind of exception from within Pillow
-        what = "truncated" if "truncated" in str(error).lower() else "not an image that can be decoded"
-        raise SampleError(f"{what}: {str(error) or type(error).__name__}") from error
 
 
 def _decode_jpeg(data: bytes, header: JpegHeader, color_mode: str, target_size) -> Decoded:

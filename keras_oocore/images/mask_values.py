@@ -5,6 +5,7 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 
 from keras_oocore.core.errors import SampleError
+from keras_oocore.images.damage import explained_damage
 from keras_oocore.images.formats import BITS_PER_SAMPLE, open_image
 from keras_oocore.images.orientation import stated_orientation, upright
 from keras_oocore.images.pillow import require_allowed_size
@@ -40,7 +41,7 @@ def mask_values(data: bytes) -> np.ndarray:
     Raises:
         SampleError: If the file is not such an image.
     """
-    try:
+    with explained_damage():
         png = parse_png(data)
         image = open_image(data if png is None else png.data)
         require_allowed_size(image.format, image.height, image.width)
@@ -48,13 +49,6 @@ def mask_values(data: bytes) -> np.ndarray:
             raise SampleError(LOSSY)
         values = _values(image)
         info = image.info if png is None else png.info
-    except (SampleError, MemoryError):
-        raise
-    except Image.DecompressionBombError as error:  # Pillow checks the size of some formats when it opens them
-        raise SampleError(f"more than PIL.Image.MAX_IMAGE_PIXELS allows: {error}") from error
-    except Exception as error:  # damaged files raise every kind of exception from within Pillow
-        what = "truncated" if "truncated" in str(error).lower() else "not an image that can be decoded"
-        raise SampleError(f"{what}: {str(error) or type(error).__name__}") from error
     # Pillow applies the orientation of TIFF files itself.
     return upright(values, 1 if image.format == "TIFF" else stated_orientation(info))
 
