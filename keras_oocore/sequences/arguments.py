@@ -98,16 +98,6 @@ class FileArguments(SampleArguments, ReadingArguments, total=False):
     cache: str | os.PathLike[str] | None
 
 
-class TableArguments(BatchArguments, ThreadArguments, total=False):
-    """How rows of a table become batches."""
-
-    sampling: SamplingArgument
-    samples_per_epoch: int | None
-    max_queue_size: int | None  # chosen by the size of a batch
-    cache: str | os.PathLike[str] | None
-    overwrite_cache: bool
-
-
 DEFAULTS: dict[str, Any] = {
     "batch_size": 32,
     "shuffle": True,
@@ -182,10 +172,9 @@ DESCRIPTIONS = {
 }
 
 F = TypeVar("F", bound=Callable)
-PLACEHOLDER = "{shared}"
 
 
-def shares(arguments: type, **defaults: Any) -> Callable[[F], F]:
+def shares(arguments: type, all_defaults: Mapping[str, Any] = DEFAULTS, **defaults: Any) -> Callable[[F], F]:
     """Return a decorator for a function, or an `__init__`, that takes shared arguments as `**shared`.
 
     The function receives all of them, with their defaults filled in. `inspect.signature` shows them, and an unknown
@@ -193,11 +182,12 @@ def shares(arguments: type, **defaults: Any) -> Callable[[F], F]:
 
     Args:
         arguments: The `TypedDict` of the shared arguments.
-        **defaults: Defaults that differ from `DEFAULTS`.
+        all_defaults: Name of an argument → its default, in the order of the signature.
+        **defaults: Defaults that differ from these.
     """
     hints = arguments.__annotations__
-    all_defaults = {name: default for name, default in {**DEFAULTS, **defaults}.items() if name in hints}
-    return shares_arguments(hints, all_defaults, _check)
+    shared = {name: default for name, default in {**all_defaults, **defaults}.items() if name in hints}
+    return shares_arguments(hints, shared, _check)
 
 
 def _check(keywords: Mapping[str, Any], function: Callable[..., Any]) -> None:
@@ -207,21 +197,31 @@ def _check(keywords: Mapping[str, Any], function: Callable[..., Any]) -> None:
 
 def documented(thing: F) -> F:
     """Replace `{shared}` in the docstring of a class or function with the descriptions of its shared arguments."""
+    return describe(thing, "{shared}", DESCRIPTIONS)
+
+
+def describe(thing: F, placeholder: str, descriptions: Mapping[str, str]) -> F:
+    """Replace a placeholder in a docstring with the descriptions of arguments that the docstring does not have itself.
+
+    Args:
+        thing: The class or function.
+        placeholder: The only word of its line.
+        descriptions: Name of an argument → its description. Those that `thing` does not share are ignored.
+    """
     function = thing.__init__ if isinstance(thing, type) else thing
-    defaults = function.shared_defaults
     written = "\n".join(
         textwrap.fill(
-            f"{name}: {DESCRIPTIONS[name].format(default=default)}",
+            f"{name}: {descriptions[name].format(default=default)}",
             112,
             initial_indent=" " * 8,
             subsequent_indent=" " * 12,
             break_long_words=False,
             break_on_hyphens=False,
         )
-        for name, default in defaults.items()
-        if not re.search(rf"^ {{8}}{name}: ", thing.__doc__, flags=re.MULTILINE)
+        for name, default in function.shared_defaults.items()
+        if name in descriptions and not re.search(rf"^ {{8}}{name}: ", thing.__doc__, flags=re.MULTILINE)
     )
-    thing.__doc__ = thing.__doc__.replace(" " * 8 + PLACEHOLDER, written)
+    thing.__doc__ = thing.__doc__.replace(" " * 8 + placeholder, written)
     return thing
 
 

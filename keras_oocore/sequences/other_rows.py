@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_oocore.core.errors import OptionError
 from keras_oocore.sequences.arguments import require_known
+from keras_oocore.sequences.table_arguments import RowArguments
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.format import TableFormat
 from keras_oocore.tables.formats import format_of
@@ -33,7 +34,8 @@ def other_rows(
         OptionError: If an argument is not valid, or is one that the training rows determine.
     """
     form = format_of(data)
-    shared = {**constructor.__init__.shared_defaults, "shuffle": False}
+    defaults = constructor.__init__.shared_defaults
+    shared = {**{name: defaults[name] for name in RowArguments.__annotations__}, "shuffle": False}
     _require_options(options, {*form.options, *OF_COLUMNS, NUM_ROWS, *shared}, constructor)
     with_target = _has_target(target, learned)
     reading = {**learned.reading, **{name: options[name] for name in form.options if name in options}}

@@ -14,24 +14,35 @@ from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
 from keras_oocore.core.text import listed
 from keras_oocore.core.warn import warn_user
-from keras_oocore.csv.dialect import OnBadRow
-from keras_oocore.sequences.arguments import TableArguments, documented, shares
+from keras_oocore.sequences.arguments import shares
 from keras_oocore.sequences.inputs import batch_options, loading_options
 from keras_oocore.sequences.other_rows import other_rows
 from keras_oocore.sequences.rows_of_table import RowsOfTable
+from keras_oocore.sequences.table_arguments import (
+    COLUMN_DEFAULTS,
+    ROW_DEFAULTS,
+    TableArguments,
+    column_options,
+    documented_table,
+)
 from keras_oocore.sequences.table_sampling import sampling_of_rows
-from keras_oocore.tables.date_parts import Dates
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.format import TableFormat
 from keras_oocore.tables.formats import format_of
 from keras_oocore.tables.learned import Learned
-from keras_oocore.tables.opening import Opening, TableData
-from keras_oocore.tables.options import ClassWeight, ColumnOptions, LabelMode, Missing
+from keras_oocore.tables.opening import Format, Opening, TableData
+from keras_oocore.tables.options import ColumnOptions
 from keras_oocore.tables.rows import TableRows
 from keras_oocore.tables.splits.base import TRAINING
 
 
-@documented
+class TableSequenceArguments(TableArguments, total=False):
+    """The arguments of `TableSequence`."""
+
+    null_values: Sequence[str] | None
+
+
+@documented_table
 class TableSequence(RowsOfTable):
     """Batches of the rows of a table of any size, such as Parquet files or a DataFrame, on every backend of Keras 3.
 
@@ -50,33 +61,16 @@ class TableSequence(RowsOfTable):
         features: List of columns, or a dictionary from input name to a list of columns, for models with several
             inputs. `None` for all other columns but the index of a DataFrame and columns that cannot be features, such
             as lists.
-        exclude: Columns that are not features, such as ids and free text.
-        sample_weight: Column of sample weights.
-        ids: Column, or list of columns, to carry beside the rows as strings, as in `CSVChunkSequence`.
-        label_mode: As in `CSVChunkSequence`.
-        label_separator: As in `CSVChunkSequence`.
-        class_weight: As in `CSVChunkSequence`.
-        dtypes: Dictionary from column to `"float32"`, `"bool"`, `"string"`, or a date format such as `"%d.%m.%Y"`, for
-            columns that should not be read as what they are, such as dates that are stored as strings.
+        {columns}
         dates: As in `CSVChunkSequence`. Days are those of UTC, and parts such as the hour those of the time zone.
-        categorical: Columns of numbers to treat as categories, as in `CSVChunkSequence`.
         missing: How to handle missing numbers, as in `CSVChunkSequence`. NaN counts as missing.
-        indicator: Whether to add, for every numeric feature, another feature that is 1 if the cell is missing, else 0.
         null_values: Strings that represent a missing cell. Defaults to none, because the files say which cells are
             missing; for CSV files, to the default of `CSVChunkSequence`.
         on_bad_row: How to handle rows with a cell that cannot be read, such as a number beyond `float32`. `"error"`:
             raise an error. `"skip"`: leave the row out.
-        num_rows: Number of rows to use, the first ones of all files, for a first try. `None` for all rows.
         shuffle: `True` for a new order every epoch. With `cache`, it is a global shuffle. Without `cache`, row groups
             come in random order, and rows are shuffled in a window of at most 64 row groups, as many as fit into a
             third of `memory_limit`. `False` for the order of the files.
-        transform: As in `ImageFolderSequence`. `x` is a matrix or a dictionary.
-        sampling: `"balanced"`, or one weight per row, as in `CSVChunkSequence`. It requires `cache`.
-        samples_per_epoch: Number of draws per epoch, with `sampling`. Defaults to the number of rows.
-        cache: Directory that stores all rows, as in `CSVChunkSequence`.
-        memory_limit: As in `CSVChunkSequence`.
-        max_queue_size: The largest number of batches made ahead of time. Defaults to 10, or for small batches to as
-            many as 4 MB can store, at most 256.
         {shared}
 
     Raises:
@@ -96,49 +90,28 @@ class TableSequence(RowsOfTable):
     ([[1000.0, 2.0], [2000.0, 3.0]], [1.0, 2.0], ['Rome', 'Oslo'])
     """
 
-    @shares(TableArguments, batch_size=100, max_queue_size=None)
+    @shares(TableSequenceArguments, {**COLUMN_DEFAULTS, "null_values": None, **ROW_DEFAULTS})
     def __init__(
         self,
         data: TableData,
         target: str | Sequence[str] | None,
         features: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
-        exclude: Sequence[str] = (),
-        sample_weight: str | None = None,
-        ids: str | Sequence[str] = (),
-        label_mode: LabelMode | None = None,
-        label_separator: str | None = None,
-        class_weight: ClassWeight | None = None,
-        dtypes: Mapping[str, object] | None = None,
-        dates: Dates | None = None,
-        categorical: Sequence[str] = (),
-        missing: Missing | Mapping[str, float] = "error",
-        indicator: bool = False,
-        null_values: Sequence[str] | None = None,
-        on_bad_row: OnBadRow = "error",
-        num_rows: int | None = None,
-        **shared: Unpack[TableArguments],
+        **shared: Unpack[TableSequenceArguments],
     ):
-        columns = ColumnOptions(
-            target=target,
-            features=features,
-            exclude=exclude,
-            sample_weight=sample_weight,
-            ids=ids,
-            label_mode=label_mode,
-            label_separator=label_separator,
-            class_weight=class_weight,
-            dates=dates,
-            categorical=categorical,
-            missing=missing,
-            indicator=indicator,
+        null_values = shared["null_values"]
+        reading = {"on_bad_row": shared["on_bad_row"], **({} if null_values is None else {"null_values": null_values})}
+        self._open_data(format_of(data), data, reading, column_options(target, features, shared), shared)
+
+    def _open_data(
+        self, form: Format, data: Any, reading: Mapping[str, Any], columns: ColumnOptions, shared: Mapping[str, Any]
+    ) -> None:
+        """Open data of a format, with the options of reading that the format has."""
+        of_rows = dict(reading=reading, dtypes=shared["dtypes"], num_rows=shared["num_rows"])
+        self._open(
+            lambda opening: form.open(data, dataclasses.replace(opening, **of_rows)),
+            lambda table: FeatureSpec(table, columns),
+            shared,
         )
-        reading = {"on_bad_row": on_bad_row, **({} if null_values is None else {"null_values": null_values})}
-
-        def open_table(opening: Opening) -> TableFormat:
-            of_rows = dict(reading=reading, dtypes=dtypes, num_rows=num_rows)
-            return format_of(data).open(data, dataclasses.replace(opening, **of_rows))
-
-        self._open(open_table, lambda table: FeatureSpec(table, columns), shared)
         warn_of_new_codes(self._rows)
 
     def _open(

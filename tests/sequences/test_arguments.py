@@ -1,5 +1,6 @@
 """Arguments that Sequences share: signatures, defaults, docstrings, and errors for unknown keywords."""
 
+import dataclasses
 import inspect
 
 import numpy as np
@@ -7,16 +8,19 @@ import pytest
 
 import keras_oocore as ko
 from keras_oocore.core.errors import OptionError
-from keras_oocore.sequences import arguments
+from keras_oocore.csv.dialect import CellOptions, Dialect
+from keras_oocore.sequences import arguments, table_arguments
 from keras_oocore.sequences.arguments import DEFAULTS, DESCRIPTIONS, documented, require_known, shares
 from keras_oocore.sequences.packed import PackedSequence
 from keras_oocore.sequences.synonyms import SYNONYMS
+from keras_oocore.sequences.table_arguments import COLUMN_DEFAULTS, ROW_DEFAULTS
 
 ALL = [
     (ko.ImageFolderSequence, arguments.FileArguments, {}),
     (ko.NpyManifestSequence, arguments.FileArguments, {}),
     (ko.ArraySequence, arguments.ArrayArguments, {"max_queue_size": None}),
-    (ko.CSVChunkSequence, arguments.TableArguments, {"batch_size": 100, "max_queue_size": None}),
+    (ko.CSVChunkSequence, table_arguments.TableArguments, {**COLUMN_DEFAULTS, **ROW_DEFAULTS}),
+    (ko.TableSequence, table_arguments.TableArguments, {**COLUMN_DEFAULTS, **ROW_DEFAULTS}),
     (PackedSequence, arguments.SampleArguments, {}),
     (ko.open_packed, arguments.SampleArguments, {}),
     (ko.image_dataset_from_directory, arguments.LoadingArguments, {}),
@@ -87,8 +91,24 @@ def test_signature_of_a_subclass_is_its_own():
 
 def test_every_shared_argument_has_a_default_and_a_description():
     assert set(DEFAULTS) == set(DESCRIPTIONS)
-    for shared in (arguments.FileArguments, arguments.TableArguments):
-        assert set(shared.__annotations__) <= set(DEFAULTS)
+    assert set(arguments.FileArguments.__annotations__) <= set(DEFAULTS)
+    assert set(COLUMN_DEFAULTS) == set(table_arguments.COLUMN_DESCRIPTIONS)
+    assert set(ROW_DEFAULTS) == set(table_arguments.ROW_DESCRIPTIONS)
+
+
+def test_arguments_of_columns_precede_those_of_files_and_of_batches():
+    parameters = list(inspect.signature(ko.CSVChunkSequence).parameters)
+
+    assert parameters[:4] == ["data", "target", "features", "exclude"]
+    assert parameters.index("indicator") < parameters.index("delimiter") < parameters.index("batch_size")
+
+
+def test_defaults_of_reading_are_those_of_dialect_and_cells():
+    parameters = inspect.signature(ko.CSVChunkSequence).parameters
+
+    for options in (Dialect, CellOptions):
+        for field in dataclasses.fields(options):
+            assert parameters[field.name].default == ("auto" if field.name == "header" else field.default)
 
 
 # Docstrings
