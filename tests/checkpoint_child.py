@@ -14,7 +14,7 @@ import numpy as np
 
 from keras_oocore.core import files, locks
 from keras_oocore.core.errors import DestinationError
-from keras_oocore.training.state import checkpoints
+from keras_oocore.training.state import checkpoint
 from keras_oocore.training.state.checkpoints import exclusive
 
 
@@ -93,7 +93,7 @@ class Kill:
         self.contents = {}  # inode -> descriptor
         self.files, self.renames = [], []  # (inode of the folder, function that undoes it)
         self.open_, self.rename_, self.unlink_ = open, os.rename, os.unlink
-        checkpoints.open = files.open = self.open
+        checkpoint.open = files.open = self.open
         os.rename, os.fsync = self.rename, self.sync
         for name in ("mkdir", "rmdir", "replace", "unlink", "link"):
             setattr(os, name, self.counted(getattr(os, name)))

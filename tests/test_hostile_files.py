@@ -16,7 +16,7 @@ from trees import make_tree
 
 import keras_oocore as ko
 from keras_oocore.core.errors import OptionError, OutOfCoreError
-from keras_oocore.training.state import checkpoints
+from keras_oocore.training.state import checkpoint, checkpoints
 
 NUM_SHORT, NUM_LONG = 20, 1000  # hostile copies of each folder
 MAX_BYTES = 40e6  # of memory, for folders of a few kilobytes
@@ -105,7 +105,7 @@ def change(path, draw):
         content = changed_header(content, draw)
     elif is_json(path) and draw.random() < 0.8:
         encode = json.dumps
-        if path.name == checkpoints.RECORD:
+        if path.name == checkpoint.RECORD:
             encode = signed
         content = changed_json(content, draw, encode).encode(errors="surrogatepass")
     else:
@@ -125,7 +125,7 @@ def is_json(path):
 
 def signed(values):
     """A record with its checksum."""
-    return checkpoints.RECORD_FORMAT.encode({key: value for key, value in values.items() if key != "format"}).decode()
+    return checkpoint.RECORD_FORMAT.encode({key: value for key, value in values.items() if key != "format"}).decode()
 
 
 # --- what is read: functions that fill a folder, and return a function that reads it --------------------------------

@@ -11,7 +11,7 @@ from keras_oocore.commands.opening import choose_backend
 from keras_oocore.core.text import counted
 
 if TYPE_CHECKING:
-    from keras_oocore.training.state.checkpoints import Checkpoint
+    from keras_oocore.training.state.checkpoint import Checkpoint
 
 
 def latest_checkpoint(path: str) -> tuple["Checkpoint", list[str]]:

@@ -9,7 +9,7 @@ from keras_oocore.core.differences import differences
 from keras_oocore.core.text import display_path
 from keras_oocore.core.warn import warn_user
 from keras_oocore.training.stages import TrainingState
-from keras_oocore.training.state.checkpoints import Checkpoint
+from keras_oocore.training.state.checkpoint import Checkpoint
 
 KEY = "options"  # of the state in a checkpoint. Checkpoints of earlier versions do not have it.
 

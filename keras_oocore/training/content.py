@@ -5,7 +5,7 @@ from typing import Any
 
 from keras_oocore.training.schedule import TrainingPosition
 from keras_oocore.training.state.callbacks import LOG_BYTES
-from keras_oocore.training.state.checkpoints import Checkpoint
+from keras_oocore.training.state.checkpoint import Checkpoint
 from keras_oocore.training.state.plain_values import from_plain
 
 KINDS: dict[str, type] = {

@@ -16,7 +16,7 @@ from keras_oocore.training.schedule import TrainingPosition
 from keras_oocore.training.stages import TrainingState
 from keras_oocore.training.state import model as model_state
 from keras_oocore.training.state import random as random_state
-from keras_oocore.training.state.checkpoints import Checkpoint
+from keras_oocore.training.state.checkpoint import Checkpoint
 from keras_oocore.training.state.plain_values import from_plain
 
 

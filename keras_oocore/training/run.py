@@ -23,7 +23,8 @@ from keras_oocore.training.stages import Stage, TrainingState
 from keras_oocore.training.state import model as model_state
 from keras_oocore.training.state import random as random_state
 from keras_oocore.training.state.callbacks import CallbackStates
-from keras_oocore.training.state.checkpoints import Checkpoint, Checkpoints
+from keras_oocore.training.state.checkpoint import Checkpoint
+from keras_oocore.training.state.checkpoints import Checkpoints
 
 
 class TrainingRun:

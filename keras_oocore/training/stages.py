@@ -11,7 +11,7 @@ from keras_oocore.training import layers
 from keras_oocore.training.callback_list import ContinuousCallbackList
 from keras_oocore.training.schedule import TrainingPosition
 from keras_oocore.training.state.callbacks import CallbackStates
-from keras_oocore.training.state.checkpoints import Checkpoint
+from keras_oocore.training.state.checkpoint import Checkpoint
 from keras_oocore.training.state.model import AveragedWeights
 
 

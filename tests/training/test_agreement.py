@@ -10,7 +10,7 @@ from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.training import agreement
 from keras_oocore.training.agreement import Agreement
 from keras_oocore.training.processes import PIECE_BYTES, Processes
-from keras_oocore.training.state.checkpoints import Checkpoint
+from keras_oocore.training.state.checkpoint import Checkpoint
 
 
 def test_numbers_arrive_exactly():

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from keras_oocore.training.content import require_content
-from keras_oocore.training.state.checkpoints import Checkpoint, exclusive
+from keras_oocore.training.state.checkpoint import Checkpoint
+from keras_oocore.training.state.checkpoints import exclusive
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "format_1"
 

@@ -18,7 +18,7 @@ from training_child import NUM_BATCHES, Killed, data, killer, small_model, tiny_
 
 import keras_oocore as ko
 from keras_oocore.core.errors import BusyError, DataError, OptionError
-from keras_oocore.training.state.checkpoints import RECORD, RECORD_FORMAT
+from keras_oocore.training.state.checkpoint import RECORD, RECORD_FORMAT
 
 pytestmark = [pytest.mark.backend, pytest.mark.usefixtures("fast_training")]
 EPOCHS = 3

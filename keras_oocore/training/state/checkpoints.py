@@ -1,20 +1,13 @@
 """A directory of checkpoints, each complete or absent; this module does not know what they describe.
 
-    DIR/checkpoint-00000007/arrays.npz         the arrays as a0, a1, ...; numpy.load opens it
-    DIR/checkpoint-00000007/checkpoint.json    their names, dtypes and shapes, the state, a checksum of all this
-
 A kill or a power cut at any moment leaves complete checkpoints and hidden temporary directories, which the next
 training in the directory removes. The last good checkpoint is never lost.
 """
 
 import contextlib
-import dataclasses
-import math
-import operator
 import os
 import re
 import shutil
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,37 +15,16 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.core.checks import positive
-from keras_oocore.core.errors import BusyError, DataError, DestinationError, MissingExtraError
+from keras_oocore.core.errors import BusyError, DataError, DestinationError
 from keras_oocore.core.faults import fault_of, require_damage, retried, stopped_by
 from keras_oocore.core.files import explained, require_disk, sync_folder
 from keras_oocore.core.locks import write_lock
-from keras_oocore.core.record import NewerRecordError, RecordError, RecordFormat
 from keras_oocore.core.temporary import remove_leftovers, temporary_name
-from keras_oocore.core.version import __version__
 from keras_oocore.core.warn import warn_user
-from keras_oocore.training.state.plain_values import NotPlainError, dtype_name, named_dtype
+from keras_oocore.training.state.checkpoint import RECORD, Checkpoint, DamagedError, encoded_record, read, write
 
-ARRAYS, RECORD = "arrays.npz", "checkpoint.json"
-RECORD_FORMAT = RecordFormat(version=1, remedy="Remove the checkpoint.", requires_checksum=True)
 NAME = re.compile(r"checkpoint-([0-9]{8}|[1-9][0-9]{8,})")
 ARRAY_OVERHEAD_BYTES = 1024  # headers of one array in zip and npy
-
-
-@dataclasses.dataclass(frozen=True)
-class Checkpoint:
-    """The content of one checkpoint.
-
-    Attributes:
-        path: Its directory.
-        number: Number of its directory. Later checkpoints have higher numbers.
-        state: Plain JSON.
-        arrays: Name → array.
-    """
-
-    path: Path
-    number: int
-    state: dict[str, Any]
-    arrays: dict[str, np.ndarray]
 
 
 @contextlib.contextmanager
@@ -147,8 +119,8 @@ class Checkpoints:
         for number in sorted(self._numbers(), reverse=True):
             path = self._path(number)
             try:
-                checkpoint = retried(_read, path, number, check)
-            except _DamagedError as error:
+                checkpoint = retried(read, path, number, check)
+            except DamagedError as error:
                 exhausted = fault_of(error, implicit=False).exhausted
                 if exhausted is not None:
                     raise stopped_by(error, exhausted, f"the checkpoint {os.fspath(path)!r}") from error
@@ -184,11 +156,11 @@ class Checkpoints:
         with explained(self.directory):
             number = max(self._numbers(), default=-1) + 1  # also higher than that of a damaged checkpoint
         path = self._path(number)
-        record = _record(state, arrays)
+        record = encoded_record(state, arrays)
         needed_bytes = len(record) + sum(array.nbytes + ARRAY_OVERHEAD_BYTES for array in arrays.values())
         require_disk(self.directory, needed_bytes, "a checkpoint")
         with explained(path):
-            _write(path, record, arrays)
+            write(path, record, arrays)
         self._good.add(number)
         self._remove_old()
         return path
@@ -222,129 +194,3 @@ class Checkpoints:
         for temporary in renamed:
             with contextlib.suppress(OSError):
                 shutil.rmtree(temporary)
-
-
-# --- writing --------------------------------------------------------------------------------------------------------
-
-
-def _record(state: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Return the text of `checkpoint.json`."""
-    for name, array in arrays.items():
-        if dtype_name(array.dtype) is None:
-            raise NotPlainError(f"The array {name!r} should contain numbers or strings. Received: dtype {array.dtype}")
-    described = {name: {"dtype": dtype_name(array.dtype), "shape": array.shape} for name, array in arrays.items()}
-    return RECORD_FORMAT.encode({"keras_oocore": __version__, "arrays": described, "state": state})
-
-
-def _write(path: Path, record: bytes, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write both files to a temporary directory, and rename it once they are on disk."""
-    temporary = temporary_name(path)
-    try:
-        os.mkdir(temporary)
-        with _durable(temporary / ARRAYS) as file:
-            np.savez(file, **{f"a{i}": _as_stored(array) for i, array in enumerate(arrays.values())})
-        with _durable(temporary / RECORD) as file:
-            file.write(record)
-        sync_folder(temporary)
-        os.rename(temporary, path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    sync_folder(path.parent)
-
-
-@contextlib.contextmanager
-def _durable(path: Path) -> Iterator:
-    with open(path, "xb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _as_stored(array: np.ndarray) -> np.ndarray:
-    """Return what npz can store: the bits of ml_dtypes numbers as unsigned integers."""
-    return array.view(_stored_dtype(array.dtype))
-
-
-def _stored_dtype(dtype: np.dtype) -> np.dtype:
-    return np.dtype(f"u{dtype.itemsize}") if dtype.type.__module__ == "ml_dtypes" else dtype
-
-
-# --- reading --------------------------------------------------------------------------------------------------------
-
-
-class _DamagedError(Exception):
-    """A checkpoint is not complete. The message says why, for use in brackets."""
-
-
-def _read(path: Path, number: int, check: Callable[[Checkpoint], None] | None) -> Checkpoint:
-    """Return a checkpoint, after checking every byte of its state and arrays.
-
-    Raises:
-        NewerRecordError: If a newer version wrote it.
-        MissingExtraError: If an array requires ml_dtypes, which is not installed.
-        _DamagedError: If it is not complete, or its content is wrong.
-    """
-    try:
-        described, state = RECORD_FORMAT.read(path / RECORD, _parse)
-    except NewerRecordError:
-        raise
-    except RecordError as error:
-        raise _DamagedError(f"{RECORD}: {error.reason}") from error
-    with _damage_in(ARRAYS), zipfile.ZipFile(path / ARRAYS) as npz:
-        arrays = {
-            name: _read_array(npz, f"a{i}.npy", *described_array)
-            for i, (name, *described_array) in enumerate(described)
-        }
-    checkpoint = Checkpoint(path, number, state, arrays)
-    if check is not None:
-        with _damage_in(RECORD):
-            check(checkpoint)
-    return checkpoint
-
-
-def _parse(saved: dict[str, Any]) -> tuple[list[tuple], dict[str, Any]]:
-    """Return name, shape and dtype of each array, and the state."""
-    described = [
-        (name, tuple(map(operator.index, array["shape"])), named_dtype(array["dtype"]))
-        for name, array in saved["arrays"].items()
-    ]
-    if not isinstance(saved["state"], dict):
-        raise ValueError("its state is not a JSON object")
-    return described, saved["state"]
-
-
-@contextlib.contextmanager
-def _damage_in(name: str) -> Iterator[None]:
-    """Turn nearly any error about the content of a file into a `_DamagedError`: a flipped bit can raise them all."""
-    try:
-        yield
-    except (MemoryError, MissingExtraError, _DamagedError):
-        raise
-    except Exception as error:
-        raise _DamagedError(f"{name}: {_in_words(error)}") from error
-
-
-def _read_array(npz: zipfile.ZipFile, member: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Return one array. Its header must match the record before memory is allocated; reading to the end checks it."""
-    with npz.open(member) as file:
-        np.lib.format.read_magic(file)
-        header_shape, _, header_dtype = np.lib.format.read_array_header_1_0(file)
-        header_bytes = file.tell()
-    if (header_shape, header_dtype) != (shape, _stored_dtype(dtype)):
-        raise _DamagedError(f"{ARRAYS}: {member} has shape {header_shape} and dtype {header_dtype}")
-    info = npz.getinfo(member)
-    is_cut = info.compress_type == zipfile.ZIP_STORED and info.file_size > os.path.getsize(npz.filename)
-    if is_cut or info.file_size != header_bytes + math.prod(shape) * dtype.itemsize:  # before memory is allocated
-        raise _DamagedError(f"{ARRAYS}: {member} has {info.file_size} bytes, not those of its array")
-    with npz.open(member) as file:
-        array = np.lib.format.read_array(file, allow_pickle=False)
-        if file.read(1):
-            raise _DamagedError(f"{ARRAYS}: {member} is longer than its array")
-    return array.view(dtype)
-
-
-def _in_words(error: Exception) -> str:
-    if isinstance(error, KeyError):
-        return f"{error} is missing"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
