@@ -20,7 +20,7 @@ import keras
 from in_turn import measure, report
 
 import keras_oocore as ko
-from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS
+from keras_oocore.manifest.extensions import IMAGE_EXTENSIONS
 
 IMAGE_SIZE, BATCH_SIZE, LATER_EPOCHS = (224, 224), 32, 10
 NO_CACHE, LATER = "no cache", "later epoch"

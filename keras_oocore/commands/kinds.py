@@ -15,7 +15,7 @@ from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.npy import read_header
 from keras_oocore.manifest import files as manifest_files
-from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS
+from keras_oocore.manifest.extensions import IMAGE_EXTENSIONS
 from keras_oocore.manifest.scan import find_files
 from keras_oocore.manifest.splits import PARTS
 from keras_oocore.sources.hdf5 import is_hdf5

@@ -12,7 +12,8 @@ from keras_oocore.commands.kinds import ARRAY_EXTENSIONS, FILE_KINDS, Kind, Plac
 from keras_oocore.commands.report import WrongUseError
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.text import counted, did_you_mean, listed
-from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
+from keras_oocore.manifest.extensions import IMAGE_EXTENSIONS
+from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.prepare import load_arrays
 
 X_COL, Y_COL = "filename", "class"  # of `Manifest.from_csv`

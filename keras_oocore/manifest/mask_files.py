@@ -12,8 +12,9 @@ from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import shown
 from keras_oocore.core.warn import warn_user
+from keras_oocore.manifest.extensions import IMAGE_EXTENSIONS
 from keras_oocore.manifest.inputs import as_filenames
-from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
+from keras_oocore.manifest.manifest import Manifest
 
 LISTED = 3  # names in a message
 

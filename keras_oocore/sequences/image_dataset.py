@@ -11,8 +11,8 @@ from keras_oocore.core.checks import choice
 from keras_oocore.core.errors import OptionError
 from keras_oocore.images.pillow import ColorMode
 from keras_oocore.images.resize import Interpolation
+from keras_oocore.manifest.extensions import IMAGE_EXTENSIONS
 from keras_oocore.manifest.labels import LabelMode
-from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS
 from keras_oocore.sequences.arguments import (
     LoadingArguments,
     OutputArguments,

@@ -13,8 +13,9 @@ from keras_oocore.images.pillow import ColorMode
 from keras_oocore.images.reader import Dtype, ImageReader
 from keras_oocore.images.resize import Interpolation
 from keras_oocore.images.thumbnail import thumbnail_of_file
+from keras_oocore.manifest.extensions import IMAGE_EXTENSIONS
 from keras_oocore.manifest.labels import LabelMode
-from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
+from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sequences.arguments import FileArguments, documented, shares
 from keras_oocore.sequences.files import FileSequence
 from keras_oocore.sequences.inputs import (

@@ -13,7 +13,7 @@ from PIL import Image, features
 from keras_oocore.core.errors import SampleError
 from keras_oocore.images import formats
 from keras_oocore.images.formats import ENDINGS, format_name, open_image
-from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS
+from keras_oocore.manifest.extensions import IMAGE_EXTENSIONS
 
 FORMATS = {  # extension: arguments of `Image.save`
     ".avif": {"format": "avif"},

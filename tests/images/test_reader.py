@@ -15,7 +15,7 @@ from keras_oocore.core.errors import OptionError, SampleError
 from keras_oocore.images import codecs
 from keras_oocore.images.reader import ImageReader
 from keras_oocore.images.resize import INTERPOLATIONS
-from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS
+from keras_oocore.manifest.extensions import IMAGE_EXTENSIONS
 
 
 def test_image_extensions_are_sorted_and_lower_case():

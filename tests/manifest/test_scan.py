@@ -9,7 +9,8 @@ import pytest
 from trees import make_tree
 
 from keras_oocore.core.errors import DataError, OptionError
-from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
+from keras_oocore.manifest.extensions import IMAGE_EXTENSIONS
+from keras_oocore.manifest.manifest import Manifest
 
 ODD_NAMES = ["a b.png", "ünï.png", "日本.png", "\U0001f98a.png", "new\nline.png", "per%cent.png"]
 

@@ -13,7 +13,8 @@ from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import counted, listed
 from keras_oocore.csv.cells import Cells, Column
-from keras_oocore.manifest.manifest import IMAGE_EXTENSIONS, Manifest
+from keras_oocore.manifest.extensions import IMAGE_EXTENSIONS
+from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.tables.csv.suspects import NUMBER_PER_ROW, ROW_NUMBERS, STRING_PER_ROW
 from keras_oocore.tables.feature_checks import as_names
 from keras_oocore.tables.format import TableFormat
