@@ -17,7 +17,7 @@ from keras_oocore.core.warn import warn_user
 from keras_oocore.sequences.arguments import shares
 from keras_oocore.sequences.inputs import batch_options, loading_options
 from keras_oocore.sequences.other_rows import other_rows
-from keras_oocore.sequences.rows_of_table import RowsOfTable
+from keras_oocore.sequences.split_rows import SplitRows
 from keras_oocore.sequences.table_arguments import (
     COLUMN_DEFAULTS,
     ROW_DEFAULTS,
@@ -43,7 +43,7 @@ class TableSequenceArguments(TableArguments, total=False):
 
 
 @documented_table
-class TableSequence(RowsOfTable):
+class TableSequence(SplitRows):
     """Batches of the rows of a table of any size, such as Parquet files or a DataFrame, on every backend of Keras 3.
 
     Columns have the types of the data: none is inferred. Only the columns that are used are read.
