@@ -1,27 +1,16 @@
 """How a Sequence describes itself: its `repr`, and the table that a notebook shows."""
 
-from keras_oocore.batches.budget import Budget
-from keras_oocore.batches.options import BatchFormat, BatchOptions
 from keras_oocore.core.fingerprint import name_of
 from keras_oocore.core.html import Picture, facts, heading, never_raising, page, strip
 from keras_oocore.core.sizes import format_bytes
-from keras_oocore.sequences.py_dataset import OrderedPyDataset
-from keras_oocore.sequences.shards import Shard
+from keras_oocore.sequences.pipelined import PipelinedDataset
 
 
-class DescribedDataset(OrderedPyDataset):
-    """A `PyDataset` that says what it contains, in what order, and what its batches are made with.
+class DescribedDataset(PipelinedDataset):
+    """A dataset that says what it contains, in what order, and what its batches are made with.
 
     Classes of Sequences add lines, such as where their files are.
     """
-
-    _options: BatchOptions
-    _format: BatchFormat
-    _budget: Budget
-    _partition: str | None
-    _shard: Shard | None
-    _made_by: str
-    batch_size: int
 
     def __repr__(self) -> str:
         (kind, contents), *lines = self._description()

@@ -2,7 +2,7 @@
 
 import copy
 from dataclasses import replace
-from typing import Any, Self
+from typing import Self
 
 from keras_oocore.batches.options import BatchFormat
 from keras_oocore.batches.pipeline import Pipeline
@@ -10,18 +10,13 @@ from keras_oocore.core.errors import OptionError
 from keras_oocore.ordering.epoch_order import partition
 from keras_oocore.ordering.epoch_pass import EpochPass
 from keras_oocore.ordering.shard_order import ShardOrder
-from keras_oocore.sequences.description import DescribedDataset
 from keras_oocore.sequences.shards import checked_shard, require_equal_batches
-from keras_oocore.sources.base import Source
+from keras_oocore.sequences.stateful import StatefulDataset
 from keras_oocore.sources.layout import is_cut
 
 
-class DividedDataset(DescribedDataset):
+class DividedDataset(StatefulDataset):
     """A dataset that can be divided among the rounds of a training, and among processes."""
-
-    _source: Source
-    _pipeline: Pipeline
-    num_samples: int
 
     def partition(self, n: int) -> list[Self]:
         """Divide the samples into `n` Sequences whose numbers of batches differ by at most one.
@@ -114,23 +109,3 @@ class DividedDataset(DescribedDataset):
         part._pass, part._last_read = EpochPass(part._options.num_batches(order.size)), -1
         part._use(Pipeline(pipeline.source, order, part._options, self._budget))
         return part
-
-    @property
-    def _is_part(self) -> bool:
-        """Whether it is a part of another Sequence."""
-        return self._partition is not None or self._shard is not None
-
-    @property
-    def _made_by(self) -> str:
-        """The method that made this part of another Sequence."""
-        if self._partition is None:
-            return "shard"
-        return "folds" if "fold" in self._partition else "partition"
-
-    def _use(self, pipeline: Pipeline | None) -> None:
-        """Use this pipeline."""
-        raise NotImplementedError
-
-    def _described_data(self) -> dict[str, Any]:
-        """Return the part of `state_dict()` that describes the data."""
-        raise NotImplementedError
