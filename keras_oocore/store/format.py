@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.core.differences import differences
-from keras_oocore.core.errors import DataError, DestinationError
+from keras_oocore.core.errors import DataError, DestinationError, OutOfCoreError
 from keras_oocore.core.record import MissingRecordError, RecordFormat
 from keras_oocore.core.temporary import TEMPORARY_PREFIX
 
@@ -118,6 +118,24 @@ class StoreRecord:
         if different := differences(stored, requested):
             advice = f"{OTHER_FILES} {OVERWRITE}" if stored.get("files") != requested.get("files") else OVERWRITE
             raise DataError(f"{os.fspath(directory)!r} stores other rows: {'; '.join(different)}. {advice}")
+
+    def require_rows(self, rows: np.ndarray, arrays: Mapping[str, np.ndarray]) -> None:
+        """Check that the arrays are rows of the fields.
+
+        Raises:
+            OutOfCoreError: If a row does not exist, or an array has another shape or dtype.
+        """
+        if len(rows) and not 0 <= rows.min() <= rows.max() < self.num_rows:
+            raise OutOfCoreError(
+                f"The store has rows 0 to {self.num_rows - 1}. Received: rows {rows.min()} to {rows.max()}"
+            )
+        for name, values in arrays.items():
+            shape, dtype = self.fields[name]
+            if values.shape != (len(rows), *shape) or values.dtype != dtype:
+                raise OutOfCoreError(
+                    f"Field {name!r} requires an array of shape {(len(rows), *shape)} and dtype {dtype}. "
+                    f"Received: shape {values.shape} and dtype {values.dtype}"
+                )
 
     def _described(self) -> dict[str, Any]:
         required = {name: field for name, field in self.fields.items() if name != MEASURES}

@@ -1,15 +1,9 @@
-"""Fills a packed store: in any order, from several threads, by one process at a time; it resumes after a crash.
-
-A row counts only once it is on disk: its bytes are synced before its state is written. So neither a kill nor a power
-cut leaves a row that counts and is incomplete. The rows of the last seconds are made again.
-"""
+"""Fills a packed store: in any order, from several threads, by one process at a time; it resumes after a crash."""
 
 import contextlib
 import dataclasses
 import os
 import threading
-import time
-import weakref
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,8 +16,8 @@ from keras_oocore.core.files import explained, save_array
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.locks import write_lock
 from keras_oocore.core.temporary import remove_leftovers
-from keras_oocore.core.threads import Thread
 from keras_oocore.store import open_writers
+from keras_oocore.store.claims import Claims
 from keras_oocore.store.creation import create_fields, create_record, existing_record
 from keras_oocore.store.field_files import FieldFiles
 from keras_oocore.store.format import (
@@ -38,21 +32,11 @@ from keras_oocore.store.format import (
 )
 from keras_oocore.store.mapped_rows import MappedRows
 from keras_oocore.store.reader import PackedStore, block_checksums, load_states
-from keras_oocore.store.row_files import sync_data, write_at
-from keras_oocore.store.states import RowStates
-
-SYNC_SECONDS = 2.0  # the rows of this time may have to be made again after a kill
-WAIT_SECONDS = 0.001  # between two looks at whether other threads are writing, which is seldom of interest
+from keras_oocore.store.row_files import sync_data
+from keras_oocore.store.synced import SyncedRows
 
 
-class _Claim:
-    """The rows that a thread is writing, until it is deleted. Ctrl-C may prevent any other way to end a claim."""
-
-    def __init__(self, rows: np.ndarray):
-        self.rows = rows
-
-
-class PackedStoreWriter:
+class PackedStoreWriter(SyncedRows):
     """The only writer of a store that is being filled. Rows that are stored can be read at the same time.
 
     It creates a store, or continues one that was created with the same arguments.
@@ -94,47 +78,29 @@ class PackedStoreWriter:
         fingerprint: Mapping[str, Any],
         overwrite: bool = False,
     ):
-        self.directory: Path = Path(directory).absolute()  # stays valid after `os.chdir`
+        directory = Path(directory).absolute()  # stays valid after `os.chdir`
         expected = StoreRecord(num_rows, checked_fields(fields), dict(fingerprint))
-        existing_record(self.directory, expected, overwrite)  # raises before the first byte is written
+        existing_record(directory, expected, overwrite)  # raises before the first byte is written
         with contextlib.ExitStack() as stack:
-            stack.enter_context(write_lock(self.directory))
-            remove_leftovers(self.directory)
-            existing = existing_record(self.directory, expected, overwrite)
+            stack.enter_context(write_lock(directory))
+            remove_leftovers(directory)
+            existing = existing_record(directory, expected, overwrite)
             if existing is None:
-                create_record(self.directory, expected)
-            self.record: StoreRecord = expected if existing is None else existing
-            create_fields(self.directory, self.record)
-            self._fields = stack.enter_context(FieldFiles(self.directory, self.record))
-            self.states: np.ndarray = load_states(self.directory, self.record)
-            self._row_states = RowStates(self.states)
-            self._rows = {name: MappedRows(array) for name, array in self._fields.arrays.items()}
-            with explained(self.directory / STATES):
-                self._states_file = stack.enter_context(open(self.directory / STATES, "r+b", buffering=0))
+                create_record(directory, expected)
+            record = expected if existing is None else existing
+            create_fields(directory, record)
+            files = stack.enter_context(FieldFiles(directory, record))
+            states = load_states(directory, record)
+            self._rows = {name: MappedRows(array) for name, array in files.arrays.items()}
+            with explained(directory / STATES):
+                states_file = stack.enter_context(open(directory / STATES, "r+b", buffering=0))
             self._files_and_lock = stack.pop_all()
-        self._process = os.getpid()
-        self._changed = threading.RLock()  # guards the states and the next four attributes
-        self._claims = weakref.WeakSet()
-        self._in_progress = np.zeros(num_rows, bool)  # all claimed rows, and those whose claim ended with Ctrl-C
-        self._unsaved = False  # whether `unreadable` changed since the record was saved
-        self._error = None  # of a failed sync. What is on disk is unknown after it, even if a second one succeeds.
-        self._syncing, self._finishing = threading.Lock(), threading.RLock()
-        self._synced_seconds = time.monotonic()
+        super().__init__(directory, record, states, files, states_file)
+        self._claims = Claims(num_rows)
+        self._finishing = threading.RLock()
         self._closed = False
         open_writers.register(self)
         register_fork_aware(self)
-
-    @property
-    def num_missing(self) -> int:
-        return self._row_states.num_missing
-
-    @property
-    def unreadable(self) -> dict[int, str]:
-        return self.record.unreadable
-
-    @property
-    def doubtful(self) -> dict[int, str]:
-        return self.record.doubtful
 
     @property
     def writable(self) -> bool:
@@ -160,7 +126,7 @@ class PackedStoreWriter:
         """
         if arrays.keys() != self.record.fields.keys():
             raise OutOfCoreError(f"A row has the fields {list(self.record.fields)}. Received: {list(arrays)}")
-        self._check(rows, arrays)
+        self.record.require_rows(rows, arrays)
         with self._writing(rows) as claimed:
             self._fields.write(rows, arrays, claimed)
             self._mark_whole(rows[claimed], doubtful)
@@ -196,7 +162,7 @@ class PackedStoreWriter:
         Raises:
             DestinationError: If this cannot be written.
         """
-        self._check(rows, arrays)
+        self.record.require_rows(rows, arrays)
         with self._writing(rows) as claimed:
             self._fields.write(rows, arrays, claimed)
             with self._changed:  # in place: a new dictionary per row would take quadratic time
@@ -219,21 +185,7 @@ class PackedStoreWriter:
 
     def wait(self) -> None:
         """Wait until no thread is writing a row."""
-        while list(self._claims):
-            time.sleep(WAIT_SECONDS)
-
-    def _check(self, rows: np.ndarray, arrays: Mapping[str, np.ndarray]) -> None:
-        if len(rows) and not 0 <= rows.min() <= rows.max() < self.record.num_rows:
-            raise OutOfCoreError(
-                f"The store has rows 0 to {self.record.num_rows - 1}. Received: rows {rows.min()} to {rows.max()}"
-            )
-        for name, values in arrays.items():
-            shape, dtype = self.record.fields[name]
-            if values.shape != (len(rows), *shape) or values.dtype != dtype:
-                raise OutOfCoreError(
-                    f"Field {name!r} requires an array of shape {(len(rows), *shape)} and dtype {dtype}. "
-                    f"Received: shape {values.shape} and dtype {values.dtype}"
-                )
+        self._claims.wait()
 
     def _require_writable(self) -> None:
         if not self.writable:
@@ -247,72 +199,15 @@ class PackedStoreWriter:
             if self._error is not None:
                 raise self._error
             self._require_writable()
-            in_progress = self._in_progress[rows]
-            if in_progress.any():
-                in_progress &= np.isin(rows, np.concatenate([other.rows for other in self._claims] or [[]]))
-            claimed = (self.states[rows] == MISSING) & ~in_progress
-            own_rows = rows[claimed]
-            claim = _Claim(own_rows)
-            self._claims.add(claim)
-            self._in_progress[own_rows] = True
+            claimed, claim = self._claims.add(rows, self.states[rows] == MISSING)
+            own_rows = claim.rows
         try:
             yield claimed
         finally:
             del claim  # first, because Ctrl-C may come in the next line
             with self._changed:
-                self._in_progress[own_rows] = False
-        if time.monotonic() - self._synced_seconds > SYNC_SECONDS and not self._syncing.locked():
-            Thread(self._sync_in_background, "keras_oocore-store").start()
-
-    def _mark(self, rows: np.ndarray, state: int) -> None:
-        with self._changed:
-            self._row_states.mark(rows, state)
-
-    def _sync_in_background(self, thread: Thread) -> None:
-        with contextlib.suppress(OutOfCoreError):  # the next `write` raises it
-            self.sync()
-
-    def sync(self) -> None:
-        """Wait until all rows written so far are on disk, with their states.
-
-        Raises:
-            DestinationError: If they cannot be written.
-        """
-        if os.getpid() != self._process:
-            return
-        with self._syncing:
-            self._synced_seconds = time.monotonic()
-            if self._states_file.closed:
-                return
-            if self._error is not None:
-                raise self._error
-            with self._changed:
-                unsynced, unsaved = self._row_states.pop_unsynced(), self._unsaved
-                if unsynced is None:
-                    return
-                self._unsaved = False
-            part, states = unsynced
-            try:
-                self._write_states(part, states, unsaved)
-            except BaseException as error:
-                with self._changed:
-                    self._row_states.push_unsynced(part)
-                    self._unsaved |= unsaved
-                self._error = error if isinstance(error, OutOfCoreError) else None
-                raise
-
-    def _write_states(self, part: slice, states: np.ndarray, unsaved: bool) -> None:
-        self._fields.sync()
-        if unsaved:
-            self._record_now().save(self.directory)  # the reasons before the states that refer to them
-        offset = os.fstat(self._states_file.fileno()).st_size - self.record.num_rows
-        write_at(self._states_file, states, offset + part.start)
-
-    def _record_now(self) -> StoreRecord:
-        """Return a copy of the record, which does not change while it is saved."""
-        with self._changed:
-            record = self.record
-            return dataclasses.replace(record, unreadable=dict(record.unreadable), doubtful=dict(record.doubtful))
+                self._claims.end(own_rows)
+        self._sync_if_due()
 
     def finish(self) -> PackedStore:
         """Write the checksums, close the writer, and open the finished store.

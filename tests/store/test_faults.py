@@ -25,8 +25,7 @@ from keras_oocore.core import locks
 from keras_oocore.core.errors import DataError
 from keras_oocore.sources.cache import open_samples
 from keras_oocore.sources.fill import fill_store
-from keras_oocore.store import row_files
-from keras_oocore.store import writer as packed_writer
+from keras_oocore.store import row_files, synced
 from keras_oocore.store.format import MISSING, UNREADABLE, WHOLE
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.store.writer import PackedStoreWriter
@@ -299,7 +298,7 @@ def test_rows_are_read_by_threads_while_others_write_them(tmp_path):
 
 def fill_at_some_pace(folder, directory, how, seed):
     """Fill a cache by `pack` or sample by sample in threads, at a random pace."""
-    packed_writer.SYNC_SECONDS = 0.005
+    synced.SYNC_SECONDS = 0.005
     rng = random.Random(seed)
 
     class PacedReader(RawReader):

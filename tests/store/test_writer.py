@@ -29,7 +29,7 @@ from packed_rows import (
 
 from keras_oocore.core import files
 from keras_oocore.core.errors import DataError, DestinationError, OutOfCoreError
-from keras_oocore.store import creation
+from keras_oocore.store import creation, synced
 from keras_oocore.store import writer as packed_writer
 from keras_oocore.store.format import StoreRecord
 from keras_oocore.store.reader import PackedStore
@@ -240,7 +240,7 @@ def test_ctrl_c_in_the_constructor_leaves_no_lock_and_prints_no_error(tmp_path, 
 
     ignored = []
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: ignored.append(repr(unraisable.exc_value)))
-    monkeypatch.setattr(packed_writer, "threading", SimpleNamespace(RLock=threading.RLock, Lock=interrupt))
+    monkeypatch.setattr(synced, "threading", SimpleNamespace(RLock=threading.RLock, Lock=interrupt))
     with pytest.raises(KeyboardInterrupt):
         writer_of(tmp_path)
     gc.collect()

@@ -27,7 +27,7 @@ from packed_rows import (
 )
 
 from keras_oocore.core.errors import BusyError, DataError, DestinationError, OutOfCoreError
-from keras_oocore.store import field_files
+from keras_oocore.store import field_files, synced
 from keras_oocore.store import writer as packed_writer
 from keras_oocore.store.reader import PackedStore
 from keras_oocore.store.writer import shared_writer
@@ -189,7 +189,7 @@ def failing(*_):
     raise DestinationError("Cannot write: Input/output error.")
 
 
-@pytest.mark.parametrize(("module", "step"), [(field_files, "sync_data"), (packed_writer, "write_at")])
+@pytest.mark.parametrize(("module", "step"), [(field_files, "sync_data"), (synced, "write_at")])
 def test_rows_never_count_after_a_failed_sync(tmp_path, monkeypatch, module, step):
     """After an error, the system treats the lost data as written, and a second sync succeeds."""
     writer = writer_of(tmp_path)
@@ -212,7 +212,7 @@ def test_rows_never_count_after_a_failed_sync(tmp_path, monkeypatch, module, ste
 
 
 def test_the_next_write_raises_the_error_of_a_background_sync(tmp_path, monkeypatch):
-    monkeypatch.setattr(packed_writer, "SYNC_SECONDS", -1.0)  # at every write
+    monkeypatch.setattr(synced, "SYNC_SECONDS", -1.0)  # at every write
     monkeypatch.setattr(field_files, "sync_data", failing)
     writer = writer_of(tmp_path)
     write(writer, [0])
@@ -263,7 +263,7 @@ def test_data_is_synced_before_reasons_and_reasons_before_states(tmp_path, monke
         return noted
 
     monkeypatch.setattr(field_files, "sync_data", noting("sync", field_files.sync_data))
-    monkeypatch.setattr(packed_writer, "write_at", noting("write", packed_writer.write_at))
+    monkeypatch.setattr(synced, "write_at", noting("write", synced.write_at))
     really_save = packed_writer.StoreRecord.save
     monkeypatch.setattr(
         packed_writer.StoreRecord, "save", lambda *a: (steps.append(("save", "store.json")), really_save(*a))[1]
