@@ -14,8 +14,8 @@ from keras_oocore.csv.dialect import NULL_VALUES, Dialect
 from keras_oocore.sources.layout import X
 from keras_oocore.store.format import UNPACKED, StoreRecord
 from keras_oocore.store.reader import PackedStore
-from keras_oocore.tables.features import IN_DAYS
 from keras_oocore.tables.kept_rows import LEFT_OUT
+from keras_oocore.tables.row_layout import IN_DAYS
 from keras_oocore.tables.splits.base import PARTS, VALIDATION
 
 FEATURE_DENSE = 'keras.layers.Dense(64, activation="relu")'

@@ -10,7 +10,8 @@ from keras_oocore.csv.cells import Cells, Column, is_missing
 from keras_oocore.csv.dates import PARTS_OF_TIME
 from keras_oocore.tables.cells import as_codes, rounded_by_float32
 from keras_oocore.tables.feature_warnings import warn_of_loss
-from keras_oocore.tables.features import FeatureSpec, Word
+from keras_oocore.tables.features import FeatureSpec
+from keras_oocore.tables.row_layout import Word
 
 NO_LABEL = -1  # code of a missing cell of a target with `label_separator`
 MISSING_CODE, UNKNOWN_CODE, FIRST_CODE = 0, 1, 2  # as in keras.layers.StringLookup with a mask token
