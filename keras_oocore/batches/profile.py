@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from keras_oocore.core import html
 from keras_oocore.core.sizes import format_bytes
+from keras_oocore.core.text import counted
 
 STAGES = ("reading", "decoding", "resizing", "transform", "assembling")  # "assembling" is the rest of the work
 ENOUGH_AHEAD = 4  # this number of batches ahead evens out fast and slow batches
@@ -39,8 +40,8 @@ class Settings:
 
     def __str__(self) -> str:
         return (
-            f"{self.num_workers} thread{'s' * (self.num_workers != 1)} on {self.num_cores} "
-            f"core{'s' * (self.num_cores != 1)}, batches of {self.batch_size}, {self.batches_ahead} of them ahead, "
+            f"{counted(self.num_workers, 'thread')} on {counted(self.num_cores, 'core')}, "
+            f"batches of {self.batch_size}, {self.batches_ahead} of them ahead, "
             f"at most {format_bytes(self.memory_bytes)} in flight, {'a' if self.cached else 'no'} cache"
         )
 
@@ -152,7 +153,7 @@ class Profile:
     @property
     def _headline(self) -> str:
         return (
-            f"{self.num_batches:,} batch{'es' * (self.num_batches != 1)}, {self.num_samples:,} samples in "
+            f"{counted(self.num_batches, 'batch')}, {self.num_samples:,} samples in "
             f"{self.seconds:,.2f} s: {self.samples_per_second:,.0f} samples/s"
         )
 
@@ -170,8 +171,8 @@ class Profile:
 def _error_lines(errors: tuple[str, ...]) -> list[str]:
     if not errors:
         return []
-    batches = "1 batch" if len(errors) == 1 else f"{len(errors):,} batches"
-    return [f"{batches} could not be made and {'is' if len(errors) == 1 else 'are'} not counted: {errors[0]}"]
+    are = "is" if len(errors) == 1 else "are"
+    return [f"{counted(len(errors), 'batch')} could not be made and {are} not counted: {errors[0]}"]
 
 
 def _remedies(profile: Profile) -> Iterator[tuple[float, str]]:

@@ -23,6 +23,7 @@ from keras_oocore.commands.kinds import Kind, Place, place_of
 from keras_oocore.commands.opening import why_not
 from keras_oocore.commands.report import Report, WrongUseError, printing_to_stderr, to_type
 from keras_oocore.commands.samples import manifest_of, names_files
+from keras_oocore.core.text import counted
 from keras_oocore.manifest.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def _alike(group: "Group") -> str:
 
 
 def _more(number: int, noun: str) -> list[str]:
-    return [f"  and {number:,} more {noun}{'s' * (number != 1)}; --json lists all"] * (number > 0)
+    return [f"  and {counted(number, f'more {noun}')}; --json lists all"] * (number > 0)
 
 
 def _facts(report: "CheckReport") -> dict[str, Any]:

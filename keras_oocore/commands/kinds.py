@@ -5,7 +5,6 @@ import enum
 import glob
 import os
 import zipfile
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from keras_oocore.core.errors import DataError
 from keras_oocore.core.npy import read_header
 from keras_oocore.manifest import files as manifest_files
 from keras_oocore.manifest.extensions import IMAGE_EXTENSIONS
-from keras_oocore.manifest.scan import find_files
+from keras_oocore.manifest.scan import counted_extensions, find_files
 from keras_oocore.manifest.splits import PARTS
 from keras_oocore.sources.hdf5 import is_hdf5
 from keras_oocore.store.format import RECORD as STORE_RECORD
@@ -138,7 +137,7 @@ def _folder_of_files(path: str) -> Place:
     others = found.other_extensions
     if not others and not found.skipped["linked folder (follow_links=False)"]:
         return Place(path, Kind.EMPTY)
-    return Place(path, Kind.OTHER, tuple(others), _counted(others))
+    return Place(path, Kind.OTHER, tuple(others), counted_extensions(others))
 
 
 def _file(path: str) -> Place:
@@ -172,7 +171,3 @@ def _is_text(path: str) -> bool:
     except OSError as error:
         raise DataError(f"Cannot read {path!r}: {error.strerror or error}.") from error
     return bool(start.strip()) and b"\0" not in start
-
-
-def _counted(extensions: Counter) -> str:
-    return ", ".join(f"{count:,} {suffix or 'without extension'}" for suffix, count in extensions.most_common(5))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from keras_oocore.core.text import LISTED_NAMES, listed
+from keras_oocore.core.text import LISTED_NAMES, and_more, listed
 
 MOST_CHARACTERS = 80  # of a value or a list; of longer lists, only the items that differ are named
 
@@ -43,8 +43,7 @@ def _phrase(name: str, before: Any, now: Any) -> str:
         phrases = _of_items(_words_by_name(before), _words_by_name(now))
     else:
         return f"{name} was {_shortened(before)}, is {_shortened(now)}"
-    more = f" and {len(phrases) - LISTED_NAMES} more" if len(phrases) > LISTED_NAMES else ""
-    return f"{name}: {', '.join(phrases[:LISTED_NAMES])}{more}" if phrases else ""
+    return f"{name}: {', '.join(phrases[:LISTED_NAMES])}{and_more(len(phrases))}" if phrases else ""
 
 
 def _of_items(before: dict[str, list[str]], now: dict[str, list[str]]) -> list[str]:

@@ -120,6 +120,11 @@ def read_chunks(path: str | os.PathLike[str]) -> Iterator[bytes]:
         raise SampleError(f"Cannot read {os.fspath(path)!r}: {error.strerror or error}.") from error
 
 
+def absolute_path(path: str | os.PathLike[str]) -> Path:
+    """Return a path that stays valid after `os.chdir`, with the home directory in place of `~`."""
+    return Path(os.path.abspath(os.path.expanduser(path)))
+
+
 def leaves_folder(name: str, any_system: bool = False) -> bool:
     r"""Whether `name`, joined to a folder, is a path outside that folder: it is absolute, or leaves it through `..`.
 

@@ -44,8 +44,16 @@ def listed(names: Iterable[str]) -> str:
     ("'a', 'b'", "'0', '1', '2', '3', '4', '5', '6', '7', '8', '9' and 90 more")
     """
     names = [repr(name) for name in names]
-    more = f" and {len(names) - LISTED_NAMES} more" if len(names) > LISTED_NAMES else ""
-    return ", ".join(names[:LISTED_NAMES]) + more
+    return ", ".join(names[:LISTED_NAMES]) + and_more(len(names))
+
+
+def and_more(number: int, num_listed: int = LISTED_NAMES) -> str:
+    """Return the end of a list of the first of some things: how many more there are, or `""`.
+
+    >>> and_more(1200, 5), and_more(5, 5)
+    (' and 1,195 more', '')
+    """
+    return f" and {number - num_listed:,} more" if number > num_listed else ""
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
-from keras_oocore.core.text import listed, shown
+from keras_oocore.core.text import counted, listed, shown
 from keras_oocore.core.warn import warn_user
 
 BLOCK_NAMES = 65_536  # that are Python strings at once
@@ -75,7 +75,7 @@ def _warn_of_undecided(groups: list[Any]) -> None:
         return
     first = groups[0]
     warn_user(
-        f"{len(groups):,} {'group' if len(groups) == 1 else 'groups'} of copies with different classes "
+        f"{counted(len(groups), 'group')} of copies with different classes "
         f"{'stays' if len(groups) == 1 else 'stay'} in the manifest, such as {listed(first.files)} "
         f"({', '.join(map(str, first.classes))}). Look at report.conflicts, and remove the files with the wrong class "
         "by name. To remove all of them: manifest.without(report.conflicting_files)"

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_oocore.core import storage
 from keras_oocore.core.errors import OptionError
-from keras_oocore.core.text import LISTED_NAMES
+from keras_oocore.core.text import LISTED_NAMES, and_more
 from keras_oocore.core.warn import warn_user
 
 NAMES_LOOKED_AT = 3
@@ -95,5 +95,4 @@ def empty_classes(labels: np.ndarray, num_classes: int) -> tuple[int, list[int]]
 def listed_classes(count: int, first: Sequence[int], class_names: Sequence[str] | None) -> str:
     """Return the first of `count` classes by name, or by index without names, and how many more there are."""
     names = [repr(index if class_names is None else class_names[index]) for index in first]
-    more = f" and {count - len(first):,} more" if count > len(first) else ""
-    return ", ".join(names) + more
+    return ", ".join(names) + and_more(count, len(first))

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_oocore.core.text import and_more
+
 SHARES = 3  # of a soft label, the largest first
 SMALLEST_SHARE = 0.005  # smaller ones would be written as 0%
 LISTED = 6  # labels of one sample; further ones are counted
@@ -192,8 +194,7 @@ def _shares(row: np.ndarray, class_names) -> str:
 
 def _several(indices: np.ndarray, class_names) -> str:
     names = [_name(int(i), class_names) for i in indices[:LISTED]]
-    more = f" and {len(indices) - LISTED} more" if len(indices) > LISTED else ""
-    return ", ".join(names) + more if names else "none"
+    return ", ".join(names) + and_more(len(indices), LISTED) if names else "none"
 
 
 def _name(index: int, class_names: Sequence[str] | None) -> str:

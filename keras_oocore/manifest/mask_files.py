@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError, OptionError
-from keras_oocore.core.text import shown
+from keras_oocore.core.text import counted, shown
 from keras_oocore.core.warn import warn_user
 from keras_oocore.manifest.extensions import IMAGE_EXTENSIONS
 from keras_oocore.manifest.inputs import as_filenames
@@ -90,7 +90,7 @@ def _of_directory(images: Manifest, directory: str, is_whole: bool, follow_links
     if len(extra) and is_whole:
         names = masks.filenames[extra].tolist()
         warn_user(
-            f"{_counted(len(names), 'mask')} in {directory!r} {'have' if len(names) > 1 else 'has'} no image in "
+            f"{counted(len(names), 'mask')} in {directory!r} {'have' if len(names) > 1 else 'has'} no image in "
             f"{str(images.directory)!r}: {_listed(names)}. A mask without an image is not used."
         )
     return Manifest(masks.filenames[chosen], directory=masks.current_directory)
@@ -122,7 +122,7 @@ def _require_distinct(stems: np.ndarray, files: Manifest, what: str, directory: 
     if (counts == 1).all():
         return
     names = files.filenames[stems == values[counts > 1][0]].tolist()
-    repeated = _counted(int((counts > 1).sum()), "name")
+    repeated = counted(int((counts > 1).sum()), "name")
     if what == "masks":
         raise DataError(
             f"Several masks in {directory!r} have one name: {_listed(names)}. {repeated} in all. Remove one."
@@ -139,7 +139,7 @@ def _why_missing(
     names = images.filenames[missing[:LISTED]].tolist()
     expected = os.path.join(directory, f"{stems[0]}.png")
     message = (
-        f"{len(missing):,} of {_counted(len(images), 'image')} {'have' if len(missing) > 1 else 'has'} no mask in "
+        f"{len(missing):,} of {counted(len(images), 'image')} {'have' if len(missing) > 1 else 'has'} no mask in "
         f"{directory!r}: {_listed(names, len(missing))}. Expected: {expected!r}, or with another ending."
     )
     others = masks.filenames[extra].tolist()
@@ -153,7 +153,7 @@ def _why_missing(
         )
     if len(others):
         have = "have" if len(others) > 1 else "has"
-        message += f" {_counted(len(others), 'mask')} there {have} no image: {_listed(others)}."
+        message += f" {counted(len(others), 'mask')} there {have} no image: {_listed(others)}."
     return (
         f"{message} An image without objects requires a mask of zeros. To leave images out: "
         "manifest.without([...]), and pass the manifest."
@@ -171,10 +171,6 @@ def _common_change(stems: np.ndarray, others: list[str]) -> tuple[str, str] | No
         if found and all(str(one) in known for one in changed):
             return before, after
     return None
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def _listed(names: Sequence[str], count: int | None = None) -> str:

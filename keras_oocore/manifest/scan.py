@@ -16,7 +16,7 @@ from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.locks import LOCK_NAME
 from keras_oocore.core.temporary import TEMPORARY_PREFIX
-from keras_oocore.core.text import did_you_mean
+from keras_oocore.core.text import counted, did_you_mean
 from keras_oocore.core.warn import warn_user
 from keras_oocore.manifest.inputs import as_class_names
 from keras_oocore.manifest.label_checks import warn_of_empty_classes
@@ -272,12 +272,13 @@ def warn_of_skipped(found: Found) -> None:
     count = others.total()
     heic = " HEIC files require pillow-heif: pip install pillow-heif." if {".heic", ".heif"} & {*others} else ""
     warn_user(
-        f"{count:,} {'file' if count == 1 else 'files'} in the class folders will not be read: "
-        f"{_counted(others)}.{heic} To choose the files, pass `extensions` to Manifest.from_directory."
+        f"{counted(count, 'file')} in the class folders will not be read: "
+        f"{counted_extensions(others)}.{heic} To choose the files, pass `extensions` to Manifest.from_directory."
     )
 
 
-def _counted(extensions: Counter) -> str:
+def counted_extensions(extensions: Counter) -> str:
+    """Return how many files have each of the most common endings, such as `"2 .txt, 1 .csv"`."""
     return ", ".join(f"{count:,} {suffix or 'without extension'}" for suffix, count in extensions.most_common(5))
 
 
@@ -289,10 +290,10 @@ def _why_nothing(found: Found, directory: str, extensions: tuple[str, ...]) -> s
     outside = found.skipped["outside the class folders"]
     if outside and not found.class_names:
         return (
-            f"Directory {directory!r} contains {outside:,} {'file' if outside == 1 else 'files'} but no class folders. "
+            f"Directory {directory!r} contains {counted(outside, 'file')} but no class folders. "
             f"Put each class into a separate folder, or pass labels=None for samples without labels.{links}"
         )
-    others = _counted(found.other_extensions)
+    others = counted_extensions(found.other_extensions)
     remedy = "To select other files, pass `extensions` to Manifest.from_directory."
     instead = f" Other extensions found: {others}. {remedy}" if others else ""
     skipped = ", ".join(f"{count:,} {reason}" for reason, count in found.skipped.items() if reason != OTHER)

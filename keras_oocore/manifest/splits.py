@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.core.errors import DataError, OptionError
+from keras_oocore.core.text import and_more
 from keras_oocore.manifest.group_splits import split_groups
 
+MOST_NAMED = 5  # classes, in a message
 PARTS = ("train", "validation", "test")
 
 
@@ -236,9 +238,9 @@ def refuse_small(classes: np.ndarray, stratify: np.ndarray, class_names: Sequenc
         return
     named = [
         f"{str(code if class_names is None else class_names[code])!r} ({np.count_nonzero(stratify == code)})"
-        for code in classes[:5]
+        for code in classes[:MOST_NAMED]
     ]
-    more = f" and {len(classes) - 5} more" if len(classes) > 5 else ""
+    more = and_more(len(classes), MOST_NAMED)
     raise OptionError(
         "stratify=True requires samples of every class in every part. "
         f"Too few samples of class {', '.join(named)}{more}. Pass stratify=False, add samples, or "

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_oocore.core import html, storage
 from keras_oocore.core.sizes import format_bytes
+from keras_oocore.core.text import counted
 from keras_oocore.manifest.html import class_table
 from keras_oocore.manifest.label_checks import empty_classes, listed_classes
 
@@ -24,14 +25,14 @@ def one_line(manifest: Any) -> str:
 
 def headline(manifest: Any) -> str:
     """Number of samples and classes, and the directory."""
-    count = f"{len(manifest):,} sample{'' if len(manifest) == 1 else 's'}"
+    count = counted(len(manifest), "sample")
     where = "" if manifest.directory is None else f" in {str(manifest.directory)!r}"
     if manifest.labels is None:
         return f"{count} without labels{where}"
     if manifest.class_names is None:
         shape = f" of shape {manifest.labels.shape[1:]}" if manifest.labels.ndim > 1 else ""
         return f"{count} with {manifest.labels.dtype} labels{shape}{where}"
-    return f"{count} of {len(manifest.class_names):,} class{'' if len(manifest.class_names) == 1 else 'es'}{where}"
+    return f"{count} of {counted(len(manifest.class_names), 'class')}{where}"
 
 
 def summary(manifest: Any, max_classes: int) -> html.HtmlString:
@@ -52,7 +53,7 @@ def summary(manifest: Any, max_classes: int) -> html.HtmlString:
         facts.append(("size", f"{format_bytes(sum(sizes))}, {format_bytes(sum(sizes) // len(sizes))} per file"))
     facts.append(("formats", ", ".join(f"{count:,} {suffix}" for suffix, count in formats.most_common())))
     if missing:
-        facts.append(("missing", f"{len(missing):,} file{'s' * (len(missing) > 1)}, the first {missing[0]!r}"))
+        facts.append(("missing", f"{counted(len(missing), 'file')}, the first {missing[0]!r}"))
     if manifest.skipped:
         facts.append(("skipped", ", ".join(f"{n:,} {reason}" for reason, n in manifest.skipped.items())))
     lines = [f"Manifest: {headline(manifest)}"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
-from keras_oocore.core.text import listed, shown
+from keras_oocore.core.text import counted, listed, shown
 from keras_oocore.plots.confusion import confusion_figure
 from keras_oocore.predictions.table import Predictions
 from keras_oocore.tables.targets import sorted_classes
@@ -52,7 +52,7 @@ def plot_confusion(
     counts = np.zeros((len(names), len(names)), np.int64)
     np.add.at(counts, ([index[name] for name in true[known]], [index[name] for name in found[known]]), 1)
     left_out = int((~known).sum())
-    note = f"{left_out:,} row{'s' * (left_out != 1)} without a label or prediction left out" if left_out else ""
+    note = f"{counted(left_out, 'row')} without a label or prediction left out" if left_out else ""
     return confusion_figure(counts, names, path, note)
 
 

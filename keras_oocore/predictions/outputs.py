@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
-from keras_oocore.core.text import listed
+from keras_oocore.core.text import counted, listed
 from keras_oocore.core.warn import warn_user
 from keras_oocore.predictions.groups import Group
 
@@ -222,8 +222,8 @@ def _meaning(
         where = f"output {name!r} of the model" if name else "model"
         whose = "`class_names`" if given is not None else "the data"
         raise OptionError(
-            f"The {where} has {width} value{'s' * (width != 1)} per sample, and {whose} {len(names)} "
-            f"class{'es' * (len(names) != 1)}: {listed(names)}. Pass the classes that the model was trained with, in "
+            f"The {where} has {counted(width, 'value')} per sample, and {whose} "
+            f"{counted(len(names), 'class')}: {listed(names)}. Pass the classes that the model was trained with, in "
             "their order: class_names=train.class_names"
         )
     if width == 1:

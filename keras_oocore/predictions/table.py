@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_oocore.core.errors import MissingExtraError
 from keras_oocore.core.html import heading, never_raising, note, page, table
-from keras_oocore.core.text import did_you_mean, listed
+from keras_oocore.core.text import counted, did_you_mean, listed
 from keras_oocore.predictions.groups import Rows, chosen_columns
 
 if TYPE_CHECKING:
@@ -130,8 +130,7 @@ class Predictions(Mapping[str, np.ndarray]):
     def _headline(self) -> str:
         num_bad = int((~self.readable).sum())
         bad = f", {num_bad:,} of them cannot be read" if num_bad else ""
-        plural = "" if self.num_rows == 1 else "s"
-        return f"{self.num_rows:,} row{plural}{bad}, {len(self)} column{'s' * (len(self) != 1)}"
+        return f"{counted(self.num_rows, 'row')}{bad}, {counted(len(self), 'column')}"
 
     def _shown(self) -> tuple[list[str], list[list[str]]]:
         """Return the titles and the cells of the first rows and columns as strings."""

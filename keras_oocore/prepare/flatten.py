@@ -15,7 +15,7 @@ from keras_oocore.core.locks import write_lock
 from keras_oocore.core.npy import load_opened
 from keras_oocore.core.progress import tqdm
 from keras_oocore.core.temporary import TEMPORARY_PREFIX, remove_leftovers
-from keras_oocore.core.text import display_path
+from keras_oocore.core.text import counted, display_path
 from keras_oocore.manifest.extensions import IMAGE_EXTENSIONS
 from keras_oocore.manifest.inputs import as_class_names, as_extensions
 from keras_oocore.manifest.label_checks import warn_of_empty_classes
@@ -178,7 +178,7 @@ def _report(manifest: Manifest) -> str:
     folder = display_path(manifest.directory)
     skipped = ", ".join(f"{count:,} {reason}" for reason, count in manifest.skipped.items())
     files, classes = len(manifest), len(manifest.class_names)
-    counts = f"{files:,} file{'s' * (files != 1)} of {classes:,} class{'es' * (classes != 1)}"
+    counts = f"{counted(files, 'file')} of {counted(classes, 'class')}"
     return f"In {folder!r}: {counts}." + (f" Skipped: {skipped}." if skipped else "")
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_oocore.core.sizes import format_bytes
-from keras_oocore.core.text import display_path, listed
+from keras_oocore.core.text import counted, display_path, listed
 from keras_oocore.sequences.numbered_rows import NumberedRows
 from keras_oocore.tables.statistics_cache import load_statistics
 from keras_oocore.tables.summary import TableSummary
@@ -48,9 +48,9 @@ class DescribedRows(NumberedRows):
         left_out = f", {rows.num_skipped:,} left out" if rows.num_skipped else ""
         part = "" if subset is None else f" of the {subset.name} part,"
         num_classes = len(classes.names) if classes is not None and classes.names is not None else 0
-        found = f", {num_classes:,} class{'es' * (num_classes != 1)}" if num_classes else ""
+        found = f", {counted(num_classes, 'class')}" if num_classes else ""
         return self._described(
-            f"{self.num_rows:,} row{'s' * (self.num_rows != 1)}{part} from {rows.table.source}{left_out}{found}",
+            f"{counted(self.num_rows, 'row')}{part} from {rows.table.source}{left_out}{found}",
             self._repr_arrays(*self._described_arrays(num_rows)),
             *([("draws", f"{self.num_samples:,} per epoch, {self._sampling}")] if self._sampling is not None else []),
             *([("ids", f"ids {listed(column.name for column in spec.ids)}")] if spec.ids else []),

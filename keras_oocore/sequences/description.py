@@ -3,6 +3,7 @@
 from keras_oocore.core.fingerprint import name_of
 from keras_oocore.core.html import Picture, facts, heading, never_raising, page, strip
 from keras_oocore.core.sizes import format_bytes
+from keras_oocore.core.text import counted
 from keras_oocore.sequences.pipelined import PipelinedDataset
 
 
@@ -38,10 +39,10 @@ class DescribedDataset(PipelinedDataset):
         """Return the description: contents, batches, `lines`, and threads and memory."""
         partition = f", {'' if self._made_by == 'folds' else 'partition '}{self._partition}" if self._partition else ""
         shard = f", shard {self._shard}" if self._shard is not None else ""
-        budget, options, batches = self._budget, self._options, f"{len(self):,} batch{'es' * (len(self) != 1)}"
+        budget, options, batches = self._budget, self._options, counted(len(self), "batch")
         order = {True: "shuffled", False: "in order", "block": "shuffled in blocks"}[options.shuffle]
         in_flight = format_bytes(budget.batches_in_flight * self._format.batch_bytes)
-        threads = f"{self.num_workers} thread{'s' * (self.num_workers != 1)}" if self.num_workers else "no thread"
+        threads = counted(self.num_workers, "thread") if self.num_workers else "no thread"
         ahead = budget.max_ahead if self.num_workers else 0
         return [
             (type(self).__name__, f"{contents}{partition}{shard}"),
@@ -49,8 +50,7 @@ class DescribedDataset(PipelinedDataset):
             *lines,
             (
                 "loading",
-                f"{threads}, {ahead} batch{'es' * (ahead != 1)} ahead, at most {in_flight} in flight"
-                f"{self._repr_memory()}",
+                f"{threads}, {counted(ahead, 'batch')} ahead, at most {in_flight} in flight{self._repr_memory()}",
             ),
         ]
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_oocore.batches.options import BatchOptions
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.files import absolute_path
 from keras_oocore.core.text import shown
 from keras_oocore.manifest.inputs import as_label_array, as_labels, require_same_length
 from keras_oocore.manifest.label_checks import (
@@ -237,7 +238,7 @@ def cache_directory(shared: Mapping[str, Any]) -> Path | None:
         if shared["overwrite_cache"]:
             raise OptionError("`overwrite_cache=True` requires `cache`. Received: cache=None")
         return None
-    cache = Path(os.path.abspath(os.path.expanduser(cache)))  # stays valid after `os.chdir`
+    cache = absolute_path(cache)
     return cache if subset is None else cache / subset
 
 

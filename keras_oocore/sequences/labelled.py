@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_oocore.batches.weights import weight_shape
 from keras_oocore.core.html import Picture
-from keras_oocore.core.text import LISTED_NAMES
+from keras_oocore.core.text import LISTED_NAMES, and_more, counted
 from keras_oocore.images.thumbnail import MOST_PICTURES, spread
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sequences.batch_figure import BatchFigure
@@ -183,8 +183,7 @@ class LabelledSequence(SplitSequence, NormalizedInputs):
         names = self.class_names or []
         if not names:
             return []
-        more = f" and {len(names) - LISTED_NAMES:,} more" if len(names) > LISTED_NAMES else ""
-        return [("classes", ", ".join(names[:LISTED_NAMES]) + more)]
+        return [("classes", ", ".join(names[:LISTED_NAMES]) + and_more(len(names)))]
 
     def _pictures(self) -> list[Picture]:
         pictures = []
@@ -232,9 +231,9 @@ class LabelledSequence(SplitSequence, NormalizedInputs):
         elif self._options.pads:
             arrays.append(f"sample_weight float32 {weight}")
         num_samples = len(self._source) if self._partition is None else self.num_samples
-        contents = f"{num_samples:,} sample{'s' * (num_samples != 1)}"
+        contents = counted(num_samples, "sample")
         if num_classes and (y is not None or Y in fields):
-            contents += f", {num_classes} class{'es' * (num_classes != 1)}"
+            contents += f", {counted(num_classes, 'class')}"
         if self._data.sampling is not None:
             lines = (("draws", f"{self.num_samples:,} per epoch, {self._data.sampling}"), *lines)
         return self._described(contents, self._repr_arrays(*arrays), *lines)

@@ -2,15 +2,14 @@
 
 import copy
 import dataclasses
-import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from types import EllipsisType
 from typing import Any, Self, Unpack
 
 from keras_oocore.batches.budget import BATCHES_IN_USE, FEWEST_AHEAD, num_threads, queue_size
 from keras_oocore.core.checks import boolean
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.files import absolute_path
 from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
 from keras_oocore.core.text import listed
 from keras_oocore.core.warn import warn_user
@@ -124,7 +123,7 @@ class TableSequence(SplitRows):
         boolean(shared["shuffle"], "shuffle")
         options = batch_options(shared)
         cache, loading = shared["cache"], loading_options(shared)
-        cache = None if cache is None else Path(os.path.abspath(os.path.expanduser(cache)))
+        cache = None if cache is None else absolute_path(cache)
         index_directories = [] if cache is None else [cache, cache / TRAINING]
         threads = num_threads(loading["workers"])
         opening = Opening(num_workers=max(1, threads), cache=cache, kept_in=index_directories)

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_oocore.core.errors import DataError, DestinationError
 from keras_oocore.core.faults import opening, require_damage
+from keras_oocore.core.files import absolute_path
 from keras_oocore.core.fingerprint import of_names
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sources.cached import Cached
@@ -30,7 +31,7 @@ def cached(
         overwrite: Whether to replace an existing store.
         create: Whether to create the store now. Otherwise it is created when it is opened or first read.
     """
-    directory = Path(os.path.abspath(os.path.expanduser(directory)))
+    directory = absolute_path(directory)
     keep_beside = functools.partial(keep_manifest, samples.manifest, directory)
     return Cached(samples, directory, keep_errors, overwrite, create, keep_beside)
 
@@ -76,7 +77,7 @@ def open_samples(directory: str | os.PathLike[str]) -> tuple[PackedSamples, Mani
     Raises:
         DataError: If there is no store, or it is unfinished or damaged.
     """
-    directory = Path(os.path.abspath(os.path.expanduser(directory)))
+    directory = absolute_path(directory)
     if not (directory / RECORD).exists() and (stores := _stores_within(directory)):
         raise DataError(
             f"{str(directory)!r} contains one packed store per subset. Open one of them: {', '.join(stores)}"

@@ -15,6 +15,7 @@ from keras_oocore.core.fingerprint import of_array
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.sizes import format_bytes
 from keras_oocore.core.stopwatch import stage
+from keras_oocore.core.text import counted
 from keras_oocore.ordering.window_order import WindowOrder
 from keras_oocore.sources.base import RowSpec, StampedSource
 from keras_oocore.sources.chunk_cache import ChunkCache
@@ -115,7 +116,7 @@ class ChunkedRows(StampedSource):
     def describe(self) -> str:
         """Return how many blocks there are, and the memory for them."""
         num_blocks, rows = len(self._starts) - 1, min(self.block_rows, self.reader.shape[0])
-        blocks = f"{num_blocks:,} block{'s' * (num_blocks != 1)} of {rows:,} row{'s' * (rows != 1)}"
+        blocks = f"{counted(num_blocks, 'block')} of {counted(rows, 'row')}"
         return f"read in {blocks}, at most {format_bytes(self._blocks.memory.nbytes)} in memory"
 
     def __len__(self) -> int:

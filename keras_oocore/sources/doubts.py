@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from keras_oocore.core.text import and_more
 from keras_oocore.core.warn import warn_user
 
 
@@ -12,7 +13,7 @@ def warn_of_doubtful(doubts: Mapping[str, str]) -> None:
         doubts: Dictionary from file to reason, not empty.
     """
     file, reason = next(iter(doubts.items()))
-    others = f" and {len(doubts) - 1:,} more" if len(doubts) > 1 else ""
+    others = and_more(len(doubts), 1)
     warn_user(
         f"{file!r}{others} may be damaged: {reason.rstrip('.')}. The model receives what could be decoded. "
         "`doubtful_samples` lists all such files that were read. To treat them as unreadable, pass strict=True.",

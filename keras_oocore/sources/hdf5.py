@@ -12,7 +12,7 @@ import numpy as np
 from keras_oocore.core.errors import DataError, MissingExtraError, OptionError
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.storage import GONE, UNKNOWN, absolute, first_bytes, local_path, stamp, status, where_instead
-from keras_oocore.core.text import did_you_mean, listed
+from keras_oocore.core.text import LISTED_NAMES, and_more, did_you_mean, listed
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"  # the first bytes of a file without a user block
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5")
@@ -206,11 +206,10 @@ def find_dataset(file: Any, name: str | None, path: Path, argument: str = "datas
         raise OptionError(f"{str(path)!r} contains no datasets. Received: {argument}={name!r}")
     shapes = ", ".join(
         f"{name!r} {_contents(dataset.dtype)[0] or dataset.dtype} {dataset.shape}"
-        for name, dataset in list(found.items())[:10]
+        for name, dataset in list(found.items())[:LISTED_NAMES]
     )
-    more = f" and {len(found) - 10:,} more" if len(found) > 10 else ""
     raise OptionError(
-        f"`{argument}` should be the name of a dataset in {str(path)!r}: {shapes}{more}. "
+        f"`{argument}` should be the name of a dataset in {str(path)!r}: {shapes}{and_more(len(found))}. "
         f"Received: {argument}={name!r}.{did_you_mean(str(name), found)}"
     )
 

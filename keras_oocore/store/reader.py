@@ -14,6 +14,7 @@ from keras_oocore.core.errors import DataError
 from keras_oocore.core.faults import opening
 from keras_oocore.core.npy import read_header
 from keras_oocore.core.tasks import in_threads
+from keras_oocore.core.text import and_more
 from keras_oocore.store.format import CHECKSUMS, OVERWRITE, RECORD, STATES, UNREADABLE, StoreRecord, checked_fields
 from keras_oocore.store.mapped_rows import MappedRows
 
@@ -127,7 +128,7 @@ class PackedStore:
             for block in np.flatnonzero(written[:, column] != found[:, column]).tolist()
         ]
         if damaged:
-            blocks = ", ".join(damaged[:5]) + (f" and {len(damaged) - 5} more" if len(damaged) > 5 else "")
+            blocks = ", ".join(damaged[:5]) + and_more(len(damaged), 5)
             raise DataError(f"{os.fspath(self.directory)!r} changed since it was written: {blocks}. {OVERWRITE}")
 
     def __reduce__(self) -> tuple[Any, ...]:  # by its directory: another process maps the files itself

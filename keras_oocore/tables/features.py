@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.core.errors import DataError
-from keras_oocore.core.text import listed
+from keras_oocore.core.text import and_more, listed
 from keras_oocore.tables.feature_warnings import warn_of_one_class_per_row
 from keras_oocore.tables.format import NamedColumns
 from keras_oocore.tables.options import ColumnOptions
@@ -113,9 +113,9 @@ class FeatureSpec(RowLayout):
         features = {word.column.name for word in self.words if word.role == "feature" and not word.is_code}
         empty = [name for name in features if not statistics[name].count]
         if self.missing == "mean" and empty:
-            first, *others = self._choice.table.paths
+            first, *_ = paths = self._choice.table.paths
             raise DataError(
-                f"{first}{f' and {len(others)} more' * bool(others)}: columns have no number to compute a mean of: "
+                f"{first}{and_more(len(paths), 1)}: columns have no number to compute a mean of: "
                 f"{listed(sorted(empty))}. Fix: features=[...] without them, or missing='nan'."
             )
         self.means = {name: statistics[name].mean for name in sorted(features)} if self.missing == "mean" else {}

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_oocore.core import html
+from keras_oocore.core.text import counted
 from keras_oocore.plots.history import NOT_METRICS, as_numbers, best_of, curve_of, epochs_of, values_and_epochs
 
 MOST_COLUMNS = 30  # further ones are counted
@@ -64,9 +65,7 @@ class TrainingHistory(History):
     def _detail(self, values: dict[str, np.ndarray]) -> str:
         _, epochs = values_and_epochs(self)
         best = best_of(values, epochs)
-        return f"{len(epochs):,} epoch{'s' * (len(epochs) != 1)}" + (
-            f", best epoch: {best[0]} by {best[1]}" if best else ""
-        )
+        return counted(len(epochs), "epoch") + (f", best epoch: {best[0]} by {best[1]}" if best else "")
 
 
 def _at(name: str, numbers: np.ndarray, epochs: np.ndarray, wanted: tuple) -> list[str]:
@@ -80,4 +79,4 @@ def _runs(values: list) -> str:
     counts = {}
     for value in values:
         counts[value] = counts.get(value, 0) + 1
-    return ", ".join(f"{value} ({count} epoch{'s' * (count != 1)})" for value, count in counts.items())
+    return ", ".join(f"{value} ({counted(count, 'epoch')})" for value, count in counts.items())

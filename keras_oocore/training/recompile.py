@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.text import counted
 from keras_oocore.training.state.optimizer import copy_state, unshare_averages
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
@@ -76,8 +77,7 @@ def recompile(
     if not num_new:
         return f"{rate}; the optimizer keeps its state"
     start = "starts" if num_new == 1 else "start"
-    kept = f"{num_kept:,} variable" + ("" if num_kept == 1 else "s")
-    return f"{rate}; the optimizer keeps its state of {kept}, {num_new:,} {start} over"
+    return f"{rate}; the optimizer keeps its state of {counted(num_kept, 'variable')}, {num_new:,} {start} over"
 
 
 # The learning rate

@@ -165,3 +165,10 @@ def test_require_disk(tmp_path):
     files.require_disk(tmp_path / "not" / "yet", 1, "a test")
     with pytest.raises(DestinationError, match=r"Not enough disk for a test: 1000000.0 TB needed, .* free at "):
         files.require_disk(tmp_path / "not" / "yet", 10**18, "a test")
+
+
+def test_absolute_path_expands_the_home_directory_and_is_normal(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    assert files.absolute_path("~/cache") == tmp_path / "home" / "cache"
+    assert files.absolute_path("a/../cache") == tmp_path / "cache"

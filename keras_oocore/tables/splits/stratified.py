@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.text import and_more
 from keras_oocore.csv.cells import Cells, Column
 from keras_oocore.tables.splits.base import Fractions, Split, generator, kinds_of
 from keras_oocore.tables.splits.classes import ClassIndex, class_name, codes_in
@@ -144,7 +145,7 @@ def _require_rows(column: Column, classes: list[Any], counts: np.ndarray, num_pa
     if not len(small):
         return
     named = ", ".join(f"{class_name(classes[code])!r} ({counts[code]})" for code in small[:LISTED])
-    more = f" and {len(small) - LISTED:,} more" if len(small) > LISTED else ""
+    more = and_more(len(small), LISTED)
     remedy = "Split without `stratify`, or merge the class with another class."
     if 2 * len(small) > len(classes):
         remedy = "Most of its values are that rare, so they are not classes: split without `stratify`."
