@@ -41,7 +41,7 @@ class Color(Operation):
     Attributes:
         brightness: As a share of the range of values.
         contrast: Factor of the distance to the mean.
-        saturation: As in `keras.layers.RandomSaturation`, where 0.5 is no change.
+        saturation: As in `keras.layers.RandomSaturation`, where 0.5 changes nothing.
         hue: In half turns, in both directions.
         grayscale: Probability.
     """

@@ -32,7 +32,7 @@ class Mixing:
     def apply(
         self, x: np.ndarray, y: Any, keys: np.ndarray, spec: ImageSpec, num_real: int | None = None
     ) -> tuple[np.ndarray, Any]:
-        """Return images and labels. `x` is overwritten. Only the first `num_real` rows are no copies."""
+        """Return images and labels. `x` is overwritten. The rows after the first `num_real` are copies."""
         kept = np.ones(len(x))  # share of the own image
         cuts = uniform(keys, Stream.MIX) < 0.5 if self.mixup and self.cutmix else np.full(len(x), bool(self.cutmix))
         shares = self._shares(keys, cuts)

@@ -5,7 +5,7 @@ Batches are numbered by tickets, which are consecutive integers. A request for t
 Ctrl-C may come between any two lines of the thread that asks for a batch, and within any Python code that it calls. So
 it waits in C only, in `SimpleQueue.get` or at `with lock`, and the state is valid after every line. (`Condition`,
 `Event`, `Future` and `queue.Queue` are Python code, and Ctrl-C would leave their locks locked. CPython 3.11 to 3.13
-checks for signals when a function begins, after a call, and when a loop jumps back; `with lock` is none of them, so
+checks for signals when a function begins, after a call, and when a loop jumps back; `with lock` is not one of these, so
 Ctrl-C comes before the lock is locked, or within the block, which unlocks it.)
 """
 

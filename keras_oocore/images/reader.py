@@ -15,7 +15,7 @@ from keras_oocore.images.decode import decode
 from keras_oocore.images.pillow import PILLOW_MODES, ColorMode
 from keras_oocore.images.resize import INTERPOLATIONS, Interpolation, centre_crop, fitted_box, resize_into
 
-# Part of the fingerprint of caches. 2: orientation in XMP and in the texts of a PNG; damaged metadata is ignored.
+# Part of the fingerprint of caches. 2: orientation in XMP and in text chunks of a PNG; damaged metadata is ignored.
 # 3: TIFF images of 12 bits, and those with planes of 16 bits.
 DECODING = 3
 Dtype = Literal["uint8", "uint16", "float32"]

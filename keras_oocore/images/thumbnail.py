@@ -67,7 +67,7 @@ def _decoded(path: str | os.PathLike[str], pixels: int) -> tuple[Any, int] | Non
 
     try:
         status = storage.status(path)
-        if not status.is_file or status.size_bytes > MOST_FILE_BYTES:  # reading a named pipe would wait for ever
+        if not status.is_file or status.size_bytes > MOST_FILE_BYTES:  # reading a named pipe would wait forever
             return None
         return decode(read_bytes(path), "rgb", lambda height, width: (pixels, pixels)), status.size_bytes
     except Exception:  # whatever is wrong with a file, the notebook shows the rest

@@ -46,7 +46,7 @@ class RowNames(NamedTuple):
         columns: Function of the numbers of samples. It returns name → array of one value per sample.
         others: The same, for columns that are only made if a user asks for them.
         labels: Function of the numbers of samples, and of `y` of their batch, or `None` if it was not made. It returns
-            name → one label per sample: strings, numbers, or indices of classes as `int64`, where -1 is no class.
+            name → one label per sample: strings, numbers, or indices of classes as `int64`, where -1 is not a class.
         class_names: Names of the classes of the labels, or `None`.
         targets: Names of the numbers to predict, or an empty list.
         has_files: Whether each sample is a file, which may be unreadable.

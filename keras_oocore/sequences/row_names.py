@@ -131,7 +131,7 @@ def _table_labels(rows: TableRows, y: Any, num_rows: int) -> dict[str, np.ndarra
     if y.shape[1] != len(spec.targets):
         return {}
     if _are_codes(rows):
-        names = [np.array([*spec.vocabularies[target], None], object) for target in spec.targets]  # -1 is no class
+        names = [np.array([*spec.vocabularies[target], None], object) for target in spec.targets]  # -1 is not a class
         return {f"label/{target}": names[i][y[:, i].astype(np.int64)] for i, target in enumerate(spec.targets)}
     one = len(spec.targets) == 1
     return {"label" if one else f"label/{target}": np.array(y[:, i]) for i, target in enumerate(spec.targets)}

@@ -45,7 +45,7 @@ class TableSequenceArguments(TableArguments, total=False):
 class TableSequence(SplitRows):
     """Batches of the rows of a table of any size, such as Parquet files or a DataFrame, on every backend of Keras 3.
 
-    Columns have the types of the data: none is inferred. Only the columns that are used are read.
+    Columns have the types of the data, and no type is inferred. Only the columns that are used are read.
 
     Args:
         data: Parquet files: a path, a pattern such as `"part-*.parquet"`, a folder, or a list of them. Folders such as

@@ -7,7 +7,7 @@
 | `x_NAME`, ... | a dictionary of arrays, `{"NAME": ...}` |
 
 Samples of different lengths are padded, and `length` is the length of each `x`, and `length_NAME` that of `x_NAME`. It
-is no input: the batch is cut to the longest of its samples.
+is not an input: the batch is cut to the longest of its samples.
 
 The same holds for `y`, the answer, which a row may lack. A row of one array, `x`, has a plain dtype. A row of several
 has the shape `()` and a structured dtype with these names, so that `rows[i]["x_image"]` is the memory of one array.

@@ -32,7 +32,7 @@ class UnreadableError(ValueError):
 
 
 class RawTexts:
-    """The texts of the raw values of one column.
+    """The strings of the raw values of one column.
 
     Args:
         column: The column.
