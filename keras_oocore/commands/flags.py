@@ -15,7 +15,7 @@ OFFERS = {  # what messages offer, by the option that a command may not have
 
 
 def in_flags(message: str, parser: argparse.ArgumentParser) -> str:
-    """Return a message with the options of a command in place of the arguments of Python.
+    """Return a message with the options of a command instead of the arguments of Python.
 
     Args:
         message: A message such as ``"`seed` should be an integer. Received: seed=-1"``.

@@ -121,7 +121,7 @@ def read_chunks(path: str | os.PathLike[str]) -> Iterator[bytes]:
 
 
 def absolute_path(path: str | os.PathLike[str]) -> Path:
-    """Return a path that stays valid after `os.chdir`, with the home directory in place of `~`."""
+    """Return a path that stays valid after `os.chdir`, with `~` expanded."""
     return Path(os.path.abspath(os.path.expanduser(path)))
 
 

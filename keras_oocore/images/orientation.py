@@ -22,8 +22,7 @@ def stated_orientation(info: Mapping[str, Any]) -> int:
     """The orientation, 1 to 8, or 1 (upright) if there is no orientation or it cannot be read.
 
     Args:
-        info: The `info` of an image of Pillow, or a dictionary with the same keys: `exif`, `xmp`, and the text chunks of a
-            PNG.
+        info: The `info` of an image of Pillow, or a dictionary with the same keys: `exif`, `xmp`, and the texts of PNG.
 
     >>> stated_orientation({"xmp": b'<rdf:Description tiff:Orientation="8"/>'})
     8

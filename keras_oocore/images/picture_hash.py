@@ -4,7 +4,7 @@ A picture is reduced to 32x32 grey levels, and its discrete cosine transform (DC
 its signature. They are weighted by frequency, because the amplitudes in photos fall as 1 / frequency (D. J. Field,
 "Relations between the statistics of natural images and the response properties of cortical cells", J. Opt. Soc. Am. A
 4, 1987). The signs of 64 of them are the hash, as in C. Zauner, "Implementation and Benchmarking of Perceptual Image
-Hash Functions" (2010), section 3.1, with 0 in place of the median. Since cosines have values between pixels, too, the
+Hash Functions" (2010), section 3.1, with 0 instead of the median. Since cosines have values between pixels, too, the
 signature of a cropped picture is computed from that of the whole one.
 """
 

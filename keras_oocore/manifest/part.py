@@ -1,4 +1,4 @@
-"""The paths of some samples under their numbers, which a task takes to a worker process in place of the manifest."""
+"""The paths of some samples under their numbers, which a task takes to a worker process instead of the manifest."""
 
 import numpy as np
 

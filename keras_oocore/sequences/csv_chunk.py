@@ -67,7 +67,7 @@ class CSVChunkSequence(TableSequence):
             complete groups of digits only.
         strip: Signs and units around numbers, as a string of signs such as `"$€"`, or a list with words such as
             `["USD", "cm"]`. With `"()"`, a number in parentheses is negative. Numbers are never scaled, so `"%"`, `"k"`
-            and `"M"` are refused.
+            and `"M"` raise an error.
         header: Whether the first row contains the names of the columns. `"auto"`: it does, but with `column_names`, a
             first row that may be data is an error.
         column_names: Names to use instead of those in the header, or for files without one (`header=False`).

@@ -170,7 +170,7 @@ OF_TABLES = {
 
 
 def answer(name: str, known: Collection[str]) -> str:
-    """Return the end of an error message that says what to type in place of `name`, or `""` if it is not known.
+    """Return the end of an error message that says what to type instead of `name`, or `""` if it is not known.
 
     Args:
         name: A word of another library.

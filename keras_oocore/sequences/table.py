@@ -187,7 +187,7 @@ class TableSequence(SplitRows):
         return True
 
     def _open_like(self, learned: Learned, data: Any, target: Any, options: Mapping[str, Any]) -> Self:
-        """Open other rows, with what training rows determine, in place of those of this Sequence. Return it."""
+        """Open other rows, with what training rows determine, instead of those of this Sequence. Return it."""
         self._learned_before = learned
         self._open(*other_rows(learned, data, target, options, TableSequence))
         return self

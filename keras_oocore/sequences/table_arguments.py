@@ -19,7 +19,7 @@ from keras_oocore.tables.options import ClassWeight, ColumnOptions, LabelMode, M
 
 
 class ColumnArguments(TypedDict, total=False):
-    """Which columns of a table make up a row, and what becomes of their cells."""
+    """Which columns of a table make up a row, and how their cells are used."""
 
     exclude: Sequence[str]
     sample_weight: str | None

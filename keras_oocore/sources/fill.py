@@ -34,7 +34,7 @@ def fill_store(
         samples: The samples whose store is filled.
         num_workers: Number of threads, at least 1, without an executor.
         bad_samples: Dictionary from sample to error. Samples that cannot be read are added, also if this raises.
-        executor: What reads and writes the samples, in place of threads.
+        executor: What reads and writes the samples, instead of threads.
 
     Raises:
         DataError: If files changed while they were read.

@@ -5,7 +5,7 @@ import weakref
 
 import numpy as np
 
-WAIT_SECONDS = 0.001  # between two looks at whether other threads are writing, which is seldom of interest
+WAIT_SECONDS = 0.001  # between two looks at whether other threads are writing, which rarely matters
 
 
 class Claim:

@@ -37,7 +37,7 @@ class ColumnChoice:
         self._names_features = options.features is not None
 
     def used_names(self, names: Sequence[str]) -> list[str]:
-        """Return the names of features without the excluded ones, and the parts of a date in place of its name."""
+        """Return the names of features without the excluded ones, and the parts of a date instead of its name."""
         left = (name for name in names if name not in self.excluded)
         parts = [part for name in left for part in ([column.name for column in self._parts.get(name, ())] or [name])]
         return [name for name in parts if name not in self.excluded]

@@ -22,7 +22,7 @@ class Opening:
             that the format does not have are ignored.
         dtypes: Column → kind, for columns whose kind the user gives.
         num_rows: Number of rows to read, or `None` for all rows.
-        known: Name → column of other rows, in place of `dtypes`. Columns of these names are read as the same kinds.
+        known: Name → column of other rows, instead of `dtypes`. Columns of these names are read as the same kinds.
         num_workers: Number of threads.
         cache: Directory of a cache, or `None`.
         kept_in: Directories where `save_indexes` may have stored what the last run found.

@@ -14,7 +14,7 @@ OF_TARGET = ("sample_weight", "label_mode", "label_separator")  # options that r
 
 @dataclasses.dataclass(frozen=True)
 class ColumnOptions:
-    """Which columns of a table make up a row, and what becomes of their cells. `FeatureSpec` checks them.
+    """Which columns of a table make up a row, and how their cells are used. `FeatureSpec` checks them.
 
     Attributes:
         target: Name of the target, a list of names, or `None` for rows without a target.

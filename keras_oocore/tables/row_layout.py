@@ -27,7 +27,7 @@ from keras_oocore.tables.format import NamedColumns
 from keras_oocore.tables.options import ColumnOptions, Missing
 from keras_oocore.tables.targets import TargetClasses, checked_options, require_classes
 
-IN_DAYS = "in days"  # in place of the part of a date, in fingerprints
+IN_DAYS = "in days"  # instead of the part of a date, in fingerprints
 
 
 @dataclasses.dataclass(frozen=True)
