@@ -1,4 +1,4 @@
-"""`keras-oocore split`: manifests of the training, validation and test samples, each in a folder of its own."""
+"""`keras-oocore split`: manifests of the training, validation and test samples, each in a separate folder."""
 
 import argparse
 import os

@@ -12,7 +12,7 @@ from keras_oocore.manifest.samples import Samples
 
 
 class DividedSamples(Samples):
-    """Samples that can be shuffled and divided. Each part is a manifest of its own."""
+    """Samples that can be shuffled and divided. Each part is a manifest."""
 
     def without(self, files: Iterable[Any]) -> Self:
         """Returns a manifest without some of the samples, such as those that `ko.check` found.

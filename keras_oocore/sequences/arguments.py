@@ -155,8 +155,8 @@ DESCRIPTIONS = {
     "last_batch": 'What to do with a last batch that is not full. `"keep"`: serve it. `"drop"`: leave it out. `"pad"`, '
     "to train: repeat its samples until it is full. Batches are `(x, y, sample_weight)`, and the repetitions have the "
     'weight 0. `"pad_for_evaluation"`: the same for `validation_data` and `evaluate`, with the weights that make the '
-    "loss and `weighted_metrics` exact. `split` and `subset` make the latter of the former for the data that are not "
-    'for training. Defaults to `"keep"`.',
+    'loss and `weighted_metrics` exact. With `"pad"`, `split` and `subset` use it for the data that are not for '
+    'training. Defaults to `"keep"`.',
     "cache": "Directory that stores the decoded samples during the first epoch. Later epochs and runs read from it, "
     "and a run that was stopped resumes. Damaged files are remembered until they change; missing files, and files "
     "whose disk fails, are read again. Use a separate directory for each set of files and options. A subset is "

@@ -150,7 +150,7 @@ class TableSequence(SplitRows):
         """Return a Sequence of other rows with the codes, means, classes and kinds of columns of the training rows.
 
         Use it for rows that a trained model should predict, such as the file of the next month, and for a test set in
-        a file of its own. `val.like` has those of the training rows, too. A category that training has not seen has
+        a separate file. `val.like` has those of the training rows, too. A category that training has not seen has
         code 1; a class that it has not seen is an error. `transform` and class weights are not those of this Sequence.
 
         Args:

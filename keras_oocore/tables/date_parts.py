@@ -1,4 +1,4 @@
-"""The argument `dates`: which parts of dates are features. Each part is a column of its own, such as `"sold.year"`."""
+"""The argument `dates`: which parts of dates are features. Each part is a separate column, such as `"sold.year"`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
