@@ -59,9 +59,9 @@ class FeatureSpec(RowLayout):
     @property
     def needs_fit(self) -> bool:
         """Whether means or codes are still to be computed, which requires a pass over all rows."""
-        texts = {word.column.name for word in self.words if word.is_code}
+        coded = {word.column.name for word in self.words if word.is_code}
         needs_means = self.missing == "mean" and any(w.role == "feature" and not w.is_code for w in self.words)
-        return bool(texts - set(self.vocabularies)) or (needs_means and not self.means)
+        return bool(coded - set(self.vocabularies)) or (needs_means and not self.means)
 
     def of_other_rows(self, table: NamedColumns, with_target: bool, **changes: Any) -> "FeatureSpec":
         """Return the layout of other rows with the same features, and with the means and codes of these rows.
@@ -80,7 +80,7 @@ class FeatureSpec(RowLayout):
         """Set means and codes to those of other rows. Those of columns that are not read are ignored."""
         names = {column.name for column in self.columns}
         self.means = {name: mean for name, mean in means.items() if name in names}
-        self.vocabularies = {name: texts for name, texts in vocabularies.items() if name in names}
+        self.vocabularies = {name: strings for name, strings in vocabularies.items() if name in names}
         values = json.dumps([self.means, self.vocabularies], sort_keys=True)
         if self.classes is not None:
             self.classes.adopt(self.vocabularies[self.classes.column])

@@ -77,7 +77,7 @@ def _parsed(path: str, reading: Collection[str], saved: dict[str, Any]) -> Saved
     features = FeatureSpec(NamedColumns([path], columns), _restored(ColumnOptions, saved["options"]))
     features.adopt(
         {str(name): float(mean) for name, mean in saved["means"].items()},
-        {str(name): list(map(str, texts)) for name, texts in saved["codes"].items()},
+        {str(name): list(map(str, strings)) for name, strings in saved["codes"].items()},
     )
     if features.needs_fit:
         raise ValueError("means or codes are missing")

@@ -224,10 +224,10 @@ class RowLayout:
 
     def _require_targets_of_one_kind(self) -> None:
         """Raise for no target, and for targets of strings and numbers."""
-        texts = [word.is_code for word in self.words[self.first_target :]]
-        if not texts:
+        are_codes = [word.is_code for word in self.words[self.first_target :]]
+        if not are_codes:
             raise OptionError("`target` should name at least one column. Received: none")
-        if any(texts) and not all(texts):
+        if any(are_codes) and not all(are_codes):
             kinds = {word.column.name: word.column.kind for word in self.words[self.first_target :]}
             raise OptionError(f"Several targets should all be strings, or all numbers. Received: {kinds}")
         table = self._choice.table

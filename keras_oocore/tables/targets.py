@@ -25,7 +25,7 @@ class TargetClasses:
         options: The user's choice of columns.
 
     Attributes:
-        texts: The distinct cells of the target in the order of their codes: the classes, or several labels each.
+        strings: The distinct cells of the target in the order of their codes: the classes, or several labels each.
         names: Names of the classes in the order of their indices.
         weights: Weight of each class, `float32` of shape `(num_classes,)`, with `class_weight`.
 
@@ -43,7 +43,7 @@ class TargetClasses:
         self.mode: LabelMode | None = options.label_mode
         self.separator: str | None = options.label_separator
         self.class_weight: ClassWeight | None = options.class_weight
-        self.texts: list[str] = []
+        self.strings: list[str] = []
         self.names: list[str] | None = None
         self.weights: np.ndarray | None = None
         self._labels = None  # of each cell, with a separator: where they begin among all, and all
@@ -51,7 +51,7 @@ class TargetClasses:
     def unfitted(self) -> "TargetClasses":
         """Return a copy without classes."""
         classes = copy.copy(self)
-        classes.texts, classes.names, classes.weights, classes._labels = [], None, None, None
+        classes.strings, classes.names, classes.weights, classes._labels = [], None, None, None
         return classes
 
     @property
@@ -75,19 +75,19 @@ class TargetClasses:
             else weight,
         }
 
-    def fit(self, texts: Sequence[str], training: ColumnStatistics) -> None:
+    def fit(self, strings: Sequence[str], training: ColumnStatistics) -> None:
         """Compute the classes and their weights.
 
         Args:
-            texts: The distinct cells of all rows, in the order of their codes.
+            strings: The distinct cells of all rows, in the order of their codes.
             training: The statistics of the cells of the training rows.
 
         Raises:
             OptionError: If `label_mode` or `class_weight` does not fit the classes.
         """
-        self.texts = list(texts)
+        self.strings = list(strings)
         if self.separator is None:
-            self.names = self.texts
+            self.names = self.strings
         else:
             self._fit_labels(self.separator)
             self._warn_of_missing(training.missing)
@@ -96,15 +96,15 @@ class TargetClasses:
                 f'`label_mode="binary"` requires exactly 2 classes. Received: {len(self.names)} classes in column '
                 f"{self.column!r}: {listed(self.names)}"
             )
-        counts = np.array([training.counts[text] for text in self.texts], np.int64)
+        counts = np.array([training.counts[string] for string in self.strings], np.int64)
         self._warn_of_lacking(counts if self._labels is None else self._count_labels(counts))
         if self.class_weight is not None:
             self.weights = self._weights(counts)
 
-    def adopt(self, texts: Sequence[str]) -> None:
+    def adopt(self, strings: Sequence[str]) -> None:
         """Set the classes to those of other rows. There are no weights."""
-        self.texts = list(texts)
-        self.names = self.texts
+        self.strings = list(strings)
+        self.names = self.strings
         if self.separator is not None:
             self._fit_labels(self.separator)
 
@@ -128,7 +128,7 @@ class TargetClasses:
 
     def _fit_labels(self, separator: str) -> None:
         """Find the labels of each distinct cell."""
-        several = [sorted({label.strip() for label in text.split(separator)} - {""}) for text in self.texts]
+        several = [sorted({label.strip() for label in string.split(separator)} - {""}) for string in self.strings]
         self.names = sorted_classes({label for labels in several for label in labels})
         index = {name: number for number, name in enumerate(self.names)}
         sizes = [len(labels) for labels in several]
@@ -137,7 +137,7 @@ class TargetClasses:
 
     def label_counts(self, counts: Mapping[str, int]) -> dict[str, int]:
         """Return label → number of rows, from the number of rows of each distinct cell, with `separator`."""
-        found = self._count_labels(np.array([counts.get(text, 0) for text in self.texts], np.int64))
+        found = self._count_labels(np.array([counts.get(string, 0) for string in self.strings], np.int64))
         return dict(zip(self.names, found.astype(int).tolist()))
 
     def _count_labels(self, counts: np.ndarray) -> np.ndarray:
@@ -237,16 +237,16 @@ def given(options: ColumnOptions) -> list[str]:
     return [name for name in OPTIONS if getattr(options, name) is not None]
 
 
-def sorted_classes(texts: Sequence[str] | set[str]) -> list[str]:
+def sorted_classes(strings: Sequence[str] | set[str]) -> list[str]:
     """Return classes in the order of their indices: by value if all are numbers, alphabetically otherwise.
 
     >>> sorted_classes(["10", "9"]), sorted_classes(["10", "9", "b"])
     (['9', '10'], ['10', '9', 'b'])
     """
     try:
-        return sorted(texts, key=lambda text: (float(text), text))
+        return sorted(strings, key=lambda string: (float(string), string))
     except ValueError:
-        return sorted(texts)
+        return sorted(strings)
 
 
 def _are_weights(weights: Any) -> bool:
