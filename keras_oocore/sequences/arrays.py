@@ -18,9 +18,10 @@ from keras_oocore.core.warn import warn_user
 from keras_oocore.manifest.labels import LabelMode
 from keras_oocore.sequences.arguments import ArrayArguments, documented, shares
 from keras_oocore.sequences.array_data import open_labels, open_rows
-from keras_oocore.sequences.inputs import batch_options, cache_directory, labelled_data, loading_options, row_labels
+from keras_oocore.sequences.inputs import labelled_data, row_labels
 from keras_oocore.sequences.labelled import LabelledSequence
 from keras_oocore.sequences.labelled_data import LabelledData
+from keras_oocore.sequences.shared_options import batch_options, cache_directory, loading_options
 from keras_oocore.sources.base import Source
 from keras_oocore.sources.cached import RETRY_SECONDS, Cached
 from keras_oocore.sources.chunked import ChunkedRows

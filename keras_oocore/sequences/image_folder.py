@@ -18,15 +18,9 @@ from keras_oocore.manifest.labels import LabelMode
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sequences.arguments import FileArguments, documented, shares
 from keras_oocore.sequences.files import FileSequence
-from keras_oocore.sequences.inputs import (
-    as_manifest,
-    batch_options,
-    cache_directory,
-    is_directory,
-    labelled_data,
-    loading_options,
-)
+from keras_oocore.sequences.inputs import as_manifest, is_directory, labelled_data
 from keras_oocore.sequences.masks import MaskOptions
+from keras_oocore.sequences.shared_options import batch_options, cache_directory, loading_options
 from keras_oocore.sources.files import FileSamples
 
 NUM_LOOKED_AT = 5  # files whose header is read, to find out whether the images have 16 bits

@@ -1,4 +1,4 @@
-"""Converts the arguments of a Sequence into samples with labels, options of batches and a cache directory."""
+"""Converts the arguments of a Sequence into samples with labels and weights, or those of a subset."""
 
 import functools
 import operator
@@ -11,7 +11,6 @@ import numpy as np
 
 from keras_oocore.batches.options import BatchOptions
 from keras_oocore.core.errors import OptionError
-from keras_oocore.core.files import absolute_path
 from keras_oocore.core.text import shown
 from keras_oocore.manifest.inputs import as_label_array, as_labels, require_same_length
 from keras_oocore.manifest.label_checks import (
@@ -21,9 +20,8 @@ from keras_oocore.manifest.label_checks import (
 )
 from keras_oocore.manifest.labels import LabelMode, Labels
 from keras_oocore.manifest.manifest import Manifest
-from keras_oocore.manifest.splits import as_seed
 from keras_oocore.ordering.permutation import split_order
-from keras_oocore.sequences.arguments import LoadingArguments, Subset
+from keras_oocore.sequences.arguments import Subset
 from keras_oocore.sequences.labelled_data import LabelledData
 from keras_oocore.sequences.sampling import Sampling
 from keras_oocore.sources.arrays import ArrayRows
@@ -198,20 +196,6 @@ def _are_indices(labels: np.ndarray | None) -> bool:
     return labels is not None and labels.ndim == 1 and labels.dtype.kind in "iu"
 
 
-def batch_options(shared: Mapping[str, Any], **options: Any) -> BatchOptions:
-    """Return the arguments of a Sequence that determine its batches."""
-    seed = shared["seed"]
-    names = BatchOptions.__dataclass_fields__
-    chosen = {name: value for name, value in shared.items() if name in names and name != "seed"}
-    made = BatchOptions(**chosen, seed=as_seed(seed), seed_is_drawn=seed is None, **options)
-    return made.for_evaluation() if shared.get("subset") == "validation" else made
-
-
-def loading_options(shared: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a Sequence that determine how batches are made ahead."""
-    return {name: shared[name] for name in LoadingArguments.__annotations__}
-
-
 def as_sample_weight(sample_weight: Any, num_samples: int, manifest: Manifest | None = None) -> np.ndarray | None:
     """Return `sample_weight` as a `float32` array of shape `(num_samples,)`, or `None`."""
     if sample_weight is None:
@@ -229,17 +213,6 @@ def as_sample_weight(sample_weight: Any, num_samples: int, manifest: Manifest | 
             f"Received: shape {sample_weight.shape}.{hint}"
         )
     return sample_weight
-
-
-def cache_directory(shared: Mapping[str, Any]) -> Path | None:
-    """Return the directory of the cache, or `None`. Each subset has its own directory within it."""
-    cache, subset = shared["cache"], shared["subset"]
-    if cache is None:
-        if shared["overwrite_cache"]:
-            raise OptionError("`overwrite_cache=True` requires `cache`. Received: cache=None")
-        return None
-    cache = absolute_path(cache)
-    return cache if subset is None else cache / subset
 
 
 def subset_samples(

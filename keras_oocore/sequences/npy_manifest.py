@@ -16,15 +16,9 @@ from keras_oocore.manifest.labels import LabelMode
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sequences.arguments import FileArguments, documented, shares
 from keras_oocore.sequences.files import FileSequence
-from keras_oocore.sequences.inputs import (
-    as_manifest,
-    batch_options,
-    cache_directory,
-    is_array_of_numbers,
-    labelled_data,
-    loading_options,
-)
+from keras_oocore.sequences.inputs import as_manifest, is_array_of_numbers, labelled_data
 from keras_oocore.sequences.pictures import thumbnail_of_row
+from keras_oocore.sequences.shared_options import batch_options, cache_directory, loading_options
 from keras_oocore.sources.files import FileReader, FileSamples, explained
 from keras_oocore.sources.function_reader import FunctionReader
 from keras_oocore.sources.layout import X

@@ -9,8 +9,9 @@ from keras_oocore.batches.options import DataFormat
 from keras_oocore.core.text import display_path
 from keras_oocore.manifest.labels import LabelMode
 from keras_oocore.sequences.arguments import SampleArguments, documented, shares
-from keras_oocore.sequences.inputs import batch_options, labelled_data, loading_options
+from keras_oocore.sequences.inputs import labelled_data
 from keras_oocore.sequences.labelled import LabelledSequence, is_image
+from keras_oocore.sequences.shared_options import batch_options, loading_options
 from keras_oocore.sources.cache import open_samples
 from keras_oocore.sources.layout import fields_of, has_answer, image_field
 

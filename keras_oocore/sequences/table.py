@@ -14,8 +14,8 @@ from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_byt
 from keras_oocore.core.text import listed
 from keras_oocore.core.warn import warn_user
 from keras_oocore.sequences.arguments import shares
-from keras_oocore.sequences.inputs import batch_options, loading_options
 from keras_oocore.sequences.other_rows import other_rows
+from keras_oocore.sequences.shared_options import batch_options, loading_options
 from keras_oocore.sequences.split_rows import SplitRows
 from keras_oocore.sequences.table_arguments import (
     COLUMN_DEFAULTS,

@@ -9,12 +9,7 @@ from hypothesis import strategies as st
 
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.manifest.manifest import Manifest
-from keras_oocore.sequences.inputs import (
-    as_manifest,
-    is_array_of_numbers,
-    row_labels,
-    subset_samples,
-)
+from keras_oocore.sequences.inputs import as_manifest, is_array_of_numbers, row_labels, subset_samples
 
 PNG = (".png",)
 
