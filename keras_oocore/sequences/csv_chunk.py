@@ -40,7 +40,8 @@ class CSVArguments(TableArguments, total=False):
 
 
 FIELDS = {field.name: field.default for kind in (Dialect, CellOptions) for field in dataclasses.fields(kind)}
-READING_DEFAULTS = {name: FIELDS.get(name) for name in CSVArguments.__annotations__ if name in CSV.options}
+OWN = [name for name in CSVArguments.__annotations__ if name not in TableArguments.__annotations__]
+READING_DEFAULTS = {name: FIELDS.get(name) for name in OWN}
 READING_DEFAULTS["header"] = "auto"
 
 

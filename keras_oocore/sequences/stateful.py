@@ -31,6 +31,7 @@ class StatefulDataset(ServedDataset):
         Returns:
             `{"seed", "epoch", "batches", "num_samples", "fingerprint"}`, with plain numbers and strings.
 
+        >>> import numpy as np
         >>> import keras_oocore as ko
         >>> sequence = ko.ArraySequence(np.arange(8.0), labels=None, batch_size=2, seed=1)
         >>> for position, x in enumerate(sequence):

@@ -100,7 +100,7 @@ def test_arguments_of_columns_precede_those_of_files_and_of_batches():
     parameters = list(inspect.signature(ko.CSVChunkSequence).parameters)
 
     assert parameters[:4] == ["data", "target", "features", "exclude"]
-    assert parameters.index("indicator") < parameters.index("delimiter") < parameters.index("batch_size")
+    assert parameters.index("indicator") < parameters.index("delimiter") < parameters.index("on_bad_row")
 
 
 def test_defaults_of_reading_are_those_of_dialect_and_cells():
