@@ -277,7 +277,7 @@ def warn_of_skipped(found: Found) -> None:
     )
 
 
-def counted_extensions(extensions: Counter) -> str:
+def counted_extensions(extensions: Counter[str]) -> str:
     """Return how many files have each of the most common endings, such as `"2 .txt, 1 .csv"`."""
     return ", ".join(f"{count:,} {suffix or 'without extension'}" for suffix, count in extensions.most_common(5))
 
