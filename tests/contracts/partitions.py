@@ -32,9 +32,8 @@ class PartitionContract(NumberedSamples):
     @pytest.mark.parametrize(
         ("n", "shuffle", "last_batch"),  # each value with each value of another argument, and not all products
         [
-            *[(1, True, "keep"), (1, "block", "drop"), (1, False, "drop")],
-            *[(2, True, "drop"), (2, "block", "keep"), (2, False, "keep")],
-            *[(3, True, "drop"), (3, "block", "keep"), (3, False, "drop"), (3, True, "keep")],
+            *[(1, True, "keep"), (2, "block", "drop"), (2, False, "keep")],
+            *[(3, True, "drop"), (3, "block", "keep")],
         ],
     )
     def test_partitions_are_disjoint_complete_and_equal_in_size(self, make, n, shuffle, last_batch):
@@ -159,12 +158,11 @@ class PartitionContract(NumberedSamples):
         assert given + as_bytes(stream) == expected
         assert len(list(first)) == len(list(whole)) // 2
 
-    @pytest.mark.parametrize("pickler", [pickle, cloudpickle], ids=["pickle", "cloudpickle"])
-    def test_a_pickled_partition_gives_the_same_batches(self, make, pickler):
+    def test_a_pickled_partition_gives_the_same_batches(self, make):
         part = make(transform=add_noise, batch_size=2, workers=2).partition(2)[1]
         stream = iter(part)
         given = as_bytes([next(stream)])
-        again = pickle.loads(pickler.dumps(part))
+        again = pickle.loads(cloudpickle.dumps(part))
 
         assert saved(again) == saved(part)
         assert repr(again).split("\n")[0] == repr(part).split("\n")[0]

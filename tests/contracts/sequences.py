@@ -16,16 +16,15 @@ from contracts.states import StateContract
 from contracts.workers import WorkerContract
 
 
-class SequenceContract(
-    PassContract,
-    WorkerContract,
-    OptionContract,
-    PaddingContract,
-    StateContract,
-    PartitionContract,
-    ShardContract,
-    ServedContract,
-):
+class ReadingContract(PassContract, WorkerContract, StateContract, PartitionContract):
+    """The part of the contract that depends on how samples are read.
+
+    It is enough for a second source of a Sequence that passes the whole contract with another one: options, labels,
+    weights, padding and shards are made of rows that were read, whatever the source.
+    """
+
+
+class SequenceContract(ReadingContract, OptionContract, PaddingContract, ShardContract, ServedContract):
     """The whole contract. A subclass implements `prepare`, `open` and `numbers`."""
 
     def test_filenames_name_the_samples_of_the_current_epoch(self, make):

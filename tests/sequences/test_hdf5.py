@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from array_likes import Lazy, Slices, WithLock
 from contracts.numbered import LABELS, NUM_SAMPLES
-from contracts.sequences import SequenceContract
+from contracts.sequences import ReadingContract, SequenceContract
 
 from keras_oocore.core.errors import DataError, MissingExtraError, OptionError, SampleError
 from keras_oocore.sequences import ArraySequence
@@ -24,7 +24,7 @@ from keras_oocore.sources.hdf5 import HDF5Rows
 ROWS = np.repeat(np.arange(NUM_SAMPLES, dtype="float32"), 3).reshape(-1, 3)
 
 
-class HDF5Contract(SequenceContract):
+class Blocks:
     """Every element of row i is i. A block is a chunk of two rows."""
 
     @pytest.fixture(autouse=True)
@@ -44,23 +44,23 @@ class HDF5Contract(SequenceContract):
         return x[:, 0].astype(int).tolist()
 
 
-class TestChunks(HDF5Contract):
+class TestChunks(Blocks, SequenceContract):
     @pytest.mark.backend
     def test_fit_trains_and_predict_follows_the_order_of_the_samples(self, make):
         super().test_fit_trains_and_predict_follows_the_order_of_the_samples(make)
 
 
-class TestArrayLike(HDF5Contract):
+class TestArrayLike(Blocks, ReadingContract):
     def open(self, folder, **options):
         return ArraySequence(Slices(ROWS, chunks=(2, 3)), **{"labels": LABELS, **options})
 
 
-class TestLazy(HDF5Contract):
+class TestLazy(Blocks, ReadingContract):
     def open(self, folder, **options):
         return ArraySequence(Lazy(ROWS, (2, 2, 2, 2, 2)), **{"labels": LABELS, **options})
 
 
-class TestCache(HDF5Contract):
+class TestCache(Blocks, ReadingContract):
     caches = itertools.count()
 
     def open(self, folder, **options):

@@ -7,7 +7,7 @@ import inside_sequence as inside
 import keras
 import numpy as np
 import pytest
-from contracts.files import FileContract
+from contracts.files import FileContract, FileReadingContract
 from contracts.numbered import CLASS_NAMES, LABELS, NUM_SAMPLES
 from drawing import SIZE, draw, numbers_in
 from PIL import Image
@@ -40,7 +40,7 @@ class TestClassFolders(FileContract):
         super().test_fit_trains_and_predict_follows_the_order_of_the_samples(make)
 
 
-class TestFilenames(FileContract):
+class TestFilenames(FileReadingContract):
     """JPEGs in one folder, with filenames and labels of the user."""
 
     def prepare(self, folder):

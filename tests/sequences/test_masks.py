@@ -11,7 +11,7 @@ import inside_sequence as inside
 import keras
 import numpy as np
 import pytest
-from contracts.files import FileContract
+from contracts.files import FileContract, FileReadingContract
 from contracts.numbered import NUM_SAMPLES
 from contracts.reading import as_bytes, assert_resumes_everywhere
 from drawing import SIZE, draw, numbers_in
@@ -22,7 +22,7 @@ import keras_oocore as ko
 from keras_oocore.core.errors import DataError, OptionError, SampleError
 
 
-class MaskContract(FileContract):
+class Masks:
     """Ten images with masks. The label of a sample is its mask."""
 
     def prepare(self, folder):
@@ -131,11 +131,11 @@ class MaskContract(FileContract):
     test_memory_limit_below_two_batches_is_an_error_that_names_the_minimum = None
 
 
-class TestMasks(MaskContract):
+class TestMasks(Masks, FileContract):
     """Read from their files."""
 
 
-class TestCachedMasks(MaskContract):
+class TestCachedMasks(Masks, FileReadingContract):
     """Read through a cache that is being filled. Each Sequence has its own cache."""
 
     caches = itertools.count()

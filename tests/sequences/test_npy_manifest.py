@@ -8,7 +8,7 @@ import cloudpickle
 import keras
 import numpy as np
 import pytest
-from contracts.files import FileContract
+from contracts.files import FileContract, FileReadingContract
 from contracts.numbered import CLASS_NAMES, LABELS, NUM_SAMPLES
 from wav_reader import MELS, log_mel, mel_edges
 
@@ -66,7 +66,7 @@ def write_tone(path, hertz, num_samples=2000):
         file.writeframes((tone * 2**14).astype("<i2").tobytes())
 
 
-class TestSounds(FileContract):
+class TestSounds(FileReadingContract):
     """Log-mel spectrograms of ten `.wav` files. The pitch of file i is that of mel filter 3i + 1."""
 
     def prepare(self, folder):
