@@ -13,6 +13,7 @@ from contracts.reading import as_bytes
 from contracts.sampling import SamplingContract
 from contracts.sequences import ReadingContract, SequenceContract
 from contracts.served import ServedContract
+from products import few_of_product
 
 from keras_oocore.core.errors import OptionError, SampleError
 
@@ -146,9 +147,10 @@ class FileReadingContract(ReadingContract, ServedContract):
         for _ in range(2):
             assert sorted(number for batch in self.epoch_of(sequence) for number in batch) == list(range(NUM_SAMPLES))
 
-    @pytest.mark.parametrize(
-        ("shuffle", "on_error", "workers"),
+    @few_of_product(
+        "shuffle, on_error, workers",
         [(True, "skip", 0), (True, "replace", 2), (False, "skip", 2), (False, "replace", 0)],
+        *([True, False], ["skip", "replace"], [0, 2]),
     )
     def test_served_paths_know_skipped_and_replaced_files(self, make, shuffle, on_error, workers):
         sequence = make(shuffle=shuffle, on_error=on_error, workers=workers)

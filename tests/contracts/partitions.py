@@ -22,6 +22,7 @@ from contracts.reading import (
     saved,
     spawned_process,
 )
+from products import few_of_product
 
 from keras_oocore.core.errors import DataError, OptionError
 
@@ -29,12 +30,10 @@ from keras_oocore.core.errors import DataError, OptionError
 class PartitionContract(NumberedSamples):
     """Tests of `partition`."""
 
-    @pytest.mark.parametrize(
-        ("n", "shuffle", "last_batch"),  # each value with each value of another argument, and not all products
-        [
-            *[(1, True, "keep"), (2, "block", "drop"), (2, False, "keep")],
-            *[(3, True, "drop"), (3, "block", "keep")],
-        ],
+    @few_of_product(
+        "n, shuffle, last_batch",
+        [(1, True, "keep"), (2, "block", "drop"), (2, False, "keep"), (3, True, "drop"), (3, "block", "keep")],
+        *([1, 2, 3], [True, "block", False], ["keep", "drop"]),
     )
     def test_partitions_are_disjoint_complete_and_equal_in_size(self, make, n, shuffle, last_batch):
         parts = make(batch_size=3, shuffle=shuffle, last_batch=last_batch).partition(n)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from contracts.numbered import NUM_SAMPLES, NumberedSamples
 from contracts.reading import add_noise
+from products import few_of_product
 
 import keras_oocore as ko
 from keras_oocore.core.errors import DataError, OptionError
@@ -19,11 +20,13 @@ class ShardContract(NumberedSamples):
         """The batches of an epoch of all shards: the numbers of the samples, by batch."""
         return [[*itertools.chain(*parts)] for parts in zip(*map(self.epoch_of, shards))]
 
-    @pytest.mark.parametrize(
-        ("num_shards", "last_batch", "shuffle"),
-        [(1, "keep", "block"), (2, "keep", True), (2, "keep", "block"), (4, "drop", False)],
+    @few_of_product(
+        "shards, shuffle",
+        [((1, "keep"), "block"), ((2, "keep"), True), ((2, "keep"), "block"), ((4, "drop"), False)],
+        *([(1, "keep"), (2, "keep"), (4, "drop")], [True, "block", False]),
     )
-    def test_joined_shards_are_the_batches_of_one_process(self, make, num_shards, last_batch, shuffle):
+    def test_joined_shards_are_the_batches_of_one_process(self, make, shards, shuffle):
+        num_shards, last_batch = shards
         whole = make(shuffle=shuffle, last_batch=last_batch)
         shards = [whole.shard(index, num_shards) for index in range(num_shards)]
 

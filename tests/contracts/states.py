@@ -22,9 +22,7 @@ from keras_oocore.core.errors import DataError, OptionError
 class StateContract(NumberedSamples):
     """Tests of `state_dict`."""
 
-    @pytest.mark.parametrize(
-        ("shuffle", "batch_size", "workers"), [(True, 4, 2), (False, 3, 2), ("block", 4, 0)]
-    )
+    @pytest.mark.parametrize(("shuffle", "batch_size", "workers"), [(True, 4, 2), (False, 3, 2), ("block", 4, 0)])
     def test_a_small_json_state_resumes_with_the_next_batch(self, make, shuffle, batch_size, workers):
         options = dict(shuffle=shuffle, batch_size=batch_size, workers=workers, transform=add_noise)
 

@@ -42,7 +42,7 @@ class TestImages(FileContract):
     test_attributes_of_a_partition_describe_its_samples = None
     test_draws_per_sample_are_those_of_one_process_and_draws_per_batch_differ = None
     test_fit_trains_and_predict_follows_the_order_of_the_samples = None
-    test_joined_shards_are_the_batches_of_one_process = None
+    test_joined_padded_shards_are_the_batches_of_one_process = None
     test_other_weights_are_multiplied = None
     test_padded_batches_are_those_of_keep_and_their_rows_again = None
     test_partitions_have_every_sample_once = None
