@@ -51,7 +51,7 @@ class SequenceContract(ReadingContract, OptionContract, PaddingContract, ShardCo
         assert "in order" in repr(make(shuffle=False))
         assert "shuffled in blocks" in repr(make(shuffle="block"))
 
-    @pytest.mark.one_backend  # test_arrays.py and test_image_folder.py run it on every backend
+    @pytest.mark.one_backend  # test_arrays.py runs it on every backend
     def test_fit_trains_and_predict_follows_the_order_of_the_samples(self, make):
         shape = inside.row_shape(make())
         inputs = keras.Input(shape)

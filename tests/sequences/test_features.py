@@ -181,7 +181,7 @@ class TestImages(FileContract):
         assert list(sequence.normalization()) == ["image", "features"]
         assert sequence.profile(3).num_batches == 3
 
-    @pytest.mark.backend
+    @pytest.mark.one_backend  # test_several_arrays.py trains such a model on every backend
     def test_a_model_of_two_inputs_trains_and_predicts(self, make, tmp_path):
         image, features = keras.Input((8, 8, 3), name="image"), keras.Input((2,), name="features")
         x = keras.layers.Concatenate()([keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image)), features])

@@ -45,9 +45,7 @@ class Blocks:
 
 
 class TestChunks(Blocks, SequenceContract):
-    @pytest.mark.backend
-    def test_fit_trains_and_predict_follows_the_order_of_the_samples(self, make):
-        super().test_fit_trains_and_predict_follows_the_order_of_the_samples(make)
+    """The chunks of a compressed dataset."""
 
 
 class TestArrayLike(Blocks, ReadingContract):

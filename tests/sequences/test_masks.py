@@ -415,7 +415,7 @@ def test_profile_and_pickling(folder):
     assert as_bytes(pickle.loads(pickle.dumps(sequence))) == as_bytes(sequence)
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 def test_fit_of_a_convolution_learns_the_masks(tmp_path):
     """The class of a pixel is whether it is light, so one convolution suffices."""
     rng = np.random.default_rng(0)

@@ -84,7 +84,6 @@ OPTIONS = [
 ]
 
 
-@pytest.mark.backend
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda options: ",".join(options) or "default")
 @pytest.mark.filterwarnings("ignore:.*(times of day|says? little|is left out|rows are left out)")
 def test_batches_are_those_of_the_csv_file(both, options):
@@ -174,7 +173,7 @@ def test_csv_files_are_read_with_their_defaults(both):
         ko.TableSequence("houses.csv", "price", delimiter=";")
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 def test_fit_validates_and_predicts_in_the_order_of_the_rows(both):
     _, rows = both(features=["sqft", "floors"])
     train, val = rows.split(validation_split=0.25)
