@@ -18,8 +18,8 @@ from products import few_of_product
 from keras_oocore.core.errors import OptionError, SampleError
 
 
-class FileReadingContract(ReadingContract, ServedContract):
-    """The contract of `ReadingContract`, and what is promised about single files."""
+class SingleFileContract(ServedContract):
+    """What is promised about single files."""
 
     def damage(self, path):
         """Make a file unreadable."""
@@ -195,5 +195,9 @@ class FileReadingContract(ReadingContract, ServedContract):
                 list(shuffled)
 
 
-class FileContract(FileReadingContract, SequenceContract, SamplingContract):
+class FileReadingContract(SingleFileContract, ReadingContract):
+    """The part of the contract that depends on how files are read."""
+
+
+class FileContract(SingleFileContract, SequenceContract, SamplingContract):
     """The whole contract of a Sequence of files."""

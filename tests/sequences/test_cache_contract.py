@@ -3,8 +3,9 @@
 import itertools
 
 import inside_sequence as inside
-from contracts.files import FileReadingContract
+from contracts.files import FileReadingContract, SingleFileContract
 from contracts.numbered import CLASS_NAMES, LABELS
+from contracts.passes import PassContract
 from drawing import SIZE, draw, numbers_in
 
 import keras_oocore as ko
@@ -27,8 +28,11 @@ class TestCachedImages(FileReadingContract):
         return numbers_in(x)
 
 
-class TestFilledCache(FileReadingContract):
-    """A Sequence of files with a full cache. Damaged files are detected because they changed."""
+class TestFilledCache(SingleFileContract, PassContract):
+    """A Sequence of files with a full cache. Damaged files are detected because they changed.
+
+    Its rows are read as those of a packed store, which passes the whole contract: see test_packed.py.
+    """
 
     prepare = TestCachedImages.prepare
     numbers = TestCachedImages.numbers

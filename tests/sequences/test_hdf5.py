@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from array_likes import Lazy, Slices, WithLock
 from contracts.numbered import LABELS, NUM_SAMPLES
+from contracts.passes import PassContract
 from contracts.sequences import ReadingContract, SequenceContract
+from contracts.workers import WorkerContract
 
 from keras_oocore.core.errors import DataError, MissingExtraError, OptionError, SampleError
 from keras_oocore.sequences import ArraySequence
@@ -53,7 +55,7 @@ class TestArrayLike(Blocks, ReadingContract):
         return ArraySequence(Slices(ROWS, chunks=(2, 3)), **{"labels": LABELS, **options})
 
 
-class TestLazy(Blocks, ReadingContract):
+class TestLazy(Blocks, PassContract, WorkerContract):
     def open(self, folder, **options):
         return ArraySequence(Lazy(ROWS, (2, 2, 2, 2, 2)), **{"labels": LABELS, **options})
 

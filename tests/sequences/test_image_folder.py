@@ -7,8 +7,9 @@ import inside_sequence as inside
 import keras
 import numpy as np
 import pytest
-from contracts.files import FileContract, FileReadingContract
+from contracts.files import FileContract, SingleFileContract
 from contracts.numbered import CLASS_NAMES, LABELS, NUM_SAMPLES
+from contracts.passes import PassContract
 from drawing import SIZE, draw, numbers_in
 from PIL import Image
 
@@ -36,7 +37,7 @@ class TestClassFolders(FileContract):
         assert make(class_names=["cat", "ant"]).num_samples == 7
 
 
-class TestFilenames(FileReadingContract):
+class TestFilenames(SingleFileContract, PassContract):
     """JPEGs in one folder, with filenames and labels of the user."""
 
     def prepare(self, folder):

@@ -11,8 +11,9 @@ import inside_sequence as inside
 import keras
 import numpy as np
 import pytest
-from contracts.files import FileContract, FileReadingContract
+from contracts.files import FileContract, SingleFileContract
 from contracts.numbered import NUM_SAMPLES
+from contracts.passes import PassContract
 from contracts.reading import as_bytes, assert_resumes_everywhere
 from drawing import SIZE, draw, numbers_in
 from executors import HostileExecutor
@@ -135,7 +136,7 @@ class TestMasks(Masks, FileContract):
     """Read from their files."""
 
 
-class TestCachedMasks(Masks, FileReadingContract):
+class TestCachedMasks(Masks, SingleFileContract, PassContract):
     """Read through a cache that is being filled. Each Sequence has its own cache."""
 
     caches = itertools.count()
