@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +26,7 @@ numbers = st.none() | st.floats(-1e6, 1e6)
 
 
 @given(st.lists(st.lists(numbers, max_size=5), max_size=6))
+@examples(40)
 def test_joined_parts_equal_the_whole(parts):
     values = [value for part in parts for value in part if value is not None]
     found = joined(NUMBER, parts)
