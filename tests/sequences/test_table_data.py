@@ -9,14 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from contracts.reading import as_bytes, assert_resumes_everywhere
-from frames import FILES, IN_MEMORY, KINDS, NUM_ROWS, as_data, houses
+from frames import EVERYTHING, FILES, IN_MEMORY, KINDS, NUM_ROWS, as_data, flat, houses
 from products import few_of_product
 from recording import idle_recorder
 
 import keras_oocore as ko
 from keras_oocore.core.errors import DataError, OptionError
 
-EVERYTHING = ["sqft", "floors", "city", "sold", "day", "moment"]
 in_memory = pytest.mark.parametrize("kind", IN_MEMORY)
 of_every_kind = pytest.mark.parametrize("kind", KINDS)
 of_some_kinds = pytest.mark.parametrize("kind", ["pandas", "dictionary", "feather", "stream"])
@@ -32,7 +31,14 @@ def open_houses(tmp_path):
             data = tmp_path / name
         else:
             data = as_data(houses() if table is None else table, kind, tmp_path)
-        options = {"target": "price", "features": EVERYTHING, "missing": "mean", "seed": 3, "batch_size": 7, **options}
+        options = {
+            "target": "price",
+            "features": [*EVERYTHING],
+            "missing": "mean",
+            "seed": 3,
+            "batch_size": 7,
+            **options,
+        }
         if kind == "stream":
             options.setdefault("cache", tmp_path / "cache of a stream")
         return ko.TableSequence(data, **options)
@@ -48,13 +54,6 @@ def expected_of(open_houses, tmp_path):
         return open_houses("csv", **({"cache": tmp_path / "cache of csv"} if kind == "stream" else {}), **options)
 
     return expected_of
-
-
-def flat(batch):
-    """The arrays of a batch."""
-    if isinstance(batch, dict):
-        return list(batch.values())
-    return [array for part in batch for array in flat(part)] if isinstance(batch, tuple) else [batch]
 
 
 def epochs(sequence, num_epochs=2):
