@@ -55,6 +55,16 @@ class InterruptAtLine:
         return self.trace
 
 
+@contextlib.contextmanager
+def sigint_raises():
+    """Within the block, SIGINT raises `KeyboardInterrupt`. A shell starts its background jobs with SIGINT ignored."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
 def came_after(seconds, function):
     """Run a function, with Ctrl-C after some seconds. Return whether it ended the function."""
 

@@ -16,6 +16,7 @@ from contracts.numbered import LABELS, NUM_SAMPLES
 from contracts.passes import PassContract
 from contracts.sequences import ReadingContract, SequenceContract
 from contracts.workers import WorkerContract
+from interrupts import sigint_raises
 
 from keras_oocore.core.errors import DataError, MissingExtraError, OptionError, SampleError
 from keras_oocore.sequences import ArraySequence
@@ -490,7 +491,7 @@ def test_a_cache_resumes_after_ctrl_c_while_it_is_filled(file, workers, monkeypa
         return ArraySequence("data.h5", None, dataset="rows", seed=0, cache="cache", workers=workers)
 
     monkeypatch.setattr(HDF5Rows, "read", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with sigint_raises(), pytest.raises(KeyboardInterrupt):
         numbers_of(opened())
     before = {call for call in calls if call[1] - call[0] > 1}
     calls.clear()

@@ -19,6 +19,7 @@ import pytest
 from drawing import SIZE, draw, numbers_in
 from executors import HostileExecutor
 from forked_child import forked_child
+from interrupts import sigint_raises
 from PIL import Image
 
 import keras_oocore as ko
@@ -291,7 +292,7 @@ def test_ctrl_c_cancels_what_has_not_begun_and_another_call_continues(photos, tm
                 while not any(future.cancelled() for future in futures) and time.monotonic() < give_up:
                     time.sleep(0.01)  # otherwise all tasks are done before the main thread runs
 
-    with Interrupted(ways=["run"]) as executor, pytest.raises(KeyboardInterrupt):
+    with sigint_raises(), Interrupted(ways=["run"]) as executor, pytest.raises(KeyboardInterrupt):
         opened(photos).pack(tmp_path / "packed", executor=executor)
     assert all(future.done() for future in futures)
     assert any(future.cancelled() for future in futures)
