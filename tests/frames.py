@@ -11,6 +11,8 @@ NUM_ROWS = 60
 IN_MEMORY = ("pandas", "pandas of arrow", "pandas of objects", "polars", "pyarrow", "dictionary")
 FILES = ("feather", "uncompressed feather", "stream file")
 KINDS = (*IN_MEMORY, *FILES, "stream")
+EVERYTHING = ("sqft", "floors", "city", "sold", "day", "moment")  # features of every kind
+NARROW = {"floors": pa.int16(), "moment": pa.timestamp("s"), "weight": pa.float32()}
 
 
 def houses(num_rows=NUM_ROWS, first=0):
@@ -31,6 +33,18 @@ def houses(num_rows=NUM_ROWS, first=0):
             "grade": pa.array(["abc"[row % 3] for row in rows]),
         }
     )
+
+
+def narrow(table):
+    """Return the same houses in types of fewer bytes."""
+    return table.cast(pa.schema([field.with_type(NARROW.get(field.name, field.type)) for field in table.schema]))
+
+
+def flat(batch):
+    """Return the arrays of a batch as a list."""
+    if isinstance(batch, dict):
+        return list(batch.values())
+    return [array for part in batch for array in flat(part)] if isinstance(batch, tuple) else [batch]
 
 
 def as_data(table, kind, folder):

@@ -4,6 +4,7 @@ import _weakrefset
 import concurrent.futures._base
 import concurrent.futures.thread
 import contextlib
+import gc
 import linecache
 import queue
 import signal
@@ -54,6 +55,16 @@ class InterruptAtLine:
         return self.trace
 
 
+@contextlib.contextmanager
+def sigint_raises():
+    """Within the block, SIGINT raises `KeyboardInterrupt`. A shell starts its background jobs with SIGINT ignored."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
 def came_after(seconds, function):
     """Run a function, with Ctrl-C after some seconds. Return whether it ended the function."""
 
@@ -92,6 +103,7 @@ def interrupts_in_finalizers_are_ignored():
     try:
         yield
     finally:
+        gc.collect()  # a progress bar in a cycle would be deleted later, when nobody ignores its error
         sys.unraisablehook = before
     assert others == []
 

@@ -1,5 +1,6 @@
 """Pictures with the statistics of photos, and copies of them as people make them."""
 
+import functools
 import io
 
 import numpy as np
@@ -8,6 +9,11 @@ from PIL import Image, ImageEnhance
 
 def picture(seed, height=120, width=160):
     """An RGB picture whose amplitudes fall as 1 / frequency, as in photos, with a few hard edges."""
+    return _drawn(seed, height, width).copy()
+
+
+@functools.cache
+def _drawn(seed, height, width):
     rng = np.random.default_rng(seed)
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
     frequency[0, 0] = 1

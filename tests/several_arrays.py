@@ -34,12 +34,12 @@ def answer_of(number):
     return number % 3
 
 
-def write_files(folder, num_samples=NUM_SAMPLES):
-    """Write one file per sample, and return their names."""
-    names = [f"{number}.txt" for number in range(num_samples)]
-    for number, name in enumerate(names):
-        (folder / name).write_text(str(number))
-    return names
+def write_files(folder):
+    """Write one file per sample into a new folder, and return the folder."""
+    folder.mkdir()
+    for number in range(NUM_SAMPLES):
+        (folder / f"{number}.txt").write_text(str(number))
+    return folder
 
 
 def opened(folder, reader=None, **options):

@@ -24,7 +24,7 @@ def changed(transform, batch_size=4, **options):
 SEEDED = [
     lambda: keras.layers.RandomFlip("horizontal"),
     lambda: keras.layers.RandomRotation(0.1),
-    lambda: keras.layers.RandomBrightness(0.2),
+    pytest.param(lambda: keras.layers.RandomBrightness(0.2), marks=pytest.mark.one_backend),
     lambda: keras.Sequential([keras.layers.RandomTranslation(0.1, 0.1), keras.layers.Rescaling(1 / 255)]),
 ]
 
@@ -103,8 +103,11 @@ def changed_pairs(transform):
     [
         lambda: keras.layers.RandomFlip("horizontal"),
         lambda: keras.layers.RandomRotation(0.2, interpolation="nearest"),
-        lambda: keras.Sequential([keras.layers.RandomTranslation(0.2, 0.2, interpolation="nearest")]),
-        lambda: keras.layers.CenterCrop(8, 12),
+        pytest.param(
+            lambda: keras.Sequential([keras.layers.RandomTranslation(0.2, 0.2, interpolation="nearest")]),
+            marks=pytest.mark.one_backend,
+        ),
+        pytest.param(lambda: keras.layers.CenterCrop(8, 12), marks=pytest.mark.one_backend),
     ],
 )
 def test_layers_of_keras_move_masks_along(make):

@@ -58,12 +58,10 @@ def fail(loader):
             ask(99)
 
 
-@pytest.mark.parametrize("num_workers", [0, 2])
-@pytest.mark.parametrize("use", [some_get, some_load, close, abandon, fail])
-def test_ctrl_c_in_any_line(use, num_workers):
-    line, came = 0, True
+def interrupt_in_lines(use, num_workers, first, step):
+    line, came = first - step, True
     while came:
-        line += 1
+        line += step
         loader = BatchLoader(Failing("fill", ValueError, 99), num_workers, max_ahead=2)
         with InterruptAtLine(line) as interrupt:
             use(loader)
@@ -73,6 +71,19 @@ def test_ctrl_c_in_any_line(use, num_workers):
         assert not has_work(loader)
         assert_no_thread_is_left()
     assert line > (60 if num_workers else 10)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("use", [some_get, some_load, close, abandon, fail])
+def test_ctrl_c_in_some_lines(use, num_workers):
+    interrupt_in_lines(use, num_workers, random.randrange(1, 5), 4)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("use", [some_get, some_load, close, abandon, fail])
+def test_ctrl_c_in_any_line(use, num_workers):
+    interrupt_in_lines(use, num_workers, 1, 1)
 
 
 def random_interrupts(count):

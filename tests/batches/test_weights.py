@@ -32,7 +32,7 @@ def test_weights_of_several_labels_have_their_structure():
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize("with_channel", [True, False])
+@pytest.mark.parametrize("with_channel", [True, pytest.param(False, marks=pytest.mark.one_backend)])
 def test_padded_masks_have_the_loss_and_metrics_of_all_samples(with_channel):
     masks = np.random.default_rng(1).integers(0, 3, (10, 3, WIDTH, 1)).astype("uint8")
     masks = masks if with_channel else masks[..., 0]

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from interrupts import sigint_raises
 from pictures import picture, save
 from PIL import Image
 
@@ -149,7 +150,7 @@ def test_ctrl_c_ends_the_check_and_its_threads(tmp_path, monkeypatch):
 
     monkeypatch.setattr(scan._FileScan, "_read_image", and_interrupt)
 
-    with pytest.raises(KeyboardInterrupt):
+    with sigint_raises(), pytest.raises(KeyboardInterrupt):
         ko.check(tmp_path, workers=2)
     assert len(seen) < 200
     assert not [thread for thread in threading.enumerate() if thread.name == "keras_oocore-check"]

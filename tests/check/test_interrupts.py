@@ -54,7 +54,7 @@ def interrupted(function, step, after, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["files", "rows"])
-@pytest.mark.parametrize("step", [2003, pytest.param(61, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("step", [4001, pytest.param(61, marks=pytest.mark.soak)])
 def test_ctrl_c_ends_a_check(kind, step, folder, tmp_path, monkeypatch):
     data, against = folder, folder
     if kind == "rows":

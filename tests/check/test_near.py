@@ -24,8 +24,9 @@ def test_planted_pairs_are_found_and_no_others(planted):
     assert num_skipped == 0
 
 
-def test_random_signatures_have_no_pairs():
-    signatures = np.random.default_rng(1).integers(-127, 128, (20_000, NUM_COEFFICIENTS)).astype(np.int8)
+@pytest.mark.parametrize("number", [5_000, pytest.param(20_000, marks=pytest.mark.soak)])
+def test_random_signatures_have_no_pairs(number):
+    signatures = np.random.default_rng(1).integers(-127, 128, (number, NUM_COEFFICIENTS)).astype(np.int8)
 
     assert len(near_pairs(signatures, mirrored=True)[0]) == 0
 

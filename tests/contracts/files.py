@@ -11,13 +11,15 @@ import pytest
 from contracts.numbered import LABELS, NUM_SAMPLES
 from contracts.reading import as_bytes
 from contracts.sampling import SamplingContract
-from contracts.sequences import SequenceContract
+from contracts.sequences import ReadingContract, SequenceContract
+from contracts.served import ServedContract
+from products import few_of_product
 
 from keras_oocore.core.errors import OptionError, SampleError
 
 
-class FileContract(SequenceContract, SamplingContract):
-    """The contract of `SequenceContract`, and what is promised about single files."""
+class SingleFileContract(ServedContract):
+    """What is promised about single files."""
 
     def damage(self, path):
         """Make a file unreadable."""
@@ -130,10 +132,9 @@ class FileContract(SequenceContract, SamplingContract):
         assert not any(thread.is_alive() for thread in threads)
         assert held.value.__traceback__ is not None
 
-    @pytest.mark.parametrize("workers", [0, 2])
-    def test_a_file_that_is_fixed_is_read_again(self, make, workers):
+    def test_a_file_that_is_fixed_is_read_again(self, make):
         """Batches of the next passes were made from the damaged file. They are dropped with the error."""
-        sequence = make(workers=workers, batch_size=1)
+        sequence = make(workers=2, batch_size=1)
         path = Path(sequence.file_paths[5])
         content, changed = path.read_bytes(), path.stat().st_mtime_ns
         self.damage(path)
@@ -146,9 +147,11 @@ class FileContract(SequenceContract, SamplingContract):
         for _ in range(2):
             assert sorted(number for batch in self.epoch_of(sequence) for number in batch) == list(range(NUM_SAMPLES))
 
-    @pytest.mark.parametrize("shuffle", [True, False])
-    @pytest.mark.parametrize("on_error", ["skip", "replace"])
-    @pytest.mark.parametrize("workers", [0, 2])
+    @few_of_product(
+        "shuffle, on_error, workers",
+        [(True, "skip", 0), (True, "replace", 2), (False, "skip", 2), (False, "replace", 0)],
+        *([True, False], ["skip", "replace"], [0, 2]),
+    )
     def test_served_paths_know_skipped_and_replaced_files(self, make, shuffle, on_error, workers):
         sequence = make(shuffle=shuffle, on_error=on_error, workers=workers)
         paths = sequence.file_paths
@@ -178,15 +181,23 @@ class FileContract(SequenceContract, SamplingContract):
         assert sequence.served_samples.tolist() == served  # a cache may remember the file as unreadable
         assert set(served) | {5} == set(range(NUM_SAMPLES))
 
-    @pytest.mark.parametrize("on_error", ["skip", "replace"])
-    def test_a_skipped_file_without_shuffling_is_named_in_one_warning(self, make, on_error):
-        sequence, shuffled = make(shuffle=False, on_error=on_error), make(on_error=on_error)
-        path = sequence.file_paths[5]
+    def test_a_skipped_file_without_shuffling_is_named_in_one_warning(self, make):
+        path = make().file_paths[5]
+        opened = {name: (make(shuffle=False, on_error=name), make(on_error=name)) for name in ("skip", "replace")}
         self.damage(path)
 
-        with pytest.warns(UserWarning, match=rf"{re.escape(repr(path))} is .*on_error='{on_error}'.*`served_paths`"):
-            list(sequence)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            list(sequence)
-            list(shuffled)
+        for name, (sequence, shuffled) in opened.items():
+            with pytest.warns(UserWarning, match=rf"{re.escape(repr(path))} is .*on_error='{name}'.*`served_paths`"):
+                list(sequence)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                list(sequence)
+                list(shuffled)
+
+
+class FileReadingContract(SingleFileContract, ReadingContract):
+    """The part of the contract that depends on how files are read."""
+
+
+class FileContract(SingleFileContract, SequenceContract, SamplingContract):
+    """The whole contract of a Sequence of files."""

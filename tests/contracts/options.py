@@ -87,12 +87,12 @@ class OptionContract(NumberedSamples):
         assert y.tolist() == [[4000.0], [5000.0], [6000.0], [7000.0]]
         assert y.dtype == np.float64
 
-    @pytest.mark.parametrize("labels", [LABELS[:-1], [*LABELS, 0]])
-    def test_labels_of_another_length_are_an_error(self, make, labels):
-        with pytest.raises(
-            DataError, match=rf"one label per (filename|row). Received: 10 \1s and {len(labels)} labels"
-        ):
-            make(labels=labels)
+    def test_labels_of_another_length_are_an_error(self, make):
+        for labels in (LABELS[:-1], [*LABELS, 0]):
+            with pytest.raises(
+                DataError, match=rf"one label per (filename|row). Received: 10 \1s and {len(labels)} labels"
+            ):
+                make(labels=labels)
 
     def test_class_weight_gives_each_sample_the_weight_of_its_class(self, make):
         for x, y, weight in make(class_weight={0: 0.5, 2: 3.0}):
@@ -108,9 +108,8 @@ class OptionContract(NumberedSamples):
         for x, _, weight in make(sample_weight=[number / 4 for number in range(10)]):
             assert (weight * 4).tolist() == self.numbers(x)
 
-    @pytest.mark.parametrize(
-        ("options", "message"),
-        [
+    def test_invalid_options_are_errors_of_the_constructor(self, make):
+        for options, message in (
             (
                 dict(class_weight="balanced", label_mode="raw"),
                 "`class_weight` requires class labels. .*Use `sample_weight`",
@@ -141,11 +140,9 @@ class OptionContract(NumberedSamples):
             (dict(transform="flip"), "`transform` should be a function"),
             (dict(rescale="1/255"), "`rescale` should be a number. Received: rescale='1/255'"),
             (dict(dtype="float99"), "`dtype` should be a NumPy dtype"),
-        ],
-    )
-    def test_invalid_options_are_errors_of_the_constructor(self, make, options, message):
-        with pytest.raises(OptionError, match=message):
-            make(**options)
+        ):
+            with pytest.raises(OptionError, match=message):
+                make(**options)
 
     def test_subsets_are_disjoint_complete_and_repeatable(self, make):
         def samples(subset, seed=7):
@@ -205,17 +202,14 @@ class OptionContract(NumberedSamples):
         with pytest.raises(OptionError, match="Only a whole Sequence can be split"):
             make().partition(2)[0].split(0.3)
 
-    @pytest.mark.parametrize(
-        ("keyword", "message"),
-        [
+    def test_unknown_keyword_names_the_nearest_argument(self, make):
+        for keyword, message in (
             ("bach_size", "has no argument `bach_size`. Did you mean 'batch_size'"),
             ("num_workers", "has no argument `num_workers`. Use `workers` instead"),
             ("preprocessing_function", "Use `transform` instead"),
-        ],
-    )
-    def test_unknown_keyword_names_the_nearest_argument(self, make, keyword, message):
-        with pytest.raises(OptionError, match=message):
-            make(**{keyword: 4})
+        ):
+            with pytest.raises(OptionError, match=message):
+                make(**{keyword: 4})
 
     def test_subsets_do_not_overlap_if_only_one_is_shuffled(self, make):
         training = make(validation_split=0.3, subset="training", shuffle=True)
@@ -236,9 +230,8 @@ class OptionContract(NumberedSamples):
             ):
                 make(sample_weight=wrong, validation_split=0.5, subset="training")
 
-    @pytest.mark.parametrize(
-        ("options", "message"),
-        [
+    def test_invalid_splits_are_errors(self, make):
+        for options, message in (
             (dict(validation_split=0.3, subset="training", seed=None), "`validation_split` requires `seed`"),
             (
                 dict(validation_split=0.3, subset="training", seed=None, shuffle=False),
@@ -249,8 +242,6 @@ class OptionContract(NumberedSamples):
             (dict(subset="training"), "`validation_split` should be between 0 and 1, with `subset`"),
             (dict(validation_split=0.3, subset="test"), "`subset` should be one of"),
             (dict(validation_split=0.01, subset="training"), "of 10 samples leaves no sample for validation"),
-        ],
-    )
-    def test_invalid_splits_are_errors(self, make, options, message):
-        with pytest.raises(OptionError, match=message):
-            make(**options)
+        ):
+            with pytest.raises(OptionError, match=message):
+                make(**options)

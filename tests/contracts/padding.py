@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from contracts.numbered import LABELS, NUM_SAMPLES, NumberedSamples
 from contracts.reading import add_noise, assert_resumes_everywhere
+from products import few_of_product
 
 import keras_oocore as ko
 from keras_oocore.batches.weights import weight_shape
@@ -20,8 +21,11 @@ def first_half(x, y, rng):
 class PaddingContract(NumberedSamples):
     """Tests of `last_batch="pad"` and `last_batch="pad_for_evaluation"`."""
 
-    @pytest.mark.parametrize(("shuffle", "workers"), [(True, 0), (True, 3), (False, 3), ("block", 0)])
-    @pytest.mark.parametrize("batch_size", [4, 1, 64])
+    @few_of_product(
+        "batch_size, shuffle, workers",
+        [(4, True, 0), (4, "block", 3), (1, False, 3), (64, True, 0)],
+        *([4, 1, 64], [True, "block", False], [0, 3]),
+    )
     def test_padded_batches_are_those_of_keep_and_their_rows_again(self, make, batch_size, shuffle, workers):
         options = dict(batch_size=batch_size, shuffle=shuffle, workers=workers, transform=add_noise, dtype="float32")
         kept, padded, evaluated = (
@@ -39,10 +43,14 @@ class PaddingContract(NumberedSamples):
                 np.testing.assert_allclose(batch[2][: len(x)], batch_size / len(x))
                 np.testing.assert_allclose(of_evaluation[2][: len(x)], len(kept) * batch_size / NUM_SAMPLES)
 
-    @pytest.mark.parametrize("last_batch", ["pad", "pad_for_evaluation"])
-    @pytest.mark.parametrize(("batch_size", "num_shards"), [(4, 1), (4, 2), (4, 4), (8, 4), (8, 8)])
-    def test_joined_shards_are_the_batches_of_one_process(self, make, batch_size, num_shards, last_batch):
+    @few_of_product(
+        "sizes, last_batch",
+        [((4, 1), "pad"), ((4, 2), "pad_for_evaluation"), ((8, 4), "pad"), ((8, 8), "pad_for_evaluation")],
+        *([(4, 1), (4, 2), (8, 4), (8, 8)], ["pad", "pad_for_evaluation"]),
+    )
+    def test_joined_padded_shards_are_the_batches_of_one_process(self, make, sizes, last_batch):
         """With 8 shards of a last batch of 2 samples, 6 shards have only padding."""
+        batch_size, num_shards = sizes
         whole = make(batch_size=batch_size, last_batch=last_batch, transform=ko.per_sample(add_noise), dtype="float32")
         shards = [whole.shard(index, num_shards) for index in range(num_shards)]
 
@@ -62,9 +70,8 @@ class PaddingContract(NumberedSamples):
 
         assert sorted(numbers) == list(range(NUM_SAMPLES))
 
-    @pytest.mark.parametrize("workers", [0, 2])
-    def test_a_state_resumes_with_the_next_padded_batch(self, make, workers):
-        assert_resumes_everywhere(functools.partial(make, last_batch="pad", transform=add_noise, workers=workers))
+    def test_a_state_resumes_with_the_next_padded_batch(self, make):
+        assert_resumes_everywhere(functools.partial(make, last_batch="pad", transform=add_noise, workers=2))
 
     def test_a_state_of_one_process_continues_in_shards(self, make):
         whole = make(last_batch="pad")

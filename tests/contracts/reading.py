@@ -131,17 +131,22 @@ def resumed(make, state, num_batches):
 
 
 def assert_resumes_everywhere(make):
-    """From each batch of two epochs on, a new Sequence gives the same bytes as the first one."""
+    """A new Sequence gives the same bytes as the first one, to the end of the next epoch.
+
+    It begins at each batch of an epoch, and at some of the next one.
+    """
     first = make()
+    num_batches = len(first)
     given, states = given_and_states(first, 2)
     given += as_bytes(first)
     assert [(state["epoch"], state["batches"]) for state in states] == [
-        divmod(used, len(first)) for used in range(2 * len(first) + 1)
+        divmod(used, num_batches) for used in range(2 * num_batches + 1)
     ]
-    for used, state in enumerate(states):
-        tail, again = resumed(make, state, len(given) - used)
-        assert tail == given[used:]
-        assert saved(again) == saved(first)
+    for used in sorted({*range(num_batches + 2), 2 * num_batches}):
+        stop = min(used // num_batches + 2, 3) * num_batches
+        tail, again = resumed(make, states[used], stop - used)
+        assert tail == given[used:stop]
+        assert saved(again) == (states[stop] if stop < len(states) else saved(first))
 
 
 def assert_rejects(sequence, state, error, message):

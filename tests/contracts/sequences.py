@@ -16,16 +16,15 @@ from contracts.states import StateContract
 from contracts.workers import WorkerContract
 
 
-class SequenceContract(
-    PassContract,
-    WorkerContract,
-    OptionContract,
-    PaddingContract,
-    StateContract,
-    PartitionContract,
-    ShardContract,
-    ServedContract,
-):
+class ReadingContract(PassContract, WorkerContract, StateContract, PartitionContract):
+    """The part of the contract that depends on how samples are read.
+
+    It is enough for a second source of a Sequence that passes the whole contract with another one: options, labels,
+    weights, padding and shards are made of rows that were read, whatever the source.
+    """
+
+
+class SequenceContract(ReadingContract, OptionContract, PaddingContract, ShardContract, ServedContract):
     """The whole contract. A subclass implements `prepare`, `open` and `numbers`."""
 
     def test_filenames_name_the_samples_of_the_current_epoch(self, make):
@@ -52,7 +51,7 @@ class SequenceContract(
         assert "in order" in repr(make(shuffle=False))
         assert "shuffled in blocks" in repr(make(shuffle="block"))
 
-    @pytest.mark.one_backend  # test_arrays.py and test_image_folder.py run it on every backend
+    @pytest.mark.one_backend  # test_arrays.py runs it on every backend
     def test_fit_trains_and_predict_follows_the_order_of_the_samples(self, make):
         shape = inside.row_shape(make())
         inputs = keras.Input(shape)

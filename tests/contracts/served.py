@@ -14,8 +14,7 @@ class ServedContract(NumberedSamples):
         """The numbers of the samples in batches, as one list."""
         return [number for x, *_ in batches for number in self.numbers(x)]
 
-    @pytest.mark.parametrize("shuffle", [True, False, "block"])
-    @pytest.mark.parametrize("workers", [0, 2])
+    @pytest.mark.parametrize(("shuffle", "workers"), [(True, 0), (False, 2), ("block", 2)])
     def test_served_samples_are_those_of_the_last_pass_in_its_order(self, make, shuffle, workers):
         sequence = make(shuffle=shuffle, workers=workers)
         names = make(shuffle=False, batch_size=10).filenames(0)

@@ -77,11 +77,9 @@ class SourceContract:
 
     # Reading
 
-    @pytest.mark.parametrize(
-        "samples", [[*range(10)], [9, 0, 5], [3], [3, 3, 3], [1, 8, 1], []], ids=lambda samples: str(len(samples))
-    )
-    def test_read_fills_each_row_with_its_sample(self, source, samples):
-        assert self.read(source, samples) == samples
+    def test_read_fills_each_row_with_its_sample(self, source):
+        for samples in ([3], [*range(10)], [9, 0, 5], [3, 3, 3], [1, 8, 1], []):
+            assert self.read(source, samples) == samples
 
     def test_read_fills_a_slice_of_a_larger_buffer_and_nothing_else(self, source):
         out = np.full((6, *source.spec.shape), 77, source.spec.dtype)
@@ -96,7 +94,7 @@ class SourceContract:
             assert [row.flat[0] for row in out] == [7, 1]
 
     def test_several_threads_read_at_once(self, source):
-        orders = [np.random.default_rng(seed).permutation(NUM_SAMPLES).tolist() for seed in range(40)]
+        orders = [np.random.default_rng(seed).permutation(NUM_SAMPLES).tolist() for seed in range(20)]
         with concurrent.futures.ThreadPoolExecutor(4) as threads:
             rows = list(threads.map(lambda order: self.read(source, order), orders, timeout=300))
 
@@ -109,14 +107,13 @@ class SourceContract:
 
     # Order and parts of a batch
 
-    @pytest.mark.parametrize("shuffle", [True, False, "block"])
-    def test_order_has_every_sample_once_per_epoch(self, source, shuffle):
-        order = source.order(shuffle, seed=3, batch_size=4)
-
-        for epoch in range(2):
-            samples = order.samples(epoch, 0, order.size)
-            assert sorted(samples.tolist()) == list(range(NUM_SAMPLES))
-            assert shuffle or samples.tolist() == list(range(NUM_SAMPLES))
+    def test_order_has_every_sample_once_per_epoch(self, source):
+        for shuffle in (True, False, "block"):
+            order = source.order(shuffle, seed=3, batch_size=4)
+            for epoch in range(2):
+                samples = order.samples(epoch, 0, order.size)
+                assert sorted(samples.tolist()) == list(range(NUM_SAMPLES))
+                assert shuffle or samples.tolist() == list(range(NUM_SAMPLES))
 
     def test_unpack_keeps_the_rows(self, source):
         rows = np.zeros((3, *source.spec.shape), source.spec.dtype)
@@ -149,16 +146,16 @@ class SourceContract:
 
     # Copies
 
-    @pytest.mark.parametrize("pickler", [pickle, cloudpickle], ids=["pickle", "cloudpickle"])
-    def test_a_pickled_source_reads_the_same_samples(self, source, pickler):
+    def test_a_pickled_source_reads_the_same_samples(self, source):
         self.read(source, [1])
-        again = pickle.loads(pickler.dumps(source))
+        for pickler in (pickle, cloudpickle):
+            again = pickle.loads(pickler.dumps(source))
 
-        assert len(again) == NUM_SAMPLES
-        assert again.spec == source.spec
-        assert again.fingerprint() == source.fingerprint()
-        assert self.read(again, [9, 4]) == [9, 4]
-        again.close()
+            assert len(again) == NUM_SAMPLES
+            assert again.spec == source.spec
+            assert again.fingerprint() == source.fingerprint()
+            assert self.read(again, [9, 4]) == [9, 4]
+            again.close()
 
     def test_select_numbers_the_samples_in_the_order_given(self, source):
         if not self.can_select:

@@ -3,7 +3,6 @@
 import functools
 import pickle
 
-import cloudpickle
 import inside_sequence as inside
 import pytest
 from contracts.numbered import LABELS, NumberedSamples
@@ -23,9 +22,7 @@ from keras_oocore.core.errors import DataError, OptionError
 class StateContract(NumberedSamples):
     """Tests of `state_dict`."""
 
-    @pytest.mark.parametrize(
-        ("shuffle", "batch_size", "workers"), [(True, 3, 0), (True, 4, 2), (False, 3, 2), ("block", 4, 0)]
-    )
+    @pytest.mark.parametrize(("shuffle", "batch_size", "workers"), [(True, 4, 2), (False, 3, 2), ("block", 4, 0)])
     def test_a_small_json_state_resumes_with_the_next_batch(self, make, shuffle, batch_size, workers):
         options = dict(shuffle=shuffle, batch_size=batch_size, workers=workers, transform=add_noise)
 
@@ -78,9 +75,10 @@ class StateContract(NumberedSamples):
         assert as_bytes(other) == as_bytes(make(seed=8))
         assert resumed(make, state, 3)[0] == as_bytes(make(seed=7))
 
-    @pytest.mark.parametrize(
-        ("options", "message"),
-        [
+    def test_a_state_of_other_data_is_an_error_that_names_the_difference(self, make):
+        state = saved(make())
+
+        for options, message in (
             (dict(batch_size=5), "batch_size was 4, is 5"),
             (dict(shuffle=False), "shuffle was True, is False"),
             (dict(shuffle="block"), "shuffle was True, is 'block'"),
@@ -94,12 +92,8 @@ class StateContract(NumberedSamples):
                 dict(validation_split=0.3, subset="training", seed=7),
                 "num_samples was 10, is 7; (files|rows taken) was ",
             ),
-        ],
-    )
-    def test_a_state_of_other_data_is_an_error_that_names_the_difference(self, make, options, message):
-        state = saved(make())
-
-        assert_rejects(make(**{"seed": None, **options}), state, DataError, f"belongs to other data: .*{message}")
+        ):
+            assert_rejects(make(**{"seed": None, **options}), state, DataError, f"belongs to other data: .*{message}")
 
     def test_a_state_of_another_subset_is_an_error(self, make):
         halves = [make(validation_split=0.5, subset=subset) for subset in ("training", "validation")]
@@ -130,26 +124,24 @@ class StateContract(NumberedSamples):
             message = f"and at most 3 batches. Received: .*'{key}': {value}"
             assert_rejects(sequence, wrong, OptionError, message)
 
-    @pytest.mark.parametrize("workers", [0, 2])
-    def test_load_state_dict_discards_batches_made_ahead(self, make, workers):
+    def test_load_state_dict_discards_batches_made_ahead(self, make):
         options = dict(batch_size=2, transform=add_noise)
         given, states = given_and_states(make(**options), 3)
-        sequence = make(**options, workers=workers, seed=None)
+        sequence = make(**options, workers=2, seed=None)
         for used in (1, 8, 8, 3, 0):
             stream = iter(sequence)
             next(stream)
-            assert bool(inside.wait_for_batches_ahead(sequence)) == bool(workers)  # batches of another position or seed
+            assert inside.wait_for_batches_ahead(sequence)  # batches of another position or seed
             stream.close()
             sequence.load_state_dict(states[used])
             assert as_bytes(sequence) + as_bytes(sequence) == given[used:][: 10 - used % 5]
 
-    @pytest.mark.parametrize("pickler", [pickle, cloudpickle], ids=["pickle", "cloudpickle"])
-    def test_a_copy_pickled_within_an_epoch_loads_a_state(self, make, pickler):
+    def test_a_copy_pickled_within_an_epoch_loads_a_state(self, make):
         given, states = given_and_states(make(transform=add_noise), 2)
         sequence = make(transform=add_noise, seed=None, workers=2)
         stream = iter(sequence)
         next(stream)
-        again = pickle.loads(pickler.dumps(sequence))
+        again = pickle.loads(pickle.dumps(sequence))
         again.load_state_dict(states[4])
 
         assert as_bytes(again) == given[4:]

@@ -71,7 +71,7 @@ class WorkerContract(NumberedSamples):
 
         assert [self.numbers(row[np.newaxis])[0] for row, _ in kept] == [number for _, number in kept]
 
-    @pytest.mark.parametrize("num_batches", [2, 3, 5])
+    @pytest.mark.parametrize("num_batches", [2, 5])
     def test_memory_limit_bounds_the_batches_in_flight(self, make, leases, num_batches):
         batch_bytes = inside.batch_bytes(make(batch_size=1))
         sequence = make(batch_size=1, memory_limit=num_batches * batch_bytes + 1, workers=2)

@@ -2,6 +2,7 @@
 
 import numpy as np
 from csv_scans import BARE
+from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +31,7 @@ def test_count_without_numpys_bitwise_count(write, monkeypatch):
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=200), st.integers(0, 199))
+@examples(40)
 def test_operations_match_plain_python(flags, place):
     words, ones, place = packed(np.array(flags)), [i for i, flag in enumerate(flags) if flag], place % len(flags)
     assert positions(words).tolist() == ones
@@ -43,6 +45,7 @@ def test_operations_match_plain_python(flags, place):
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 150)), min_size=1, max_size=6), st.sets(st.integers(0, 899)))
+@examples(40)
 def test_operations_on_runs_match_plain_python(runs, places):
     flags = np.repeat([flag for flag, _ in runs], [length for _, length in runs])
     words, starts = packed(flags), packed(np.isin(np.arange(len(flags)), list(places)))

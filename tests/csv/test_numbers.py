@@ -177,7 +177,7 @@ def test_thousands_and_strip(options, readable, others):
     assert numbers(*others, **options) == [None] * len(others)
 
 
-@examples(100)
+@examples(40)
 @given(st.integers(-(10**9), 10**9), st.sampled_from(",.'_ "), st.sampled_from(["$", "USD", ""]))
 def test_only_complete_groups_are_joined(number, thousands, unit):
     options = dict(thousands=thousands, decimal="," if thousands == "." else ".", strip=[unit] if unit else None)

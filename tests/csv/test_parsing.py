@@ -33,7 +33,7 @@ def cells_of(path, dialect, chunk_bytes=2**20):
 
 
 @given(TEXTS, dialects(",|", [None]), st.integers(1, 30))
-@examples(100)
+@examples(40)
 @example('1|{"a": 1}|0\n2|[""]|"x"', Dialect("|", header=False), 5)
 @example('a\\\nb,c\n"d\\"\n",e\\\n', Dialect(header=False, escapechar="\\"), 1)
 @example(' "a\n, b",\t"c"\n', Dialect(header=False, skip_initial_space=True), 1)
@@ -61,7 +61,7 @@ SPACED = st.text(" \t", min_size=1, max_size=3)
 
 
 @given(st.data(), st.integers(1, 3), st.integers(1, 30))
-@examples(60)
+@examples(30)
 def test_runs_of_spaces_and_tabs_separate_cells(scratch, data, width, chunk_bytes):
     rows = data.draw(st.lists(st.lists(st.text('ab ,"\n\t', max_size=4), min_size=width, max_size=width), max_size=5))
     text = ""

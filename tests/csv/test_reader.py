@@ -216,7 +216,7 @@ cells = st.text('ab1 ,;"\n\ré\x00', max_size=5)
 tables = st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(cells, min_size=width, max_size=width), min_size=1))
 
 
-@examples(80)
+@examples(40)
 @given(tables, st.sampled_from(",;"), st.booleans(), st.sampled_from(["\n", "\r\n", "\r"]), st.integers(1, 40))
 def test_cells_are_read_as_written_at_any_chunk_size(tmp_path_factory, table, delimiter, quote_all, end, chunk_bytes):
     def written(cell):
@@ -241,7 +241,7 @@ good_rows = st.sampled_from([("7,q", 7), ('8,"p\nq"', 8), ('"9",', 9), ('6,""', 
 bad_rows = st.sampled_from([("5", None), ("1,2,3", None), ("x,4", None), ('"y\n",4', None), ("1,2,", None)])
 
 
-@examples(80)
+@examples(40)
 @given(
     st.lists(st.one_of(good_rows, bad_rows, st.just(("", None))), min_size=1, max_size=12),
     st.sampled_from(["\n", "\r\n", "\r"]),

@@ -82,7 +82,7 @@ def sound_files(draw, comments=False):
 @given(
     sound_files(), st.integers(1, 40), st.sampled_from([1, 2, 3, 7, 64, 100, 2**20]), st.integers(1, 3), st.booleans()
 )
-@examples(100)
+@examples(40)
 def test_records_match_pythons_csv_module(scratch, file, chunk_bytes, block_bytes, num_workers, bom):
     data, rows, delimiter = file
     expected = parsed(data, delimiter)
@@ -111,7 +111,7 @@ def test_records_match_pythons_csv_module(scratch, file, chunk_bytes, block_byte
 
 
 @given(sound_files(comments=True), st.integers(1, 40), st.sampled_from([1, 2, 3, 7, 64, 100]), st.integers(1, 3))
-@examples(50)
+@examples(25)
 def test_comments_are_removed_before_quotes_are_counted(scratch, file, chunk_bytes, block_bytes, num_workers):
     data, rows, delimiter = file
     scratch.write_bytes(data)
@@ -134,7 +134,7 @@ def test_comments_are_removed_before_quotes_are_counted(scratch, file, chunk_byt
     st.sampled_from([1, 4, 64]),
     st.integers(1, 2),
 )
-@examples(200)
+@examples(80)
 @example('"a\n"b\n"c\n', BARE, 1, 1, 1, 1)
 @example('#"\n"#\n', COMMENTED, 1, 2, 1, 1)
 def test_any_bytes_match_a_slow_reference(scratch, text, dialect, chunk_bytes, block_bytes, careful_bytes, num_workers):

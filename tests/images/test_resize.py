@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 from image_files import noise
@@ -60,6 +61,7 @@ def test_interpolation_equals_tensorflow(interpolation, channels):
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.integers(1, 40), st.integers(0, 255))
+@examples(30)
 def test_constant_image_stays_constant(interpolation, height, width, new_height, new_width, level):
     out = np.empty((new_height, new_width, 2), "uint8")
     resize_into(np.full((height, width, 2), level, "uint8"), out, interpolation)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ def check(values):
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False), min_size=1))
+@examples(40)
 def test_any_float32_is_kept_in_the_fewest_digits(values):
     check(np.array(values, "float32"))
 

@@ -57,7 +57,7 @@ def test_cells_are_percentages_of_the_true_class():
     assert image[0, 1, 0] > image[0, 1, 2]  # orange
 
 
-@pytest.mark.parametrize("num_classes", [2, 12, 20, 21, 50, 100])
+@pytest.mark.parametrize("num_classes", [2, 20, 21, 100])
 def test_names_do_not_overlap_and_numbers_are_left_out_where_they_would(num_classes):
     classes = [f"species number {number:03d}" for number in range(num_classes)]
     figure = ko.plot_confusion({"label": classes, "class": classes[::-1]})

@@ -17,7 +17,7 @@ import keras_oocore as ko
 from keras_oocore.batches import loader as batch_loader
 from keras_oocore.predictions import written
 
-FEW_LINES = 50
+FEW_LINES = 20
 
 
 @pytest.fixture(autouse=True)

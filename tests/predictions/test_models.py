@@ -51,7 +51,7 @@ def test_a_sigmoid_and_mixed_precision():
     assert ((table["class"] == "dog") == (table["dog"] > 0.5)).all()
 
 
-@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("suffix", ["csv", pytest.param("parquet", marks=pytest.mark.one_backend)])
 def test_a_run_that_was_stopped_continues_with_a_model_that_was_loaded(tmp_path, suffix):
     model = keras.Sequential(
         [keras.Input((4,)), keras.layers.Dropout(0.5), keras.layers.Dense(3, activation="softmax")]

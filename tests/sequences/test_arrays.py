@@ -4,24 +4,28 @@ import numpy as np
 import pytest
 from contracts.numbered import LABELS, NUM_SAMPLES
 from contracts.sampling import SamplingContract
-from contracts.sequences import SequenceContract
+from contracts.sequences import ReadingContract, SequenceContract
 
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.sequences import ArraySequence
 
 
-class TestRowsOfAFile(SequenceContract, SamplingContract):
-    """One large `.npy` file. Every element of row i is i."""
+class Rows:
+    """Every element of row i is i."""
 
     def prepare(self, folder):
         np.save(folder / "rows.npy", np.repeat(np.arange(NUM_SAMPLES, dtype="float32"), 3).reshape(-1, 3))
 
-    def open(self, folder, **options):
-        return ArraySequence(folder / "rows.npy", **{"labels": LABELS, **options})
-
     def numbers(self, x):
         assert (x == x[:, :1]).all()
         return x[:, 0].astype(int).tolist()
+
+
+class TestRowsOfAFile(Rows, ReadingContract):
+    """One large `.npy` file."""
+
+    def open(self, folder, **options):
+        return ArraySequence(folder / "rows.npy", **{"labels": LABELS, **options})
 
     def test_filenames_are_row_numbers(self, make):
         assert make(shuffle=False).filenames(2)[0].startswith("row 8 of ")
@@ -31,7 +35,7 @@ class TestRowsOfAFile(SequenceContract, SamplingContract):
         assert [name.split(" of ")[0] for name in split.filenames(0)] == named
 
 
-class TestRowsInMemory(TestRowsOfAFile):
+class TestRowsInMemory(Rows, SequenceContract, SamplingContract):
     """The same rows as an array in memory."""
 
     def open(self, folder, **options):

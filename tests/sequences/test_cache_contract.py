@@ -1,16 +1,17 @@
-"""Sequences of files with a cache pass the contract of Sequences of files."""
+"""Sequences of files with a cache are read as Sequences of files are."""
 
 import itertools
 
 import inside_sequence as inside
-from contracts.files import FileContract
+from contracts.files import FileReadingContract, SingleFileContract
 from contracts.numbered import CLASS_NAMES, LABELS
+from contracts.passes import PassContract
 from drawing import SIZE, draw, numbers_in
 
 import keras_oocore as ko
 
 
-class TestCachedImages(FileContract):
+class TestCachedImages(FileReadingContract):
     """A Sequence of files whose cache is being filled. Each Sequence has its own cache."""
 
     caches = itertools.count()
@@ -27,8 +28,11 @@ class TestCachedImages(FileContract):
         return numbers_in(x)
 
 
-class TestFilledCache(FileContract):
-    """A Sequence of files with a full cache. Damaged files are detected because they changed."""
+class TestFilledCache(SingleFileContract, PassContract):
+    """A Sequence of files with a full cache. Damaged files are detected because they changed.
+
+    Its rows are read as those of a packed store, which passes the whole contract: see test_packed.py.
+    """
 
     prepare = TestCachedImages.prepare
     numbers = TestCachedImages.numbers

@@ -12,6 +12,7 @@ from contracts.reading import (
     read_batches,
 )
 from csv_numbers import NUM_ROWS, cached, flat, numbers
+from products import few_of_product
 from recording import planned
 
 from keras_oocore.core.errors import DataError, MissingExtraError, OptionError
@@ -19,10 +20,14 @@ from keras_oocore.csv import cells as csv
 from keras_oocore.sequences.csv_chunk import CSVChunkSequence
 
 
-@cached
-@pytest.mark.parametrize("chunk_bytes", [1, 100, 10_000])
-@pytest.mark.parametrize("batch_size", [1, 4, 50, 1000])
-@pytest.mark.parametrize("memory_limit", [None, 48_000])
+@few_of_product(
+    "cached, chunk_bytes, batch_size, memory_limit",
+    [
+        *[(False, 1, 4, None), (False, 100, 4, 48_000), (False, 10_000, 50, 48_000), (False, 100, 1000, None)],
+        *[(True, 1, 50, 48_000), (True, 100, 1, None), (True, 10_000, 4, None)],
+    ],
+    *([False, True], [1, 100, 10_000], [1, 4, 50, 1000], [None, 48_000]),
+)
 def test_every_row_once_per_pass(open_csv, cached, chunk_bytes, batch_size, memory_limit):
     sequence = open_csv(chunk_bytes, cached, batch_size=batch_size, memory_limit=memory_limit)
     passes = [numbers(sequence) for _ in range(3)]
@@ -131,9 +136,11 @@ def test_loop_after_an_interrupted_loop_is_a_whole_pass(open_csv):
 # Small batches, of which one job makes several
 
 
-@cached
-@pytest.mark.parametrize("workers", [0, 1, 3])
-@pytest.mark.parametrize("max_queue_size", [1, 4, 10, 29, 400])
+@few_of_product(
+    "cached, workers, max_queue_size",
+    [(False, 3, 1), (False, 1, 4), (False, 3, 29), (True, 0, 400), (True, 3, 10), (True, 1, 400)],
+    *([False, True], [0, 1, 3], [1, 4, 10, 29, 400]),
+)
 def test_batches_do_not_depend_on_batches_per_job(open_csv, cached, workers, max_queue_size):
     sequence = open_csv(cached=cached, workers=workers, max_queue_size=max_queue_size, transform=add_noise)
     expected = open_csv(cached=cached, workers=0, max_queue_size=1, transform=add_noise)

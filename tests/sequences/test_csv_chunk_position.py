@@ -2,7 +2,6 @@
 
 import functools
 
-import pytest
 from contracts.reading import (
     add_noise,
     as_bytes,
@@ -12,13 +11,18 @@ from contracts.reading import (
     saved,
 )
 from csv_numbers import NUM_ROWS, cached
+from products import few_of_product
 
 from keras_oocore.core.errors import DataError, OptionError
 
 
-@cached
-@pytest.mark.parametrize(
-    "options",
+@few_of_product(
+    "cached, options",
+    [
+        *[(False, dict(memory_limit=3000)), (False, dict(shuffle=False)), (False, dict(workers=2, max_queue_size=8))],
+        *[(True, dict(workers=2, max_queue_size=8)), (True, dict(last_batch="drop"))],
+    ],
+    [False, True],
     [dict(memory_limit=3000), dict(shuffle=False), dict(workers=2, max_queue_size=8), dict(last_batch="drop")],
 )
 def test_state_resumes_after_every_batch(open_csv, cached, options):

@@ -176,7 +176,7 @@ def test_two_sequences_and_a_second_run_share_the_cache(make):
     assert epoch_of(first) == epoch_of(second) == expected
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 def test_a_model_trains_on_balanced_rows(make):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(3, activation="softmax")])
     model.compile("sgd", "sparse_categorical_crossentropy")

@@ -18,6 +18,7 @@ from contracts.reading import (
     saved,
 )
 from csv_numbers import NUM_ROWS, cached, flat, numbers
+from products import few_of_product
 from recording import idle_recorder
 
 from keras_oocore.core.errors import DataError, OptionError
@@ -27,8 +28,7 @@ from keras_oocore.tables.csv import table as csv_table
 from keras_oocore.tables.rows import TableRows
 
 
-@cached
-@pytest.mark.parametrize("validation_split", [0.1, 0.5, 0.9])
+@few_of_product("cached, validation_split", [(False, 0.1), (True, 0.5), (False, 0.9)], [False, True], [0.1, 0.5, 0.9])
 def test_split_parts_are_disjoint_and_complete_and_validation_is_in_order(open_csv, cached, validation_split):
     whole = open_csv(cached=cached)
     train, val = whole.split(validation_split, seed=3)
@@ -118,9 +118,11 @@ def test_split_of_rows_with_missing_and_bad_rows(write, missing):
 # Partitions
 
 
-@cached
-@pytest.mark.parametrize("shuffle", [True, False])
-@pytest.mark.parametrize("n", [1, 3, 8])
+@few_of_product(
+    "cached, shuffle, n",
+    [(False, True, 3), (False, False, 8), (True, True, 8), (True, False, 1)],
+    *([False, True], [True, False], [1, 3, 8]),
+)
 def test_partitions_are_disjoint_complete_and_of_equal_size(open_csv, cached, shuffle, n):
     parts = open_csv(cached=cached, shuffle=shuffle, batch_size=15, memory_limit=3000).partition(n)
     served = [[flat(numbers(part)) for _ in range(2)] for part in parts]

@@ -323,7 +323,7 @@ def test_inputs_embedding_and_normalization(source):
         features.vocabulary("sqft")
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 def test_model_of_the_features_trains_and_predicts_the_next_file(train):
     rows = train(features={"n": ["sqft", "fresh"], "c": ["city"]}, dtypes={"fresh": "bool"}, categorical=())
     inputs = rows.inputs()

@@ -42,7 +42,7 @@ class TestImages(FileContract):
     test_attributes_of_a_partition_describe_its_samples = None
     test_draws_per_sample_are_those_of_one_process_and_draws_per_batch_differ = None
     test_fit_trains_and_predict_follows_the_order_of_the_samples = None
-    test_joined_shards_are_the_batches_of_one_process = None
+    test_joined_padded_shards_are_the_batches_of_one_process = None
     test_other_weights_are_multiplied = None
     test_padded_batches_are_those_of_keep_and_their_rows_again = None
     test_partitions_have_every_sample_once = None
@@ -181,7 +181,7 @@ class TestImages(FileContract):
         assert list(sequence.normalization()) == ["image", "features"]
         assert sequence.profile(3).num_batches == 3
 
-    @pytest.mark.backend
+    @pytest.mark.one_backend  # test_several_arrays.py trains such a model on every backend
     def test_a_model_of_two_inputs_trains_and_predicts(self, make, tmp_path):
         image, features = keras.Input((8, 8, 3), name="image"), keras.Input((2,), name="features")
         x = keras.layers.Concatenate()([keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image)), features])

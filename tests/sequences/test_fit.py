@@ -66,7 +66,7 @@ def loader_threads():
     return [thread for thread in threading.enumerate() if thread.name == "keras_oocore-loader"]
 
 
-@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.soak), 4])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=on_one_backend), pytest.param(1, marks=pytest.mark.soak), 4])
 def test_fit_trains_on_every_sample_once_per_epoch_in_planned_order(workers):
     (given,), sequence = trained_on(dict(epochs=3), model=recorder(), workers=workers)
     assert given == planned(sequence, 0, 1, 2)
@@ -74,7 +74,7 @@ def test_fit_trains_on_every_sample_once_per_epoch_in_planned_order(workers):
         assert sorted(given[epoch * NUM_SAMPLES : (epoch + 1) * NUM_SAMPLES]) == list(range(NUM_SAMPLES))
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=on_one_backend), 2])
 def test_warnings_while_keras_reads_point_at_the_line_of_fit(photos, workers):
     first, second, *_ = sorted(photos.rglob("*.png"))
     Image.fromarray(np.full((4, 4), 300, "uint16")).save(first)
@@ -315,7 +315,7 @@ def test_sigterm_ends_a_process_in_fit():
         assert child.finish()[0] == -signal.SIGTERM
 
 
-@pytest.mark.parametrize("broken_part", ["training", "validation"])
+@pytest.mark.parametrize("broken_part", ["training", pytest.param("validation", marks=on_one_backend)])
 def test_fit_after_a_file_was_fixed(tmp_path, broken_part):
     """The second `fit` reads the file again. Batches of the next pass, made from the broken file, are dropped."""
     for number in range(12):

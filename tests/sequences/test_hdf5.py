@@ -13,7 +13,10 @@ import numpy as np
 import pytest
 from array_likes import Lazy, Slices, WithLock
 from contracts.numbered import LABELS, NUM_SAMPLES
-from contracts.sequences import SequenceContract
+from contracts.passes import PassContract
+from contracts.sequences import ReadingContract, SequenceContract
+from contracts.workers import WorkerContract
+from interrupts import sigint_raises
 
 from keras_oocore.core.errors import DataError, MissingExtraError, OptionError, SampleError
 from keras_oocore.sequences import ArraySequence
@@ -24,7 +27,7 @@ from keras_oocore.sources.hdf5 import HDF5Rows
 ROWS = np.repeat(np.arange(NUM_SAMPLES, dtype="float32"), 3).reshape(-1, 3)
 
 
-class HDF5Contract(SequenceContract):
+class Blocks:
     """Every element of row i is i. A block is a chunk of two rows."""
 
     @pytest.fixture(autouse=True)
@@ -44,23 +47,21 @@ class HDF5Contract(SequenceContract):
         return x[:, 0].astype(int).tolist()
 
 
-class TestChunks(HDF5Contract):
-    @pytest.mark.backend
-    def test_fit_trains_and_predict_follows_the_order_of_the_samples(self, make):
-        super().test_fit_trains_and_predict_follows_the_order_of_the_samples(make)
+class TestChunks(Blocks, SequenceContract):
+    """The chunks of a compressed dataset."""
 
 
-class TestArrayLike(HDF5Contract):
+class TestArrayLike(Blocks, ReadingContract):
     def open(self, folder, **options):
         return ArraySequence(Slices(ROWS, chunks=(2, 3)), **{"labels": LABELS, **options})
 
 
-class TestLazy(HDF5Contract):
+class TestLazy(Blocks, PassContract, WorkerContract):
     def open(self, folder, **options):
         return ArraySequence(Lazy(ROWS, (2, 2, 2, 2, 2)), **{"labels": LABELS, **options})
 
 
-class TestCache(HDF5Contract):
+class TestCache(Blocks, ReadingContract):
     caches = itertools.count()
 
     def open(self, folder, **options):
@@ -490,7 +491,7 @@ def test_a_cache_resumes_after_ctrl_c_while_it_is_filled(file, workers, monkeypa
         return ArraySequence("data.h5", None, dataset="rows", seed=0, cache="cache", workers=workers)
 
     monkeypatch.setattr(HDF5Rows, "read", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with sigint_raises(), pytest.raises(KeyboardInterrupt):
         numbers_of(opened())
     before = {call for call in calls if call[1] - call[0] > 1}
     calls.clear()

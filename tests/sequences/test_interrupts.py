@@ -110,7 +110,7 @@ def interrupt_in_lines(kind, folder, workers, lines):
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("kind", KINDS)
 def test_ctrl_c_in_some_lines(kind, tmp_path, workers):
-    interrupt_in_lines(kind, tmp_path, workers, range(random.randrange(1, 40), 400, 40))
+    interrupt_in_lines(kind, tmp_path, workers, range(random.randrange(1, 80), 400, 80))
 
 
 @pytest.mark.soak
@@ -141,7 +141,7 @@ def random_interrupts(kind, folder, count):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_ctrl_c_at_random_moments(kind, tmp_path):
-    random_interrupts(kind, tmp_path, 6)
+    random_interrupts(kind, tmp_path, 3)
 
 
 @pytest.mark.soak

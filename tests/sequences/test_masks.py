@@ -11,8 +11,9 @@ import inside_sequence as inside
 import keras
 import numpy as np
 import pytest
-from contracts.files import FileContract
+from contracts.files import FileContract, SingleFileContract
 from contracts.numbered import NUM_SAMPLES
+from contracts.passes import PassContract
 from contracts.reading import as_bytes, assert_resumes_everywhere
 from drawing import SIZE, draw, numbers_in
 from executors import HostileExecutor
@@ -22,7 +23,7 @@ import keras_oocore as ko
 from keras_oocore.core.errors import DataError, OptionError, SampleError
 
 
-class MaskContract(FileContract):
+class Masks:
     """Ten images with masks. The label of a sample is its mask."""
 
     def prepare(self, folder):
@@ -131,11 +132,11 @@ class MaskContract(FileContract):
     test_memory_limit_below_two_batches_is_an_error_that_names_the_minimum = None
 
 
-class TestMasks(MaskContract):
+class TestMasks(Masks, FileContract):
     """Read from their files."""
 
 
-class TestCachedMasks(MaskContract):
+class TestCachedMasks(Masks, SingleFileContract, PassContract):
     """Read through a cache that is being filled. Each Sequence has its own cache."""
 
     caches = itertools.count()
@@ -415,7 +416,7 @@ def test_profile_and_pickling(folder):
     assert as_bytes(pickle.loads(pickle.dumps(sequence))) == as_bytes(sequence)
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 def test_fit_of_a_convolution_learns_the_masks(tmp_path):
     """The class of a pixel is whether it is light, so one convolution suffices."""
     rng = np.random.default_rng(0)

@@ -45,16 +45,16 @@ def test_rows_far_from_zero_and_options_of_batches():
 
 
 @pytest.mark.backend
-def test_a_model_with_the_layer_is_trained_and_saved(tmp_path):
+@pytest.mark.parametrize("axis", [-1, pytest.param(None, marks=pytest.mark.one_backend)])
+def test_a_model_with_the_layer_is_trained_and_saved(tmp_path, axis):
     sequence = ko.ArraySequence(IMAGES, labels=np.zeros(50))
-    for axis in (-1, None):
-        layers = [sequence.normalization(axis), keras.layers.Flatten(), keras.layers.Dense(1)]
-        model = keras.Sequential(layers)
-        model.compile("adam", "mse")
-        model.fit(sequence, verbose=0)
-        model.save(tmp_path / "model.keras")
-        again = keras.models.load_model(tmp_path / "model.keras")
-        np.testing.assert_allclose(again.predict(IMAGES, verbose=0), model.predict(IMAGES, verbose=0), rtol=1e-5)
+    layers = [sequence.normalization(axis), keras.layers.Flatten(), keras.layers.Dense(1)]
+    model = keras.Sequential(layers)
+    model.compile("sgd", "mse")
+    model.fit(sequence, verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(again.predict(IMAGES, verbose=0), model.predict(IMAGES, verbose=0), rtol=1e-5)
 
 
 def test_the_position_in_the_data_does_not_change():

@@ -8,8 +8,10 @@ import cloudpickle
 import keras
 import numpy as np
 import pytest
-from contracts.files import FileContract
+from contracts.files import FileContract, SingleFileContract
 from contracts.numbered import CLASS_NAMES, LABELS, NUM_SAMPLES
+from contracts.passes import PassContract
+from contracts.workers import WorkerContract
 from wav_reader import MELS, log_mel, mel_edges
 
 from keras_oocore.core.errors import DataError, OptionError, SampleError
@@ -66,7 +68,7 @@ def write_tone(path, hertz, num_samples=2000):
         file.writeframes((tone * 2**14).astype("<i2").tobytes())
 
 
-class TestSounds(FileContract):
+class TestSounds(SingleFileContract, PassContract, WorkerContract):
     """Log-mel spectrograms of ten `.wav` files. The pitch of file i is that of mel filter 3i + 1."""
 
     def prepare(self, folder):

@@ -208,9 +208,9 @@ def test_a_recurrent_model_is_trained_on_batches_of_different_lengths(folder):
         output_shape=(None,),
         mask=lambda inputs, mask: None,
     )([array, lengths])
-    mean = keras.layers.GRU(3)(array, mask=mask)
+    mean = keras.layers.SimpleRNN(3)(array, mask=mask)
     model = keras.Model({"array": array, "lengths": lengths}, keras.layers.Dense(1)(mean))
     model.compile("sgd", "mse")
-    history = model.fit(opened(folder, pad="batch", lengths=True), epochs=2, verbose=0)
+    history = model.fit(opened(folder, pad="batch", lengths=True), verbose=0)
     assert np.isfinite(history.history["loss"]).all()
     assert len(ko.predict(model, opened(folder, pad="batch", lengths=True))["file"]) == 10

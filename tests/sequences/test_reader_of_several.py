@@ -12,10 +12,7 @@ import keras_oocore as ko
 
 @pytest.fixture
 def folder(tmp_path):
-    files = tmp_path / "files"
-    files.mkdir()
-    write_files(files)
-    return files
+    return write_files(tmp_path / "files")
 
 
 def number_in(path):

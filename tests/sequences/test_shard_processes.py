@@ -1,4 +1,4 @@
-"""Shards in real processes: one training on several processes, and a cache that all of them open at once."""
+"""Shards in real processes: one training on several processes, with `last_batch="pad"` too, and a cache for all."""
 
 import itertools
 from types import SimpleNamespace
@@ -25,13 +25,19 @@ Y = (X.sum(1) > 3).astype("float32")
 def rows(n=320, **options):
     return ko.ArraySequence(X[:n], Y[:n], batch_size=32, seed=1, **options)
 
-def new_model(*layers):
+def new_model(*layers, **metrics):
     keras.utils.set_random_seed(3)
     model = keras.Sequential(
         [keras.Input((6,)), keras.layers.Dense(8, "tanh"), *layers, keras.layers.Dense(1, "sigmoid")]
     )
-    model.compile(keras.optimizers.SGD(0.1), "binary_crossentropy", metrics=["accuracy"])
+    model.compile(keras.optimizers.SGD(0.1), "binary_crossentropy", **(metrics or {"metrics": ["accuracy"]}))
     return model
+
+def new_mixing_model():
+    return new_model(keras.layers.BatchNormalization(), keras.layers.Dropout(0.5))
+
+def new_weighted_model():
+    return new_model(weighted_metrics=["accuracy"])
 
 def weights(model):
     return [np.asarray(keras.ops.convert_to_numpy(w)).tolist() for w in model.weights]
@@ -62,23 +68,22 @@ def main(rank, world, port):
     keras.distribution.initialize(f"127.0.0.1:{port}", world, rank)
     devices = keras.distribution.list_devices("cpu")
     keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False))
-    model, data, validation = new_model(), rows().shard(), rows(shuffle=False).shard()
+    model, data, validation = new_mixing_model(), rows().shard(), rows(shuffle=False).shard()
     result = fitted(model, data, validation, f"{FOLDER}/{rank}.keras")
-    mixed = new_model(keras.layers.BatchNormalization(), keras.layers.Dropout(0.5))
-    history = mixed.fit(rows().shard(), validation_data=rows(317, shuffle=False), epochs=2, verbose=0).history
+    history = model.fit(rows().shard(), validation_data=rows(317, shuffle=False), verbose=0).history
+    padded, evaluated = new_weighted_model(), rows(293, shuffle=False, last_batch="pad_for_evaluation").shard()
+    fit = padded.fit(rows(293, last_batch="pad").shard(), validation_data=evaluated, epochs=2, verbose=0)
     return result | {
+        "padded": weights(padded),
+        "padded_history": fit.history,
         "repr": repr(data),
-        "mixed": weights(mixed),
-        "mixed_history": history,
+        "later": weights(model),
+        "later_history": history,
         "predicted": predicted(model, rows(317, shuffle=False)),
         "predict": [error_of(model.predict, rows()), error_of(model.predict, data)],
         "other": error_of(model.fit, rows().shard(0, 8)),
     }
 """
-)
-
-PADDED_JAX = JAX.replace("rows()", 'rows(last_batch="pad")').replace(
-    "rows(shuffle=False)", 'rows(shuffle=False, last_batch="pad_for_evaluation")'
 )
 
 TORCH = (
@@ -96,8 +101,11 @@ def main(rank, world, port):
         "other": error_of(new_model().fit, rows().shard(0, 8, gradients_averaged=True)),
     }
     model = new_model()
-    for variable in model.trainable_variables:
+    padded = new_weighted_model()
+    for variable in model.trainable_variables + padded.trainable_variables:
         variable.value.register_post_accumulate_grad_hook(average)
+    padded.fit(rows(293, last_batch="pad").shard(gradients_averaged=True), epochs=2, verbose=0)
+    result["padded"] = weights(padded)
     result |= fitted(model, averaged, whole, f"{FOLDER}/{rank}.keras")
     result["predicted"] = predicted(model, whole)
     result["share"] = model.predict(rows(shuffle=False).shard(), verbose=0)[:, 0].tolist()
@@ -184,6 +192,16 @@ def assert_same_history(history, expected):
         np.testing.assert_allclose(history[name], values, rtol=1e-5, err_msg=name)
 
 
+def padded_alone(alone):
+    """A model that is trained by one process on the rows with which others pad the last batch, and its history.
+
+    The last of 293 rows in batches of 32 leave one of two processes only padding.
+    """
+    model = alone.new_weighted_model()
+    data, validation = alone.rows(293), alone.rows(293, shuffle=False)
+    return model, model.fit(data, validation_data=validation, epochs=2, verbose=0).history
+
+
 def run(code, world, tmp_path, backend):
     return enumerate(run_ranks(f"FOLDER = {str(tmp_path)!r}\n{code}", world, tmp_path, backend))
 
@@ -192,11 +210,11 @@ def run(code, world, tmp_path, backend):
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="keras.distribution is of JAX")
 @pytest.mark.parametrize("world", [2, pytest.param(4, marks=pytest.mark.soak)])
 def test_several_processes_of_jax_train_and_evaluate_as_one(world, tmp_path, alone):
-    model, validation = alone.new_model(), alone.rows(shuffle=False)
+    model, validation = alone.new_mixing_model(), alone.rows(shuffle=False)
     expected = alone.fitted(model, alone.rows(), validation, tmp_path / "alone.keras")
-    mixed = alone.new_model(keras.layers.BatchNormalization(), keras.layers.Dropout(0.5))
     ragged = alone.rows(317, shuffle=False)
-    history = mixed.fit(alone.rows(), validation_data=ragged, epochs=2, verbose=0).history
+    history = model.fit(alone.rows(), validation_data=ragged, verbose=0).history
+    padded, of_padded = padded_alone(alone)
 
     for rank, result in run(JAX, world, tmp_path, "jax"):
         assert f", shard {rank} of {world} (by keras.distribution)" in result["repr"]
@@ -204,8 +222,11 @@ def test_several_processes_of_jax_train_and_evaluate_as_one(world, tmp_path, alo
         assert_same_history(result["history"], expected["history"])
         assert len(result["history"]["loss"]) == 3  # stopped early
         np.testing.assert_allclose(result["evaluated"], expected["evaluated"], rtol=1e-5)
-        assert_close(result["mixed"], alone.weights(mixed))
-        assert_same_history(result["mixed_history"], history)
+        assert_close(result["later"], alone.weights(model))
+        assert_same_history(result["later_history"], history)
+        assert_close(result["padded"], alone.weights(padded))
+        for name in ("val_loss", "val_accuracy"):
+            np.testing.assert_allclose(result["padded_history"][name], of_padded[name], rtol=1e-5)
         np.testing.assert_allclose(result["predicted"], alone.predicted(model, ragged), atol=TOLERANCE)
         assert all("`predict` of Keras does not work with several processes" in error for error in result["predict"])
         assert f"Keras trains with {world} processes, and this Sequence is a shard of 8. Use" in result["other"]
@@ -220,6 +241,7 @@ def test_two_processes_of_torch_train_as_one_and_fit_requires_averaged_gradients
     expected = alone.fitted(model, alone.rows(), ragged, tmp_path / "alone.keras")
     loop = alone.new_model()
     loop.fit(alone.rows(), epochs=2, verbose=0)
+    padded, _ = padded_alone(alone)
 
     for rank, result in run(TORCH, 2, tmp_path, "torch"):
         assert f", shard {rank} of 2 (by torch.distributed)" in result["repr"]
@@ -231,6 +253,7 @@ def test_two_processes_of_torch_train_as_one_and_fit_requires_averaged_gradients
         of_all = model.predict(alone.rows(shuffle=False), verbose=0).reshape(10, 2, 16)
         np.testing.assert_allclose(result["share"], of_all[:, rank].ravel(), atol=TOLERANCE)
         assert_close(result["loop"], alone.weights(loop))
+        assert_close(result["padded"], alone.weights(padded))
         assert "Keras trains with 2 processes, and this Sequence is a shard of 8. Use" in result["other"]
         if not averages_on_torch():
             assert all("does not average the gradients of several processes" in error for error in result["local"])

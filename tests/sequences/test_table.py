@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from contracts.reading import as_bytes
+from frames import EVERYTHING, NUM_ROWS, flat, houses, narrow
 from pyarrow import csv
 from recording import idle_recorder
 
@@ -19,50 +20,29 @@ from keras_oocore.core.errors import DataError, MissingExtraError, OptionError
 from keras_oocore.csv import cells
 from keras_oocore.tables.parquet import layout
 
-NUM_ROWS = 60
 POOLS = []  # of pyarrow, which must outlive the arrays in them
-EVERYTHING = ["sqft", "floors", "city", "sold", "day", "moment"]
-
-
-def houses(num_rows=NUM_ROWS, first=0):
-    """Houses with cells of every kind, some of which are missing."""
-    rows = range(first, first + num_rows)
-    start = datetime.datetime(2024, 1, 30, 6, 15, 30)
-    return pa.table(
-        {
-            "id": pa.array([f"h{row:03d}" for row in rows]),
-            "sqft": pa.array([None if row % 7 == 3 else 1000 + row / 7 for row in rows], pa.float64()),
-            "floors": pa.array([1 + row % 3 for row in rows], pa.int16()),
-            "city": pa.array([[None, "Rome", "Oslo", "Köln"][row % 4] for row in rows]),
-            "sold": pa.array([row % 5 == 0 for row in rows]),
-            "day": pa.array([(start + datetime.timedelta(days=row)).date() for row in rows]),
-            "moment": pa.array([start + datetime.timedelta(hours=7 * row) for row in rows], pa.timestamp("s")),
-            "weight": pa.array([0.5 + row % 2 for row in rows], pa.float32()),
-            "price": pa.array([row * 1.1 for row in rows]),
-            "grade": pa.array(["abc"[row % 3] for row in rows]),
-        }
-    )
 
 
 @pytest.fixture
 def both(tmp_path, monkeypatch):
     """A function that opens the same houses as CSV and as Parquet, with the same arguments."""
     monkeypatch.chdir(tmp_path)
-    csv.write_csv(houses(), "houses.csv")
-    pq.write_table(houses(), "houses.parquet", row_group_size=13)
+    table = narrow(houses())
+    csv.write_csv(table, "houses.csv")
+    pq.write_table(table, "houses.parquet", row_group_size=13)
 
     def both(**options):
-        options = {"target": "price", "features": EVERYTHING, "missing": "mean", "seed": 3, "batch_size": 7, **options}
+        options = {
+            "target": "price",
+            "features": [*EVERYTHING],
+            "missing": "mean",
+            "seed": 3,
+            "batch_size": 7,
+            **options,
+        }
         return ko.CSVChunkSequence("houses.csv", **options), ko.TableSequence("houses.parquet", **options)
 
     return both
-
-
-def flat(batch):
-    """The arrays of a batch."""
-    if isinstance(batch, dict):
-        return list(batch.values())
-    return [array for part in batch for array in flat(part)] if isinstance(batch, tuple) else [batch]
 
 
 OPTIONS = [
@@ -84,7 +64,6 @@ OPTIONS = [
 ]
 
 
-@pytest.mark.backend
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda options: ",".join(options) or "default")
 @pytest.mark.filterwarnings("ignore:.*(times of day|says? little|is left out|rows are left out)")
 def test_batches_are_those_of_the_csv_file(both, options):
@@ -98,7 +77,7 @@ def test_batches_are_those_of_the_csv_file(both, options):
 @pytest.mark.filterwarnings("ignore:.*times of day")
 def test_a_cache_is_shuffled_as_that_of_the_csv_file(both, tmp_path):
     of_csv, of_parquet = both()[0].__class__, ko.TableSequence
-    options = dict(target="price", features=EVERYTHING, missing="mean", seed=3, batch_size=7)
+    options = dict(target="price", features=[*EVERYTHING], missing="mean", seed=3, batch_size=7)
     one = of_csv("houses.csv", cache=tmp_path / "a", **options)
     other = of_parquet("houses.parquet", cache=tmp_path / "b", **options)
 
@@ -174,7 +153,7 @@ def test_csv_files_are_read_with_their_defaults(both):
         ko.TableSequence("houses.csv", "price", delimiter=";")
 
 
-@pytest.mark.backend
+@pytest.mark.one_backend
 def test_fit_validates_and_predicts_in_the_order_of_the_rows(both):
     _, rows = both(features=["sqft", "floors"])
     train, val = rows.split(validation_split=0.25)

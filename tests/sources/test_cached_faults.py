@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -445,8 +446,12 @@ def fit_until_ctrl_c(folder, directory):
             if batch == 3:
                 os.kill(os.getpid(), signal.SIGINT)
 
+    def slow(x, y, rng):  # Ctrl-C comes while threads are making batches
+        time.sleep(0.1)
+        return x, y
+
     sequence = ko.ImageFolderSequence(
-        folder, image_size=(4, 4), batch_size=4, cache=directory, seed=0, max_queue_size=1
+        folder, image_size=(4, 4), batch_size=4, cache=directory, seed=0, max_queue_size=1, workers=2, transform=slow
     )
     model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")])
     model.compile("sgd", "sparse_categorical_crossentropy")

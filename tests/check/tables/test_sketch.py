@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_oocore.check.tables.sketch import DistinctSketch, distinct
@@ -10,7 +11,7 @@ from keras_oocore.tables.splits.hashing import mixed
 
 
 @given(st.lists(st.lists(st.integers(0, 60), max_size=200), max_size=6), st.integers(1, 40))
-@settings(max_examples=100)
+@examples(40)
 def test_the_smallest_hashes_of_all_parts_are_kept(parts, size):
     sketch = DistinctSketch(size)
     for part in parts:

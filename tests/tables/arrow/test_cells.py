@@ -6,6 +6,7 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 import pytest
+from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -116,6 +117,7 @@ def test_strings_are_read_as_csv_reads_them_if_asked():
 
 
 @given(st.decimals(min_value=-(10**20), max_value=10**20, places=9))
+@examples(40)
 def test_a_decimal_is_the_number_that_its_text_is(value):
     array = pa.array([value], pa.decimal128(38, 9))
 
@@ -123,6 +125,7 @@ def test_a_decimal_is_the_number_that_its_text_is(value):
 
 
 @given(st.datetimes(min_value=datetime.datetime(1700, 1, 1), max_value=datetime.datetime(2200, 1, 1)))
+@examples(40)
 def test_a_moment_is_the_number_that_its_text_is(value):
     column = Column("a", 0, "date", "ISO8601")
 

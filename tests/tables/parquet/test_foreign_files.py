@@ -88,7 +88,7 @@ def test_damaged_files_are_refused_by_name(tmp_path):
     whole = path.read_bytes()
     rng = np.random.default_rng(0)
     paths = []
-    for number in range(60):
+    for number in range(30):
         content = bytearray(whole)
         for place in rng.integers(4, len(whole), 4):
             content[place] ^= 1 << rng.integers(0, 8)

@@ -6,7 +6,8 @@ import pickle
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_oocore.core.errors import OptionError
@@ -54,8 +55,8 @@ percent = st.integers(0, 49)
 fractions = st.tuples(percent, percent).filter(any).map(lambda both: Fractions(both[0] / 100, both[1] / 100))
 
 
-@settings(max_examples=60, deadline=None)
 @given(fractions, st.integers(1, 40), st.lists(st.integers(0, 3), min_size=1, max_size=120), st.integers(0, 99))
+@examples(40)
 def test_parts_have_their_fractions_in_any_chunks(fractions, size, codes, seed):
     counts = np.bincount(codes)
     chunks = chunks_of([None] * len(codes), [f"class {code}" for code in codes], size)
