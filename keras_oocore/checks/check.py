@@ -29,7 +29,6 @@ from keras_oocore.core.text import shown
 if TYPE_CHECKING:  # Sequences import Keras
     from keras_oocore.manifest.manifest import Manifest
     from keras_oocore.sequences.labelled import LabelledSequence
-    from keras_oocore.sequences.table import TableSequence
 
 
 @overload
@@ -54,35 +53,25 @@ def check(
 
 
 @overload
-def check(  # a path without `target` is more often that of a directory: pass target=None for the type of a table
+def check(  # a path may be that of a table, or of a directory of images: a union would accept the methods of neither
     data: str | os.PathLike[str],
     against: Any = ...,
     mirrored: bool = ...,
     workers: int | None = ...,
     executor: Executor | None = ...,
-) -> CheckReport: ...
-
-
-@overload
-def check(
-    data: "TableSequence | Sequence[str | os.PathLike[str]]",
-    against: Any = ...,
     *,
-    workers: int | None = ...,
     columns: Sequence[str] | None = ...,
-) -> TableReport: ...
+) -> Any: ...
 
 
 @overload
 def check(
     data: Any,
     against: Any = ...,
-    mirrored: bool = ...,
-    workers: int | None = ...,
-    executor: Executor | None = ...,
     *,
+    workers: int | None = ...,
     columns: Sequence[str] | None = ...,
-) -> CheckReport | TableReport: ...
+) -> TableReport: ...
 
 
 def check(
@@ -119,15 +108,18 @@ def check(
         report = ko.check("train.csv", against="test.csv", target="price")
         rows = ko.CSVChunkSequence("train.csv", "price", exclude=list(report.ids | report.constant))
 
-    Rows are compared by a hash of 64 bits of their cells, without the targets and without ids: among 100 million rows,
-    the chance of one false pair is less than 1 in 1,000. Each table is read once. Memory does not grow with the number
-    of rows, except for rows that have copies: the hashes of many rows are in a temporary file, with 8 to 20 bytes per
-    row. How the measures are computed is in the modules of `checks/tables`.
+    Rows are equal if a hash of 64 bits of their cells is, without those of ids. Numbers are compared as `float64`. The
+    rows that a report shows, those of the first 20 groups, are read again and compared cell by cell. Among the others
+    of a table of 100 million rows, the chance of one false pair is less than 1 in 1,000. Apart from that, each table is
+    read once. Memory does not grow with the number of rows, except for rows that have copies: the hashes of many rows
+    are in a temporary file, with 8 to 20 bytes per row. How the measures are computed is in the modules of
+    `checks/tables`.
 
     Args:
         data: A directory (with or without class folders), a `Manifest`, a saved manifest, a Sequence of files, or the
-            directory of a packed store. Or a table: a path, pattern or list of paths of CSV files, or a
-            `CSVChunkSequence` or a part of its `split`, of which the used columns are checked.
+            directory of a packed store. Or a table: a path, pattern or list of paths of CSV, Parquet or Feather files,
+            a DataFrame or a table of pyarrow, or a `TableSequence` or a part of its `split`, of which the used columns
+            are checked.
         against: Other data of the same kinds, such as the validation data. `report.leaks` has the files or rows of
             `data` with copies in it. A file is read with the options of `data`.
         mirrored: Whether to find copies with left and right exchanged, too. They may have another class, such as
@@ -141,7 +133,8 @@ def check(
             in rows with equal targets.
 
     Returns:
-        A `CheckReport`. For a table, a `TableReport`.
+        A `CheckReport`. For a table, a `TableReport`. Type checkers cannot tell them apart for a path, unless `target`
+        is given.
 
     Raises:
         OptionError: If an argument is not valid, or the executor cannot run the tasks.

@@ -120,7 +120,7 @@ def _data(overview: Overview) -> str:
 def _grid(grid: Grid) -> str:
     head = "".join(f"<th>{escaped(title)}</th>" for title in grid.titles)
     rows = "".join(
-        f"<tr><th>{_name(first)}</th>{''.join(f'<td>{escaped(cell)}</td>' for cell in cells)}</tr>"
+        f"<tr><th><div>{_name(first)}</div></th>{''.join(f'<td>{escaped(cell)}</td>' for cell in cells)}</tr>"
         for first, *cells in grid.rows
     )
     notes = "".join(f'<p class="more">{escaped(note, longest=None)}</p>' for note in grid.notes)

@@ -73,10 +73,11 @@ td.bar { width: 40%; padding-right: 0; vertical-align: middle; }
 .bar div { height: 8px; min-width: 2px; border-radius: 2px; background: var(--bar); }
 .grid { overflow-x: auto; margin-top: 14px; }
 .grid table { overflow-wrap: normal; }
-.grid tr:first-child th { color: var(--faint); text-align: right; white-space: nowrap; font-size: 0.8rem; }
+.grid tr:first-child th { color: var(--faint); text-align: right; vertical-align: bottom; font-size: 0.8rem; }
 .grid tr:first-child th:nth-child(-n+2) { text-align: left; }
 .grid tr { border-bottom: 1px solid var(--line); }
-.grid th:first-child { min-width: 7.5rem; max-width: 18rem; overflow-wrap: anywhere; }
+.grid th:first-child { position: sticky; left: 0; background: var(--page); overflow-wrap: anywhere; }
+.grid th div { width: max-content; min-width: 6rem; max-width: 18rem; }
 .grid td:nth-child(2) { text-align: left; }
 .list + .list { margin-top: 8px; }
 .notes ul { margin: 0; padding-left: 20px; }
@@ -96,6 +97,7 @@ footer {
   .group { width: 100%; }
   .files { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 12px; }
   figure, figure .picture { width: 100%; }
+  .grid th div { max-width: 9rem; }
   figure .picture { height: auto; aspect-ratio: 1; }
 }
 """

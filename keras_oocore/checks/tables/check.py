@@ -9,7 +9,13 @@ import numpy as np
 
 from keras_oocore.checks.tables import useless
 from keras_oocore.checks.tables.chance import is_by_chance, pairs_by_chance, shared_by_chance
-from keras_oocore.checks.tables.drift import drift_of, mean_difference, missing_drift, stability_index, unseen_categories
+from keras_oocore.checks.tables.drift import (
+    drift_of,
+    mean_difference,
+    missing_drift,
+    stability_index,
+    unseen_categories,
+)
 from keras_oocore.checks.tables.equal_rows import RowGroups, RowLeaks, equal_rows, no_groups, no_leaks, shared_rows
 from keras_oocore.checks.tables.examples import examples_of
 from keras_oocore.checks.tables.inputs import TableInput, open_table
@@ -24,6 +30,7 @@ from keras_oocore.checks.tables.measured import (
 from keras_oocore.checks.tables.notes import not_checked
 from keras_oocore.checks.tables.report import CheckedColumn, TableReport
 from keras_oocore.checks.tables.target_leaks import is_class, tells
+from keras_oocore.checks.tables.verified import MOST_SHOWN, read_rows, shown_rows, verified_groups, verified_leaks
 from keras_oocore.core.text import counted
 from keras_oocore.tables.feature_checks import as_names
 
@@ -58,7 +65,14 @@ def check_table(data: Any, against: Any, target: Any, columns: Sequence[str] | N
         by_target = columns is None or bool({*columns} & {*mine.targets})
         duplicates, conflicts = _equal(measured, by_target)
         leaks = _leaks(measured, other, shared)
-        examples = examples_of(mine, duplicates, conflicts, leaks)
+        named = [*shown_rows(duplicates), *shown_rows(conflicts), *leaks.rows[:MOST_SHOWN].tolist()]
+        cells = read_rows(mine, None, named, workers)
+        duplicates = verified_groups(duplicates, mine, [*compared, *(mine.targets if by_target else ())], cells)
+        conflicts = verified_groups(conflicts, mine, compared, cells)
+        if theirs is not None and leaks:
+            there = read_rows(theirs, shared, leaks.others[:MOST_SHOWN].tolist(), workers)
+            leaks = verified_leaks(leaks, shared, cells, there)
+        examples = examples_of(mine, duplicates, conflicts, leaks, cells)
     by_chance = _by_chance(measured, other, compared, shared, duplicates, leaks)
     found = _of_columns(measured, bool(duplicates) and "duplicates" not in by_chance)
     return TableReport(
@@ -232,7 +246,7 @@ def _checked(measured: MeasuredTable, other: MeasuredTable | None, name: str) ->
         kind=mine.column.kind,
         is_target=name in measured.data.targets,
         missing=mine.missing,
-        distinct=mine.distinct.count,
+        distinct=min(mine.distinct.count, measured.num_rows - mine.missing),  # it may be estimated
         is_exact=mine.distinct.is_exact,
         mean=float(mine.moments.mean) if has_numbers else None,
         std=float(np.sqrt(mine.moments.variance)) if has_numbers else None,

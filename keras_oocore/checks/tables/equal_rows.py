@@ -6,6 +6,7 @@ from typing import ClassVar, overload
 import numpy as np
 
 from keras_oocore.checks.tables.row_hashes import RowHashes
+from keras_oocore.checks.tables.sketch import distinct as distinct_values
 from keras_oocore.core.errors import OptionError
 
 
@@ -157,14 +158,12 @@ def equal_rows(hashes: RowHashes, targets: RowHashes | None) -> tuple[RowGroups,
     rows, groups = hashes.rows_with(hashes.repeated())
     if targets is None:
         return _grouped(rows, groups), no_groups()
-    _, of_target = np.unique(targets.take(rows), return_inverse=True)
-    both = groups * (int(of_target.max(initial=0)) + 1) + of_target
-    distinct, first, whole, counts = np.unique(both, return_index=True, return_inverse=True, return_counts=True)
-    is_repeated = counts[whole] > 1
-    targets_per_group = np.bincount(groups[first], minlength=int(groups.max(initial=-1)) + 1)
-    differs = targets_per_group[groups] > 1
-    del distinct
-    return _grouped(rows[is_repeated], whole[is_repeated]), _grouped(rows[differs], groups[differs], True)
+    keys = groups << 32 | targets.take(rows)  # there are less than 2^31 groups
+    distinct = distinct_values(keys)
+    differs = np.bincount(distinct >> 32, minlength=1) > 1
+    of_conflicts = differs[groups]
+    conflicts = _grouped(rows[of_conflicts], groups[of_conflicts], True)
+    return _grouped(rows, keys), conflicts
 
 
 def shared_rows(hashes: RowHashes, others: RowHashes) -> RowLeaks:
@@ -183,11 +182,17 @@ def shared_rows(hashes: RowHashes, others: RowHashes) -> RowLeaks:
     return RowLeaks(rows, first[groups], int(per_group[groups].sum()))
 
 
-def _grouped(rows: np.ndarray, groups: np.ndarray, are_conflicts: bool = False) -> RowGroups:
-    """Return groups of rows, given the number of the group of each row. The rows are in rising order."""
-    by_group = np.argsort(groups, kind="stable")
-    _, first, sizes = np.unique(groups[by_group], return_index=True, return_counts=True)
-    by_first_row = np.argsort(rows[by_group][first], kind="stable")
-    starts, sizes = first[by_first_row], sizes[by_first_row]
-    offsets = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return RowGroups(rows[by_group][np.repeat(starts, sizes) + offsets], sizes, are_conflicts)
+def _grouped(rows: np.ndarray, keys: np.ndarray, are_conflicts: bool = False) -> RowGroups:
+    """Return the groups of rows with equal keys, at least two of each. The rows are in rising order."""
+    by_key = np.argsort(keys, kind="stable")
+    rows, keys = rows[by_key], keys[by_key]
+    del by_key
+    starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
+    sizes = np.diff(starts, append=len(keys))
+    del keys
+    starts, sizes = starts[sizes > 1], sizes[sizes > 1]
+    by_first_row = np.argsort(rows[starts], kind="stable")
+    starts, sizes = starts[by_first_row], sizes[by_first_row]
+    places = np.arange(sizes.sum())
+    places += np.repeat(starts - (np.cumsum(sizes) - sizes), sizes)
+    return RowGroups(rows[places], sizes, are_conflicts)

@@ -134,6 +134,7 @@ def open_table(
 
 def _of_table(table: TableFormat, target: Any, like: TableInput | None) -> TableInput:
     names = [] if target is None else as_names(target, "target")
+    table.expect(table.columns)
     if like is None:
         targets, wanted = [table.column(name, "target").name for name in names], [*table.columns]
     else:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import keras_oocore as ko
+from keras_oocore.tables.csv.inferred import Place
 
 RNG = np.random.default_rng(0)
 CLASSES = RNG.choice(["a", "b", "c"], 400)
@@ -272,3 +273,20 @@ def test_the_names_are_arguments_of_a_sequence(write, houses):
     )
 
     assert rows[0][0].shape == (100, 3)
+
+
+def test_the_kinds_of_all_columns_are_inferred_at_once(write, houses, monkeypatch):
+    """Column by column, the time would grow with the square of their number."""
+    sample, numbers = Place.sample, set()
+    monkeypatch.setattr(Place, "sample", lambda place, columns: numbers.add(len(columns)) or sample(place, columns))
+    path = write(**houses())
+    ko.check(path, path, target="price")
+
+    assert numbers == {4}
+
+
+def test_an_estimated_number_of_distinct_values_is_at_most_that_of_the_rows(write):
+    report = ko.check(write(a=[*range(9000)], b=[0, 1] * 4500))
+
+    assert not report.columns["a"].is_exact
+    assert 8000 < report.columns["a"].distinct <= 9000

@@ -59,7 +59,7 @@ def test_the_page_shows_all_findings_and_all_columns(report, tmp_path):
     assert shown == ["bad", "target_leaks", "leaks", "duplicates", "differing", "drift", "useless", "missing", "data"]
     assert re.findall('href="#(.*?)"', page) == shown[:-1]
     for name in report.columns:
-        assert f"<tr><th>{name}" in page
+        assert f"<tr><th><div>{name}" in page
     assert "rows 8, 9" in page
     assert "row 6, and row 3 there" in page
     assert not re.search(r"https?:|url\(|@import|<script", page)

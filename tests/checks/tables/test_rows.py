@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import keras_oocore as ko
-from keras_oocore.checks.tables import row_hashes
+from keras_oocore.checks.tables import chunk, row_hashes
 from keras_oocore.tables.csv import table as csv_table
 
 
@@ -153,6 +153,24 @@ def test_leaks_are_found_in_the_columns_that_both_have(write, houses):
     assert [*report.leaks] == [(11, 200)]
     assert [*report.differing] == ["floors"]
     assert any("'floors'" in note for note in report.not_checked)
+
+
+def test_rows_that_are_shown_are_compared_cell_by_cell(write, houses, monkeypatch):
+    """Rows of other cells may have an equal hash."""
+    columns = appended(houses(30), [7, 7, 20, 3])
+    columns["sold"] = [row % 2 for row in [*range(30), 7, 7, 20, 4]]
+    others = {name: [*cells, *taken(columns, [4, 5])[name]] for name, cells in houses(5, seed=1).items()}
+    path, other = write(**columns), write("other.csv", **others)
+    expected = ko.check(path, other, target="sold")
+    combined = chunk.combined
+    few = np.uint64(25)
+
+    monkeypatch.setattr(chunk, "combined", lambda of: combined(of) if len(of) == 1 else combined(of) % few)
+    report = ko.check(path, other, target="sold")
+    assert [*report.duplicates] == [*expected.duplicates] == [(7, 30, 31), (20, 32)]
+    assert [*report.conflicts] == [*expected.conflicts] == [(3, 33)]
+    assert {*expected.leaks} == {(4, 5), (5, 6)} >= {*report.leaks}
+    assert report.examples == {row: words for row, words in expected.examples.items() if row in report.examples}
 
 
 def test_a_table_of_few_values_has_equal_rows_by_chance(write):
