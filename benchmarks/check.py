@@ -164,7 +164,7 @@ def cached_pictures(directory, image_size, repeats):
 
 
 def random_pictures(num_pictures):
-    from keras_oocore.check.near import near_pairs
+    from keras_oocore.checks.near import near_pairs
     from keras_oocore.images.picture_hash import NUM_COEFFICIENTS
 
     signatures = np.random.default_rng(0).integers(-127, 128, (num_pictures, NUM_COEFFICIENTS), np.int8)

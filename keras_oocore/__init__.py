@@ -19,7 +19,7 @@ from keras_oocore.core.version import __version__ as __version__
 if TYPE_CHECKING:  # everything is imported when it is first used: see __getattr__
     from keras_oocore.augmentation.augment import augment
     from keras_oocore.batches.per_sample import per_sample
-    from keras_oocore.check.check import check
+    from keras_oocore.checks.check import check
     from keras_oocore.core.errors import (
         BusyError,
         DataError,
@@ -101,7 +101,7 @@ __all__ = [
 _MODULES = {
     "augmentation.augment": ("augment",),
     "batches.per_sample": ("per_sample",),
-    "check.check": ("check",),
+    "checks.check": ("check",),
     "core.errors": (
         "BusyError",
         "DataError",
@@ -157,14 +157,9 @@ def __dir__() -> list[str]:
 
 
 class _Package(types.ModuleType):
-    """Lets a function have the name of a folder: importing the folder would replace `ko.check` by it."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name not in __all__ or not isinstance(value, types.ModuleType):
-            super().__setattr__(name, value)
+    """Pickles by name, as cloudpickle does with other modules: Ray and Dask send functions that use this one."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by name, as cloudpickle does with other modules: Ray and Dask send functions that use this one."""
         return importlib.import_module, (self.__name__,)
 
 

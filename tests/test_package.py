@@ -48,9 +48,15 @@ def test_a_traceback_suggests_the_nearest_name():
     assert "Did you mean: 'ImageFolderSequence'?" in done.stderr
 
 
-def test_a_function_with_the_name_of_a_folder_stays_a_function():
-    importlib.import_module("keras_oocore.check.report")  # Python sets the attribute of the package to the folder
-
+def test_every_module_is_imported_by_its_path():
+    """No package has an attribute with the name of one of its modules: `import a.b.c as c` would find that instead."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(("keras_oocore", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+        if path.name == "__main__.py":  # it runs the program
+            continue
+        module, scope = importlib.import_module(name), {}
+        exec(f"import {name} as found", scope)
+        assert scope["found"] is module, name
     assert inspect.isfunction(ko.check)
 
 

@@ -87,9 +87,13 @@ RIGHT = """
     size = len(images.class_names) + len(images.manifest.class_names) + len(images.labels) + len(rows.class_names)
     names, labels = ko.load_arrays("prepared")
     ko.save_arrays("prepared", names[labels > 0])
+    report = ko.check("houses.csv", against="test.csv")  # a table or images: its type depends on the file
+    print(report.target_leaks, ko.check("photos").groups, ko.check(["a.csv", "b.csv"], columns=["size"]).drift)
+    rows.without(ko.check(rows).duplicates).without(ko.check("t.csv", target="y").leaks)
+    groups: npt.NDArray[np.int64] = ko.check(images.manifest, mirrored=True).groups
     first, *_ = ko.Manifest.from_arrays(["a.png"], [0]).split(validation_split=1)
     with images as opened:
-        print(opened.seed + size, first.class_names.index("a"), numbers, kept)
+        print(opened.seed + size, groups, first.class_names.index("a"), numbers, kept)
 """
 WRONG = """
     import keras_oocore as ko
@@ -114,6 +118,8 @@ WRONG = """
     ko.CSVChunkSequence("t.csv", target="y", on_bad_row="raise")
     ko.flatten_images("d", mode="link")
     ko.ImageFolderSequence("d", transform=lambda x: x)
+    ko.check("d", colums=["a"])
+    ko.check(ko.CSVChunkSequence("t.csv", target="y")).groups
 """
 MISSPELT = {4: "bach_size", 5: "bach_size", 6: "bach_size", 9: "save_every_batch"}
 

@@ -27,9 +27,9 @@ from keras_oocore.core.text import counted
 from keras_oocore.manifest.manifest import Manifest
 
 if TYPE_CHECKING:
-    from keras_oocore.check.content import Group, Section
-    from keras_oocore.check.report import CheckReport, Copies
-    from keras_oocore.check.tables.report import TableReport
+    from keras_oocore.checks.content import Group, Section
+    from keras_oocore.checks.report import CheckReport, Copies
+    from keras_oocore.checks.tables.report import TableReport
 
 MOST_LISTED = 5  # groups of each kind of finding, in the text; the JSON has all
 MOST_FILES = 4  # of a group
@@ -75,7 +75,7 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Run the command."""
-    from keras_oocore.check.check import check  # imports decoders
+    from keras_oocore.checks.check import check  # imports decoders
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(printing_to_stderr())
@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> Report:
 
 def _check_table(place: Place, options: argparse.Namespace, stack: contextlib.ExitStack) -> "TableReport":
     """Return the report of a table."""
-    from keras_oocore.check.check import check
+    from keras_oocore.checks.check import check
     from keras_oocore.commands.tables import open_table
 
     refuse_others(options, ("target", *READING_TABLES), place.path, "a CSV file of rows")

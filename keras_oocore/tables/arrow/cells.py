@@ -53,7 +53,8 @@ def as_cells(array: Any, column: Column, options: CellOptions) -> tuple[Any, np.
         moments = as_moments(array)
         return pa.array(values_of(moments, column.part), pa.float64(), mask=~moments.readable), NONE_WRONG
     texts, wrong = _as_strings(array)
-    return convert(column, _without_nulls(texts, options), options)
+    cells, unreadable = convert(column, _without_nulls(texts, options), options)
+    return cells, np.union1d(wrong, unreadable)
 
 
 def plain(array: Any) -> Any:
@@ -128,12 +129,14 @@ def _halves(array: Any) -> np.ndarray:
 
 
 def _as_strings(array: Any) -> tuple[Any, np.ndarray]:
-    """Return values as strings, and the positions of bytes that are not UTF-8."""
-    if is_bytes(array.type):
+    """Return values as strings, and the positions of those that are not UTF-8, as no reader of files checks."""
+    if is_bytes(array.type) or is_string(array.type):
         try:
-            return array.cast(pa.string()), NONE_WRONG
+            texts = array.cast(pa.string())
+            texts.validate(full=True)
+            return texts, NONE_WRONG
         except pa.ArrowInvalid:
-            found = [_decoded(cell) for cell in array.to_pylist()]
+            found = [_decoded(cell) for cell in _as_bytes(array).to_pylist()]
             texts = pa.array(found, pa.string())
             return texts, np.flatnonzero(is_missing(texts) & ~is_missing(array))
     if pa.types.is_boolean(array.type):
@@ -148,7 +151,20 @@ def _as_strings(array: Any) -> tuple[Any, np.ndarray]:
     if pa.types.is_floating(array.type):
         nan = pc.is_nan(array).fill_null(False)
         array = pc.if_else(nan, pa.scalar(None, array.type), array) if pc.any(nan).as_py() else array
-    return array if pa.types.is_string(array.type) else array.cast(pa.string()), NONE_WRONG
+    return array.cast(pa.string()), NONE_WRONG
+
+
+def not_utf8(array: Any, row: int) -> bytes | None:
+    """Return a string that is not UTF-8, as bytes, or `None` if the cell is none."""
+    if not (is_bytes(array.type) or is_string(array.type)):
+        return None
+    (cell,) = _as_bytes(array.slice(row, 1)).to_pylist()
+    return None if cell is None or _decoded(cell) is not None else cell
+
+
+def _as_bytes(array: Any) -> Any:
+    """Return strings, or bytes, as bytes: a string that is not UTF-8 cannot become one of Python."""
+    return (array.cast(pa.large_string()) if is_string(array.type) else array).cast(pa.large_binary())
 
 
 def _decoded(cell: bytes | None) -> str | None:

@@ -13,7 +13,7 @@ from keras_oocore.csv.cells import Cells, Column, require_pyarrow
 from keras_oocore.csv.dialect import CellOptions
 from keras_oocore.csv.remedies import describe
 from keras_oocore.csv.values import shortened
-from keras_oocore.tables.arrow.cells import as_cells, plain
+from keras_oocore.tables.arrow.cells import as_cells, not_utf8, plain
 from keras_oocore.tables.arrow.columns import Part, found_columns
 from keras_oocore.tables.arrow.kinds import is_string
 from keras_oocore.tables.csv.kinds import present
@@ -137,10 +137,16 @@ class ArrowTable(TableFormat):
 
     def _error(self, chunk: int, row: int, column: Column, array: Any) -> DataError:
         """Return the error for a cell that cannot be read."""
-        text = shortened(str(array[row].as_py()))
         name = column.name_in_file
+        where = f"{self.where(chunk, row)}, column {name!r} (#{self.position(chunk, column)})"
+        if (raw := not_utf8(array, row)) is not None:
+            return DataError(
+                f"{where}: the string is not UTF-8. Received: {shortened(raw)!r}. Fix: on_bad_row='skip', or write the "
+                "table again in UTF-8."
+            )
+        text = shortened(str(array[row].as_py()))
         missing = f"null_values=[..., {text!r}], " if is_string(array.type) else ""
         return DataError(
-            f"{self.where(chunk, row)}, column {name!r} (#{self.position(chunk, column)}): cannot read {text!r} as "
-            f"{describe(column)}. Fix: {missing}on_bad_row='skip', or dtypes={{{name!r}: 'string'}}."
+            f"{where}: cannot read {text!r} as {describe(column)}. Fix: {missing}on_bad_row='skip', or "
+            f"dtypes={{{name!r}: 'string'}}."
         )

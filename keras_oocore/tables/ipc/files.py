@@ -57,11 +57,11 @@ class ArrowFile:
             layout = batches_of_stream if self.is_stream else batches_of_file
             self.batches: list[Batch] = layout(memoryview(data))
             self.schema: Any = (ipc.open_stream if self.is_stream else ipc.open_file)(data).schema
+            self.names: list[str] = self.schema.names
         except LayoutError as error:
             raise DataError(f"{path}: cannot read the Arrow file: {error}.") from error
         except (pa.ArrowException, OSError, ValueError) as error:
             raise DataError(f"{path}: cannot read the Arrow file: {_first_line(error)}.") from error
-        self.names: list[str] = self.schema.names
         if self.is_stream and self.is_compressed:
             raise DataError(
                 f"{path}: a compressed stream can only be read from its beginning. Pass the stream, which a cache "

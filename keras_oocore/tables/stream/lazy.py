@@ -12,15 +12,21 @@ QUERIES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ),
     (
         "a relation of DuckDB, whose rows do not exist yet",
-        ("fetch_arrow_reader",),
-        "data.arrow() if the rows fit into memory; data.fetch_arrow_reader() with cache=DIR, a stream of any size; or "
-        'data.write_parquet("rows.parquet"), and pass that path',
+        ("to_arrow_reader", "write_parquet"),
+        "data.to_arrow_table() if the rows fit into memory; data.to_arrow_reader() with cache=DIR, a stream of any "
+        'size; or data.write_parquet("rows.parquet"), and pass that path',
     ),
     (
         "a relation of DuckDB, whose rows do not exist yet",
-        ("to_arrow_table", "write_parquet"),
-        "data.to_arrow_table() if the rows fit into memory; otherwise "
-        'data.write_parquet("rows.parquet"), and pass that path',
+        ("fetch_arrow_reader",),  # before DuckDB 1.4
+        "data.to_arrow_table() if the rows fit into memory; data.fetch_arrow_reader() with cache=DIR, a stream of any "
+        'size; or data.write_parquet("rows.parquet"), and pass that path',
+    ),
+    (
+        "a connection of DuckDB, and not the rows of a query",
+        ("execute", "from_parquet", "register"),
+        "data.sql(QUERY).to_arrow_table() if the rows fit into memory; otherwise "
+        'data.sql(QUERY).write_parquet("rows.parquet"), and pass that path',
     ),
     (
         "a DataFrame of Spark, whose rows are elsewhere",

@@ -101,6 +101,20 @@ def test_bytes_that_are_not_utf8_are_wrong():
     assert read(pa.array([b"a", None, b"\xff"]), "string") == (["a", None, None], [2])
 
 
+def test_strings_that_are_not_utf8_are_wrong():
+    """Files may say that bytes are strings, and pyarrow does not check them."""
+    buffers = [None, pa.py_buffer(np.array([0, 1, 2, 4], np.int32)), pa.py_buffer("1\xff\xfc2".encode("latin1"))]
+    array = pa.Array.from_buffers(pa.string(), 3, buffers)
+    codes = pa.array([2, 0, None, 1], pa.int8())
+
+    assert read(array) == (["1", None, None], [1, 2])
+    assert read(array, "text") == (["1", "", ""], [1, 2])
+    assert read(array, "float32") == ([1.0, None, None], [1, 2])
+    assert read(array.slice(0, 1)) == (["1"], [])
+    assert read(pa.DictionaryArray.from_arrays(codes, array)) == ([None, "1", None, None], [0, 3])
+    assert read(pa.array(["1", "ü", None], pa.large_string())) == (["1", "ü", None], [])
+
+
 def test_strings_are_read_as_csv_reads_them_if_asked():
     options = CellOptions(null_values=["NA"])
 

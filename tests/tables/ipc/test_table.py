@@ -118,3 +118,13 @@ def test_unicode_names_and_a_folder(tmp_path):
     (tmp_path / "größe" / "notes.txt").write_text("no table")
 
     assert ko.TableSequence(tmp_path / "größe", "y", features=["x"]).num_rows == 1000
+
+
+def test_a_name_that_is_not_utf8_is_an_error_of_the_file(tmp_path):
+    path = tmp_path / "rows.arrow"
+    with pa.ipc.new_file(path, pa.schema({"abcd": pa.int64()})):
+        pass
+    path.write_bytes(path.read_bytes().replace(b"abcd", b"ab\xff\xfe"))
+
+    with pytest.raises(DataError, match=r"rows.arrow: cannot read the Arrow file: 'utf-8' codec"):
+        open_ipc(str(path), Opening())

@@ -17,6 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import keras_oocore as ko
+from keras_oocore.core.errors import DataError
+from keras_oocore.tables.opening import Opening
+from keras_oocore.tables.parquet.table import ParquetTable
+
 CHILD = Path(__file__).parents[2] / "parquet_child.py"
 FOLDER = os.environ.get("KERAS_OOCORE_PARQUET_FILES")
 TIMEOUT_S = 600
@@ -27,8 +32,9 @@ def outcomes(paths):
     done = subprocess.run(
         [sys.executable, CHILD, *map(str, paths)], capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )
-    assert done.returncode == 0, f"{paths}: {done.stderr[-2000:]}"
-    return dict(map(json.loads, done.stdout.splitlines()))
+    found = dict(map(json.loads, done.stdout.splitlines()))
+    assert done.returncode == 0, f"{paths[len(found)]}: {done.stderr[-2000:]}"
+    return found
 
 
 def kinds_of_columns():
@@ -102,13 +108,33 @@ def test_damaged_files_are_refused_by_name(tmp_path):
             assert path in outcome["refused"]
 
 
+def test_strings_that_are_not_utf8_are_named_and_can_be_skipped(tmp_path):
+    """A program that writes another encoding as strings."""
+    path = tmp_path / "latin1.parquet"
+    cities = pa.Array.from_buffers(
+        pa.string(), 3, [None, pa.py_buffer(np.array([0, 4, 8, 12], np.int32)), pa.py_buffer(b"RomeK\xf6lnOslo")]
+    )
+    pq.write_table(pa.table({"size": [1.0, 2.0, 3.0], "city": cities}), path)
+
+    table = ParquetTable(path)
+    with pytest.raises(
+        DataError, match=r"latin1.parquet: row 1 \(row group 0\), column 'city' \(#1\): .* UTF-8.*K.xf6ln"
+    ):
+        table.read(0, [table.columns["city"]])
+    skipping = ParquetTable(path, Opening({"on_bad_row": "skip"}))
+    cells = skipping.read(0, [*skipping.columns.values()])
+    assert (cells.rows.tolist(), cells.columns["city"].to_pylist()) == ([0, 2], ["Rome", "Oslo"])
+    report = ko.check(path)
+    assert (report.num_bad, report.num_rows) == (1, 2)
+    assert "the string is not UTF-8" in report.bad[1]
+
+
 @pytest.mark.soak
 @pytest.mark.skipif(FOLDER is None, reason="KERAS_OOCORE_PARQUET_FILES names no folder")
 def test_files_of_a_folder_are_right_or_refused_by_name():
     paths = sorted(path for path in Path(FOLDER).rglob("*.parquet*") if path.is_file())
     assert paths
-    for path in paths:
-        ((_, found),) = outcomes([path]).items()
+    for path, found in outcomes(paths).items():
         assert "wrong" not in found, (path, found)
         refused = [found["refused"]] if "refused" in found else list(found["columns refused"].values())
-        assert all(str(path) in why for why in refused), (path, refused)
+        assert all(path in why for why in refused), (path, refused)
