@@ -39,16 +39,18 @@ def table_code(
     target_is_class: bool,
     split: str,
     scale: tuple[float, float] | None = None,
+    kind: str = "CSVChunkSequence",
 ) -> str:
-    """Return code that trains a small model on the rows of CSV files.
+    """Return code that trains a small model on the rows of a table.
 
     Args:
         path: Path or pattern of the files.
-        arguments: Arguments of `CSVChunkSequence`.
+        arguments: Arguments of the Sequence.
         num_features: Number of features in a row of `x`.
         target_is_class: Whether the target is a column of strings.
         split: The line that splits `rows`, or `""` for too few rows. It names the parts `train`, and `val` or `test`.
         scale: Standard deviation and mean of a target of numbers, if they are known.
+        kind: Class of the Sequence.
     """
     words = [f"{name}={_code(value)}" for name, value in arguments.items()]
     scaling = []
@@ -59,7 +61,7 @@ def table_code(
     return "\n".join(
         [
             IMPORTS,
-            "rows = ko.CSVChunkSequence(",
+            f"rows = ko.{kind}(",
             f"    {quoted(path)},",
             *(f"    {word}," for word in words),
             ")",

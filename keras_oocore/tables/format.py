@@ -116,6 +116,10 @@ class TableFormat(NamedColumns, abc.ABC):
             DataError: If a cell cannot be read, or a file changed. The message names file, row and column.
         """
 
+    def read_first(self, columns: Sequence[Column], num_rows: int) -> Cells:
+        """Return the cells of the first rows, to show them: about `num_rows`, or those of the first chunk."""
+        return self.read(0, columns)
+
     def raising(self) -> "TableFormat":
         """Return the same table, in which a row that `read` would skip is an error."""
         return self

@@ -8,7 +8,7 @@ from typing import Any
 
 from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
-from keras_oocore.csv.index import cannot_read, file_stamp
+from keras_oocore.csv.index import cannot_read, file_stamp, require_same
 from keras_oocore.tables.ipc.layout import (
     FEATHER_1,
     MAGIC,
@@ -84,11 +84,7 @@ class ArrowFile:
         Raises:
             DataError: If size or time of change differ.
         """
-        now = storage.stamp(self.absolute_path)
-        if now != self.stamp:
-            size_bytes = self.stamp[0]
-            sizes = f" ({size_bytes:,} bytes before, {now[0]:,} now)" if now[0] != size_bytes else ""
-            raise DataError(f"{self.path}: the file changed since it was opened{sizes}. Open it again.")
+        require_same(self.path, self.absolute_path, self.stamp, "it was opened")
 
     def described(self) -> str:
         """Return name, size and time as a person reads them, so that an error message shows what changed."""

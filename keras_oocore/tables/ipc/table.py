@@ -45,6 +45,7 @@ class IPCTable(ArrowTable):
     Args:
         paths: Paths of the files.
         opening: How the files are opened. Defaults to all rows, with the kinds of their types.
+        name: What messages call the rows. Defaults to the paths.
 
     Raises:
         DataError: If a file does not exist, or is not an Arrow file.
@@ -61,13 +62,14 @@ class IPCTable(ArrowTable):
     (2, [('sqft', 'float32'), ('city', 'string')])
     """
 
-    def __init__(self, paths: Sequence[str], opening: Opening | None = None):
+    def __init__(self, paths: Sequence[str], opening: Opening | None = None, name: str | None = None):
         require_pyarrow("Arrow files", "tables")
         opening = Opening() if opening is None else opening
         if opening.num_rows is not None:
             positive(opening.num_rows, "num_rows")
         self.files: list[ArrowFile] = [ArrowFile(path) for path in paths]
-        super().__init__([file.path for file in self.files], _parts(self.files), opening)
+        parts = _parts(self.files) if name is None else [part._replace(name=name) for part in _parts(self.files)]
+        super().__init__([file.path for file in self.files] if name is None else [name], parts, opening)
         self._chunks: list[Chunk] = list(_chunks(self.files, opening.num_rows))
         sizes = [chunk.end - chunk.first for chunk in self._chunks]
         self.rows: np.ndarray = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
