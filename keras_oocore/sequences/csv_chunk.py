@@ -6,7 +6,8 @@ from typing import Any, Unpack
 
 from keras_oocore.csv.dialect import NULL_VALUES, CellOptions, Decimal, Dialect, OnBadRow, Thousands
 from keras_oocore.sequences.arguments import TableArguments, documented, shares
-from keras_oocore.sequences.table import TableSequence, warn_of_new_codes
+from keras_oocore.sequences.table import TableSequence
+from keras_oocore.sequences.table_warnings import warn_of_new_codes
 from keras_oocore.tables.csv.first_row import Header, is_header
 from keras_oocore.tables.csv.format import CSV
 from keras_oocore.tables.csv.table import CSVTable

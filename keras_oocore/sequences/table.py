@@ -12,7 +12,6 @@ from keras_oocore.batches.budget import BATCHES_IN_USE, FEWEST_AHEAD, num_thread
 from keras_oocore.core.checks import boolean
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
-from keras_oocore.core.text import listed
 from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.dialect import OnBadRow
 from keras_oocore.sequences.arguments import TableArguments, documented, shares
@@ -20,6 +19,7 @@ from keras_oocore.sequences.inputs import batch_options, loading_options
 from keras_oocore.sequences.other_rows import other_rows
 from keras_oocore.sequences.rows_of_table import RowsOfTable
 from keras_oocore.sequences.table_sampling import sampling_of_rows
+from keras_oocore.sequences.table_warnings import warn_of_cut_groups, warn_of_new_codes
 from keras_oocore.tables.date_parts import Dates
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.format import TableFormat
@@ -167,6 +167,8 @@ class TableSequence(RowsOfTable):
             warn_user(f"{skipped} left out: on_bad_row='skip'.")
         loading["memory_limit"] = batches_bytes
         sampling = sampling_of_rows(shared, rows, options, cache)
+        if cache is None and options.shuffle:
+            warn_of_cut_groups(rows)
         self._open_rows(rows, options, loading, cache, shared["overwrite_cache"], sampling)
 
     def like(
@@ -230,20 +232,6 @@ class TableSequence(RowsOfTable):
             DestinationError: If the directory of a file cannot be written.
         """
         self._rows.table.save_indexes()
-
-
-def warn_of_new_codes(rows: TableRows) -> None:
-    """Warn if rows without a target, which a model should predict, have codes or means of their own."""
-    features = rows.features
-    if features.targets or not features.needs_fit:
-        return
-    codes = dict.fromkeys(word.column.name for word in features.words if word.is_code)
-    what = f"The codes of {listed(codes)}" if codes else "The means that replace missing cells"
-    warn_user(
-        f"{what} are computed from these rows, which have no target. A model that was trained on other rows has other "
-        f"ones. To predict with it: train.like({rows.table.paths[0]!r}, target=None); in another process: "
-        'ko.load_features("features.json").like(...).'
-    )
 
 
 def _budget(batch_size: int, num_words: int, memory_limit: int | str | None) -> tuple[int, int, int]:

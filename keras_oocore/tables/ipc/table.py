@@ -3,6 +3,7 @@
 import itertools
 import math
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from keras_oocore.csv.cells import Column, require_pyarrow
 from keras_oocore.tables.arrow.chunks import rows_per_chunk
 from keras_oocore.tables.arrow.columns import Part
 from keras_oocore.tables.arrow.table import ArrowTable
+from keras_oocore.tables.format import CutGroup
 from keras_oocore.tables.ipc.files import ArrowFile, ArrowFileReader
 from keras_oocore.tables.opening import Opening
 
@@ -73,7 +75,19 @@ class IPCTable(ArrowTable):
         self._chunks: list[Chunk] = list(_chunks(self.files, opening.num_rows))
         sizes = [chunk.end - chunk.first for chunk in self._chunks]
         self.rows: np.ndarray = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
+        self.cut_group: CutGroup | None = self._most_cut()
         self._own = threading.local()
+
+    def _most_cut(self) -> CutGroup | None:
+        """Return the compressed record batch with the most chunks, if it has several."""
+        places = [(place.file, place.batch) for place in self._chunks]
+        counts = Counter(place for place in places if self.files[place[0]].batches[place[1]].is_compressed)
+        (place, num_parts), *_ = counts.most_common(1) or [((0, 0), 1)]
+        if num_parts == 1:
+            return None
+        file, batch = place
+        fix = f"pyarrow.feather.write_feather(table, path, chunksize={int(np.diff(self.rows).max()):_})"
+        return CutGroup(f"{self.files[file].path}: record batch {batch}", num_parts, fix)
 
     def read_arrays(self, chunk: int, names: Sequence[str]) -> Mapping[str, Any]:
         """Return the rows of one chunk, as in `ArrowTable`."""
