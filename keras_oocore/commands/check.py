@@ -18,8 +18,8 @@ from keras_oocore.commands.arguments import (
     refuse_others,
 )
 from keras_oocore.commands.flags import in_flags
-from keras_oocore.commands.kinds import TABLE_KINDS, Kind, Place, place_of
-from keras_oocore.commands.opening import WHAT, why_not
+from keras_oocore.commands.kinds import TABLE_KINDS, WHAT, Kind, Place, place_of
+from keras_oocore.commands.opening import why_not
 from keras_oocore.commands.report import Report, WrongUseError, printing_to_stderr, to_type
 from keras_oocore.commands.samples import manifest_of, names_files
 from keras_oocore.manifest.manifest import Manifest

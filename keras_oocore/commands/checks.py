@@ -116,9 +116,10 @@ def check_array(place: Place, _: argparse.Namespace) -> Checked:
 
 def check_table(place: Place, options: argparse.Namespace) -> Checked:
     """Parse all cells of a table."""
-    from keras_oocore.commands.tables import open_table
+    from keras_oocore.commands.tables import open_table, refuse_dialect
     from keras_oocore.csv.cells import is_missing
 
+    refuse_dialect(place, options)
     try:
         table = open_table(place, options)
     except DataError as error:

@@ -7,7 +7,7 @@ from keras_oocore.commands.description import Description
 from keras_oocore.commands.kinds import Kind, Place
 from keras_oocore.commands.report import to_type
 from keras_oocore.commands.table_recipes import default_split, rounded_scale, table_code
-from keras_oocore.commands.tables import open_table
+from keras_oocore.commands.tables import open_table, refuse_dialect
 from keras_oocore.core import storage
 from keras_oocore.core.sizes import format_bytes
 from keras_oocore.core.text import counted
@@ -24,6 +24,7 @@ TARGETS = ("target", "label", "class", "y", "price", "saleprice")  # likely name
 
 def describe_table(place: Place, options: argparse.Namespace) -> Description:
     """Describe a table. The rows of CSV files are counted by a scan. The first rows are parsed."""
+    refuse_dialect(place, options)
     typed = given_tables(options)
     found = [(path, codec_of(path)) for path in storage.match(place.path) or [place.path] if place.kind is Kind.CSV]
     compressed = [f"{path} ({codec.name})" for path, codec in found if codec is not None]

@@ -53,6 +53,15 @@ class Kind(enum.StrEnum):
 TABLE_KINDS = (Kind.CSV, Kind.PARQUET, Kind.ARROW)
 FILE_KINDS = (Kind.CLASS_FOLDERS, Kind.FILES, Kind.MANIFEST, Kind.NAMES, Kind.SAVED_ARRAYS)
 
+WHAT = {
+    Kind.STORE: "a packed store, whose rows are ready",
+    Kind.ARRAY: "an array",
+    Kind.HDF5: "an HDF5 file",
+    Kind.CSV: "a CSV file",
+    Kind.PARQUET: "a Parquet file",
+    Kind.ARROW: "an Arrow file",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Place:

@@ -18,7 +18,7 @@ from keras_oocore.commands.arguments import (
     given_tables,
     refuse_others,
 )
-from keras_oocore.commands.kinds import TABLE_KINDS, Kind, Place, subfolders_with
+from keras_oocore.commands.kinds import TABLE_KINDS, WHAT, Kind, Place, subfolders_with
 from keras_oocore.commands.report import WrongUseError, to_type
 from keras_oocore.commands.samples import holds_arrays, manifest_of, names_files
 from keras_oocore.core import storage
@@ -27,14 +27,6 @@ from keras_oocore.core.text import listed
 from keras_oocore.store.format import RECORD as STORE_RECORD
 
 OTHER_BACKENDS = ("numpy", "openvino")  # of Keras, which do not train
-WHAT = {
-    Kind.STORE: "a packed store, whose rows are ready",
-    Kind.ARRAY: "an array",
-    Kind.HDF5: "an HDF5 file",
-    Kind.CSV: "a CSV file",
-    Kind.PARQUET: "a Parquet file",
-    Kind.ARROW: "an Arrow file",
-}
 
 
 def choose_backend() -> None:

@@ -19,8 +19,8 @@ from keras_oocore.commands.arguments import (
     given_tables,
     refuse_others,
 )
-from keras_oocore.commands.kinds import TABLE_KINDS, Kind, Place, place_of
-from keras_oocore.commands.opening import WHAT, import_sequences, open_sequence, table_columns
+from keras_oocore.commands.kinds import TABLE_KINDS, WHAT, Kind, Place, place_of
+from keras_oocore.commands.opening import import_sequences, open_sequence, table_columns
 from keras_oocore.commands.report import Report, WrongUseError, printing_to_stderr
 from keras_oocore.commands.samples import holds_arrays, manifest_of, names_files
 from keras_oocore.core.errors import DataError

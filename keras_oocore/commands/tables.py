@@ -4,8 +4,8 @@ import argparse
 import dataclasses
 from typing import Any
 
-from keras_oocore.commands.arguments import READING_TABLES, READING_TYPED, given_tables
-from keras_oocore.commands.kinds import Kind, Place
+from keras_oocore.commands.arguments import DIALECT, GROUPS, READING_TABLES, READING_TYPED, given_tables, refuse_others
+from keras_oocore.commands.kinds import WHAT, Kind, Place
 from keras_oocore.core.cpu import num_cpus
 from keras_oocore.csv.dialect import CellOptions, Dialect
 from keras_oocore.tables.csv.first_row import is_header
@@ -47,6 +47,17 @@ def _open_typed(path: str, typed: dict[str, Any]) -> TableFormat:
     table = format_of(path).open(path, Opening(typed, num_workers=num_cpus(), **of_opening))
     table.look_at(table.columns)
     return table
+
+
+def refuse_dialect(place: Place, options: argparse.Namespace) -> None:
+    """Check that no option of CSV files was typed for files whose columns have types.
+
+    Raises:
+        WrongUseError: If one was.
+    """
+    if place.kind is not Kind.CSV:
+        names = [name for group in GROUPS.values() for name in group if name not in DIALECT]
+        refuse_others(options, names, place.path, WHAT[place.kind])
 
 
 def reading_options(place: Place) -> tuple[str, ...]:

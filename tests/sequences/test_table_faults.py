@@ -96,7 +96,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("within", [True, False], ids=["within an epoch", "between epochs"])
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-@pytest.mark.parametrize("kind", ["folder", "feather", "stream file"])
+@pytest.mark.parametrize("kind", ["folder", "feather"])
 def test_a_file_that_changes_is_an_error_that_names_it(tmp_path, kind, fault, within):
     data, path = files(kind, tmp_path)
     with opened(data) as rows:

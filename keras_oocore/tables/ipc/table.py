@@ -19,7 +19,7 @@ from keras_oocore.tables.format import CutGroup
 from keras_oocore.tables.ipc.files import ArrowFile, ArrowFileReader
 from keras_oocore.tables.opening import Opening
 
-MOST_READERS = 64  # that a thread keeps open: each has a memory map
+MOST_READERS = 8  # that a thread keeps open
 MORE_COMPRESSED = 4  # times as many rows has a chunk of a compressed record batch, which is decompressed as a whole
 
 
@@ -117,11 +117,15 @@ class IPCTable(ArrowTable):
     def _reader(self, file: int, names: tuple[str, ...]) -> ArrowFileReader:
         """Return the reader of this thread."""
         readers = self._own.__dict__.setdefault("readers", {})
+        last = getattr(self._own, "last", None)
+        if last is not None and last is not readers.get((file, names)):
+            last.forget()
         if (file, names) not in readers:
             if len(readers) >= MOST_READERS:
                 readers.clear()
             readers[file, names] = self.files[file].reader(names)
-        return readers[file, names]
+        self._own.last = readers[file, names]
+        return self._own.last
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_own"}
