@@ -113,6 +113,21 @@ def test_a_manifest_of_format_1_opens(copy_of):
     assert manifest.directory == (folder / "photos").resolve()  # found beside, wherever both lie
 
 
+def test_a_manifest_of_format_1_with_features_opens(copy_of):
+    folder = copy_of("manifest_with_features")
+    (folder / "photos").mkdir()
+    with nothing_written(folder):
+        manifest = ko.Manifest.load(folder / "saved")
+    assert manifest.feature_cols == ["age", "größe"]
+    expected = np.array([[0.1, -2], [3, 16777216], [0.001, 0.25]], "float32")
+    assert (manifest.features.dtype, manifest.features.tolist()) == (np.float32, expected.tolist())
+    assert (manifest.class_names, manifest.labels.tolist()) == (["cat", "dog"], [0, 1, 1])
+    path = folder / "saved" / "features.npy"
+    replace(path, path.read_bytes()[:-4] + b"7777")
+    with pytest.raises(ko.DataError, match=r"features\.npy"):
+        ko.Manifest.load(folder / "saved")
+
+
 def test_a_manifest_of_format_1_with_measured_labels_opens():
     manifest = ko.Manifest.load(FIXTURES / "manifests" / "measured")
     assert manifest.filenames.tolist() == ["a.npy", "b.npy"]

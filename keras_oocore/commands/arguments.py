@@ -20,18 +20,22 @@ IMAGES = (
     "dtype",
     "strict",
 )
-SHAPE_OF_TABLES = ("header", "column_names", "index_column", "num_rows")
-READING_TABLES = (
+READING_TYPED = ("null_values", "on_bad_row", "dtypes", "num_rows")  # options of tables whose columns have types
+DIALECT = (
     *("delimiter", "quotechar", "escapechar", "skip_initial_space", "encoding", "decimal", "thousands", "strip"),
-    *("null_values", "skip_rows", "comment", "on_bad_row", "dtypes"),
-    *SHAPE_OF_TABLES,
+    *("skip_rows", "comment", "header", "column_names", "index_column"),
 )
-TABLES = (
-    *("target", "features", "exclude", "sample_weight", "dates", "categorical", "missing", "indicator"),
-    *READING_TABLES,
-)
+READING_TABLES = (*READING_TYPED, *DIALECT)
+COLUMNS = ("target", "features", "exclude", "sample_weight", "dates", "categorical", "missing", "indicator")
+TABLES = (*COLUMNS, *READING_TABLES)
 HDF5 = ("dataset",)
-GROUPS: dict[str, tuple[str, ...]] = {"files": FILES, "images": IMAGES, "CSV files": TABLES, "HDF5 files": HDF5}
+GROUPS: dict[str, tuple[str, ...]] = {
+    "files": FILES,
+    "images": IMAGES,
+    "tables": (*COLUMNS, *READING_TYPED),
+    "CSV files": DIALECT,
+    "HDF5 files": HDF5,
+}
 INTERPOLATIONS = ("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic")
 TABULATORS = ("\\t", "tab")
 
@@ -118,8 +122,8 @@ def add_images(command: argparse.ArgumentParser) -> None:
 
 
 def add_tables(command: argparse.ArgumentParser, features: bool = True) -> None:
-    """Add the options of CSV files: their columns (`features`), and how they are written."""
-    group = command.add_argument_group("CSV files")
+    """Add the options of tables: their columns (`features`), and how CSV files are written."""
+    group = command.add_argument_group("tables")
     if features:
         group.add_argument("--target", nargs="+", metavar="COLUMN", help="column to predict")
         group.add_argument("--features", nargs="+", metavar="COLUMN", help="columns to use (default: all others)")
@@ -135,6 +139,12 @@ def add_tables(command: argparse.ArgumentParser, features: bool = True) -> None:
         _switch(group, "--indicator", "add a feature per numeric feature: 1 if its cell is missing")
     group.add_argument("--dtypes", nargs="+", metavar="COLUMN=TYPE", help="float32, bool, string or a date format")
     group.add_argument(
+        "--null-values", nargs="+", metavar="TEXT", help="strings that mean a missing cell; ... for the usual ones"
+    )
+    group.add_argument("--num-rows", type=int, metavar="N", help="use the first N rows only, for a first try")
+    group.add_argument("--on-bad-row", choices=("error", "skip"), help="rows that cannot be read (default: error)")
+    group = command.add_argument_group("CSV files")
+    group.add_argument(
         "--delimiter", help="character between cells (default: a comma); \\t for a tabulator, '\\s+' for spaces"
     )
     group.add_argument("--quotechar", help='quote around cells (default: "); none if a quote is text everywhere')
@@ -144,9 +154,6 @@ def add_tables(command: argparse.ArgumentParser, features: bool = True) -> None:
     group.add_argument("--decimal", help="decimal separator, . or , (default: .)")
     group.add_argument("--thousands", metavar="CHARACTER", help="what separates thousands, such as a comma")
     group.add_argument("--strip", nargs="+", metavar="TEXT", help="signs and units around numbers, such as '$€' or USD")
-    group.add_argument(
-        "--null-values", nargs="+", metavar="TEXT", help="strings that mean a missing cell; ... for the default ones"
-    )
     group.add_argument("--skip-rows", type=int, metavar="N", help="number of lines before the header (default: 0)")
     group.add_argument("--comment", metavar="CHARACTER", help="skip lines that begin with it")
     group.add_argument(
@@ -154,8 +161,6 @@ def add_tables(command: argparse.ArgumentParser, features: bool = True) -> None:
     )
     group.add_argument("--column-names", nargs="+", metavar="NAME", help="names in place of those of the header")
     group.add_argument("--index-column", metavar="COLUMN", help="column of row names, or an index: never a feature")
-    group.add_argument("--num-rows", type=int, metavar="N", help="use the first N rows only, for a first try")
-    group.add_argument("--on-bad-row", choices=("error", "skip"), help="rows that cannot be read (default: error)")
 
 
 def _switch(group: Any, flag: str, text: str) -> None:
@@ -177,7 +182,7 @@ def given_images(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def given_tables(options: argparse.Namespace, names: Iterable[str] = TABLES) -> dict[str, Any]:
-    """Return the typed options of CSV files, as arguments of `CSVChunkSequence`."""
+    """Return the typed options of tables, as arguments of `CSVChunkSequence`."""
     typed = given(options, names)
     if len(typed.get("target", ())) == 1:
         typed["target"] = typed["target"][0]

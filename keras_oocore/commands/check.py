@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from keras_oocore.commands.arguments import (
     FILES,
-    READING_TABLES,
     add_command,
     add_files,
     add_json,
@@ -19,7 +18,7 @@ from keras_oocore.commands.arguments import (
     refuse_others,
 )
 from keras_oocore.commands.flags import in_flags
-from keras_oocore.commands.kinds import Kind, Place, place_of
+from keras_oocore.commands.kinds import TABLE_KINDS, WHAT, Kind, Place, place_of
 from keras_oocore.commands.opening import why_not
 from keras_oocore.commands.report import Report, WrongUseError, printing_to_stderr, to_type
 from keras_oocore.commands.samples import manifest_of, names_files
@@ -43,7 +42,7 @@ def add_to(commands: Any) -> None:
         run,
         "find bad files and rows, copies, wrong labels, leaks and unusual images",
         """
-        Decode every image, or parse every cell of a CSV file, and find what harms a training: files and rows that
+        Decode every image, or parse every cell of a table, and find what harms a training: files and rows that
         cannot be read, copies, copies in different classes, copies in two data sets (--against), and blank, dark,
         blurred or oddly sized images. Of a table, also features that tell the target, columns that say nothing, and
         columns that differ from those of the other table. No file changes. The exit status is 1 if something was found.
@@ -56,7 +55,7 @@ def add_to(commands: Any) -> None:
         """,
     )
     command.add_argument(
-        "path", help="class folders, a manifest, file names, a packed store, or a CSV file of rows or of file names"
+        "path", help="class folders, a manifest, file names, a packed store, a table, or a CSV file of file names"
     )
     command.add_argument(
         "--against", metavar="PATH", help="other data, such as those for validation: find copies in both"
@@ -80,7 +79,7 @@ def run(options: argparse.Namespace) -> Report:
     with contextlib.ExitStack() as stack:
         stack.enter_context(printing_to_stderr())
         place = place_of(options.path)
-        if place.kind is Kind.CSV and not names_files(place, options):
+        if place.kind in TABLE_KINDS and not names_files(place, options):
             report = _check_table(place, options, stack)
             facts, shown = report.to_dict(), "page"
         else:
@@ -98,23 +97,24 @@ def run(options: argparse.Namespace) -> Report:
 def _check_table(place: Place, options: argparse.Namespace, stack: contextlib.ExitStack) -> "TableReport":
     """Return the report of a table."""
     from keras_oocore.checks.check import check
-    from keras_oocore.commands.tables import open_table
+    from keras_oocore.commands.tables import open_table, reading_options
 
-    refuse_others(options, ("target", *READING_TABLES), place.path, "a CSV file of rows")
+    places = [place] if options.against is None else [place, place_of(options.against)]
+    reading = [name for one in places for name in reading_options(one)]
+    refuse_others(
+        options, ("target", *reading), place.path, "a CSV file of rows" if place.kind is Kind.CSV else WHAT[place.kind]
+    )
     for name, value in (("--mirrored", options.mirrored), ("--processes", options.processes)):
         if value:
             raise WrongUseError(
                 f"{name} is an option of files, and {place.path!r} is a table. Type the command without it."
             )
-    places = [place]
-    if options.against is not None:
-        places.append(place_of(options.against))
-        if places[1].kind is not Kind.CSV:
-            raise WrongUseError(f"{place.path!r} is a table, and {options.against!r} is not. Type --against FILE.csv")
+    if places[-1].kind not in TABLE_KINDS:
+        raise WrongUseError(f"{place.path!r} is a table, and {options.against!r} is not. Type --against FILE.csv")
     tables = []
     for one in places:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="keras_oocore-"))  # for the text of zip files
-        tables.append(open_table(one.path, options, cache=Path(folder), on_bad_row="skip"))
+        tables.append(open_table(one, options, cache=Path(folder), on_bad_row="skip"))
     return check(*tables, target=options.target, columns=options.columns)
 
 
@@ -138,7 +138,7 @@ def _data(path: str, options: argparse.Namespace) -> "Manifest | str":
         raise WrongUseError(
             f"{path!r} contains one manifest per part. Type: {to_type('check', train, '--against', validation)}"
         )
-    if place.kind is Kind.CSV:
+    if place.kind in TABLE_KINDS:
         raise WrongUseError(f"{path!r} is a table, and {options.path!r} is not. Type --against DIRECTORY")
     if place.kind is Kind.ARRAY:
         raise WrongUseError(f"{path!r} has rows and not files. To read all of them, type: {to_type('verify', path)}")

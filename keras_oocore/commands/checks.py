@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_oocore.commands.checkpoints import latest_checkpoint
-from keras_oocore.commands.kinds import Kind, Place, subfolders_with
+from keras_oocore.commands.kinds import TABLE_KINDS, Kind, Place, subfolders_with
 from keras_oocore.commands.reading import in_threads
 from keras_oocore.commands.samples import holds_arrays, manifest_of
 from keras_oocore.core import storage
@@ -115,12 +115,13 @@ def check_array(place: Place, _: argparse.Namespace) -> Checked:
 
 
 def check_table(place: Place, options: argparse.Namespace) -> Checked:
-    """Parse all cells of CSV files."""
-    from keras_oocore.commands.tables import open_table
+    """Parse all cells of a table."""
+    from keras_oocore.commands.tables import open_table, refuse_dialect
     from keras_oocore.csv.cells import is_missing
 
+    refuse_dialect(place, options)
     try:
-        table = open_table(place.path, options)
+        table = open_table(place, options)
     except DataError as error:
         return Checked(0, "row", dict([_named(error, place.path)]))
     columns, checked = list(table.columns.values()), Checked(0, "row")
@@ -170,8 +171,12 @@ def check_zip(place: Place, _: argparse.Namespace) -> Checked:
 
 
 def _named(error: DataError, path: str) -> tuple[str, str]:
-    """Return the place that an error of a CSV file names, such as `houses.csv: row 3 (line 5)`, and the reason."""
-    where = re.match(r"(.*?: row \d+ \(line \d+\)(?:, column .*? \(#\d+\))?|.*?): (.*)", str(error), re.DOTALL)
+    """Return the place that an error of a table names, such as `houses.csv: row 3 (line 5)`, and the reason."""
+    where = re.match(
+        r"(.*?: row \d+ \((?:line|row group|record batch) \d+\)(?:, column .*? \(#\d+\))?|.*?): (.*)",
+        str(error),
+        re.DOTALL,
+    )
     return (where[1], where[2]) if where else (path, str(error))
 
 
@@ -181,7 +186,7 @@ CHECKS: dict[Kind, Callable[[Place, argparse.Namespace], Checked]] = {
     Kind.STORES: check_store,
     Kind.TABLE_CACHE: check_store,
     Kind.ARRAY: check_array,
-    Kind.CSV: check_table,
+    **dict.fromkeys(TABLE_KINDS, check_table),
     Kind.CHECKPOINTS: check_checkpoints,
     Kind.ZIP: check_zip,
 }

@@ -94,7 +94,7 @@ def _rows_name(directory: str) -> str:
 
 def _same_arguments(cache: str) -> str:
     """Return what to do with a cache whose fingerprint does not determine the code, such as one of several inputs."""
-    return f"To train from it, make the CSVChunkSequence with the arguments it was stored with, and cache={cache!r}."
+    return f"To train from it, make the Sequence with the arguments it was stored with, and cache={cache!r}."
 
 
 def _store(directory: str) -> tuple[str, dict, bool]:

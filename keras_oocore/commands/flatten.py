@@ -8,7 +8,7 @@ import shlex
 from typing import Any
 
 from keras_oocore.commands.arguments import add_command, add_json, given
-from keras_oocore.commands.kinds import Kind, place_of
+from keras_oocore.commands.kinds import TABLE_KINDS, Kind, place_of
 from keras_oocore.commands.report import Report, WrongUseError, to_type
 from keras_oocore.core.text import counted
 from keras_oocore.prepare import flatten_images
@@ -53,7 +53,9 @@ def run(options: argparse.Namespace) -> Report:
         kind = place_of(options.directory).kind
         advice = {
             Kind.ZIP: f" Unpack it first: unzip {shlex.quote(options.directory)}",
-            Kind.CSV: f" A CSV file needs no flatten. See what it holds: {to_type('info', options.directory)}",
+            **dict.fromkeys(
+                TABLE_KINDS, f" A table needs no flatten. See what it holds: {to_type('info', options.directory)}"
+            ),
         }.get(kind, "")
         raise WrongUseError(f"{options.directory!r} is a file, but it should be a directory of class folders.{advice}")
     with contextlib.redirect_stdout(io.StringIO()):  # this report says the same

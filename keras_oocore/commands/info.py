@@ -9,7 +9,7 @@ from typing import Any
 
 from keras_oocore.commands.arguments import add_command, add_files, add_hdf5, add_json, add_tables
 from keras_oocore.commands.description import Description
-from keras_oocore.commands.kinds import Kind, Place, place_of
+from keras_oocore.commands.kinds import TABLE_KINDS, Kind, Place, place_of
 from keras_oocore.commands.opening import why_not
 from keras_oocore.commands.recipes import IMPORTS, quoted
 from keras_oocore.commands.report import Report, WrongUseError
@@ -28,9 +28,9 @@ def add_to(commands: Any) -> None:
         run,
         "say what is stored at a path, and what to type to train from it",
         """
-        Say what is stored at a path: class folders, a manifest, arrays, a packed store, CSV or HDF5 files, checkpoints
-        or a zip file, with the numbers that matter, and print a few lines of Python that train from it. A few files are
-        opened.
+        Say what is stored at a path: class folders, a manifest, arrays, a packed store, CSV, Parquet, Arrow or HDF5
+        files, checkpoints or a zip file, with the numbers that matter, and print a few lines of Python that train from
+        it. A few files are opened.
         """,
         """
         keras-oocore info plant_seedlings
@@ -38,7 +38,7 @@ def add_to(commands: Any) -> None:
         keras-oocore info --versions
         """,
     )
-    command.add_argument("path", nargs="?", help="a folder or a file, or a quoted pattern of CSV files")
+    command.add_argument("path", nargs="?", help="a folder or a file, or a quoted pattern of the files of a table")
     command.add_argument("--versions", action="store_true", help="print the versions that a bug report should name")
     add_files(command)
     add_tables(command)
@@ -77,7 +77,7 @@ def _describer(place: Place, options: argparse.Namespace) -> Callable[[Place, ar
 
     if names_files(place, options):
         return describe_files
-    if place.kind is Kind.CSV:
+    if place.kind in TABLE_KINDS:
         from keras_oocore.commands.describe_tables import describe_table  # imports pyarrow
 
         return describe_table
@@ -117,11 +117,11 @@ def _describe_nothing(place: Place, _: argparse.Namespace) -> Description:
     if place.kind is Kind.EMPTY:
         return Description([], {}, advice=why_not(place), found=True)
     if not os.path.isdir(place.path):
-        advice = "One file of this kind holds no samples that can be read. Type the path of a folder, or of a CSV file."
+        advice = "One file of this kind holds no samples that can be read. Type the path of a folder, or of a table."
     else:
         extension = quoted(next(iter(place.extensions), "") or ".wav")
         advice = (
-            "There are no images, arrays or CSV files. Files of any other kind can be read with a function of yours: "
+            "There are no images, arrays or tables. Files of any other kind can be read with a function of yours: "
             f"ko.NpyManifestSequence(ko.Manifest.from_directory({quoted(place.path)}, extensions={extension}), "
             "reader=function)"
         )

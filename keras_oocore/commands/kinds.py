@@ -39,15 +39,27 @@ class Kind(enum.StrEnum):
     HDF5 = "HDF5 file"
     STORE = "packed store"
     STORES = "packed stores"
-    TABLE_CACHE = "cache of CSV files"
+    TABLE_CACHE = "cache of a table"
     CSV = "CSV"
+    PARQUET = "Parquet"
+    ARROW = "Arrow"
     CHECKPOINTS = "checkpoints"
     ZIP = "zip file"
     EMPTY = "empty folder"
     OTHER = "nothing usable"
 
 
+TABLE_KINDS = (Kind.CSV, Kind.PARQUET, Kind.ARROW)
 FILE_KINDS = (Kind.CLASS_FOLDERS, Kind.FILES, Kind.MANIFEST, Kind.NAMES, Kind.SAVED_ARRAYS)
+
+WHAT = {
+    Kind.STORE: "a packed store, whose rows are ready",
+    Kind.ARRAY: "an array",
+    Kind.HDF5: "an HDF5 file",
+    Kind.CSV: "a CSV file",
+    Kind.PARQUET: "a Parquet file",
+    Kind.ARROW: "an Arrow file",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +92,7 @@ def place_of(path: str) -> Place:
         is_file = storage.status(path).is_file
         return _file(path) if is_file else Place(path, Kind.OTHER, detail="not an ordinary file")
     if glob.has_magic(path) and storage.match(path):
-        return Place(path, Kind.CSV)
+        return Place(path, _typed_table(path) or Kind.CSV)
     raise WrongUseError(_missing(path))
 
 
@@ -131,6 +143,8 @@ def _folder_of_files(path: str) -> Place:
             return Place(path, Kind.CLASS_FOLDERS, ARRAY_EXTENSIONS)
         if found.outside_extensions[extension]:
             return Place(path, Kind.FILES, ARRAY_EXTENSIONS)
+    if typed := _typed_table(path):
+        return Place(path, typed)
     for suffix in TABLE_SUFFIXES:
         if found.outside_extensions[suffix]:
             return Place(os.path.join(glob.escape(path), f"*{suffix}"), Kind.CSV)
@@ -147,6 +161,9 @@ def _file(path: str) -> Place:
         return Place(path, Kind.NAMES if _npy_dtype(path).kind == "U" else Kind.ARRAY)
     if is_hdf5(path):
         return Place(path, Kind.HDF5)
+    is_other = suffix in (*TABLE_SUFFIXES, *COMPRESSED_SUFFIXES, ".zip", *IMAGE_EXTENSIONS)
+    if not is_other and (typed := _typed_table(path)):
+        return Place(path, typed)
     is_zipped_table = suffix == ".zip" and suffixes[-2:-1] and suffixes[-2] in TABLE_SUFFIXES
     if suffix in TABLE_SUFFIXES or is_zipped_table or (suffix in COMPRESSED_SUFFIXES and suffixes[-2:-1] != [".tar"]):
         return Place(path, Kind.CSV)
@@ -155,6 +172,14 @@ def _file(path: str) -> Place:
     if suffix in (".txt", ".data", "") and _is_text(path):
         return Place(path, Kind.CSV)
     return Place(path, Kind.OTHER, (suffix,), f"one file, {suffix or 'without extension'}")
+
+
+def _typed_table(path: str) -> Kind | None:
+    """Return the kind of tables whose columns have types, or `None` if there is none at this path."""
+    from keras_oocore.tables.ipc.paths import is_arrow  # imports pyarrow
+    from keras_oocore.tables.parquet.paths import is_parquet
+
+    return Kind.PARQUET if is_parquet(path) else Kind.ARROW if is_arrow(path) else None
 
 
 def _npy_dtype(path: str) -> np.dtype:

@@ -7,8 +7,18 @@ import warnings
 from types import ModuleType
 from typing import Any
 
-from keras_oocore.commands.arguments import FILES, IMAGES, TABLES, given, given_images, given_tables, refuse_others
-from keras_oocore.commands.kinds import Kind, Place, subfolders_with
+from keras_oocore.commands.arguments import (
+    COLUMNS,
+    FILES,
+    IMAGES,
+    READING_TYPED,
+    TABLES,
+    given,
+    given_images,
+    given_tables,
+    refuse_others,
+)
+from keras_oocore.commands.kinds import TABLE_KINDS, WHAT, Kind, Place, subfolders_with
 from keras_oocore.commands.report import WrongUseError, to_type
 from keras_oocore.commands.samples import holds_arrays, manifest_of, names_files
 from keras_oocore.core import storage
@@ -17,12 +27,6 @@ from keras_oocore.core.text import listed
 from keras_oocore.store.format import RECORD as STORE_RECORD
 
 OTHER_BACKENDS = ("numpy", "openvino")  # of Keras, which do not train
-WHAT = {
-    Kind.STORE: "a packed store, whose rows are ready",
-    Kind.ARRAY: "an array",
-    Kind.HDF5: "an HDF5 file",
-    Kind.CSV: "a CSV file",
-}
 
 
 def choose_backend() -> None:
@@ -54,7 +58,7 @@ def open_sequence(place: Place, options: argparse.Namespace, needs_labels: bool 
     Args:
         place: The path.
         options: Options of `add_files`, `add_images` and `add_tables`.
-        needs_labels: Whether files without labels, and CSV files without a target, are an error.
+        needs_labels: Whether files without labels, and tables without a target, are an error.
         **loading: Further arguments of the Sequence.
 
     Raises:
@@ -64,8 +68,8 @@ def open_sequence(place: Place, options: argparse.Namespace, needs_labels: bool 
     """
     if names_files(place, options):
         return _open_files(place, options, needs_labels, loading)
-    if place.kind is Kind.CSV:
-        refuse_others(options, (*TABLES, "no_labels"), place.path, WHAT[Kind.CSV])
+    if place.kind in TABLE_KINDS:
+        refuse_others(options, (*table_options(place), "no_labels"), place.path, WHAT[place.kind])
         return _open_table(place, options, needs_labels, loading)
     if place.kind is Kind.STORE:
         refuse_others(options, (), place.path, WHAT[Kind.STORE])
@@ -91,7 +95,7 @@ def why_not(place: Place) -> str:
     if place.kind is Kind.SPLIT:
         return f"{path!r} contains one manifest per part. Type one of them, such as {os.path.join(path, 'train')}"
     if place.kind is Kind.TABLE_CACHE:
-        return f"{path!r} is the cache of a CSV file. Type the path of the CSV file, and pass --cache {path}"
+        return f"{path!r} is the cache of a table. Type the path of the table, and pass --cache {path}"
     if place.kind is Kind.ZIP:
         return f"{path!r} is a zip file. Unpack it first: unzip {shlex.quote(path)}"
     if place.kind is Kind.CHECKPOINTS:
@@ -101,9 +105,9 @@ def why_not(place: Place) -> str:
             folders = sorted(entry.name for entry in entries if entry.is_dir())
         if folders:
             return f"{path!r} has no samples, but the folders {listed(folders)}. Type the path of the data."
-        return f"{path!r} is empty. Type a path with class folders, a manifest, arrays or a CSV file."
+        return f"{path!r} is empty. Type a path with class folders, a manifest, arrays or a table."
     return (
-        f"{path!r} has no images, arrays or CSV files{f': {place.detail}' if place.detail else ''}. "
+        f"{path!r} has no images, arrays or tables{f': {place.detail}' if place.detail else ''}. "
         f"To see what it has, type: {to_type('info', path)}"
     )
 
@@ -136,11 +140,17 @@ def _open_table(place: Place, options: argparse.Namespace, needs_labels: bool, l
     with warnings.catch_warnings():
         if not needs_labels:  # nothing is predicted, so it does not matter whose codes the rows have
             warnings.filterwarnings("ignore", "The (codes of|means that) .* computed from these rows")
-        return ko.CSVChunkSequence(place.path, **typed, **loading)
+        open_rows = ko.CSVChunkSequence if place.kind is Kind.CSV else ko.TableSequence
+        return open_rows(place.path, **typed, **loading)
 
 
 def table_columns(place: Place, options: argparse.Namespace) -> list[str]:
-    """Return the names of the columns of a CSV file, for a message."""
+    """Return the names of the columns of a table, for a message."""
     from keras_oocore.commands.tables import open_table
 
-    return list(open_table(place.path, options).columns)
+    return list(open_table(place, options).columns)
+
+
+def table_options(place: Place) -> tuple[str, ...]:
+    """Return the names of the options that the files of a table have."""
+    return TABLES if place.kind is Kind.CSV else (*COLUMNS, *READING_TYPED)

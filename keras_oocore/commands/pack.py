@@ -1,4 +1,4 @@
-"""`keras-oocore pack`: all samples decoded once, as rows of a packed store or of the cache of a CSV file."""
+"""`keras-oocore pack`: all samples decoded once, as rows of a packed store or of the cache of a table."""
 
 import argparse
 import os
@@ -15,7 +15,7 @@ from keras_oocore.commands.arguments import (
     executor_of,
     given,
 )
-from keras_oocore.commands.kinds import Kind, Place, place_of
+from keras_oocore.commands.kinds import TABLE_KINDS, Kind, Place, place_of
 from keras_oocore.commands.opening import open_sequence
 from keras_oocore.commands.recipes import quoted
 from keras_oocore.commands.report import Report, WrongUseError, printing_to_stderr, to_type
@@ -40,14 +40,15 @@ def add_to(commands: Any) -> None:
         """
         Decode all samples once and store them as rows in DESTINATION. If it was stopped, type it again: it resumes.
         Images and .npy files become a packed store, which needs no files any more: ko.open_packed(DESTINATION). The
-        rows of CSV files become a cache: ko.CSVChunkSequence(..., cache=DESTINATION) with the same options.
+        rows of a table become a cache: ko.TableSequence(..., cache=DESTINATION) with the same options, or for CSV
+        files ko.CSVChunkSequence.
         """,
         """
         keras-oocore pack plant_seedlings packed --image-size 224
         keras-oocore pack houses.csv cache --target price --missing mean --validation-split 0.2
         """,
     )
-    command.add_argument("path", help="class folders, a manifest, arrays of file names, or a CSV file")
+    command.add_argument("path", help="class folders, a manifest, arrays of file names, or a table")
     command.add_argument("destination", help="new or empty folder, or one with an unfinished store of these samples")
     command.add_argument("--workers", type=int, metavar="N", help="number of threads (default: one per core)")
     add_processes(command)
@@ -60,7 +61,7 @@ def add_to(commands: Any) -> None:
     add_files(command)
     add_images(command)
     add_tables(command)
-    group = command.add_argument_group("parts of a CSV file")
+    group = command.add_argument_group("parts of a table")
     group.add_argument(
         "--validation-split",
         type=float,
@@ -82,13 +83,13 @@ def run(options: argparse.Namespace) -> Report:
             f"{place.path!r} is one array, which is read from its file as fast as from a packed store: "
             f"ko.ArraySequence({place.path!r}, labels)"
         )
-    if place.kind is Kind.CSV and not names_files(place, options):
+    if place.kind in TABLE_KINDS and not names_files(place, options):
         return _pack_table(place, options)
     if options.processes is not None and options.workers is not None:
         raise WrongUseError("--workers is for threads. Type either --workers or --processes.")
     for name in given(options, ("validation_split", "seed")):
         raise WrongUseError(
-            f"--{name.replace('_', '-')} is for CSV files. To pack parts of files, split them first: "
+            f"--{name.replace('_', '-')} is for tables. To pack parts of files, split them first: "
             f"{to_type('split', place.path, 'parts')}, and pack parts/train and parts/validation."
         )
     with (
@@ -126,9 +127,9 @@ def _report(destination: str, bad_samples: list[tuple[str, str]]) -> Report:
 
 def _pack_table(place: Place, options: argparse.Namespace) -> Report:
     if options.on_error is not None:
-        raise WrongUseError("--on-error is for files. For the rows of a CSV file, type --on-bad-row.")
+        raise WrongUseError("--on-error is for files. For the rows of a table, type --on-bad-row.")
     if options.processes is not None:
-        raise WrongUseError("--processes is for files. The rows of a CSV file are read in threads: type --workers.")
+        raise WrongUseError("--processes is for files. The rows of a table are read in threads: type --workers.")
     if options.seed is not None and options.validation_split is None:
         raise WrongUseError("--seed is for the parts of --validation-split. Type both, or none.")
     typed = given(options, ("workers", "overwrite_cache"))
@@ -153,7 +154,8 @@ def _pack_table(place: Place, options: argparse.Namespace) -> Report:
         "columns": names,
         "stores": {folder: {"num_rows": record.num_rows, "size_bytes": record.size_bytes} for folder, record in stored},
     }
-    call = f"ko.CSVChunkSequence({quoted(place.path)}, ..., cache={quoted(options.destination)})"
+    kind = "CSVChunkSequence" if place.kind is Kind.CSV else "TableSequence"
+    call = f"ko.{kind}({quoted(place.path)}, ..., cache={quoted(options.destination)})"
     if options.validation_split is not None:
         call += f".split({options.validation_split}, seed={options.seed or 0})"
     return Report("\n".join([*lines, "", f"In Python, with the same options: {call}"]), facts)

@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_oocore.commands.arguments import (
     READING_TABLES,
+    READING_TYPED,
     add_command,
     add_files,
     add_hdf5,
@@ -18,8 +19,8 @@ from keras_oocore.commands.arguments import (
     given_tables,
     refuse_others,
 )
-from keras_oocore.commands.kinds import Kind, Place, place_of
-from keras_oocore.commands.opening import WHAT, import_sequences, open_sequence, table_columns
+from keras_oocore.commands.kinds import TABLE_KINDS, WHAT, Kind, Place, place_of
+from keras_oocore.commands.opening import import_sequences, open_sequence, table_columns
 from keras_oocore.commands.report import Report, WrongUseError, printing_to_stderr
 from keras_oocore.commands.samples import holds_arrays, manifest_of, names_files
 from keras_oocore.core.errors import DataError
@@ -48,7 +49,7 @@ def add_to(commands: Any) -> None:
         """,
     )
     command.add_argument("model", help="a model that model.save(...) wrote, such as model.keras")
-    command.add_argument("path", help="a folder of images, a manifest, arrays, a packed store, or CSV files")
+    command.add_argument("path", help="a folder of images, a manifest, arrays, a packed store, or a table")
     command.add_argument("--to", required=True, metavar="FILE", help="the .csv or .parquet file to write")
     command.add_argument(
         "--columns", nargs="+", metavar="COLUMN", help="columns to write (default: all); COLUMN=NAME renames one"
@@ -56,7 +57,7 @@ def add_to(commands: Any) -> None:
     command.add_argument(
         "--activation", choices=("softmax", "sigmoid", "none"), help="for a model that ends without one"
     )
-    command.add_argument("--batch-size", type=int, metavar="N", help="size of the batches (default: 32; CSV: 100)")
+    command.add_argument("--batch-size", type=int, metavar="N", help="size of the batches (default: 32; tables: 100)")
     command.add_argument("--workers", type=int, metavar="N", help="number of loading threads (default: one per core)")
     add_files(command)
     add_images(command)
@@ -65,7 +66,7 @@ def add_to(commands: Any) -> None:
     command.add_argument(
         "--load-features", metavar="FILE", help="what the training rows determined: train.save_features(FILE)"
     )
-    command.add_argument("--ids", nargs="+", metavar="COLUMN", help="columns of a CSV file that name its rows")
+    command.add_argument("--ids", nargs="+", metavar="COLUMN", help="columns of a table that name its rows")
     add_hdf5(command)
     add_json(command)
     command.set_defaults(after_stop="To continue, run the same command again.")
@@ -90,7 +91,7 @@ def run(options: argparse.Namespace) -> Report:
             result = predict_to(model, sequence, options.to, columns, class_names, options.activation)
     lines = [f"{counted(result.num_rows, 'row')} in {options.to}"]
     if result.num_bad:
-        what = "row" if place.kind is Kind.CSV else "file"
+        what = "row" if place.kind in TABLE_KINDS else "file"
         lines.append(f"{counted(result.num_bad, what)} could not be read: see the column `error`")
     facts = {
         "to": options.to,
@@ -154,16 +155,17 @@ def _opened(ko: Any, place: Place, options: argparse.Namespace, model: Any, type
         if not holds_arrays(manifest_of(place, options, needs_labels=False), place.path):
             _set_image_options(options, model)
         return open_sequence(place, options, shuffle=False, **typed)
-    if place.kind is not Kind.CSV:
+    if place.kind not in TABLE_KINDS:
         return open_sequence(place, options, shuffle=False, **typed)
-    refuse_others(options, (*READING_TABLES, "no_labels"), place.path, WHAT[Kind.CSV])
+    reading = READING_TABLES if place.kind is Kind.CSV else READING_TYPED
+    refuse_others(options, (*reading, "no_labels"), place.path, WHAT[place.kind])
     if options.load_features is None:
         raise WrongUseError(
-            f"{place.path!r} is a CSV file: its codes and means are those of the training rows. Save them in Python, "
-            'train.save_features("features.json"), and type --load-features features.json'
+            f"{place.path!r} is {WHAT[place.kind]}: its codes and means are those of the training rows. Save them in "
+            'Python, train.save_features("features.json"), and type --load-features features.json'
         )
     features = ko.load_features(options.load_features)
-    table = {**given_tables(options, READING_TABLES), **given(options, ("ids",)), **typed}
+    table = {**given_tables(options, reading), **given(options, ("ids",)), **typed}
     targets = features.targets
     has_target = not options.no_labels and {*targets} <= {*table_columns(place, options)}
     return features.like(place.path, *(() if has_target else (None,)), **table)

@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 from keras_oocore.commands.arguments import add_command, add_files, add_hdf5, add_images, add_json, add_tables, given
-from keras_oocore.commands.kinds import Kind, place_of
+from keras_oocore.commands.kinds import TABLE_KINDS, Kind, place_of
 from keras_oocore.commands.opening import open_sequence
 from keras_oocore.commands.report import Report, WrongUseError
 from keras_oocore.commands.samples import names_files
@@ -31,8 +31,8 @@ def add_to(commands: Any) -> None:
         keras-oocore profile scans.h5 --dataset train/images
         """,
     )
-    command.add_argument("path", help="class folders, a manifest, arrays, a packed store, or a CSV or HDF5 file")
-    command.add_argument("--batch-size", type=int, metavar="N", help="size of the batches (default: 32; CSV: 100)")
+    command.add_argument("path", help="class folders, a manifest, arrays, a packed store, a table or an HDF5 file")
+    command.add_argument("--batch-size", type=int, metavar="N", help="size of the batches (default: 32; tables: 100)")
     command.add_argument("--workers", type=int, metavar="N", help="number of loading threads (default: one per core)")
     command.add_argument("--memory-limit", metavar="SIZE", help='limit of all batches in flight, such as "128MB"')
     command.add_argument("--max-queue-size", type=int, metavar="N", help="most batches made ahead (default: 10)")
@@ -49,9 +49,9 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Run the command."""
     place = place_of(options.path)
-    can_cache = names_files(place, options) or place.kind in (Kind.CSV, Kind.HDF5)
+    can_cache = names_files(place, options) or place.kind in (*TABLE_KINDS, Kind.HDF5)
     if options.cache and not can_cache:
-        raise WrongUseError(f"--cache is for files, CSV files and HDF5 files, and {place.path!r} is a {place.kind}.")
+        raise WrongUseError(f"--cache is for files, tables and HDF5 files, and {place.path!r} is a {place.kind}.")
     typed = given(options, (*LOADING, "cache"))
     printed = io.StringIO()  # the table, which the report has
     with contextlib.redirect_stdout(printed), open_sequence(place, options, **typed) as sequence:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.commands.arguments import add_command, add_files, add_json
-from keras_oocore.commands.kinds import Kind, Place, place_of
+from keras_oocore.commands.kinds import TABLE_KINDS, Kind, Place, place_of
 from keras_oocore.commands.opening import why_not
 from keras_oocore.commands.report import Report, WrongUseError, to_type
 from keras_oocore.commands.samples import manifest_of, names_files
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> Report:
     """Run the command."""
     place = place_of(options.path)
     if not names_files(place, options):
-        raise WrongUseError(_table(place.path) if place.kind is Kind.CSV else _not_files(place))
+        raise WrongUseError(_table(place) if place.kind in TABLE_KINDS else _not_files(place))
     manifest = manifest_of(place, options)
     if options.validation_split is None and options.test_split is None:
         options.validation_split = DEFAULT_SPLIT
@@ -157,11 +157,13 @@ def _report(parts: dict[str, Manifest], destination: Path, seed: int) -> Report:
     return Report("\n".join([*lines, "", f"next: {to_type('info', destination)}"]), facts)
 
 
-def _table(path: str) -> str:
+def _table(place: Place) -> str:
+    path, is_csv = place.path, place.kind is Kind.CSV
     return (
         f"{path!r} is a table, which is split in Python without writing files: train, val = "
-        f"ko.CSVChunkSequence({path!r}, target=...).split(validation_split=0.2, seed=0). To store both parts, type "
-        "keras-oocore pack with --validation-split. If a column has file names, type --x-col COLUMN."
+        f"ko.{'CSVChunkSequence' if is_csv else 'TableSequence'}({path!r}, target=...).split(validation_split=0.2, "
+        "seed=0). To store both parts, type keras-oocore pack with --validation-split."
+        f"{' If a column has file names, type --x-col COLUMN.' * is_csv}"
     )
 
 

@@ -1,6 +1,7 @@
-"""Writes the lines of Python that train from CSV files, and from the cache of CSV files."""
+"""Writes the lines of Python that train from tables, and from their caches."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from keras_oocore.tables.splits.base import PARTS, VALIDATION
 FEATURE_DENSE = 'keras.layers.Dense(64, activation="relu")'
 SCALE_ROWS = 10_000  # whose targets tell the scale of all
 LONGEST_LINE = 80  # characters of a list of columns; a longer one has a line per column
+TYPED_FILE = re.compile(r"(.+), [\d,]+ bytes, of [\d-]+ [\d:.]+ UTC")  # as a fingerprint describes it
 SPLIT_ARGUMENTS = ("validation_split", "test_split", "stratify", "groups", "seed", "by", "at")
 DEFAULTS: dict[str, Any] = {
     **vars(Dialect()),
@@ -39,16 +41,18 @@ def table_code(
     target_is_class: bool,
     split: str,
     scale: tuple[float, float] | None = None,
+    kind: str = "CSVChunkSequence",
 ) -> str:
-    """Return code that trains a small model on the rows of CSV files.
+    """Return code that trains a small model on the rows of a table.
 
     Args:
         path: Path or pattern of the files.
-        arguments: Arguments of `CSVChunkSequence`.
+        arguments: Arguments of the Sequence.
         num_features: Number of features in a row of `x`.
         target_is_class: Whether the target is a column of strings.
         split: The line that splits `rows`, or `""` for too few rows. It names the parts `train`, and `val` or `test`.
         scale: Standard deviation and mean of a target of numbers, if they are known.
+        kind: Class of the Sequence.
     """
     words = [f"{name}={_code(value)}" for name, value in arguments.items()]
     scaling = []
@@ -59,7 +63,7 @@ def table_code(
     return "\n".join(
         [
             IMPORTS,
-            "rows = ko.CSVChunkSequence(",
+            f"rows = ko.{kind}(",
             f"    {quoted(path)},",
             *(f"    {word}," for word in words),
             ")",
@@ -101,7 +105,7 @@ def split_code(part: Mapping[str, Any]) -> str:
 
 
 def cached_code(store: str, cache: str) -> str:
-    """Return code that trains from the cache of a CSV file, or `""` if its options are not known.
+    """Return code that trains from the cache of a table, or `""` if its options are not known.
 
     Args:
         store: Directory of a store.
@@ -109,9 +113,11 @@ def cached_code(store: str, cache: str) -> str:
     """
     record = StoreRecord.load(Path(store))
     made_of = record.fingerprint
+    is_csv = "dialect" in made_of
     columns = [(_column(*column), role) for *column, role in made_of["columns"]]
     if (
         len(made_of["files"]) != 1
+        or not (is_csv or TYPED_FILE.fullmatch(made_of["files"][0]))  # data in memory, or a stream
         or (Path(cache) / UNPACKED).exists()
         or [name for name, *_ in made_of["inputs"]] != [None]
         or LEFT_OUT in made_of  # the numbers of the rows are not known
@@ -122,7 +128,8 @@ def cached_code(store: str, cache: str) -> str:
     if len(targets) != 1:
         return ""
     cells = ("null_values", "decimal", "thousands", "strip", "on_bad_row")
-    given = {**made_of["dialect"], **{name: made_of.get(name, DEFAULTS[name]) for name in cells}}
+    defaults = DEFAULTS if is_csv else {**DEFAULTS, "null_values": []}
+    given = {**made_of.get("dialect", {}), **{name: made_of.get(name, defaults[name]) for name in cells}}
     arguments = {
         "target": targets[0].name,
         "features": [column.name for column in features],
@@ -130,7 +137,7 @@ def cached_code(store: str, cache: str) -> str:
         **_kinds(column for column, _ in columns),
         "missing": made_of["missing"],
         **({"indicator": True} if any(role == "missing" for _, role in columns) else {}),
-        **{name: value for name, value in given.items() if value != DEFAULTS[name]},
+        **{name: value for name, value in given.items() if value != defaults[name]},
         **({"num_rows": made_of["num_rows"]} if "num_rows" in made_of else {}),
         "cache": cache,
     }
@@ -139,7 +146,8 @@ def cached_code(store: str, cache: str) -> str:
     is_class = targets[0].kind == "string"
     place = [role for *_, role in made_of["columns"]].index("target")
     scale = None if is_class or not record.complete else _stored_scale(store, record, place)
-    return table_code(_found(made_of["files"][0], cache), arguments, num_features, is_class, split, scale)
+    kind = "CSVChunkSequence" if is_csv else "TableSequence"
+    return table_code(_found(made_of["files"][0], cache), arguments, num_features, is_class, split, scale, kind)
 
 
 def rounded_scale(std: float, mean: float) -> tuple[float, float] | None:

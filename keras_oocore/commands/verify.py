@@ -31,7 +31,7 @@ def add_to(commands: Any) -> None:
         """,
     )
     command.add_argument(
-        "path", help="class folders, a manifest, arrays, a packed store, CSV files, checkpoints or a zip"
+        "path", help="class folders, a manifest, arrays, a packed store, a table, checkpoints or a zip"
     )
     command.add_argument(
         "--strict", action="store_true", help="count a JPEG that its decoder warns about as unreadable"

@@ -98,9 +98,7 @@ class RecordIndex:
         Raises:
             DataError: If the size or time of change differ, or the file does not exist.
         """
-        size_bytes, changed_ns = file_stamp(self.absolute_path)
-        if (size_bytes, changed_ns) != (self.size_bytes, self.changed_ns):
-            raise DataError(_changed(self.path, self.size_bytes, size_bytes))
+        require_same(self.path, self.absolute_path, (self.size_bytes, self.changed_ns), "its rows were counted")
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the index as JSON, atomically.
@@ -164,10 +162,22 @@ def cannot_read(path: str | os.PathLike[str], error: OSError) -> DataError:
     return DataError(f"Cannot read {os.fspath(path)!r}: {error.strerror or error}.{instead}")
 
 
-def _changed(path: str, size_bytes: int, size_bytes_now: int) -> str:
-    """Return the message for a file that changed."""
-    sizes = f" ({size_bytes:,} bytes before, {size_bytes_now:,} now)" if size_bytes != size_bytes_now else ""
-    return f"{path}: the file changed since its rows were counted{sizes}. Open it again."
+def require_same(path: str, absolute_path: str, stamp: tuple[int, int], since: str) -> None:
+    """Raise if a file changed.
+
+    Args:
+        path: The file, for messages.
+        absolute_path: Its path that stays valid when the working directory changes.
+        stamp: What `file_stamp` returned before.
+        since: What happened then, as the end of a sentence.
+
+    Raises:
+        DataError: If its size or time of change differ, or it does not exist any more.
+    """
+    now = file_stamp(absolute_path)
+    if now != stamp:
+        sizes = f" ({stamp[0]:,} bytes before, {now[0]:,} now)" if now[0] != stamp[0] else ""
+        raise DataError(f"{path}: the file changed since {since}{sizes}. Open it again.")
 
 
 def _are_bad(index: RecordIndex) -> bool:

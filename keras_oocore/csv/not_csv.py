@@ -19,12 +19,18 @@ ICONV = "Convert it first: iconv -f {} -t UTF-8 {{quoted}} > out.csv"
 NPY = "Its rows are read by ko.ArraySequence({path!r}, labels)."
 HDF5 = f"{PANDAS.format('hdf')}. An array in it is read by ko.ArraySequence({{path!r}}, labels, dataset=NAME)."
 NPZ = "An array in it is read by ko.ArraySequence(np.load({path!r})[NAME], labels)."
-PARQUET = (
-    "Its rows are read by ko.TableSequence({path!r}, target). To convert it: "
-    + PANDAS.format("parquet").removeprefix("Convert it first: ")
-    + DUCKDB
+TYPED = "Its rows are read by ko.TableSequence({path!r}, target). To convert it: "
+PARQUET = TYPED + PANDAS.format("parquet").removeprefix("Convert it first: ") + DUCKDB
+FEATHER = TYPED + PANDAS.format("feather").removeprefix("Convert it first: ")
+FEATHER_1 = (
+    "Convert it first: from pyarrow import feather; feather.write_feather(feather.read_table({path!r}), "
+    "'out.feather'). Its rows are then read by ko.TableSequence('out.feather', target)."
 )
-ARROW = "Convert it first: from pyarrow import csv, ipc; csv.write_csv(ipc.open_stream({path!r}).read_all(), 'out.csv')"
+ARROW = f"{TYPED}from pyarrow import csv, ipc; csv.write_csv(ipc.open_stream({{path!r}}).read_all(), 'out.csv')"
+ORC = (
+    f"{PANDAS.format('orc')}. If it is larger than memory: from pyarrow import orc; file = orc.ORCFile({{path!r}}); "
+    "ko.TableSequence(map(file.read_stripe, range(file.nstripes)), target, cache='DIR')"
+)
 SQLITE = 'Export a table of it first: sqlite3 -header -csv {quoted} "SELECT * FROM NAME" > out.csv'
 LOGIN = "Was it downloaded without a login, or from the address of a page about the file? Download the file again."
 
@@ -32,9 +38,10 @@ LOGIN = "Was it downloaded without a login, or from the address of a page about 
 # a byte that text does not contain.
 BINARY: dict[bytes, tuple[str, str]] = {
     rb"PAR1[\x00-\x08\x0b\x0c\x0e-\x1f]": ("a Parquet file", PARQUET),
-    rb"ARROW1\x00\x00|FEA1\x00": ("a Feather file", PANDAS.format("feather")),
+    rb"ARROW1\x00\x00": ("a Feather file", FEATHER),
+    rb"FEA1\x00": ("a Feather file of the first version", FEATHER_1),
     rb"\xff\xff\xff\xff.{3}\x00\x10\x00": ("an Arrow stream", ARROW),
-    rb"ORC.{0,16}?[\x00-\x08]": ("an ORC file", PANDAS.format("orc")),
+    rb"ORC.{0,16}?[\x00-\x08]": ("an ORC file", ORC),
     rb"\x93NUMPY": ("a .npy file", NPY),
     rb"\x89HDF\r\n\x1a\n": ("an HDF5 file", HDF5),
     rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ("an Excel workbook (.xls)", EXCEL),

@@ -11,7 +11,6 @@ from keras_oocore.core.checks import boolean
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.files import absolute_path
 from keras_oocore.core.sizes import default_limit_bytes, format_bytes, parse_bytes
-from keras_oocore.core.text import listed
 from keras_oocore.core.warn import warn_user
 from keras_oocore.sequences.arguments import shares
 from keras_oocore.sequences.other_rows import other_rows
@@ -25,6 +24,7 @@ from keras_oocore.sequences.table_arguments import (
     documented_table,
 )
 from keras_oocore.sequences.table_sampling import sampling_of_rows
+from keras_oocore.sequences.table_warnings import warn_of_cut_groups, warn_of_new_codes
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.format import TableFormat
 from keras_oocore.tables.formats import format_of
@@ -139,6 +139,8 @@ class TableSequence(SplitRows):
             warn_user(f"{skipped} left out: on_bad_row='skip'.")
         loading["memory_limit"] = batches_bytes
         sampling = sampling_of_rows(shared, rows, options, cache)
+        if cache is None and options.shuffle:
+            warn_of_cut_groups(rows)
         self._open_rows(rows, options, loading, cache, shared["overwrite_cache"], sampling)
 
     def like(
@@ -202,20 +204,6 @@ class TableSequence(SplitRows):
             DestinationError: If the directory of a file cannot be written.
         """
         self._rows.table.save_indexes()
-
-
-def warn_of_new_codes(rows: TableRows) -> None:
-    """Warn if rows without a target, which a model should predict, have codes or means of their own."""
-    features = rows.features
-    if features.targets or not features.needs_fit:
-        return
-    codes = dict.fromkeys(word.column.name for word in features.words if word.is_code)
-    what = f"The codes of {listed(codes)}" if codes else "The means that replace missing cells"
-    warn_user(
-        f"{what} are computed from these rows, which have no target. A model that was trained on other rows has other "
-        f"ones. To predict with it: train.like({rows.table.paths[0]!r}, target=None); in another process: "
-        'ko.load_features("features.json").like(...).'
-    )
 
 
 def _budget(batch_size: int, num_words: int, memory_limit: int | str | None) -> tuple[int, int, int]:

@@ -31,6 +31,20 @@ class KnownCells(NamedTuple):
     largest: float | None = None
 
 
+class CutGroup(NamedTuple):
+    """Rows that are stored together, so that reading some of them decodes others, and that are several chunks.
+
+    Attributes:
+        name: What messages call it, such as `"houses.parquet: row group 0"`.
+        num_parts: Number of chunks.
+        fix: Code that writes a table in smaller groups.
+    """
+
+    name: str
+    num_parts: int
+    fix: str
+
+
 class NamedColumns:
     """Columns by name: those of files, or those that a saved record describes.
 
@@ -95,12 +109,14 @@ class TableFormat(NamedColumns, abc.ABC):
         rows: `int64` of shape `(num_chunks + 1,)`. Number of rows before each chunk, over all files, and `num_rows`.
         may_skip_rows: Whether `read` may skip rows, so that only reading a chunk tells how many rows it has.
         num_bad_rows: Number of rows that are not even counted in `rows`, because they cannot be parsed.
+        cut_group: The group of rows with the most chunks, or `None` if each chunk is read on its own.
     """
 
     options: CellOptions
     rows: np.ndarray
     may_skip_rows: bool = False
     num_bad_rows: int = 0
+    cut_group: CutGroup | None = None
 
     @abc.abstractmethod
     def read(self, chunk: int, columns: Sequence[Column]) -> Cells:
@@ -115,6 +131,10 @@ class TableFormat(NamedColumns, abc.ABC):
         Raises:
             DataError: If a cell cannot be read, or a file changed. The message names file, row and column.
         """
+
+    def read_first(self, columns: Sequence[Column], num_rows: int) -> Cells:
+        """Return the cells of the first rows, to show them: about `num_rows`, or those of the first chunk."""
+        return self.read(0, columns)
 
     def raising(self) -> "TableFormat":
         """Return the same table, in which a row that `read` would skip is an error."""

@@ -11,7 +11,7 @@ from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import shown
 from keras_oocore.csv.cells import Cells, Column
 from keras_oocore.csv.dialect import CellOptions
-from keras_oocore.tables.format import TableFormat
+from keras_oocore.tables.format import CutGroup, TableFormat
 
 EXPECTED = "`rows` should be numbers of rows, or `duplicates` or `leaks` of the report of ko.check"
 LEFT_OUT = "rows left out"  # in fingerprints
@@ -30,6 +30,7 @@ class KeptRows(TableFormat):
     def __init__(self, table: TableFormat, removed: np.ndarray):
         super().__init__(table.paths, table.columns, table.notes)
         self.measured: set[str] = table.measured
+        self.cut_group: CutGroup | None = table.cut_group
         self.suspects: dict[str, str] = table.suspects
         self.hint: str = table.hint
         self.index_columns: Mapping[str, str] = table.index_columns

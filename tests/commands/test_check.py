@@ -137,7 +137,7 @@ def test_thousands_of_findings_are_counted(messy, run):
         (("clean", "--against", "houses.csv"), "'houses.csv' is a table, and 'clean' is not. Type --against DIRECTORY"),
         (("houses.csv", "--processes", "2"), "--processes is an option of files, and 'houses.csv' is a table"),
         (("houses.csv", "--labels", "a.npy"), "--labels is an option of files, and 'houses.csv' is a CSV file of rows"),
-        (("clean", "--target", "price"), "--target is an option of CSV files"),
+        (("clean", "--target", "price"), "--target is an option of tables"),
         (("clean", "--columns", "price"), "--columns is an option of tables"),
         (("clean", "--x-col", "image"), "--x-col has no effect on 'clean'"),
     ],

@@ -115,12 +115,12 @@ def test_the_cache_of_a_csv_file(write, run):
         (("photos",), 2, "the following arguments are required: destination (before the options"),
         (("photos", "new", "--image-size", "0"), 2, "Received: --image-size 0"),
         (("photos", "new", "--interpolation", "bilinaer"), 2, "--interpolation"),
-        (("photos", "new", "--target", "price"), 2, "--target is an option of CSV files, and 'photos' is images."),
+        (("photos", "new", "--target", "price"), 2, "--target is an option of tables, and 'photos' is images."),
         (("photos", "new", "--seed", "1"), 2, "keras-oocore split photos parts"),
         (("photos", "photos"), 1, "holds other files (ant, bee, cat) and no packed store"),
         (("photos", "houses.csv"), 1, "houses.csv"),
         (("array.npy", "new"), 2, "ko.ArraySequence('array.npy', labels)"),
-        (("sounds", "new"), 2, "has no images, arrays or CSV files: 1 .wav. To see what it has, type: keras-oocore"),
+        (("sounds", "new"), 2, "has no images, arrays or tables: 1 .wav. To see what it has, type: keras-oocore"),
         (("houses.csv", "new"), 2, "Columns: 'price', 'sqft'. Type --target COLUMN, or --no-labels"),
         (("houses.csv", "new", "--target", "prise"), 2, "--target names a column that does not exist: 'prise'."),
         (("houses.csv", "new", "--target", "price", "--strict"), 2, "--strict is an option of images"),
@@ -176,6 +176,4 @@ def test_wrong_processes(photos, write, run):
     assert error == "keras-oocore: --workers is for threads. Type either --workers or --processes.\n"
     status, _, error = run("pack", "houses.csv", "packed", "--target", "b", "--processes", 2)
     assert status == 2
-    assert (
-        error == "keras-oocore: --processes is for files. The rows of a CSV file are read in threads: type --workers.\n"
-    )
+    assert error == "keras-oocore: --processes is for files. The rows of a table are read in threads: type --workers.\n"

@@ -134,7 +134,7 @@ def test_zip_file(photos, in_tmp_path, run):
         (("nothing",), "'nothing' does not exist."),
         (("empty",), "'empty' is empty. Type a path with class folders"),
         (("emty",), "'emty' does not exist. The working directory is "),
-        (("notes",), "has no images, arrays or CSV files: 1 .md. To see what it has, type: keras-oocore info notes"),
+        (("notes",), "has no images, arrays or tables: 1 .md. To see what it has, type: keras-oocore info notes"),
     ],
 )
 def test_wrong_use(words, message, in_tmp_path, run):

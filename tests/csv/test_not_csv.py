@@ -61,10 +61,11 @@ def pandas(kind):
 
 LOGIN = "Was it downloaded without a login, or from the address of a page about the file? Download the file again."
 DUCKDB = ". If it is larger than memory: duckdb -c \"COPY (FROM 't.csv') TO 'out.csv'\""
-PARQUET = (
-    "Its rows are read by ko.TableSequence('t.csv', target). To convert it: "
-    + pandas("parquet").removeprefix("Convert it first: ")
-    + DUCKDB
+TYPED = "Its rows are read by ko.TableSequence('t.csv', target). To convert it: "
+PARQUET = TYPED + pandas("parquet").removeprefix("Convert it first: ") + DUCKDB
+ORC = (
+    pandas("orc") + ". If it is larger than memory: from pyarrow import orc; file = orc.ORCFile('t.csv'); "
+    "ko.TableSequence(map(file.read_stripe, range(file.nstripes)), target, cache='DIR')"
 )
 EXCEL = f"{pandas('excel')}, or save it as CSV UTF-8 in Excel"
 LINES = pandas("json").replace("'t.csv')", "'t.csv', lines=True)") + DUCKDB
@@ -74,10 +75,16 @@ LINES = pandas("json").replace("'t.csv')", "'t.csv', lines=True)") + DUCKDB
     ("content", "what", "fix"),
     [
         (by(parquet.write_table), "a Parquet file", PARQUET),
-        (by(feather.write_feather), "a Feather file", pandas("feather")),
-        (arrow_stream(), "an Arrow stream", "Convert it first: from pyarrow import csv, ipc; "
+        (by(feather.write_feather), "a Feather file", TYPED + pandas("feather").removeprefix("Convert it first: ")),
+        (
+            b"FEA1\0\0\0\0",
+            "a Feather file of the first version",
+            "Convert it first: from pyarrow import feather; feather.write_feather(feather.read_table('t.csv'), "
+            "'out.feather'). Its rows are then read by ko.TableSequence('out.feather', target).",
+        ),
+        (arrow_stream(), "an Arrow stream", TYPED + "from pyarrow import csv, ipc; "
          "csv.write_csv(ipc.open_stream('t.csv').read_all(), 'out.csv')"),
-        (by(orc.write_table), "an ORC file", pandas("orc")),
+        (by(orc.write_table), "an ORC file", ORC),
         (saved(np.save, np.zeros(3)), "a .npy file", "Its rows are read by ko.ArraySequence('t.csv', labels)."),
         (saved(np.savez, np.zeros(3)), "a .npz file",
          "An array in it is read by ko.ArraySequence(np.load('t.csv')[NAME], labels)."),

@@ -129,7 +129,7 @@ def test_skipped_rows_are_not_counted(make):
         (
             "a,b\n1,2\n",
             dict(subset=part(0.2, 0, True)),
-            "validation_split=0.2 of 1 rows leaves none for validation",
+            "validation_split=0.2 of 1 row leaves none for validation",
         ),
     ],
 )

@@ -142,7 +142,7 @@ def _with_kind(name: str, position: int, parts: Sequence[Part]) -> tuple[Column 
         )
     kind, (first, _) = next(iter(found.items()))
     if not kind.kind:
-        return None, f"column {name!r} of {first} cannot be read: {kind.refusal.replace('column:', f'{name!r}:')}."
+        return None, f"column {name!r} of {first} {kind.refusal.replace('column:', f'{name!r}:')}."
     return Column(name, position, kind.kind, kind.format), ""
 
 

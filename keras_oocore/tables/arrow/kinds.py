@@ -37,7 +37,7 @@ def kind_of(dtype: Any) -> ArrowKind:
     >>> [kind_of(dtype).kind for dtype in (pa.int64(), pa.bool_(), pa.dictionary(pa.int8(), pa.string()), pa.date32())]
     ['float32', 'bool', 'string', 'date']
     >>> kind_of(pa.list_(pa.int64())).refusal
-    'it is of the type list<item: int64>, which has several values per cell'
+    'is of the type list<item: int64>, which has several values per cell'
     """
     dtype = plain_type(dtype)
     types = pa.types
@@ -53,7 +53,7 @@ def kind_of(dtype: Any) -> ArrowKind:
         return ArrowKind("date", ISO, zoned=dtype.tz is not None)
     if types.is_time(dtype):
         return ArrowKind("date", TIME if dtype.bit_width == 32 and dtype.unit == "s" else TIME_WITH_FRACTION)
-    return ArrowKind("", refusal=f"it is of the type {dtype}, which {_why_not(dtype)}")
+    return ArrowKind("", refusal=f"is of the type {dtype}, which {_why_not(dtype)}")
 
 
 def plain_type(dtype: Any) -> Any:

@@ -10,16 +10,23 @@ import numpy as np
 
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.csv.cells import Cells, Column, require_pyarrow
+from keras_oocore.csv.date_formats import are_days
 from keras_oocore.csv.dialect import CellOptions
 from keras_oocore.csv.remedies import describe
 from keras_oocore.csv.values import shortened
 from keras_oocore.tables.arrow.cells import as_cells, not_utf8, plain
 from keras_oocore.tables.arrow.columns import Part, found_columns
 from keras_oocore.tables.arrow.kinds import is_string
-from keras_oocore.tables.csv.kinds import present
+from keras_oocore.tables.arrow.looks import look_of
+from keras_oocore.tables.csv.kinds import infer_kind, present
 from keras_oocore.tables.csv.suspects import suspicion
 from keras_oocore.tables.format import TableFormat
 from keras_oocore.tables.opening import Opening
+
+try:
+    import pyarrow as pa
+except ImportError:  # the `csv` extra is not installed
+    pa = None
 
 SAMPLED_PLACES, SAMPLED_ROWS = 8, 2000  # chunks, and rows of all of them together, that tell whether a column is an id
 OPTIONS = ("null_values", "on_bad_row")  # options of reading of all formats that have types
@@ -53,7 +60,10 @@ class ArrowTable(TableFormat):
         found = found_columns(parts, opening.dtypes, opening.known)
         super().__init__(paths, found.columns, {})
         self.refused: dict[str, str] = found.refused
-        self._is_known, self._looked_at = opening.known is not None, set()
+        self.notes: dict[str, list[str]] = {}
+        self.measured: set[str] = set()
+        self.suspects: dict[str, str] = {}
+        self._is_known, self._looked_at, self._given_kinds = opening.known is not None, set(), {*(opening.dtypes or ())}
         self.index_columns: dict[str, str] = {
             name: f"Not a feature: {why}" for name, why in found.refused.items() if opening.known is None
         }
@@ -77,8 +87,15 @@ class ArrowTable(TableFormat):
 
     def read(self, chunk: int, columns: Sequence[Column]) -> Cells:
         """Return the cells of one chunk, as in `TableFormat`."""
-        arrays = self.read_arrays(chunk, list(dict.fromkeys(column.name_in_file for column in columns)))
-        rows = np.arange(self.rows[chunk + 1] - self.rows[chunk])
+        return self._cells(chunk, columns, self.read_arrays(chunk, _names_of(columns)))
+
+    def read_first(self, columns: Sequence[Column], num_rows: int) -> Cells:
+        """Return the cells of the first rows, as in `TableFormat`."""
+        return self._cells(0, columns, self.sample_arrays(0, _names_of(columns), num_rows))
+
+    def _cells(self, chunk: int, columns: Sequence[Column], arrays: Mapping[str, Any]) -> Cells:
+        """Return the cells in the arrays of the first rows of a chunk."""
+        rows = np.arange(len(next(iter(arrays.values()))))
         cells, readable = {}, np.ones(len(rows), bool)
         for column in columns:
             array = plain(arrays[column.name_in_file])
@@ -90,7 +107,10 @@ class ArrowTable(TableFormat):
         return found if readable.all() else found.select(readable)
 
     def look_at(self, names: Iterable[str]) -> None:
-        """Find out which of these columns say nothing about other rows, from the first rows of some chunks."""
+        """Find out which of these columns say nothing about other rows, or may be meant as numbers or dates.
+
+        The first rows of some chunks tell. A column of categories, or one in `dtypes`, is what it is.
+        """
         wanted = dict.fromkeys(name for name in names if name in self.columns and name not in self._looked_at)
         columns = [self.columns[name] for name in wanted if self.columns[name].kind in ("float32", "string")]
         self._looked_at.update(wanted)
@@ -101,7 +121,18 @@ class ArrowTable(TableFormat):
         for column in columns:
             text = dataclasses.replace(column, kind="string")
             texts = [as_cells(sample[column.name], text, self.options)[0] for sample in sampled]
-            reason = suspicion(column.name, column.kind, present(texts, self.options.null_values))
+            texts = present(texts, self.options.null_values)
+            is_chosen = column.name in self._given_kinds or pa.types.is_dictionary(sampled[0][column.name].type)
+            if column.kind == "string" and not is_chosen:
+                note, is_measured = look_of(column.name, texts, self.options)
+                if note:
+                    self.notes[column.name] = [note]
+                if is_measured:
+                    self.measured.add(column.name)
+                    continue
+            if column.kind == "float32" and not is_chosen and len(texts) and are_days(texts):
+                self.notes[column.name] = list(infer_kind(texts, self.options).notes)
+            reason = suspicion(column.name, column.kind, texts)
             if reason:
                 self.suspects[column.name] = reason
 
@@ -150,3 +181,8 @@ class ArrowTable(TableFormat):
             f"{where}: cannot read {text!r} as {describe(column)}. Fix: {missing}on_bad_row='skip', or "
             f"dtypes={{{name!r}: 'string'}}."
         )
+
+
+def _names_of(columns: Sequence[Column]) -> list[str]:
+    """Return the names of columns in the files, each once."""
+    return list(dict.fromkeys(column.name_in_file for column in columns))

@@ -23,6 +23,7 @@ except ImportError:  # the `csv` extra is not installed
     pa = None
 
 MOST_OTHERS = 0.75  # largest share of other strings for which the numbers among them are worth a warning
+CONVERT = "convert the column to numbers before, and pass the converted one"
 MOST_DATES = 0.9  # share of the cells from which on the others are worth a null value
 
 
@@ -88,7 +89,7 @@ def _kind_of(name: str, dtype: object) -> str:
     return "bool" if kind == "b" else "float32"
 
 
-def infer_kind(texts: Any, options: CellOptions) -> Inferred:
+def infer_kind(texts: Any, options: CellOptions, can_convert: bool = True) -> Inferred:
     """Return the kind of a column, given some of its cells as strings.
 
     A column whose cells are all missing is a column of numbers. So is a column with at least nine numbers in ten cells:
@@ -98,6 +99,7 @@ def infer_kind(texts: Any, options: CellOptions) -> Inferred:
     Args:
         texts: `pyarrow` string array, without missing cells and spaces, as `present` returns it.
         options: How the cells are read.
+        can_convert: Whether the user's options include `decimal`, `thousands` and `strip`, so that notes may name them.
 
     >>> [infer_kind(pa.array(cells), CellOptions()).kind for cells in (["1.5", "2"], ["yes", "0"], ["2014-10-13"])]
     ['float32', 'bool', 'date']
@@ -111,7 +113,7 @@ def infer_kind(texts: Any, options: CellOptions) -> Inferred:
         if pc.all(is_one_of(texts, TRUE_VALUES + FALSE_VALUES)).as_py():
             return Inferred("bool")
         if 10 * values.null_count > len(values):
-            return _infer_from_strings(texts, values, options)
+            return _infer_from_strings(texts, values, options, can_convert)
     with_zeros = texts.filter(pc.match_substring_regex(texts, r"^[+-]?0\d"))
     if len(with_zeros):
         losses.append(f"numbers with leading zeros, which are lost, such as {with_zeros[0].as_py()!r}")
@@ -128,18 +130,19 @@ def present(texts: Sequence[Any], null_values: Sequence[str]) -> Any:
     return texts.filter(pc.invert(is_one_of(texts, null_values)))
 
 
-def _infer_from_strings(texts: Any, values: Any, options: CellOptions) -> Inferred:
+def _infer_from_strings(texts: Any, values: Any, options: CellOptions, can_convert: bool) -> Inferred:
     """Infer the kind of a column of which more than a tenth are not numbers.
 
     Args:
         texts: Its cells.
         values: The cells as numbers, null where a cell is not a number.
         options: How the cells are read.
+        can_convert: As in `infer_kind`.
     """
     forms = fitting_formats(texts)
     if len(forms) == 1 and forms[0] in CERTAIN:
         return Inferred("date", forms[0])
-    note = _date_note(texts, forms) or _number_note(texts, options)
+    note = _date_note(texts, forms) or _number_note(texts, options, can_convert)
     if note:
         return Inferred("string", notes=[note], is_measured=True)
     others = texts.filter(pc.is_null(values))
@@ -171,7 +174,7 @@ def _date_note(texts: Any, forms: Sequence[str]) -> str:
     return f"{example}. Fix: give their format in dtypes, such as {form!r}, and null_values=[..., {shortened(other)!r}]"
 
 
-def _number_note(texts: Any, options: CellOptions) -> str:
+def _number_note(texts: Any, options: CellOptions, can_convert: bool) -> str:
     """Return why cells may be meant as numbers, and how to read them; `""` if they do not look like numbers."""
     distinct = texts.unique()
     found = number_format(distinct, options)
@@ -181,8 +184,9 @@ def _number_note(texts: Any, options: CellOptions) -> str:
     if not pc.any(odd).as_py():
         return ""
     example = shortened(distinct[: len(odd)].filter(odd)[0].as_py())
-    looks = f"read as strings, though its cells look like numbers, such as {example!r}. Fix: {found.code}"
-    if found.options is None:
+    fix = found.code if can_convert else CONVERT
+    looks = f"read as strings, though its cells look like numbers, such as {example!r}. Fix: {fix}"
+    if found.options is None or not can_convert:
         return looks
     others = texts.filter(pc.is_null(as_numbers(texts, found.options)))
     if 10 * len(others) <= len(texts):

@@ -1,4 +1,4 @@
-"""One Arrow IPC file, a stream or the format with a footer, whose record batches are read from a memory map."""
+"""One Arrow IPC file, a stream or the format with a footer, and its record batches."""
 
 import datetime
 import functools
@@ -8,7 +8,8 @@ from typing import Any
 
 from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
-from keras_oocore.csv.index import cannot_read, file_stamp
+from keras_oocore.csv.index import cannot_read, file_stamp, require_same
+from keras_oocore.tables.arrow.chunks import rows_per_chunk
 from keras_oocore.tables.ipc.layout import (
     FEATHER_1,
     MAGIC,
@@ -70,6 +71,15 @@ class ArrowFile:
             )
 
     @property
+    def is_mapped(self) -> bool:
+        """Whether it is read from a memory map: a stream, or a part of a large record batch.
+
+        A disk that fails, or another program that shortens the file, ends a process that reads from a memory map.
+        """
+        most = rows_per_chunk(len(self.names))
+        return self.is_stream or any(batch.num_rows > most and not batch.is_compressed for batch in self.batches)
+
+    @property
     def is_compressed(self) -> bool:
         """Whether its record batches are compressed, so that reading a part of one decompresses all of it."""
         return any(batch.is_compressed for batch in self.batches)
@@ -84,11 +94,7 @@ class ArrowFile:
         Raises:
             DataError: If size or time of change differ.
         """
-        now = storage.stamp(self.absolute_path)
-        if now != self.stamp:
-            size_bytes = self.stamp[0]
-            sizes = f" ({size_bytes:,} bytes before, {now[0]:,} now)" if now[0] != size_bytes else ""
-            raise DataError(f"{self.path}: the file changed since it was opened{sizes}. Open it again.")
+        require_same(self.path, self.absolute_path, self.stamp, "it was opened")
 
     def described(self) -> str:
         """Return name, size and time as a person reads them, so that an error message shows what changed."""
@@ -112,11 +118,19 @@ class ArrowFileReader:
     def __init__(self, file: ArrowFile, names: Sequence[str]):
         self._file, self._names = file, list(names)
         file.require_unchanged()
-        self._data = _mapped(file.absolute_path)
+        self._data = _mapped(file.absolute_path) if file.is_mapped else _opened(file.absolute_path)
         self._kept: tuple[int, Any] = -1, None
 
-    def batch(self, number: int) -> Any:
-        """Return the columns of a record batch. The last one is kept: its parts are usually read one after another.
+    def forget(self) -> None:
+        """Release the record batch that is kept."""
+        self._kept = -1, None
+
+    def batch(self, number: int, is_part: bool) -> Any:
+        """Return the columns of a record batch.
+
+        Args:
+            number: Number of the record batch.
+            is_part: Whether only a part of it is read. Then it is kept: its parts are usually read one after another.
 
         Raises:
             DataError: If the file changed, or is damaged.
@@ -128,7 +142,7 @@ class ArrowFileReader:
                 found = self._batches[number] if self._file.is_stream else self._reader.get_batch(number)
             except (pa.ArrowException, OSError, ValueError) as error:
                 raise self._damaged(number, error) from error
-            self._kept = number, found
+            self._kept = (number, found) if is_part else (-1, None)
         return found
 
     def columns(self, number: int, first: int, end: int) -> dict[str, Any]:
@@ -137,7 +151,7 @@ class ArrowFileReader:
         Raises:
             DataError: If the file changed, or is damaged.
         """
-        batch = self.batch(number)
+        batch = self.batch(number, is_part=end - first < self._file.batches[number].num_rows)
         arrays = {name: batch.column(name).slice(first, end - first) for name in self._names}
         try:
             for array in arrays.values():
@@ -169,6 +183,14 @@ def _mapped(path: str) -> Any:
             raise DataError(f"{path}: the file is empty.")
         with pa.memory_map(path) as file:
             return file.read_buffer()
+    except OSError as error:
+        raise cannot_read(path, error) from error
+
+
+def _opened(path: str) -> Any:
+    """Return a file of `pyarrow`, which reads what is asked for."""
+    try:
+        return pa.OSFile(path)
     except OSError as error:
         raise cannot_read(path, error) from error
 

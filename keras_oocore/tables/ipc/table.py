@@ -3,6 +3,7 @@
 import itertools
 import math
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,10 +15,11 @@ from keras_oocore.csv.cells import Column, require_pyarrow
 from keras_oocore.tables.arrow.chunks import rows_per_chunk
 from keras_oocore.tables.arrow.columns import Part
 from keras_oocore.tables.arrow.table import ArrowTable
+from keras_oocore.tables.format import CutGroup
 from keras_oocore.tables.ipc.files import ArrowFile, ArrowFileReader
 from keras_oocore.tables.opening import Opening
 
-MOST_READERS = 64  # that a thread keeps open: each has a memory map
+MOST_READERS = 8  # that a thread keeps open
 MORE_COMPRESSED = 4  # times as many rows has a chunk of a compressed record batch, which is decompressed as a whole
 
 
@@ -45,6 +47,7 @@ class IPCTable(ArrowTable):
     Args:
         paths: Paths of the files.
         opening: How the files are opened. Defaults to all rows, with the kinds of their types.
+        name: What messages call the rows. Defaults to the paths.
 
     Raises:
         DataError: If a file does not exist, or is not an Arrow file.
@@ -61,17 +64,30 @@ class IPCTable(ArrowTable):
     (2, [('sqft', 'float32'), ('city', 'string')])
     """
 
-    def __init__(self, paths: Sequence[str], opening: Opening | None = None):
+    def __init__(self, paths: Sequence[str], opening: Opening | None = None, name: str | None = None):
         require_pyarrow("Arrow files", "tables")
         opening = Opening() if opening is None else opening
         if opening.num_rows is not None:
             positive(opening.num_rows, "num_rows")
         self.files: list[ArrowFile] = [ArrowFile(path) for path in paths]
-        super().__init__([file.path for file in self.files], _parts(self.files), opening)
+        parts = _parts(self.files) if name is None else [part._replace(name=name) for part in _parts(self.files)]
+        super().__init__([file.path for file in self.files] if name is None else [name], parts, opening)
         self._chunks: list[Chunk] = list(_chunks(self.files, opening.num_rows))
         sizes = [chunk.end - chunk.first for chunk in self._chunks]
         self.rows: np.ndarray = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
+        self.cut_group: CutGroup | None = self._most_cut()
         self._own = threading.local()
+
+    def _most_cut(self) -> CutGroup | None:
+        """Return the compressed record batch with the most chunks, if it has several."""
+        places = [(place.file, place.batch) for place in self._chunks]
+        counts = Counter(place for place in places if self.files[place[0]].batches[place[1]].is_compressed)
+        (place, num_parts), *_ = counts.most_common(1) or [((0, 0), 1)]
+        if num_parts == 1:
+            return None
+        file, batch = place
+        fix = f"pyarrow.feather.write_feather(table, path, chunksize={int(np.diff(self.rows).max()):_})"
+        return CutGroup(f"{self.files[file].path}: record batch {batch}", num_parts, fix)
 
     def read_arrays(self, chunk: int, names: Sequence[str]) -> Mapping[str, Any]:
         """Return the rows of one chunk, as in `ArrowTable`."""
@@ -101,11 +117,15 @@ class IPCTable(ArrowTable):
     def _reader(self, file: int, names: tuple[str, ...]) -> ArrowFileReader:
         """Return the reader of this thread."""
         readers = self._own.__dict__.setdefault("readers", {})
+        last = getattr(self._own, "last", None)
+        if last is not None and last is not readers.get((file, names)):
+            last.forget()
         if (file, names) not in readers:
             if len(readers) >= MOST_READERS:
                 readers.clear()
             readers[file, names] = self.files[file].reader(names)
-        return readers[file, names]
+        self._own.last = readers[file, names]
+        return self._own.last
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_own"}

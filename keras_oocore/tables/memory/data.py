@@ -1,22 +1,17 @@
 """The user's `data` in memory as named columns, whatever library it is of."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import listed
+from keras_oocore.tables.arrow.names import require_names
 from keras_oocore.tables.memory.columns import MemoryColumn, column_of
 
 try:
     import pyarrow as pa
 except ImportError:  # the `csv` extra is not installed
     pa = None
-
-RENAME = {
-    "DataFrame": "frame.columns = frame.columns.map(str)",
-    "dictionary": "{str(name): values for name, values in data.items()}",
-}
 
 
 def is_frame(data: Any) -> bool:
@@ -37,7 +32,7 @@ def named_columns(data: Any) -> tuple[str, dict[str, MemoryColumn], str]:
     reader = _reader(data)
     assert reader is not None, "`is_frame` is true"
     name, names, columns, hint = reader(data)
-    _require_names(name, names)
+    require_names(name, names)
     return name, {key: columns(key, i) for i, key in enumerate(names)}, hint
 
 
@@ -94,21 +89,3 @@ def _of_pyarrow(table: Any) -> Read:
         except pa.ArrowInvalid as error:
             raise OptionError(f"`data` is a list of record batches that differ in their columns: {error}") from error
     return "Table", table.column_names, lambda name, i: column_of(table.column(i), name), ""
-
-
-def _require_names(name: str, names: Iterable[Any]) -> None:
-    """Raise for no columns, for names that are not strings, and for those that occur twice."""
-    names = list(names)
-    if not names:
-        raise OptionError(f"`data` should have at least one column. Received: a {name} without columns")
-    others = [key for key in names if not isinstance(key, str)]
-    if others:
-        fix = RENAME.get(name, "rename it")
-        raise OptionError(
-            f"The names of columns should be strings. Received: a {name} with the name {others[0]!r}. Fix: {fix}"
-        )
-    twice, times = Counter(names).most_common(1)[0]
-    if times > 1:
-        raise OptionError(
-            f"The names of columns should differ. Received: a {name} with {times} columns named {twice!r}. Rename them."
-        )

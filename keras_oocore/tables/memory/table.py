@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import DataError, OptionError
+from keras_oocore.core.text import counted
 from keras_oocore.csv.cells import Column
 from keras_oocore.tables.arrow.chunks import rows_of_chunks
 from keras_oocore.tables.arrow.columns import Part
@@ -75,7 +76,7 @@ class MemoryTable(ArrowTable):
     def source(self) -> str:
         """What messages and `repr` call the data."""
         limit = "" if self.rows_limit is None else f" (num_rows={self.rows_limit})"
-        return f"{self.name} of {self._count_all():,} rows{limit}"
+        return f"the {self.name} of {counted(self._count_all(), 'row')}{limit}"
 
     def fingerprint(self) -> dict[str, Any]:
         """Return everything that determines the cells, as plain JSON."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.faults import retried
-from keras_oocore.csv.index import cannot_read
+from keras_oocore.csv.index import cannot_read, require_same
 from keras_oocore.tables.arrow.columns import Part
 from keras_oocore.tables.parquet.paths import FoundFile
 
@@ -125,10 +125,7 @@ class ParquetFile:
         Raises:
             DataError: If it changed.
         """
-        now = storage.stamp(self.absolute_path)
-        if now != (self.size_bytes, self.changed_ns):
-            sizes = f" ({self.size_bytes:,} bytes before, {now[0]:,} now)" if now[0] != self.size_bytes else ""
-            raise DataError(f"{self.path}: the file changed since its footer was read{sizes}. Open it again.")
+        require_same(self.path, self.absolute_path, (self.size_bytes, self.changed_ns), "its footer was read")
 
     def described(self) -> str:
         """Return name, size and time as a person reads them, so that an error message shows what changed."""

@@ -12,7 +12,7 @@ from keras_oocore.core.threads import ThreadPool
 from keras_oocore.csv.cells import Column, require_pyarrow
 from keras_oocore.tables.arrow.columns import Part, pandas_index
 from keras_oocore.tables.arrow.table import ArrowTable
-from keras_oocore.tables.format import KnownCells
+from keras_oocore.tables.format import CutGroup, KnownCells
 from keras_oocore.tables.opening import Opening
 from keras_oocore.tables.parquet.file import ParquetFile
 from keras_oocore.tables.parquet.known import known_cells
@@ -63,6 +63,7 @@ class ParquetTable(ArrowTable):
         self._key_types = key_types
         self._layout = layout_of(self.files, opening.num_rows)
         self.rows: np.ndarray = self._layout.rows
+        self.cut_group: CutGroup | None = self._most_cut()
         self._own = threading.local()
 
     def read_arrays(self, chunk: int, names: Sequence[str]) -> Mapping[str, Any]:
@@ -108,6 +109,16 @@ class ParquetTable(ArrowTable):
 
     def save_indexes(self, directory: Path | None = None) -> None:
         """Do nothing: the footers of the files say where the rows are."""
+
+    def _most_cut(self) -> CutGroup | None:
+        """Return the row group with the most chunks, if it has several."""
+        groups, counts = np.unique(np.stack([self._layout.files, self._layout.groups]), axis=1, return_counts=True)
+        if not len(counts) or counts.max() == 1:
+            return None
+        file, group = groups[:, counts.argmax()].tolist()
+        most = int(np.diff(self.rows).max())
+        fix = f"pyarrow.parquet.write_table(table, path, row_group_size={most:_})"
+        return CutGroup(f"{self.files[file].path}: row group {group}", int(counts.max()), fix)
 
     def _rows(self, file: ParquetFile, chunk: int, names: list[str], size: int) -> Any:
         """Return the rows of a chunk as a table."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.text import counted
 from keras_oocore.csv.cells import Cells, Column
 from keras_oocore.tables.format import KnownCells
 
@@ -139,7 +140,7 @@ class Fractions:
         purpose = "testing" if part == TEST else part
         splits = {f"{name}_split": value for name, value in self.others.items() if part in (TRAINING, name)}
         asked = " and ".join(f"{name}={value}" for name, value in splits.items())
-        return f"{asked} of {num_rows:,} rows leaves none for {purpose}."
+        return f"{asked} of {counted(num_rows, 'row')} leaves none for {purpose}."
 
 
 def kinds_of(columns: tuple[Column, ...]) -> Mapping[str, str]:

@@ -6,6 +6,7 @@ from typing import Any
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import shown
 from keras_oocore.tables.arrow.kinds import is_bytes, is_string
+from keras_oocore.tables.arrow.names import require_names
 
 try:
     import pyarrow as pa
@@ -29,13 +30,14 @@ def opened(data: Any) -> tuple[Any, Iterator[Any]]:
     """Return the schema of a stream, in types that a file can store, and its rows as tables of that schema.
 
     Raises:
-        OptionError: If the stream yields something else than rows.
+        OptionError: If the stream yields something else than rows, or columns have the same name.
         DataError: If the stream fails.
     """
     tables = _tables(data)
     first = next(tables, None)
     if first is None:
         raise DataError("The stream has no rows, and does not say which columns it has.")
+    require_names("stream", first.schema.names)
     schema = _stored_schema(first.schema)
     return schema, _cast(first, tables, schema)
 
@@ -93,7 +95,7 @@ def _as_table(part: Any) -> Any:
         return pa.table(part)
     if hasattr(type(part), "__arrow_c_array__"):
         return pa.Table.from_batches([pa.record_batch(part)])
-    what = "paths. Pass a list of them: list(data)" if isinstance(part, str) or hasattr(part, "__fspath__") else None
+    what = "paths. Pass a list of them: sorted(data)" if isinstance(part, str) or hasattr(part, "__fspath__") else None
     raise OptionError(f"`data` is an iterator, which should yield {EXPECTED}. Received: {what or shown(part)}")
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.text import counted
 from keras_oocore.csv.cells import require_pyarrow
 from keras_oocore.tables.ipc.table import IPCTable
 from keras_oocore.tables.opening import Opening
@@ -35,12 +36,13 @@ class StreamTable(IPCTable):
         if opening.cache is None:
             raise OptionError(
                 "`data` is a stream, which can be read only once, and training reads rows many times. Pass "
-                f'cache="DIR", a directory that stores the rows. Received: data of type {type(data).__name__!r}'
+                f'cache="DIR", a directory that stores the rows.{_if_paths(data)} Received: data of type '
+                f"{type(data).__name__!r}"
             )
         if opening.num_rows is not None:
             positive(opening.num_rows, "num_rows")
         path, self._content = stored_stream(data, opening.cache, opening.num_rows, opening.overwrite_cache)
-        super().__init__([path], opening)
+        super().__init__([path], opening, "the stream")
 
     def where(self, chunk: int, row_in_chunk: int) -> str:
         """Return how error messages name a row, such as `"row 7 of the stream"`."""
@@ -58,4 +60,10 @@ class StreamTable(IPCTable):
     def source(self) -> str:
         """What messages and `repr` call the data."""
         limit = "" if self.rows_limit is None else f" (num_rows={self.rows_limit})"
-        return f"stream of {self.num_rows:,} rows{limit}"
+        return f"the stream of {counted(self.num_rows, 'row')}{limit}"
+
+
+def _if_paths(data: Any) -> str:
+    """Return what to do if an iterator yields paths. Nothing is taken from it, because that would be lost."""
+    is_iterator = hasattr(type(data), "__next__") and not hasattr(type(data), "__arrow_c_stream__")
+    return " If it yields paths, pass a list of them: sorted(data)." if is_iterator else ""
