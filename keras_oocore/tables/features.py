@@ -185,8 +185,9 @@ class FeatureSpec:
     @property
     def named_columns(self) -> dict[str, Column]:
         """Name → column, for the columns that are read, as the table has them: without the kinds of `categorical`."""
-        used = {column.name_in_file for column in (*self.columns, *self.ids)}
-        return {name: self._table.columns[name] for name in self._table.columns if name in used}
+        used = dict.fromkeys(column.name_in_file for column in (*self.columns, *self.ids))
+        columns = {name: self._table.columns[name] for name in used if name in self._table.columns}
+        return dict(sorted(columns.items(), key=lambda item: item[1].position))
 
     def of_other_rows(self, table: NamedColumns, with_target: bool, **changes: Any) -> "FeatureSpec":
         """Return the layout of other rows with the same features, and with the means and codes of these rows.
