@@ -42,9 +42,10 @@ def _shuffled_at_once(parts: Sequence[np.ndarray], size: int, random: np.random.
     floats, swap_rows = (np.float32, lapack.slaswp) if backwards.itemsize == 4 else (np.float64, lapack.dlaswp)
     matrix = backwards.view(floats)[:, np.newaxis]  # its values are moved, and never computed with
     for last, places in drawn_places(size, random):
-        swapped = swap_rows(matrix[size - 1 - last :], (last - places).astype(np.int32), overwrite_a=1)
-        if not np.may_share_memory(swapped, matrix):
-            raise RuntimeError("scipy.linalg.lapack swapped the rows of a copy.")
+        rows = matrix[size - 1 - last :]
+        swapped = swap_rows(rows, (last - places).astype(np.int32), overwrite_a=1)
+        if not np.may_share_memory(swapped, rows):  # another version of SciPy may swap the rows of a copy
+            rows[...] = swapped
     return backwards[::-1]
 
 

@@ -31,7 +31,9 @@ def test_bits_of_negative_and_large_integers_are_kept(monkeypatch):
     monkeypatch.setattr(shuffle, "FEWEST_AT_ONCE", 1)
     for dtype in (np.int32, np.int64):  # as floats, some of them are NaNs that signal
         ends = np.iinfo(dtype)
-        samples = np.array([ends.min, ends.max, -1, 0, *range(ends.max // 256 * 255, ends.max // 256 * 255 + 50)], dtype)
+        samples = np.array(
+            [ends.min, ends.max, -1, 0, *range(ends.max // 256 * 255, ends.max // 256 * 255 + 50)], dtype
+        )
         key = np.random.SeedSequence(1)
         assert shuffled([samples], key).tolist() == by_numpy(samples, key)
 

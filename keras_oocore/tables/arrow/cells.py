@@ -113,7 +113,7 @@ def _as_numbers(array: Any) -> tuple[Any, np.ndarray]:
         return values, NONE_WRONG
     if not values.null_count and len(values):
         numbers = values.to_numpy()
-        if -LARGEST_FLOAT32 <= numbers.min() and numbers.max() <= LARGEST_FLOAT32:  # neither if one of them is NaN
+        if numbers.min() >= -LARGEST_FLOAT32 and numbers.max() <= LARGEST_FLOAT32:  # neither if one of them is NaN
             return values, NONE_WRONG
     nan = pc.is_nan(values).fill_null(False)
     if pc.any(nan).as_py():

@@ -17,6 +17,7 @@ from keras_oocore.tables.parquet.paths import FoundFile
 try:
     import pyarrow as pa
     from pyarrow import parquet as pq
+
     PyarrowFile = pq.ParquetFile
 except ImportError:  # the `tables` extra is not installed
     pa, PyarrowFile = None, object
