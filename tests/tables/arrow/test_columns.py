@@ -53,8 +53,7 @@ def test_repeated_names_and_columns_that_a_part_lacks_are_refused():
     twice = pa.schema([("a", pa.int64()), ("b", pa.int64()), ("a", pa.float64())])
     assert dict(found_in(twice).refused) == {"a": "file 0 has several columns 'a'."}
     found = found_in(pa.schema([("a", pa.int64())]), pa.schema([("a", pa.int64()), ("b", pa.int64())]))
-    assert dict(found.refused) == {"b": "file 0 has no column 'b',
-    assert file 1 has one."}
+    assert dict(found.refused) == {"b": "file 0 has no column 'b', and file 1 has one."}
 
 
 def test_a_kind_that_a_type_cannot_have_is_an_error_at_once():
