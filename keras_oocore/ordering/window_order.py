@@ -15,6 +15,7 @@ import numpy as np
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.ordering.permutation import PARTITION_EPOCH, permute
+from keras_oocore.ordering.shuffle import shuffled
 
 KEPT_WINDOWS = 2  # the window in use and the next one
 
@@ -140,7 +141,7 @@ class WindowOrder:
         """Return the samples of every epoch in ascending order, an `int64` array of shape `(size,)`."""
         if not self.size:
             return np.zeros(0, np.int64)
-        return self._samples_in(range(len(self._pieces.chunks)), np.int64)
+        return np.concatenate(self._samples_in(range(len(self._pieces.chunks)), np.int64))
 
     def reset_after_fork(self) -> None:
         """Drop windows that are being shuffled. In a forked child, no thread would finish them."""
@@ -253,15 +254,14 @@ class WindowOrder:
 
     def _mix(self, epoch: int, window: int) -> np.ndarray:
         dtype = np.int32 if self.num_samples < 2**31 else np.int64  # a window may hold millions
-        samples = self._samples_in(self._pieces_of(epoch, window), dtype)
-        # The stream of `RandomState` never changes (NEP 19). For a whole window it is faster than `permute`.
+        # For a whole window this is faster than `permute`.
         key = np.random.SeedSequence(self.seed, spawn_key=(epoch, window))
-        np.random.RandomState(np.random.MT19937(key)).shuffle(samples)
-        return samples
+        return shuffled(self._samples_in(self._pieces_of(epoch, window), dtype), key)
 
-    def _samples_in(self, pieces: Iterable[int], dtype: type) -> np.ndarray:
+    def _samples_in(self, pieces: Iterable[int], dtype: type) -> list[np.ndarray]:
+        """Return the samples of each piece."""
         _, firsts, sizes = self._pieces
-        return np.concatenate([np.arange(firsts[i], firsts[i] + sizes[i], dtype=dtype) for i in pieces])
+        return [np.arange(firsts[i], firsts[i] + sizes[i], dtype=dtype) for i in pieces]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return WindowOrder, (self.sizes, self.window_chunks, self.seed, self.shuffle, self.first, self.stop)

@@ -82,6 +82,9 @@ class ChunkCache:
         self._shift = max(0, int(self._starts[-1]).bit_length() - (CELLS_PER_CHUNK * len(sizes)).bit_length())
         cells = np.arange(0, self._starts[-1], 1 << self._shift)
         self._chunk_of_cell = np.searchsorted(self._starts, cells, side="right") - 1  # of the first row of a cell
+        lasts = np.append(cells[1:], self._starts[-1]) - 1
+        of_lasts = np.searchsorted(self._starts, lasts, side="right") - 1
+        self._most_steps = int((of_lasts - self._chunk_of_cell).max(initial=0))  # between the chunks of a cell
         self._slot_of = np.full(len(sizes), NONE)  # of each chunk whose rows are kept
         self._chunk_in = np.full(num_slots, NONE)
         self._last_use = np.zeros(num_slots, np.int64)
@@ -112,11 +115,13 @@ class ChunkCache:
             for chunk in self._hold_kept(needed, holder):
                 self._hold(chunk, holder)
             complete = all([parsing.wait() for parsing in holder.awaited])
-            rows_in_chunks = rows - self._starts[chunks]
             if complete and len(holder.slots) == len(needed):
-                places = self._slot_of[chunks] * self.slot_rows + rows_in_chunks
+                before = self._slot_of * self.slot_rows - self._starts[:-1]  # from a row to its place in the memory
+                places = before[chunks]
+                places += rows
                 np.take(self.memory, places, axis=0, out=out, mode="clip")  # other modes copy twice
                 return
+            rows_in_chunks = rows - self._starts[chunks]
             for chunk in needed.tolist():
                 of_chunk = chunks == chunk
                 slot = self._slot_of[chunk]
@@ -141,8 +146,11 @@ class ChunkCache:
     def _chunks_of(self, rows: np.ndarray) -> np.ndarray:
         """Return the chunk of each row. A table of cells is faster than a binary search."""
         chunks = self._chunk_of_cell[rows >> self._shift]
-        while (behind := rows >= self._starts[chunks + 1]).any():
+        for _ in range(self._most_steps):
+            behind = rows >= self._starts[1:][chunks]
             chunks += behind
+            if self._most_steps > 1 and not behind.any():
+                break
         return chunks
 
     def _hold_kept(self, chunks: np.ndarray, holder: _Holder) -> list[int]:

@@ -142,8 +142,9 @@ class RowLayout:
     @property
     def named_columns(self) -> dict[str, Column]:
         """Name → column, for the columns that are read, as the table has them: without the kinds of `categorical`."""
-        used = {column.name_in_file for column in (*self.columns, *self.ids)}
-        return {name: self._choice.table.columns[name] for name in self._choice.table.columns if name in used}
+        used = dict.fromkeys(column.name_in_file for column in (*self.columns, *self.ids))
+        columns = {name: self._table.columns[name] for name in used if name in self._table.columns}
+        return dict(sorted(columns.items(), key=lambda item: item[1].position))
 
     @property
     def class_columns(self) -> list[Column]:

@@ -55,6 +55,16 @@ def test_recently_used_chunks_are_kept():
     assert source.parsed == [1, 2, 3, 4, 2]
 
 
+@pytest.mark.parametrize("sizes", [(3,), (5, 0, 0, 1, 300, 2, 0, 7), (0, 1, 1, 1, 500), (64, 64, 64, 10), (1,) * 40])
+def test_rows_of_chunks_of_any_sizes(sizes):
+    firsts = np.cumsum([0, *sizes])
+    cache = ChunkCache(lambda chunk: np.arange(*firsts[chunk : chunk + 2])[:, None], sizes, len(sizes), (1,), int)
+    rows = np.random.default_rng(0).permutation(int(firsts[-1]))
+    out = np.empty((len(rows), 1), int)
+    cache.read(rows, out)
+    assert out[:, 0].tolist() == rows.tolist()
+
+
 def test_batch_of_more_chunks_than_slots():
     source = Source()
     cache = cache_of(source, num_slots=2)

@@ -112,6 +112,10 @@ def _as_numbers(array: Any) -> tuple[Any, np.ndarray]:
         values = array.cast(pa.float64(), safe=False)
     if not (pa.types.is_floating(dtype) or pa.types.is_decimal(dtype)):
         return values, NONE_WRONG
+    if not values.null_count and len(values):
+        numbers = values.to_numpy()
+        if numbers.min() >= -LARGEST_FLOAT32 and numbers.max() <= LARGEST_FLOAT32:  # neither if one of them is NaN
+            return values, NONE_WRONG
     nan = pc.is_nan(values).fill_null(False)
     if pc.any(nan).as_py():
         values = pc.if_else(nan, pa.scalar(None, pa.float64()), values)

@@ -1,9 +1,12 @@
-"""The columns of tables that have types: their kinds, and which of them cannot be read, and why."""
+"""The columns of tables that have types: their kinds, and which of them cannot be read, and why.
+
+A table may have many thousands of columns, of which few are used. So a column is looked at when it is asked for.
+"""
 
 import collections
 import json
 import types
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from keras_oocore.core.errors import OptionError
@@ -32,10 +35,67 @@ class Part(NamedTuple):
     @classmethod
     def of_schema(cls, name: str, schema: Any, more: Mapping[str, Any] | None = None) -> "Part":
         """Return the part with the columns of a `pyarrow` schema, and more columns, which are not in the schema."""
-        counts = collections.Counter(schema.names)
-        found = {field.name: field.type for field in schema}
-        refused = {field.name: _unknown(field, name) for field in schema if is_unknown(field)}
-        return cls(name, {**found, **(more or {})}, [key for key, count in counts.items() if count > 1], refused)
+        names = schema.names
+        positions, repeated = {key: i for i, key in enumerate(names)}, []
+        if len(positions) < len(names):
+            repeated = [key for key, count in collections.Counter(names).items() if count > 1]
+        found = _Fields(schema, positions)
+        return cls(name, _Types(found, more or {}), repeated, _OfUnknownTypes(found, name))
+
+
+class _Fields(NamedTuple):
+    """The fields of a `pyarrow` schema.
+
+    Attributes:
+        schema: The schema.
+        positions: Name of a field → its position, that of the last one of a name.
+    """
+
+    schema: Any
+    positions: Mapping[str, int]
+
+    def field(self, name: str) -> Any:
+        """Return a field by its name."""
+        return self.schema.field(self.positions[name])
+
+
+class _Types(Mapping):
+    """Name → type, for the fields of a schema, and for more columns."""
+
+    def __init__(self, fields: _Fields, more: Mapping[str, Any]):
+        self._fields, self._more = fields, more
+
+    def __getitem__(self, name: str) -> Any:
+        return self._more[name] if name in self._more else self._fields.field(name).type
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._more or name in self._fields.positions
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._fields.positions
+        yield from self._more
+
+    def __len__(self) -> int:
+        return len(self._fields.positions) + len(self._more)
+
+
+class _OfUnknownTypes(Mapping):
+    """Name → why its cells cannot be read, for the fields of a schema that have types of their own."""
+
+    def __init__(self, fields: _Fields, where: str):
+        self._fields, self._where = fields, where
+
+    def __getitem__(self, name: str) -> str:
+        field = self._fields.field(name)
+        if not is_unknown(field):
+            raise KeyError(name)
+        return _unknown(field, self._where)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._fields.positions if is_unknown(self._fields.field(name)))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 class FoundColumns(NamedTuple):
@@ -46,8 +106,30 @@ class FoundColumns(NamedTuple):
         refused: Name → why a column cannot be read, as a sentence.
     """
 
-    columns: dict[str, Column]
-    refused: dict[str, str]
+    columns: Mapping[str, Column]
+    refused: Mapping[str, str]
+
+
+class IndexColumns(Mapping):
+    """Name → what to say if the column is left out, as `index_columns` of a table.
+
+    Args:
+        refused: Name → why a column cannot be read, as a sentence.
+        index: Names of the columns that were the index of a DataFrame.
+    """
+
+    def __init__(self, refused: Mapping[str, str], index: Collection[str]):
+        self._refused, self._index = refused, index
+
+    def __getitem__(self, name: str) -> str:
+        return "" if name in self._index else f"Not a feature: {self._refused[name]}"
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._refused
+        yield from self._index
+
+    def __len__(self) -> int:
+        return len(self._refused) + len(self._index)
 
 
 def pandas_index(schema: Any) -> list[str]:
@@ -88,29 +170,97 @@ def found_columns(
     Raises:
         OptionError: If `dtypes` or `known` give a column a kind that its type cannot have.
     """
-    names = list(dict.fromkeys(name for part in parts for name in part.types))
+    positions = {name: i for i, name in enumerate(dict.fromkeys(name for part in parts for name in part.types))}
     if known is None:
-        given = given_kinds(dtypes or {}, names)
+        given = given_kinds(dtypes or {}, list(positions))
     else:
-        given = {name: (column.kind, column.format) for name, column in known.items() if name in names}
-    columns, refused = {}, _lacking(names, parts)
-    for part in parts:
-        refused.update(part.refused)
-        refused.update({name: f"{part.name} has several columns {name!r}." for name in part.repeated})
-    for position, name in enumerate(names):
-        if name in refused:
-            continue
-        if name in given:
-            kind, form = given[name]
-            _require(name, parts, kind, form)
-            columns[name] = Column(name, position, kind, form)
-        else:
-            column, why = _with_kind(name, position, parts)
-            if column is None:
-                refused[name] = why
-            else:
-                columns[name] = column
-    return FoundColumns(columns, refused)
+        given = {name: (column.kind, column.format) for name, column in known.items() if name in positions}
+    found = _Found(parts, positions, given)
+    for name in sorted(given, key=positions.__getitem__):
+        if not found.why_refused(name):
+            _require(name, parts, *given[name])
+    return FoundColumns(_Readable(found), _Refused(found))
+
+
+class _Found:
+    """Finds columns by name, each when it is first asked for.
+
+    Args:
+        parts: The parts, as in `found_columns`.
+        positions: Name → position, for all columns in order.
+        given: Name → kind and format of a date, for the columns whose kinds the user or other rows give.
+    """
+
+    def __init__(
+        self, parts: Sequence[Part], positions: Mapping[str, int], given: Mapping[str, tuple[str, str | None]]
+    ):
+        self.parts, self.positions, self.given = parts, positions, given
+        self._lacking = _lacking(list(positions), parts)
+        self._found: dict[str, Column | str] = {}
+
+    def find(self, name: str) -> Column | str:
+        """Return a column, or why it cannot be read.
+
+        Raises:
+            KeyError: If it does not exist.
+        """
+        if name not in self._found:
+            self._found[name] = self.why_refused(name) or self._with_kind(name, self.positions[name])
+        return self._found[name]
+
+    def why_refused(self, name: str) -> str:
+        """Return why a column cannot be read, whatever its kind, or `""`."""
+        why = self._lacking.get(name, "")
+        for part in self.parts:
+            if name in part.types:
+                why = part.refused.get(name, why)
+            if name in part.repeated:
+                why = f"{part.name} has several columns {name!r}."
+        return why
+
+    def _with_kind(self, name: str, position: int) -> Column | str:
+        if name in self.given:
+            return Column(name, position, *self.given[name])
+        column, why = _with_kind(name, position, self.parts)
+        return why if column is None else column
+
+
+class _Readable(Mapping):
+    """Name → column, for those that can be read."""
+
+    def __init__(self, found: _Found):
+        self._found = found
+
+    def __getitem__(self, name: str) -> Column:
+        column = self._found.find(name)
+        if isinstance(column, str):
+            raise KeyError(name)
+        return column
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._found.positions if not isinstance(self._found.find(name), str))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class _Refused(Mapping):
+    """Name → why a column cannot be read."""
+
+    def __init__(self, found: _Found):
+        self._found = found
+
+    def __getitem__(self, name: str) -> str:
+        why = self._found.find(name)
+        if not isinstance(why, str):
+            raise KeyError(name)
+        return why
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._found.positions if isinstance(self._found.find(name), str))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def _lacking(names: Sequence[str], parts: Sequence[Part]) -> dict[str, str]:

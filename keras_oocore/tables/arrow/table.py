@@ -15,7 +15,7 @@ from keras_oocore.csv.dialect import CellOptions
 from keras_oocore.csv.remedies import describe
 from keras_oocore.csv.values import shortened
 from keras_oocore.tables.arrow.cells import as_cells, not_utf8, plain
-from keras_oocore.tables.arrow.columns import Part, found_columns
+from keras_oocore.tables.arrow.columns import IndexColumns, Part, found_columns
 from keras_oocore.tables.arrow.kinds import is_string
 from keras_oocore.tables.arrow.looks import look_of
 from keras_oocore.tables.csv.kinds import infer_kind, present
@@ -41,6 +41,7 @@ class ArrowTable(TableFormat):
         paths: Paths of the files, or what messages call the table.
         parts: The columns of each file; files with equal columns need not be repeated.
         opening: How the data are opened.
+        index: Names of the columns that were the index of a DataFrame, which is no feature.
 
     Attributes:
         refused: Name of a column that cannot be read → why, as a sentence.
@@ -51,7 +52,7 @@ class ArrowTable(TableFormat):
         MissingExtraError: If pyarrow is not installed.
     """
 
-    def __init__(self, paths: list[str], parts: Sequence[Part], opening: Opening):
+    def __init__(self, paths: list[str], parts: Sequence[Part], opening: Opening, index: Sequence[str] = ()):
         require_pyarrow("Tables", "tables")
         given = {name: opening.reading[name] for name in OPTIONS if opening.reading.get(name) is not None}
         self._given = given
@@ -59,14 +60,13 @@ class ArrowTable(TableFormat):
         self.rows_limit: int | None = opening.num_rows
         found = found_columns(parts, opening.dtypes, opening.known)
         super().__init__(paths, found.columns, {})
-        self.refused: dict[str, str] = found.refused
+        self.refused: Mapping[str, str] = found.refused
         self.notes: dict[str, list[str]] = {}
         self.measured: set[str] = set()
         self.suspects: dict[str, str] = {}
         self._is_known, self._looked_at, self._given_kinds = opening.known is not None, set(), {*(opening.dtypes or ())}
-        self.index_columns: dict[str, str] = {
-            name: f"Not a feature: {why}" for name, why in found.refused.items() if opening.known is None
-        }
+        index = [name for name in index if name in self.columns]
+        self.index_columns: Mapping[str, str] = IndexColumns(found.refused if opening.known is None else {}, index)
         self.may_skip_rows: bool = self.options.on_bad_row == "skip"
 
     def raising(self) -> Self:

@@ -50,11 +50,11 @@ def known_cells(file: ParquetFile, group: int, column: Column, options: Any) -> 
 
 def leaf_of(file: ParquetFile, name: str) -> int | None:
     """Return the position of a flat column among those that the footer describes, or `None` if it is not clear."""
-    names, leaves = file.schema.names, file.metadata.schema
-    if names.count(name) != 1:
+    leaves = file.metadata.schema
+    if len(file.schema.get_all_field_indices(name)) != 1:
         return None
-    if len(names) == file.metadata.num_columns:
-        position = names.index(name)
+    if len(file.schema) == file.metadata.num_columns:
+        position = file.positions[name]
         return position if leaves.column(position).path == name else None
     found = [i for i in range(file.metadata.num_columns) if leaves.column(i).path == name]
     return found[0] if len(found) == 1 and "." not in name else None

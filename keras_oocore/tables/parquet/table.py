@@ -25,6 +25,9 @@ except ImportError:  # the `tables` extra is not installed
     pa = None
 
 
+MOST_SAMPLED_CELLS = 2**20  # of a row group whose columns are read as a whole to look at their first cells
+
+
 class ParquetTable(ArrowTable):
     """The rows of Parquet files that have the same columns.
 
@@ -54,23 +57,21 @@ class ParquetTable(ArrowTable):
         opening = Opening() if opening is None else opening
         if opening.num_rows is not None:
             positive(opening.num_rows, "num_rows")
-        self.files: list[ParquetFile] = _opened(files_of(data), opening)
+        self._own = threading.local()
+        self.files: list[ParquetFile] = self._footers(files_of(data), opening)
         key_types = _key_types(self.files)
-        super().__init__([file.path for file in self.files], _parts(self.files, key_types), opening)
-        for name in pandas_index(self.files[0].schema):
-            if name in self.columns:
-                self.index_columns[name] = ""
+        paths, index = [file.path for file in self.files], pandas_index(self.files[0].schema)
+        super().__init__(paths, _parts(self.files, key_types), opening, index)
         self._key_types = key_types
         self._layout = layout_of(self.files, opening.num_rows)
         self.rows: np.ndarray = self._layout.rows
         self.cut_group: CutGroup | None = self._most_cut()
-        self._own = threading.local()
 
     def read_arrays(self, chunk: int, names: Sequence[str]) -> Mapping[str, Any]:
         """Return the rows of one chunk, as in `ArrowTable`."""
         file = self.files[self._layout.files[chunk]]
         size = int(self.rows[chunk + 1] - self.rows[chunk])
-        in_schema = [name for name in names if name in file.schema.names]
+        in_schema = [name for name in names if name in file.positions]
         table = self._rows(file, chunk, in_schema, size) if in_schema else None
         return {name: table[name] if name in in_schema else self._key_column(file, name, size) for name in names}
 
@@ -78,8 +79,9 @@ class ParquetTable(ArrowTable):
         """Return the first rows of a chunk, by decoding the first pages of its row group."""
         file, group = self.files[self._layout.files[chunk]], int(self._layout.groups[chunk])
         size = min(num_rows, int(self.rows[chunk + 1] - self.rows[chunk]))
-        in_schema = [name for name in names if name in file.schema.names]
-        table = next(file.batches(self._opened(file, True), group, in_schema, size)) if in_schema else None
+        in_schema = [name for name in names if name in file.positions]
+        in_parts = file.metadata.row_group(group).num_rows * len(names) > MOST_SAMPLED_CELLS
+        table = next(file.batches(self._opened(file, in_parts), group, in_schema, size)) if in_schema else None
         return {name: table[name] if name in in_schema else self._key_column(file, name, size) for name in names}
 
     def where(self, chunk: int, row_in_chunk: int) -> str:
@@ -89,8 +91,8 @@ class ParquetTable(ArrowTable):
 
     def position(self, chunk: int, column: Column) -> int:
         """Return the position of a column in the file of a chunk."""
-        names = self.files[self._layout.files[chunk]].schema.names
-        return names.index(column.name_in_file) if column.name_in_file in names else len(names)
+        file = self.files[self._layout.files[chunk]]
+        return file.positions.get(column.name_in_file, len(file.schema.names))
 
     def known_cells(self, chunk: int, column: Column) -> KnownCells | None:
         """Return what the footer says about a column in the row group of a chunk, as in `TableFormat`."""
@@ -146,6 +148,14 @@ class ParquetTable(ArrowTable):
             self._own.stream = (file.path, group, names), position, batches
         return pa.concat_tables(parts)
 
+    def _footers(self, found: list[FoundFile], opening: Opening) -> list[ParquetFile]:
+        """Read the footers of files. A single file stays open, because opening one of many columns takes a while."""
+        if len(found) > 1:
+            return _footers(found, opening)
+        file, opened = ParquetFile.open_and_keep(found[0])
+        self._own.last = (file, False), opened
+        return [file]
+
     def _opened(self, file: ParquetFile, in_parts: bool) -> Any:
         """Return a file that this thread has opened. It keeps the last one open."""
         last, opened = getattr(self._own, "last", (None, None))
@@ -170,7 +180,7 @@ class ParquetTable(ArrowTable):
         self._own = threading.local()
 
 
-def _opened(found: list[FoundFile], opening: Opening) -> list[ParquetFile]:
+def _footers(found: list[FoundFile], opening: Opening) -> list[ParquetFile]:
     """Read the footers of files, or of as many as have the first `num_rows` rows."""
     if opening.num_rows is None:
         with ThreadPool(opening.num_workers, "keras_oocore-footers") as threads:
