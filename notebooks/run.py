@@ -45,9 +45,8 @@ def executed(
         (parameters,) = (i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", ()))
         notebook.cells.insert(parameters + 1, nbformat.v4.new_code_cell(injected))
     if kernel is not None:
-        variables = {
-            name: value for name, value in os.environ.items() if name != "MPLBACKEND"
-        }  # the kernel has its own
+        variables = dict(os.environ)
+        variables.pop("MPLBACKEND", None)  # the kernel has its own
         code = AS_IN_A_NEW_KERNEL.format(variables, str(working_folder))
         notebook.cells.insert(0, nbformat.v4.new_code_cell(code))
     client = NotebookClient(

@@ -46,9 +46,14 @@ def pytest_configure(config):
     """Hide TensorFlow on another backend, and if only tests of models run, also what they do not need.
 
     Keras imports TensorFlow in `set_random_seed`, for many seconds in each process. needs_tensorflow.py marks the tests
-    that need it. Collecting makes millions of objects and no garbage, so the garbage collector waits.
+    of functions of Keras that use it.
     """
-    hidden_packages.hide(optional=only_tests_of_models(config))
+    of_models = only_tests_of_models(config)
+    hidden_packages.hide(optional=of_models, from_keras=not of_models)
+
+
+def pytest_collectstart():
+    """Let the garbage collector wait: collecting makes millions of objects and no garbage."""
     gc.disable()
 
 

@@ -209,7 +209,7 @@ def kill_at_steps(folder, stride, all_late, *names):
 
     Args:
         folder: A new folder.
-        stride: How many steps later.
+        stride: How many steps later. The first steps are all tried.
         all_late: Files whose writes a power cut undoes, separated by spaces; a comma separates cases.
         names: Names of scenarios, which are run in each case.
     """
@@ -220,7 +220,8 @@ def kill_at_steps(folder, stride, all_late, *names):
         base = Path(folder, late, name)
         base.mkdir(parents=True)
         scenario.prepare(base / "store")
-        for last_step in itertools.count(1, stride):
+        num_steps = 0
+        for last_step in itertools.chain(range(1, 5), itertools.count(5, stride)):
             directory = base / "tried"
             if (base / "store").exists():
                 shutil.copytree(base / "store", directory)
@@ -246,7 +247,8 @@ def kill_at_steps(folder, stride, all_late, *names):
             shutil.rmtree(directory)
             if died == 0:
                 break
-        deaths[f"{late}: {name}"] = last_step - stride
+            num_steps = last_step
+        deaths[f"{late}: {name}"] = num_steps
     say(json.dumps(deaths))
 
 
