@@ -8,10 +8,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # All tests run on this backend, and those marked `backend` on the others too. It trains tiny models fastest.
 FIRST_BACKEND := torch
 OTHER_BACKENDS := tensorflow jax
-# Four test processes share two cores, since many tests wait; more threads of each wait for one another.
-# The processes that follow read the compiled tests of the first one, if they may be written.
+# Three test processes share two cores, since some tests wait, and each collects all tests; more threads of each wait
+# for one another. The processes that follow read the compiled tests of the first one, if they may be written.
+# To optimize the programs of JAX takes longer than to run them once.
 ONE_THREAD := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 PYTHONDONTWRITEBYTECODE=
-IN_PARALLEL := $(ONE_THREAD) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -q -n 4 --dist worksteal
+COMPILE_FAST := JAX_DISABLE_MOST_OPTIMIZATIONS=1
+IN_PARALLEL := $(ONE_THREAD) $(COMPILE_FAST) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -q -n 3 --dist worksteal
 # What ran on which backend, a line per run of pytest.
 RECORD := $(VENV)/tests_that_ran.jsonl
 RECORDED := KERAS_OOCORE_TEST_RECORD=$(RECORD)

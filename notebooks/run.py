@@ -5,24 +5,37 @@ The stderr of libraries (logs, progress bars, paths of this machine) is left out
 
 import base64
 import io
+import os
 import sys
 from pathlib import Path
 
 import nbformat
+from jupyter_client import AsyncKernelManager
 from nbclient import NotebookClient
 from PIL import Image
 
 FOLDER = Path(__file__).resolve().parent
 SECONDS_PER_CELL = 600
+AS_IN_A_NEW_KERNEL = """
+%reset -f
+import os
+os.environ.update({!r})
+os.chdir({!r})
+del os
+"""
 
 
-def executed(path: Path, working_folder: Path, injected: str | None = None) -> nbformat.NotebookNode:
+def executed(
+    path: Path, working_folder: Path, injected: str | None = None, kernel: AsyncKernelManager | None = None
+) -> nbformat.NotebookNode:
     """Return the notebook with the outputs of a new run. The file on disk does not change.
 
     Args:
         path: The notebook.
         working_folder: The folder that it runs in and writes to.
         injected: Code to run after the cell with the tag `parameters`, to change some of them.
+        kernel: A kernel to run it in, with the environment of this process and none of the names of earlier notebooks.
+            It stays alive. By default a new kernel, which imports everything again.
 
     Raises:
         nbclient.exceptions.CellExecutionError: If a cell fails. The message shows the cell.
@@ -31,8 +44,14 @@ def executed(path: Path, working_folder: Path, injected: str | None = None) -> n
     if injected is not None:
         (parameters,) = (i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", ()))
         notebook.cells.insert(parameters + 1, nbformat.v4.new_code_cell(injected))
+    if kernel is not None:
+        variables = dict(os.environ)
+        variables.pop("MPLBACKEND", None)  # the kernel has its own
+        code = AS_IN_A_NEW_KERNEL.format(variables, str(working_folder))
+        notebook.cells.insert(0, nbformat.v4.new_code_cell(code))
     client = NotebookClient(
         notebook,
+        km=kernel,
         timeout=SECONDS_PER_CELL,
         kernel_name="python3",
         record_timing=False,
@@ -40,6 +59,8 @@ def executed(path: Path, working_folder: Path, injected: str | None = None) -> n
         resources={"metadata": {"path": str(working_folder)}},
     )
     client.execute()
+    if kernel is not None:
+        client.kc.stop_channels()
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]

@@ -27,7 +27,10 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("any machine")
 
-LONGEST_FILES = ("test_notebooks.py", "test_docs.py")  # they start first, and other processes take the rest
+# Each starts at once, on another worker if there are enough; the workers take the rest from one another.
+LONGEST_FILES = (
+    *("test_notebooks.py", "test_docs.py", "test_examples.py", "test_processes.py", "test_shard_processes.py"),
+)
 MODEL_MARKS = ("backend", "one_backend")
 RECORD = "KERAS_OOCORE_TEST_RECORD"  # an environment variable: the file that `make test` prints at its end
 
@@ -40,9 +43,18 @@ def only_tests_of_models(config):
 
 
 def pytest_configure(config):
-    """If only tests of models run, hide what they do not need; on another backend, that includes TensorFlow."""
-    if only_tests_of_models(config):
-        hidden_packages.hide(optional=True)
+    """Hide TensorFlow on another backend, and if only tests of models run, also what they do not need.
+
+    Keras imports TensorFlow in `set_random_seed`, for many seconds in each process. needs_tensorflow.py marks the tests
+    of functions of Keras that use it.
+    """
+    of_models = only_tests_of_models(config)
+    hidden_packages.hide(optional=of_models, from_keras=not of_models)
+
+
+def pytest_collectstart():
+    """Let the garbage collector wait: collecting makes millions of objects and no garbage."""
+    gc.disable()
 
 
 def pytest_pycollect_makeitem(collector, name, obj):
@@ -61,17 +73,35 @@ def pytest_ignore_collect(collection_path, config):
     return None
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    processes = ProcessFinder()
-    for item in items:
-        if isinstance(item, pytest.Function) and processes.starts_a_process(item):
-            item.add_marker("child")
-    items.sort(key=lambda item: item.path.name not in LONGEST_FILES)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items, config):
+    """Mark tests that start processes, before tests are chosen, and then let the longest files start first."""
+    if "child" in config.option.markexpr:  # to read all code takes a second
+        processes = ProcessFinder()
+        for item in items:
+            if isinstance(item, pytest.Function) and processes.starts_a_process(item):
+                item.add_marker("child")
+    result = yield
+    items[:] = in_order(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)))
+    return result
+
+
+def in_order(items, num_workers):
+    """Sort tests so that each worker, to which xdist gives one part of the list, begins with some of the longest."""
+    longest = [[item for item in items if item.path.name == name] for name in LONGEST_FILES]
+    others = [item for item in items if item.path.name not in LONGEST_FILES]
+    ordered, length = [], -(-len(items) // num_workers)
+    for worker in range(num_workers):
+        part = [item for file in longest[worker::num_workers] for item in file]
+        num_others = length - len(part) if worker < num_workers - 1 else len(others)
+        ordered += part + others[:num_others]
+        del others[:num_others]
+    return ordered
 
 
 def pytest_collection_finish():
     """From now on, let the garbage collector pass over modules and tests, which are millions of objects."""
+    gc.enable()
     gc.collect()
     gc.freeze()
 

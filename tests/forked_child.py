@@ -59,9 +59,9 @@ class ForkedChild:
         """Send the child a signal."""
         os.kill(self.process.pid, number)
 
-    def finish(self) -> tuple[int, str, str]:
+    def finish(self, timeout_seconds=TIMEOUT_SECONDS) -> tuple[int, str, str]:
         """Wait for the child to end, and return its exit code and the rest of its standard output and error."""
-        self.process.join(TIMEOUT_SECONDS)
+        self.process.join(timeout_seconds)
         if self.process.exitcode is None:
             self.process.kill()
             self.process.join()

@@ -1,14 +1,19 @@
 """Several processes of one training: forked from one child that has imported everything, with a hard limit.
 
+The child itself is forked from the server of forked_child.py, if it has the same backend.
+
 A mistake in a training of several processes does not fail: it hangs, and survives SIGTERM.
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import hidden_packages
+import training_child
+from forked_child import forked_child
 
 SECONDS = 240  # for all processes together, on a busy machine
 
@@ -108,6 +113,12 @@ def run_attempts(code, attempts, folder, backend):
 
 def run_script(code, backend, num_groups=1):
     """Run code after `FORK`, and return what it printed."""
+    seconds = (1 + num_groups) * SECONDS
+    if backend == os.environ.get("KERAS_BACKEND"):
+        with forked_child(run_code, f"{FORK}\n{code}") as child:
+            exitcode, _, printed = child.finish(seconds)
+        assert exitcode == 0, printed
+        return printed
     environment = {**hidden_packages.environment(backend), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", f"{FORK}\n{code}"],
@@ -115,10 +126,17 @@ def run_script(code, backend, num_groups=1):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=(1 + num_groups) * SECONDS,
+        timeout=seconds,
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
+
+
+def run_code(code):
+    """Run code in a child that has imported Keras, with one thread. Standard output goes where the errors go."""
+    os.dup2(2, 1)
+    next(training_child.one_thread(), None)
+    exec(compile(code, "<ranks>", "exec"), {"__name__": "__main__"})
 
 
 def codes(folder):

@@ -1,9 +1,10 @@
 """The documentation: its code runs, its links lead somewhere, and what it says about other libraries is true."""
 
 import ast
+import contextlib
 import functools
-import inspect
 import re
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -54,11 +55,25 @@ class AnyModel:
 
 
 @pytest.fixture
-def folder(in_tmp_path):
-    """The working directory, with the data that the pages name.
+def folder(in_tmp_path, data_of_the_pages):
+    """The working directory, with the data that the pages name."""
+    shutil.copytree(data_of_the_pages, in_tmp_path, dirs_exist_ok=True)
+    return in_tmp_path
+
+
+@pytest.fixture(scope="module")
+def data_of_the_pages(tmp_path_factory):
+    """A folder with the data, which tests copy.
 
     Most parts are multiples of a batch, because JAX compiles again for a batch of another size.
     """
+    folder = tmp_path_factory.mktemp("data_of_the_pages")
+    with contextlib.chdir(folder):
+        write_data()
+    return folder
+
+
+def write_data():
     rng = np.random.default_rng(0)
     rows = []
     for label, name in enumerate(CLASSES):
@@ -89,7 +104,6 @@ def folder(in_tmp_path):
         Path(copy).mkdir(parents=True)
         for path in sorted(Path("plant_seedlings", original).iterdir())[: 32 if copy == "test" else 16]:
             Path(copy, path.name).hardlink_to(path)
-    return in_tmp_path
 
 
 def write_houses(path, rng, num_rows=500):
@@ -374,18 +388,6 @@ class TestClaimsAboutOtherLibraries:
         first_fifth = np.concatenate([np.arange(count) < int(0.2 * count) for count in np.bincount(manifest.labels)])
         assert manifest.take(first_fifth).filenames.tolist() == theirs
 
-    def test_image_dataset_from_directory_is_within_a_grey_level(self, folder):
-        pytest.importorskip("tensorflow")
-        dataset = keras.utils.image_dataset_from_directory("plant_seedlings", image_size=(8, 8), shuffle=False)
-        x, y = (np.asarray(part) for part in next(iter(dataset)))
-        batches = self.ours()
-        our_x, our_y = batches[0]
-        assert x.dtype == "float32"
-        assert np.abs(x - our_x).max() <= 1
-        np.testing.assert_array_equal(y, our_y)
-        assert dataset.file_paths == batches.file_paths
-        assert dataset.class_names == batches.class_names
-
     def test_shuffle_of_image_dataset_from_directory_with_grain_is_the_same_in_every_epoch(self, folder):
         pytest.importorskip("grain")
         options = dict(image_size=(8, 8), seed=0)
@@ -418,38 +420,6 @@ class TestClaimsAboutOtherLibraries:
         assert not pd.api.types.is_numeric_dtype(table["b"])
         with pytest.warns(UserWarning, match="3 rows are left out"):
             assert ko.CSVChunkSequence("t.csv", target="b", on_bad_row="skip").num_rows == 30
-
-    @pytest.fixture
-    def make_csv_dataset(self, write):
-        tf = pytest.importorskip("tensorflow")
-
-        def make(later_rows, **options):
-            write("a,b\n" + "1,2\n" * 150 + later_rows, "t.csv")
-            options = {"label_name": "b", "num_epochs": 1, "shuffle": False, **options}
-            return tf.data.experimental.make_csv_dataset("t.csv", 1000, **options)
-
-        return make
-
-    def test_make_csv_dataset_replaces_missing_numbers_by_0(self, make_csv_dataset):
-        x, _ = next(iter(make_csv_dataset(",3\n")))
-        assert x["a"].shape == (151,)
-        assert x["a"].numpy()[-1] == 0
-        with pytest.raises(ko.DataError, match="the cell is missing"):
-            list(ko.CSVChunkSequence("t.csv", target="b"))
-
-    def test_make_csv_dataset_takes_types_from_the_first_rows(self, make_csv_dataset):
-        with pytest.raises(Exception, match=r"is not a valid int32: 1\.5"):
-            next(iter(make_csv_dataset("1.5,3\n")))
-        (batch,) = ko.CSVChunkSequence("t.csv", target="b", batch_size=200, shuffle=False)
-        assert batch[0][-1] == 1.5
-
-    def test_make_csv_dataset_repeats_endlessly_and_shuffles_10_000_rows(self, make_csv_dataset):
-        assert len(list(make_csv_dataset("", num_epochs=None).take(5))) == 5
-        import tensorflow as tf
-
-        defaults = inspect.signature(tf.data.experimental.make_csv_dataset).parameters
-        values = [defaults[name].default for name in ("num_epochs", "shuffle_buffer_size", "num_rows_for_inference")]
-        assert values == [None, 10_000, 100]
 
     def test_split_arrays_is_train_test_split(self):
         from sklearn.model_selection import train_test_split

@@ -52,7 +52,8 @@ def start():
     started = []
 
     def start(*command, backend, folder):
-        environment = {**hidden_packages.environment(backend, optional=False), "OMP_NUM_THREADS": "1"}
+        trains = backend != "numpy"
+        environment = {**hidden_packages.environment(backend, optional=trains), "OMP_NUM_THREADS": "1"}
         environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), environment["PYTHONPATH"]])
         started.append(
             subprocess.Popen(

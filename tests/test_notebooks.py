@@ -11,6 +11,8 @@ import hidden_packages
 import nbformat
 import numpy as np
 import pytest
+from jupyter_client import AsyncKernelManager
+from nbclient.util import run_sync
 from PIL import Image
 
 from keras_oocore.plots.images import image_grid
@@ -23,7 +25,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.~])/(?:home|root|tmp|work|usr|var|opt|mnt|Us
 NUM_TRAIN = {"photos": 320, "digits": 479}
 ONE_EPOCH = {
     "photos": """
-epochs = 1
+epochs, image_size = 1, (48, 48)
 few = work / "few_photos"
 for number, path in enumerate(sorted(photos.rglob("*.*"))):
     if number % 3 == 0:
@@ -42,27 +44,34 @@ FEW_DIGITS = f"""
 os.environ["PYTHONPATH"] += os.pathsep + {str(hidden_packages.OPTIONAL)!r}  # for the programs that it runs
 from sklearn import datasets
 
-digits = datasets.load_digits()
-digits.images, digits.target = digits.images[:350], digits.target[:350]
-datasets.load_digits = lambda: digits
+load_digits = datasets.load_digits
+
+
+def few_digits():
+    datasets.load_digits = load_digits  # for the next notebook
+    digits = load_digits()
+    digits.images, digits.target = digits.images[:350], digits.target[:350]
+    return digits
+
+
+datasets.load_digits = few_digits
 """
-FEW_STEPS = "line_epochs, network_epochs, rare_epochs, large_megabytes, num_generated = 1, 1, 1, 20, 6_000"
-NUM_HOUSES = {"houses": 21_608, "generated": 6_000}
+FEW_STEPS = """
+import functools
+line_epochs, network_epochs, rare_epochs, large_megabytes, num_generated = 1, 1, 1, 20, 6_000
+ko.CSVChunkSequence = functools.partial(ko.CSVChunkSequence, batch_size=500)  # where the notebook names none
+"""
+NUM_HOUSES = 6_000
 FIRST = ROOT / "notebooks" / "1_images_larger_than_memory.ipynb"
 SECOND = ROOT / "notebooks" / "2_csv_larger_than_memory.ipynb"
 THIRD = ROOT / "notebooks" / "3_many_fits_one_training.ipynb"
 FOURTH = ROOT / "notebooks" / "4_messy_folder_to_submission.ipynb"
 FIFTH = ROOT / "notebooks" / "5_segmentation_with_masks.ipynb"
-FEW_PAIRS = "num_train, num_val, epochs = 48, 64, 1"
+FEW_PAIRS = "num_train, num_val, epochs, image_size = 48, 64, 1, (32, 32)"
 FEW_PHOTOS = "epochs, photos_per_class = 1, 12"
 PHASES = ("head alone", "all of it")
 pytestmark = [pytest.mark.one_backend, pytest.mark.timeout(1800)]  # a busy machine takes long to train
 starts_kernels = pytest.mark.child
-
-
-@pytest.fixture(autouse=True)
-def _kernels_without_tensorflow(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", hidden_packages.environment(optional=False)["PYTHONPATH"])
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +81,15 @@ def run():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    """One kernel for the short runs of all notebooks, because each new one imports Keras for many seconds."""
+    manager = AsyncKernelManager(kernel_name="python3")
+    yield manager
+    if manager.has_kernel:
+        run_sync(manager.shutdown_kernel)(now=True)
 
 
 HAS_PHOTOS = (DATA / "plant_seedlings").is_dir()
@@ -94,6 +112,16 @@ def table(request, monkeypatch, tmp_path):
         pytest.skip(f"kc_house_data.csv is not at {DATA}; KERAS_OOCORE_DATA can name another folder")
     monkeypatch.setenv("KERAS_OOCORE_DATA", str(DATA if request.param == "houses" else tmp_path / "nothing"))
     return request.param
+
+
+@pytest.fixture
+def few_houses(table, monkeypatch, tmp_path_factory):
+    """The first of these houses."""
+    if table == "houses":
+        folder = tmp_path_factory.mktemp("few_houses")
+        lines = (DATA / "kc_house_data.csv").read_bytes().splitlines(keepends=True)
+        (folder / "kc_house_data.csv").write_bytes(b"".join(lines[: 1 + NUM_HOUSES]))
+        monkeypatch.setenv("KERAS_OOCORE_DATA", str(folder))
 
 
 def code_cells(notebook):
@@ -148,8 +176,8 @@ def fractions_right(notebook):
 
 @starts_kernels
 class TestNotebook1:
-    def test_it_runs_from_top_to_bottom(self, data, run, tmp_path):
-        notebook = run.executed(FIRST, tmp_path, injected=ONE_EPOCH[data])
+    def test_it_runs_from_top_to_bottom(self, data, run, kernel, tmp_path):
+        notebook = run.executed(FIRST, tmp_path, ONE_EPOCH[data], kernel)
 
         assert f"{NUM_TRAIN[data]} photos, the same bytes in every batch: True" in shown_text(notebook)
         assert len(pictures(notebook)) == 7
@@ -167,13 +195,13 @@ class TestNotebook1:
 
 @starts_kernels
 class TestNotebook2:
-    def test_it_runs_from_top_to_bottom(self, table, run, tmp_path):
-        notebook = run.executed(SECOND, tmp_path, injected=FEW_STEPS)
+    def test_it_runs_from_top_to_bottom(self, few_houses, run, kernel, tmp_path):
+        notebook = run.executed(SECOND, tmp_path, FEW_STEPS, kernel)
         said = shown_text(notebook)
 
-        assert numbers("# rows, # batches", notebook) == [NUM_HOUSES[table], -(-NUM_HOUSES[table] // 100)]
+        assert numbers("# rows, # batches", notebook) == [NUM_HOUSES, -(-NUM_HOUSES // 100)]
         known, of_may = numbers("# houses until April, # in May", notebook)
-        assert known + of_may == NUM_HOUSES[table]
+        assert known + of_may == NUM_HOUSES
         assert sum(numbers("# houses to train on, # put aside", notebook)) == known
         assert numbers("# houses of May", notebook) == [of_may]
         predictions = (tmp_path / "notebook_2_data" / "prices_of_may.csv").read_text().splitlines()
@@ -213,14 +241,14 @@ class TestNotebook3:
         ("num_batches", "injected"), [(9, FEW_DIGITS), pytest.param(45, "", marks=pytest.mark.soak)]
     )
     @pytest.mark.skipif(os.name == "nt", reason="Windows ends a process with another code")
-    def test_it_runs_from_top_to_bottom(self, num_batches, injected, run, tmp_path, monkeypatch):
+    def test_it_runs_from_top_to_bottom(self, num_batches, injected, run, kernel, tmp_path, monkeypatch):
         """One test, because a run takes long. JAX shares what it compiles among processes."""
         monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "compiled"))
         monkeypatch.setenv("JAX_PERSISTENT_COMPILATION_CACHE_MIN_COMPILE_TIME_SECS", "0")
         monkeypatch.setenv("OMP_NUM_THREADS", "1")
         folder = tmp_path / "run"
         folder.mkdir()
-        notebook = run.executed(THIRD, folder, injected)
+        notebook = run.executed(THIRD, folder, injected, kernel)
 
         assert [path.name for path in folder.iterdir()] == ["notebook_3_data"]
         assert len(pictures(notebook)) == 5
@@ -272,8 +300,8 @@ class TestNotebook3:
 
 @starts_kernels
 class TestNotebook4:
-    def test_it_runs_from_top_to_bottom(self, data, run, tmp_path):
-        notebook = run.executed(FOURTH, tmp_path, injected=FEW_PHOTOS)
+    def test_it_runs_from_top_to_bottom(self, data, run, kernel, tmp_path):
+        notebook = run.executed(FOURTH, tmp_path, FEW_PHOTOS, kernel)
         num_classes = {"photos": 12, "digits": 10}[data]
 
         assert [path.name for path in tmp_path.iterdir()] == ["notebook_4_data"]
@@ -316,13 +344,13 @@ class TestNotebook4:
 
 @starts_kernels
 class TestNotebook5:
-    def test_it_runs_from_top_to_bottom(self, run, tmp_path):
-        notebook = run.executed(FIFTH, tmp_path, injected=FEW_PAIRS)
+    def test_it_runs_from_top_to_bottom(self, run, kernel, tmp_path):
+        notebook = run.executed(FIFTH, tmp_path, FEW_PAIRS, kernel)
         said = shown_text(notebook)
 
         assert [path.name for path in tmp_path.iterdir()] == ["notebook_5_data"]
         assert len(pictures(notebook)) == 4
-        assert "(16, 64, 64, 3) uint8 (16, 64, 64, 1) uint8 [0 1 2 3]" in said
+        assert "(16, 32, 32, 3) uint8 (16, 32, 32, 1) uint8 [0 1 2 3]" in said
         assert "1 of 8 images has no mask in 'notebook_5_data/broken/masks': '003.jpg'." in said
         assert "value 7 (the first in row 0, column 0), but num_classes=4 allows 0 to 3." in said
         assert len(self.iou(notebook)) == 4

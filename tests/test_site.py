@@ -40,8 +40,9 @@ def is_of_the_package():
             whole = "".join(text if isinstance(text, str) else VALUE for text in texts)
             templates.update(tuple(sentence.split(VALUE)) for sentence in sentences(whole.strip()))
 
+    longest = {fixed: max(fixed, key=len) for fixed in templates}
+
     def is_of_the_package(sentence):
-        longest = {fixed: max(fixed, key=len) for fixed in templates}
         candidates = [
             fixed for fixed, part in longest.items() if len(part) > (4 if fixed[0] else 12) and part in sentence
         ]

@@ -143,7 +143,7 @@ class RowLayout:
     def named_columns(self) -> dict[str, Column]:
         """Name → column, for the columns that are read, as the table has them: without the kinds of `categorical`."""
         used = dict.fromkeys(column.name_in_file for column in (*self.columns, *self.ids))
-        columns = {name: self._table.columns[name] for name in used if name in self._table.columns}
+        columns = {name: self._choice.table.columns[name] for name in used if name in self._choice.table.columns}
         return dict(sorted(columns.items(), key=lambda item: item[1].position))
 
     @property

@@ -47,5 +47,7 @@ import keras_oocore as ko, keras_oocore.batches.maker, keras_oocore.batches.load
 ko.Manifest.from_arrays(["a.png"]), ko.flatten_images, ko.zip_folder
 print([name for name in ("keras", "tensorflow", "jax", "torch") if name in sys.modules])
 """
-    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # TensorFlow is not hidden
+    command = [sys.executable, "-c", script]
+    child = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert child.stdout.strip() == "[]", child.stderr

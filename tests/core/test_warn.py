@@ -119,7 +119,7 @@ warnings.simplefilter("ignore")
 sys.setswitchinterval(1e-6)
 ended = []
 threading.Thread(target=start_threads, daemon=True).start()
-for number in range(600):
+for number in range(int(sys.argv[1])):
     gc.disable()
     for _ in range(20):
         Cycle()
@@ -133,6 +133,7 @@ print("ended")
 """
 
 
-def test_warnings_of_a_thread_do_not_wait_for_threads_that_end():
-    arguments = dict(capture_output=True, text=True, timeout=200)
-    assert subprocess.run([sys.executable, "-c", WARN_WHILE_THREADS_END], **arguments).stdout == "ended\n"
+@pytest.mark.parametrize("num_warnings", [160, pytest.param(1600, marks=pytest.mark.soak)])
+def test_warnings_of_a_thread_do_not_wait_for_threads_that_end(num_warnings):
+    command = [sys.executable, "-c", WARN_WHILE_THREADS_END, str(num_warnings)]
+    assert subprocess.run(command, capture_output=True, text=True, timeout=300).stdout == "ended\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from image_files import COLOR_MODES, card, encoded, largest_difference, noise, rounded
+from needs_tensorflow import needs_tensorflow
 from PIL import Image
 
 from keras_oocore.core import storage
@@ -31,8 +32,11 @@ def test_resize_does_not_mix_alpha_and_color(read):
     np.testing.assert_array_equal(pixels[..., :3], opaque)
 
 
+@pytest.mark.backend
+@needs_tensorflow
 def test_reader_interpolation_is_close_to_tensorflow(read):
-    tf = pytest.importorskip("tensorflow")
+    import tensorflow as tf
+
     pixels = noise(150, 130)
     for interpolation in INTERPOLATIONS:
         for size in ((80, 80), (224, 200), (75, 65)):
@@ -51,6 +55,8 @@ def test_crop_and_pad_to_aspect_ratio(read):
     assert padded[4, :, 0].tolist() == [10] * 3 + [20] * 3 + [30] * 3
 
 
+@pytest.mark.backend
+@needs_tensorflow
 @pytest.mark.parametrize(
     ("interpolation", "how", "decoder"),
     [
@@ -68,8 +74,8 @@ def test_crop_and_pad_to_aspect_ratio(read):
     indirect=["decoder"],
 )
 def test_result_equals_image_dataset_from_directory(decoder, tmp_path, how, interpolation):
-    pytest.importorskip("tensorflow")
-    keras = pytest.importorskip("keras")
+    import keras
+
     for index, (height, width) in enumerate([(50, 81), (81, 50), (64, 64), (37, 300), (301, 40), (20, 20), (123, 77)]):
         Image.fromarray(noise(height, width, seed=index)).save(tmp_path / f"{index}.png")
     options = {} if how == "stretch" else {how: True}

@@ -6,6 +6,7 @@ from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 from image_files import noise
+from needs_tensorflow import needs_tensorflow
 
 from keras_oocore.images.resize import INTERPOLATIONS, centre_crop, fitted_box, resize_into
 
@@ -45,12 +46,15 @@ SIZES = [
 ]
 
 
+@pytest.mark.backend
+@needs_tensorflow
 @pytest.mark.parametrize(
     ("interpolation", "channels"),
     [(interpolation, 3) for interpolation in INTERPOLATIONS] + [("bilinear", 1), ("bicubic", 4)],
 )
 def test_interpolation_equals_tensorflow(interpolation, channels):
-    tf = pytest.importorskip("tensorflow")
+    import tensorflow as tf
+
     for height, width, new_height, new_width in SIZES:
         pixels = noise(height, width, channels)
         out = np.empty((new_height, new_width, channels), "uint8")

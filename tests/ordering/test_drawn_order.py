@@ -81,30 +81,35 @@ def test_pieces_shards_and_copies_have_the_same_draws(order):
         order.part(0, 10)
 
 
-def test_draws_are_uniform_over_samples_positions_and_pairs():
+MANY_EPOCHS = pytest.mark.parametrize("num_epochs", [1000, pytest.param(4000, marks=pytest.mark.soak)])
+
+
+@MANY_EPOCHS
+def test_draws_are_uniform_over_samples_positions_and_pairs(num_epochs):
     order = BalancedOrder.of(np.repeat([0, 1], (20, 5)), 10, seed=0)
-    epochs = np.array([order.samples(epoch, 0, 10) for epoch in range(4000)])
+    epochs = np.array([order.samples(epoch, 0, 10) for epoch in range(num_epochs)])
 
     counts = np.bincount(epochs.ravel(), minlength=25)  # 5 draws per class and epoch
-    assert (counts[20:] == 4000).all()
-    assert (((counts[:20] - 1000) ** 2) / 1000).sum() < 50  # chi-square of 19 degrees
+    assert (counts[20:] == num_epochs).all()
+    assert (((counts[:20] - num_epochs / 4) ** 2) / (num_epochs / 4)).sum() < 50  # chi-square of 19 degrees
     first = np.bincount(epochs[:, 0] >= 20, minlength=2)
-    assert abs(first[0] - 2000) < 160
+    assert abs(first[0] - num_epochs / 2) < 2.5 * num_epochs**0.5  # five standard deviations
     together = np.zeros((20, 20), int)
     for epoch in epochs:
         drawn = epoch[epoch < 20]
         together[np.ix_(drawn, drawn)] += 1
     pairs = together[np.triu_indices(20, 1)]
-    expected = 4000 * (5 * 4) / (20 * 19)
+    expected = num_epochs * (5 * 4) / (20 * 19)
     assert ((pairs - expected) ** 2 / expected).sum() < 260  # 190 pairs; 1 in 1,000 is above 255
 
 
-def test_weighted_draws_have_the_expected_frequency():
+@MANY_EPOCHS
+def test_weighted_draws_have_the_expected_frequency(num_epochs):
     weights = np.array([1, 2, 4, 0, 3.0])
     order = WeightedOrder(5, 3, seed=1, weights=weights)
-    counts = np.bincount(np.concatenate([order.samples(epoch, 0, 3) for epoch in range(4000)]), minlength=5)
+    counts = np.bincount(np.concatenate([order.samples(epoch, 0, 3) for epoch in range(num_epochs)]), minlength=5)
 
-    np.testing.assert_allclose(counts / 4000, 3 * weights / 10, atol=0.03)
+    np.testing.assert_allclose(counts / num_epochs, 3 * weights / 10, atol=0.03)
 
 
 def test_the_first_draws_are_pinned():

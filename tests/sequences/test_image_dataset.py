@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from contracts.numbered import CLASS_NAMES, LABELS, NUM_SAMPLES
 from drawing import SIZE, draw, numbers_in
+from needs_tensorflow import needs_tensorflow
 from PIL import Image
 
 import keras_oocore as ko
@@ -187,8 +188,9 @@ def test_methods_of_tf_data_are_errors_that_name_alternatives(photos, name, inst
     assert instead in str(caught.value)
 
 
+@pytest.mark.backend
+@needs_tensorflow
 def test_pixels_equal_those_of_keras_within_one_level(tmp_path):
-    pytest.importorskip("tensorflow", reason="the function of Keras requires TensorFlow")
     pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype="uint8")
     draw(tmp_path / "photos/a/1.png", 5, size=(30, 40))
     (tmp_path / "photos/b").mkdir()
