@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from keras_oocore.checks.tables.sketch import distinct
 from keras_oocore.core.files import explained, require_disk
 from keras_oocore.tables.splits.hashing import mixed
 
@@ -87,7 +88,7 @@ class RowHashes:
         """Return the hashes that rows of both tables have, in rising order."""
         num_parts = _num_parts(max(self.num_rows, other.num_rows))
         parts = zip(self._parts(num_parts), other._parts(num_parts))
-        return _joined([np.intersect1d(mine, theirs) for mine, theirs in parts])
+        return _joined([_shared(mine, theirs) for mine, theirs in parts])
 
     def rows_with(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows that have one of these hashes, in rising order, and the position of the hash of each.
@@ -113,7 +114,7 @@ class RowHashes:
         return np.concatenate(taken)
 
     def _parts(self, num_parts: int) -> Iterator[np.ndarray]:
-        """Yield the hashes of each range of values. The ranges are in rising order."""
+        """Yield the hashes of each range of values, which the caller may sort. The ranges are in rising order."""
         if num_parts == 1:
             yield _joined([block for _, block in self.blocks()])
             return
@@ -139,8 +140,16 @@ def _num_parts(num_rows: int) -> int:
 
 
 def _repeated(part: np.ndarray) -> np.ndarray:
-    ordered = np.sort(part)
-    return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    part.sort()  # `numpy.unique` would take several times as long, and as much memory
+    return distinct(part[1:][part[1:] == part[:-1]])
+
+
+def _shared(mine: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    few, many = sorted((distinct(mine), distinct(theirs)), key=len)
+    if not len(few):
+        return few
+    places = np.minimum(np.searchsorted(many, few), len(many) - 1)
+    return few[many[places] == few]
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:
