@@ -4,6 +4,8 @@ import random
 import time
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from drawing import draw
 from interrupts import (
@@ -13,6 +15,7 @@ from interrupts import (
     in_another_thread,
     interrupts_in_finalizers_are_ignored,
 )
+from pyarrow import feather
 
 import keras_oocore as ko
 from keras_oocore.batches import loader as batch_loader
@@ -70,7 +73,26 @@ def cached_csv(folder, **options):
     return csv(folder, cache=folder / f"cache {time.monotonic_ns()}", **options)
 
 
+def typed(folder, write, name):
+    """A Sequence of a file of two columns in small groups of rows, of which few are kept."""
+    numbers = np.arange(float(NUM_SAMPLES))
+    if not (folder / name).exists():
+        write(pa.table({"number": 10 * numbers, "price": numbers}), folder / name)
+    return folder / name
+
+
+def parquet(folder, **options):
+    path = typed(folder, lambda table, path: pq.write_table(table, path, row_group_size=4), "rows.parquet")
+    return ko.TableSequence(path, target="price", **OPTIONS, **options)
+
+
+def feathers(folder, **options):
+    path = typed(folder, lambda table, path: feather.write_feather(table, path, chunksize=4), "rows.feather")
+    return ko.TableSequence(path, target="price", **OPTIONS, **options)
+
+
 KINDS = [images, cached_images, packed, arrays, npy, csv, cached_csv]
+FURTHER_KINDS = [pytest.param(kind, marks=pytest.mark.soak) for kind in (parquet, feathers)]
 
 
 def served(sequence):
@@ -108,7 +130,7 @@ def interrupt_in_lines(kind, folder, workers, lines):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *FURTHER_KINDS])
 def test_ctrl_c_in_some_lines(kind, tmp_path, workers):
     interrupt_in_lines(kind, tmp_path, workers, range(random.randrange(1, 80), 400, 80))
 
@@ -116,7 +138,7 @@ def test_ctrl_c_in_some_lines(kind, tmp_path, workers):
 @pytest.mark.soak
 @pytest.mark.timeout(7200)  # a new Sequence per line, and thousands of lines where a cache is written
 @pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *FURTHER_KINDS])
 def test_ctrl_c_in_every_line(kind, tmp_path, workers):
     assert interrupt_in_lines(kind, tmp_path, workers, range(1, 10**6)) > 100
 
