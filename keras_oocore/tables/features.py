@@ -15,7 +15,7 @@ import numpy as np
 
 from keras_oocore.core.checks import boolean
 from keras_oocore.core.errors import DataError, OptionError
-from keras_oocore.core.text import listed, shown
+from keras_oocore.core.text import LISTED_NAMES, listed, shown
 from keras_oocore.csv.cells import Column
 from keras_oocore.tables.date_parts import date_parts
 from keras_oocore.tables.feature_checks import as_names, checked_missing, strings_as_features
@@ -28,6 +28,7 @@ from keras_oocore.tables.feature_warnings import (
     warn_of_unused_categories,
 )
 from keras_oocore.tables.format import NamedColumns
+from keras_oocore.tables.lookalikes import Lookalikes
 from keras_oocore.tables.options import ColumnOptions, Missing
 from keras_oocore.tables.statistics import ColumnStatistics
 from keras_oocore.tables.targets import TargetClasses, checked_options, require_classes, sorted_classes
@@ -74,6 +75,8 @@ class FeatureSpec:
         ids: The columns that are read beside the rows, as the exact text of their cells.
         classes: The classes of a target of strings, or `None` for numbers and for several targets.
         rounded: Columns for which a warning said that `float32` rounds their integers.
+        infinite: Columns for which a warning said that they have an infinite number.
+        lookalikes: Compares unknown categories with the known ones.
         unique: Targets for which a warning said that each row has a class of its own.
         learned: If means and codes are those of other rows: what identifies them. Otherwise `None`.
 
@@ -159,6 +162,8 @@ class FeatureSpec:
         self.vocabularies: dict[str, list[str]] = {}
         self.rounded: set[str] = set()  # shared by all copies, as the next one, so that each warning comes once
         self.unique: set[str] = set()
+        self.infinite: set[str] = set()
+        self.lookalikes: Lookalikes = Lookalikes()
         self.learned: str | None = None
         names = self._feature_names()
         self.chosen: ColumnOptions = dataclasses.replace(
@@ -199,6 +204,7 @@ class FeatureSpec:
         features = FeatureSpec(table, self.chosen.for_other_rows(with_target, **changes))
         features.adopt(self.means, self.vocabularies)
         features.rounded, features.unique = self.rounded, self.unique
+        features.infinite = self.infinite
         return features
 
     def adopt(self, means: Mapping[str, float], vocabularies: Mapping[str, list[str]]) -> None:
@@ -259,6 +265,8 @@ class FeatureSpec:
                     warn_of_one_class_per_row(statistics[name], self.unique)
         if self.classes is not None:
             self.classes.fit(strings[self.classes.column], statistics[self.classes.column])
+        for name, texts in strings.items():
+            self.lookalikes.warn_of_numbers_written_twice(name, texts)
         self.vocabularies = strings  # last: an error above leaves the features unfitted
 
     def unpack(self, rows: np.ndarray, weigh_classes: bool = False) -> tuple[Any, ...]:
@@ -333,7 +341,11 @@ class FeatureSpec:
         columns = [self.column(name, "features") for name in self._used_names(names)]
         if not columns:
             received = f"exclude={sorted(self._excluded)}, which leaves none" if self._excluded else "none"
-            raise OptionError(f"`features` should name at least one column for each input. Received: {received}")
+            notes = [why.rstrip(".") for why in self._table.index_columns.values() if why and not self._names_features]
+            left_out = "".join(f"{note}. " for note in notes[:LISTED_NAMES])
+            raise OptionError(
+                f"`features` should name at least one column for each input. {left_out}Received: {received}"
+            )
         self.words += [Word(column, "feature") for column in columns]
         if indicator:
             self.words += [Word(column, "missing") for column in columns if column.kind != "string"]

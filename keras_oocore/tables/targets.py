@@ -1,6 +1,7 @@
 """`TargetClasses`: the classes of a target, the form in which a batch has them, and their weights."""
 
 import copy
+import math
 import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
@@ -244,9 +245,12 @@ def sorted_classes(texts: Sequence[str] | set[str]) -> list[str]:
     (['9', '10'], ['10', '9', 'b'])
     """
     try:
-        return sorted(texts, key=lambda text: (float(text), text))
+        numbers_of = {text: float(text) for text in texts}
     except ValueError:
         return sorted(texts)
+    if any(math.isnan(number) for number in numbers_of.values()):  # "nan" has no place among numbers
+        return sorted(texts)
+    return sorted(texts, key=lambda text: (numbers_of[text], text))
 
 
 def _are_weights(weights: Any) -> bool:

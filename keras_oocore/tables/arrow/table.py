@@ -9,11 +9,12 @@ from typing import Any, Self
 import numpy as np
 
 from keras_oocore.core.errors import DataError, OptionError
+from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.cells import Cells, Column, require_pyarrow
 from keras_oocore.csv.dialect import CellOptions
 from keras_oocore.csv.remedies import describe
 from keras_oocore.csv.values import shortened
-from keras_oocore.tables.arrow.cells import as_cells, plain
+from keras_oocore.tables.arrow.cells import as_cells, large_whole_number, plain
 from keras_oocore.tables.arrow.columns import Part, found_columns
 from keras_oocore.tables.arrow.kinds import is_string
 from keras_oocore.tables.csv.kinds import present
@@ -57,6 +58,7 @@ class ArrowTable(TableFormat):
         self.index_columns: dict[str, str] = {
             name: f"Not a feature: {why}" for name, why in found.refused.items() if opening.known is None
         }
+        self._warned_of_digits: set[str] = set()
         self.may_skip_rows: bool = self.options.on_bad_row == "skip"
 
     def raising(self) -> Self:
@@ -83,6 +85,8 @@ class ArrowTable(TableFormat):
         for column in columns:
             array = plain(arrays[column.name_in_file])
             cells[column.name], wrong = as_cells(array, column, self.options)
+            if column.kind in ("string", "text"):
+                self._warn_of_lost_digits(column.name_in_file, array)
             if len(wrong) and self.options.on_bad_row == "error":
                 raise self._error(chunk, int(wrong[0]), column, array)
             readable[wrong] = False
@@ -135,12 +139,31 @@ class ArrowTable(TableFormat):
         limit = {} if self.rows_limit is None else {"num_rows": self.rows_limit}
         return {**limit, "on_bad_row": self.options.on_bad_row}
 
+    def _warn_of_lost_digits(self, name: str, array: Any) -> None:
+        """Warn once of names that are floats and so large that several integers are the same float."""
+        if name in self._warned_of_digits or not (large := large_whole_number(array)):
+            return
+        self._warned_of_digits.add(name)
+        warn_user(
+            f"Column {name!r} has floats from 2^53 on, such as {large:.0f}: different integers may have become one "
+            "number before. pandas turns integers into floats if a cell of their column is missing. Read them as dtype "
+            "'Int64' or as strings."
+        )
+
     def _error(self, chunk: int, row: int, column: Column, array: Any) -> DataError:
         """Return the error for a cell that cannot be read."""
-        text = shortened(str(array[row].as_py()))
+        text = shortened(_shown(array[row]))
         name = column.name_in_file
         missing = f"null_values=[..., {text!r}], " if is_string(array.type) else ""
         return DataError(
             f"{self.where(chunk, row)}, column {name!r} (#{self.position(chunk, column)}): cannot read {text!r} as "
             f"{describe(column)}. Fix: {missing}on_bad_row='skip', or dtypes={{{name!r}: 'string'}}."
         )
+
+
+def _shown(cell: Any) -> str:
+    """Return how messages show a cell of `pyarrow`. Python has no dates beyond the year 9999."""
+    try:
+        return str(cell.as_py())
+    except (ValueError, OverflowError):
+        return str(cell.value)
