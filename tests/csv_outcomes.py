@@ -82,8 +82,8 @@ def infinite(row, number="inf", column="x"):
     """The warning about an infinite number."""
     return (
         f"houses.csv: row {row} (line {row + 2}), column {column!r}: the number is {number}, and the loss of most "
-        "models becomes NaN. Replace such numbers in the data. In a CSV file, null_values=[..., 'inf', '-inf'] makes them "
-        "missing cells.",
+        "models becomes NaN. Replace such numbers in the data. In a CSV file, null_values=[..., 'inf', '-inf'] makes "
+        "them missing cells.",
     )
 
 
