@@ -20,6 +20,7 @@ from contracts.reading import (
 from csv_numbers import NUM_ROWS, cached, flat, numbers
 from recording import idle_recorder
 
+import keras_oocore as ko
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.sequences import rows_of_table as table_sequence
 from keras_oocore.sequences.csv_chunk import CSVChunkSequence
