@@ -78,6 +78,15 @@ def loses(what, column="x"):
     return (f"Column {column!r} has {what}. If they are names and not amounts: categorical=[{column!r}]",)
 
 
+def infinite(row, number="inf", column="x"):
+    """The warning about an infinite number."""
+    return (
+        f"houses.csv: row {row} (line {row + 2}), column {column!r}: the number is {number}, and the loss of most "
+        "models becomes NaN. Replace such numbers in the data. In a CSV file, null_values=[..., 'inf', '-inf'] makes "
+        "them missing cells.",
+    )
+
+
 def only_text(column="x", note=""):
     """The error for strings among the default features."""
     note = f"Column {column!r} is {note}. " if note else ""

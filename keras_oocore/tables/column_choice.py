@@ -22,6 +22,7 @@ class ColumnChoice:
     Attributes:
         kinds: Column → `"string"`, for columns that are read as categories, whatever their kind in the table.
         excluded: Names of columns that are not features.
+        names_features: Whether the user names the features.
 
     Raises:
         OptionError: If a column does not exist, or has the wrong kind for its use.
@@ -34,7 +35,7 @@ class ColumnChoice:
         self._part_named = {part.name: part for parts in self._parts.values() for part in parts}
         self.kinds: dict[str, str] = self._checked_categories(options.categorical)
         self.excluded: set[str] = {self.column(name, "exclude").name for name in as_names(options.exclude, "exclude")}
-        self._names_features = options.features is not None
+        self.names_features: bool = options.features is not None
 
     def used_names(self, names: Sequence[str]) -> list[str]:
         """Return the names of features without the excluded ones, and the parts of a date instead of its name."""
@@ -72,7 +73,7 @@ class ColumnChoice:
         """
         suspects = {}
         for name in features:
-            is_named = self._names_features or name in self.kinds
+            is_named = self.names_features or name in self.kinds
             if name in self.table.suspects and (not is_named or self.table.columns[name].kind == "string"):
                 suspects[name] = self.table.suspects[name]
         return suspects

@@ -71,6 +71,7 @@ def encode(
         else:
             values = cells.columns[word.column.name].to_numpy(zero_copy_only=False)
             _warn_of_rounding(features, word.column, values)
+            _warn_of_infinity(features, word.column, values, lambda row: where(int(cells.rows[row])))
             of_word[...] = values
             if gaps.any():
                 of_word[gaps] = _replacement(features, word)
@@ -119,16 +120,20 @@ def _codes(
 ) -> np.ndarray:
     """Return the codes of strings, or the indices of classes."""
     column = word.column
-    codes = as_codes(cells.columns[column.name], features.vocabularies[column.name])  # -1 if it is unknown
-    if word.role != "target":
-        return np.where(absent, MISSING_CODE, np.where(codes < 0, UNKNOWN_CODE, codes + FIRST_CODE))
+    texts, vocabulary = cells.columns[column.name], features.vocabularies[column.name]
+    codes = as_codes(texts, vocabulary)  # -1 if it is unknown
     unknown = np.flatnonzero((codes < 0) & ~absent)
+    if word.role != "target":
+        if len(unknown):
+            features.lookalikes.warn(column.name, texts, unknown, vocabulary, lambda row: where(int(cells.rows[row])))
+        return np.where(absent, MISSING_CODE, np.where(codes < 0, UNKNOWN_CODE, codes + FIRST_CODE))
     if len(unknown):
-        text = cells.columns[column.name][int(unknown[0])].as_py()
+        text = texts[int(unknown[0])].as_py()
+        known = features.lookalikes.of(column.name, text, vocabulary)
         raise DataError(
             f"{where(int(cells.rows[unknown[0]]))}, column {column.name!r} (#{position(column)}): {text!r} is not one "
-            f"of the {len(features.vocabularies[column.name])} classes of the training rows. Fix: train on rows that "
-            "have it, or remove its rows."
+            f"of the {len(vocabulary)} classes of the training rows{'' if known is None else f', though {known!r} is'}"
+            f". Fix: {'train on rows that have it, or remove its rows' if known is None else 'write it in this way'}."
         )
     return codes
 
@@ -147,6 +152,18 @@ def _warn_of_rounding(features: FeatureSpec, column: Column, values: np.ndarray)
     elif (rounded := rounded_by_float32(values)) is not None:
         features.rounded.add(column.name)
         warn_of_loss(column.name, f"integers beyond 2^24, which float32 rounds, such as {rounded:.0f}")
+
+
+def _warn_of_infinity(features: FeatureSpec, column: Column, values: np.ndarray, where: Callable[[int], str]) -> None:
+    """Warn once per column of an infinite number, with which a model computes NaN."""
+    if column.name in features.infinite or not np.isinf(values).any():
+        return
+    features.infinite.add(column.name)
+    row = int(np.argmax(np.isinf(values)))
+    warn_user(
+        f"{where(row)}, column {column.name!r}: the number is {values[row]}, and the loss of most models becomes NaN. "
+        "Replace such numbers in the data. In a CSV file, null_values=[..., 'inf', '-inf'] makes them missing cells."
+    )
 
 
 def _warn_of_lost_times(features: FeatureSpec, column: Column, values: np.ndarray) -> None:

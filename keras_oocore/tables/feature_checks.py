@@ -67,6 +67,6 @@ def strings_as_features(names: Sequence[str], notes: Mapping[str, Sequence[str]]
     some = f"{names[:LISTED_NAMES]!r}" if len(names) <= LISTED_NAMES else "[...]"
     return OptionError(
         f"Columns hold strings: {listed(names)}. {known}Choose the features, features=[...]; or leave these out, "
-        f"exclude={some}; or encode the strings, categorical=[{names[0]!r}]; or give the format of dates, "
+        f"exclude={some}; or encode the strings, categorical={some}; or give the format of dates, "
         f"dtypes={{{names[0]!r}: '%Y-%m-%d'}}."
     )

@@ -12,6 +12,7 @@ from keras_oocore.core.errors import DataError
 from keras_oocore.core.text import and_more, listed
 from keras_oocore.tables.feature_warnings import warn_of_one_class_per_row
 from keras_oocore.tables.format import NamedColumns
+from keras_oocore.tables.lookalikes import Lookalikes
 from keras_oocore.tables.options import ColumnOptions
 from keras_oocore.tables.row_layout import RowLayout
 from keras_oocore.tables.statistics import ColumnStatistics
@@ -28,6 +29,8 @@ class FeatureSpec(RowLayout):
     Attributes:
         means: Column → value that replaces a missing cell, after `fit`, with `missing="mean"`.
         vocabularies: Column → strings in the order of their codes, after `fit`.
+        infinite: Columns for which a warning said that they have an infinite number.
+        lookalikes: Compares unknown categories with the known ones.
         unique: Targets for which a warning said that each row has a class of its own.
         learned: If means and codes are those of other rows: what identifies them. Otherwise `None`.
 
@@ -53,7 +56,9 @@ class FeatureSpec(RowLayout):
         super().__init__(table, options)
         self.means: dict[str, float] = {}
         self.vocabularies: dict[str, list[str]] = {}
-        self.unique: set[str] = set()  # shared by all copies, so that each warning comes once
+        self.unique: set[str] = set()  # shared by all copies, as the next one, so that each warning comes once
+        self.infinite: set[str] = set()
+        self.lookalikes: Lookalikes = Lookalikes()
         self.learned: str | None = None
 
     @property
@@ -73,7 +78,7 @@ class FeatureSpec(RowLayout):
         """
         features = FeatureSpec(table, self.chosen.for_other_rows(with_target, **changes))
         features.adopt(self.means, self.vocabularies)
-        features.rounded, features.unique = self.rounded, self.unique
+        features.rounded, features.unique, features.infinite = self.rounded, self.unique, self.infinite
         return features
 
     def adopt(self, means: Mapping[str, float], vocabularies: Mapping[str, list[str]]) -> None:
@@ -128,6 +133,8 @@ class FeatureSpec(RowLayout):
                     warn_of_one_class_per_row(statistics[name], self.unique)
         if self.classes is not None:
             self.classes.fit(strings[self.classes.column], statistics[self.classes.column])
+        for name, categories in strings.items():
+            self.lookalikes.warn_of_numbers_written_twice(name, categories)
         self.vocabularies = strings  # last: an error above leaves the features unfitted
 
     def unpack(self, rows: np.ndarray, weigh_classes: bool = False) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_oocore.core.checks import boolean
 from keras_oocore.core.errors import OptionError
-from keras_oocore.core.text import listed
+from keras_oocore.core.text import LISTED_NAMES, listed
 from keras_oocore.csv.cells import Column
 from keras_oocore.tables.column_choice import ColumnChoice
 from keras_oocore.tables.feature_checks import as_names, checked_missing
@@ -200,7 +200,12 @@ class RowLayout:
         if not columns:
             excluded = self._choice.excluded
             received = f"exclude={sorted(excluded)}, which leaves none" if excluded else "none"
-            raise OptionError(f"`features` should name at least one column for each input. Received: {received}")
+            found = {} if self._choice.names_features else self._choice.table.index_columns
+            notes = [why.rstrip(".") for why in found.values() if why]
+            left_out = "".join(f"{note}. " for note in notes[:LISTED_NAMES])
+            raise OptionError(
+                f"`features` should name at least one column for each input. {left_out}Received: {received}"
+            )
         self.words += [Word(column, "feature") for column in columns]
         if indicator:
             self.words += [Word(column, "missing") for column in columns if column.kind != "string"]

@@ -1,6 +1,7 @@
 """`TargetClasses`: the classes of a target, the form in which a batch has them, and their weights."""
 
 import copy
+import math
 import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
@@ -244,9 +245,12 @@ def sorted_classes(strings: Sequence[str] | set[str]) -> list[str]:
     (['9', '10'], ['10', '9', 'b'])
     """
     try:
-        return sorted(strings, key=lambda string: (float(string), string))
+        numbers_of = {string: float(string) for string in strings}
     except ValueError:
         return sorted(strings)
+    if any(math.isnan(number) for number in numbers_of.values()):  # "nan" has no place among numbers
+        return sorted(strings)
+    return sorted(strings, key=lambda string: (numbers_of[string], string))
 
 
 def _are_weights(weights: Any) -> bool:

@@ -21,6 +21,7 @@ from csv_numbers import NUM_ROWS, cached, flat, numbers
 from products import few_of_product
 from recording import idle_recorder
 
+import keras_oocore as ko
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.sequences import rows_of_table as table_sequence
 from keras_oocore.sequences.csv_chunk import CSVChunkSequence
@@ -227,3 +228,13 @@ def test_fit_on_partitions_trains_on_every_row_once_per_epoch(open_csv, cached):
     for part in open_csv(cached=cached, batch_size=10).partition(3):
         model.fit(part, epochs=2, verbose=0)
     assert sorted(model.given) == sorted([*range(NUM_ROWS)] * 2)
+
+
+def test_keys_of_whole_numbers_are_one_group_with_and_without_a_fraction(tmp_path):
+    for name, end in (("may", ""), ("june", ".0")):
+        cells = (f"{row // 2}{end},{row % 5}.5,1\n" for row in range(40))
+        (tmp_path / f"{name}.csv").write_text("shop,a,y\n" + "".join(cells))
+    rows = ko.CSVChunkSequence(f"{tmp_path}/*.csv", "y", features=["a"], ids="shop")
+    first, second = ({float(key) for key in part.ids()["shop"]} for part in rows.split(0.3, groups="shop", seed=0))
+
+    assert len(first) + len(second) == 20

@@ -11,6 +11,7 @@ from csv_outcomes import (
     Fails,
     Rows,
     at,
+    infinite,
     late,
     make,
     outcome_of,
@@ -20,6 +21,7 @@ from csv_outcomes import (
 )
 from houses import error_of, parts
 
+import keras_oocore as ko
 from keras_oocore.core.errors import DataError
 from keras_oocore.tables.statistics import ColumnStatistics
 
@@ -44,7 +46,7 @@ REMEDIES = "Fix: missing='mean', 'nan', 'drop' or {column: value}."
           Fails("houses.csv: columns have no number to compute a mean of: 'x'. "
                 "Fix: features=[...] without them, or missing='nan'.")),
     ("the mean of an infinity", "x,y\ninf,2\n1,2\n,2\n", dict(missing="mean"),
-          Rows([np.inf, 1, 1], [2, 2, 2])),
+          Rows([np.inf, 1, 1], [2, 2, 2], infinite(0))),
     ("all rows have a gap", "x,y\n1,\n2,\n", dict(missing="drop"),
      Fails("None of the 2 rows in 'houses.csv' is left with missing='drop'.")),
 )  # fmt: skip
@@ -54,7 +56,8 @@ def test_outcome(check, content, options, outcome):
 
 def test_weights_are_kept_but_a_missing_weight_is_an_error(folder):
     write("x,w,y\n1,-1,2\n1,inf,2\n1,0,2\n")
-    [(_, _, weights)] = make(sample_weight="w")
+    with pytest.warns(UserWarning, match="column 'w': the number is inf"):
+        [(_, _, weights)] = make(sample_weight="w")
     assert weights.tolist() == [-1, np.inf, 0]
     write("x,w,y\n1,nan,2\n")
     assert outcome_of(sample_weight="w", missing="nan") == Fails(
@@ -223,3 +226,28 @@ def test_warning_about_a_late_integer_that_float32_rounds(make_rows, monkeypatch
         warnings.simplefilter("error")
         rows.close()
         parts(rows)
+
+
+def test_an_infinite_number_is_warned_of_once_per_column(make_rows):
+    rows = make_rows("a,b,price\n1,1,1\ninf,1,-inf\n-inf,1,1\n")
+    with pytest.warns(UserWarning, match="the number is") as caught:
+        parts(rows)
+    assert [str(warning.message).partition("houses.csv: ")[2].partition(",  and")[0][:49] for warning in caught] == [
+        "row 1 (line 3), column 'a': the number is inf, an",
+        "row 1 (line 3), column 'price': the number is -in",
+    ]
+
+
+def test_names_that_are_large_floats_are_warned_of_once():
+    floats = {"id": np.array([1e18, 5, np.nan]), "a": [1.0, 2, 3]}
+    with pytest.warns(
+        UserWarning, match=r"Column 'id' has floats from 2\^53 on, such as 1000000000000000000"
+    ) as caught:
+        ids = ko.TableSequence(floats, None, features=["a"], ids="id", shuffle=False).ids()["id"]
+    assert len(caught) == 1
+    assert ids.tolist() == ["1e+18", "5", ""]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        whole = {**floats, "id": [10**18, 5, None]}
+        ids = ko.TableSequence(whole, None, features=["a"], ids="id", shuffle=False).ids()["id"]
+    assert ids.tolist() == [str(10**18), "5", ""]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from houses import error_of, parts
 
+import keras_oocore as ko
 from keras_oocore.core.errors import OptionError
 
 
@@ -111,8 +112,8 @@ def test_dictionary_of_inputs(make_rows):
         (
             dict(),
             "Columns hold strings: 'city', 'grade'. Choose the features, features=[...]; or leave these out, "
-            "exclude=['city', 'grade']; or encode the strings, categorical=['city']; or give the format of dates, "
-            "dtypes={'city': '%Y-%m-%d'}.",
+            "exclude=['city', 'grade']; or encode the strings, categorical=['city', 'grade']; or give the format of "
+            "dates, dtypes={'city': '%Y-%m-%d'}.",
         ),
         (dict(missing="zero", features=["sqft"]), "`missing` should be one of ('error', 'nan', 'mean', 'drop'), or"),
         (dict(sample_weight="city", features=["sqft"]), "`sample_weight` should be a column of numbers."),
@@ -131,3 +132,8 @@ def test_dictionary_of_inputs(make_rows):
 )
 def test_invalid_options(make_rows, options, message):
     assert message in error_of(make_rows, error=OptionError, **options)
+
+
+def test_columns_that_cannot_be_features_are_named_if_there_are_no_others():
+    with pytest.raises(OptionError, match=r"at least one column .* column 'a' .* 'complex128', .* Received: none"):
+        ko.TableSequence({"a": np.array([1j, 2]), "y": [1.0, 2]}, "y")

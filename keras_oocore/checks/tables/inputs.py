@@ -80,7 +80,7 @@ def is_table(data: Any) -> bool:
     if isinstance(data, str | os.PathLike):
         return _is_path_of_table(os.path.expanduser(os.fspath(data)))
     if isinstance(data, list | tuple):
-        return bool(data) and all(isinstance(path, str | os.PathLike) for path in data)
+        return bool(data) and (all(isinstance(path, str | os.PathLike) for path in data) or _has_format(data))
     return _has_format(data) or any(hasattr(data, name) for name in ("column_names", "collect_schema"))
 
 

@@ -20,6 +20,7 @@ except ImportError:  # the `csv` extra is not installed
 
 NONE_WRONG = np.zeros(0, np.int64)
 NO_FRACTION = r"\.0+(Z|[+-]\d{4})?$"  # which Python does not write
+LARGEST = {"s": 2**63 // 10**6 - 10**6, "ms": 2**63 // 10**3 - 10**9, "D": 2**63 // DAY_US - 2}  # a zone moves less
 US = {"s": 1_000_000, "ms": 1000, "us": 1}  # microseconds in a unit of time; a nanosecond is less
 
 
@@ -50,8 +51,13 @@ def as_cells(array: Any, column: Column, options: CellOptions) -> tuple[Any, np.
     if column.kind == "bool" and pa.types.is_boolean(array.type):
         return array.cast(pa.float64()), NONE_WRONG
     if column.kind == "date" and pa.types.is_temporal(array.type):
+        wrong = _beyond_microseconds(array)
+        if len(wrong):
+            mask = np.zeros(len(array), bool)
+            mask[wrong] = True
+            array = pc.if_else(pa.array(mask), pa.scalar(None, array.type), array)
         moments = as_moments(array)
-        return pa.array(values_of(moments, column.part), pa.float64(), mask=~moments.readable), NONE_WRONG
+        return pa.array(values_of(moments, column.part), pa.float64(), mask=~moments.readable), wrong
     texts, wrong = _as_strings(array)
     cells, unreadable = convert(column, _without_nulls(texts, options), options)
     return cells, np.union1d(wrong, unreadable)
@@ -101,6 +107,18 @@ def _microseconds(array: Any) -> np.ndarray:
     return values // 1000 if unit == "ns" else values * US[unit]
 
 
+def _beyond_microseconds(array: Any) -> np.ndarray:
+    """Return the positions of moments beyond 64 bits of microseconds, such as the largest integer as "never"."""
+    dtype = array.type
+    unit = "D" if pa.types.is_date32(dtype) else "ms" if pa.types.is_date64(dtype) else dtype.unit
+    if unit not in LARGEST or pa.types.is_time(dtype):
+        return NONE_WRONG
+    values = array.cast(pa.int32() if dtype.bit_width == 32 else pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+    if values.max(initial=0) <= LARGEST[unit] and values.min(initial=0) >= -LARGEST[unit]:
+        return NONE_WRONG
+    return np.flatnonzero((values > LARGEST[unit]) | (values < -LARGEST[unit]))
+
+
 def _as_numbers(array: Any) -> tuple[Any, np.ndarray]:
     """Return numbers or booleans as `double`, null for NaN, and the positions of those that `float32` cannot hold."""
     dtype = array.type
@@ -124,6 +142,19 @@ def _as_numbers(array: Any) -> tuple[Any, np.ndarray]:
         return values, NONE_WRONG
     too_large = pc.and_(pc.greater(pc.abs(values), LARGEST_FLOAT32), pc.is_finite(values))
     return values, np.flatnonzero(too_large.fill_null(False).to_numpy(zero_copy_only=False))
+
+
+def large_whole_number(array: Any) -> float | None:
+    """Return the first whole number from 2^53 on in an array of floats of 64 bits, or `None`.
+
+    >>> large_whole_number(pa.array([1.0, 1e18])), large_whole_number(pa.array([10**18]))
+    (1e+18, None)
+    """
+    if not pa.types.is_float64(array.type):
+        return None
+    values = array.fill_null(0).to_numpy(zero_copy_only=False)
+    large = np.isfinite(values) & (np.abs(values) >= 2.0**53)
+    return float(values[np.argmax(large)]) if large.any() else None
 
 
 def _halves(array: Any) -> np.ndarray:

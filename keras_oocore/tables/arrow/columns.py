@@ -303,5 +303,6 @@ def _require(name: str, parts: Sequence[Part], kind: str, form: str | None) -> N
             wanted = "a date" if kind == "date" else kind
             raise OptionError(
                 f"{part.name}: column {name!r} is of the type {part.types[name]}, which cannot be read as {wanted}. "
-                f"Remove it from `dtypes`. Received: {name!r} as {form or kind!r}"
+                f"Remove it from `dtypes`, or convert it to the kind of the training rows. Received: {name!r} as "
+                f"{form or kind!r}"
             )

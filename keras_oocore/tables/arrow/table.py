@@ -9,12 +9,13 @@ from typing import Any, Self
 import numpy as np
 
 from keras_oocore.core.errors import DataError, OptionError
+from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.cells import Cells, Column, require_pyarrow
 from keras_oocore.csv.date_formats import are_days
 from keras_oocore.csv.dialect import CellOptions
 from keras_oocore.csv.remedies import describe
 from keras_oocore.csv.values import shortened
-from keras_oocore.tables.arrow.cells import as_cells, not_utf8, plain
+from keras_oocore.tables.arrow.cells import as_cells, large_whole_number, not_utf8, plain
 from keras_oocore.tables.arrow.columns import IndexColumns, Part, found_columns
 from keras_oocore.tables.arrow.kinds import is_string
 from keras_oocore.tables.arrow.looks import look_of
@@ -67,6 +68,7 @@ class ArrowTable(TableFormat):
         self._is_known, self._looked_at, self._given_kinds = opening.known is not None, set(), {*(opening.dtypes or ())}
         index = [name for name in index if name in self.columns]
         self.index_columns: Mapping[str, str] = IndexColumns(found.refused if opening.known is None else {}, index)
+        self._warned_of_digits: set[str] = set()
         self.may_skip_rows: bool = self.options.on_bad_row == "skip"
 
     def raising(self) -> Self:
@@ -100,6 +102,8 @@ class ArrowTable(TableFormat):
         for column in columns:
             array = plain(arrays[column.name_in_file])
             cells[column.name], wrong = as_cells(array, column, self.options)
+            if column.kind in ("string", "text"):
+                self._warn_of_lost_digits(column.name_in_file, array)
             if len(wrong) and self.options.on_bad_row == "error":
                 raise self._error(chunk, int(wrong[0]), column, array)
             readable[wrong] = False
@@ -166,6 +170,17 @@ class ArrowTable(TableFormat):
         limit = {} if self.rows_limit is None else {"num_rows": self.rows_limit}
         return {**limit, "on_bad_row": self.options.on_bad_row}
 
+    def _warn_of_lost_digits(self, name: str, array: Any) -> None:
+        """Warn once of names that are floats and so large that several integers are the same float."""
+        if name in self._warned_of_digits or not (large := large_whole_number(array)):
+            return
+        self._warned_of_digits.add(name)
+        warn_user(
+            f"Column {name!r} has floats from 2^53 on, such as {large:.0f}: different integers may have become one "
+            "number before. pandas turns integers into floats if a cell of their column is missing. Read them as dtype "
+            "'Int64' or as strings."
+        )
+
     def _error(self, chunk: int, row: int, column: Column, array: Any) -> DataError:
         """Return the error for a cell that cannot be read."""
         name = column.name_in_file
@@ -175,7 +190,7 @@ class ArrowTable(TableFormat):
                 f"{where}: the string is not UTF-8. Received: {shortened(raw)!r}. Fix: on_bad_row='skip', or write the "
                 "table again in UTF-8."
             )
-        text = shortened(str(array[row].as_py()))
+        text = shortened(_shown(array[row]))
         missing = f"null_values=[..., {text!r}], " if is_string(array.type) else ""
         return DataError(
             f"{where}: cannot read {text!r} as {describe(column)}. Fix: {missing}on_bad_row='skip', or "
@@ -186,3 +201,11 @@ class ArrowTable(TableFormat):
 def _names_of(columns: Sequence[Column]) -> list[str]:
     """Return the names of columns in the files, each once."""
     return list(dict.fromkeys(column.name_in_file for column in columns))
+
+
+def _shown(cell: Any) -> str:
+    """Return how messages show a cell of `pyarrow`. Python has no dates beyond the year 9999."""
+    try:
+        return str(cell.as_py())
+    except (ValueError, OverflowError):
+        return str(cell.value)

@@ -19,6 +19,11 @@ def is_frame(data: Any) -> bool:
     return _reader(data) is not None
 
 
+def are_frames(data: Any) -> bool:
+    """Return whether data are a list of DataFrames or tables, which is none of them."""
+    return isinstance(data, list | tuple) and bool(data) and not is_frame(data) and all(map(is_frame, data))
+
+
 def named_columns(data: Any) -> tuple[str, dict[str, MemoryColumn], str]:
     """Return what messages call the data, its columns by name, and a hint for messages about unknown columns.
 

@@ -55,7 +55,7 @@ def type_of_objects(values: np.ndarray) -> tuple[Any, Callable[[int, int], Any],
     groups = set(found)
     if FLOAT in groups and not groups <= NUMBERS and not _has_numbers(values):
         groups.discard(FLOAT)  # all are NaN, which marks missing values
-    kind = _kind(groups, found)
+    kind = _integer_type(values) if groups == {INTEGER} else _kind(groups, found)
     if kind is None:
         return None, partial(_taken, np.empty(0, object), pa.null()), _refusal(values, found, groups)
     return kind, partial(_taken, values, kind), ""
@@ -66,6 +66,8 @@ def _taken(values: np.ndarray, kind: Any, first: int, end: int) -> Any:
     rows = values[first:end]
     if kind == pa.float64():  # pyarrow takes no decimals, and no mixture with large integers
         rows = np.array([np.nan if _is_absent(value) else float(value) for value in rows.tolist()], np.float64)
+    if pa.types.is_decimal(kind):  # of integers that may be those of NumPy
+        rows = [None if _is_absent(value) else decimal.Decimal(int(value)) for value in rows.tolist()]
     return pa.array(rows, kind, from_pandas=True)
 
 
@@ -74,7 +76,7 @@ def _kind(groups: set[str], found: dict[str, Any]) -> Any:
     if not groups:
         return pa.null()
     if groups <= NUMBERS:
-        return pa.int64() if groups == {INTEGER} else pa.float64()
+        return pa.float64()
     if len(groups) > 1:
         return None
     group = next(iter(groups))
@@ -82,6 +84,19 @@ def _kind(groups: set[str], found: dict[str, Any]) -> Any:
         return pa.infer_type([found[group]])
     kinds = {STRING: pa.string(), BOOLEAN: pa.bool_(), DATE: pa.date32(), TIME: pa.time64("us"), BYTES: pa.binary()}
     return kinds.get(group)
+
+
+def _integer_type(values: np.ndarray) -> Any:
+    """Return the narrowest type of at least 64 bits that has all integers: beyond 128 bits, as decimals, the float."""
+    smallest = largest = 0
+    for start in range(0, len(values), PIECE_ROWS):
+        integers = [int(value) for value in values[start : start + PIECE_ROWS].tolist() if not _is_absent(value)]
+        smallest, largest = min(smallest, *integers, 0), max(largest, *integers, 0)
+    if smallest >= -(2**63) and largest < 2**63:
+        return pa.int64()
+    if smallest == 0 and largest < 2**64:
+        return pa.uint64()
+    return pa.decimal128(38) if max(-smallest, largest) < 10**38 else pa.float64()
 
 
 def _groups(values: np.ndarray) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from keras_oocore.csv.cells import Cells, Column
 from keras_oocore.manifest.group_splits import GroupCounts, divide_groups
 from keras_oocore.tables.splits.base import Fractions, Split, generator
 from keras_oocore.tables.splits.classes import ClassIndex, class_name, codes_in, count_classes
-from keras_oocore.tables.splits.hashing import combined, hash_cells
+from keras_oocore.tables.splits.hashing import combined, hash_keys
 
 BUCKET_BITS = 16
 NUM_BUCKETS = 2**BUCKET_BITS
@@ -129,7 +129,7 @@ class ChunkCounts:
 
 def _buckets_of(keys: Cells, columns: tuple[Column, ...]) -> np.ndarray:
     """Return the bucket of each row, `int64`."""
-    hashes = combined([hash_cells(keys.columns[column.name]) for column in columns])
+    hashes = combined([hash_keys(keys.columns[column.name]) for column in columns])
     return (hashes >> np.uint64(64 - BUCKET_BITS)).astype(np.int64)
 
 

@@ -6,7 +6,13 @@ import numpy as np
 
 from keras_oocore.csv.cells import is_missing
 
+try:
+    import pyarrow.compute as pc
+except ImportError:  # the `csv` extra is not installed
+    pc = None
+
 MISSING = np.uint64(0x9AE16A3B2F90404F)  # hash of a missing cell
+WHOLE = r"^([+-]?[0-9]+)\.0+$"  # a whole number with a fraction
 
 
 def hash_cells(cells: Any) -> np.ndarray:
@@ -21,6 +27,21 @@ def hash_cells(cells: Any) -> np.ndarray:
     """
     _, hashes, codes = distinct_hashes(cells)
     return np.append(hashes, MISSING)[codes]
+
+
+def hash_keys(cells: Any) -> np.ndarray:
+    """Return a hash of each key, as `hash_cells`. Keys such as `7` and `7.0` are one, because pandas writes both.
+
+    >>> import pyarrow as pa
+    >>> len(set(hash_keys(pa.array(["7", "7.0", "7.00", "07", "7.5"])).tolist()))
+    3
+    """
+    encoded = cells.dictionary_encode()
+    keys = encoded.dictionary
+    if pc.any(pc.match_substring(keys, ".0")).as_py():
+        keys = pc.replace_substring_regex(keys, WHOLE, r"\1")
+    codes = encoded.indices.fill_null(len(keys)).to_numpy(zero_copy_only=False)
+    return np.append(_hash_strings(keys), MISSING)[codes]
 
 
 def distinct_hashes(cells: Any) -> tuple[Any, np.ndarray, np.ndarray]:

@@ -171,3 +171,22 @@ def test_which_kinds_a_type_can_be():
     assert can_be(pa.bool_(), "float32")
     assert can_be(pa.string(), "date", "%d.%m.%Y")
     assert can_be(pa.date32(), "date", "%d.%m.%Y")
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([0, 2**63 - 1], pa.timestamp("ms")),
+        ([0, -(2**62)], pa.timestamp("s", "Europe/Berlin")),
+        ([0, 2**31 - 1], pa.date32()),
+        ([0, 2**63 - 1], pa.date64()),
+    ],
+)
+def test_moments_beyond_64_bits_of_microseconds_are_not_read(values, dtype):
+    numbers = pa.array(values, pa.int32() if dtype.bit_width == 32 else pa.int64())
+    assert read(numbers.cast(dtype, safe=False)) == ([0.0, None], [1])
+
+
+def test_moments_of_the_largest_microsecond_are_read():
+    assert read(pa.array([2**63 - 1], pa.timestamp("us")))[1] == []
+    assert read(pa.array([2**31 - 1], pa.timestamp("s"))) == ([pytest.approx(24855.134803)], [])

@@ -135,9 +135,18 @@ def test_other_types_of_pandas_and_polars_are_refused_by_name():
     assert "fixed_size_binary" in refusal(polars.Series([object()], dtype=polars.Object))
 
 
-def test_an_integer_that_does_not_fit_is_named():
-    with pytest.raises(DataError, match=r"row 2 of the dictionary, column 'a' \(#0\): cannot read the value as int64"):
-        cells(objects(1, 2, 2**70, 4))
+@pytest.mark.parametrize("large", [2**63, 2**64 - 1, -(2**63) - 1, 2**70, -(10**38) + 1])
+def test_objects_may_be_integers_beyond_64_bits(large):
+    values = objects(1, large, None, np.int8(2))
+
+    assert cells(values) == ([1.0, float(large), None, 2.0], "float32")
+    assert cells(values, "string") == (["1", str(large), None, "2"], "string")
+
+
+def test_integers_beyond_38_digits_are_floats():
+    assert cells([1, 10**38]) == ([1.0, 1e38], "float32")
+    with pytest.raises(DataError, match=r"row 1 of the dictionary, column 'a' \(#0\): cannot read '1.606938044258990"):
+        cells([1, 2**200])
 
 
 @pytest.mark.parametrize(

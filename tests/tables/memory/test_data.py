@@ -34,6 +34,8 @@ def test_a_column_may_have_the_name_of_a_method():
         (lambda pd: pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", 1), ("a", 2)])), r"\('a', 1\)"),
         (lambda pd: {}, "at least one column. Received: a dictionary without columns"),
         (lambda pd: {"a": [1], "b": [1, 2]}, "Received: 1 in 'a', and 2 in 'b'"),
+        (lambda pd: [pa.table({"a": [1]})] * 2, r"a list of 2 tables. Join them: .* data=iter\(data\), cache="),
+        (lambda pd: [pd.DataFrame({"a": [1]})] * 3, "a list of 3 tables"),
         (lambda pd: [pa.record_batch({"a": [1]}), pa.record_batch({"b": [1]})], "batches that differ in their columns"),
     ],
 )
