@@ -1,6 +1,6 @@
 """Several processes of one training: forked from one child that has imported everything, with a hard limit.
 
-The child itself is forked from the server of forked_child.py, if it has the same backend.
+On torch, the child itself is forked from the server of forked_child.py, which has imported torch.
 
 A mistake in a training of several processes does not fail: it hangs, and survives SIGTERM.
 """
@@ -114,7 +114,7 @@ def run_attempts(code, attempts, folder, backend):
 def run_script(code, backend, num_groups=1):
     """Run code after `FORK`, and return what it printed."""
     seconds = (1 + num_groups) * SECONDS
-    if backend == os.environ.get("KERAS_BACKEND"):
+    if backend == "torch" == os.environ.get("KERAS_BACKEND"):
         with forked_child(run_code, f"{FORK}\n{code}") as child:
             exitcode, _, printed = child.finish(seconds)
         assert exitcode == 0, printed
