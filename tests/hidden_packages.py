@@ -54,4 +54,4 @@ def environment(backend=None, optional=True):
 
 
 def _folders(backend, optional):
-    return [TENSORFLOW] * (backend in ("jax", "torch")) + [OPTIONAL] * optional
+    return [TENSORFLOW] * (backend in ("jax", "torch", "numpy")) + [OPTIONAL] * optional

@@ -240,7 +240,7 @@ def truncated(data, count):
 @pytest.mark.filterwarnings("ignore:Truncated File Read")
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_truncated_file_raises_without_output(read, kind, capfd):
-    for data in truncated(FILES[kind], 40):
+    for data in truncated(FILES[kind], 20):
         with pytest.raises(SampleError):
             read(data)
     assert capfd.readouterr() == ("", "")
@@ -250,7 +250,7 @@ def test_truncated_file_raises_without_output(read, kind, capfd):
 @pytest.mark.filterwarnings("ignore:Truncated File Read")  # from Pillow, for a TIFF without its directory
 def test_file_without_its_last_bytes_raises_or_is_unchanged(read, kind):
     whole = read(FILES[kind])
-    for missing in range(1, 30):
+    for missing in (1, 2, 3, 4, 6, 8, 12, 16, 20, 29):
         try:
             pixels = read(FILES[kind][:-missing])
         except SampleError:

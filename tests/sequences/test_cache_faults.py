@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 
+import hidden_packages
 import inside_sequence as inside
 import numpy as np
 import pytest
@@ -109,7 +110,7 @@ import keras_oocore as ko
 sequence = ko.ImageFolderSequence({str(photos)!r}, image_size=4, batch_size=2, workers=0, cache={str(tmp_path / "c")!r})
 sequence[0]
 """
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "numpy"}
+    environment = {**hidden_packages.environment("numpy"), "TF_CPP_MIN_LOG_LEVEL": "3"}
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=300)
 
     assert (ended.returncode, ended.stderr) == (0, "")
