@@ -30,10 +30,10 @@ def display_path(directory: Path) -> str:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun.
 
-    >>> counted(1, "file"), counted(1200, "class")
-    ('1 file', '1,200 classes')
+    >>> counted(1, "file"), counted(1200, "class"), counted(2, "batch"), counted(2, "epoch")
+    ('1 file', '1,200 classes', '2 batches', '2 epochs')
     """
-    plural = "es" if noun.endswith(("s", "x", "ch")) else "s"
+    plural = "es" if noun.endswith(("s", "x", "tch")) else "s"
     return f"{number:,} {noun}{plural * (number != 1)}"
 
 
