@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 NAMES_PER_CHECKSUM = 65_536  # limits the memory for one joined string
+SOURCE_TRIES = 5
 MAX_DEPTH = 8  # of objects within objects; deeper ones are not examined
 
 
@@ -117,10 +118,24 @@ def _pieces(value, depth: int) -> Iterator[bytes]:
 def _code(value) -> bytes:
     """Return the source code, or the bytecode if there is no source."""
     try:
-        return inspect.getsource(value).encode()
+        return _source(value).encode()
     except (OSError, TypeError):
         code = getattr(value, "__code__", None)
         return b"" if code is None else code.co_code + _plain(code.co_consts)
+
+
+def _source(value) -> str:
+    """Return the source code.
+
+    To find a class, Python before 3.13 parses its file. Python 3.11 may then raise `SystemError` without reason, if
+    another thread parses at the same time (https://github.com/python/cpython/issues/106905).
+    """
+    for _ in range(SOURCE_TRIES):
+        try:
+            return inspect.getsource(value)
+        except SystemError as error:
+            raised = error
+    raise raised
 
 
 @functools.lru_cache(maxsize=64)  # to find a class in its file takes milliseconds, and many objects may have the same

@@ -43,6 +43,7 @@ FIELDS = {field.name: field.default for kind in (Dialect, CellOptions) for field
 OWN = [name for name in CSVArguments.__annotations__ if name not in TableArguments.__annotations__]
 READING_DEFAULTS = {name: FIELDS.get(name) for name in OWN}
 READING_DEFAULTS["header"] = "auto"
+DEFAULTS = {**COLUMN_DEFAULTS, **READING_DEFAULTS, **ROW_DEFAULTS}
 
 
 @documented_table
@@ -105,7 +106,7 @@ class CSVChunkSequence(TableSequence):
     ([[1000.0, 2.0], [2000.0, 3.0]], [1.0, 2.0], ['Rome', 'Oslo'])
     """
 
-    @shares(CSVArguments, {**COLUMN_DEFAULTS, **READING_DEFAULTS, **ROW_DEFAULTS})
+    @shares(CSVArguments, DEFAULTS)
     def __init__(
         self,
         data: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],

@@ -41,6 +41,9 @@ class TableSequenceArguments(TableArguments, total=False):
     null_values: Sequence[str] | None
 
 
+DEFAULTS = {**COLUMN_DEFAULTS, "null_values": None, **ROW_DEFAULTS}
+
+
 @documented_table
 class TableSequence(SplitRows):
     """Batches of the rows of a table of any size, such as Parquet files or a DataFrame, on every backend of Keras 3.
@@ -89,7 +92,7 @@ class TableSequence(SplitRows):
     ([[1000.0, 2.0], [2000.0, 3.0]], [1.0, 2.0], ['Rome', 'Oslo'])
     """
 
-    @shares(TableSequenceArguments, {**COLUMN_DEFAULTS, "null_values": None, **ROW_DEFAULTS})
+    @shares(TableSequenceArguments, DEFAULTS)
     def __init__(
         self,
         data: TableData,

@@ -27,7 +27,7 @@ from keras_oocore.core.errors import BusyError, DataError, OptionError, Resource
 from keras_oocore.core.locks import write_lock
 from keras_oocore.sources.cached import Cached
 from keras_oocore.sources.store_task import write_rows
-from keras_oocore.store import writer
+from keras_oocore.store import synced
 from keras_oocore.store.format import StoreRecord
 from keras_oocore.store.writer import PackedStoreWriter
 
@@ -151,7 +151,7 @@ def pack_until_killed(photos, directory):
         if len(written) == 20:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    Cached.add_written, writer.SYNC_SECONDS = killing, 0.0
+    Cached.add_written, synced.SYNC_SECONDS = killing, 0.0
     with ThreadPoolExecutor(2) as executor:
         opened(photos).pack(directory, executor=executor)
 

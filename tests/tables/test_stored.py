@@ -33,7 +33,7 @@ SCRIPT = """
     import signal, sys, time
     from pathlib import Path
     from keras_oocore.tables.csv import table as csv_table
-    from keras_oocore.store import writer as packed_writer
+    from keras_oocore.store import synced
     from keras_oocore.tables.features import FeatureSpec
     from keras_oocore.tables.options import ColumnOptions
     from keras_oocore.tables.rows import TableRows
@@ -41,7 +41,7 @@ SCRIPT = """
     from keras_oocore.csv.dialect import Dialect
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in its background
-    csv_table.CHUNK_BYTES, packed_writer.SYNC_SECONDS = 100, 0.0
+    csv_table.CHUNK_BYTES, synced.SYNC_SECONDS = 100, 0.0
     table = csv_table.CSVTable(sys.argv[1], Dialect())
     options = ColumnOptions("b", categorical=["city"], missing="mean")
     rows = TableRows(table, FeatureSpec(table, options), None, 1, 2**20)

@@ -59,7 +59,7 @@ class _Fields(NamedTuple):
         return self.schema.field(self.positions[name])
 
 
-class _Types(Mapping):
+class _Types(Mapping[str, Any]):
     """Name → type, for the fields of a schema, and for more columns."""
 
     def __init__(self, fields: _Fields, more: Mapping[str, Any]):
@@ -79,7 +79,7 @@ class _Types(Mapping):
         return len(self._fields.positions) + len(self._more)
 
 
-class _OfUnknownTypes(Mapping):
+class _OfUnknownTypes(Mapping[str, str]):
     """Name → why its cells cannot be read, for the fields of a schema that have types of their own."""
 
     def __init__(self, fields: _Fields, where: str):
@@ -110,7 +110,7 @@ class FoundColumns(NamedTuple):
     refused: Mapping[str, str]
 
 
-class IndexColumns(Mapping):
+class IndexColumns(Mapping[str, str]):
     """Name → what to say if the column is left out, as `index_columns` of a table.
 
     Args:
@@ -225,7 +225,7 @@ class _Found:
         return why if column is None else column
 
 
-class _Readable(Mapping):
+class _Readable(Mapping[str, Column]):
     """Name → column, for those that can be read."""
 
     def __init__(self, found: _Found):
@@ -244,7 +244,7 @@ class _Readable(Mapping):
         return sum(1 for _ in self)
 
 
-class _Refused(Mapping):
+class _Refused(Mapping[str, str]):
     """Name → why a column cannot be read."""
 
     def __init__(self, found: _Found):

@@ -166,7 +166,7 @@ def test_unknown_column_gets_the_most_similar_name(write_files):
     write_files(c="x;y\n1;2\n")
     with pytest.raises(OptionError, match=r"Columns: 'x;y'. Is it delimiter=';'\?"):
         CSVTable("c.csv", Dialect()).column("y", "target")
-    with pytest.raises(OptionError, match="'c9' and 9990 more"):
+    with pytest.raises(OptionError, match="'c9' and 9,990 more"):
         CSVTable("b.csv", Dialect()).column("zzz", "target")
 
 
