@@ -43,7 +43,7 @@ FIELDS = {field.name: field.default for kind in (Dialect, CellOptions) for field
 OWN = [name for name in CSVArguments.__annotations__ if name not in TableArguments.__annotations__]
 READING_DEFAULTS = {name: FIELDS.get(name) for name in OWN}
 READING_DEFAULTS["header"] = "auto"
-DEFAULTS = {**COLUMN_DEFAULTS, **READING_DEFAULTS, **ROW_DEFAULTS}
+DEFAULTS: dict[str, Any] = {**COLUMN_DEFAULTS, **READING_DEFAULTS, **ROW_DEFAULTS}
 
 
 @documented_table

@@ -25,5 +25,7 @@ def _end_iterators() -> None:
     error = getattr(sys, "last_value", None)  # what the interpreter has printed
     while error is not None:
         traceback.clear_frames(error.__traceback__)
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            frame.f_locals  # noqa: B018  # before Python 3.13, this empties the copy that an earlier look at them has left
         error = error.__context__
     gc.collect()

@@ -41,7 +41,7 @@ class TableSequenceArguments(TableArguments, total=False):
     null_values: Sequence[str] | None
 
 
-DEFAULTS = {**COLUMN_DEFAULTS, "null_values": None, **ROW_DEFAULTS}
+DEFAULTS: dict[str, Any] = {**COLUMN_DEFAULTS, "null_values": None, **ROW_DEFAULTS}
 
 
 @documented_table

@@ -18,9 +18,9 @@ try:
     import pyarrow as pa
     from pyarrow import parquet as pq
 
-    PyarrowFile = pq.ParquetFile
+    _PyarrowFile: Any = pq.ParquetFile
 except ImportError:  # the `tables` extra is not installed
-    pa, PyarrowFile = None, object
+    pa, _PyarrowFile = None, object
 
 T = TypeVar("T")
 BUFFER_BYTES = 2**16  # per column, of a row group that is read in parts
@@ -28,7 +28,7 @@ BUFFER_BYTES = 2**16  # per column, of a row group that is read in parts
 OPENING: dict[str, Any] = {"page_checksum_verification": True, "coerce_int96_timestamp_unit": "us"}
 
 
-class _Opened(PyarrowFile):
+class _Opened(_PyarrowFile):
     """A file of pyarrow, in which columns without parts are found by name in a third of the time.
 
     It overrides a method that another version of pyarrow may not call. Then the method of that version counts.
