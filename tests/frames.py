@@ -12,6 +12,7 @@ IN_MEMORY = ("pandas", "pandas of arrow", "pandas of objects", "polars", "pyarro
 FILES = ("feather", "uncompressed feather", "stream file")
 KINDS = (*IN_MEMORY, *FILES, "stream")
 EVERYTHING = ("sqft", "floors", "city", "sold", "day", "moment")  # features of every kind
+OF_HOUSES = {"target": "price", "features": [*EVERYTHING], "missing": "mean", "seed": 3, "batch_size": 7}
 NARROW = {"floors": pa.int16(), "moment": pa.timestamp("s"), "weight": pa.float32()}
 
 

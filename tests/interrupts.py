@@ -103,7 +103,7 @@ def interrupts_in_finalizers_are_ignored():
     try:
         yield
     finally:
-        gc.collect()  # a progress bar in a cycle would be deleted later, when nobody ignores its error
+        gc.collect()  # a progress bar in a cycle would be deleted later, and its error would count
         sys.unraisablehook = before
     assert others == []
 

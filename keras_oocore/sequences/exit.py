@@ -13,9 +13,9 @@ import keras
 def end_iterators_at_exit() -> None:
     """On TensorFlow, delete the iterators of a `fit` that Ctrl-C or an error ended, when the interpreter exits.
 
-    The last traceback and reference cycles keep them alive. Each has a thread that runs Python code to get the next
-    batch. If the interpreter ends first, it ends this thread within TensorFlow, which then waits for the thread forever
-    (Keras 3.15.1, TensorFlow 2.21; it does the same with any slow `PyDataset`).
+    The last traceback, a copy of the variables of `fit`, and reference cycles keep them alive. Each has a thread that
+    runs Python code to get the next batch. If the interpreter ends first, it ends this thread within TensorFlow, which
+    then waits for the thread forever (Keras 3.15.1, TensorFlow 2.21; it does the same with any slow `PyDataset`).
     """
     if keras.backend.backend() == "tensorflow":
         atexit.register(_end_iterators)
@@ -26,6 +26,6 @@ def _end_iterators() -> None:
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         for frame, _ in traceback.walk_tb(error.__traceback__):
-            frame.f_locals  # noqa: B018  # before Python 3.13, this empties the copy that an earlier look at them has left
+            frame.f_locals  # noqa: B018  # before Python 3.13, this empties the copy that `keras_call` left
         error = error.__context__
     gc.collect()

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from contracts.reading import as_bytes
-from frames import EVERYTHING, NUM_ROWS, flat, houses, narrow
+from frames import NUM_ROWS, OF_HOUSES, flat, houses, narrow
 from pyarrow import csv
 from recording import idle_recorder
 
@@ -32,14 +32,7 @@ def both(tmp_path, monkeypatch):
     pq.write_table(table, "houses.parquet", row_group_size=13)
 
     def both(**options):
-        options = {
-            "target": "price",
-            "features": [*EVERYTHING],
-            "missing": "mean",
-            "seed": 3,
-            "batch_size": 7,
-            **options,
-        }
+        options = {**OF_HOUSES, **options}
         return ko.CSVChunkSequence("houses.csv", **options), ko.TableSequence("houses.parquet", **options)
 
     return both
@@ -77,9 +70,8 @@ def test_batches_are_those_of_the_csv_file(both, options):
 @pytest.mark.filterwarnings("ignore:.*times of day")
 def test_a_cache_is_shuffled_as_that_of_the_csv_file(both, tmp_path):
     of_csv, of_parquet = both()[0].__class__, ko.TableSequence
-    options = dict(target="price", features=[*EVERYTHING], missing="mean", seed=3, batch_size=7)
-    one = of_csv("houses.csv", cache=tmp_path / "a", **options)
-    other = of_parquet("houses.parquet", cache=tmp_path / "b", **options)
+    one = of_csv("houses.csv", cache=tmp_path / "a", **OF_HOUSES)
+    other = of_parquet("houses.parquet", cache=tmp_path / "b", **OF_HOUSES)
 
     assert [as_bytes(one) for _ in range(2)] == [as_bytes(other) for _ in range(2)]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from contracts.reading import as_bytes, assert_resumes_everywhere
-from frames import EVERYTHING, FILES, IN_MEMORY, KINDS, NUM_ROWS, as_data, flat, houses
+from frames import FILES, IN_MEMORY, KINDS, NUM_ROWS, OF_HOUSES, as_data, flat, houses
 from products import few_of_product
 from recording import idle_recorder
 
@@ -31,14 +31,7 @@ def open_houses(tmp_path):
             data = tmp_path / name
         else:
             data = as_data(houses() if table is None else table, kind, tmp_path)
-        options = {
-            "target": "price",
-            "features": [*EVERYTHING],
-            "missing": "mean",
-            "seed": 3,
-            "batch_size": 7,
-            **options,
-        }
+        options = {**OF_HOUSES, **options}
         if kind == "stream":
             options.setdefault("cache", tmp_path / "cache of a stream")
         return ko.TableSequence(data, **options)

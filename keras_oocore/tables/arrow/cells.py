@@ -190,7 +190,7 @@ def _as_strings(array: Any) -> tuple[Any, np.ndarray]:
 
 
 def not_utf8(array: Any, row: int) -> bytes | None:
-    """Return a string that is not UTF-8, as bytes, or `None` if the cell is none."""
+    """Return a string that is not UTF-8, as bytes, or `None` if the cell is another string."""
     if not (is_bytes(array.type) or is_string(array.type)):
         return None
     (cell,) = _as_bytes(array.slice(row, 1)).to_pylist()

@@ -42,7 +42,7 @@ class ArrowTable(TableFormat):
         paths: Paths of the files, or what messages call the table.
         parts: The columns of each file; files with equal columns need not be repeated.
         opening: How the data are opened.
-        index: Names of the columns that were the index of a DataFrame, which is no feature.
+        index: Names of the columns that were the index of a DataFrame. They are not features.
 
     Attributes:
         refused: Name of a column that cannot be read → why, as a sentence.

@@ -20,7 +20,7 @@ def is_frame(data: Any) -> bool:
 
 
 def are_frames(data: Any) -> bool:
-    """Return whether data are a list of DataFrames or tables, which is none of them."""
+    """Return whether data are a list of DataFrames or tables, which the user has to join first."""
     return isinstance(data, list | tuple) and bool(data) and not is_frame(data) and all(map(is_frame, data))
 
 
