@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 OURS = "keras_oocore"
+PAUSE_SECONDS = 1.0  # before each turn, in which threads of the last contestant end
 
 
 def measure(
@@ -37,6 +38,7 @@ def measure(
             gc.collect()
             if before:
                 before()
+            time.sleep(PAUSE_SECONDS)
             started = time.perf_counter()
             items = work()
             if run:

@@ -20,7 +20,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Protocol, Self
 
 from keras_oocore.core.forks import register_fork_aware
-from keras_oocore.core.threads import Thread
+from keras_oocore.core.threads import Thread, Unwanted
 
 IDLE_SECONDS = 2.0  # a thread without work ends after this time; starting another takes a tenth of a millisecond
 URGENT = -1  # a priority before every ticket
@@ -199,7 +199,7 @@ class BatchLoader:
             finished = self._do(*task[2:])
             del task  # otherwise a thread that is idle or reads ahead would keep a batch alive
             if finished is not None:
-                with contextlib.suppress(Exception):  # no thread waits for it
+                with contextlib.suppress(Exception, Unwanted):  # no thread waits for it
                     finished.prefetch_next()
             del finished
 
@@ -214,6 +214,8 @@ class BatchLoader:
             if complete and not started.dropped:
                 started.outcomes.put((started.job.finish(), None))
                 return started.job
+        except Unwanted:  # another crew makes the batch, if a thread waits for it
+            started.drop()
         except BaseException as error:  # any error must reach the thread that waits for the batch
             with self._lock:
                 started.num_tasks_left = -1  # never complete
@@ -238,10 +240,11 @@ class BatchLoader:
             woken = crew.wait()
 
     def abandon(self) -> set[Thread]:
-        """Let the threads end, without waiting, and return them. A finalizer may call it in any thread and line."""
+        """Let the threads end soon, without waiting, and return them. A finalizer may call it in any thread and line."""
         crew, self._crew = self._crew, _Crew()  # without a lock, which another thread may hold that waits for this one
-        ending = set(crew.threads)
-        for _ in ending:
+        ending = crew.threads - {threading.current_thread()}
+        for thread in ending:
+            thread.wanted = False
             crew.wake_ups.put(None)
         return ending
 
@@ -253,7 +256,7 @@ class BatchLoader:
             self._tasks.clear()
             self._ahead.clear()
             ending = self.abandon()
-        for thread in ending - {threading.current_thread()}:
+        for thread in ending:
             thread.wait()
 
     def __enter__(self) -> Self:

@@ -15,6 +15,10 @@ from keras_oocore.core.forks import register_fork_aware
 NOTICE_SECONDS = 1.0  # until Ctrl-C is noticed, if CPython missed to wake the thread that waits
 
 
+class Unwanted(BaseException):
+    """Ends long work in a thread whose results nobody waits for. It is no `Exception`, so no handler takes it for one."""
+
+
 class Thread(threading.Thread):
     """A daemon thread that the thread which is interrupted by Ctrl-C can start and await.
 
@@ -24,6 +28,9 @@ class Thread(threading.Thread):
     Args:
         function: Function of this thread, which it runs.
         name: Name of the thread.
+
+    Attributes:
+        wanted: Whether somebody waits for what the thread does. Anyone may set it to `False`.
 
     >>> given = []
     >>> thread = Thread(lambda thread: given.append(thread.name), "example")
@@ -35,6 +42,7 @@ class Thread(threading.Thread):
 
     def __init__(self, function: Callable[["Thread"], None], name: str):
         super().__init__(name=name, daemon=True)
+        self.wanted = True
         self._function = function
         self._not_ended = _thread.allocate_lock()
         self._not_ended.acquire()
@@ -69,6 +77,12 @@ class Thread(threading.Thread):
             pass
         if self.ident is not None:
             self.join()
+
+
+def end_if_unwanted() -> None:
+    """Raise `Unwanted` in a thread that is no longer wanted. Long work calls it between two steps."""
+    if not getattr(threading.current_thread(), "wanted", True):
+        raise Unwanted
 
 
 class Call:

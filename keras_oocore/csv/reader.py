@@ -214,7 +214,7 @@ class CSVReader:
                 decimal_point=self.options.decimal,
             ),
         )
-        return {position: table.column(i).combine_chunks() for i, position in enumerate(positions)}, ragged
+        return {position: _joined(table.column(i)) for i, position in enumerate(positions)}, ragged
 
     def _error(
         self, index, chunk: int, ragged: list, rows: np.ndarray, table: dict[str, Any], wrong: dict[str, Any]
@@ -257,6 +257,11 @@ def num_cells(record: bytes, dialect: Dialect) -> int:
     data = from_every_byte(parseable(record + b"\n", dialect))
     options = pa_csv.ReadOptions(autogenerate_column_names=True, block_size=len(data) + 1, use_threads=False)
     return pa_csv.read_csv(pa.py_buffer(data), options, parse_options(dialect)).num_columns
+
+
+def _joined(cells: Any) -> Any:
+    """Return a chunked array as one array. `combine_chunks` would copy a single chunk."""
+    return cells.chunk(0) if cells.num_chunks == 1 else cells.combine_chunks()
 
 
 def _is_doubtful(cells) -> bool:

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from keras_oocore.core.threads import end_if_unwanted
+
 FEWEST_AT_ONCE = 2**20  # elements; fewer fit into the cache of a processor, where `RandomState` is as fast
 MOST_AT_ONCE = 2**31  # elements; beyond, `RandomState` draws 64 bits
 DRAWS = 2**16  # at once
@@ -42,6 +44,7 @@ def _shuffled_at_once(parts: Sequence[np.ndarray], size: int, random: np.random.
     floats, swap_rows = (np.float32, lapack.slaswp) if backwards.itemsize == 4 else (np.float64, lapack.dlaswp)
     matrix = backwards.view(floats)[:, np.newaxis]  # its values are moved, and never computed with
     for last, places in drawn_places(size, random):
+        end_if_unwanted()
         rows = matrix[size - 1 - last :]
         swapped = swap_rows(rows, (last - places).astype(np.int32), overwrite_a=1)
         if not np.may_share_memory(swapped, rows):  # another version of SciPy may swap the rows of a copy

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_oocore.core.threads import end_if_unwanted
+
 NONE = -1  # no slot, or no chunk
 CELLS_PER_CHUNK = 16  # of the table that maps rows to chunks; most of its cells lie within one chunk
 
@@ -123,6 +125,7 @@ class ChunkCache:
                 return
             rows_in_chunks = rows - self._starts[chunks]
             for chunk in needed.tolist():
+                end_if_unwanted()
                 of_chunk = chunks == chunk
                 slot = self._slot_of[chunk]
                 is_held = slot in holder.slots
@@ -173,6 +176,7 @@ class ChunkCache:
         Ctrl-C may come between any two lines: no thread may wait for a chunk that no thread parses, and a chunk has a
         slot only while its rows are kept.
         """
+        end_if_unwanted()
         own = _Parsing()
         with own.running:
             try:

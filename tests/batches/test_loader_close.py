@@ -10,6 +10,7 @@ from loader_jobs import Failing, Gate, Rows, has_work, in_thread, threads_of
 
 from keras_oocore.batches import loader as batch_loader
 from keras_oocore.batches.loader import BatchLoader
+from keras_oocore.core.threads import end_if_unwanted
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -92,6 +93,27 @@ def test_close_does_not_wait_for_threads_that_continue_to_read():
     reading.join(30)
 
     assert isinstance(read_tickets[0], int)
+
+
+def test_close_ends_long_work_and_a_waiting_thread_gets_its_batch():
+    started, may_end = threading.Event(), threading.Event()
+
+    class Long(Rows):
+        def fill(self, start, stop):
+            started.set()
+            while not may_end.is_set():
+                end_if_unwanted()
+            super().fill(start, stop)
+
+    loader = BatchLoader(Long, num_workers=1, max_ahead=0)
+    waiting, batches = in_thread(loader.get, 7)
+    assert started.wait(30)
+    loader.close()
+    assert waiting.is_alive()
+    may_end.set()
+    waiting.join(30)
+
+    assert batches == [7]
 
 
 def test_close_in_a_loading_thread():

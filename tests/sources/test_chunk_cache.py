@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from keras_oocore.core.threads import Thread, Unwanted
 from keras_oocore.sources import chunk_cache
 from keras_oocore.sources.chunk_cache import ChunkCache
 
@@ -260,3 +261,24 @@ def test_chunks_are_parsed_into_their_slots():
         cache.read(np.arange(starts[chunk], starts[chunk + 1]), out)
         assert out.tolist() == parsed(chunk)[: sizes[chunk]].tolist()
     assert calls == [(chunk, (sizes[chunk], 1)) for chunk in (1, 0, 3, 2, 0)]
+
+
+def test_an_unwanted_thread_parses_no_further_chunk():
+    def parse(chunk):
+        parsed.append(chunk)
+        threading.current_thread().wanted = chunk != 3
+        return np.full((ROWS, 1), chunk, np.float32)
+
+    def work(thread):
+        try:
+            cache.prefetch(range(20))
+        except Unwanted as error:
+            ended.append(error)
+
+    parsed, ended = [], []
+    cache = cache_of(parse, num_slots=20)
+    thread = Thread(work, "unwanted")
+    thread.start()
+    thread.wait()
+
+    assert (parsed, len(ended), cache.num_kept, cache.is_idle) == ([0, 1, 2, 3], 1, 4, True)
