@@ -61,4 +61,4 @@ def read_all(samples, order=None):
 def finish_all(samples):
     """Read everything, and wait for the thread that finishes the store, even if it fails."""
     read_all(samples)
-    samples._finishing.wait()
+    samples.shared.wait()

@@ -240,7 +240,7 @@ class BatchLoader:
             woken = crew.wait()
 
     def abandon(self) -> set[Thread]:
-        """Let the threads end soon, without waiting, and return them. A finalizer may call it in any thread and line."""
+        """Let the threads end soon, and return them without waiting. A finalizer may call it at any time."""
         crew, self._crew = self._crew, _Crew()  # without a lock, which another thread may hold that waits for this one
         ending = crew.threads - {threading.current_thread()}
         for thread in ending:

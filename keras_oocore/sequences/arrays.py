@@ -23,9 +23,10 @@ from keras_oocore.sequences.labelled import LabelledSequence
 from keras_oocore.sequences.labelled_data import LabelledData
 from keras_oocore.sequences.shared_options import batch_options, cache_directory, loading_options
 from keras_oocore.sources.base import Source
-from keras_oocore.sources.cached import RETRY_SECONDS, Cached
+from keras_oocore.sources.cached import Cached
 from keras_oocore.sources.chunked import ChunkedRows
 from keras_oocore.sources.fill import fill_store
+from keras_oocore.sources.shared_store import RETRY_SECONDS
 
 
 @documented

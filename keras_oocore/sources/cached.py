@@ -1,32 +1,22 @@
 """Samples that are read from their files once, and later from a packed store."""
 
-import math
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras_oocore.core.errors import BusyError, DataError, OutOfCoreError, ResourceError, SampleError
-from keras_oocore.core.faults import opening
+from keras_oocore.core.errors import OutOfCoreError, SampleError
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.stopwatch import stage
-from keras_oocore.core.threads import Thread
-from keras_oocore.core.warn import warn_user
-from keras_oocore.images.measures import MEASURES_SPEC
 from keras_oocore.sources.base import WHOLE_BATCH, StampedSource
-from keras_oocore.sources.doubts import warn_of_doubtful
-from keras_oocore.sources.layout import RowSpec, described_arrays, fields_of
+from keras_oocore.sources.layout import RowSpec
+from keras_oocore.sources.shared_store import SharedStore
 from keras_oocore.sources.store_task import SOURCE_FIELD, WrittenRows, changed_samples, read_rows, stored_values
 from keras_oocore.sources.stored import read_stored, stored_measures
-from keras_oocore.store.creation import existing_record
-from keras_oocore.store.format import MEASURES, MISSING, OVERWRITE, RECORD, UNREADABLE, WHOLE, StoreRecord
+from keras_oocore.store.format import MISSING, OVERWRITE, UNREADABLE, WHOLE, StoreRecord
 from keras_oocore.store.reader import PackedStore
-from keras_oocore.store.writer import PackedStoreWriter, shared_writer
-
-RETRY_SECONDS = 2.0  # time between two checks of whether another process has finished the store
+from keras_oocore.store.writer import PackedStoreWriter
 
 
 class Cached(StampedSource):
@@ -66,85 +56,25 @@ class Cached(StampedSource):
         self.directory = directory
         self.keep_errors = keep_errors
         self.keep_beside = keep_beside
+        self.shared: SharedStore
         self.reset_after_fork()
-        if create or overwrite or (directory / RECORD).exists():
-            self._open(overwrite)
+        if create or overwrite or self.shared.exists:
+            self.shared.open(overwrite)
         else:
-            existing_record(directory, self.record(), overwrite=False)
+            self.shared.require_same()
 
     @property
     def spec(self) -> RowSpec:
         return self.source.spec
 
-    @property
-    def _fields(self) -> dict[str, tuple]:
-        measures = {MEASURES: MEASURES_SPEC} if self.source.has_images else {}
-        arrays = {name: tuple(spec) for name, spec in fields_of(self.spec).items()}
-        return {**arrays, SOURCE_FIELD: ((2 * self.source.files_per_sample,), np.dtype(np.int64)), **measures}
-
-    @property
-    def _fingerprint(self) -> dict[str, Any]:
-        return {**self.source.row_fingerprint(), **described_arrays(self.spec)}
-
     def reset_after_fork(self) -> None:
         """Forget the open store, in a copy of this object or in a forked child."""
-        self._opening = threading.RLock()
-        self._store = None
-        self._looked_seconds = -RETRY_SECONDS
-        self._finishing = None
-        self.failure: OutOfCoreError | None = None  # why the store can no longer be written
+        self.shared = SharedStore(self.source, self.directory, self.keep_beside)
         register_fork_aware(self)
 
-    def _open(self, overwrite: bool = False) -> None:
-        """Open the store if it is finished, or open it for writing if no other process fills it."""
-        self._looked_seconds = time.monotonic()
-        with opening(f"the cache {str(self.directory)!r}"):
-            self._open_files(overwrite)
-
-    def _open_files(self, overwrite: bool) -> None:
-        arguments = (self.directory, self._fields, len(self.source), self._fingerprint)
-        store = None if overwrite else PackedStore.opened_if_finished(*arguments)
-        try:
-            if store is None:
-                store = shared_writer(*arguments, overwrite)
-            stamps = self.source.stamps(np.arange(len(self.source)))  # takes seconds for many files
-            fixed = self._fixed(store, stamps)
-            if len(fixed):
-                store = shared_writer(*arguments)
-                store.forget(fixed)
-        except BusyError:
-            if overwrite:
-                raise
-            return
-        except BaseException:
-            if store is not None:
-                store.close()  # otherwise a stored traceback would keep the directory locked
-            raise
-        if self.keep_beside is not None:
-            self.keep_beside()
-        self._store = store
-        if store.doubtful:
-            warn_of_doubtful({self.source.name(sample): reason for sample, reason in sorted(store.doubtful.items())})
-        if not store.complete and store.num_missing == 0:
-            self._finish_behind(store)
-
-    def _fixed(self, store: PackedStore | PackedStoreWriter, stamps: np.ndarray) -> np.ndarray:
-        """Return the rows that could not be read and whose files changed since.
-
-        Raises:
-            DataError: If files of stored rows changed.
-        """
-        states, stored = store.states.copy(), np.empty_like(stamps)  # the states first: another Sequence may fill it
-        store.read(SOURCE_FIELD, np.arange(len(stamps)), stored)
-        changed = changed_samples(stored, stamps)
-        stale = np.flatnonzero(changed & (states == WHOLE))
-        if len(stale):
-            names = [self.source.name(sample) for sample in stale[:3].tolist()]
-            raise DataError(
-                f"{len(stale):,} of {len(stamps):,} files changed after they were stored in {str(self.directory)!r}: "
-                f"{', '.join(map(repr, names))}{', ...' if len(stale) > 3 else ''}. {OVERWRITE}"
-            )
-        return np.flatnonzero(changed & (states == UNREADABLE))
+    @property
+    def _store(self) -> PackedStore | PackedStoreWriter | None:
+        return self.shared.opened
 
     def open(self) -> None:
         """Open the store, or create it. It stays closed while another process fills it.
@@ -153,14 +83,12 @@ class Cached(StampedSource):
             DataError: If files changed after they were stored.
             DestinationError: If the store cannot be written.
         """
-        with self._opening:
-            if self._store is None:
-                self._open()
+        self.shared.open_if_closed()
 
     @property
     def has_store(self) -> bool:
         """Whether the store is finished or is filled by this object. `False` while another process fills it."""
-        return self._store is not None or self._look_again() is not None
+        return self._store is not None or self.shared.look_again() is not None
 
     @property
     def rows_per_task(self) -> int:
@@ -214,7 +142,7 @@ class Cached(StampedSource):
     def read(self, samples: np.ndarray, out: np.ndarray) -> dict[int, SampleError]:
         store = self._store
         if store is None or not (store.complete or store.writable):
-            store = self._look_again()
+            store = self.shared.look_again()
         if store is None:
             return self.source.read(samples, out)
         states = store.states[samples]
@@ -241,19 +169,6 @@ class Cached(StampedSource):
     def _bad(self, store: PackedStore | PackedStoreWriter, sample: int) -> SampleError:
         return SampleError.of(sample, self.name(sample), store.unreadable[sample])
 
-    def _look_again(self) -> PackedStore | PackedStoreWriter | None:
-        """Return the store, opened again if another process or Sequence has finished or released it."""
-        with self._opening:
-            if time.monotonic() - self._looked_seconds >= RETRY_SECONDS:
-                try:
-                    self._open()
-                except ResourceError:
-                    raise
-                except OutOfCoreError as error:
-                    self._looked_seconds = math.inf
-                    warn_user(f"The files are read instead of the cache: {error}")
-            return self._store
-
     def _changed(self, store: PackedStore | PackedStoreWriter, samples: np.ndarray) -> dict[int, SampleError]:
         """Return errors for rows whose files changed after they were stored."""
         stamps = self.source.stamps(samples)
@@ -278,9 +193,9 @@ class Cached(StampedSource):
                     self._keep_error(store, int(samples[row]), error, read.stamps[row])
         except OutOfCoreError as error:
             if store.writable:
-                self._give_up(error)
+                self.shared.give_up(error)
         if store.num_missing == 0:
-            self._finish_behind(store)
+            self.shared.finish_behind(store)
         return read.failed
 
     def _keep_error(self, store: PackedStoreWriter, sample: int, error: SampleError, stamp: np.ndarray) -> None:
@@ -304,31 +219,12 @@ class Cached(StampedSource):
 
     def record(self) -> StoreRecord:
         """Return what the store contains, without the files that could not be read."""
-        fields = self._fields if self._store is None else self._store.record.fields
-        return StoreRecord(len(self), fields, self._fingerprint)
+        return self.shared.record()
 
-    def _give_up(self, error: OutOfCoreError) -> None:
-        with self._opening:
-            if self.failure is None:
-                self.failure = error
-                warn_user(f"The cache is no longer filled, and the files are read instead: {error}")
-
-    def _finish_behind(self, store: PackedStoreWriter) -> None:
-        """Finish the store in a thread, while training continues."""
-        with self._opening:
-            if self._finishing is None:
-                finishing = Thread(lambda thread: self._finish(store), "keras_oocore-store")
-                finishing.start()
-                self._finishing = finishing  # last: `finish` waits for it
-
-    def _finish(self, store: PackedStoreWriter) -> None:
-        try:
-            finished = store.finish()
-        except OutOfCoreError as error:
-            if store.writable:
-                self._give_up(error)
-            return
-        self._store = finished
+    @property
+    def failure(self) -> OutOfCoreError | None:
+        """Why the store can no longer be written, or `None`."""
+        return self.shared.failure
 
     def finish(self) -> None:
         """Wait until the store is finished.
@@ -336,21 +232,12 @@ class Cached(StampedSource):
         Raises:
             DestinationError: If the store could not be written.
         """
-        store = self._store
-        if store is not None and store.writable:
-            store.wait()
-            if store.num_missing == 0:
-                self._finish_behind(store)
-        if self._finishing is not None:
-            self._finishing.wait()
-        if self.failure is not None:
-            raise self.failure
+        self.shared.finish()
 
     def close(self) -> None:
         """Save what is stored and release the directory. Reading opens the store again."""
-        if self._finishing is not None:
-            self._finishing.wait()
-        self.reset_after_fork()  # the writer closes when it is no longer referenced
+        self.shared.close()
+        self.reset_after_fork()
 
     def __getstate__(self) -> dict[str, Any]:
         names = ("source", "directory", "keep_errors", "keep_beside")

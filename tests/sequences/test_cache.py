@@ -18,7 +18,7 @@ from PIL import Image
 
 import keras_oocore as ko
 from keras_oocore.core.errors import DataError, SampleError
-from keras_oocore.sources import cached
+from keras_oocore.sources import shared_store
 
 
 def test_every_file_is_decoded_once(open_photos):
@@ -208,7 +208,7 @@ def test_two_sequences_of_one_process_fill_the_same_cache(open_photos):
 
 
 def test_closed_cache_opens_again(open_photos, monkeypatch):
-    monkeypatch.setattr(cached, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(shared_store, "RETRY_SECONDS", 0)
     sequence = open_photos()
     first, second = open_photos(), open_photos()
     with sequence:

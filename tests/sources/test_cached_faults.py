@@ -20,7 +20,7 @@ from raw_files import RawReader, cache_of, change, finish_all, make_files, read_
 
 from keras_oocore.core.errors import BusyError, DataError, DestinationError, SampleError
 from keras_oocore.manifest.manifest import Manifest
-from keras_oocore.sources import cached as readers_cached
+from keras_oocore.sources import shared_store
 from keras_oocore.sources.cache import cached
 from keras_oocore.sources.cached import Cached
 from keras_oocore.sources.files import FileSamples
@@ -54,7 +54,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(readers_cached, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(shared_store, "RETRY_SECONDS", 0)
 
 
 def test_a_second_process_reads_the_files_and_then_the_finished_store(tmp_path, folder, impatient):
