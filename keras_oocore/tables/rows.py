@@ -10,9 +10,7 @@ import numpy as np
 
 from keras_oocore.core.errors import DataError, SampleError
 from keras_oocore.core.forks import register_fork_aware
-from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.core.stopwatch import stage
-from keras_oocore.core.tasks import in_order
 from keras_oocore.csv.cells import Cells, Column
 from keras_oocore.ordering.window_order import WindowOrder
 from keras_oocore.sources.base import RowSpec, Source
@@ -22,7 +20,9 @@ from keras_oocore.tables.encoding import encode
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.format import TableFormat
 from keras_oocore.tables.kept_rows import LEFT_OUT
-from keras_oocore.tables.splits.base import NO_PART, RowSubset, Split
+from keras_oocore.tables.passes import over_chunks
+from keras_oocore.tables.sizes import sizes_of, sizes_of_parts
+from keras_oocore.tables.splits.base import RowSubset, Split
 from keras_oocore.tables.statistics import ColumnStatistics
 from keras_oocore.tables.used_rows import UsedRows
 
@@ -82,7 +82,7 @@ class TableRows(Source):
         self._statistics_from = statistics_from
         self._statistics, self._target_strings = None, {}
         self.spec: RowSpec = RowSpec((len(features.words),), np.dtype(np.float32))
-        self.sizes: list[int] = self._count_sizes() if sizes is None else list(sizes)
+        self.sizes: list[int] = sizes_of(self.used, self.num_threads) if sizes is None else list(sizes)
         self.starts: np.ndarray = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
         if not len(self):
             raise DataError(self._why_empty())
@@ -172,7 +172,7 @@ class TableRows(Source):
             DataError: If a part has no rows; or if rows must be read to find their part, and one cannot be read.
         """
         parts = []
-        for part, sizes in enumerate(self._sizes_of_parts(split)):
+        for part, sizes in enumerate(sizes_of_parts(self.used, split, self.num_threads)):
             training = parts[0] if parts else None
             features = self.features.unfitted() if training is None else training.features
             subset = RowSubset(split, part)
@@ -273,55 +273,12 @@ class TableRows(Source):
     def map_chunks(
         self, function: Callable[[int], object], task: str, chunks: list[int] | None = None
     ) -> Iterator[Any]:
-        """Iterate over `function(chunk)` for all chunks, in order. Threads compute it, and a progress bar shows it.
-
-        Args:
-            function: Function of the number of a chunk.
-            task: Text of the progress bar.
-            chunks: The chunks, or `None` for all.
-        """
-        chunks = list(range(self.table.num_chunks)) if chunks is None else chunks
-        with tqdm(total=len(chunks), unit=" parts", desc=task, delay=QUIET_SECONDS) as bar:
-            for found in in_order(function, chunks, self.num_threads, "keras_oocore-table"):
-                yield found
-                bar.update()
+        """Iterate over `function(chunk)` for all or some chunks, as `tables/passes` does."""
+        return over_chunks(self.table, function, task, self.num_threads, chunks)
 
     def reset_after_fork(self) -> None:
         """Create an empty chunk cache, for new rows, a copy, or a forked child process."""
         self.close()
-
-    def _count_sizes(self) -> list[int]:
-        """Count the used rows of each chunk, without reading them unless rows may be skipped."""
-        if self.subset is not None:
-            return self._sizes_of_parts(self.subset.split)[self.subset.part]
-        if self.used.may_skip_rows:
-            return list(self.map_chunks(self._count_used, "counting rows"))
-        return np.diff(self.table.rows).tolist()
-
-    def _count_used(self, chunk: int) -> int:
-        """Count the used rows of a chunk, without reading it if it is known that no cell is missing."""
-        known = (self.table.known_cells(chunk, column) for column in self.features.columns)
-        if not self.table.may_skip_rows and all(cells is not None and not cells.missing for cells in known):
-            return int(self.table.rows[chunk + 1] - self.table.rows[chunk])
-        return len(self.cells(chunk).rows)
-
-    def _sizes_of_parts(self, split: Split) -> list[list[int]]:
-        """Count the rows of each part in each chunk, `sizes[part][chunk]`, without reading them if possible."""
-        known = split.known_sizes(self.table.rows, self.used.may_skip_rows)
-        if known is not None:
-            return known
-
-        def of_chunk(chunk: int) -> list[int]:
-            if not self.used.may_skip_rows:
-                part = split.part_of([self.table.known_cells(chunk, column) for column in split.columns])
-                if part is not None:
-                    size = int(self.table.rows[chunk + 1] - self.table.rows[chunk])
-                    return [size if i == part else 0 for i in range(len(split.names))]
-            parts = self.used.parts(chunk, split)
-            return np.bincount(parts[parts != NO_PART], minlength=len(split.names)).tolist()
-
-        sizes = list(self.map_chunks(of_chunk, "counting rows"))
-        return [[of_chunk[part] for of_chunk in sizes] for part in range(len(split.names))]
 
     def _compute_statistics(self) -> dict[str, ColumnStatistics]:
         """Compute the statistics in one pass. For the training part, it also finds the classes of all rows."""

@@ -17,6 +17,7 @@ from keras_oocore.core.errors import DataError, DestinationError
 from keras_oocore.csv.dialect import CellOptions, Dialect
 from keras_oocore.store import field_files, open_writers
 from keras_oocore.store.reader import PackedStore
+from keras_oocore.tables import passes
 from keras_oocore.tables.csv import table as csv_table
 from keras_oocore.tables.csv.table import CSVTable
 from keras_oocore.tables.features import FeatureSpec
@@ -108,8 +109,8 @@ def test_stored_rows_equal_the_rows(make, tmp_path):
 
 def test_complete_store_is_opened_without_reading_the_files(make, tmp_path, monkeypatch):
     rows = convert(make(), tmp_path / "store", False)
-    for name in ("cells", "map_chunks"):
-        monkeypatch.setattr(TableRows, name, None)
+    monkeypatch.setattr(TableRows, "cells", None)
+    monkeypatch.setattr(passes, "in_order", None)
     monkeypatch.setattr(csv_table, "index_records", None)  # the scan
     again = convert(make(kept_in=[tmp_path / "store"]), tmp_path / "store", False)
     assert np.array_equal(everything(again), everything(rows))
@@ -172,7 +173,7 @@ def test_statistics_are_saved_exactly(make, tmp_path, monkeypatch):
     found = statistics_of(make(), store)  # before the store: nothing is written
     assert not store.exists()
     convert(make(), store, False)
-    monkeypatch.setattr(TableRows, "map_chunks", None)
+    monkeypatch.setattr(passes, "in_order", None)
     kept = statistics_of(make(), store)
     for name in ("a", "b", "city"):
         assert str(vars(kept[name])) == str(vars(found[name]))
@@ -345,5 +346,5 @@ def test_statistics_are_read_with_and_without_a_format_number(make, tmp_path, mo
     assert kept.pop("format") == 1
     del kept["crc32"]
     (store / KEPT).write_text(json.dumps({"format": 1, **kept} if has_format else kept))
-    monkeypatch.setattr(TableRows, "map_chunks", None)
+    monkeypatch.setattr(passes, "in_order", None)
     assert statistics_of(make(), store)["city"].counts == {"Rome": 150, "Oslo": 75}
