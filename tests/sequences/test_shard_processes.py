@@ -273,7 +273,10 @@ def test_several_processes_of_jax_train_and_evaluate_as_one(world, tmp_path, alo
     history = model.fit(alone.rows(), validation_data=ragged, verbose=0).history
     padded, of_padded = padded_alone(alone)
 
-    for rank, result in run(JAX, world, tmp_path, "jax"):
+    results = dict(run(JAX, world, tmp_path, "jax"))
+    for name in ("weights", "history", "later", "later_history"):  # otherwise a callback could stop one process alone
+        assert all(result[name] == results[0][name] for result in results.values())
+    for rank, result in results.items():
         assert f", shard {rank} of {world} (by keras.distribution)" in result["repr"]
         assert_close(result["weights"], expected["weights"])
         assert_same_history(result["history"], expected["history"])
