@@ -64,15 +64,16 @@ class IdleRecorder(Recorder):
 
 def recorder(**options):
     """Return a compiled Recorder."""
-    return _compiled(Recorder, **options)
+    return compiled(Recorder, **options)
 
 
 def idle_recorder(**options):
     """Return a compiled IdleRecorder."""
-    return _compiled(IdleRecorder, **options)
+    return compiled(IdleRecorder, **options)
 
 
-def _compiled(kind, fail_at=None, **options):
+def compiled(kind, fail_at=None, **options):
+    """Return a compiled model of this kind."""
     model = kind(fail_at)
     model.compile(keras.optimizers.SGD(1e-9), "mse", weighted_metrics=[], run_eagerly=True, **options)
     return model

@@ -6,6 +6,7 @@ import keras
 
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.warn import warn_user
+from keras_oocore.sequences.equal_training import require_equal_training
 from keras_oocore.sequences.keras_call import KerasCall, keras_call
 from keras_oocore.sequences.shards import Shard, found_process
 
@@ -62,6 +63,8 @@ def _check_processes(
         )
     if averages_nothing():
         _check_local(shard, method)
+        if call is not None and method == "fit":
+            require_equal_training(call)
     elif method == "fit" and shard is None and not is_partition:
         warn_user(
             f"{num_processes} processes train, and each reads this whole Sequence: they compute the same. Use "

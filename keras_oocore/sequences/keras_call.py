@@ -4,7 +4,7 @@ import sys
 from typing import Any, NamedTuple
 
 METHODS = ("fit", "evaluate", "predict")
-ARGUMENTS = ("validation_data", "validation_steps", "steps")
+ARGUMENTS = ("validation_data", "validation_steps", "steps", "callbacks", "epoch")
 
 
 class KerasCall(NamedTuple):
@@ -13,7 +13,8 @@ class KerasCall(NamedTuple):
     Attributes:
         method: `"fit"`, `"evaluate"` (also for the validation of `fit`) or `"predict"`.
         model: The model.
-        arguments: Values of `ARGUMENTS` in the call, `None` for those that it does not have.
+        arguments: Values of `ARGUMENTS` in the call, `None` for those that it does not have. `epoch` is the number of
+            the epoch, `None` before the first one.
     """
 
     method: str

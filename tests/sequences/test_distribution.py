@@ -9,7 +9,7 @@ import hidden_packages
 import keras
 import numpy as np
 import pytest
-from recording import idle_recorder, numbered
+from recording import IdleRecorder, compiled, idle_recorder, numbered
 
 import keras_oocore as ko
 
@@ -103,9 +103,15 @@ def test_shard_of_another_number_of_processes_is_an_error(two_processes):
         idle_recorder().fit(numbered(8).shard(0, 4), verbose=0)
 
 
-@pytest.mark.one_backend
-def test_processes_that_average_nothing_do_not_fit_and_do_not_evaluate_shards(two_processes, monkeypatch):
+@pytest.fixture
+def on_torch(two_processes, monkeypatch):
+    """Keras trains each of two processes for itself, and their weights are equal."""
     monkeypatch.setattr("keras_oocore.sequences.distribution.averages_nothing", lambda: True)
+    monkeypatch.setattr("keras_oocore.sequences.equal_training._require_equal_weights", lambda model: None)
+
+
+@pytest.mark.one_backend
+def test_processes_that_average_nothing_do_not_fit_and_do_not_evaluate_shards(on_torch):
     model, shard = idle_recorder(), numbered(8).shard(0, 2, gradients_averaged=True)
 
     model.fit(shard, validation_data=numbered(8), verbose=0)
@@ -168,13 +174,73 @@ def test_bad_validation_data_are_refused_before_the_first_step(steps, how, tmp_p
 
 
 @pytest.mark.one_backend
-def test_shards_to_validate_are_refused_before_the_first_step(two_processes, monkeypatch):
-    monkeypatch.setattr("keras_oocore.sequences.distribution.averages_nothing", lambda: True)
+def test_shards_to_validate_are_refused_before_the_first_step(on_torch):
     shard, steps = numbered(8).shard(0, 2, gradients_averaged=True), []
 
     with pytest.raises(ko.OptionError, match="The same applies to `validation_data`"):
         idle_recorder().fit(shard, validation_data=numbered(8).shard(0, 2), callbacks=[counting(steps)], verbose=0)
     assert steps == []
+
+
+class Normalizing(IdleRecorder):
+    """A model whose validation depends on moving statistics."""
+
+    def __init__(self, fail_at=None):
+        super().__init__(fail_at)
+        self.normalization = keras.layers.BatchNormalization()
+
+    def call(self, x, training=False):
+        return self.dense(self.normalization(x, training=training))
+
+
+def normalizing_recorder(trainable=True):
+    model = compiled(Normalizing)
+    model.normalization.trainable = trainable
+    return model
+
+
+class AverageLogs(keras.callbacks.Callback):
+    """A callback of a user."""
+
+
+EARLY, REDUCE = keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau
+MEAN = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None)
+
+
+@pytest.mark.one_backend
+@pytest.mark.parametrize(
+    ("callbacks", "model", "message"),
+    [
+        (EARLY("loss"), idle_recorder, "`EarlyStopping` would decide by the `loss` of its own shard.*wait for it"),
+        (REDUCE("accuracy"), idle_recorder, "by the `accuracy` of its own shard.*with different learning rates"),
+        (keras.callbacks.TerminateOnNaN(), idle_recorder, "`TerminateOnNaN` would decide by the `loss` of its own"),
+        (EARLY(), normalizing_recorder, "`val_loss`, which depends on the moving statistics of `BatchNormalization`"),
+        ([EARLY("loss"), AverageLogs()], idle_recorder, "Use `ko.fit_resumable`, which gives callbacks the mean"),
+    ],
+)
+def test_callbacks_that_decide_by_the_numbers_of_one_process_are_refused(on_torch, callbacks, model, message):
+    model, shard, steps = model(), numbered(8).shard(0, 2, gradients_averaged=True), []
+
+    for _ in range(2):  # Keras builds the model in the first call only
+        with pytest.raises(ko.OptionError, match=message):
+            model.fit(shard, validation_data=numbered(8), callbacks=[callbacks, counting(steps)], verbose=0)
+        assert steps == []
+
+
+@pytest.mark.one_backend
+@pytest.mark.parametrize(
+    ("callbacks", "model"),
+    [
+        ([EARLY(), REDUCE("val_loss")], idle_recorder),
+        ([AverageLogs(), EARLY("loss")], normalizing_recorder),
+        ([MEAN, EARLY("loss")], idle_recorder),
+        ([EARLY()], lambda: normalizing_recorder(trainable=False)),
+    ],
+)
+def test_callbacks_that_decide_by_equal_numbers_are_used(on_torch, callbacks, model):
+    shard = numbered(8).shard(0, 2, gradients_averaged=True)
+
+    assert model().fit(shard, validation_data=numbered(8), callbacks=callbacks, verbose=0).epoch == [0]
 
 
 @pytest.mark.one_backend
@@ -290,8 +356,15 @@ def results(strategy):
     np.testing.assert_allclose(ko.predict(model, rows(37))["prediction"], predicted, atol=1e-6)
     return weights, history["loss"], history["val_loss"], model.evaluate(validation, verbose=0), predicted
 alone = results(tf.distribute.get_strategy())
-for one, other in zip(results(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])), alone, strict=True):
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+for one, other in zip(results(strategy), alone, strict=True):
     np.testing.assert_allclose(one, other, atol=1e-6)
+with strategy.scope():
+    keras.utils.set_random_seed(3)
+    for layer in [keras.layers.Dropout(0.5), keras.layers.GaussianNoise(1.0), keras.layers.RandomFlip()]:
+        drawn = tf.function(strategy.run)(lambda: layer(np.reshape(x[:32], (12, 4, 4, 1)), training=True))
+        one, other = strategy.experimental_local_results(drawn)
+        np.testing.assert_array_equal(one, other)
 """
 
 

@@ -25,10 +25,13 @@ Y = (X.sum(1) > 3).astype("float32")
 def rows(n=320, **options):
     return ko.ArraySequence(X[:n], Y[:n], batch_size=32, seed=1, **options)
 
-def new_model(*layers, **metrics):
-    keras.utils.set_random_seed(3)
+def mixing_layers():
+    return [keras.layers.BatchNormalization(), keras.layers.GaussianNoise(0.1), keras.layers.Dropout(0.5)]
+
+def new_model(make_layers=list, seed=3, **metrics):
+    keras.utils.set_random_seed(seed)  # before the first layer: Dropout draws its seed when it is made
     model = keras.Sequential(
-        [keras.Input((6,)), keras.layers.Dense(8, "tanh"), *layers, keras.layers.Dense(1, "sigmoid")]
+        [keras.Input((6,)), keras.layers.Dense(8, "tanh"), *make_layers(), keras.layers.Dense(1, "sigmoid")]
     )
     model.compile(keras.optimizers.SGD(0.1), "binary_crossentropy", **(metrics or {"metrics": ["accuracy"]}))
     return model
@@ -38,6 +41,14 @@ def new_weighted_model():
 
 def weights(model):
     return [np.asarray(keras.ops.convert_to_numpy(w)).tolist() for w in model.weights]
+
+def drawn(run=lambda call: call(), seed=3):
+    # what random layers draw
+    keras.utils.set_random_seed(seed)
+    layers = [keras.layers.Dropout(0.5), keras.layers.GaussianNoise(1.0), keras.layers.RandomFlip()]
+    images = np.arange(320, dtype="float32").reshape(20, 4, 4, 1)
+    called = [run(lambda: layer(images, training=True)) for layer in layers]
+    return [keras.ops.convert_to_numpy(images).tolist() for images in called]
 
 def fitted(model, data, validation, checkpoint):
     callbacks = [
@@ -51,9 +62,9 @@ def fitted(model, data, validation, checkpoint):
 def predicted(model, sequence):
     return [float(value) for value in ko.predict(model, sequence)["prediction"]]
 
-def error_of(call, *arguments):
+def error_of(call, *arguments, **options):
     try:
-        call(*arguments, verbose=0)
+        call(*arguments, verbose=0, **options)
     except ko.OptionError as error:
         return str(error)
 """
@@ -65,28 +76,35 @@ def main(rank, world, port):
     keras.distribution.initialize(f"127.0.0.1:{port}", world, rank)
     devices = keras.distribution.list_devices("cpu")
     keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False))
-    model, data, validation = new_model(), rows().shard(), rows(shuffle=False).shard()
+    model, data, validation = new_model(mixing_layers), rows().shard(), rows(shuffle=False).shard()
     result = fitted(model, data, validation, f"{FOLDER}/{rank}.keras")
-    mixed = new_model(keras.layers.BatchNormalization(), keras.layers.Dropout(0.5))
-    history = mixed.fit(rows().shard(), validation_data=rows(317, shuffle=False), epochs=2, verbose=0).history
+    history = model.fit(rows().shard(), validation_data=rows(317, shuffle=False), verbose=0).history
     padded, evaluated = new_weighted_model(), rows(293, shuffle=False, last_batch="pad_for_evaluation").shard()
     fit = padded.fit(rows(293, last_batch="pad").shard(), validation_data=evaluated, epochs=2, verbose=0)
     return result | {
         "padded": weights(padded),
         "padded_history": fit.history,
         "repr": repr(data),
-        "mixed": weights(mixed),
-        "mixed_history": history,
+        "later": weights(model),
+        "later_history": history,
         "predicted": predicted(model, rows(317, shuffle=False)),
         "predict": [error_of(model.predict, rows()), error_of(model.predict, data)],
         "other": error_of(model.fit, rows().shard(0, 8)),
+        "seeds": error_of_seed(rank),
     }
+
+def error_of_seed(seed):
+    try:
+        new_model(seed=seed)
+    except AssertionError as error:
+        return str(error)
 """
 )
 
 TORCH = (
     DATA
     + """
+import warnings
 import torch
 
 def main(rank, world, port):
@@ -107,6 +125,14 @@ def main(rank, world, port):
     result |= fitted(model, averaged, whole, f"{FOLDER}/{rank}.keras")
     result["predicted"] = predicted(model, whole)
     result["share"] = model.predict(rows(shuffle=False).shard(), verbose=0)[:, 0].tolist()
+    result["seeds"] = error_of(new_model(seed=rank).fit, averaged)
+    with warnings.catch_warnings(record=True) as caught:
+        new_model().fit(averaged, epochs=2, verbose=0)  # without hooks
+    result["no hooks"] = [str(warning.message) for warning in caught]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        result["decisions"] = decisions(rank, averaged, whole)
+    result["drawn"] = drawn(), drawn(seed=rank)
 
     loop = new_model()
     parallel, optimizer = torch.nn.parallel.DistributedDataParallel(loop), torch.optim.SGD(loop.parameters(), 0.1)
@@ -122,6 +148,34 @@ def main(rank, world, port):
 def average(parameter):
     parameter.grad.div_(torch.distributed.get_world_size())
     torch.distributed.all_reduce(parameter.grad)
+
+class AverageLogs(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs):
+        for name, value in logs.items():
+            mean = keras.ops.convert_to_tensor(value, "float32") / torch.distributed.get_world_size()
+            torch.distributed.all_reduce(mean)
+            logs[name] = float(mean)
+
+def decisions(rank, data, validation):
+    # a model with other random numbers in each process, whose callbacks decide by averaged logs
+    model = new_model(mixing_layers, seed=rank)
+    for variable in model.weights:
+        torch.distributed.broadcast(variable.value.data, src=0)
+    for variable in model.trainable_variables:
+        variable.value.register_post_accumulate_grad_hook(average)
+    reduce = keras.callbacks.ReduceLROnPlateau("loss", patience=0, min_delta=0.1)
+    stop = keras.callbacks.EarlyStopping("val_loss", patience=1)
+    options = dict(validation_data=validation, epochs=6, callbacks=[AverageLogs(), reduce, stop], verbose=0)
+    history = model.fit(data, **options).history
+    return {
+        "history": history,
+        "trained": [np.asarray(keras.ops.convert_to_numpy(w)).tolist() for w in model.trainable_variables],
+        "means": np.asarray(keras.ops.convert_to_numpy(model.layers[1].moving_mean)).tolist(),
+        "error": error_of(model.fit, data, callbacks=[reduce]),
+        "resumable": ko.fit_resumable(
+            model, data, checkpoint=f"{FOLDER}/run", **options | {"callbacks": [reduce, stop]}
+        ).history,
+    }
 """
 )
 
@@ -137,7 +191,7 @@ def main(rank, world, port):
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     train = rows().shard(rank, world)
     with strategy.scope():
-        model = new_model()
+        model = new_model(lambda: [keras.layers.BatchNormalization(synchronized=True)], seed=rank)
         model.optimizer.build(model.trainable_variables)
 
     options = tf.data.Options()
@@ -166,7 +220,12 @@ def main(rank, world, port):
         "local": [error_of(model.fit, rows()), error_of(model.evaluate, train)],
         "predict": error_of(model.predict, train),
         "predicted": model.predict(rows(shuffle=False), verbose=0)[:, 0].tolist(),
+        "drawn": drawn_by(strategy),
     }
+
+def drawn_by(strategy):
+    with strategy.scope():
+        return drawn(tf.function(strategy.run))
 """
 )
 
@@ -208,27 +267,30 @@ def run(code, world, tmp_path, backend):
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="keras.distribution is of JAX")
 @pytest.mark.parametrize("world", [2, pytest.param(4, marks=pytest.mark.soak)])
 def test_several_processes_of_jax_train_and_evaluate_as_one(world, tmp_path, alone):
-    model, validation = alone.new_model(), alone.rows(shuffle=False)
+    model, validation = alone.new_model(alone.mixing_layers), alone.rows(shuffle=False)
     expected = alone.fitted(model, alone.rows(), validation, tmp_path / "alone.keras")
-    mixed = alone.new_model(keras.layers.BatchNormalization(), keras.layers.Dropout(0.5))
     ragged = alone.rows(317, shuffle=False)
-    history = mixed.fit(alone.rows(), validation_data=ragged, epochs=2, verbose=0).history
+    history = model.fit(alone.rows(), validation_data=ragged, verbose=0).history
     padded, of_padded = padded_alone(alone)
 
-    for rank, result in run(JAX, world, tmp_path, "jax"):
+    results = dict(run(JAX, world, tmp_path, "jax"))
+    for name in ("weights", "history", "later", "later_history"):  # otherwise a callback could stop one process alone
+        assert all(result[name] == results[0][name] for result in results.values())
+    for rank, result in results.items():
         assert f", shard {rank} of {world} (by keras.distribution)" in result["repr"]
         assert_close(result["weights"], expected["weights"])
         assert_same_history(result["history"], expected["history"])
         assert len(result["history"]["loss"]) == 3  # stopped early
         np.testing.assert_allclose(result["evaluated"], expected["evaluated"], rtol=1e-5)
-        assert_close(result["mixed"], alone.weights(mixed))
-        assert_same_history(result["mixed_history"], history)
+        assert_close(result["later"], alone.weights(model))
+        assert_same_history(result["later_history"], history)
         assert_close(result["padded"], alone.weights(padded))
         for name in ("val_loss", "val_accuracy"):
             np.testing.assert_allclose(result["padded_history"][name], of_padded[name], rtol=1e-5)
         np.testing.assert_allclose(result["predicted"], alone.predicted(model, ragged), atol=TOLERANCE)
         assert all("`predict` of Keras does not work with several processes" in error for error in result["predict"])
         assert f"Keras trains with {world} processes, and this Sequence is a shard of 8. Use" in result["other"]
+        assert "is not the same on each process" in result["seeds"]
         saved = keras.saving.load_model(tmp_path / f"{rank}.keras")
         assert_close(alone.weights(saved), alone.weights(keras.saving.load_model(tmp_path / "alone.keras")))
 
@@ -242,7 +304,8 @@ def test_two_processes_of_torch_train_as_one_and_fit_requires_averaged_gradients
     loop.fit(alone.rows(), epochs=2, verbose=0)
     padded, _ = padded_alone(alone)
 
-    for rank, result in run(TORCH, 2, tmp_path, "torch"):
+    results = dict(run(TORCH, 2, tmp_path, "torch"))
+    for rank, result in results.items():
         assert f", shard {rank} of 2 (by torch.distributed)" in result["repr"]
         assert_close(result["weights"], expected["weights"])
         for name in ("val_loss", "val_accuracy", "learning_rate"):  # the others are of the shard
@@ -257,15 +320,29 @@ def test_two_processes_of_torch_train_as_one_and_fit_requires_averaged_gradients
         if not averages_on_torch():
             assert all("does not average the gradients of several processes" in error for error in result["local"])
             assert "each would report the loss of its own shard" in result["evaluate"]
+            assert "differ between the 2 processes, before the first step" in result["seeds"]
+            assert any("differ between the 2 processes, after 10 steps" in message for message in result["no hooks"])
+            assert "`ReduceLROnPlateau` would decide by the `loss` of its own shard" in result["decisions"]["error"]
+    first, second = (result["decisions"] for result in results.values())
+    assert first["trained"] == second["trained"]
+    assert first["history"] == second["history"]
+    assert first["resumable"] == second["resumable"]
+    (same, own), (same_too, other) = (result["drawn"] for result in results.values())
+    assert same == same_too
+    assert all(one != another for one, another in zip(own, other, strict=True))
+    if not averages_on_torch():
+        assert first["means"] != second["means"]
 
 
 @pytest.mark.backend
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="strategies are of TensorFlow")
 def test_loop_of_two_processes_of_tensorflow_trains_as_one(tmp_path, alone):
-    expected = alone.new_model()
+    expected = alone.new_model(lambda: [keras.layers.BatchNormalization()], seed=0)
     history = expected.fit(alone.rows(), epochs=2, verbose=0).history
 
-    for _, result in run(TENSORFLOW, 2, tmp_path, "tensorflow"):
+    results = dict(run(TENSORFLOW, 2, tmp_path, "tensorflow"))
+    assert results[0]["drawn"] == results[1]["drawn"]
+    for result in results.values():
         assert_close(result["weights"], alone.weights(expected))
         np.testing.assert_allclose(result["loss"], history["loss"], rtol=1e-5)
         for method, error in zip(("fit", "evaluate"), result["local"], strict=True):
