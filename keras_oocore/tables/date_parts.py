@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from keras_oocore.core.checks import distinct
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import did_you_mean
 from keras_oocore.csv.cells import Column
@@ -28,7 +29,7 @@ def date_parts(table: NamedColumns, dates: Dates | None) -> dict[str, list[Colum
             f'`dates` should be a dictionary from column to parts, such as {{"sold": ["year", "weekday"]}}. '
             f"Received: dates={dates!r}"
         )
-    wanted = dates if isinstance(dates, Mapping) else dict.fromkeys(dates)
+    wanted = dates if isinstance(dates, Mapping) else dict.fromkeys(distinct(dates, "dates"))
     found = {name: _parts_of(_date_column(table, name), parts, table) for name, parts in wanted.items()}
     return {name: parts for name, parts in found.items() if parts}
 
@@ -53,7 +54,7 @@ def _parts_of(column: Column, parts: str | Sequence[str] | None, table: NamedCol
     if not parts:
         raise OptionError(f"`dates` should name at least one part of {column.name!r}. Received: none")
     columns = []
-    for part in dict.fromkeys(parts):
+    for part in distinct(parts, "dates"):
         if part not in PARTS:
             expected = ", ".join(map(repr, PARTS))
             raise OptionError(

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_oocore.core.checks import fraction, is_boolean
+from keras_oocore.core.checks import distinct, fraction, is_boolean
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import listed
 from keras_oocore.core.warn import warn_user
@@ -118,7 +118,7 @@ def _group_columns(rows: TableRows, groups: str | Sequence[str]) -> tuple[Column
     names = [groups] if isinstance(groups, str) else groups
     if not isinstance(names, Sequence) or not names or not all(isinstance(name, str) for name in names):
         raise OptionError(f"`groups` should be the name of a column, or a list of names. Received: {groups!r:.200}")
-    columns = [rows.table.column(name, "groups") for name in dict.fromkeys(names)]
+    columns = [rows.table.column(name, "groups") for name in distinct(names, "groups")]
     features = {word.column.name for word in rows.features.words if word.role == "feature"}
     used = [name for name in names if name in features]
     if used:
