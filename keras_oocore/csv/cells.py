@@ -24,8 +24,8 @@ class Column:
     Attributes:
         name: Name in the header, or as given by the user.
         position: Position in the file, counted from 0.
-        kind: `"float32"`, `"bool"`, `"string"` or `"date"`; or `"text"`, a string that is never missing. A column of
-            that kind is read without columns of other kinds.
+        kind: `"float32"`, `"bool"`, `"string"` or `"date"`; `"exact"`, a number without rounding, to be compared; or
+            `"text"`, a string that is never missing. A column of that kind is read without columns of other kinds.
         format: Format of a date, as for `datetime.strptime`, or `"ISO8601"`; `None` for other kinds.
         part: The part of a date that the column is, such as `"weekday"`, which ends its name; `None` for days since
             1970. Columns that are parts of one date have the same position.
@@ -53,7 +53,8 @@ class Cells:
     Attributes:
         rows: `int64` of shape `(n,)`. Numbers of the rows within the chunk: all of them, unless some were skipped.
         columns: Name → `pyarrow` array of length `n`: `double` for numbers, dates (days since 1970, or a part) and
-            booleans (0 or 1), `string` for strings. Missing cells are null.
+            booleans (0 or 1), `string` for strings. An `"exact"` number is of any type of numbers, or a string of
+            digits. Missing cells are null.
     """
 
     rows: np.ndarray

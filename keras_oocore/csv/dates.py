@@ -110,13 +110,25 @@ def days_of(moment: object, form: str) -> float | None:
     return as_dates(pa.array([moment.isoformat()]), ISO)[0].as_py() if is_moment else None
 
 
+def is_finer_than_microseconds(moment: object) -> bool:
+    """Return whether a moment that a user gives has nanoseconds, which `days_of` leaves out.
+
+    >>> is_finer_than_microseconds("2014-10-13 18:00:00.000000001"), is_finer_than_microseconds("2014-10-13")
+    (True, False)
+    """
+    if isinstance(moment, np.datetime64):
+        return bool(moment != moment.astype("datetime64[us]")) and not np.isnat(moment)
+    text = moment.isoformat() if isinstance(moment, datetime.date) and moment == moment else moment
+    return isinstance(text, str) and bool(re.search(r"[.,]\d{6}0*[1-9]", text))
+
+
 def as_moment(days: float) -> str:
     """Return a cell of a column of dates as a date in ISO form, with the time of day unless it is midnight.
 
     >>> as_moment(16356.0), as_moment(16356.75)
     ('2014-10-13', '2014-10-13 18:00:00')
     """
-    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=round(days * DAY_US / SECOND_US, 3))
+    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=round(days * DAY_US))
     return moment.isoformat(" ").removesuffix(" 00:00:00")
 
 

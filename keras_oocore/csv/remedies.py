@@ -22,7 +22,8 @@ OTHERS = 1000  # cells of the column that the option should read, too
 def describe(column: Column) -> str:
     """Return what a cell of the column should be, for messages."""
     form = "2014-10-13" if column.format == ISO else column.format
-    return {"bool": "true or false", "date": f"a date like {form!r}"}.get(column.kind, column.kind)
+    expected = {"bool": "true or false", "date": f"a date like {form!r}", "exact": "float32"}
+    return expected.get(column.kind, column.kind)
 
 
 def remedy(column: Column, text: str | bytes, others: Any, options: CellOptions) -> str:
@@ -42,7 +43,7 @@ def remedy(column: Column, text: str | bytes, others: Any, options: CellOptions)
     skip, as_string = "on_bad_row='skip'", f"dtypes={{{column.name_in_file!r}: 'string'}}"
     if isinstance(text, bytes):
         return f"pass the encoding of the file, such as encoding='latin-1', or {skip}"
-    if column.kind == "float32":
+    if column.kind in ("float32", "exact"):
         if text in TRUE_VALUES + FALSE_VALUES:
             return f"dtypes={{{column.name!r}: 'bool'}}, or {skip}"
         found = _number_remedy(text.strip(), others, options)

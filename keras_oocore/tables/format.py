@@ -174,6 +174,10 @@ class TableFormat(NamedColumns, abc.ABC):
         """Return what is known about the cells of a column in a chunk without reading them, or `None`."""
         return None
 
+    def has_decimals(self, column: Column) -> bool:
+        """Return whether a column has numbers of more digits than `float64` holds, below 2^53, too."""
+        return False
+
     def position(self, chunk: int, column: Column) -> int:
         """Return the position of a column in the file of a chunk, for error messages."""
         return column.position

@@ -245,7 +245,7 @@ def test_names_that_are_large_floats_are_warned_of_once():
     ) as caught:
         ids = ko.TableSequence(floats, None, features=["a"], ids="id", shuffle=False).ids()["id"]
     assert len(caught) == 1
-    assert ids.tolist() == ["1e+18", "5", ""]
+    assert ids.tolist() == ["1000000000000000000", "5", ""]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         whole = {**floats, "id": [10**18, 5, None]}

@@ -19,6 +19,7 @@ except ImportError:  # the `csv` extra is not installed
     pa = None
 
 NONE_WRONG = np.zeros(0, np.int64)
+LARGEST_INTEGER = 2.0**63  # of 64 bits, and 1 more
 NO_FRACTION = r"\.0+(Z|[+-]\d{4})?$"  # which Python does not write
 LARGEST = {"s": 2**63 // 10**6 - 10**6, "ms": 2**63 // 10**3 - 10**9, "D": 2**63 // DAY_US - 2}  # a zone moves less
 US = {"s": 1_000_000, "ms": 1000, "us": 1}  # microseconds in a unit of time; a nanosecond is less
@@ -48,6 +49,9 @@ def as_cells(array: Any, column: Column, options: CellOptions) -> tuple[Any, np.
         return _without_nulls(texts, options) if is_string(array.type) else texts, wrong
     if column.kind == "float32" and not is_string(array.type):
         return _as_numbers(array)
+    if column.kind == "exact" and not is_string(array.type):
+        numbers, wrong = _as_numbers(array)
+        return pc.if_else(pc.is_valid(numbers), array, pa.scalar(None, array.type)), wrong
     if column.kind == "bool" and pa.types.is_boolean(array.type):
         return array.cast(pa.float64()), NONE_WRONG
     if column.kind == "date" and pa.types.is_temporal(array.type):
@@ -186,7 +190,19 @@ def _as_strings(array: Any) -> tuple[Any, np.ndarray]:
     if pa.types.is_floating(array.type):
         nan = pc.is_nan(array).fill_null(False)
         array = pc.if_else(nan, pa.scalar(None, array.type), array) if pc.any(nan).as_py() else array
+        return _digits_of_floats(array), NONE_WRONG
     return array.cast(pa.string()), NONE_WRONG
+
+
+def _digits_of_floats(array: Any) -> Any:
+    """Return floats as strings: whole ones as the integers that they are in another file, and not as `1.5e+11` or `-0`.
+
+    >>> _digits_of_floats(pa.array([7.0, 150_000_000_000.0, 0.5, 1e30])).to_pylist()
+    ['7', '150000000000', '0.5', '1e+30']
+    """
+    whole = pc.and_(pc.equal(pc.floor(array), array), pc.less(pc.abs(array), LARGEST_INTEGER)).fill_null(False)
+    integers = pc.if_else(whole, array, pa.scalar(0, array.type)).cast(pa.int64())
+    return pc.if_else(whole, integers.cast(pa.string()), array.cast(pa.string()))
 
 
 def not_utf8(array: Any, row: int) -> bytes | None:

@@ -17,7 +17,7 @@ from keras_oocore.csv.remedies import describe
 from keras_oocore.csv.values import shortened
 from keras_oocore.tables.arrow.cells import as_cells, large_whole_number, not_utf8, plain
 from keras_oocore.tables.arrow.columns import IndexColumns, Part, found_columns
-from keras_oocore.tables.arrow.kinds import is_string
+from keras_oocore.tables.arrow.kinds import is_string, plain_type
 from keras_oocore.tables.arrow.looks import look_of
 from keras_oocore.tables.csv.kinds import infer_kind, present
 from keras_oocore.tables.csv.suspects import suspicion
@@ -58,6 +58,7 @@ class ArrowTable(TableFormat):
         given = {name: opening.reading[name] for name in OPTIONS if opening.reading.get(name) is not None}
         self._given = given
         self.options: CellOptions = CellOptions(**{"null_values": (), **given})
+        self._parts: Sequence[Part] = parts
         self.rows_limit: int | None = opening.num_rows
         found = found_columns(parts, opening.dtypes, opening.known)
         super().__init__(paths, found.columns, {})
@@ -151,6 +152,11 @@ class ArrowTable(TableFormat):
                 return Column(name, -1, "string")
             raise OptionError(f"`{argument}` names a column that cannot be read: {self.refused[name]}")
         return super().column(name, argument)
+
+    def has_decimals(self, column: Column) -> bool:
+        """Return whether a column is of a type of decimal numbers in one of the files, as in `TableFormat`."""
+        types = (part.types[column.name] for part in self._parts if column.name in part.types)
+        return any(pa.types.is_decimal(plain_type(dtype)) for dtype in types)
 
     @property
     def source(self) -> str:

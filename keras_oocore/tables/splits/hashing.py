@@ -1,5 +1,6 @@
 """Hashes of cells that are the same on every machine, for whole columns at once."""
 
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -7,12 +8,14 @@ import numpy as np
 from keras_oocore.csv.cells import is_missing
 
 try:
+    import pyarrow as pa
     import pyarrow.compute as pc
 except ImportError:  # the `csv` extra is not installed
-    pc = None
+    pa = None
 
 MISSING = np.uint64(0x9AE16A3B2F90404F)  # hash of a missing cell
 WHOLE = r"^([+-]?[0-9]+)\.0+$"  # a whole number with a fraction
+POWER = r"^[+-]?[0-9]+(\.[0-9]+)?[eE][+]?[0-9]{1,2}$"
 
 
 def hash_cells(cells: Any) -> np.ndarray:
@@ -30,18 +33,32 @@ def hash_cells(cells: Any) -> np.ndarray:
 
 
 def hash_keys(cells: Any) -> np.ndarray:
-    """Return a hash of each key, as `hash_cells`. Keys such as `7` and `7.0` are one, because pandas writes both.
+    """Return a hash of each key, as `hash_cells`. Keys that are one whole number are one key.
+
+    For 7 and 100000, pandas also writes `7.0`, and R `1e+05`.
 
     >>> import pyarrow as pa
     >>> len(set(hash_keys(pa.array(["7", "7.0", "7.00", "07", "7.5"])).tolist()))
     3
+    >>> len(set(hash_keys(pa.array(["100000", "1e+05", "1E5"])).tolist()))
+    1
     """
     encoded = cells.dictionary_encode()
     keys = encoded.dictionary
     if pc.any(pc.match_substring(keys, ".0")).as_py():
         keys = pc.replace_substring_regex(keys, WHOLE, r"\1")
+    powers = pc.match_substring_regex(keys, POWER).fill_null(False)
+    if pc.any(powers).as_py():
+        written = [_without_power(key) for key in keys.filter(powers).to_pylist()]
+        keys = pc.replace_with_mask(keys, powers, pa.array(written, keys.type))
     codes = encoded.indices.fill_null(len(keys)).to_numpy(zero_copy_only=False)
     return np.append(_hash_strings(keys), MISSING)[codes]
+
+
+def _without_power(key: str) -> str:
+    """Return a number such as `1e+05` with all its digits, if it is a whole one."""
+    number = Decimal(key)
+    return str(int(number)) if number == int(number) else key
 
 
 def distinct_hashes(cells: Any) -> tuple[Any, np.ndarray, np.ndarray]:
