@@ -6,7 +6,7 @@ from keras_oocore.core.checks import distinct
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import did_you_mean
 from keras_oocore.csv.cells import Column
-from keras_oocore.csv.dates import PARTS, PARTS_OF_DATE, PARTS_OF_TIME, has_date, has_time
+from keras_oocore.csv.dates import PARTS, PARTS_OF_DATE, PARTS_OF_TIME, has_date
 from keras_oocore.tables.format import NamedColumns
 
 Dates = Mapping[str, str | Sequence[str] | None] | Sequence[str]
@@ -61,12 +61,12 @@ def _parts_of(column: Column, parts: str | Sequence[str] | None, table: NamedCol
                 f"`dates` should name parts of dates: {expected}.{did_you_mean(part, PARTS)} "
                 f"Received: dates={{{column.name!r}: {parts!r}}}"
             )
-        lacks = (part in PARTS_OF_DATE and not has_date(column.format)) or (
-            part in PARTS_OF_TIME and not has_time(column.format)
-        )
-        if lacks:
+        why = table.why_no_time(column) if part in PARTS_OF_TIME else ""
+        if part in PARTS_OF_DATE and not has_date(column.format):
+            why = f"its format {column.format!r}"
+        if why:
             raise OptionError(
-                f"`dates` names the {part} of {column.name!r}, and its format {column.format!r} has none. "
+                f"`dates` names the {part} of {column.name!r}, and {why} has none. "
                 f"Received: dates={{{column.name!r}: {parts!r}}}"
             )
         name = f"{column.name}.{part}"

@@ -14,6 +14,7 @@ import numpy as np
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import did_you_mean, listed
 from keras_oocore.csv.cells import Cells, Column
+from keras_oocore.csv.dates import has_time
 from keras_oocore.csv.dialect import CellOptions
 
 
@@ -95,6 +96,10 @@ class NamedColumns:
                 f"Columns: {listed(self.columns)}{self.hint}"
             )
         return self.columns[name]
+
+    def why_no_time(self, column: Column) -> str:
+        """Return what says that the dates of a column have no time, such as "its format '%Y-%m-%d'", or `""`."""
+        return "" if has_time(column.format or "") else f"its format {column.format!r}"
 
     def look_at(self, names: Iterable[str]) -> None:
         """Fill `notes`, `measured` and `suspects` for these columns, if that was not done when the table was opened."""

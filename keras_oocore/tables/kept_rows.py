@@ -58,6 +58,14 @@ class KeptRows(TableFormat):
         """Return the column named `name`, as in `NamedColumns`."""
         return self._table.column(name, argument)
 
+    def why_no_time(self, column: Column) -> str:
+        """Return what says that the dates of a column have no time, or `""`."""
+        return self._table.why_no_time(column)
+
+    def has_decimals(self, column: Column) -> bool:
+        """Return whether a column has numbers of more digits than `float64` holds, below 2^53, too."""
+        return self._table.has_decimals(column)
+
     def look_at(self, names: Iterable[str]) -> None:
         """Fill `notes`, `measured` and `suspects` for these columns."""
         self._table.look_at(names)

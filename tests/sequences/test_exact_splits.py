@@ -109,6 +109,7 @@ def test_decimals_with_many_digits_are_compared_exactly(rows_of):
     for form in ("parquet", "table"):
         rows = rows_of(form, pa.array(amounts, pa.decimal128(38, 18)))
         assert parts_of(rows, 1_000_000) == [[0, 2, 3], [1]]
+        assert parts_of(rows.without([2]), 1_000_000) == [[0, 3], [1]]
         assert parts_of(rows, 0.1) == [[3], [0, 1, 2]]  # as people write it
 
 

@@ -295,6 +295,30 @@ def test_days_are_those_of_utc_and_hours_those_of_the_time_zone(tmp_path):
     assert np.isnan(x[1]).all()
 
 
+@pytest.mark.parametrize("kind", ["date32", "date64", "dictionary"])
+def test_types_of_dates_without_a_time_have_no_hour(tmp_path, kind):
+    days = pa.array([datetime.date(2024, 1, 1), datetime.date(2024, 1, 2)])
+    days = {"date64": days.cast(pa.date64()), "dictionary": days.dictionary_encode()}.get(kind, days)
+    table = pa.table({"day": days, "y": [0, 1]})
+    moments = table.set_column(0, "day", pa.array([datetime.datetime(2024, 1, 1, 5), None]))
+    pq.write_table(moments, tmp_path / "a.parquet")
+    pq.write_table(table, tmp_path / "b.parquet")
+    options = dict(target="y", features=["day"], missing="nan", shuffle=False)
+    for data in (table, tmp_path / "b.parquet"):
+        for part in ("hour", "minute", "second"):
+            with pytest.raises(OptionError, match=rf"`dates` names the {part} of 'day', and its type .* has none\."):
+                ko.TableSequence(data, **options, dates={"day": part})
+    assert ko.TableSequence(table, **options, dates={"day": "day"})[0][0].tolist() == [[1], [2]]
+    with pytest.raises(OptionError, match=r"its type .* in .*b\.parquet has none\."):
+        ko.TableSequence(tmp_path, **options, dates={"day": "hour"})
+
+    train = ko.TableSequence(tmp_path / "a.parquet", **options, dates={"day": "hour"})
+    assert train[0][0][0].tolist() == [5]
+    for other in (train, train.without([1])):
+        with pytest.raises(OptionError, match="`dates` names the hour of 'day', and its type"):
+            other.like(table)
+
+
 def test_strings_are_read_as_numbers_and_dates_if_dtypes_says_so(tmp_path):
     table = pa.table({"price": ["1.5", "NA", " 7 "], "day": ["13.10.2014", "14.10.2014", None], "y": [0, 1, 2]})
     path = tmp_path / "t.parquet"

@@ -153,6 +153,14 @@ class ArrowTable(TableFormat):
             raise OptionError(f"`{argument}` names a column that cannot be read: {self.refused[name]}")
         return super().column(name, argument)
 
+    def why_no_time(self, column: Column) -> str:
+        """Return what says that the dates of a column have no time, or `""`, as in `NamedColumns`."""
+        for part in self._parts:
+            dtype = plain_type(part.types[column.name])
+            if pa.types.is_date(dtype):
+                return f"its type {dtype} in {part.name}" if len(self._parts) > 1 else f"its type {dtype}"
+        return super().why_no_time(column)
+
     def has_decimals(self, column: Column) -> bool:
         """Return whether a column is of a type of decimal numbers in one of the files, as in `TableFormat`."""
         types = (part.types[column.name] for part in self._parts if column.name in part.types)
