@@ -29,6 +29,8 @@ class Column:
         format: Format of a date, as for `datetime.strptime`, or `"ISO8601"`; `None` for other kinds.
         part: The part of a date that the column is, such as `"weekday"`, which ends its name; `None` for days since
             1970. Columns that are parts of one date have the same position.
+        zone: Name of the time zone of the parts of moments that are read as those of other rows; `""` if these have
+            none, so that no moment has one; or `None` for parts as they are written.
 
     >>> Column("sold.weekday", 3, "date", "%Y-%m-%d", "weekday").name_in_file
     'sold'
@@ -39,6 +41,7 @@ class Column:
     kind: str
     format: str | None = None
     part: str | None = None
+    zone: str | None = None
 
     @property
     def name_in_file(self) -> str:

@@ -51,4 +51,4 @@ def _as_values(column: Column, texts: Any, options: CellOptions) -> Any:
         return as_numbers(texts, options)
     if column.kind == "exact":
         return as_digits(texts, options)
-    return as_dates(texts, column.format, column.part) if column.kind == "date" else as_booleans(texts)
+    return as_dates(texts, column.format, column.part, column.zone) if column.kind == "date" else as_booleans(texts)

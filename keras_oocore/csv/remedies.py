@@ -22,6 +22,9 @@ OTHERS = 1000  # cells of the column that the option should read, too
 def describe(column: Column) -> str:
     """Return what a cell of the column should be, for messages."""
     form = "2014-10-13" if column.format == ISO else column.format
+    if column.zone is not None:
+        example = "2014-10-13 18:00+02:00" if column.zone else "2014-10-13 18:00"
+        return f"a date like {example!r}, which has {'an' if column.zone else 'no'} offset from UTC"
     expected = {"bool": "true or false", "date": f"a date like {form!r}", "exact": "float32"}
     return expected.get(column.kind, column.kind)
 
@@ -49,6 +52,8 @@ def remedy(column: Column, text: str | bytes, others: Any, options: CellOptions)
         found = _number_remedy(text.strip(), others, options)
         if found:
             return f"{found}, or {as_string}"
+    if column.zone is not None:
+        return f"write it {'with its' if column.zone else 'without an'} offset from UTC, or {skip}"
     if column.kind == "date":
         forms = [form for form in fitting_formats(pa.array([text.strip()])) if form != column.format]
         if forms:

@@ -1,12 +1,13 @@
 """The argument `dates`: which parts of dates are features. Each part is a separate column, such as `"sold.year"`."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from keras_oocore.core.checks import distinct
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import did_you_mean
 from keras_oocore.csv.cells import Column
-from keras_oocore.csv.dates import PARTS, PARTS_OF_DATE, PARTS_OF_TIME, has_date
+from keras_oocore.csv.dates import PARTS
 from keras_oocore.tables.format import NamedColumns
 
 Dates = Mapping[str, str | Sequence[str] | None] | Sequence[str]
@@ -61,12 +62,10 @@ def _parts_of(column: Column, parts: str | Sequence[str] | None, table: NamedCol
                 f"`dates` should name parts of dates: {expected}.{did_you_mean(part, PARTS)} "
                 f"Received: dates={{{column.name!r}: {parts!r}}}"
             )
-        why = table.why_no_time(column) if part in PARTS_OF_TIME else ""
-        if part in PARTS_OF_DATE and not has_date(column.format):
-            why = f"its format {column.format!r}"
+        why = table.why_no_part(column, part)
         if why:
             raise OptionError(
-                f"`dates` names the {part} of {column.name!r}, and {why} has none. "
+                f"`dates` names the {part} of {column.name!r}, and {why}. "
                 f"Received: dates={{{column.name!r}: {parts!r}}}"
             )
         name = f"{column.name}.{part}"
@@ -75,5 +74,5 @@ def _parts_of(column: Column, parts: str | Sequence[str] | None, table: NamedCol
                 f"`dates` would add a feature {name!r}, and the files have a column of this name. "
                 "Rename it with column_names=[...]."
             )
-        columns.append(Column(name, column.position, column.kind, column.format, part))
+        columns.append(dataclasses.replace(column, name=name, part=part))
     return columns

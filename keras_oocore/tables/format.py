@@ -14,7 +14,7 @@ import numpy as np
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import did_you_mean, listed
 from keras_oocore.csv.cells import Cells, Column
-from keras_oocore.csv.dates import has_time
+from keras_oocore.csv.dates import PARTS_OF_DATE, PARTS_OF_TIME, has_date, has_time
 from keras_oocore.csv.dialect import CellOptions
 
 
@@ -97,9 +97,12 @@ class NamedColumns:
             )
         return self.columns[name]
 
-    def why_no_time(self, column: Column) -> str:
-        """Return what says that the dates of a column have no time, such as "its format '%Y-%m-%d'", or `""`."""
-        return "" if has_time(column.format or "") else f"its format {column.format!r}"
+    def why_no_part(self, column: Column, part: str) -> str:
+        """Return why a column of dates has no part such as `"hour"`, as the end of a sentence, or `""` if it has it."""
+        lacks = (part in PARTS_OF_DATE and not has_date(column.format or "")) or (
+            part in PARTS_OF_TIME and not has_time(column.format or "")
+        )
+        return f"its format {column.format!r} has none" if lacks else ""
 
     def look_at(self, names: Iterable[str]) -> None:
         """Fill `notes`, `measured` and `suspects` for these columns, if that was not done when the table was opened."""

@@ -58,9 +58,9 @@ class KeptRows(TableFormat):
         """Return the column named `name`, as in `NamedColumns`."""
         return self._table.column(name, argument)
 
-    def why_no_time(self, column: Column) -> str:
-        """Return what says that the dates of a column have no time, or `""`."""
-        return self._table.why_no_time(column)
+    def why_no_part(self, column: Column, part: str) -> str:
+        """Return why a column of dates has no part such as `"hour"`, or `""` if it has it."""
+        return self._table.why_no_part(column, part)
 
     def has_decimals(self, column: Column) -> bool:
         """Return whether a column has numbers of more digits than `float64` holds, below 2^53, too."""

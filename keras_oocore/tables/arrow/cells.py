@@ -60,7 +60,7 @@ def as_cells(array: Any, column: Column, options: CellOptions) -> tuple[Any, np.
             mask = np.zeros(len(array), bool)
             mask[wrong] = True
             array = pc.if_else(pa.array(mask), pa.scalar(None, array.type), array)
-        moments = as_moments(array)
+        moments = as_moments(array, column.zone)
         return pa.array(values_of(moments, column.part), pa.float64(), mask=~moments.readable), wrong
     texts, wrong = _as_strings(array)
     cells, unreadable = convert(column, _without_nulls(texts, options), options)
@@ -87,13 +87,18 @@ def _without_views(array: Any) -> Any:
     return array.cast(pa.string()) if is_string(array.type) else array
 
 
-def as_moments(array: Any) -> Moments:
+def as_moments(array: Any, zone: str | None = None) -> Moments:
     """Return dates, moments or times of day as `Moments`.
 
     Days are those of UTC, and the parts of a date, such as the hour, are those of the time zone.
+
+    Args:
+        array: The moments.
+        zone: The time zone in place of that of the array, if that has one.
     """
     readable = ~is_missing(array)
     if pa.types.is_timestamp(array.type) and array.type.tz is not None:
+        array = array.cast(pa.timestamp(array.type.unit, zone)) if zone else array
         local = _microseconds(pc.local_timestamp(array))
         return Moments(local, local - _microseconds(array), readable)
     local = _microseconds(array)
