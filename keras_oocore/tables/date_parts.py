@@ -71,8 +71,8 @@ def _parts_of(column: Column, parts: str | Sequence[str] | None, table: NamedCol
         name = f"{column.name}.{part}"
         if name in table.columns:
             raise OptionError(
-                f"`dates` would add a feature {name!r}, and the files have a column of this name. "
-                "Rename it with column_names=[...]."
+                f"`dates` would add a feature {name!r}, and the data have a column of this name. Rename the column, "
+                "for CSV files with column_names=[...]."
             )
         columns.append(dataclasses.replace(column, name=name, part=part))
     return columns

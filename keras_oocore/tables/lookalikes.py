@@ -97,6 +97,6 @@ class Lookalikes:
         self._written_twice.add(name)
         warn_user(
             f"Column {name!r} has the categories {found.partition('.')[0]!r} and {found!r}, which have different "
-            "codes. If they are the same: write them in one way in all files. pandas adds '.0' to integers if a cell "
+            "codes. If they are the same: write them in one way. pandas adds '.0' to integers if a cell "
             "of their column is missing, unless it is of dtype 'Int64'."
         )

@@ -112,8 +112,8 @@ def test_parts_that_a_format_does_not_have(make_rows):
         "`dates` names the year of 'd', and its format '%H:%M' has none."
     )
     assert message_of("d,d.year,price\n2014-10-13,1,1\n", dates={"d": "year"}) == (
-        "`dates` would add a feature 'd.year', and the files have a column of this name. Rename it with "
-        "column_names=[...]."
+        "`dates` would add a feature 'd.year', and the data have a column of this name. Rename the column, for CSV "
+        "files with column_names=[...]."
     )
     assert message_of("d,price\n2014-10-13,1\n", dates={"d": "year"}, categorical=["d.year"]) == (
         "`categorical` names a part of a date, which is a number: 'd.year'. Encode it in the model, such as with "

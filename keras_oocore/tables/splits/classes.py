@@ -50,7 +50,7 @@ class ClassIndex:
                 if isinstance(value, float) and not value.is_integer():
                     raise OptionError(
                         f"`stratify` requires a column of classes. Column {self.column.name!r} has measured values, "
-                        f"such as {value:g}. Split without `stratify`, or add a column of ranges to the file."
+                        f"such as {value:g}. Split without `stratify`, or add a column of ranges."
                     )
                 self._codes[value] = len(self._codes)
         if len(self._codes) > MOST_CLASSES:
