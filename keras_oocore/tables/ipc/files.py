@@ -18,6 +18,7 @@ from keras_oocore.tables.ipc.layout import (
     LayoutError,
     batches_of_file,
     batches_of_stream,
+    is_old_stream,
 )
 
 try:
@@ -204,7 +205,7 @@ def _is_stream(path: str, data: Any) -> bool:
     head = bytes(memoryview(data)[:HEAD_BYTES])
     if head.startswith(MAGIC):
         return False
-    if head.startswith(STREAM):
+    if head.startswith(STREAM) or is_old_stream(memoryview(data)):
         return True
     if head.startswith(FEATHER_1):
         raise DataError(f"{path}: {CONVERT_FEATHER_1.format(path=path)}")
