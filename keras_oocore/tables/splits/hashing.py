@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.csv.cells import is_missing
+from keras_oocore.tables.splits.by_value import as_written
 
 try:
     import pyarrow as pa
@@ -83,6 +84,36 @@ def hash_numbers(values: np.ndarray) -> np.ndarray:
     """
     hashes = mixed((values + 0.0).view(np.uint64))  # -0.0 + 0.0 is 0.0
     hashes[np.isnan(values)] = MISSING
+    return hashes
+
+
+def hash_exact(cells: Any, values: np.ndarray) -> np.ndarray:
+    """Return a hash of each number without rounding, as `hash_numbers` does if `float64` represents it.
+
+    Args:
+        cells: `pyarrow` array of numbers, or of strings of digits, as an `"exact"` column has them; none is missing.
+        values: The same numbers, as `float64`.
+
+    >>> cells = pa.array([2**53, 2**53 + 1, 2**53 + 2])
+    >>> len(set(hash_exact(cells, cells.cast(pa.float64(), safe=False).to_numpy()).tolist()))
+    3
+    """
+    hashes = hash_numbers(values)
+    if pa.types.is_floating(cells.type):
+        return hashes
+    try:
+        integers = cells if pa.types.is_integer(cells.type) else cells.cast(pa.int64())
+        integers = integers.cast(pa.uint64() if pa.types.is_unsigned_integer(integers.type) else pa.int64()).to_numpy()
+    except pa.ArrowInvalid:  # a fraction, an exponent, or more than 64 bits
+        for i, cell in enumerate(cells.to_pylist()):
+            number = as_written(cell)
+            if number != as_written(float(values[i])):
+                digits = f"{number:f}".rstrip("0").rstrip(".") if number != int(number) else str(int(number))
+                hashes[i] = mixed(hash_cells(pa.array([digits])))[0]
+        return hashes
+    with np.errstate(invalid="ignore"):  # 2^63 is no integer of 64 bits
+        rounded = np.flatnonzero(values.astype(integers.dtype) != integers)
+    hashes[rounded] = mixed(hash_cells(pa.array(integers[rounded]).cast(pa.string())))
     return hashes
 
 
