@@ -159,6 +159,16 @@ def test_caches_of_boundaries_a_microsecond_apart_are_not_confused(rows_of, form
         other[0]
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet", "table"])
+def test_classes_that_float64_does_not_tell_apart_are_refused_or_strings(rows_of, form):
+    classes = [2**60, 2**60, 2**60, 2**60 + 1] * 25
+    with pytest.raises(OptionError, match=r"Column 'id' has such integers. To compare them as strings: categorical="):
+        rows_of(form, pa.array(classes)).split(0.2, stratify="id")
+    rows = rows_of(form, pa.array(classes), features=["id"], categorical=["id"])
+    parts = rows.split(0.2, stratify="id")
+    assert [sum(classes[row] == 2**60 for row in part.row_numbers) for part in parts] == [60, 15]
+
+
 # Groups
 
 
