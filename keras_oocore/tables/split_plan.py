@@ -131,7 +131,9 @@ def _group_columns(rows: TableRows, groups: str | Sequence[str]) -> tuple[Column
             f"`groups` names features: {listed(used)}. No group is in two parts, so a model cannot use them for other "
             f"groups. Leave them out of `features`, or name them in ids={used}."
         )
-    return tuple(Column(column.name, column.position, "string") for column in columns)
+    # Types and time zones of files may differ, so moments are instants. Everything else is compared as text.
+    moments = {column.name: column for column in columns if column.kind == "date" and column.format == ISO}
+    return tuple(moments.get(column.name, Column(column.name, column.position, "string")) for column in columns)
 
 
 def _grouped(

@@ -185,6 +185,28 @@ def test_groups_are_not_divided_where_one_file_has_floats(tmp_path, first):
     assert found[0] | found[1] == {*ids}
 
 
+@pytest.mark.parametrize(
+    "dtypes",
+    [
+        (pa.timestamp("s", "UTC"), pa.timestamp("us", "Asia/Tokyo")),
+        (pa.date32(), pa.timestamp("s")),
+        (pa.timestamp("s"), pa.timestamp("ns")),
+    ],
+    ids=str,
+)
+def test_groups_of_equal_moments_are_not_divided(tmp_path, dtypes):
+    days = pa.array(np.arange(300).astype("datetime64[D]")).cast(pa.timestamp("s"))
+    for number, dtype in enumerate(dtypes):
+        moments = days.cast(dtype) if pa.types.is_date(dtype) else days.cast(pa.timestamp(dtype.unit)).cast(dtype)
+        table = pa.table({"day": moments, "x": np.zeros(300), "y": np.zeros(300)})
+        pq.write_table(table, tmp_path / f"{number}.parquet")
+    rows = ko.TableSequence(tmp_path, "y", features=["x"])
+    train, val = ({row % 300 for row in part.row_numbers.tolist()} for part in rows.split(0.3, groups="day"))
+    assert not train & val
+    assert train | val == {*range(300)}
+    assert len(val) == pytest.approx(90, abs=5)
+
+
 def test_groups_are_not_divided_where_some_cells_have_exponents(tmp_path):
     """R writes 100000 as 1e+05."""
     numbers = [100_000 * row for row in range(1, 100)]

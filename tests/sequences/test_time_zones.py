@@ -128,6 +128,12 @@ def test_files_in_several_zones_have_days_but_no_hours(tmp_path, trained):
     assert trained(PARIS).like(tmp_path)[0].tolist() == IN_PARIS * 3  # training decides
 
 
+def test_categories_are_written_in_the_zone_of_the_training_rows(trained):
+    features = trained(PARIS, dates=None, categorical=["at"])
+    assert features.vocabulary("at") == ["2024-01-01 06:30:00+01:00", "2024-07-03 01:15:00+02:00"]
+    assert features.like(table("UTC"))[0].tolist() == [[2], [3]]
+
+
 def test_a_cache_of_another_zone_is_refused(tmp_path):
     later = table("UTC")
     ko.TableSequence(table(PARIS), **ROWS).like(later, cache=tmp_path / "cache")[0]

@@ -45,6 +45,7 @@ def as_cells(array: Any, column: Column, options: CellOptions) -> tuple[Any, np.
         texts, wrong = _as_strings(array)
         return texts.fill_null(""), wrong
     if column.kind == "string":
+        array = _in_zone(array, column.zone)
         texts, wrong = _as_strings(array)
         return _without_nulls(texts, options) if is_string(array.type) else texts, wrong
     if column.kind == "float32" and not is_string(array.type):
@@ -96,13 +97,19 @@ def as_moments(array: Any, zone: str | None = None) -> Moments:
         array: The moments.
         zone: The time zone in place of that of the array, if that has one.
     """
-    readable = ~is_missing(array)
+    array, readable = _in_zone(array, zone), ~is_missing(array)
     if pa.types.is_timestamp(array.type) and array.type.tz is not None:
-        array = array.cast(pa.timestamp(array.type.unit, zone)) if zone else array
         local = _microseconds(pc.local_timestamp(array))
         return Moments(local, local - _microseconds(array), readable)
     local = _microseconds(array)
     return Moments(local, np.zeros_like(local), readable)
+
+
+def _in_zone(array: Any, zone: str | None) -> Any:
+    """Return moments that have a time zone in another one, if it is known, and other arrays as they are."""
+    if not zone or not pa.types.is_timestamp(array.type) or array.type.tz is None:
+        return array
+    return array.cast(pa.timestamp(array.type.unit, zone))
 
 
 def _microseconds(array: Any) -> np.ndarray:

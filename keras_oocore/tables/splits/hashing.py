@@ -36,7 +36,7 @@ def hash_cells(cells: Any) -> np.ndarray:
 def hash_keys(cells: Any) -> np.ndarray:
     """Return a hash of each key, as `hash_cells`. Keys that are one whole number are one key.
 
-    For 7 and 100000, pandas also writes `7.0`, and R `1e+05`.
+    For 7 and 100000, pandas also writes `7.0`, and R `1e+05`. Moments, as days, are numbers.
 
     >>> import pyarrow as pa
     >>> len(set(hash_keys(pa.array(["7", "7.0", "7.00", "07", "7.5"])).tolist()))
@@ -44,6 +44,8 @@ def hash_keys(cells: Any) -> np.ndarray:
     >>> len(set(hash_keys(pa.array(["100000", "1e+05", "1E5"])).tolist()))
     1
     """
+    if pa.types.is_floating(cells.type):
+        return hash_numbers(cells.to_numpy(zero_copy_only=False))
     encoded = cells.dictionary_encode()
     keys = encoded.dictionary
     if pc.any(pc.match_substring(keys, ".0")).as_py():
