@@ -189,7 +189,7 @@ def test_messages_name_file_row_row_group_and_column(both):
         list(both(missing="error", features=["floors", "sqft"], shuffle=False, workers=0)[1])
     assert str(caught.value).startswith(
         "houses.parquet: row 3 (row group 0), column 'sqft' (#1): the cell is missing. Missing cells in this part of "
-        "the file: 'sqft': 2. Fix: missing='mean'"
+        "the data: 'sqft': 2. Fix: missing='mean'"
     )
 
 
