@@ -2,12 +2,14 @@
 
 import numbers
 import operator
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable
 from typing import Any, TypeVar
 
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.text import listed
 
 Value = TypeVar("Value")
 SECONDS = 'dates.astype("datetime64[s]").astype("float64") for seconds since 1970'
@@ -59,6 +61,27 @@ def integer(value: int, name: str, at_least: int, expected: str) -> int:
     if is_boolean(value) or not is_integer(value) or value < at_least:
         raise OptionError(f"`{name}` should be {expected}. Received: {name}={value!r}")
     return operator.index(value)
+
+
+def distinct(names: Iterable[str], name: str) -> list[str]:
+    """Return names as a list.
+
+    Args:
+        names: The names, such as those of columns.
+        name: The name of the argument.
+
+    Raises:
+        OptionError: If one of them occurs more than once.
+
+    >>> distinct(["sqft", "city", "sqft"], "features")
+    Traceback (most recent call last):
+    keras_oocore.core.errors.OptionError: `features` should contain each name once. Received 'sqft' more than once
+    """
+    names = list(names)
+    repeated = [key for key, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise OptionError(f"`{name}` should contain each name once. Received {listed(repeated)} more than once")
+    return names
 
 
 def boolean(value: bool, name: str) -> bool:

@@ -24,11 +24,13 @@ class Column:
     Attributes:
         name: Name in the header, or as given by the user.
         position: Position in the file, counted from 0.
-        kind: `"float32"`, `"bool"`, `"string"` or `"date"`; or `"text"`, a string that is never missing. A column of
-            that kind is read without columns of other kinds.
+        kind: `"float32"`, `"bool"`, `"string"` or `"date"`; `"exact"`, a number without rounding, to be compared; or
+            `"text"`, a string that is never missing. A column of that kind is read without columns of other kinds.
         format: Format of a date, as for `datetime.strptime`, or `"ISO8601"`; `None` for other kinds.
         part: The part of a date that the column is, such as `"weekday"`, which ends its name; `None` for days since
             1970. Columns that are parts of one date have the same position.
+        zone: Name of the time zone of the parts of moments that are read as those of other rows; `""` if these have
+            none, so that no moment has one; or `None` for parts as they are written.
 
     >>> Column("sold.weekday", 3, "date", "%Y-%m-%d", "weekday").name_in_file
     'sold'
@@ -39,6 +41,7 @@ class Column:
     kind: str
     format: str | None = None
     part: str | None = None
+    zone: str | None = None
 
     @property
     def name_in_file(self) -> str:
@@ -53,7 +56,8 @@ class Cells:
     Attributes:
         rows: `int64` of shape `(n,)`. Numbers of the rows within the chunk: all of them, unless some were skipped.
         columns: Name → `pyarrow` array of length `n`: `double` for numbers, dates (days since 1970, or a part) and
-            booleans (0 or 1), `string` for strings. Missing cells are null.
+            booleans (0 or 1), `string` for strings. An `"exact"` number is of any type of numbers, or a string of
+            digits. Missing cells are null.
     """
 
     rows: np.ndarray

@@ -8,7 +8,7 @@ from keras_oocore.csv.cells import STRINGS, Column
 from keras_oocore.csv.dates import as_dates
 from keras_oocore.csv.decoding import decoded_or_none
 from keras_oocore.csv.dialect import CellOptions
-from keras_oocore.csv.numbers import as_numbers
+from keras_oocore.csv.numbers import as_digits, as_numbers
 from keras_oocore.csv.values import as_booleans, is_one_of
 
 try:
@@ -19,7 +19,7 @@ except ImportError:  # the `csv` extra is not installed
 
 
 def convert(column: Column, cells: Any, options: CellOptions) -> tuple[Any, np.ndarray]:
-    """Return the cells as a `pyarrow` array of `double` or strings, and the positions of cells that cannot be read.
+    """Return the cells as a `pyarrow` array, as `Cells` has it, and the positions of cells that cannot be read.
 
     Args:
         column: The column.
@@ -46,7 +46,9 @@ def convert(column: Column, cells: Any, options: CellOptions) -> tuple[Any, np.n
 
 
 def _as_values(column: Column, texts: Any, options: CellOptions) -> Any:
-    """Convert strings to `double`; null where a string cannot be read."""
+    """Convert strings to `double`, or to exact digits; null where a string cannot be read."""
     if column.kind == "float32":
         return as_numbers(texts, options)
-    return as_dates(texts, column.format, column.part) if column.kind == "date" else as_booleans(texts)
+    if column.kind == "exact":
+        return as_digits(texts, options)
+    return as_dates(texts, column.format, column.part, column.zone) if column.kind == "date" else as_booleans(texts)

@@ -12,10 +12,12 @@ from keras_oocore.csv.moments import DAY_US, ISO, SECOND_US, Moments, read_momen
 
 try:
     import pyarrow as pa
+    import pyarrow.compute as pc
 except ImportError:  # the `csv` extra is not installed
     pa = None
 
 FIRST_DAY_OF_TIMES = -25_567  # 1900-01-01, which `strptime` returns for a time without a date
+OFFSET = r"([zZ]|[+-]\d\d:?\d\d(:?\d\d(\.\d+)?)?)$"  # from UTC
 OF_DATE, OF_TIME = set("YymbBdjUWGVuaAcxD"), set("HIMSfpcXT")  # directives
 
 
@@ -53,13 +55,14 @@ DAYS = "days"
 PARTS = (DAYS, *PARTS_OF_DATE, *PARTS_OF_TIME)
 
 
-def as_dates(texts: Any, form: str, part: str | None = None) -> Any:
+def as_dates(texts: Any, form: str, part: str | None = None, zone: str | None = None) -> Any:
     """Convert strings to days since 1970 or a part of a date, `double`; null if a string is not a date in this format.
 
     Args:
         texts: `pyarrow` array of strings.
         form: Format, as for `datetime.strptime`, or `ISO`. A time without a date becomes the fraction of a day.
         part: One of `PARTS`. Defaults to `"days"`.
+        zone: As in `Column`. With a name, strings without an offset from UTC are null; with `""`, those with one.
 
     >>> texts = pa.array(["2014-10-13 18:00", "2014-02-31 00:00"])
     >>> as_dates(texts, "%Y-%m-%d %H:%M").to_pylist(), as_dates(texts, "%Y-%m-%d %H:%M", "hour").to_pylist()
@@ -67,8 +70,21 @@ def as_dates(texts: Any, form: str, part: str | None = None) -> Any:
     """
     distinct = texts.dictionary_encode()
     moments = read_moments(distinct.dictionary, form)
+    if zone is not None:
+        moments = _in_zone(moments, distinct.dictionary, zone)
     values = values_of(moments, part, 0 if has_date(form) else FIRST_DAY_OF_TIMES)
     return pa.array(values, pa.float64(), mask=~moments.readable).take(distinct.indices)
+
+
+def _in_zone(moments: Moments, texts: Any, zone: str) -> Moments:
+    """Return moments as they are written in a time zone, or without one, for `""`."""
+    have_offsets = pc.match_substring_regex(texts, OFFSET).to_numpy(zero_copy_only=False)
+    readable = moments.readable & (have_offsets == bool(zone))
+    if not zone:
+        return moments._replace(readable=readable)
+    utc = moments.local_us - moments.offset_us
+    local = pc.local_timestamp(pa.array(utc).cast(pa.timestamp("us", zone))).cast(pa.int64()).to_numpy()
+    return Moments(local, local - utc, readable)
 
 
 def values_of(moments: Moments, part: str | None = None, first_day: int = 0) -> np.ndarray:
@@ -110,13 +126,25 @@ def days_of(moment: object, form: str) -> float | None:
     return as_dates(pa.array([moment.isoformat()]), ISO)[0].as_py() if is_moment else None
 
 
+def is_finer_than_microseconds(moment: object) -> bool:
+    """Return whether a moment that a user gives has nanoseconds, which `days_of` leaves out.
+
+    >>> is_finer_than_microseconds("2014-10-13 18:00:00.000000001"), is_finer_than_microseconds("2014-10-13")
+    (True, False)
+    """
+    if isinstance(moment, np.datetime64):
+        return bool(moment != moment.astype("datetime64[us]")) and not np.isnat(moment)
+    text = moment.isoformat() if isinstance(moment, datetime.date) and moment == moment else moment
+    return isinstance(text, str) and bool(re.search(r"[.,]\d{6}0*[1-9]", text))
+
+
 def as_moment(days: float) -> str:
     """Return a cell of a column of dates as a date in ISO form, with the time of day unless it is midnight.
 
     >>> as_moment(16356.0), as_moment(16356.75)
     ('2014-10-13', '2014-10-13 18:00:00')
     """
-    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=round(days * DAY_US / SECOND_US, 3))
+    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=round(days * DAY_US))
     return moment.isoformat(" ").removesuffix(" 00:00:00")
 
 

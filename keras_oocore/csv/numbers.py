@@ -29,6 +29,28 @@ def as_numbers(texts: Any, options: CellOptions) -> Any:
     >>> as_numbers(pa.array(["1", "$1,234.50", "-$5", "($2)", "1,5", "$"]), options).to_pylist()
     [1.0, 1234.5, -5.0, -2.0, None, None]
     """
+    return _values(*_plain(texts, options))
+
+
+def as_digits(texts: Any, options: CellOptions) -> Any:
+    """Convert strings to strings that Python's `float` and `Decimal` read, as `as_numbers` does.
+
+    >>> as_digits(pa.array(["9,007,199,254,740,993", "1e3", "x"]), CellOptions(thousands=",")).to_pylist()
+    ['9007199254740993', '1e3', None]
+    """
+    digits, infinite = _plain(texts, options)
+    return pc.if_else(pc.is_valid(_values(digits, infinite)), digits, pa.scalar(None, pa.string()))
+
+
+def _values(digits: Any, infinite: Any) -> Any:
+    """Return plain numbers as `double`; null if `float32` cannot represent them."""
+    values = digits.cast(pa.float64())
+    too_large = pc.and_(pc.greater(pc.abs(values), LARGEST_FLOAT32), pc.invert(infinite))
+    return pc.if_else(too_large, pa.scalar(None, pa.float64()), values)
+
+
+def _plain(texts: Any, options: CellOptions) -> tuple[Any, Any]:
+    """Return numbers without separators and units, null for other strings, and which of them are infinite."""
     infinite = pc.match_substring_regex(texts, INFINITE, ignore_case=True)
     plain = pc.match_substring_regex(texts, f"^[+-]?{_number(options)}$")
     digits = pc.if_else(plain, texts, pa.scalar(None, pa.string()))
@@ -37,9 +59,7 @@ def as_numbers(texts: Any, options: CellOptions) -> Any:
         digits = pc.replace_with_mask(digits, others, _digits(texts.filter(others), options))
     if options.decimal == ",":
         digits = pc.replace_substring(digits, ",", ".")
-    values = pc.if_else(infinite, texts, digits).cast(pa.float64())
-    too_large = pc.and_(pc.greater(pc.abs(values), LARGEST_FLOAT32), pc.invert(infinite))
-    return pc.if_else(too_large, pa.scalar(None, pa.float64()), values)
+    return pc.if_else(infinite, texts, digits), infinite
 
 
 def _number(options: CellOptions) -> str:

@@ -22,7 +22,11 @@ OTHERS = 1000  # cells of the column that the option should read, too
 def describe(column: Column) -> str:
     """Return what a cell of the column should be, for messages."""
     form = "2014-10-13" if column.format == ISO else column.format
-    return {"bool": "true or false", "date": f"a date like {form!r}"}.get(column.kind, column.kind)
+    if column.zone is not None:
+        example = "2014-10-13 18:00+02:00" if column.zone else "2014-10-13 18:00"
+        return f"a date like {example!r}, which has {'an' if column.zone else 'no'} offset from UTC"
+    expected = {"bool": "true or false", "date": f"a date like {form!r}", "exact": "float32"}
+    return expected.get(column.kind, column.kind)
 
 
 def remedy(column: Column, text: str | bytes, others: Any, options: CellOptions) -> str:
@@ -42,12 +46,14 @@ def remedy(column: Column, text: str | bytes, others: Any, options: CellOptions)
     skip, as_string = "on_bad_row='skip'", f"dtypes={{{column.name_in_file!r}: 'string'}}"
     if isinstance(text, bytes):
         return f"pass the encoding of the file, such as encoding='latin-1', or {skip}"
-    if column.kind == "float32":
+    if column.kind in ("float32", "exact"):
         if text in TRUE_VALUES + FALSE_VALUES:
             return f"dtypes={{{column.name!r}: 'bool'}}, or {skip}"
         found = _number_remedy(text.strip(), others, options)
         if found:
             return f"{found}, or {as_string}"
+    if column.zone is not None:
+        return f"write it {'with its' if column.zone else 'without an'} offset from UTC, or {skip}"
     if column.kind == "date":
         forms = [form for form in fitting_formats(pa.array([text.strip()])) if form != column.format]
         if forms:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_oocore.core.checks import distinct
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import listed
 
@@ -18,6 +19,7 @@ def as_features(
 
     Raises:
         DataError: If there is not one row per sample, a feature is not a finite number, or the names do not fit.
+        OptionError: If two features have the same name.
 
     >>> as_features([[1, 2], [3, 4]], ["age", "height"], num_samples=2)
     (array([[1., 2.],
@@ -31,7 +33,11 @@ def as_features(
             f"`features` should be numbers of shape ({num_samples:,}, number of features), one row per sample. "
             f"Received: an array of shape {values.shape} and dtype {values.dtype}"
         )
-    names = [f"feature {number}" for number in range(values.shape[1])] if feature_cols is None else [*feature_cols]
+    names = (
+        [f"feature {number}" for number in range(values.shape[1])]
+        if feature_cols is None
+        else distinct(feature_cols, "feature_cols")
+    )
     if len(names) != values.shape[1] or not all(isinstance(name, str) for name in names):
         raise DataError(
             f"`feature_cols` should have one name per feature, {values.shape[1]} names. Received: {names[:3]}"
@@ -70,7 +76,7 @@ def require_names(feature_cols: str | Sequence[str] | None) -> list[str]:
     """
     if feature_cols is None:
         return []
-    names = [feature_cols] if isinstance(feature_cols, str) else [*feature_cols]
-    if not names or len(set(names)) < len(names):
-        raise OptionError(f"`feature_cols` should list different columns, at least one. Received: {names}")
+    names = [feature_cols] if isinstance(feature_cols, str) else distinct(feature_cols, "feature_cols")
+    if not names:
+        raise OptionError(f"`feature_cols` should contain at least one column. Received: {names}")
     return names

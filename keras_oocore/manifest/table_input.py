@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from keras_oocore.core.checks import distinct
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import did_you_mean, listed
 from keras_oocore.manifest.columns import SAMPLE_WEIGHT
@@ -101,8 +102,8 @@ def read_table(
         feature_cols: Names of columns of numbers that a model receives, or `None`.
     """
     features = require_names(feature_cols)
-    y_cols = [] if y_col is None else [y_col] if isinstance(y_col, str) else [*y_col]
-    columns = [columns] if isinstance(columns, str) else [*columns]
+    y_cols = [] if y_col is None else [y_col] if isinstance(y_col, str) else distinct(y_col, "y_col")
+    columns = [columns] if isinstance(columns, str) else distinct(columns, "columns")
     if y_col is not None and not y_cols:
         raise OptionError("`y_col` should contain at least one column. Received: an empty list")
     if isinstance(data, (str, os.PathLike)):

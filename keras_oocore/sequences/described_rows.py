@@ -84,7 +84,7 @@ class DescribedRows(NumberedRows):
         name = f"cache {display_path(self._cache)!r}"
         if self._made is None:
             return f"{name}, opened with the first batch"
-        return f"{name} contains all rows" if self._served_from_cache else f"{name} is not used: the files are read"
+        return f"{name} contains all rows" if self._served_from_cache else f"{name} is not used: the data are read"
 
     @property
     def _served_from_cache(self) -> bool:

@@ -38,10 +38,21 @@ class ColumnChoice:
         self.names_features: bool = options.features is not None
 
     def used_names(self, names: Sequence[str]) -> list[str]:
-        """Return the names of features without the excluded ones, and the parts of a date instead of its name."""
-        left = (name for name in names if name not in self.excluded)
+        """Return the names of features without the excluded ones, and the parts of a date instead of its name.
+
+        Raises:
+            OptionError: If a date is named and one of its parts, too.
+        """
+        left = [name for name in names if name not in self.excluded]
         parts = [part for name in left for part in ([column.name for column in self._parts.get(name, ())] or [name])]
-        return [name for name in parts if name not in self.excluded]
+        used = [name for name in parts if name not in self.excluded]
+        if len(set(used)) < len(used):
+            twice = [part.name for name in left for part in self._parts.get(name, ()) if used.count(part.name) > 1]
+            raise OptionError(
+                f"`features` names a date and its parts, {listed(twice)}. `dates` replaces the date by these parts. "
+                "Name only the date, or only the parts."
+            )
+        return used
 
     def column(self, name: str, argument: str) -> Column:
         """Return a column, or a part of a date, with the kind that it has here."""

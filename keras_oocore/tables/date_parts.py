@@ -1,11 +1,13 @@
 """The argument `dates`: which parts of dates are features. Each part is a separate column, such as `"sold.year"`."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
+from keras_oocore.core.checks import distinct
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import did_you_mean
 from keras_oocore.csv.cells import Column
-from keras_oocore.csv.dates import PARTS, PARTS_OF_DATE, PARTS_OF_TIME, has_date, has_time
+from keras_oocore.csv.dates import PARTS
 from keras_oocore.tables.format import NamedColumns
 
 Dates = Mapping[str, str | Sequence[str] | None] | Sequence[str]
@@ -28,7 +30,7 @@ def date_parts(table: NamedColumns, dates: Dates | None) -> dict[str, list[Colum
             f'`dates` should be a dictionary from column to parts, such as {{"sold": ["year", "weekday"]}}. '
             f"Received: dates={dates!r}"
         )
-    wanted = dates if isinstance(dates, Mapping) else dict.fromkeys(dates)
+    wanted = dates if isinstance(dates, Mapping) else dict.fromkeys(distinct(dates, "dates"))
     found = {name: _parts_of(_date_column(table, name), parts, table) for name, parts in wanted.items()}
     return {name: parts for name, parts in found.items() if parts}
 
@@ -53,26 +55,24 @@ def _parts_of(column: Column, parts: str | Sequence[str] | None, table: NamedCol
     if not parts:
         raise OptionError(f"`dates` should name at least one part of {column.name!r}. Received: none")
     columns = []
-    for part in dict.fromkeys(parts):
+    for part in distinct(parts, "dates"):
         if part not in PARTS:
             expected = ", ".join(map(repr, PARTS))
             raise OptionError(
                 f"`dates` should name parts of dates: {expected}.{did_you_mean(part, PARTS)} "
                 f"Received: dates={{{column.name!r}: {parts!r}}}"
             )
-        lacks = (part in PARTS_OF_DATE and not has_date(column.format)) or (
-            part in PARTS_OF_TIME and not has_time(column.format)
-        )
-        if lacks:
+        why = table.why_no_part(column, part)
+        if why:
             raise OptionError(
-                f"`dates` names the {part} of {column.name!r}, and its format {column.format!r} has none. "
+                f"`dates` names the {part} of {column.name!r}, and {why}. "
                 f"Received: dates={{{column.name!r}: {parts!r}}}"
             )
         name = f"{column.name}.{part}"
         if name in table.columns:
             raise OptionError(
-                f"`dates` would add a feature {name!r}, and the files have a column of this name. "
-                "Rename it with column_names=[...]."
+                f"`dates` would add a feature {name!r}, and the data have a column of this name. Rename the column, "
+                "for CSV files with column_names=[...]."
             )
-        columns.append(Column(name, column.position, column.kind, column.format, part))
+        columns.append(dataclasses.replace(column, name=name, part=part))
     return columns

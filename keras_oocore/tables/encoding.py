@@ -201,5 +201,5 @@ def _require_present(
         remedies = "missing='mean', 'nan', 'drop' or {column: value}" if word.role == "feature" else "missing='drop'"
     raise DataError(
         f"{where(int(cells.rows[row]))}, column {word.column.name!r} (#{position(word.column)}): "
-        f"the cell is missing. Missing cells in this part of the file: {counts}. Fix: {remedies}."
+        f"the cell is missing. Missing cells in this part of the data: {counts}. Fix: {remedies}."
     )

@@ -6,6 +6,7 @@ from typing import get_args
 
 import numpy as np
 
+from keras_oocore.core.checks import distinct
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import LISTED_NAMES, listed, shown
 from keras_oocore.csv.cells import LARGEST_FLOAT32, Column
@@ -18,14 +19,14 @@ def as_names(names: str | Sequence[str], argument: str) -> list[str]:
     """Return an argument that is a name or several names as a list.
 
     Raises:
-        OptionError: If it is neither.
+        OptionError: If it is neither, or a name occurs more than once.
     """
     if isinstance(names, str):
         return [names]
     several = list(names) if isinstance(names, Iterable) else [names]  # including the `columns` of a DataFrame
     if not all(isinstance(name, str) for name in several):
         raise OptionError(f"`{argument}` should be the name of a column, or a list of names. Received: {shown(names)}")
-    return several
+    return distinct(several, argument)
 
 
 def checked_missing(

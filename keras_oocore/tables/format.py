@@ -14,6 +14,7 @@ import numpy as np
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import did_you_mean, listed
 from keras_oocore.csv.cells import Cells, Column
+from keras_oocore.csv.dates import PARTS_OF_DATE, PARTS_OF_TIME, has_date, has_time
 from keras_oocore.csv.dialect import CellOptions
 
 
@@ -96,6 +97,13 @@ class NamedColumns:
             )
         return self.columns[name]
 
+    def why_no_part(self, column: Column, part: str) -> str:
+        """Return why a column of dates has no part such as `"hour"`, as the end of a sentence, or `""` if it has it."""
+        lacks = (part in PARTS_OF_DATE and not has_date(column.format or "")) or (
+            part in PARTS_OF_TIME and not has_time(column.format or "")
+        )
+        return f"its format {column.format!r} has none" if lacks else ""
+
     def look_at(self, names: Iterable[str]) -> None:
         """Fill `notes`, `measured` and `suspects` for these columns, if that was not done when the table was opened."""
 
@@ -173,6 +181,10 @@ class TableFormat(NamedColumns, abc.ABC):
     def known_cells(self, chunk: int, column: Column) -> KnownCells | None:
         """Return what is known about the cells of a column in a chunk without reading them, or `None`."""
         return None
+
+    def has_decimals(self, column: Column) -> bool:
+        """Return whether a column has numbers of more digits than `float64` holds, below 2^53, too."""
+        return False
 
     def position(self, chunk: int, column: Column) -> int:
         """Return the position of a column in the file of a chunk, for error messages."""

@@ -58,6 +58,14 @@ class KeptRows(TableFormat):
         """Return the column named `name`, as in `NamedColumns`."""
         return self._table.column(name, argument)
 
+    def why_no_part(self, column: Column, part: str) -> str:
+        """Return why a column of dates has no part such as `"hour"`, or `""` if it has it."""
+        return self._table.why_no_part(column, part)
+
+    def has_decimals(self, column: Column) -> bool:
+        """Return whether a column has numbers of more digits than `float64` holds, below 2^53, too."""
+        return self._table.has_decimals(column)
+
     def look_at(self, names: Iterable[str]) -> None:
         """Fill `notes`, `measured` and `suspects` for these columns."""
         self._table.look_at(names)

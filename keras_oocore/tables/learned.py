@@ -69,7 +69,7 @@ class Learned(abc.ABC):
             fix = f". For rows without {listed(targets)}: target=None." if targets else ""
             fix += f"{'' if fix else '.'} For rows without {listed(ids)}: ids=()." if ids else ""
             raise DataError(
-                f"{listed(table.paths)}: columns of the training rows are missing: {listed(missing)}. "
+                f"{table.source}: columns of the training rows are missing: {listed(missing)}. "
                 f"Columns: {listed(table.columns)}{table.hint}{fix}"
             )
         return features.of_other_rows(table, with_target, **changes)

@@ -11,7 +11,7 @@ from keras_oocore.core.warn import warn_user
 MOST_CATEGORIES = 100_000  # of a column that is compared: beyond, it is free text or an id
 MOST_PLACES = 8  # chunks with unknown categories that are compared, so that many new ones take no time
 MOST_UNKNOWN = 1000  # distinct categories of a chunk that are compared
-NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d*)?", re.ASCII)  # which float64 tells apart
+NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d*)?(e\+?\d{1,2})?", re.ASCII | re.IGNORECASE)  # which float64 tells apart
 WHOLE = re.compile(r"[+-]?\d+\.0+", re.ASCII)
 
 
@@ -97,6 +97,6 @@ class Lookalikes:
         self._written_twice.add(name)
         warn_user(
             f"Column {name!r} has the categories {found.partition('.')[0]!r} and {found!r}, which have different "
-            "codes. If they are the same: write them in one way in all files. pandas adds '.0' to integers if a cell "
+            "codes. If they are the same: write them in one way. pandas adds '.0' to integers if a cell "
             "of their column is missing, unless it is of dtype 'Int64'."
         )

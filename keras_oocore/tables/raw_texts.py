@@ -13,6 +13,7 @@ import numpy as np
 from keras_oocore.csv.cells import Column
 from keras_oocore.csv.conversion import convert
 from keras_oocore.csv.dialect import CellOptions
+from keras_oocore.csv.remedies import describe
 from keras_oocore.csv.values import FALSE_VALUES, TRUE_VALUES, shortened
 
 try:
@@ -25,6 +26,7 @@ EXPECTED = {"float32": "a number", "bool": "true or false", "string": "a string,
 ISO_FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S")
 EXAMPLE = datetime.datetime(2000, 11, 22, 12, 34, 56)
 LARGEST_EXACT = 2**53  # float64 represents all integers up to this one
+LARGEST_INTEGER = 2**63  # of 64 bits, and 1 more
 
 
 class UnreadableError(ValueError):
@@ -76,6 +78,8 @@ class RawTexts:
     def refusal(self, value: Any) -> str:
         """Return that a value cannot be one of this column, as the end of a sentence."""
         expected = EXPECTED.get(self.column.kind) or f"a date, or a string like {self.column.format!r}"
+        if self.column.zone is not None:
+            expected = describe(self.column)
         return f"cannot read {shortened(repr(value))} as {expected}"
 
     def _of_number(self, value: Any) -> str:
@@ -158,13 +162,13 @@ def _written(value: Any) -> str:
 def _canonical(value: Any) -> str:
     """Return a number or a boolean as Python prints it, without the `.0` of a whole number.
 
-    >>> _canonical(5.0), _canonical(Decimal("5.00")), _canonical(1.5), _canonical(True)
-    ('5', '5', '1.5', 'True')
+    >>> _canonical(5.0), _canonical(Decimal("5.00")), _canonical(1.5), _canonical(1e18), _canonical(True)
+    ('5', '5', '1.5', '1000000000000000000', 'True')
     """
     if isinstance(value, numbers.Integral | np.bool_):
         return str(value)
     number = float(value)
-    return str(int(number)) if number.is_integer() and abs(number) < LARGEST_EXACT else str(value)
+    return str(int(value)) if number.is_integer() and abs(number) < LARGEST_INTEGER else str(value)
 
 
 def _as_moment(value: Any) -> Any:

@@ -164,8 +164,10 @@ class RowLayout:
 
     def fingerprint(self) -> dict[str, Any]:
         """Return everything that determines the words of a row, as plain JSON."""
+        zones = {word.column.name: word.column.zone for word in self.words if word.column.part and word.column.zone}
         return {
             "columns": [[*_described(word.column), word.role] for word in self.words],
+            **({"zones": zones} if zones else {}),
             "inputs": [[name, first, end] for name, (first, end, _) in self.inputs.items()],
             "missing": self.missing,
         }
@@ -247,8 +249,7 @@ class RowLayout:
 
 def _described(column: Column) -> tuple[Any, ...]:
     """Return a column for the fingerprint. A date says that it is in days, because it was in seconds once."""
-    *described, _ = dataclasses.astuple(column)
-    return (*described, *_unit(column))
+    return (column.name, column.position, column.kind, column.format, *_unit(column))
 
 
 def _unit(column: Column) -> list[str]:

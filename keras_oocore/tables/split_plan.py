@@ -1,20 +1,22 @@
 """The split that a user asks for: its arguments are checked, and the passes over the rows that it needs are made."""
 
+import dataclasses
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from keras_oocore.core.checks import fraction, is_boolean
+from keras_oocore.core.checks import distinct, fraction, is_boolean
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import listed
 from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.cells import Column, is_missing
-from keras_oocore.csv.dates import ISO, days_of
+from keras_oocore.csv.dates import ISO, days_of, is_finer_than_microseconds
 from keras_oocore.manifest.splits import as_seed
 from keras_oocore.tables.rows import TableRows
 from keras_oocore.tables.splits.base import PARTS, Fractions, Split
-from keras_oocore.tables.splits.by_value import SplitByValue
+from keras_oocore.tables.splits.by_value import SplitByValue, rounded
 from keras_oocore.tables.splits.classes import count_classes
 from keras_oocore.tables.splits.drawn import DrawnSplit
 from keras_oocore.tables.splits.grouped import ChunkCounts, GroupedSplit
@@ -22,6 +24,7 @@ from keras_oocore.tables.splits.hashing import missing_in
 from keras_oocore.tables.splits.stratified import StratifiedSplit
 
 DEFAULT_SPLIT = 0.2
+LARGEST_EXACT = 2**53  # `float64` represents all integers below it
 
 
 def random_split(
@@ -74,6 +77,8 @@ def split_by_value(rows: TableRows, by: str | None, at: Any, others: Mapping[str
         raise OptionError(f"`by` should be the name of a column of dates or numbers. Received: by={by!r}")
     column = _dates_or_numbers(rows, rows.table.column(by, "by"))
     boundaries = _boundaries(column, at)
+    if column.kind == "float32" and (max(map(abs, boundaries)) >= LARGEST_EXACT or rows.table.has_decimals(column)):
+        column = dataclasses.replace(column, kind="exact")
 
     def of_chunk(chunk: int) -> tuple[float, float, str]:
         known = None if rows.used.may_skip_rows else rows.table.known_cells(chunk, column)
@@ -83,7 +88,7 @@ def split_by_value(rows: TableRows, by: str | None, at: Any, others: Mapping[str
         cells = keys.columns[column.name]
         missing = is_missing(cells)
         where = rows.table.where(chunk, int(keys.rows[np.argmax(missing)])) if missing.any() else ""
-        values = cells.drop_null().to_numpy(zero_copy_only=False)
+        values = rounded(cells.drop_null())
         return values.min(initial=np.inf), values.max(initial=-np.inf), where
 
     lowest, highest = np.inf, -np.inf
@@ -118,7 +123,7 @@ def _group_columns(rows: TableRows, groups: str | Sequence[str]) -> tuple[Column
     names = [groups] if isinstance(groups, str) else groups
     if not isinstance(names, Sequence) or not names or not all(isinstance(name, str) for name in names):
         raise OptionError(f"`groups` should be the name of a column, or a list of names. Received: {groups!r:.200}")
-    columns = [rows.table.column(name, "groups") for name in dict.fromkeys(names)]
+    columns = [rows.table.column(name, "groups") for name in distinct(names, "groups")]
     features = {word.column.name for word in rows.features.words if word.role == "feature"}
     used = [name for name in names if name in features]
     if used:
@@ -126,7 +131,9 @@ def _group_columns(rows: TableRows, groups: str | Sequence[str]) -> tuple[Column
             f"`groups` names features: {listed(used)}. No group is in two parts, so a model cannot use them for other "
             f"groups. Leave them out of `features`, or name them in ids={used}."
         )
-    return tuple(Column(column.name, column.position, "string") for column in columns)
+    # Types and time zones of files may differ, so moments are instants. Everything else is compared as text.
+    moments = {column.name: column for column in columns if column.kind == "date" and column.format == ISO}
+    return tuple(moments.get(column.name, Column(column.name, column.position, "string")) for column in columns)
 
 
 def _grouped(
@@ -176,7 +183,7 @@ def _dates_or_numbers(rows: TableRows, column: Column) -> Column:
     return Column(column.name, column.position, "date", ISO)
 
 
-def _boundaries(column: Column, at: Any) -> tuple[float, ...]:
+def _boundaries(column: Column, at: Any) -> tuple[int | float, ...]:
     """Return the argument `at` as cells of the column."""
     several = list(at) if isinstance(at, list | tuple | np.ndarray) else [at]
     values = [_boundary(column, value) for value in several]
@@ -187,13 +194,23 @@ def _boundaries(column: Column, at: Any) -> tuple[float, ...]:
     return tuple(values)
 
 
-def _boundary(column: Column, value: Any) -> float:
+def _as_number(value: Any) -> int | float:
+    """Return a number as an `int`, if it is a whole one, or a `float`."""
+    return int(value) if value == int(value) else float(value)
+
+
+def _boundary(column: Column, value: Any) -> int | float:
     """Return a boundary as a cell of the column."""
     if column.kind == "date":
+        if is_finer_than_microseconds(value):
+            raise OptionError(
+                f"`at` should have no part of a microsecond, as cells are compared. Received: at={value!r}"
+            )
         found, expected, hint = days_of(value, column.format), f"a date like '2024-09-01' or {column.format!r}", ""
     else:
-        is_number = isinstance(value, int | float | np.number) and not is_boolean(value) and np.isfinite(value)
-        found, expected = float(value) if is_number else None, "a number"
+        is_number = isinstance(value, int | float | np.integer | np.floating) and not is_boolean(value)
+        is_number = is_number and abs(value) <= sys.float_info.max  # which infinity and NaN are not
+        found, expected = _as_number(value) if is_number else None, "a number"
         hint = f" If the column has dates, give their format: dtypes={{{column.name!r}: '%Y%m%d'}}."
     if found is None:
         raise OptionError(f"`at` should be {expected}, as in column {column.name!r}. Received: at={value!r}.{hint}")

@@ -108,7 +108,7 @@ def convert(rows: TableRows, directory: Path, overwrite: bool, wait: bool = Fals
         except BusyError:
             if not wait:
                 warn_user(
-                    f"{os.fspath(directory)!r} is being filled by another process or thread. This one reads the files."
+                    f"{os.fspath(directory)!r} is being filled by another process or thread. This one reads the data."
                 )
                 return None
             time.sleep(POLL_SECONDS)

@@ -364,8 +364,8 @@ def test_a_cell_that_is_no_number_is_named(tmp_path, cell, words):
     ("feature_cols", "error", "words"),
     [
         (["agee"], DataError, r"no column 'agee' \(`feature_cols`\). Did you mean 'age'"),
-        ([], OptionError, "at least one. Received: \\[\\]"),
-        (["age", "age"], OptionError, "different columns"),
+        ([], OptionError, "at least one column. Received: \\[\\]"),
+        (["age", "age"], OptionError, "once. Received 'age' more than once"),
     ],
 )
 def test_columns_of_features_that_are_not_there(tmp_path, feature_cols, error, words):

@@ -189,7 +189,7 @@ def test_messages_name_file_row_row_group_and_column(both):
         list(both(missing="error", features=["floors", "sqft"], shuffle=False, workers=0)[1])
     assert str(caught.value).startswith(
         "houses.parquet: row 3 (row group 0), column 'sqft' (#1): the cell is missing. Missing cells in this part of "
-        "the file: 'sqft': 2. Fix: missing='mean'"
+        "the data: 'sqft': 2. Fix: missing='mean'"
     )
 
 
@@ -293,6 +293,30 @@ def test_days_are_those_of_utc_and_hours_those_of_the_time_zone(tmp_path):
     days = (moments[0].replace(tzinfo=None) - datetime.datetime(1970, 1, 1)) / datetime.timedelta(days=1)
     assert x[0].tolist() == [np.float32(days), 7.0, 1.0, 0.0]
     assert np.isnan(x[1]).all()
+
+
+@pytest.mark.parametrize("kind", ["date32", "date64", "dictionary"])
+def test_types_of_dates_without_a_time_have_no_hour(tmp_path, kind):
+    days = pa.array([datetime.date(2024, 1, 1), datetime.date(2024, 1, 2)])
+    days = {"date64": days.cast(pa.date64()), "dictionary": days.dictionary_encode()}.get(kind, days)
+    table = pa.table({"day": days, "y": [0, 1]})
+    moments = table.set_column(0, "day", pa.array([datetime.datetime(2024, 1, 1, 5), None]))
+    pq.write_table(moments, tmp_path / "a.parquet")
+    pq.write_table(table, tmp_path / "b.parquet")
+    options = dict(target="y", features=["day"], missing="nan", shuffle=False)
+    for data in (table, tmp_path / "b.parquet"):
+        for part in ("hour", "minute", "second"):
+            with pytest.raises(OptionError, match=rf"`dates` names the {part} of 'day', and its type .* has none\."):
+                ko.TableSequence(data, **options, dates={"day": part})
+    assert ko.TableSequence(table, **options, dates={"day": "day"})[0][0].tolist() == [[1], [2]]
+    with pytest.raises(OptionError, match=r"its type .* in .*b\.parquet has none\."):
+        ko.TableSequence(tmp_path, **options, dates={"day": "hour"})
+
+    train = ko.TableSequence(tmp_path / "a.parquet", **options, dates={"day": "hour"})
+    assert train[0][0][0].tolist() == [5]
+    for other in (train, train.without([1])):
+        with pytest.raises(OptionError, match="`dates` names the hour of 'day', and its type"):
+            other.like(table)
 
 
 def test_strings_are_read_as_numbers_and_dates_if_dtypes_says_so(tmp_path):

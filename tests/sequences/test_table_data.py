@@ -297,3 +297,34 @@ def test_columns_that_the_user_adds_later_do_not_matter(tmp_path):
     frame["floors"] = np.zeros(NUM_ROWS)
 
     assert sequence[0][0][:3].ravel().tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("form", ["dictionary", "DataFrame", "Table"])
+def test_messages_about_data_in_memory_do_not_speak_of_files(form):
+    columns = {"a": [1.5, None, 3.5], "b": [1.0, 2.0, 3.0], "day": np.array(["2024-01-01"] * 3, "datetime64[s]")}
+    columns["day.year"] = [1.0, 2.0, 3.0]
+
+    def data(**changes):
+        found = {**columns, **changes}
+        made = {"DataFrame": lambda: pa.table(found).to_pandas(), "Table": lambda: pa.table(found)}
+        return made.get(form, lambda: {**found, "a": np.array(found["a"], float)})()
+
+    rows = ko.TableSequence(data(), "b", features=["a"], shuffle=False)
+    full = ko.TableSequence(data(a=[1.5, 2.5, 3.5]), "b", features=["a"])
+    causes = [
+        lambda: rows[0],
+        lambda: full.like(data(b=columns["b"]), target=None)[0],
+        lambda: rows.split(stratify="a"),
+        lambda: rows.split(by="b", at=9),
+        lambda: ko.TableSequence(data(), "b", features=["day"], dates={"day": "year"}),
+        lambda: ko.TableSequence(data(), "b", features=["c"]),
+        lambda: full.like({"b": columns["b"]}),
+    ]
+    for cause in causes:
+        with pytest.raises((ko.DataError, ko.OptionError)) as caught:
+            cause()
+        assert "file" not in str(caught.value).replace("for CSV files with", "")
+    with pytest.raises(
+        ko.DataError, match=rf"row 1 of the {form}, .* Missing cells in this part of the data: 'a': 1\."
+    ):
+        rows[0]

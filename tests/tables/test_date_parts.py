@@ -80,11 +80,25 @@ def test_only_the_fingerprint_of_dates_tells_the_unit(make_rows):
         ({"sold": ["years"]}, "`dates` should name parts of dates: 'days', 'year', 'quarter', 'month', 'week', 'day', "
                               "'weekday', 'day_of_year', 'hour', 'minute', 'second'. Did you mean 'year'? Received: "
                               "dates={'sold': ['years']}"),
+        ({"sold": ["year", "day", "year"]},
+         "`dates` should contain each name once. Received 'year' more than once"),
+        (["sold", "at", "sold"], "`dates` should contain each name once. Received 'sold' more than once"),
         ({"sold": [1]}, "`dates` should name parts of dates"),
     ],
 )  # fmt: skip
 def test_invalid_dates(make_rows, dates, message):
     assert error_of(make_rows, SALES, dates=dates, features=["sqft"], error=OptionError).startswith(message)
+
+
+def test_a_date_and_its_parts_are_not_features_of_one_input(make_rows):
+    dates = {"sold": ["year", "day"]}
+    assert error_of(make_rows, SALES, dates=dates, features=["sold.day", "sqft", "sold"], error=OptionError) == (
+        "`features` names a date and its parts, 'sold.day'. `dates` replaces the date by these parts. Name only the "
+        "date, or only the parts."
+    )
+    features = {"a": ["sold"], "b": ["sold.year", "sqft"]}  # two inputs may share a column
+    x = parts(make_rows(SALES, dates=dates, features=features))[0]
+    assert x == {"a": [[2014, 13], [2015, 28]], "b": [[2014, 1000], [2015, 2000]]}
 
 
 def test_parts_that_a_format_does_not_have(make_rows):
@@ -98,8 +112,8 @@ def test_parts_that_a_format_does_not_have(make_rows):
         "`dates` names the year of 'd', and its format '%H:%M' has none."
     )
     assert message_of("d,d.year,price\n2014-10-13,1,1\n", dates={"d": "year"}) == (
-        "`dates` would add a feature 'd.year', and the files have a column of this name. Rename it with "
-        "column_names=[...]."
+        "`dates` would add a feature 'd.year', and the data have a column of this name. Rename the column, for CSV "
+        "files with column_names=[...]."
     )
     assert message_of("d,price\n2014-10-13,1\n", dates={"d": "year"}, categorical=["d.year"]) == (
         "`categorical` names a part of a date, which is a number: 'd.year'. Encode it in the model, such as with "

@@ -25,7 +25,7 @@ import keras_oocore as ko
 from keras_oocore.core.errors import DataError
 from keras_oocore.tables.statistics import ColumnStatistics
 
-GAP = "the cell is missing. Missing cells in this part of the file:"
+GAP = "the cell is missing. Missing cells in this part of the data:"
 REMEDIES = "Fix: missing='mean', 'nan', 'drop' or {column: value}."
 
 
@@ -144,12 +144,12 @@ def test_a_time_without_a_date_keeps_its_minutes(make_rows):
 def test_missing_cell_is_an_error(make_rows):
     assert error_of(make_rows, features=["sqft", "weight"]) == (
         "houses.csv: row 2 (line 4), column 'sqft' (#0): the cell is missing. "
-        "Missing cells in this part of the file: 'sqft': 1. "
+        "Missing cells in this part of the data: 'sqft': 1. "
         "Fix: missing='mean', 'nan', 'drop' or {column: value}."
     )
     assert error_of(make_rows, target="grade", features=["sqft"], missing="mean") == (
         "houses.csv: row 2 (line 4), column 'grade' (#2): the cell is missing. "
-        "Missing cells in this part of the file: 'sqft': 1, 'grade': 1. Fix: missing='drop'."
+        "Missing cells in this part of the data: 'sqft': 1, 'grade': 1. Fix: missing='drop'."
     )
     content = "a,price,w\n1,2,3\n1,,3\n1,2,\n"
     for policy in ("error", "nan", "mean"):
@@ -245,7 +245,7 @@ def test_names_that_are_large_floats_are_warned_of_once():
     ) as caught:
         ids = ko.TableSequence(floats, None, features=["a"], ids="id", shuffle=False).ids()["id"]
     assert len(caught) == 1
-    assert ids.tolist() == ["1e+18", "5", ""]
+    assert ids.tolist() == ["1000000000000000000", "5", ""]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         whole = {**floats, "id": [10**18, 5, None]}

@@ -126,6 +126,14 @@ def test_dictionary_of_inputs(make_rows):
         (dict(features=[]), "`features` should name at least one column for each input."),
         (dict(features={}), "`features` should name at least one input."),
         (dict(features={"a": []}), "`features` should name at least one column for each input."),
+        *(
+            (
+                {"features": ["sqft"], name: ["sqft", "city", "sqft"]},
+                f"`{name}` should contain each name once. Received 'sqft' more than once",
+            )
+            for name in ("features", "target", "ids", "categorical", "exclude")
+        ),
+        (dict(features={"a": ["sqft"], "b": ["city", "city"]}), "Received 'city' more than once"),
         (dict(target=[], features=["sqft"]), "`target` should name at least one column."),
         (dict(target=["city", "price"], features=["sqft"]), "Several targets should all be strings, or all numbers."),
     ],

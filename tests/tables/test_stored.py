@@ -235,7 +235,7 @@ def test_second_process_reads_the_files_and_the_conversion_resumes_after_a_kill(
         assert convert(make(), store, False) is None
     assert (
         str(caught[0].message)
-        == f"{str(store)!r} is being filled by another process or thread. This one reads the files."
+        == f"{str(store)!r} is being filled by another process or thread. This one reads the data."
     )
     deadline = time.monotonic() + 300
     while not np.load(store / "rows.npy").any():  # until the first states are on disk

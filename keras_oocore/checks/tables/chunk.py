@@ -9,10 +9,11 @@ import numpy as np
 from keras_oocore.checks.tables.inputs import TableInput
 from keras_oocore.checks.tables.sketch import DistinctSketch
 from keras_oocore.csv.cells import Column
-from keras_oocore.tables.splits.hashing import MISSING, combined, distinct_hashes, hash_numbers, mixed
+from keras_oocore.tables.splits.hashing import MISSING, combined, distinct_hashes, hash_exact, hash_numbers, mixed
 
 MOST_NAMES = 1000  # of a column of strings, per chunk
 LONGEST_NAME = 60
+FIRST_ROUNDED = 2.0**53  # from which on float64 does not represent every integer
 SMALLEST_HASH, ALL_HASHES = np.uint64(0), 2.0**64
 
 
@@ -86,7 +87,11 @@ def measure_chunk(
         if column.kind == "string":
             part, hashes[column.name] = _strings(array, sketch, kept, known.get(column.name))
         else:
-            part, hashes[column.name] = _numbers(array, sketch, kept)
+            values = as_numbers(array)
+            of_column = hash_numbers(values)
+            if len(large := beyond_float64(column, values)):
+                of_column[large] = hash_exact(data.exact(chunk, column, cells.rows).take(large), values[large])
+            part, hashes[column.name] = _numbers(values, of_column, sketch, kept), of_column
         parts.append(part)
     rows = {kind: combined([hashes[name] for name in names]) for kind, names in kinds.items()}
     return ChunkPart(cells.rows, parts, rows, kept)
@@ -97,9 +102,14 @@ def as_numbers(cells: Any) -> np.ndarray:
     return np.asarray(cells.to_numpy(zero_copy_only=False), np.float64)
 
 
-def _numbers(cells: Any, sketch: DistinctSketch, kept: np.ndarray) -> tuple[ColumnPart, np.ndarray]:
-    values = as_numbers(cells)
-    hashes = hash_numbers(values)
+def beyond_float64(column: Column, values: np.ndarray) -> np.ndarray:
+    """Return the positions of numbers that may be other integers without rounding."""
+    if column.kind != "float32":
+        return np.zeros(0, np.int64)
+    return np.flatnonzero((np.abs(values) >= FIRST_ROUNDED) & np.isfinite(values))
+
+
+def _numbers(values: np.ndarray, hashes: np.ndarray, sketch: DistinctSketch, kept: np.ndarray) -> ColumnPart:
     missing = np.isnan(values)
     num_missing = int(np.count_nonzero(missing))
     present = hashes[~missing] if num_missing else hashes
@@ -109,7 +119,7 @@ def _numbers(cells: Any, sketch: DistinctSketch, kept: np.ndarray) -> tuple[Colu
         part.count, part.mean = len(finite), float(finite.mean())
         part.squares = float(np.square(finite - part.mean).sum())
         part.smallest, part.largest = float(finite.min()), float(finite.max())
-    return part, hashes
+    return part
 
 
 def _strings(
@@ -141,4 +151,4 @@ def shown_cell(column: Column, cell: Any) -> str:
         return cell[:LONGEST_NAME]
     if column.kind == "date" and has_date(column.format or ""):
         return as_moment(cell)
-    return f"{cell:.10g}"
+    return str(cell) if isinstance(cell, int) else f"{cell:.10g}"

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import counted, listed
@@ -56,6 +58,17 @@ class TableInput:
         if self.used is not None:
             return self.used.cells(chunk, columns)
         return self.table.read(chunk, columns)
+
+    def exact(self, chunk: int, column: Column, rows: np.ndarray) -> Any:
+        """Return the numbers of a column in some rows of a chunk without rounding, a `pyarrow` array.
+
+        Args:
+            chunk: Number of the chunk.
+            column: A column of numbers.
+            rows: Numbers of the rows within the chunk, as `read` returns them.
+        """
+        cells = self.table.read(chunk, [dataclasses.replace(column, kind="exact")])
+        return cells.select(np.isin(cells.rows, rows)).columns[column.name]
 
     @property
     def ids(self) -> list[str]:

@@ -1,14 +1,17 @@
 """Compares the cells of the equal rows that a report names. Until then, only hashes of these rows are equal."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
+from keras_oocore.checks.tables.chunk import as_numbers, beyond_float64
 from keras_oocore.checks.tables.equal_rows import RowGroups, RowLeaks
 from keras_oocore.checks.tables.inputs import TableInput
 from keras_oocore.core.tasks import in_order
 from keras_oocore.csv.cells import Column
+from keras_oocore.tables.splits.by_value import as_written
 
 MOST_SHOWN = 20  # groups of each kind
 MOST_ROWS = 6  # of a group
@@ -86,7 +89,19 @@ def _cells(data: TableInput, columns: Sequence[Column], chunk: int, rows: np.nda
     cells = data.read(chunk, columns)
     places = np.searchsorted(cells.rows + int(data.table.rows[chunk]), rows)
     taken = {name: array.take(places).to_pylist() for name, array in cells.columns.items()}
+    for column in columns:
+        if column.kind != "string" and len(beyond_float64(column, as_numbers(cells.columns[column.name].take(places)))):
+            exact = data.exact(chunk, column, cells.rows).take(places).to_pylist()
+            taken[column.name] = [cell if cell is None else _number(cell) for cell in exact]
     return {row: {name: taken[name][k] for name in taken} for k, row in enumerate(rows.tolist())}
+
+
+def _number(cell: Any) -> int | float | Decimal:
+    """Return a number without rounding, equal to all numbers of its value."""
+    number = as_written(cell)
+    if number.is_finite() and number == int(number):
+        return int(number)
+    return cell if isinstance(cell, float) else number
 
 
 def _equal_parts(

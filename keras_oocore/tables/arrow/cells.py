@@ -19,6 +19,7 @@ except ImportError:  # the `csv` extra is not installed
     pa = None
 
 NONE_WRONG = np.zeros(0, np.int64)
+LARGEST_INTEGER = 2.0**63  # of 64 bits, and 1 more
 NO_FRACTION = r"\.0+(Z|[+-]\d{4})?$"  # which Python does not write
 LARGEST = {"s": 2**63 // 10**6 - 10**6, "ms": 2**63 // 10**3 - 10**9, "D": 2**63 // DAY_US - 2}  # a zone moves less
 US = {"s": 1_000_000, "ms": 1000, "us": 1}  # microseconds in a unit of time; a nanosecond is less
@@ -44,10 +45,14 @@ def as_cells(array: Any, column: Column, options: CellOptions) -> tuple[Any, np.
         texts, wrong = _as_strings(array)
         return texts.fill_null(""), wrong
     if column.kind == "string":
+        array = _in_zone(array, column.zone)
         texts, wrong = _as_strings(array)
         return _without_nulls(texts, options) if is_string(array.type) else texts, wrong
     if column.kind == "float32" and not is_string(array.type):
         return _as_numbers(array)
+    if column.kind == "exact" and not is_string(array.type):
+        numbers, wrong = _as_numbers(array)
+        return pc.if_else(pc.is_valid(numbers), array, pa.scalar(None, array.type)), wrong
     if column.kind == "bool" and pa.types.is_boolean(array.type):
         return array.cast(pa.float64()), NONE_WRONG
     if column.kind == "date" and pa.types.is_temporal(array.type):
@@ -56,7 +61,7 @@ def as_cells(array: Any, column: Column, options: CellOptions) -> tuple[Any, np.
             mask = np.zeros(len(array), bool)
             mask[wrong] = True
             array = pc.if_else(pa.array(mask), pa.scalar(None, array.type), array)
-        moments = as_moments(array)
+        moments = as_moments(array, column.zone)
         return pa.array(values_of(moments, column.part), pa.float64(), mask=~moments.readable), wrong
     texts, wrong = _as_strings(array)
     cells, unreadable = convert(column, _without_nulls(texts, options), options)
@@ -83,17 +88,28 @@ def _without_views(array: Any) -> Any:
     return array.cast(pa.string()) if is_string(array.type) else array
 
 
-def as_moments(array: Any) -> Moments:
+def as_moments(array: Any, zone: str | None = None) -> Moments:
     """Return dates, moments or times of day as `Moments`.
 
     Days are those of UTC, and the parts of a date, such as the hour, are those of the time zone.
+
+    Args:
+        array: The moments.
+        zone: The time zone in place of that of the array, if that has one.
     """
-    readable = ~is_missing(array)
+    array, readable = _in_zone(array, zone), ~is_missing(array)
     if pa.types.is_timestamp(array.type) and array.type.tz is not None:
         local = _microseconds(pc.local_timestamp(array))
         return Moments(local, local - _microseconds(array), readable)
     local = _microseconds(array)
     return Moments(local, np.zeros_like(local), readable)
+
+
+def _in_zone(array: Any, zone: str | None) -> Any:
+    """Return moments that have a time zone in another one, if it is known, and other arrays as they are."""
+    if not zone or not pa.types.is_timestamp(array.type) or array.type.tz is None:
+        return array
+    return array.cast(pa.timestamp(array.type.unit, zone))
 
 
 def _microseconds(array: Any) -> np.ndarray:
@@ -186,7 +202,19 @@ def _as_strings(array: Any) -> tuple[Any, np.ndarray]:
     if pa.types.is_floating(array.type):
         nan = pc.is_nan(array).fill_null(False)
         array = pc.if_else(nan, pa.scalar(None, array.type), array) if pc.any(nan).as_py() else array
+        return _digits_of_floats(array), NONE_WRONG
     return array.cast(pa.string()), NONE_WRONG
+
+
+def _digits_of_floats(array: Any) -> Any:
+    """Return floats as strings: whole ones as the integers that they are in another file, and not as `1.5e+11` or `-0`.
+
+    >>> _digits_of_floats(pa.array([7.0, 150_000_000_000.0, 0.5, 1e30])).to_pylist()
+    ['7', '150000000000', '0.5', '1e+30']
+    """
+    whole = pc.and_(pc.equal(pc.floor(array), array), pc.less(pc.abs(array), LARGEST_INTEGER)).fill_null(False)
+    integers = pc.if_else(whole, array, pa.scalar(0, array.type)).cast(pa.int64())
+    return pc.if_else(whole, integers.cast(pa.string()), array.cast(pa.string()))
 
 
 def not_utf8(array: Any, row: int) -> bytes | None:

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 from keras_oocore.core.errors import OptionError
 from keras_oocore.csv.cells import Column
-from keras_oocore.tables.arrow.kinds import ArrowKind, can_be, extension_of, kind_of
+from keras_oocore.csv.dates import has_date
+from keras_oocore.csv.moments import ISO
+from keras_oocore.tables.arrow.kinds import ArrowKind, can_be, extension_of, kind_of, zone_of
 from keras_oocore.tables.csv.kinds import given_kinds
 
 READABLE_EXTENSIONS = ("arrow.json", "arrow.bool8")  # strings, and integers that are 0 or 1
@@ -172,13 +174,15 @@ def found_columns(
     """
     positions = {name: i for i, name in enumerate(dict.fromkeys(name for part in parts for name in part.types))}
     if known is None:
-        given = given_kinds(dtypes or {}, list(positions))
+        given = {name: (*kind, None) for name, kind in given_kinds(dtypes or {}, list(positions)).items()}
     else:
-        given = {name: (column.kind, column.format) for name, column in known.items() if name in positions}
+        given = {name: (column.kind, column.format, column.zone) for name, column in known.items() if name in positions}
     found = _Found(parts, positions, given)
     for name in sorted(given, key=positions.__getitem__):
         if not found.why_refused(name):
-            _require(name, parts, *given[name])
+            _require(name, parts, *given[name][:2])
+            if known is not None:
+                _require_zone(name, parts, *given[name][1:])
     return FoundColumns(_Readable(found), _Refused(found))
 
 
@@ -188,11 +192,14 @@ class _Found:
     Args:
         parts: The parts, as in `found_columns`.
         positions: Name → position, for all columns in order.
-        given: Name → kind and format of a date, for the columns whose kinds the user or other rows give.
+        given: Name → kind, format and time zone of a date, for the columns whose kinds the user or other rows give.
     """
 
     def __init__(
-        self, parts: Sequence[Part], positions: Mapping[str, int], given: Mapping[str, tuple[str, str | None]]
+        self,
+        parts: Sequence[Part],
+        positions: Mapping[str, int],
+        given: Mapping[str, tuple[str, str | None, str | None]],
     ):
         self.parts, self.positions, self.given = parts, positions, given
         self._lacking = _lacking(list(positions), parts)
@@ -220,7 +227,9 @@ class _Found:
 
     def _with_kind(self, name: str, position: int) -> Column | str:
         if name in self.given:
-            return Column(name, position, *self.given[name])
+            kind, form, zone = self.given[name]
+            zone = _zone(name, self.parts) if zone is None and kind == "date" else zone
+            return Column(name, position, kind, form, zone=zone)
         column, why = _with_kind(name, position, self.parts)
         return why if column is None else column
 
@@ -277,7 +286,7 @@ def _with_kind(name: str, position: int, parts: Sequence[Part]) -> tuple[Column 
     """Return a column with the kind that its type has in all parts, or why it has none."""
     kind = kind_of(parts[0].types[name])
     if len(parts) == 1 and kind.kind:
-        return Column(name, position, kind.kind, kind.format), ""
+        return Column(name, position, kind.kind, kind.format, zone=_zone(name, parts)), ""
     found: dict[ArrowKind, tuple[str, Any]] = {}
     for part in parts:
         dtype = part.types[name]
@@ -293,7 +302,30 @@ def _with_kind(name: str, position: int, parts: Sequence[Part]) -> tuple[Column 
     kind, (first, _) = next(iter(found.items()))
     if not kind.kind:
         return None, f"column {name!r} of {first} {kind.refusal.replace('column:', f'{name!r}:')}."
-    return Column(name, position, kind.kind, kind.format), ""
+    return Column(name, position, kind.kind, kind.format, zone=_zone(name, parts)), ""
+
+
+def _zone(name: str, parts: Sequence[Part]) -> str | None:
+    """Return the time zone of a column of moments, `""` for none, or `None` if it differs or is not known."""
+    zones = {zone_of(part.types[name]) for part in parts} - {None}
+    return zones.pop() if len(zones) == 1 else None
+
+
+def _require_zone(name: str, parts: Sequence[Part], form: str | None, zone: str | None) -> None:
+    """Raise for moments with a time zone if those of the training rows have none, and for the contrary."""
+    if zone is None and (form is None or form == ISO or not has_date(form)):
+        return  # not moments, or those of a CSV file that may have offsets from UTC
+    has_zone = bool(zone) or "%z" in (form or "")
+    for part in parts:
+        found = zone_of(part.types[name])
+        if found is not None and bool(found) != has_zone:
+            of_training = f"{f'the time zone {zone!r}' if zone else 'an offset from UTC'}" if has_zone else "none"
+            raise OptionError(
+                f"{part.name}: column {name!r} has {f'the time zone {found!r}' if found else 'no time zone'}, and in "
+                f"the training rows it has {of_training}, so hours and days would shift. Write it "
+                f"{'in a time zone' if has_zone else 'without a time zone'}, such as with "
+                f"frame[{name!r}].dt.tz_localize({(zone or 'UTC') if has_zone else None!r}) in pandas."
+            )
 
 
 def _require(name: str, parts: Sequence[Part], kind: str, form: str | None) -> None:

@@ -11,6 +11,7 @@ try:
 except ImportError:  # the `csv` extra is not installed
     pa = None
 
+NAMES_OF_UTC = ("UTC", "Etc/UTC", "+00:00", "Z", "Zulu", "Etc/Zulu", "Universal", "Etc/Universal")
 TIME, TIME_WITH_FRACTION = "%H:%M:%S", "%H:%M:%S.%f"
 
 
@@ -65,6 +66,18 @@ def plain_type(dtype: Any) -> Any:
             dtype = dtype.value_type
         else:
             return dtype
+
+
+def zone_of(dtype: Any) -> str | None:
+    """Return the time zone of a type of moments, `""` for none, or `None` for another type.
+
+    >>> zone_of(pa.timestamp("s", "Etc/UTC")), zone_of(pa.timestamp("s")), zone_of(pa.date32())
+    ('UTC', '', None)
+    """
+    dtype = plain_type(dtype)
+    if not pa.types.is_timestamp(dtype):
+        return None
+    return "UTC" if dtype.tz in NAMES_OF_UTC else dtype.tz or ""
 
 
 def extension_of(field: Any) -> str | None:

@@ -12,12 +12,13 @@ from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.cells import Cells, Column, require_pyarrow
 from keras_oocore.csv.date_formats import are_days
+from keras_oocore.csv.dates import DAYS, PARTS_OF_TIME
 from keras_oocore.csv.dialect import CellOptions
 from keras_oocore.csv.remedies import describe
 from keras_oocore.csv.values import shortened
 from keras_oocore.tables.arrow.cells import as_cells, large_whole_number, not_utf8, plain
 from keras_oocore.tables.arrow.columns import IndexColumns, Part, found_columns
-from keras_oocore.tables.arrow.kinds import is_string
+from keras_oocore.tables.arrow.kinds import is_string, plain_type, zone_of
 from keras_oocore.tables.arrow.looks import look_of
 from keras_oocore.tables.csv.kinds import infer_kind, present
 from keras_oocore.tables.csv.suspects import suspicion
@@ -58,6 +59,7 @@ class ArrowTable(TableFormat):
         given = {name: opening.reading[name] for name in OPTIONS if opening.reading.get(name) is not None}
         self._given = given
         self.options: CellOptions = CellOptions(**{"null_values": (), **given})
+        self._parts: Sequence[Part] = parts
         self.rows_limit: int | None = opening.num_rows
         found = found_columns(parts, opening.dtypes, opening.known)
         super().__init__(paths, found.columns, {})
@@ -151,6 +153,24 @@ class ArrowTable(TableFormat):
                 return Column(name, -1, "string")
             raise OptionError(f"`{argument}` names a column that cannot be read: {self.refused[name]}")
         return super().column(name, argument)
+
+    def why_no_part(self, column: Column, part: str) -> str:
+        """Return why a column of dates has no part such as `"hour"`, or `""`, as in `NamedColumns`."""
+        types = {file.name: plain_type(file.types[column.name]) for file in self._parts}
+        without = [(name, dtype) for name, dtype in types.items() if pa.types.is_date(dtype)]
+        if part in PARTS_OF_TIME and without:
+            name, dtype = without[0]
+            return f"its type {dtype} {f'in {name} ' if len(types) > 1 else ''}has none"
+        zones = {zone_of(dtype): name for name, dtype in reversed(types.items()) if pa.types.is_timestamp(dtype)}
+        if part != DAYS and len(zones) > 1 and column.zone is None:
+            found = " and ".join(f"{zone!r} in {name}" for zone, name in sorted(zones.items(), key=str)[:2])
+            return f"its time zone is {found}. Write all files in one time zone"
+        return super().why_no_part(column, part)
+
+    def has_decimals(self, column: Column) -> bool:
+        """Return whether a column is of a type of decimal numbers in one of the files, as in `TableFormat`."""
+        types = (part.types[column.name] for part in self._parts if column.name in part.types)
+        return any(pa.types.is_decimal(plain_type(dtype)) for dtype in types)
 
     @property
     def source(self) -> str:

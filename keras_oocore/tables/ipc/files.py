@@ -18,7 +18,9 @@ from keras_oocore.tables.ipc.layout import (
     LayoutError,
     batches_of_file,
     batches_of_stream,
+    is_old_stream,
 )
+from keras_oocore.tables.ipc.parts import PartReader
 
 try:
     import pyarrow as pa
@@ -72,9 +74,10 @@ class ArrowFile:
 
     @property
     def is_mapped(self) -> bool:
-        """Whether it is read from a memory map: a stream, or a part of a large record batch.
+        """Whether a memory map says where its columns are: a stream, or a part of a large record batch.
 
-        A disk that fails, or another program that shortens the file, ends a process that reads from a memory map.
+        A disk that fails, or another program that shortens the file, ends a process that reads from a memory map. So
+        only metadata are read from it, and columns of views, such as strings of polars, which `PartReader` cannot read.
         """
         most = rows_per_chunk(len(self.names))
         return self.is_stream or any(batch.num_rows > most and not batch.is_compressed for batch in self.batches)
@@ -118,7 +121,9 @@ class ArrowFileReader:
     def __init__(self, file: ArrowFile, names: Sequence[str]):
         self._file, self._names = file, list(names)
         file.require_unchanged()
-        self._data = _mapped(file.absolute_path) if file.is_mapped else _opened(file.absolute_path)
+        opened = _opened(file.absolute_path)
+        self._data = _mapped(file.absolute_path) if file.is_mapped else opened
+        self._parts = PartReader(opened, self._data) if file.is_mapped else None
         self._kept: tuple[int, Any] = -1, None
 
     def forget(self) -> None:
@@ -152,17 +157,23 @@ class ArrowFileReader:
             DataError: If the file changed, or is damaged.
         """
         batch = self.batch(number, is_part=end - first < self._file.batches[number].num_rows)
-        arrays = {name: batch.column(name).slice(first, end - first) for name in self._names}
         try:
+            arrays = {name: self._rows(batch.column(name), first, end) for name in self._names}
             for array in arrays.values():
                 array.validate(full=True)  # otherwise damaged offsets of strings would end the process
-        except (pa.ArrowException, ValueError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
+            self._file.require_unchanged()
             raise self._damaged(number, error) from error
         return arrays
 
+    def _rows(self, array: Any, first: int, end: int) -> Any:
+        """Return some rows of a column of a record batch."""
+        return array.slice(first, end - first) if self._parts is None else self._parts.rows(array, first, end)
+
     @functools.cached_property
     def _reader(self) -> Any:
-        fields = [self._file.names.index(name) for name in self._names]
+        # pyarrow 26 would read whole record batches into memory, also from a map, if it were told the columns.
+        fields = None if self._file.is_mapped else [self._file.names.index(name) for name in self._names]
         options = ipc.IpcReadOptions(included_fields=fields, use_threads=False)
         return ipc.open_file(self._data, options=options)
 
@@ -204,7 +215,7 @@ def _is_stream(path: str, data: Any) -> bool:
     head = bytes(memoryview(data)[:HEAD_BYTES])
     if head.startswith(MAGIC):
         return False
-    if head.startswith(STREAM):
+    if head.startswith(STREAM) or is_old_stream(memoryview(data)):
         return True
     if head.startswith(FEATHER_1):
         raise DataError(f"{path}: {CONVERT_FEATHER_1.format(path=path)}")

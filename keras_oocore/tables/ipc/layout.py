@@ -81,6 +81,20 @@ def batches_of_stream(data: memoryview) -> list[Batch]:
         raise LayoutError("it is truncated or damaged") from error
 
 
+def is_old_stream(data: memoryview) -> bool:
+    """Return whether bytes are a stream that was written before Arrow 0.15: its first message is not marked.
+
+    Args:
+        data: All bytes of the stream.
+    """
+    try:
+        start, size = _metadata(data, 0)
+        message = _Table.root(data[start : start + size])
+        return start == 4 and size > 0 and message.scalar("<B", 1) == SCHEMA and message.table(2) is not None
+    except (LayoutError, struct.error, IndexError):
+        return False
+
+
 def _messages(data: memoryview) -> Iterator[Message]:
     """Iterate over the messages of a stream, to its end."""
     offset = 0

@@ -33,11 +33,11 @@ def known_cells(file: ParquetFile, group: int, column: Column, options: Any) -> 
     if position is None:
         return None
     dtype = plain_type(file.schema.field(column.name_in_file).type)
-    is_number = pa.types.is_integer(dtype) and column.kind == "float32"
+    is_number = pa.types.is_integer(dtype) and column.kind in ("float32", "exact")
     is_date = pa.types.is_temporal(dtype) and column.kind == "date"
     is_string = column.kind == "string" and not options.null_values and not pa.types.is_floating(dtype)
     is_plain = is_string or (pa.types.is_boolean(dtype) and column.kind in ("bool", "float32"))
-    if not (is_number or is_date or is_plain or (pa.types.is_decimal(dtype) and column.kind == "float32")):
+    if not (is_number or is_date or is_plain or (pa.types.is_decimal(dtype) and column.kind in ("float32", "exact"))):
         return None
     statistics = file.metadata.row_group(group).column(position).statistics
     if statistics is None or not statistics.has_null_count:

@@ -15,6 +15,7 @@ except ImportError:  # the `csv` extra is not installed
     pa = None
 
 MOST_CLASSES = 10_000
+FIRST_ROUNDED = 2.0**53  # from which on float64 does not represent every integer
 
 
 class ClassIndex:
@@ -43,14 +44,20 @@ class ClassIndex:
         """Return the codes of classes, `int64`. New classes get the next codes.
 
         Raises:
-            OptionError: If they are measured values, or too many.
+            OptionError: If they are measured values, too large, or too many.
         """
         for value in classes:
             if value not in self._codes:
                 if isinstance(value, float) and not value.is_integer():
                     raise OptionError(
                         f"`stratify` requires a column of classes. Column {self.column.name!r} has measured values, "
-                        f"such as {value:g}. Split without `stratify`, or add a column of ranges to the file."
+                        f"such as {value:g}. Split without `stratify`, or add a column of ranges."
+                    )
+                if isinstance(value, float) and abs(value) >= FIRST_ROUNDED:
+                    name = self.column.name
+                    raise OptionError(
+                        f"`stratify` compares numbers as float64, which does not tell integers from 2^53 on apart. "
+                        f"Column {name!r} has such integers. To compare them as strings: categorical=[{name!r}]"
                     )
                 self._codes[value] = len(self._codes)
         if len(self._codes) > MOST_CLASSES:

@@ -25,7 +25,7 @@ class GroupedSplit(Split):
     Args:
         fractions: Fractions of the rows.
         seed: Seed of the draw.
-        columns: The columns whose cells together are the key of a group, as strings.
+        columns: The columns whose cells together are the key of a group: strings, or moments.
         stratify: Name of the column whose classes are balanced, or `None`.
         part_of_bucket: Number of the part of each bucket, `int8` of shape `(NUM_BUCKETS,)`.
     """

@@ -1,18 +1,22 @@
 """Hashes of cells that are the same on every machine, for whole columns at once."""
 
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
 from keras_oocore.csv.cells import is_missing
+from keras_oocore.tables.splits.by_value import as_written
 
 try:
+    import pyarrow as pa
     import pyarrow.compute as pc
 except ImportError:  # the `csv` extra is not installed
-    pc = None
+    pa = None
 
 MISSING = np.uint64(0x9AE16A3B2F90404F)  # hash of a missing cell
 WHOLE = r"^([+-]?[0-9]+)\.0+$"  # a whole number with a fraction
+POWER = r"^[+-]?[0-9]+(\.[0-9]+)?[eE][+]?[0-9]{1,2}$"
 
 
 def hash_cells(cells: Any) -> np.ndarray:
@@ -30,18 +34,34 @@ def hash_cells(cells: Any) -> np.ndarray:
 
 
 def hash_keys(cells: Any) -> np.ndarray:
-    """Return a hash of each key, as `hash_cells`. Keys such as `7` and `7.0` are one, because pandas writes both.
+    """Return a hash of each key, as `hash_cells`. Keys that are one whole number are one key.
+
+    For 7 and 100000, pandas also writes `7.0`, and R `1e+05`. Moments, as days, are numbers.
 
     >>> import pyarrow as pa
     >>> len(set(hash_keys(pa.array(["7", "7.0", "7.00", "07", "7.5"])).tolist()))
     3
+    >>> len(set(hash_keys(pa.array(["100000", "1e+05", "1E5"])).tolist()))
+    1
     """
+    if pa.types.is_floating(cells.type):
+        return hash_numbers(cells.to_numpy(zero_copy_only=False))
     encoded = cells.dictionary_encode()
     keys = encoded.dictionary
     if pc.any(pc.match_substring(keys, ".0")).as_py():
         keys = pc.replace_substring_regex(keys, WHOLE, r"\1")
+    powers = pc.match_substring_regex(keys, POWER).fill_null(False)
+    if pc.any(powers).as_py():
+        written = [_without_power(key) for key in keys.filter(powers).to_pylist()]
+        keys = pc.replace_with_mask(keys, powers, pa.array(written, keys.type))
     codes = encoded.indices.fill_null(len(keys)).to_numpy(zero_copy_only=False)
     return np.append(_hash_strings(keys), MISSING)[codes]
+
+
+def _without_power(key: str) -> str:
+    """Return a number such as `1e+05` with all its digits, if it is a whole one."""
+    number = Decimal(key)
+    return str(int(number)) if number == int(number) else key
 
 
 def distinct_hashes(cells: Any) -> tuple[Any, np.ndarray, np.ndarray]:
@@ -66,6 +86,36 @@ def hash_numbers(values: np.ndarray) -> np.ndarray:
     """
     hashes = mixed((values + 0.0).view(np.uint64))  # -0.0 + 0.0 is 0.0
     hashes[np.isnan(values)] = MISSING
+    return hashes
+
+
+def hash_exact(cells: Any, values: np.ndarray) -> np.ndarray:
+    """Return a hash of each number without rounding, as `hash_numbers` does if `float64` represents it.
+
+    Args:
+        cells: `pyarrow` array of numbers, or of strings of digits, as an `"exact"` column has them; none is missing.
+        values: The same numbers, as `float64`.
+
+    >>> cells = pa.array([2**53, 2**53 + 1, 2**53 + 2])
+    >>> len(set(hash_exact(cells, cells.cast(pa.float64(), safe=False).to_numpy()).tolist()))
+    3
+    """
+    hashes = hash_numbers(values)
+    if pa.types.is_floating(cells.type):
+        return hashes
+    try:
+        integers = cells if pa.types.is_integer(cells.type) else cells.cast(pa.int64())
+        integers = integers.cast(pa.uint64() if pa.types.is_unsigned_integer(integers.type) else pa.int64()).to_numpy()
+    except pa.ArrowInvalid:  # a fraction, an exponent, or more than 64 bits
+        for i, cell in enumerate(cells.to_pylist()):
+            number = as_written(cell)
+            if number != as_written(float(values[i])):
+                digits = f"{number:f}".rstrip("0").rstrip(".") if number != int(number) else str(int(number))
+                hashes[i] = mixed(hash_cells(pa.array([digits])))[0]
+        return hashes
+    with np.errstate(invalid="ignore"):  # 2^63 is no integer of 64 bits
+        rounded = np.flatnonzero(values.astype(integers.dtype) != integers)
+    hashes[rounded] = mixed(hash_cells(pa.array(integers[rounded]).cast(pa.string())))
     return hashes
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import ipc
 
-from keras_oocore.tables.ipc.layout import Batch, LayoutError, batches_of_file, batches_of_stream
+from keras_oocore.tables.ipc.layout import Batch, LayoutError, batches_of_file, batches_of_stream, is_old_stream
 
 TABLE = pa.table(
     {"a": list(range(100)), "b": [str(i) for i in range(100)], "c": pa.array(["x", "y"] * 50).dictionary_encode()}
@@ -29,7 +29,13 @@ READ = [(ipc.new_file, batches_of_file), (ipc.new_stream, batches_of_stream)]
 @pytest.mark.parametrize(("new", "read"), READ)
 @pytest.mark.parametrize(
     "options",
-    [{}, {"compression": "lz4"}, {"compression": "zstd"}, {"metadata_version": ipc.MetadataVersion.V4}],
+    [
+        {},
+        {"compression": "lz4"},
+        {"compression": "zstd"},
+        {"metadata_version": ipc.MetadataVersion.V4},
+        {"metadata_version": ipc.MetadataVersion.V4, "use_legacy_format": True},
+    ],
     ids=str,
 )
 def test_rows_and_compression_of_record_batches(new, read, options):
@@ -46,6 +52,17 @@ def test_files_of_polars():
 
     assert sum(batch.num_rows for batch in batches_of_file(memoryview(out.getvalue()))) == 100
     assert sum(batch.num_rows for batch in batches_of_stream(memoryview(stream.getvalue()))) == 100
+
+
+def test_the_first_message_tells_a_stream_of_before_arrow_0_15():
+    old = written(ipc.new_stream, use_legacy_format=True)
+    assert is_old_stream(memoryview(old))
+    draw, others = random.Random(0), [written(ipc.new_stream), written(ipc.new_file), b"", b"a,b\n1,2\n", bytes(1000)]
+    others += [draw.randbytes(draw.randint(1, 400)) for _ in range(2000)]
+    others += [(100).to_bytes(4, "little") + draw.randbytes(200) for _ in range(2000)]
+    assert not any(is_old_stream(memoryview(data)) for data in others)
+    for end in range(4, 100):
+        assert not is_old_stream(memoryview(old[:end]))
 
 
 def test_a_stream_may_end_without_a_mark():

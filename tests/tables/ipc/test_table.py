@@ -75,6 +75,19 @@ def test_a_compressed_stream_is_answered_with_what_to_type(tmp_path):
         assert ko.TableSequence(stream, "y", features=["x"], cache=tmp_path / "cache").num_rows == 1000
 
 
+@pytest.mark.parametrize(("new", "name"), [(ipc.new_stream, "old.arrows"), (ipc.new_file, "old.arrow")])
+def test_files_of_before_arrow_0_15(tmp_path, new, name):
+    options = ipc.IpcWriteOptions(use_legacy_format=True, metadata_version=ipc.MetadataVersion.V4)
+    with new(str(tmp_path / name), ROWS.schema, options=options) as out:
+        out.write_table(ROWS, max_chunksize=300)
+    rows = ko.TableSequence(tmp_path / name, "y", features=["x"], shuffle=False, batch_size=1000)
+    assert rows[0][0][:, 0].tolist() == rows[0][1].tolist() == list(range(1000))
+    data = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataError, match=f"{name}: cannot read the Arrow file: it"):
+        ko.TableSequence(tmp_path / name, "y")
+
+
 def test_large_record_batches_are_read_in_parts(tmp_path):
     rows = pa.table({"x": np.arange(200_000), "y": np.arange(200_000)})
     for compression, most in (("uncompressed", 65_536), ("lz4", 4 * 65_536)):
