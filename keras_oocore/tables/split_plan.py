@@ -190,7 +190,8 @@ def _boundaries(column: Column, at: Any) -> tuple[float, ...]:
 def _boundary(column: Column, value: Any) -> float:
     """Return a boundary as a cell of the column."""
     if column.kind == "date":
-        found, expected, hint = days_of(value, column.format), f"a date like '2024-09-01' or {column.format!r}", ""
+        own = "" if column.format == ISO else f" or {column.format!r}"
+        found, expected, hint = days_of(value, column.format), f"a date like '2024-09-01'{own}", ""
     else:
         is_number = isinstance(value, int | float | np.number) and not is_boolean(value) and np.isfinite(value)
         found, expected = float(value) if is_number else None, "a number"
