@@ -245,7 +245,7 @@ class EpochPass:
         number, start = (self._next or (self.number + 1, 0)) if used else (self.number, self._start)
         if used:
             self._served = (self.number, self._serving)
-        self._serving = array("q")
+        self._serving = self._serving[:0]  # not array("q"): a loop may end when Python exits, and names are gone
         # In one line, because Ctrl-C may come between two lines. A pass would be skipped.
         self.number, self._start, self._position, self.delivered = number, start, {}, None
         self._bound = self._epoch_ended = False

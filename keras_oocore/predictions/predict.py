@@ -61,7 +61,7 @@ def predict(
     - `class` and `probability`: the class with the largest probability, and that probability.
     - `error`, for files: an empty string, or why the file cannot be read. Also for a table with `on_bad_row="skip"` or
       `missing="drop"`: rows that are left out are in their place, without a prediction, and `error` says why. (Parts of
-      `split` have the rows of the part alone.)
+      `split` have the rows of the part alone, and rows that `without` leaves out have none.)
     - A column per class with its probability. A class that is called like another column, such as `error`, has the
       column `probability/error`.
 

@@ -1,4 +1,7 @@
-"""Finds the rows of a table that are not samples, so that predictions have a row for them, too, which says why."""
+"""Finds the rows of a table that are not samples, so that predictions have a row for them, too, which says why.
+
+Rows that the user left out with `without` have none: nobody expects a prediction of them.
+"""
 
 from collections.abc import Callable
 
@@ -27,7 +30,8 @@ class RowsLeftOut:
         table, kept = self._rows.table, self._numbers_of(np.arange(max(first - 1, 0), stop))
         start, kept = (0, kept) if first == 0 else (int(kept[0]) + 1, kept[1:])
         end = int(table.rows[-1]) if stop == len(self._rows) else int(kept[-1]) + 1
-        numbers = np.setdiff1d(np.arange(start, end), kept, assume_unique=True)
+        others = table.removed[slice(*np.searchsorted(table.removed, (start, end)))]
+        numbers = np.setdiff1d(np.arange(start, end), np.concatenate([kept, others]), assume_unique=True)
         names, reasons = [], []
         texts = {column.name: [] for column in self._rows.features.ids}
         chunks = np.searchsorted(table.rows, numbers, side="right") - 1

@@ -47,7 +47,8 @@ class SplitRows(DescribedRows):
             groups: Name of a column, such as `"customer_id"`, or a list of columns. All rows with the same cells in
                 these columns are in the same part. With `stratify`, the classes are balanced as far as the groups
                 allow.
-            seed: Seed of the split. `None` draws one from Python's `random`.
+            seed: Seed of the split. `None` draws one from Python's `random`. A random split without `groups` also
+                depends on the chunks of the data: the same rows in other row groups have other parts.
             by: Name of a column of dates or numbers. Rows with a value before `at` are for training, and the others for
                 validation.
             at: A date as a string, a `date`, a `datetime` or a `datetime64`, or a number; or a list of two for three

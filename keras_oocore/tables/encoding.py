@@ -129,6 +129,9 @@ def _codes(
         return np.where(absent, MISSING_CODE, np.where(codes < 0, UNKNOWN_CODE, codes + FIRST_CODE))
     if len(unknown):
         text = texts[int(unknown[0])].as_py()
+        if features.classes is not None:  # otherwise there are several targets
+            vocabulary = features.classes.names
+            text = next((label for label in features.classes.labels(text) if label not in vocabulary), text)
         known = features.lookalikes.of(column.name, text, vocabulary)
         raise DataError(
             f"{where(int(cells.rows[unknown[0]]))}, column {column.name!r} (#{position(column)}): {text!r} is not one "

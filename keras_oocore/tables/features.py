@@ -60,6 +60,7 @@ class FeatureSpec(RowLayout):
         self.infinite: set[str] = set()
         self.lookalikes: Lookalikes = Lookalikes()
         self.learned: str | None = None
+        self._adopted: dict[str, list[str]] = {}  # the codes of other rows
 
     @property
     def needs_fit(self) -> bool:
@@ -87,15 +88,28 @@ class FeatureSpec(RowLayout):
         self.means = {name: mean for name, mean in means.items() if name in names}
         self.vocabularies = {name: strings for name, strings in vocabularies.items() if name in names}
         values = json.dumps([self.means, self.vocabularies], sort_keys=True)
+        self._adopted = self.vocabularies
         if self.classes is not None:
             self.classes.adopt(self.vocabularies[self.classes.column])
         self.learned = f"CRC-32 {zlib.crc32(values.encode()):08x}"
 
+    def adopt_cells(
+        self, statistics: Mapping[str, ColumnStatistics], target_strings: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Add the cells of a target with several labels, for rows with the means and codes of other rows. See `fit`."""
+        column = self.classes.column
+        self.classes.adopt_cells(target_strings.get(column) or statistics[column].counts)
+        self.vocabularies = {**self.vocabularies, column: self.classes.strings}
+
     def unfitted(self) -> "FeatureSpec":
         """Return a copy without means and codes, unless they are those of other rows."""
-        if self.learned is not None:
+        if self.learned is not None and (self.classes is None or self.classes.separator is None):
             return self
         features = copy.copy(self)
+        if self.learned is not None:
+            features.classes, features.vocabularies = self.classes.unfitted(), self._adopted
+            features.classes.adopt(self._adopted[self.classes.column])
+            return features
         features.means, features.vocabularies = {}, {}
         features.classes = None if self.classes is None else self.classes.unfitted()
         return features

@@ -117,6 +117,7 @@ class TableFormat(NamedColumns, abc.ABC):
         rows: `int64` of shape `(num_chunks + 1,)`. Number of rows before each chunk, over all files, and `num_rows`.
         may_skip_rows: Whether `read` may skip rows, so that only reading a chunk tells how many rows it has.
         num_bad_rows: Number of rows that are not even counted in `rows`, because they cannot be parsed.
+        removed: Numbers of the rows that the user left out with `without`, distinct, in rising order, `int64`.
         cut_group: The group of rows with the most chunks, or `None` if each chunk is read on its own.
     """
 
@@ -124,6 +125,7 @@ class TableFormat(NamedColumns, abc.ABC):
     rows: np.ndarray
     may_skip_rows: bool = False
     num_bad_rows: int = 0
+    removed: np.ndarray = np.empty(0, np.int64)
     cut_group: CutGroup | None = None
 
     @abc.abstractmethod

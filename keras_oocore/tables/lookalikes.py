@@ -75,10 +75,11 @@ class Lookalikes:
         self._places[name] = MOST_PLACES
         text, known = found
         row = next(int(i) for i in unknown if texts[int(i)].as_py() == text)
+        numbers = isinstance(sense_of(text), float)
+        fix = f", such as with dtype={{{name!r}: str}} in pandas.read_csv" if numbers else ""
         warn_user(
             f"{where(row)}, column {name!r}: {text!r} is not a category of the training rows, though {known!r} is. It "
-            "has the code of unknown categories. If they are the same: write both in one way, such as with "
-            f"dtype={{{name!r}: str}} in pandas.read_csv."
+            f"has the code of unknown categories. If they are the same: write both in one way{fix}."
         )
 
     def warn_of_numbers_written_twice(self, name: str, texts: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_oocore.csv.cells import Column
 from keras_oocore.csv.conversion import convert
+from keras_oocore.csv.dates import ISO
 from keras_oocore.csv.dialect import CellOptions
 from keras_oocore.csv.remedies import describe
 from keras_oocore.csv.values import FALSE_VALUES, TRUE_VALUES, shortened
@@ -77,7 +78,8 @@ class RawTexts:
 
     def refusal(self, value: Any) -> str:
         """Return that a value cannot be one of this column, as the end of a sentence."""
-        expected = EXPECTED.get(self.column.kind) or f"a date, or a string like {self.column.format!r}"
+        form = "2024-09-01" if self.column.format == ISO else self.column.format
+        expected = EXPECTED.get(self.column.kind) or f"a date, or a string like {form!r}"
         if self.column.zone is not None:
             expected = describe(self.column)
         return f"cannot read {shortened(repr(value))} as {expected}"

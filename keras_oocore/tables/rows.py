@@ -306,8 +306,12 @@ class TableRows(Source):
             return f"There are no rows in {paths}."
         if self.subset is not None:
             return self.subset.why_empty(num_rows)
-        why = "missing='drop'" if self.features.missing == "drop" else "on_bad_row='skip'"
-        return f"None of the {num_rows:,} rows in {paths} is left with {why}."
+        why = [
+            *(["without(rows)"] if len(self.table.removed) else []),
+            *(["on_bad_row='skip'"] if self.table.options.on_bad_row == "skip" else []),
+            *(["missing='drop'"] if self.features.missing == "drop" else []),
+        ]
+        return f"None of the {num_rows:,} rows in {paths} is left with {' and '.join(why)}."
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_chunk_cache"}

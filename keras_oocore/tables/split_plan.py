@@ -206,7 +206,8 @@ def _boundary(column: Column, value: Any) -> int | float:
             raise OptionError(
                 f"`at` should have no part of a microsecond, as cells are compared. Received: at={value!r}"
             )
-        found, expected, hint = days_of(value, column.format), f"a date like '2024-09-01' or {column.format!r}", ""
+        own = "" if column.format == ISO else f" or {column.format!r}"
+        found, expected, hint = days_of(value, column.format), f"a date like '2024-09-01'{own}", ""
     else:
         is_number = isinstance(value, int | float | np.integer | np.floating) and not is_boolean(value)
         is_number = is_number and abs(value) <= sys.float_info.max  # which infinity and NaN are not

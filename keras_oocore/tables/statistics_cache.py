@@ -26,9 +26,11 @@ def fit_features(rows: TableRows, directory: Path | None) -> None:
     Raises:
         DataError: If a cell cannot be read, or a column whose mean is needed has no number.
     """
-    if rows.features.needs_fit:
-        of = rows.statistics_from
-        rows.features.fit(load_statistics(of, rows, directory), of.target_strings)
+    features, of = rows.features, rows.statistics_from
+    if features.needs_fit:
+        features.fit(load_statistics(of, rows, directory), of.target_strings)
+    if features.classes is not None and features.classes.needs_cells:
+        features.adopt_cells(load_statistics(of, rows, directory), of.target_strings)
 
 
 def load_statistics(of: TableRows, rows: TableRows, directory: Path | None) -> dict[str, ColumnStatistics]:

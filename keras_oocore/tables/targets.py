@@ -3,7 +3,7 @@
 import copy
 import math
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 import numpy as np
@@ -29,6 +29,8 @@ class TargetClasses:
         strings: The distinct cells of the target in the order of their codes: the classes, or several labels each.
         names: Names of the classes in the order of their indices.
         weights: Weight of each class, `float32` of shape `(num_classes,)`, with `class_weight`.
+        needs_cells: Whether the cells are those of other rows, and `adopt_cells` should add those that join the same
+            labels in other ways.
 
     >>> from keras_oocore.csv.cells import Column
     >>> genres = TargetClasses("genre", ColumnOptions("genre", label_separator="|"))
@@ -47,6 +49,7 @@ class TargetClasses:
         self.strings: list[str] = []
         self.names: list[str] | None = None
         self.weights: np.ndarray | None = None
+        self.needs_cells: bool = False
         self._labels = None  # of each cell, with a separator: where they begin among all, and all
 
     def unfitted(self) -> "TargetClasses":
@@ -108,6 +111,19 @@ class TargetClasses:
         self.names = self.strings
         if self.separator is not None:
             self._fit_labels(self.separator)
+            self.needs_cells = True
+
+    def adopt_cells(self, strings: Iterable[str]) -> None:
+        """Add cells of the rows that adopted the classes, with labels that are known. They have the next codes."""
+        known = set(self.names)
+        new = sorted(cell for cell in {*strings}.difference(self.strings) if known.issuperset(self.labels(cell)))
+        self.strings = [*self.strings, *new]
+        self._fit_labels(self.separator)
+        self.needs_cells = False
+
+    def labels(self, cell: str) -> list[str]:
+        """Return the labels in a cell: one, or several with `separator`."""
+        return [cell] if self.separator is None else labels_in(cell, self.separator)
 
     def arrays(self, codes: np.ndarray) -> np.ndarray:
         """Return `y` for the codes of cells, `int32` of shape `(batch,)`. The shape depends on `mode`."""
@@ -129,7 +145,7 @@ class TargetClasses:
 
     def _fit_labels(self, separator: str) -> None:
         """Find the labels of each distinct cell."""
-        several = [sorted({label.strip() for label in string.split(separator)} - {""}) for string in self.strings]
+        several = [labels_in(string, separator) for string in self.strings]
         self.names = sorted_classes({label for labels in several for label in labels})
         index = {name: number for number, name in enumerate(self.names)}
         sizes = [len(labels) for labels in several]
@@ -137,9 +153,12 @@ class TargetClasses:
         self._labels = starts, np.array([index[label] for labels in several for label in labels], np.int64)
 
     def label_counts(self, counts: Mapping[str, int]) -> dict[str, int]:
-        """Return label → number of rows, from the number of rows of each distinct cell, with `separator`."""
-        found = self._count_labels(np.array([counts.get(string, 0) for string in self.strings], np.int64))
-        return dict(zip(self.names, found.astype(int).tolist()))
+        """Return label → number of rows, from the number of rows of each distinct cell, also of other rows."""
+        found = dict.fromkeys(self.names, 0)
+        for cell, count in counts.items():
+            for label in self.labels(cell):
+                found[label] = found.get(label, 0) + count
+        return found
 
     def _count_labels(self, counts: np.ndarray) -> np.ndarray:
         """Return the number of rows of each label, from the number of rows of each distinct cell."""
@@ -191,6 +210,15 @@ class TargetClasses:
                 f"{num_missing:,} row{'s have' if num_missing > 1 else ' has'} no label in {self.column!r}: y is 0 for "
                 "every class. missing='drop' leaves such rows out."
             )
+
+
+def labels_in(cell: str, separator: str) -> list[str]:
+    """Return the labels in a cell, sorted.
+
+    >>> labels_in("drama| action|", "|")
+    ['action', 'drama']
+    """
+    return sorted({label.strip() for label in cell.split(separator)} - {""})
 
 
 def checked_options(options: ColumnOptions, num_targets: int) -> None:

@@ -91,3 +91,15 @@ def test_whole_rows_have_no_errors_and_parts_have_their_own_rows(prices, write):
     write("size\n1\n2\n")
     table = ko.predict(Doubling(), ko.CSVChunkSequence("houses.csv", None, on_bad_row="skip"))
     assert table["error"].tolist() == ["", ""]
+
+
+def test_rows_that_the_user_left_out_have_no_row(prices):
+    removed = [0, 1, 6, 9, 21, 22]
+    with pytest.warns(UserWarning, match="2 rows are left out, and have no prediction"):
+        table = ko.predict(Doubling(), prices(ids="id").without(removed), columns=["row", "id", "error", "prediction"])
+
+    kept = [i for i in range(NUM_ROWS) if i not in removed]
+    assert table["row"].tolist() == kept
+    assert [i for i, error in zip(kept, table["error"]) if error] == [5, 7]
+    assert table["id"].tolist() == ["" if i == 7 else str(i) for i in kept]  # row 7 has too few cells
+    np.testing.assert_array_equal(table["prediction"], [np.nan if i in BAD else 2.0 * i for i in kept])

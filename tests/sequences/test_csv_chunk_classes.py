@@ -221,6 +221,31 @@ def test_label_without_training_rows(write):
     assert outputs(val)[0].sum(axis=0).tolist() == [25, 24, 1]
 
 
+@cached
+def test_other_rows_may_join_the_same_labels_in_other_ways(tmp_path, cached):
+    cells = ["a|b", "b", "a", "c", "a|c", None]
+    others = ["c|b", None, "b", "a|b|c", "b |c", "a|b"]
+    y = [[0, 1, 1], [0, 0, 0], [0, 1, 0], [1, 1, 1], [0, 1, 1], [1, 1, 0]]
+    train = ko.TableSequence({"x": range(6), "tags": cells}, "tags", label_separator="|", shuffle=False)
+    train.save_features(tmp_path / "features.json")
+    for _ in range(2):  # the second pass opens the caches of the first
+        for learned in (train, ko.load_features(tmp_path / "features.json")):
+            options = {"cache": tmp_path / "cache"} if cached else {}
+            test = learned.like({"x": range(6), "tags": others}, **options)
+            parts = test.split(validation_split=0.5, seed=0)
+            assert [row for part in parts for row in outputs(part)[0].tolist()] == [
+                y[row] for part in parts for row in part.row_numbers
+            ]
+            assert outputs(test)[0].tolist() == y
+            assert test.class_counts == {"a": 2, "b": 5, "c": 3}
+            options = {"cache": tmp_path / "fewer"} if cached else {}
+            fewer = learned.like({"x": range(6), "tags": others}, **options).without([0, 3])
+            assert outputs(fewer)[0].tolist() == [y[row] for row in (1, 2, 4, 5)]
+    for label, message in (("x", "'x' is not one of the 3 classes"), ("B", "'B' is not .*, though 'b' is")):
+        with pytest.raises(ko.DataError, match=rf"row 1 of the dictionary, column 'tags' \(#1\): {message}"):
+            train.like({"x": range(2), "tags": ["a", f"a|{label}"]})[0]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -2,8 +2,11 @@
 
 import itertools
 import json
+import subprocess
+import sys
 import warnings
 
+import hidden_packages
 import keras
 import numpy as np
 import pytest
@@ -255,3 +258,15 @@ def test_state_is_pinned(photos):
     files = of_photos(photos, seed=1, shuffle="block").state_dict()
     assert files["fingerprint"]["shuffle"] == "block"
     assert str(photos) not in json.dumps(files)
+
+
+@pytest.mark.one_backend
+def test_a_loop_that_is_open_when_python_exits_says_nothing():
+    script = (
+        "import numpy, keras_oocore as ko; loop = iter(ko.ArraySequence(numpy.ones(2), None, batch_size=1)); next(loop)"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", script], env=hidden_packages.environment(), capture_output=True, text=True, timeout=500
+    )
+    assert child.returncode == 0
+    assert "Exception ignored" not in child.stderr

@@ -334,6 +334,15 @@ def test_strings_are_read_as_numbers_and_dates_if_dtypes_says_so(tmp_path):
         ko.TableSequence(path, "y", dtypes={"y": "ISO8601"})
 
 
+def test_dates_that_have_no_format_are_shown_as_one(tmp_path):
+    rows = ko.TableSequence({"day": [datetime.date(2024, 1, 1), datetime.date(2024, 3, 1)], "y": [1, 2]}, "y")
+
+    with pytest.raises(OptionError, match=r"`at` should be a date like '2024-09-01', as in column 'day'\. Received"):
+        rows.split(by="day", at="2024-02")
+    with pytest.raises(DataError, match=r"cannot read '1\.2\.24' as a date, or a string like '2024-09-01'\. Pass None"):
+        rows.encode({"day": "1.2.24"})
+
+
 # Files
 
 
@@ -353,6 +362,25 @@ def test_folders_are_columns(tmp_path):
     assert as_bytes(pattern) == as_bytes(rows)
     train, val = rows.split(by="year", at=2024)
     assert (train.num_rows, val.num_rows) == (2, 4)
+
+
+def test_a_folder_above_the_files_is_named_with_the_pattern_that_makes_it_a_column(in_tmp_path):
+    for month in ("01", "02"):
+        folder = in_tmp_path / "sales" / f"month={month}" / "kind=a"
+        folder.mkdir(parents=True)
+        for part in range(2):
+            pq.write_table(pa.table({"x": [1, 2]}), folder / f"part-{part}.parquet")
+    train = ko.TableSequence("sales", "x", features=["month", "kind"])
+    for data, pattern in (
+        ("sales/month=02", "sales/*=02/kind=a/*.parquet"),
+        ("sales/month=02/kind=a/part-0.parquet", "sales/*=02/kind=a/part-0.parquet"),
+    ):
+        with pytest.raises(DataError, match="columns of the training rows are missing: 'month'") as raised:
+            train.like(data, target=None)
+        assert str(raised.value).endswith(f"below the folder or pattern that is passed, such as {pattern!r}")
+        assert {*train.like(pattern, target=None)[0][:, 0].tolist()} == {2.0}
+    with pytest.raises(DataError, match=r"It matches folders. To read the files in them: 'sales/\*/\*/\*\.parquet'"):
+        ko.TableSequence("sales/*/*", "x")
 
 
 def test_files_may_have_their_columns_in_another_order_and_other_types_of_one_kind(tmp_path):

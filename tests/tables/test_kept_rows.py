@@ -159,3 +159,8 @@ def test_a_part_is_refused(rows):
         train.without([1])
     with pytest.raises(ko.OptionError, match="Call it before `split`"):
         rows.partition(2)[0].without([1])
+
+
+def test_no_row_is_left(rows):
+    with pytest.raises(ko.DataError, match=r"None of the .* rows in .* is left with without\(rows\)\."):
+        rows.without(rows.row_numbers)

@@ -31,6 +31,13 @@ def test_an_unknown_category_written_in_another_way_is_warned_of_once(tmp_path, 
     ]
 
 
+def test_only_numbers_are_written_in_another_way_by_pandas():
+    for known, cell, advised in (("Rome", "rome", False), ("7", "7.0", True)):
+        with pytest.warns(UserWarning, match="write both in one way") as warned:
+            of(city=[known, "other", "other"]).like({"city": [cell]}, target=None)[0]
+        assert ("pandas.read_csv" in str(warned[0].message)) == advised
+
+
 def test_other_unknown_categories_are_not_warned_of():
     later = of(zip=["1", "2", "word"]).like({"zip": ["1.5", "3", "words", "1e0"]}, target=None)
 

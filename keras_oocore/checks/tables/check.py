@@ -32,6 +32,7 @@ from keras_oocore.checks.tables.report import CheckedColumn, TableReport
 from keras_oocore.checks.tables.target_leaks import is_class, tells
 from keras_oocore.checks.tables.verified import MOST_SHOWN, read_rows, shown_rows, verified_groups, verified_leaks
 from keras_oocore.core.text import counted
+from keras_oocore.csv.dates import ISO
 from keras_oocore.tables.feature_checks import as_names
 
 
@@ -212,24 +213,25 @@ def _pairs(measured: MeasuredTable, other: MeasuredTable) -> list[tuple[str, Mea
 
 
 def _differing(measured: MeasuredTable, other: MeasuredTable) -> dict[str, str]:
-    found = {}
+    found, names = {}, (measured.data.name, other.data.name)
+    here, there = ("`data`", "`against`") if names[0] == names[1] else names
     for name, column in measured.columns.items():
         if name not in other.columns:
             if name not in measured.data.targets:
-                found[name] = f"{other.data.name} has no such column"
+                found[name] = f"{there} has no such column"
             continue
         theirs = other.columns[name]
         empty = column.missing == measured.num_rows or theirs.missing == other.num_rows
         if not empty and not _same_kind(measured.data, other.data, name):
             kinds = [_kind(one) for one in (column, theirs)]
-            found[name] = f"{kinds[0]} in {measured.data.name}, and {kinds[1]} in {other.data.name}"
+            found[name] = f"{kinds[0]} in {here}, and {kinds[1]} in {there}"
     others = [name for name in other.columns if name not in measured.columns]
-    return found | dict.fromkeys(others, f"{measured.data.name} has no such column")
+    return found | dict.fromkeys(others, f"{here} has no such column")
 
 
 def _kind(column: MeasuredColumn) -> str:
     if column.column.kind == "date":
-        return f"dates such as {column.column.format}"
+        return "dates" if column.column.format == ISO else f"dates such as {column.column.format}"
     return {"float32": "numbers", "bool": "yes or no"}.get(column.column.kind, "strings")
 
 

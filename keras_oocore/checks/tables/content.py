@@ -100,7 +100,7 @@ def _leaks(report: Any, most: int) -> Section:
             if by_chance
             else "A model that was trained on them gets a score that is too high."
         ),
-        "train = train.without(report.leaks)",
+        "rows = rows.without(report.leaks)",
         [Group("", shown, len(report.leaks))],
         f"{counted(len(report.leaks), 'row')} in both",
         "row",

@@ -55,7 +55,8 @@ def _rows(report: Any) -> list[str]:
         chance = " (by chance, as it seems)" if "leaks" in report.by_chance else ""
         verb = "is" if len(report.leaks) == 1 else "are"
         row, other = report.leaks[0]
-        leaks = f"{counted(len(report.leaks), 'row')} {verb} in {report.against!r}, too{chance}"
+        there = "`against`" if report.against == report.data else repr(report.against)
+        leaks = f"{counted(len(report.leaks), 'row')} {verb} in {there}, too{chance}"
         lines.append(f"  {leaks}: such as row {row}, which is row {other} there")
     return lines
 
@@ -80,5 +81,5 @@ def _next(report: Any) -> list[str]:
     if report.conflicts:
         steps.append("report.conflicts  # look at them: which class is right?")
     if report.leaks and "leaks" not in report.by_chance:
-        steps.append("train = train.without(report.leaks)")
+        steps.append("rows = rows.without(report.leaks)")
     return [f"{'next:' if k == 0 else '     '} {step}" for k, step in enumerate(steps)]

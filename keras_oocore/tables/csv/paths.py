@@ -41,8 +41,16 @@ def _matching(pattern: str) -> list[str]:
         return [pattern]
     paths = [path for path in storage.match(pattern) if not path.endswith(INDEX_SUFFIX)]
     if not paths:
-        raise DataError(f"No file matches {pattern!r}.")
+        raise no_match(pattern)
     return paths
+
+
+def no_match(pattern: str) -> DataError:
+    """Return the error for a pattern that no file matches. If folders do, it has the pattern of the files in them."""
+    suffixes = (os.path.splitext(path)[1] for path in storage.match(os.path.join(pattern, "*")))
+    suffix = next(filter(None, suffixes), "")
+    fix = f" It matches folders. To read the files in them: {os.path.join(pattern, '*' + suffix)!r}." if suffix else ""
+    return DataError(f"No file matches {pattern!r}.{fix}")
 
 
 def _is_table(data: Any) -> bool:

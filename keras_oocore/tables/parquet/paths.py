@@ -3,7 +3,7 @@
 import glob
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -11,6 +11,7 @@ from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
 from keras_oocore.csv.index import cannot_read
 from keras_oocore.csv.not_csv import require_local
+from keras_oocore.tables.csv.paths import no_match
 
 SUFFIXES = (".parquet", ".pq", ".parq")
 MAGIC, MAGIC_ENCRYPTED = b"PAR1", b"PARE"
@@ -73,7 +74,7 @@ def _matching(pattern: str) -> list[FoundFile]:
         return [FoundFile(pattern, {})]
     paths = storage.match(pattern)
     if not paths:
-        raise DataError(f"No file matches {pattern!r}.")
+        raise no_match(pattern)
     fixed = os.path.dirname(pattern[: re.search(r"[*?[]", pattern).start()])
     return [FoundFile(path, keys_of(os.path.relpath(path, fixed or "."))) for path in paths]
 
@@ -86,6 +87,24 @@ def keys_of(path: str) -> dict[str, str | None]:
     """
     found = (KEY.fullmatch(folder) for folder in os.path.dirname(path).replace("\\", "/").split("/"))
     return {unquote(key[1]): None if key[2] == MISSING else unquote(key[2]) for key in found if key}
+
+
+def hint_of(found: Sequence[FoundFile]) -> str:
+    """Return what to add to an error about an unknown column: that a folder above what `data` names may be a column.
+
+    >>> hint_of([FoundFile("sales/year=2024/part-0.parquet", {})])
+    ". Folders are columns below the folder or pattern that is passed, such as 'sales/*=2024/part-0.parquet'"
+    >>> hint_of([FoundFile("sales/year=2024/part-0.parquet", {"year": "2024"})])
+    ''
+    """
+    path, keys = found[0]
+    folders = os.path.dirname(path).replace("\\", "/").split("/")
+    named = [i for i, folder in enumerate(folders) if KEY.fullmatch(folder)]
+    if len(named) == len(keys):
+        return ""
+    folders[named[0]] = f"*={folders[named[0]].partition('=')[2]}"
+    pattern = "/".join([*folders, os.path.basename(path) if len(found) == 1 else "*.parquet"])
+    return f". Folders are columns below the folder or pattern that is passed, such as {pattern!r}"
 
 
 def _in_folder(folder: str) -> Iterator[str]:

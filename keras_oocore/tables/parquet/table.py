@@ -17,7 +17,7 @@ from keras_oocore.tables.opening import Opening
 from keras_oocore.tables.parquet.file import ParquetFile
 from keras_oocore.tables.parquet.known import known_cells
 from keras_oocore.tables.parquet.layout import chunk_rows, layout_of
-from keras_oocore.tables.parquet.paths import FoundFile, files_of
+from keras_oocore.tables.parquet.paths import FoundFile, files_of, hint_of
 
 try:
     import pyarrow as pa
@@ -58,10 +58,12 @@ class ParquetTable(ArrowTable):
         if opening.num_rows is not None:
             positive(opening.num_rows, "num_rows")
         self._own = threading.local()
-        self.files: list[ParquetFile] = self._footers(files_of(data), opening)
+        found = files_of(data)
+        self.files: list[ParquetFile] = self._footers(found, opening)
         key_types = _key_types(self.files)
         paths, index = [file.path for file in self.files], pandas_index(self.files[0].schema)
         super().__init__(paths, _parts(self.files, key_types), opening, index)
+        self.hint: str = hint_of(found)
         self._key_types = key_types
         self._layout = layout_of(self.files, opening.num_rows)
         self.rows: np.ndarray = self._layout.rows

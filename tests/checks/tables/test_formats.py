@@ -1,5 +1,7 @@
 """Tables of any format are checked, and say the same."""
 
+import datetime
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -63,3 +65,11 @@ def test_columns_that_cannot_be_read_are_named(planted, tmp_path):
 
     assert [*report.duplicates] == [(7, 400)]
     assert any("'tags'" in note and "several values per cell" in note for note in report.not_checked)
+
+
+def test_two_tables_of_one_name_are_told_apart():
+    first = {"size": [1.5, 2.5, 3.5], "sold": [datetime.date(2024, 1, day) for day in (1, 2, 3)]}
+    report = ko.check(first, against={**first, "sold": ["Monday", "Tuesday", "Sunday"], "new": [1, 2, 3]})
+
+    assert report.differing == {"sold": "dates in `data`, and strings in `against`", "new": "`data` has no such column"}
+    assert "3 rows are in `against`, too" in str(report)

@@ -46,7 +46,7 @@ def test_words_say_what_was_found_and_what_to_type(report):
         "'size' has missing cells: 1 cell of 399",
         "exclude=['dollars', 'zero', 'id']",
         "rows = rows.without(report.duplicates)",
-        "train = train.without(report.leaks)",
+        "rows = rows.without(report.leaks)",
     ):
         assert words in str(report), words
 
