@@ -16,7 +16,7 @@ NOTICE_SECONDS = 1.0  # until Ctrl-C is noticed, if CPython missed to wake the t
 
 
 class Unwanted(BaseException):
-    """Ends long work in a thread whose results nobody waits for. It is no `Exception`, so no handler takes it for one."""
+    """Ends long work in a thread whose results no thread waits for. It is not an `Exception`, which handlers catch."""
 
 
 class Thread(threading.Thread):
@@ -83,6 +83,17 @@ def end_if_unwanted() -> None:
     """Raise `Unwanted` in a thread that is no longer wanted. Long work calls it between two steps."""
     if not getattr(threading.current_thread(), "wanted", True):
         raise Unwanted
+
+
+def begin_exit() -> None:
+    """Let `is_exiting` return `True` from now on."""
+    global _is_exiting
+    _is_exiting = True
+
+
+def is_exiting() -> bool:
+    """Return whether the interpreter exits, so that a daemon thread should do no work ahead."""
+    return _is_exiting
 
 
 class Call:
@@ -194,6 +205,7 @@ def _make_calls(calls: SimpleQueue, thread: Thread) -> None:
     calls.put(None)  # for the next thread
 
 
+_is_exiting = False
 _threads = weakref.WeakSet()  # all threads that run
 _pools = weakref.WeakSet()
 
