@@ -90,18 +90,22 @@ def came_after(seconds, function):
 def interrupts_in_finalizers_are_ignored():
     """CPython prints an exception that is raised in a finalizer, and continues. It is `KeyboardInterrupt` here.
 
+    The block receives a list, which has an entry for each `KeyboardInterrupt` that was ignored.
+
     A progress bar whose constructor was interrupted cannot be deleted cleanly (tqdm 4.67), which does no harm.
     """
-    others, before = [], sys.unraisablehook
+    ignored, others, before = [], [], sys.unraisablehook
 
     def ignore(unraisable):
         name = getattr(unraisable.object, "__qualname__", "")
-        if unraisable.exc_type is not KeyboardInterrupt and name != "tqdm.__del__":
+        if unraisable.exc_type is KeyboardInterrupt:
+            ignored.append(name)
+        elif name != "tqdm.__del__":
             others.append((name, repr(unraisable.exc_value)))
 
     sys.unraisablehook = ignore
     try:
-        yield
+        yield ignored
     finally:
         gc.collect()  # a progress bar in a cycle would be deleted later, and its error would count
         sys.unraisablehook = before
