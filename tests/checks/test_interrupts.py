@@ -39,15 +39,17 @@ def no_thread_is_left(name):
 def interrupted(function, step, after):
     """Call a function with Ctrl-C in its first line, and in every `step`-th, until it ends before. Return the last."""
     line, came = 1, True
-    while came:
-        ended = False
-        with interrupts_in_finalizers_are_ignored() as in_finalizers, InterruptAtLine(line) as interrupt:
-            function()
-            ended = True
-        came = interrupt.came
-        assert ended != came or in_finalizers
-        after()
-        line += step
+    with interrupts_in_finalizers_are_ignored() as in_finalizers:
+        while came:
+            ended = False
+            with InterruptAtLine(line) as interrupt:
+                function()
+                ended = True
+            came = interrupt.came
+            assert ended != came or in_finalizers
+            in_finalizers.clear()
+            after()
+            line += step
     return line
 
 
