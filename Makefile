@@ -18,6 +18,7 @@ IN_PARALLEL := $(ONE_THREAD) $(COMPILE_FAST) TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/pytho
 RECORD := $(VENV)/tests_that_ran.jsonl
 RECORDED := KERAS_OOCORE_TEST_RECORD=$(RECORD)
 ON_EVERY_BACKEND := "backend and not one_backend and not soak"
+SOAK_ON_EVERY_BACKEND := "backend and not one_backend and soak"
 # `make test PYTEST=tests/core` may choose no test, which is pytest's exit code 5.
 NONE_CHOSEN = [ $$? = 5 -a -n "$(PYTEST)" ]
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
@@ -48,8 +49,10 @@ coverage: $(VENV)/test.installed
 	@$(BIN)/coverage report
 
 soak: $(VENV)/test.installed
-	@for backend in $(FIRST_BACKEND) $(OTHER_BACKENDS); do \
-		KERAS_BACKEND=$$backend TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -q -m soak $(PYTEST) || [ $$? = 5 ] || exit 1; \
+	@KERAS_BACKEND=$(FIRST_BACKEND) $(BIN)/python -m pytest -q -m soak $(PYTEST) || $(NONE_CHOSEN)
+	@for backend in $(OTHER_BACKENDS); do \
+		KERAS_BACKEND=$$backend TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m pytest -q -m $(SOAK_ON_EVERY_BACKEND) $(PYTEST) \
+			|| $(NONE_CHOSEN) || exit 1; \
 	done
 	@KERAS_OOCORE_TIMES_EXAMPLES=20 KERAS_BACKEND=$(FIRST_BACKEND) $(BIN)/python -m pytest -q -m hypothesis $(PYTEST)
 

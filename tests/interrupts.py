@@ -26,7 +26,8 @@ class InterruptAtLine:
 
     Lines that begin with `with` are left out. They come twice, and the second time is the end of the block. A signal
     cannot come there, because no instruction between the last line of the block and unlocking checks for signals
-    (CPython 3.11 to 3.13). The same holds for a block that is only `pass`.
+    (CPython 3.11 to 3.13). The same holds for a block that is only `pass`, and for `try:`. That is a `NOP` which the
+    exception table leaves out: an error that a trace raises there would leave the lock of a `with` around it locked.
 
     Attributes:
         came: Whether there was such a line.
@@ -47,7 +48,8 @@ class InterruptAtLine:
         path = frame.f_code.co_filename
         if not path.startswith(PACKAGE) and path not in FILES:
             return None
-        if event == "line" and not linecache.getline(path, frame.f_lineno).lstrip().startswith(("with ", "pass")):
+        line = linecache.getline(path, frame.f_lineno).lstrip() if event == "line" else ""
+        if line and not line.startswith(("with ", "pass", "try:")):
             self.left -= 1
             if self.left == 0:
                 self.came = True
@@ -90,18 +92,22 @@ def came_after(seconds, function):
 def interrupts_in_finalizers_are_ignored():
     """CPython prints an exception that is raised in a finalizer, and continues. It is `KeyboardInterrupt` here.
 
+    The block receives a list, which has an entry for each `KeyboardInterrupt` that was ignored.
+
     A progress bar whose constructor was interrupted cannot be deleted cleanly (tqdm 4.67), which does no harm.
     """
-    others, before = [], sys.unraisablehook
+    ignored, others, before = [], [], sys.unraisablehook
 
     def ignore(unraisable):
         name = getattr(unraisable.object, "__qualname__", "")
-        if unraisable.exc_type is not KeyboardInterrupt and name != "tqdm.__del__":
+        if unraisable.exc_type is KeyboardInterrupt:
+            ignored.append(name)
+        elif name != "tqdm.__del__":
             others.append((name, repr(unraisable.exc_value)))
 
     sys.unraisablehook = ignore
     try:
-        yield
+        yield ignored
     finally:
         gc.collect()  # a progress bar in a cycle would be deleted later, and its error would count
         sys.unraisablehook = before

@@ -13,6 +13,7 @@ from keras_oocore.batches.weights import shaped_weight
 from keras_oocore.core.errors import SampleError
 from keras_oocore.core.faults import MOST_IN_A_ROW, fault_of
 from keras_oocore.core.stopwatch import stage
+from keras_oocore.core.threads import end_if_unwanted, is_exiting
 from keras_oocore.sources.layout import X
 
 Arrays = dict[str, np.ndarray]  # the arrays of a batch by name, as in `sources/layout`
@@ -81,6 +82,7 @@ class BatchJob:
             return source.read(samples, out[X])
         failed = {}
         for start in range(0, len(samples), format.rows_per_step):
+            end_if_unwanted()
             part = slice(start, start + format.rows_per_step)
             stored = np.empty((len(samples[part]), *format.spec.shape), format.spec.dtype)
             for row, error in source.read(samples[part], stored).items():
@@ -92,14 +94,21 @@ class BatchJob:
         """Return the batches, each `x`, `(x, y)` or `(x, y, sample_weight)`, or `(x,)` if `x` is a tuple.
 
         If there are several batches, each is a copy, so a batch that the user keeps does not hold the memory of the
-        others. A `Failure` stands for each of them that cannot be made.
+        others. A `Failure` stands for each of them that cannot be made. When the interpreter exits, only the first is
+        made, and `None` stands for the others, which are made when they are asked for.
         """
         arrays, self.arrays = self.arrays, None  # now only the batches refer to the buffer
         if self.num_batches == 1:
             return [self._finished(arrays, 0)]
         size = self.plan.options.batch_size
-        starts = range(0, self.num_rows, size)
-        return [self._outcome(_copied(_rows(arrays, slice(start, start + size))), start) for start in starts]
+        batches = []
+        for start in range(0, self.num_rows, size):
+            end_if_unwanted()  # a `transform` may be slow
+            if batches and is_exiting():
+                batches.append(None)
+            else:
+                batches.append(self._outcome(_copied(_rows(arrays, slice(start, start + size))), start))
+        return batches
 
     def _outcome(self, arrays: Arrays, start: int) -> Any:
         """Return one of several batches, or a `Failure`. The other batches are not affected."""
@@ -166,6 +175,7 @@ class BatchJob:
         plan, num_passing = self.plan, 0
         first = self.position * plan.options.batch_size + row
         for position in range(first + 1, first + plan.order.size):
+            end_if_unwanted()
             position %= plan.order.size
             samples = plan.order.samples(self.epoch, position, position + 1)
             failed = self._read(samples, out)

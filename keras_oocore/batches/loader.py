@@ -20,7 +20,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Protocol, Self
 
 from keras_oocore.core.forks import register_fork_aware
-from keras_oocore.core.threads import Thread, Unwanted
+from keras_oocore.core.threads import Thread, Unwanted, begin_exit
 
 IDLE_SECONDS = 2.0  # a thread without work ends after this time; starting another takes a tenth of a millisecond
 URGENT = -1  # a priority before every ticket
@@ -272,10 +272,15 @@ class BatchLoader:
 _loaders = weakref.WeakSet()
 
 
-def _close_all() -> None:
+def close_all() -> None:
+    """Stop all loaders, because the interpreter exits. It waits for what their threads are doing.
+
+    A thread of another library that still asks for a batch, and that the interpreter may wait for, makes it itself.
+    """
+    begin_exit()
     for loader in list(_loaders):
-        loader.num_workers = 0  # a daemon thread that still asks for batches makes them itself
+        loader.num_workers = 0
         loader.close()
 
 
-atexit.register(_close_all)  # before `core/threads`, which was imported earlier, waits for all threads
+atexit.register(close_all)  # before `core/threads`, which was imported earlier, waits for all threads

@@ -7,6 +7,7 @@ import numpy as np
 from keras_oocore.batches.keyed_generator import KeyedGenerator
 from keras_oocore.batches.transform import Draws, Transform, TransformFunction, checked_pair, require_arguments
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.threads import end_if_unwanted
 
 
 def per_sample(function: TransformFunction) -> Transform:
@@ -65,6 +66,7 @@ class PerSample(Transform):
     def apply(self, x: Any, y: Any, draws: Draws) -> tuple[Any, Any]:
         generator, xs, ys = KeyedGenerator(), _Results(draws, "x", x), _Results(draws, "y")
         for row, key in enumerate(draws.keys()):
+            end_if_unwanted()
             try:
                 result = self.function(_row(x, row), _row(y, row), generator.at(key))
                 new_x, new_y = checked_pair(result, "per_sample function")

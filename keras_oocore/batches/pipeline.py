@@ -99,7 +99,7 @@ class Pipeline:
                 batches = self.loader.get(number)
                 self._made = (number, batches)
             batch, batches[index] = batches[index], None
-        if batch is None:  # requested a second time
+        if batch is None:  # requested a second time, or not made at exit
             return self.load(epoch, position)
         if not isinstance(batch, Failure):
             return batch

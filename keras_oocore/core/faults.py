@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 from keras_oocore.core.errors import DataError, ResourceError, SampleError
+from keras_oocore.core.threads import end_if_unwanted
 
 RETRIES = 2  # how often a fault that may pass is tried again, by default
 MOST_PAUSE_SECONDS = 0.5  # short, because a thread that pauses delays `close` and the next batch
@@ -150,6 +151,7 @@ def opening(what: str) -> Iterator[None]:
 
 def pause(attempt: int) -> None:
     """Wait before attempt 1, 2, ... to read something again."""
+    end_if_unwanted()
     time.sleep(min(0.1 * 3 ** (attempt - 1), MOST_PAUSE_SECONDS))
 
 

@@ -85,6 +85,17 @@ def end_if_unwanted() -> None:
         raise Unwanted
 
 
+def begin_exit() -> None:
+    """Let `is_exiting` return `True` from now on."""
+    global _is_exiting
+    _is_exiting = True
+
+
+def is_exiting() -> bool:
+    """Return whether the interpreter exits, so that a daemon thread should do no work ahead."""
+    return _is_exiting
+
+
 class Call:
     """A call of a function that a `ThreadPool` makes."""
 
@@ -194,6 +205,7 @@ def _make_calls(calls: SimpleQueue, thread: Thread) -> None:
     calls.put(None)  # for the next thread
 
 
+_is_exiting = False
 _threads = weakref.WeakSet()  # all threads that run
 _pools = weakref.WeakSet()
 

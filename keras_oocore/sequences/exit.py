@@ -8,6 +8,8 @@ import traceback
 
 import keras
 
+from keras_oocore.batches.loader import close_all
+
 
 @functools.cache
 def end_iterators_at_exit() -> None:
@@ -22,6 +24,7 @@ def end_iterators_at_exit() -> None:
 
 
 def _end_iterators() -> None:
+    close_all()  # otherwise the threads of the iterators wait for many batches
     error = getattr(sys, "last_value", None)  # what the interpreter has printed
     while error is not None:
         traceback.clear_frames(error.__traceback__)

@@ -133,9 +133,9 @@ BUSY = """
         "atexit.register(loader.get, 5); loader.get(0)",
         """
     from keras_oocore.batches import loader as batch_loader
-    atexit.unregister(batch_loader._close_all)
+    atexit.unregister(batch_loader.close_all)
     atexit.register(lambda: print(loader.get(1)))  # registered again below, so it runs after this
-    atexit.register(batch_loader._close_all)
+    atexit.register(batch_loader.close_all)
     loader.get(0)
     """,
     ],

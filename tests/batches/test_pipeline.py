@@ -1,13 +1,16 @@
 """Pipeline: batches ahead of time, and pipelines of another order or seed."""
 
 import pickle
+import threading
 
 import numpy as np
 import pytest
-from loader_jobs import wait_for_batches_ahead
+from loader_jobs import in_thread, wait_for_batches_ahead
 
+from keras_oocore.batches import job
 from keras_oocore.batches.budget import Budget
 from keras_oocore.batches.options import BatchOptions
+from keras_oocore.batches.per_sample import per_sample
 from keras_oocore.batches.pipeline import Pipeline
 from keras_oocore.core.errors import OptionError
 from keras_oocore.ordering.window_order import WindowOrder
@@ -95,3 +98,46 @@ def test_an_error_drops_the_batches_made_ahead(workers, source):
     broken.clear()
     assert [int(made.get(0, position)[0]) for position in range(first, NUM_SAMPLES)] == order[first:]
     assert sorted(int(made.get(1, position)[0]) for position in range(NUM_SAMPLES)) == list(range(NUM_SAMPLES))
+
+
+@pytest.mark.parametrize("of_samples", [False, True])
+def test_close_waits_for_one_call_of_a_slow_transform(of_samples):
+    """A job of small batches calls it many times, and so does a job of one batch with `per_sample`."""
+    started, may_end, calls = threading.Event(), threading.Event(), []
+
+    def slow(x, y, rng):
+        calls.append(threading.current_thread())
+        started.set()
+        assert may_end.wait(30)
+        return x, y
+
+    source = Single if of_samples else ArrayRows
+    transform = per_sample(slow) if of_samples else slow
+    size = NUM_SAMPLES if of_samples else 1
+    made = pipeline(source=source(np.arange(NUM_SAMPLES)), workers=1, batch_size=size, transform=transform)
+    reading, first = in_thread(made.get, 0, 0)
+    assert started.wait(30)
+    (thread,) = made.loader.abandon()
+    made.loader.num_workers = 0  # the thread that reads makes its batch itself, after this one
+    may_end.set()
+    thread.wait()
+    reading.join(30)
+
+    assert calls.count(thread) == 1
+    assert [batch.tolist() for batch in first] == [pipeline(batch_size=size).get(0, 0).tolist()]
+
+
+def test_at_exit_only_batches_that_are_asked_for_are_made(monkeypatch):
+    calls = []
+
+    def transform(x, y, rng):
+        calls.append(x.tolist())
+        return x, y
+
+    expected = batches(pipeline(batch_size=1), epochs=1)
+    made = pipeline(batch_size=1, transform=transform)
+    monkeypatch.setattr(job, "is_exiting", lambda: True)
+    made.loader.num_workers = 0
+
+    assert made.maker.batches_per_job > 1
+    assert [made.get(0, position).tolist() for position in (0, 1, 2)] == expected[:3] == calls

@@ -1,12 +1,11 @@
 """`ko.check` and its page: Ctrl-C in lines of the calling thread ends both, and leaves no threads and no files."""
 
 import shutil
-import sys
 import threading
 import time
 
 import pytest
-from interrupts import InterruptAtLine, in_another_thread
+from interrupts import InterruptAtLine, in_another_thread, interrupts_in_finalizers_are_ignored
 from pictures import picture, save
 
 import keras_oocore as ko
@@ -37,25 +36,26 @@ def no_thread_is_left(name):
     return True
 
 
-def interrupted(function, step, after, monkeypatch):
+def interrupted(function, step, after):
     """Call a function with Ctrl-C in its first line, and in every `step`-th, until it ends before. Return the last."""
     line, came = 1, True
-    while came:
-        ended, in_finalizers = False, []
-        with InterruptAtLine(line) as interrupt, monkeypatch.context() as patch:
-            patch.setattr(sys, "unraisablehook", in_finalizers.append)  # CPython prints such errors, and continues
-            function()
-            ended = True
-        came = interrupt.came
-        assert ended != came or KeyboardInterrupt in [error.exc_type for error in in_finalizers]
-        after()
-        line += step
+    with interrupts_in_finalizers_are_ignored() as in_finalizers:
+        while came:
+            ended = False
+            with InterruptAtLine(line) as interrupt:
+                function()
+                ended = True
+            came = interrupt.came
+            assert ended != came or in_finalizers
+            in_finalizers.clear()
+            after()
+            line += step
     return line
 
 
 @pytest.mark.parametrize("kind", ["files", "rows"])
 @pytest.mark.parametrize("step", [4001, pytest.param(61, marks=pytest.mark.soak)])
-def test_ctrl_c_ends_a_check(kind, step, folder, tmp_path, monkeypatch):
+def test_ctrl_c_ends_a_check(kind, step, folder, tmp_path):
     data, against = folder, folder
     if kind == "rows":
         data = tmp_path / "packed"
@@ -66,13 +66,13 @@ def test_ctrl_c_ends_a_check(kind, step, folder, tmp_path, monkeypatch):
         assert no_thread_is_left("keras_oocore-check")
         assert files_below(tmp_path) == before
 
-    assert interrupted(lambda: ko.check(data, against, workers=2), step, nothing_is_left, monkeypatch) > 9000
+    assert interrupted(lambda: ko.check(data, against, workers=2), step, nothing_is_left) > 9000
     again = in_another_thread(lambda: ko.check(data, against, workers=2))
     assert (again.bad, again.duplicates, again.leaks) == (expected.bad, expected.duplicates, expected.leaks)
 
 
 @pytest.mark.parametrize("step", [37, pytest.param(1, marks=pytest.mark.soak)])
-def test_a_page_is_whole_or_absent_after_ctrl_c(step, folder, tmp_path, monkeypatch):
+def test_a_page_is_whole_or_absent_after_ctrl_c(step, folder, tmp_path):
     report, path = ko.check(folder), tmp_path / "pages" / "report.html"
     path.parent.mkdir()
 
@@ -82,4 +82,4 @@ def test_a_page_is_whole_or_absent_after_ctrl_c(step, folder, tmp_path, monkeypa
             assert file.name.startswith(TEMPORARY_PREFIX) or file.read_text().endswith("</html>\n")
             file.unlink()
 
-    assert interrupted(lambda: report.to_html(path), step, whole_or_absent, monkeypatch) > 500
+    assert interrupted(lambda: report.to_html(path), step, whole_or_absent) > 500

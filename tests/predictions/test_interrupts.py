@@ -69,6 +69,7 @@ def test_ctrl_c_in_any_line_leaves_the_same_bytes(tmp_path, suffix):
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(7200)  # thousands of lines
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_ctrl_c_in_every_line_leaves_the_same_bytes(tmp_path, suffix):
     predict(tmp_path, f"first.{suffix}").unlink()

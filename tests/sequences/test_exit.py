@@ -33,7 +33,7 @@ SCRIPT = """
             os.kill(os.getpid(), signal.SIGINT)
 
     x = np.zeros((400, 3), "float32")
-    sequence = ko.ArraySequence(x, x[:, :1], batch_size=4, transform=slow, workers=WORKERS)
+    sequence = ko.ArraySequence(x, x[:, :1], batch_size=4, transform=slow, workers=WORKERS, max_queue_size=8)
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse", jit_compile=False)
     model.fit(sequence, verbose=0, callbacks=[Interrupt()])

@@ -331,6 +331,7 @@ def fill_at_some_pace(folder, directory, how, seed):
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(7200)
 def test_200_kills_at_random_moments(tmp_path):
     """Each store is filled by several children. After each kill, every row that counts is right."""
     rng = random.Random(0)
