@@ -11,6 +11,7 @@ from keras_oocore.core.npy import read_header
 from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.core.storage import local_path, open_file
 from keras_oocore.core.tasks import in_threads
+from keras_oocore.core.text import listed
 from keras_oocore.sources.function_reader import HOW_TO_PAD
 from keras_oocore.sources.layout import RowSpec, X
 
@@ -92,4 +93,6 @@ def _read_header(file, check_size: bool) -> tuple[tuple[int, ...], bool, np.dtyp
         raise SampleError(f"not a .npy file ({error})") from error
     if dtype.hasobject:
         raise SampleError("contains Python objects, which need pickle; save an array of numbers")
+    if dtype.names is not None:
+        raise SampleError(f"contains a structured array with the fields {listed(dtype.names)}; save an array of numbers")
     return shape, fortran_order, dtype

@@ -179,7 +179,7 @@ def block_checksums(directory: Path, record: StoreRecord) -> np.ndarray:
     num_blocks = -(-record.num_rows // record.rows_per_block)
     checksums = np.zeros((num_blocks, len(record.fields)), np.uint32)
     for column, (name, array) in enumerate(map_fields(directory, record).items()):
-        block_bytes = record.rows_per_block * record.row_bytes(name)
+        block_bytes = min(record.rows_per_block, record.num_rows) * record.row_bytes(name)  # `read` allocates as many
         checksums[:, column] = _checksums_of_file(directory / f"{name}.npy", array.offset, block_bytes, num_blocks)
     return checksums
 

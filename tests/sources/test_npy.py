@@ -114,3 +114,9 @@ def test_pickled_objects_are_not_loaded(tmp_path):
 
     with pytest.raises(SampleError, match="contains Python objects, which need pickle; save an array of numbers"):
         NpyReader(path)
+
+
+def test_a_structured_array_is_an_error(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(3, [("height", "f4"), ("width", "f4")]))
+    with pytest.raises(SampleError, match="structured array with the fields 'height', 'width'; save an array of num"):
+        NpyReader(tmp_path / "a.npy")
