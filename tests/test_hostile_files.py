@@ -209,7 +209,9 @@ def half_filled_cache(folder):
 
     def read(folder):
         names = [f"{number}.raw" for number in range(6)]
-        options = dict(directory=folder, reader=read_raw, cache=folder / "cache", workers=0, batch_size=2, shuffle=False)
+        options = dict(
+            directory=folder, reader=read_raw, cache=folder / "cache", workers=0, batch_size=2, shuffle=False
+        )
         with ko.NpyManifestSequence(names, [0, 1] * 3, **options) as sequence:
             sequence[0]
 

@@ -94,5 +94,7 @@ def _read_header(file, check_size: bool) -> tuple[tuple[int, ...], bool, np.dtyp
     if dtype.hasobject:
         raise SampleError("contains Python objects, which need pickle; save an array of numbers")
     if dtype.names is not None:
-        raise SampleError(f"contains a structured array with the fields {listed(dtype.names)}; save an array of numbers")
+        raise SampleError(
+            f"contains a structured array with the fields {listed(dtype.names)}; save an array of numbers"
+        )
     return shape, fortran_order, dtype
