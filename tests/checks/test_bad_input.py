@@ -145,7 +145,7 @@ def test_ctrl_c_ends_the_check_and_its_threads(tmp_path, monkeypatch):
         if len(seen) == 20:
             os.kill(os.getpid(), signal.SIGINT)
         if len(seen) >= 20:
-            time.sleep(0.01)  # otherwise all are read before this thread runs
+            time.sleep(0.03)  # a thread that waits may notice Ctrl-C after a second (`NOTICE_SECONDS`)
         read_image(self, i)
 
     monkeypatch.setattr(scan._FileScan, "_read_image", and_interrupt)
