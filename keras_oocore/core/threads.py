@@ -16,7 +16,7 @@ NOTICE_SECONDS = 1.0  # until Ctrl-C is noticed, if CPython missed to wake the t
 
 
 class Unwanted(BaseException):
-    """Ends long work in a thread whose results nobody waits for. As `KeyboardInterrupt`, it is not an `Exception`."""
+    """Ends long work in a thread whose results are no longer needed. As `KeyboardInterrupt`, it is not an `Exception`."""
 
 
 class Thread(threading.Thread):
@@ -30,7 +30,7 @@ class Thread(threading.Thread):
         name: Name of the thread.
 
     Attributes:
-        wanted: Whether somebody waits for what the thread does. Anyone may set it to `False`.
+        wanted: Whether the results of the thread are needed. Other threads may set it to `False`.
 
     >>> given = []
     >>> thread = Thread(lambda thread: given.append(thread.name), "example")

@@ -1,6 +1,6 @@
 """Finds the rows of a table that are not samples, so that predictions have a row for them, too, which says why.
 
-Rows that the user left out with `without` have none: nobody expects a prediction of them.
+Rows that the user left out with `without` have no row, because no prediction of them is expected.
 """
 
 from collections.abc import Callable
