@@ -16,7 +16,7 @@ NOTICE_SECONDS = 1.0  # until Ctrl-C is noticed, if CPython missed to wake the t
 
 
 class Unwanted(BaseException):
-    """Ends long work in a thread whose results are no longer needed. As `KeyboardInterrupt`, it is not an `Exception`."""
+    """Ends long work in a thread whose results are not needed. Like `KeyboardInterrupt`, it is not an `Exception`."""
 
 
 class Thread(threading.Thread):
