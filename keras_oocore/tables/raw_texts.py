@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_oocore.csv.cells import Column
+from keras_oocore.csv.cells import FIRST_ROUNDED, Column
 from keras_oocore.csv.conversion import convert
 from keras_oocore.csv.dates import ISO
 from keras_oocore.csv.dialect import CellOptions
@@ -26,7 +26,6 @@ ABSENT_TYPES = ("NAType", "NaTType")  # of pandas, which is not imported for the
 EXPECTED = {"float32": "a number", "bool": "true or false", "string": "a string, a number, a boolean or a date"}
 ISO_FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S")
 EXAMPLE = datetime.datetime(2000, 11, 22, 12, 34, 56)
-LARGEST_EXACT = 2**53  # float64 represents all integers up to this one
 LARGEST_INTEGER = 2**63  # of 64 bits, and 1 more
 
 
@@ -109,7 +108,7 @@ class RawTexts:
             found = [text for text in (TRUE_VALUES if value else FALSE_VALUES) if text in self._categories]
         else:
             number = float(str(value))  # of the digits that a file would have, for 5.1 in 32 bits
-            found = self._numbers.get(number, []) if abs(number) < LARGEST_EXACT else []
+            found = self._numbers.get(number, []) if abs(number) < FIRST_ROUNDED else []
         if len(found) > 1:
             raise UnreadableError(f"{value!r} could be the category {' or '.join(map(repr, found))}: pass the string")
         return found[0] if found else _canonical(value)

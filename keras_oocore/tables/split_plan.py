@@ -11,7 +11,7 @@ from keras_oocore.core.checks import distinct, fraction, is_boolean
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import listed
 from keras_oocore.core.warn import warn_user
-from keras_oocore.csv.cells import Column, is_missing
+from keras_oocore.csv.cells import FIRST_ROUNDED, Column, is_missing
 from keras_oocore.csv.dates import ISO, days_of, is_finer_than_microseconds
 from keras_oocore.manifest.splits import as_seed
 from keras_oocore.tables.rows import TableRows
@@ -24,7 +24,6 @@ from keras_oocore.tables.splits.hashing import missing_in
 from keras_oocore.tables.splits.stratified import StratifiedSplit
 
 DEFAULT_SPLIT = 0.2
-LARGEST_EXACT = 2**53  # `float64` represents all integers below it
 
 
 def random_split(
@@ -77,7 +76,7 @@ def split_by_value(rows: TableRows, by: str | None, at: Any, others: Mapping[str
         raise OptionError(f"`by` should be the name of a column of dates or numbers. Received: by={by!r}")
     column = _dates_or_numbers(rows, rows.table.column(by, "by"))
     boundaries = _boundaries(column, at)
-    if column.kind == "float32" and (max(map(abs, boundaries)) >= LARGEST_EXACT or rows.table.has_decimals(column)):
+    if column.kind == "float32" and (max(map(abs, boundaries)) >= FIRST_ROUNDED or rows.table.has_decimals(column)):
         column = dataclasses.replace(column, kind="exact")
 
     def of_chunk(chunk: int) -> tuple[float, float, str]:

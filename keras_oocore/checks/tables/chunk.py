@@ -8,12 +8,11 @@ import numpy as np
 
 from keras_oocore.checks.tables.inputs import TableInput
 from keras_oocore.checks.tables.sketch import DistinctSketch
-from keras_oocore.csv.cells import Column
+from keras_oocore.csv.cells import FIRST_ROUNDED, Column
 from keras_oocore.tables.splits.hashing import MISSING, combined, distinct_hashes, hash_exact, hash_numbers, mixed
 
 MOST_NAMES = 1000  # of a column of strings, per chunk
 LONGEST_NAME = 60
-FIRST_ROUNDED = 2.0**53  # from which on float64 does not represent every integer
 SMALLEST_HASH, ALL_HASHES = np.uint64(0), 2.0**64
 
 

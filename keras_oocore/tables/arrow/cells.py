@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_oocore.csv.cells import LARGEST_FLOAT32, Column, is_missing
+from keras_oocore.csv.cells import FIRST_ROUNDED, LARGEST_FLOAT32, Column, is_missing
 from keras_oocore.csv.conversion import convert
 from keras_oocore.csv.dates import values_of
 from keras_oocore.csv.dialect import CellOptions
@@ -169,7 +169,7 @@ def large_whole_number(array: Any) -> float | None:
     if not pa.types.is_float64(array.type):
         return None
     values = array.fill_null(0).to_numpy(zero_copy_only=False)
-    large = np.isfinite(values) & (np.abs(values) >= 2.0**53)
+    large = np.isfinite(values) & (np.abs(values) >= FIRST_ROUNDED)
     return float(values[np.argmax(large)]) if large.any() else None
 
 

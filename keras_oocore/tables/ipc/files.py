@@ -77,7 +77,7 @@ class ArrowFile:
         """Whether a memory map says where its columns are: a stream, or a part of a large record batch.
 
         A disk that fails, or another program that shortens the file, ends a process that reads from a memory map. So
-        only metadata are read from it, and columns of views, such as strings of polars, which `PartReader` cannot read.
+        only metadata are read from it, and the columns that `PartReader` leaves there.
         """
         most = rows_per_chunk(len(self.names))
         return self.is_stream or any(batch.num_rows > most and not batch.is_compressed for batch in self.batches)

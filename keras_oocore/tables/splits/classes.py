@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
-from keras_oocore.csv.cells import Column
+from keras_oocore.csv.cells import FIRST_ROUNDED, Column
 
 try:
     import pyarrow as pa
@@ -15,7 +15,6 @@ except ImportError:  # the `csv` extra is not installed
     pa = None
 
 MOST_CLASSES = 10_000
-FIRST_ROUNDED = 2.0**53  # from which on float64 does not represent every integer
 
 
 class ClassIndex:
