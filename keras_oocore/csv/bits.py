@@ -6,6 +6,7 @@ as in simdjson (Langdale and Lemire, arXiv 1902.08318).
 
 import numpy as np
 
+NEAR_END = 512  # words in which the last one usually is
 EVEN = np.uint64(0x5555555555555555)  # the bits at even positions
 
 
@@ -30,8 +31,14 @@ def positions(words: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little"))
 
 
-def count(words: np.ndarray) -> int:
-    """Return the number of ones."""
+def count(words: np.ndarray, stop: int | None = None) -> int:
+    """Return the number of ones, or of those before position `stop`.
+
+    >>> count(np.array([5, 1], np.uint64)), count(np.array([5, 1], np.uint64), 2)
+    (3, 1)
+    """
+    if stop is not None:
+        return count(words[: stop // 64]) + _bits_before(words, stop).bit_count()
     if hasattr(np, "bitwise_count"):  # numpy 2; twice as fast
         return int(np.bitwise_count(words).sum(dtype=np.int64))
     return np.count_nonzero(np.unpackbits(words.view(np.uint8)))
@@ -44,29 +51,27 @@ def first(words: np.ndarray) -> int:
     return index * 64 + (word & -word).bit_length() - 1 if word else -1
 
 
-def last(words: np.ndarray) -> int:
-    """Return the position of the last one, or -1 if there is none."""
-    index = len(words) - 1 - int((words != 0)[::-1].argmax())
-    word = int(words[index])
-    return index * 64 + word.bit_length() - 1 if word else -1
+def last(words: np.ndarray, stop: int | None = None) -> int:
+    """Return the position of the last one, or of the last one before `stop`; -1 if there is none.
+
+    >>> last(np.array([5, 1], np.uint64)), last(np.array([5, 1], np.uint64), 2)
+    (64, 0)
+    """
+    if stop is not None:
+        if bits := _bits_before(words, stop):
+            return stop // 64 * 64 + bits.bit_length() - 1
+        words = words[: stop // 64]
+    for begin in (max(0, len(words) - NEAR_END), 0):
+        found = np.flatnonzero(words[begin:])
+        if len(found):
+            index = begin + int(found[-1])
+            return index * 64 + int(words[index]).bit_length() - 1
+    return -1
 
 
 def has(words: np.ndarray, position: int) -> bool:
     """Return whether the bit at `position` is set."""
     return bool(words[position // 64] >> np.uint64(position % 64) & np.uint64(1))
-
-
-def below(words: np.ndarray, stop: int) -> np.ndarray:
-    """Return a copy in which the bits from `stop` on are cleared.
-
-    >>> positions(below(np.array([5, 1], np.uint64), 2))
-    array([0])
-    """
-    kept = words.copy()
-    kept[stop // 64 :] = 0
-    if stop % 64:
-        kept[stop // 64] = words[stop // 64] & np.uint64((1 << stop % 64) - 1)
-    return kept
 
 
 def next_one(words: np.ndarray, start: int) -> int:
@@ -162,3 +167,8 @@ def as_flags(words: np.ndarray, size: int) -> np.ndarray:
     array([ True, False,  True])
     """
     return np.unpackbits(words.view(np.uint8), count=size, bitorder="little").view(bool)
+
+
+def _bits_before(words: np.ndarray, stop: int) -> int:
+    """Return the bits before `stop` of the word that contains it."""
+    return int(words[stop // 64]) & ((1 << stop % 64) - 1) if stop % 64 else 0

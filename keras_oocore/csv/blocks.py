@@ -15,6 +15,8 @@ from keras_oocore.csv.bits import count, positions
 from keras_oocore.csv.dialect import Dialect
 from keras_oocore.csv.index import cannot_read
 from keras_oocore.csv.look import LF, Look, find_lines, look
+from keras_oocore.csv.marks import OUTSIDE, State
+from keras_oocore.csv.stretch import Stretch
 
 BLOCK_BYTES = 2**21  # read and examined at once; with smaller blocks, threads would wait for each other more often
 CAREFUL_BYTES = 2**12  # size of the first window after a bad row, where another bad row may follow
@@ -26,6 +28,15 @@ class FileOffset(NamedTuple):
     offset: int
     row: int
     line: int
+
+
+class _Block(NamedTuple):
+    """A block in memory, and what a helper thread found out about it."""
+
+    memory: bytearray
+    data: np.ndarray
+    seen: Look
+    stretch: Stretch | None  # as it is if it begins outside quotes, unless this is uncertain
 
 
 class Blocks:
@@ -51,9 +62,10 @@ class Blocks:
         self._pool = ThreadPool(num_helpers, "keras_oocore-csv") if num_helpers else None
         self._num_ahead = num_helpers + 1 if num_helpers else 0
         self._coming: deque[tuple[int, Call]] = deque()
-        self._spare: list[np.ndarray] = []  # allocating memory costs more than reading
+        self._spare: list[bytearray] = []  # allocating memory costs more than reading
         self._own = threading.local()
-        self._number, self._data, self._seen = -1, None, None
+        self._special = bytes(ord(byte) for byte in ("\r", dialect.quotechar) if byte is not None)
+        self._number, self._block = -1, None
 
     def __enter__(self) -> "Blocks":
         return self
@@ -69,20 +81,20 @@ class Blocks:
         is followed by a delimiter.
         """
         start = self._load(offset)
-        return self._data[start : min(start + size_bytes, len(self._data) - 2) + 2]
+        data = self._block.data
+        return data[start : min(start + size_bytes, len(data) - 2) + 2]
 
-    def look(self, offset: int, size_bytes: int, before: str) -> Look:
-        """Return the `Look` of at most `size_bytes` from `offset` on. For a whole block it is computed ahead.
+    def examine(self, offset: int, size_bytes: int, state: State) -> Stretch:
+        """Return the `Stretch` of at most `size_bytes` from `offset` on, which begins in `state`.
 
-        Args:
-            offset: Offset of the first byte.
-            size_bytes: Maximum number of bytes.
-            before: What precedes the first byte, as in `csv/look`.
+        Most of it is computed ahead if it is a whole block, and all if each of its lines is a record.
         """
-        start = self._load(offset)
-        if start or size_bytes < self._seen.size_bytes or self._seen.before != before:
-            return look(self.window(offset, size_bytes), self.dialect, self._scratch(), before)
-        return self._seen
+        start, block = self._load(offset), self._block
+        if start or size_bytes < block.seen.size_bytes or block.seen.before != state.before:
+            return Stretch(look(self.window(offset, size_bytes), self.dialect, self._scratch(), state.before), state)
+        if state.place == OUTSIDE and block.stretch is not None:
+            return block.stretch
+        return Stretch(block.seen, state)
 
     def windows(self, start: int, stop: int) -> Iterator[tuple[int, np.ndarray]]:
         """Iterate over the bytes from `start` to `stop` as offsets and windows."""
@@ -119,13 +131,13 @@ class Blocks:
         number, start = divmod(offset - self.begin, self.block_bytes)
         if number == self._number:
             return start
-        if self._data is not None:
-            self._spare.append(self._data.base)
-            self._data, self._seen, self._number = None, None, -1
+        if self._block is not None:
+            self._spare.append(self._block.memory)
+            self._block, self._number = None, -1
         while self._coming and self._coming[0][0] != number:  # the caller went back
             self._coming.popleft()
         coming = self._coming.popleft()[1] if self._coming else None
-        self._data, self._seen = coming.result() if coming else self._read(number, self._buffer())
+        self._block = coming.result() if coming else self._read(number, self._buffer())
         self._number = number
         latest = self._coming[-1][0] if self._coming else number
         last_block = (self.stop - self.begin - 1) // self.block_bytes
@@ -133,9 +145,9 @@ class Blocks:
             self._coming.append((following, self._pool.submit(self._read, following, self._buffer())))
         return start
 
-    def _buffer(self) -> np.ndarray:
+    def _buffer(self) -> bytearray:
         """Return memory for a block."""
-        return self._spare.pop() if self._spare else np.empty(self.block_bytes + 2, np.uint8)
+        return self._spare.pop() if self._spare else bytearray(self.block_bytes + 2)
 
     def _scratch(self) -> np.ndarray:
         """Return the work space of this thread."""
@@ -143,11 +155,11 @@ class Blocks:
             self._own.scratch = np.empty(self.block_bytes, bool)
         return self._own.scratch
 
-    def _read(self, number: int, buffer: np.ndarray) -> tuple[np.ndarray, Look]:
+    def _read(self, number: int, memory: bytearray) -> _Block:
         """Read and examine a block. This runs in any thread."""
         start = self.begin + number * self.block_bytes
         stop = min(start + self.block_bytes, self.stop)
-        data = buffer[: stop - start + 2]
+        data = np.frombuffer(memory, np.uint8)[: stop - start + 2]
         data[0], data[-1] = LF, self.dialect.delimiters[0]
         has_before, has_after = number > 0, stop < self.stop
         unread = memoryview(data)[1 - has_before : len(data) - 1 + has_after]
@@ -155,7 +167,10 @@ class Blocks:
             retried(self._fill, start - has_before, unread)
         except OSError as error:
             raise cannot_read(self.path, error) from error
-        return data, look(data, self.dialect, self._scratch())
+        absent = bytes(byte for byte in self._special if memory.find(byte, 1, len(data) - 1) < 0)
+        seen = look(data, self.dialect, self._scratch(), absent=absent)
+        stretch = Stretch(seen, State(OUTSIDE, seen.before)) if seen.is_plain else None
+        return _Block(memory, data, seen, stretch)
 
     def _fill(self, start: int, unread: memoryview) -> None:
         """Fill a buffer with the bytes of the file from `start` on."""

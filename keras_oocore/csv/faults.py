@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from keras_oocore.csv.bits import below, last
+from keras_oocore.csv.bits import last
 from keras_oocore.csv.blocks import Blocks
 from keras_oocore.csv.dialect import Dialect
 from keras_oocore.csv.marks import Marks
@@ -38,7 +38,7 @@ def field_of(marks: Marks, wrong: int, offset: int, opened: int) -> int:
         offset: Offset of the window.
         opened: Offset of the quote that opened the latest field before the window.
     """
-    latest = last(below(marks.opened, wrong + 1))  # a quote after initial spaces opens the field itself
+    latest = last(marks.opened, wrong + 1)  # a quote after initial spaces opens the field itself
     return offset + latest if latest >= 0 else opened
 
 

@@ -87,6 +87,7 @@ def look(
     scratch: np.ndarray | None = None,
     before: str | None = None,
     comment_ends: np.ndarray | None = None,
+    absent: bytes = b"",
 ) -> Look:
     """Compute everything that does not depend on the state in which a stretch begins.
 
@@ -96,11 +97,12 @@ def look(
         scratch: Work space, `bool` of shape `(n,)` or longer. Allocating memory costs more than the computation.
         before: What precedes the stretch, or `None` to derive it from the byte before it.
         comment_ends: Line ends that end a comment, where an escape character has no effect.
+        absent: Bytes that do not occur in the stretch, among `\\r` and quotes.
     """
     flags = np.empty(len(data) - 2, bool) if scratch is None else scratch[: len(data) - 2]
     if before is None:
         before = kind_before(data, dialect)
-    line_ends, breaks = find_lines(data, flags)
+    line_ends, breaks = find_lines(data, flags, absent)
     escaped, escapes_next = None, False
     if dialect.escapechar is not None:
         escaped, escapes_next = _escapes(_find(ord(dialect.escapechar), data, flags), before, len(data) - 2)
@@ -113,7 +115,7 @@ def look(
     if dialect.comment is not None:
         begins = seen.after_lines(seen.unescaped(line_ends), before == LINE)
         seen = seen._replace(comments=begins & seen.unescaped(_find(ord(dialect.comment), data, flags)))
-    if dialect.quotechar is None or not np.equal(data[1:-1], ord(dialect.quotechar), out=flags).any():
+    if dialect.quotechar is None or not _occurs(ord(dialect.quotechar), data, flags, absent):
         return seen
     quotes = seen.unescaped(packed(flags))
     return _with_quotes(seen, quotes, flags) if quotes.any() else seen
@@ -159,14 +161,19 @@ def kind_before(data: np.ndarray, dialect: Dialect) -> str:
     return ESCAPE if dialect.escapechar is not None and byte == ord(dialect.escapechar) else TEXT
 
 
-def find_lines(data: np.ndarray, flags: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    r"""Return the last bytes of line ends, and every `\n` and `\r`. `flags` is work space."""
+def find_lines(data: np.ndarray, flags: np.ndarray | None = None, absent: bytes = b"") -> tuple[np.ndarray, np.ndarray]:
+    r"""Return the last bytes of line ends, and every `\n` and `\r`. The optional arguments are those of `look`."""
     flags = np.empty(len(data) - 2, bool) if flags is None else flags
     feeds = _find(LF, data, flags)
-    if not np.equal(data[1:-1], CR, out=flags).any():
+    if not _occurs(CR, data, flags, absent):
         return feeds, feeds
     returns = packed(flags)
     return feeds | (returns & ~shifted_back(feeds, bool(data[-1] == LF), len(data) - 2)), feeds | returns
+
+
+def _occurs(byte: int, data: np.ndarray, flags: np.ndarray, absent: bytes) -> bool:
+    """Return whether a byte occurs in a stretch, and if so, set `flags` where it does."""
+    return byte not in absent and bool(np.equal(data[1:-1], byte, out=flags).any())
 
 
 def _find(byte: int, data: np.ndarray, flags: np.ndarray | None = None) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_oocore.csv.bits import at, below, has, last, positions, shifted
+from keras_oocore.csv.bits import at, has, last, positions, shifted
 from keras_oocore.csv.dialect import SPACES
 from keras_oocore.csv.look import BLANK, CELL, ESCAPE, LINE, QUOTE, SPACE, TEXT, Look, kind_before, look
 from keras_oocore.csv.quotes import find_quoted
@@ -71,7 +71,7 @@ def mark(seen: Look, state: State = START) -> Marks:
     row_starts = seen.after_lines(record_ends, state == START)
     in_comment = bool((stops[are_comments] == seen.size_bytes).any())
     place = COMMENT if in_comment else INSIDE if has(cells.inside, seen.size_bytes - 1) else OUTSIDE
-    before = _kind_after(seen, place, cells.closed, has(row_starts, seen.size_bytes - 1))
+    before = kind_after(seen, place, cells.closed, has(row_starts, seen.size_bytes - 1))
     row_starts &= ~seen.breaks
     if seen.dialect.delimiter == SPACES:
         row_starts &= ~seen.separators
@@ -86,7 +86,7 @@ def mark(seen: Look, state: State = START) -> Marks:
 def _mark_lines(seen: Look, state: State) -> Marks:
     """Mark the bytes of a plain stretch that begins outside quotes and comments: every line is a record."""
     row_starts = shifted(seen.line_ends, state == START)
-    before = _kind_after(seen, OUTSIDE, True, has(row_starts, seen.size_bytes - 1))
+    before = kind_after(seen, OUTSIDE, True, has(row_starts, seen.size_bytes - 1))
     row_starts &= ~seen.breaks
     _clear_after_end(row_starts, seen.size_bytes)
     none = np.zeros_like(row_starts)
@@ -122,7 +122,7 @@ def _first_escaped(seen: Look, ends: np.ndarray) -> int:
     return int(escaped[0]) if len(escaped) else -1
 
 
-def _kind_after(seen: Look, place: str, closed: bool, in_line_start: bool) -> str:
+def kind_after(seen: Look, place: str, closed: bool, in_line_start: bool) -> str:
     """Return what precedes the byte after a stretch.
 
     Args:
@@ -151,7 +151,7 @@ def _kind_after(seen: Look, place: str, closed: bool, in_line_start: bool) -> st
 
 def _ends_in_initial_spaces(seen: Look) -> bool:
     """Return whether nothing but spaces follows the last delimiter or line end of a stretch."""
-    position = last(below(~seen.find(BLANK), seen.size_bytes))
+    position = last(~seen.find(BLANK), seen.size_bytes)
     if position < 0:
         return seen.before in (LINE, CELL, SPACE)
     is_escaped = seen.escaped is not None and has(seen.escaped, position)

@@ -213,6 +213,7 @@ class CSVReader:
                 quoted_strings_can_be_null=False,
                 decimal_point=self.options.decimal,
             ),
+            memory_pool=pa.system_memory_pool(),  # mimalloc, the default, would return and clear the pages per chunk
         )
         return {position: _joined(table.column(i)) for i, position in enumerate(positions)}, ragged
 

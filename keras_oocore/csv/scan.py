@@ -13,15 +13,14 @@ import numpy as np
 
 from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import CSVError, DataError, OptionError
-from keras_oocore.csv.bits import below, count, first, last, next_one
 from keras_oocore.csv.blocks import Blocks, FileOffset
 from keras_oocore.csv.chunks import index_of_first_rows
 from keras_oocore.csv.dialect import Dialect, OnBadRow
 from keras_oocore.csv.faults import OR_SKIP, SKIP, explain, field_of, remedy
 from keras_oocore.csv.header import empty_file, read_header, table_start
 from keras_oocore.csv.index import CHUNK_BYTES, BadRow, RecordIndex, file_stamp
-from keras_oocore.csv.look import Look
-from keras_oocore.csv.marks import INSIDE, START, mark
+from keras_oocore.csv.marks import INSIDE, START
+from keras_oocore.csv.stretch import Stretch, Tally
 
 
 def index_records(
@@ -114,57 +113,56 @@ class _Scan:
     def _step(self, size_bytes: int) -> bool:
         """Consume one window, or the part before its first bad row. Return whether the window has no bad row."""
         offset = self.current.offset
-        seen = self.blocks.look(offset, size_bytes, self.state.before)
-        marks = mark(seen, self.state)
-        wrong = marks.fault
-        if wrong < 0:
-            self._consume(seen, marks.row_starts, seen.size_bytes)
-            self.state = marks.state
-            if (opened := last(marks.opened)) >= 0:  # even if it seems closed: a doubled quote may be cut in two
-                self.opened = offset + opened
+        stretch = self.blocks.examine(offset, size_bytes, self.state)
+        if stretch.fault < 0:
+            self._consume(stretch, stretch.seen.size_bytes, stretch.tally)
+            self.state = stretch.end
+            if stretch.last_opened >= 0:  # even if it seems closed: a doubled quote may be cut in two
+                self.opened = offset + stretch.last_opened
             return True
-        field = field_of(marks, wrong, offset, self.opened)
-        row_start = last(below(marks.row_starts, wrong + 1))
+        field = field_of(stretch.marks, stretch.fault, offset, self.opened)
+        row_start = stretch.last_row_before(stretch.fault + 1)
         if row_start >= 0:
-            self._consume(seen, below(marks.row_starts, row_start), row_start)
+            self._consume(stretch, row_start, stretch.tally_before(row_start))
             self.record = self.current
-        self._skip_row(offset + wrong, field)
+        self._skip_row(offset + stretch.fault, field)
         return False
 
-    def _consume(self, seen: Look, row_starts: np.ndarray, stop: int) -> None:
+    def _consume(self, stretch: Stretch, stop: int, found: Tally) -> None:
         """Count the rows and lines of a window before its position `stop`, and continue from there."""
-        self._cut(seen, row_starts, stop)
-        num_rows, latest = count(row_starts), last(row_starts)
-        if latest >= 0:
-            self.record = self._at(latest, num_rows - 1, seen)
-        self.current = self._at(stop, num_rows, seen)
-
-    def _at(self, position: int, num_rows: int, seen: Look) -> FileOffset:
-        """Return the file offset of a position in the window that is preceded by `num_rows` rows of the window."""
+        self._cut(stretch, stop)
         offset, row, line = self.current
-        line_ends = seen.line_ends if position == seen.size_bytes else below(seen.line_ends, position)
-        return FileOffset(offset + position, row + num_rows, line + count(line_ends))
+        if found.last_row >= 0:
+            before = found.num_rows - 1, found.lines_before_last_row
+            self.record = FileOffset(offset + found.last_row, row + before[0], line + before[1])
+        self.current = FileOffset(offset + stop, row + found.num_rows, line + found.num_lines)
 
-    def _cut(self, seen: Look, row_starts: np.ndarray, stop: int) -> None:
-        """Begin new chunks, each at the last row that keeps the previous chunk within `chunk_bytes`.
+    def _at(self, row_start: int, stretch: Stretch) -> FileOffset:
+        """Return the file offset of a row of the window."""
+        offset, row, line = self.current
+        before = stretch.rows_before(row_start), stretch.lines_before(row_start)
+        return FileOffset(offset + row_start, row + before[0], line + before[1])
+
+    def _cut(self, stretch: Stretch, stop: int) -> None:
+        """Begin new chunks before position `stop`, each at the last row that keeps the previous chunk in `chunk_bytes`.
 
         If there is no such row, the chunk begins at the next row.
         """
         begin = self.current.offset
-        if not self.chunks and (found := first(row_starts)) >= 0:
-            self.chunks.append(self._at(found, 0, seen))
+        if not self.chunks and 0 <= (found := stretch.next_row(0)) < stop:
+            self.chunks.append(self._at(found, stretch))
         while self.chunks and self.chunks[-1].offset + self.chunk_bytes < begin + stop:
             chunk = self.chunks[-1].offset - begin
             limit = max(0, chunk + self.chunk_bytes + 1)
-            found = last(below(row_starts, limit))
+            found = stretch.last_row_before(limit)
             if found <= max(chunk, -1):  # no row, or the first row of the chunk itself
                 if self.record.offset - begin > chunk:  # a row that begins before the window
                     self.chunks.append(self.record)
                     continue
-                found = next_one(row_starts, limit)
-                if found < 0:
+                found = stretch.next_row(limit)
+                if not 0 <= found < stop:
                     break
-            self.chunks.append(self._at(found, count(below(row_starts, found)), seen))
+            self.chunks.append(self._at(found, stretch))
 
     def _skip_row(self, wrong: int, field: int) -> None:
         """Skip the latest row, up to the end of the line on which its wrong field begins, or raise.

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from keras_oocore.csv.bits import (
     as_flags,
     at,
-    below,
     count,
     every_other,
     filled,
@@ -37,7 +36,8 @@ def test_operations_match_plain_python(flags, place):
     assert positions(words).tolist() == ones
     assert (count(words), first(words), last(words)) == (len(ones), ones[0] if ones else -1, ones[-1] if ones else -1)
     assert has(words, place) == flags[place]
-    assert positions(below(words, place)).tolist() == [i for i in ones if i < place]
+    before = [i for i in ones if i < place]
+    assert (count(words, place), last(words, place)) == (len(before), before[-1] if before else -1)
     assert next_one(words, place) == min((i for i in ones if i >= place), default=-1)
     assert positions(parities(words))[: len(flags)].tolist()[: sum(np.cumsum(flags) % 2)] == [
         i for i in range(len(flags)) if np.cumsum(flags)[i] % 2
