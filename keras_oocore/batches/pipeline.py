@@ -15,6 +15,7 @@ from keras_oocore.ordering.order import Order
 from keras_oocore.sources.base import Source
 
 GROUP_BYTES = 2**20  # the largest size of the small batches that one job makes
+MOST_TRANSFORMED = 8  # batches that one job makes with a `transform`, because the first one waits for the last one
 
 
 class Pipeline:
@@ -127,5 +128,8 @@ class Pipeline:
 def _batches_per_job(source: Source, format: BatchFormat, budget: Budget) -> int:
     if not (source.groups_batches and budget.num_workers):
         return 1
+    most = GROUP_BYTES // format.batch_bytes
+    if format.transform is not None:
+        most = min(most, MOST_TRANSFORMED)
     jobs = budget.num_workers + BATCHES_IN_USE + 1
-    return max(1, min(budget.batches_in_flight // jobs, GROUP_BYTES // format.batch_bytes))
+    return max(1, min(budget.batches_in_flight // jobs, most))

@@ -127,6 +127,24 @@ def test_close_waits_for_one_call_of_a_slow_transform(of_samples):
     assert [batch.tolist() for batch in first] == [pipeline(batch_size=size).get(0, 0).tolist()]
 
 
+def test_the_first_batch_waits_for_few_calls_of_a_transform():
+    calls, go_on = [], threading.Event()
+
+    def transform(x, y, rng):
+        calls.append(x.tolist())
+        if len(calls) > 8:
+            go_on.wait()
+        return x, y
+
+    source, options = ArrayRows(np.arange(1000)), BatchOptions(1, transform=transform)
+    made = Pipeline(source, source.order(False, 1, 1), options, Budget(1, max_ahead=500))
+    try:
+        assert made.get(0, 0).tolist() == [0]
+    finally:
+        go_on.set()
+        made.close()
+
+
 def test_at_exit_only_batches_that_are_asked_for_are_made(monkeypatch):
     calls = []
 
