@@ -1,104 +1,16 @@
-"""What a report shows in a browser and in a notebook: sections with groups of files, in the order of their weight."""
+"""What the report of files shows in a browser and in a notebook: sections with groups of files, and all files."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
-from typing import Any, NamedTuple
+from typing import Any
 
+from keras_oocore.checks.sections import TIMES, Group, Overview, Section, ShownFile
 from keras_oocore.core.text import counted
 
 MAX_CLASSES = 30
 MAX_SIZES = 8
-TIMES = "\N{MULTIPLICATION SIGN}"
 KINDS = {"exact": "identical files", "near": "same picture", "mirrored": "mirrored", "blank": "one color"}
-
-
-class ShownFile(NamedTuple):
-    """A file of a group.
-
-    Attributes:
-        name: Its name in the data.
-        path: Its path, or `None` if it has none, such as a row of a cache.
-        label: Its class or its data set.
-        detail: What was found in this file.
-    """
-
-    name: str
-    path: str | None
-    label: str = ""
-    detail: str = ""
-
-
-class Group(NamedTuple):
-    """Files that are shown beside each other.
-
-    Attributes:
-        title: What they have in common.
-        files: The first files.
-        num_files: Number of all files.
-    """
-
-    title: str
-    files: Sequence[ShownFile]
-    num_files: int
-
-
-@dataclass(frozen=True)
-class Section:
-    """One kind of finding.
-
-    Attributes:
-        key: One word for it.
-        title: Its name.
-        meaning: What it means for training, and what to do about it.
-        code: What to type to remove it, or an empty string.
-        groups: The first groups.
-        num_groups: Number of all groups.
-        count: How many of what were found, in words.
-        is_problem: Whether it should be fixed before training.
-        as_list: Whether files are lines of a list, and not pictures beside each other.
-        noun: What a line of a list is.
-    """
-
-    key: str
-    title: str
-    meaning: str
-    code: str
-    groups: list[Group]
-    num_groups: int
-    count: str
-    is_problem: bool = True
-    as_list: bool = False
-    noun: str = "file"
-
-
-class Grid(NamedTuple):
-    """A table of figures.
-
-    Attributes:
-        titles: Titles of the columns. The first one has names.
-        rows: The cells of each row.
-        notes: Sentences below it.
-    """
-
-    titles: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    notes: Sequence[str] = ()
-
-
-class Overview(NamedTuple):
-    """What the data consists of.
-
-    Attributes:
-        title: Title of the section.
-        bars: Titles, names with their counts, and how many of them are shown.
-        grid: A table, or `None`.
-    """
-
-    title: str
-    bars: Sequence[tuple[str, Sequence[tuple[str, int]], int]]
-    grid: Grid | None = None
 
 
 def sections_of(report: Any, max_groups: int, max_files: int) -> list[Section]:

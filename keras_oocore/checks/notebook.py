@@ -1,9 +1,8 @@
 """Shows a report in a notebook: what was found, with the thumbnails of a few groups."""
 
 import os
-from typing import Any
 
-from keras_oocore.checks.content import Group, Section, ShownFile
+from keras_oocore.checks.sections import Group, ReportContent, Section, ShownFile
 from keras_oocore.core import html
 from keras_oocore.core.text import counted
 from keras_oocore.images.thumbnail import thumbnail_of_file
@@ -15,8 +14,8 @@ TITLE = "margin-top:10px;"
 GROUP = "display:inline-block;vertical-align:top;margin:4px 24px 4px 0;max-width:340px;"
 
 
-def as_html(report: Any) -> str:
-    """Return a `CheckReport` as HTML."""
+def as_html(report: ReportContent) -> str:
+    """Return a report as HTML."""
     against = f" against {report.against}" if report.against else ""
     sections = report.sections(MAX_LISTED, MAX_FILES)
     more = 'to_html("report.html") writes a page with more of them, and with what to do.'

@@ -3,10 +3,9 @@
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from keras_oocore.checks.content import Grid, Group, Overview, Section, ShownFile
 from keras_oocore.checks.pictures import Pictures
+from keras_oocore.checks.sections import Grid, Group, Overview, ReportContent, Section, ShownFile
 from keras_oocore.checks.style import STYLE
 from keras_oocore.core.checks import positive
 from keras_oocore.core.files import write_whole
@@ -16,11 +15,11 @@ from keras_oocore.core.version import __version__
 MAX_FILES = 6  # of a group of copies
 
 
-def write_page(report: Any, path: str | os.PathLike[str], max_groups: int) -> Path:
+def write_page(report: ReportContent, path: str | os.PathLike[str], max_groups: int) -> Path:
     """Write the page of a report, whole or not at all, and return its path.
 
     Args:
-        report: The `CheckReport`.
+        report: The report.
         path: The file to write.
         max_groups: Number of groups that each section shows.
 
@@ -34,8 +33,8 @@ def write_page(report: Any, path: str | os.PathLike[str], max_groups: int) -> Pa
     return Path(path)
 
 
-def page_of(report: Any, max_groups: int) -> str:
-    """Return the page of a `CheckReport`."""
+def page_of(report: ReportContent, max_groups: int) -> str:
+    """Return the page of a report."""
     sections = report.sections(max_groups, MAX_FILES)
     pictures = Pictures(sections)
     title = f"Check of {report.data}"
@@ -56,7 +55,7 @@ def page_of(report: Any, max_groups: int) -> str:
     )
 
 
-def _header(report: Any, sections: list[Section]) -> str:
+def _header(report: ReportContent, sections: list[Section]) -> str:
     against = f' <span class="against">against {_name(report.against)}</span>' if report.against else ""
     links = "".join(
         f'<a class="{"problem" if section.is_problem else "look"}" href="#{section.key}">'

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable
 
-from keras_oocore.checks.content import TIMES, Section, ShownFile
+from keras_oocore.checks.sections import TIMES, Section, ShownFile
 from keras_oocore.core.cpu import num_cpus
 from keras_oocore.core.html import escaped
 from keras_oocore.core.sizes import format_bytes

@@ -1,15 +1,14 @@
 """What a check of files found."""
 
-import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from keras_oocore.checks.content import Overview, Section, overview_of, sections_of
+from keras_oocore.checks.content import overview_of, sections_of
+from keras_oocore.checks.sections import Overview, Section
+from keras_oocore.checks.shown import ShownReport
 from keras_oocore.checks.words import in_words
-from keras_oocore.core import html
 from keras_oocore.core.text import counted
 
 
@@ -76,7 +75,7 @@ class Leak:
 
 
 @dataclass(frozen=True, eq=False)
-class CheckReport:
+class CheckReport(ShownReport):
     """What `ko.check` found.
 
     Remove it with `manifest.without(report.bad)`, `manifest.without(report.duplicates)`, which keeps the first file of
@@ -132,34 +131,6 @@ class CheckReport:
     def conflicting_files(self) -> list[str]:
         """Names of all files in `conflicts`. `manifest.without(report.conflicting_files)` removes all of them."""
         return sorted({file for copies in self.conflicts for file in copies.files})
-
-    def to_html(self, path: str | os.PathLike[str], max_groups: int = 20) -> Path:
-        """Write the report as one HTML file, with thumbnails of what was found.
-
-        The file loads nothing from elsewhere, so it can be sent and opened anywhere. It has no scripts. With photos, it
-        has at most about 4 MB.
-
-        Args:
-            path: The file to write, such as `"report.html"`. An existing file is replaced.
-            max_groups: Number of groups of copies that each section shows, and of bad and unusual files. Further ones
-                are counted. Defaults to `20`.
-
-        Returns:
-            The path.
-
-        Raises:
-            OptionError: If `max_groups` is not a positive integer.
-            DestinationError: If the file cannot be written.
-        """
-        from keras_oocore.checks.page import write_page  # it imports Pillow
-
-        return write_page(self, path, max_groups)
-
-    @html.never_raising
-    def _repr_html_(self) -> str:
-        from keras_oocore.checks.notebook import as_html
-
-        return as_html(self)
 
     @property
     def amount(self) -> str:

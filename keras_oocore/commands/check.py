@@ -26,8 +26,8 @@ from keras_oocore.core.text import counted
 from keras_oocore.manifest.manifest import Manifest
 
 if TYPE_CHECKING:
-    from keras_oocore.checks.content import Group, Section
     from keras_oocore.checks.report import CheckReport, Copies
+    from keras_oocore.checks.sections import Group, Section
     from keras_oocore.checks.tables.report import TableReport
 
 MOST_LISTED = 5  # groups of each kind of finding, in the text; the JSON has all

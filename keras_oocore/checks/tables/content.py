@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-from keras_oocore.checks.content import Grid, Group, Overview, Section, ShownFile
+from keras_oocore.checks.sections import Grid, Group, Overview, Section, ShownFile
 from keras_oocore.core.text import counted, listed
 from keras_oocore.csv.dates import as_moment
 

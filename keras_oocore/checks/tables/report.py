@@ -1,13 +1,14 @@
 """What a check of a table found."""
 
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from keras_oocore.checks.content import Overview, Section
+from keras_oocore.checks.sections import Overview, Section
+from keras_oocore.checks.shown import ShownReport
+from keras_oocore.checks.tables.content import overview_of_table, sections_of_table
 from keras_oocore.checks.tables.equal_rows import RowGroups, RowLeaks
-from keras_oocore.core import html
+from keras_oocore.checks.tables.plain import as_plain
+from keras_oocore.checks.tables.words import in_words
 from keras_oocore.core.text import counted
 
 
@@ -54,7 +55,7 @@ class CheckedColumn:
 
 
 @dataclass(frozen=True, eq=False)
-class TableReport:
+class TableReport(ShownReport):
     """What `ko.check` found in a table.
 
     Rows have the numbers that `row_numbers` of a Sequence has: they are counted from 0 over all files, without headers.
@@ -117,8 +118,6 @@ class TableReport:
     seconds: float = 0.0
 
     def __repr__(self) -> str:
-        from keras_oocore.checks.tables.words import in_words
-
         return in_words(self)
 
     @property
@@ -130,38 +129,9 @@ class TableReport:
         missing = [name for name in self.missing if name in self.targets]
         return any(len(found) for found in (*columns, *copies, self.conflicts, missing)) or self.num_bad > 0
 
-    def to_html(self, path: str | os.PathLike[str], max_groups: int = 20) -> Path:
-        """Write the report as one HTML file, which loads nothing from elsewhere and has no scripts.
-
-        It contains the cells of the rows that it shows.
-
-        Args:
-            path: The file to write, such as `"report.html"`. An existing file is replaced.
-            max_groups: Number of rows, groups and columns that each section shows. Further ones are counted. Defaults
-                to `20`.
-
-        Returns:
-            The path.
-
-        Raises:
-            OptionError: If `max_groups` is not a positive integer.
-            DestinationError: If the file cannot be written.
-        """
-        from keras_oocore.checks.page import write_page  # it imports Pillow
-
-        return write_page(self, path, max_groups)
-
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain JSON."""
-        from keras_oocore.checks.tables.plain import as_plain
-
         return as_plain(self)
-
-    @html.never_raising
-    def _repr_html_(self) -> str:
-        from keras_oocore.checks.notebook import as_html
-
-        return as_html(self)
 
     @property
     def amount(self) -> str:
@@ -181,12 +151,8 @@ class TableReport:
             max_groups: Number of rows, groups and columns per section.
             max_files: Number of rows of a group that are named.
         """
-        from keras_oocore.checks.tables.content import sections_of_table
-
         return sections_of_table(self, max_groups, max_files)
 
     def overview(self) -> Overview:
         """Return what the table consists of."""
-        from keras_oocore.checks.tables.content import overview_of_table
-
         return overview_of_table(self)
