@@ -15,8 +15,8 @@ from keras_oocore.images.formats import open_image
 from keras_oocore.images.reader import ImageReader
 from keras_oocore.manifest.extensions import IMAGE_EXTENSIONS
 from keras_oocore.manifest.files import RECORD as MANIFEST_RECORD
+from keras_oocore.manifest.folders import existing_directory
 from keras_oocore.manifest.manifest import Manifest
-from keras_oocore.manifest.scan import existing_directory
 from keras_oocore.sources.base import Source
 from keras_oocore.sources.cache import open_samples
 from keras_oocore.sources.files import FileReader, FileSamples

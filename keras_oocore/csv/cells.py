@@ -16,6 +16,7 @@ except ImportError:  # the `csv` extra is not installed
 STRINGS = ("string", "text")  # kinds that are not converted
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 FIRST_ROUNDED = 2.0**53  # from which on `float64` does not represent every integer
+BEYOND_INT64 = 2.0**63  # the first integer that `int64` cannot hold
 
 
 @dataclasses.dataclass(frozen=True)

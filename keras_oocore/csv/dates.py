@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
-from keras_oocore.csv.moments import DAY_US, ISO, SECOND_US, Moments, read_moments, strptime
+from keras_oocore.csv.moments import DAY_US, EPOCH, ISO, SECOND_US, Moments, read_moments, strptime
 
 try:
     import pyarrow as pa
@@ -138,14 +138,18 @@ def is_finer_than_microseconds(moment: object) -> bool:
     return isinstance(text, str) and bool(re.search(r"[.,]\d{6}0*[1-9]", text))
 
 
+def moment_at(days: float) -> datetime.datetime:
+    """Return a cell of a column of dates, which is days since 1970, as a `datetime`."""
+    return EPOCH + datetime.timedelta(microseconds=round(days * DAY_US))
+
+
 def as_moment(days: float) -> str:
     """Return a cell of a column of dates as a date in ISO form, with the time of day unless it is midnight.
 
     >>> as_moment(16356.0), as_moment(16356.75)
     ('2014-10-13', '2014-10-13 18:00:00')
     """
-    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=round(days * DAY_US))
-    return moment.isoformat(" ").removesuffix(" 00:00:00")
+    return moment_at(days).isoformat(" ").removesuffix(" 00:00:00")
 
 
 def has_date(form: str) -> bool:

@@ -20,7 +20,8 @@ except ImportError:  # the `csv` extra is not installed
     pa = None
 
 ISO = "ISO8601"  # in place of a format: dates with or without a time, a fraction of a second and an offset
-SECOND_US, DAY_US = 10**6, 86_400 * 10**6
+DAY_SECONDS = 86_400
+SECOND_US, DAY_US = 10**6, DAY_SECONDS * 10**6
 EPOCH = datetime.datetime(1970, 1, 1)
 PLAIN_DATE, PLAIN_TIME = {"Y", "m", "d"}, {"H", "M", "S"}  # directives that pyarrow reads quickly
 LAST_DOUBTFUL_DAY = 3  # of a month: pyarrow may have read a day after the end of the month before

@@ -8,13 +8,15 @@ from typing import Any, Self
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
-from keras_oocore.manifest import scan
 from keras_oocore.manifest.divided import DividedSamples
 from keras_oocore.manifest.extensions import IMAGE_EXTENSIONS
 from keras_oocore.manifest.features import require_names
+from keras_oocore.manifest.folders import existing_directory
+from keras_oocore.manifest.found import require_files, warn_of_skipped
 from keras_oocore.manifest.inputs import as_class_names, as_extensions, as_filenames, as_labels, require_inside
 from keras_oocore.manifest.label_checks import refuse_file_names, warn_of_empty_classes
 from keras_oocore.manifest.missing_files import require_no_odd_names
+from keras_oocore.manifest.scan import find_files
 from keras_oocore.manifest.table_input import read_table
 
 
@@ -75,10 +77,10 @@ class CreatedSamples(DividedSamples):
                 "leave it out: class i of the model is train.class_names[i]. Received: labels=None"
             )
         default_extensions, extensions = extensions is IMAGE_EXTENSIONS, as_extensions(extensions)
-        found = scan.find_files(directory, extensions, inferred, class_names if inferred else None, follow_links)
-        scan.require_files(found, directory, extensions)
+        found = find_files(directory, extensions, inferred, class_names if inferred else None, follow_links)
+        require_files(found, directory, extensions)
         if default_extensions:
-            scan.warn_of_skipped(found)
+            warn_of_skipped(found)
         if not inferred:
             found.labels, found.class_names = _checked_labels(labels, class_names, found.filenames, directory)
         return cls(found.filenames, found.labels, found.class_names, directory, found.skipped)
@@ -187,7 +189,7 @@ class CreatedSamples(DividedSamples):
         if from_file and directory is None and not os.path.isabs(filenames[0]):
             directory = Path(data).parent
         elif directory is not None:
-            scan.existing_directory(directory)
+            existing_directory(directory)
         if directory is not None:
             require_inside(filenames, directory)
         require_no_odd_names(filenames, directory, x_col)

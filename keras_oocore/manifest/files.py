@@ -15,8 +15,8 @@ from keras_oocore.core.fingerprint import array_spec
 from keras_oocore.core.npy import load_opened
 from keras_oocore.core.record import RecordFormat
 from keras_oocore.manifest.columns import decode, encode
+from keras_oocore.manifest.folders import existing_directory
 from keras_oocore.manifest.inputs import require_inside
-from keras_oocore.manifest.scan import existing_directory
 
 RECORD, FILENAMES, LABELS, FEATURES = "manifest.json", "filenames.npy", "labels.npy", "features.npy"
 RECORD_FORMAT = RecordFormat(version=1, remedy="Save the manifest again.", indent=1)

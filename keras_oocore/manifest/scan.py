@@ -1,13 +1,9 @@
 """Finds the files below a directory and the class of each, without opening them."""
 
-import difflib
 import heapq
 import os
-import re
-import zipfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,37 +12,12 @@ from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.locks import LOCK_NAME
 from keras_oocore.core.temporary import TEMPORARY_PREFIX
-from keras_oocore.core.text import counted, did_you_mean
-from keras_oocore.core.warn import warn_user
+from keras_oocore.manifest.folders import existing_directory, require_classes
+from keras_oocore.manifest.found import NO_FILES, OTHER, Found
 from keras_oocore.manifest.inputs import as_class_names
-from keras_oocore.manifest.label_checks import warn_of_empty_classes
 
 SYSTEM_NAMES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
-OTHER = "other extension"
-NO_FILES = ("broken link", "not a regular file")
 BLOCK_NAMES = 10_000  # joined into one string: a million names should not become a million Python objects
-LISTED_CLASSES = 20  # in a message
-
-
-@dataclass
-class Found:
-    """The result of a scan.
-
-    Attributes:
-        filenames: String array of shape `(num_samples,)`.
-        labels: Class indices, `int32` of shape `(num_samples,)`, or `None`.
-        class_names: List of class names in the order of their indices, or `None`.
-        skipped: Number of skipped files and folders for each reason.
-        other_extensions: Number of files for each extension that was not asked for.
-        outside_extensions: The part of them that is not in a class folder.
-    """
-
-    filenames: np.ndarray
-    labels: np.ndarray | None
-    class_names: list[str] | None
-    skipped: Counter[str] = field(default_factory=Counter[str])
-    other_extensions: Counter[str] = field(default_factory=Counter[str])
-    outside_extensions: Counter[str] = field(default_factory=Counter[str])
 
 
 def find_files(
@@ -113,7 +84,7 @@ def find_files(
                 skipped["linked folder that leads back up"] += len(circles)
                 subfolders, linked = [*subfolders, *(name for name in linked if name not in circles)], []
             if class_names is not None:
-                _require_classes(top, class_names, {*subfolders, *linked})
+                require_classes(top, class_names, {*subfolders, *linked})
                 skipped["folder not in class_names"] += len({*subfolders, *linked} - {*class_names})
                 subfolders = [name for name in subfolders if name in class_names]
                 linked = [name for name in linked if name in class_names]
@@ -192,112 +163,3 @@ def _relative_inside(top: Path, path: str | os.PathLike[str] | None) -> str | No
         return None
     path, top = Path(os.path.realpath(path)), Path(os.path.realpath(top))
     return path.relative_to(top).as_posix() if path.is_relative_to(top) else None
-
-
-def existing_directory(directory: str | os.PathLike[str]) -> Path:
-    """`directory` as a `Path`.
-
-    Raises:
-        DataError: If the directory does not exist or is a file.
-    """
-    path = Path(directory)
-    if storage.is_directory(path):
-        return path
-    if storage.exists(path):
-        raise DataError(f"{os.fspath(directory)!r} is a file, but it should be a directory.{_for_file(path)}")
-    raise DataError(f"Directory {os.fspath(directory)!r} does not exist.{storage.where_instead(path)}")
-
-
-def _for_file(path: Path) -> str:
-    """Return what to call with a file that was passed as a directory, or `""`."""
-    if path.suffix.lower() in (".csv", ".tsv"):
-        return f" If it lists files and their classes: Manifest.from_csv({os.fspath(path)!r}, directory=...)."
-    return " To unpack this zip file, call keras_oocore.unzip_folder." if zipfile.is_zipfile(path) else ""
-
-
-def _require_classes(top: Path, class_names: list[str], folders: set[str]) -> None:
-    """Check that classes without a folder are classes without samples, and not misspelt or from another data set.
-
-    Raises:
-        DataError: If there are folders of other classes, or a class is named almost like a folder.
-    """
-    missing = [name for name in class_names if name not in folders]
-    others = sorted(folders - {*class_names})
-    near = [] if others else [name for name in missing if _misspells(name, folders)]
-    if not missing or (folders and not others and not near):
-        return  # `require_files` warns of them
-    names = ", ".join(f"{name!r}.{did_you_mean(name, folders)}" for name in (missing if others else near)[:5])
-    union = [*class_names, *others]
-    both = repr(union) if len(union) <= LISTED_CLASSES else f"the names of all {len(union)} classes"
-    if not folders:
-        remedy = ""
-    elif others:
-        remedy = (
-            f" Fix the names. If the training and the validation data have different classes, pass class_names={both} "
-            "to both, so that a class has the same index in both."
-        )
-    else:
-        remedy = f" If {near[0]!r} is a class without samples, create an empty folder with this name."
-    raise DataError(
-        f"{len(missing)} of {len(class_names)} `class_names` have no folder in {os.fspath(top)!r}: {names} "
-        f"Folders found: {', '.join(map(repr, sorted(folders)[:LISTED_CLASSES])) or 'none'}.{remedy}"
-    )
-
-
-def _misspells(name: str, folders: set[str]) -> bool:
-    """Whether a class without a folder is named almost like one. Names that differ in numbers alone are distinct."""
-    name = name.casefold()
-    near = difflib.get_close_matches(name, map(str.casefold, folders), n=max(1, len(folders)), cutoff=0.8)
-    return any(folder == name or re.sub(r"\d", "", folder) != re.sub(r"\d", "", name) for folder in near)
-
-
-def require_files(found: Found, directory: str | os.PathLike[str], extensions: tuple[str, ...]) -> None:
-    """Check that a scan found files, and warn about empty classes.
-
-    Raises:
-        DataError: If there are no files. The message says what was found instead.
-    """
-    if not len(found.filenames):
-        raise DataError(_why_nothing(found, os.fspath(directory), extensions))
-    if found.labels is not None:
-        warn_of_empty_classes(found.labels, len(found.class_names), found.class_names)
-
-
-def warn_of_skipped(found: Found) -> None:
-    """Warn once about all files in the class folders that will not be read. Hidden and system files do not count."""
-    others = found.other_extensions - found.outside_extensions
-    others.update({reason: found.skipped[reason] for reason in NO_FILES if found.skipped[reason]})
-    if found.class_names is None or not others:
-        return
-    count = others.total()
-    heic = " HEIC files require pillow-heif: pip install pillow-heif." if {".heic", ".heif"} & {*others} else ""
-    warn_user(
-        f"{counted(count, 'file')} in the class folders will not be read: "
-        f"{counted_extensions(others)}.{heic} To choose the files, pass `extensions` to Manifest.from_directory."
-    )
-
-
-def counted_extensions(extensions: Counter[str]) -> str:
-    """Return how many files have each of the most common endings, such as `"2 .txt, 1 .csv"`."""
-    return ", ".join(f"{count:,} {suffix or 'without extension'}" for suffix, count in extensions.most_common(5))
-
-
-def _why_nothing(found: Found, directory: str, extensions: tuple[str, ...]) -> str:
-    if not found.skipped and not found.class_names:
-        return f"Directory {directory!r} is empty."
-    linked = found.skipped["linked folder (follow_links=False)"]
-    links = " To search linked folders too, pass follow_links=True." if linked else ""
-    outside = found.skipped["outside the class folders"]
-    if outside and not found.class_names:
-        return (
-            f"Directory {directory!r} contains {counted(outside, 'file')} but no class folders. "
-            f"Put each class into a separate folder, or pass labels=None for samples without labels.{links}"
-        )
-    others = counted_extensions(found.other_extensions)
-    remedy = "To select other files, pass `extensions` to Manifest.from_directory."
-    instead = f" Other extensions found: {others}. {remedy}" if others else ""
-    skipped = ", ".join(f"{count:,} {reason}" for reason, count in found.skipped.items() if reason != OTHER)
-    return (
-        f"No files ending in {', '.join(extensions)} {'in the class folders of' if found.class_names else 'below'} "
-        f"{directory!r}.{instead}{f' Skipped: {skipped}.' if skipped else ''}{links}"
-    )

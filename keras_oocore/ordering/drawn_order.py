@@ -13,12 +13,10 @@ import numpy as np
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.fingerprint import of_array
 from keras_oocore.ordering.direct_order import DirectOrder
-from keras_oocore.ordering.kept_blocks import KeptBlocks
-from keras_oocore.ordering.permutation import permute
+from keras_oocore.ordering.kept_blocks import BLOCK_POSITIONS, KeptBlocks
+from keras_oocore.ordering.permutation import WEIGHTS_EPOCH, permute
 
-BLOCK_POSITIONS = 2**15  # computed at a time, which spreads the cost of calling numpy over many batches
 CLASS_EPOCHS = 2**64  # so many permutations per class, one per epoch
-FIXED_EPOCH = 2**63 + 2  # an epoch that no training reaches
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +164,7 @@ class WeightedOrder(DrawnOrder):
     @functools.cached_property
     def _ends(self) -> np.ndarray:
         """Where the draws of each sample end, in one random order of the samples."""
-        ends = np.cumsum(self.weights[permute(np.arange(self.num_samples), self.num_samples, self.seed, FIXED_EPOCH)])
+        ends = np.cumsum(self.weights[permute(np.arange(self.num_samples), self.num_samples, self.seed, WEIGHTS_EPOCH)])
         ends *= self.size / ends[-1]
         return ends
 
@@ -177,7 +175,7 @@ class WeightedOrder(DrawnOrder):
         places = np.minimum(np.searchsorted(ends, slots + start, side="right"), last)
         begins = np.where(places > 0, ends[places - 1], 0.0)
         before = slots - np.maximum(np.ceil(begins - start), 0).astype(np.int64)
-        return permute(places, self.num_samples, self.seed, FIXED_EPOCH), before
+        return permute(places, self.num_samples, self.seed, WEIGHTS_EPOCH), before
 
     def fingerprint(self) -> dict[str, Any]:
         return {"shuffle": True, "sampling": of_array(self.weights), "samples_per_epoch": self.size}

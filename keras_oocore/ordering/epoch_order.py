@@ -14,9 +14,9 @@ import numpy as np
 from keras_oocore.core.checks import non_negative
 from keras_oocore.core.errors import OptionError
 from keras_oocore.ordering.direct_order import DirectOrder
+from keras_oocore.ordering.kept_blocks import BLOCK_POSITIONS
 from keras_oocore.ordering.permutation import PARTITION_EPOCH, permute, shuffle_blocks
 
-BLOCK_POSITIONS = 2**15  # computed at a time, which spreads the cost of calling numpy over many batches
 MANY_POSITIONS = 2**12  # requests of this size are computed directly: threads share no work and do not wait
 
 

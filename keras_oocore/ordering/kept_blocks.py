@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+BLOCK_POSITIONS = 2**15  # computed at a time, which spreads the cost of calling numpy over many batches
 KEPT_BLOCKS = 2  # threads may ask for positions on both sides of the end of a block
 
 

@@ -7,8 +7,7 @@ import numpy as np
 ROUNDS = 8
 MOST_TABLE_BITS = 13  # of 512 KB at most: larger tables do not fit into the cache of a core
 TABLE_PAYS = 4  # a table is made for a quarter of as many positions as it has entries: it is used several times
-SPLIT_EPOCH = 2**63  # an epoch that no training reaches
-PARTITION_EPOCH = 2**63 + 1  # another epoch that no training reaches
+SPLIT_EPOCH, PARTITION_EPOCH, WEIGHTS_EPOCH = 2**63, 2**63 + 1, 2**63 + 2  # epochs that no training reaches
 MIN_HALF_BITS = 3  # with 2, orders of five or six samples were not equally likely (chi-square over 20,000 epochs)
 
 

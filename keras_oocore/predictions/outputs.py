@@ -9,10 +9,10 @@ import numpy as np
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import counted, listed
 from keras_oocore.core.warn import warn_user
+from keras_oocore.manifest.label_strings import SUM_TOLERANCE
 from keras_oocore.predictions.groups import Group
 
 Activation = Literal["softmax", "sigmoid"]
-SUM_TOLERANCE = 0.01  # of probabilities, whose sum is 1 (float16 and label smoothing round)
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 

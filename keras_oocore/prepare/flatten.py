@@ -17,10 +17,11 @@ from keras_oocore.core.progress import tqdm
 from keras_oocore.core.temporary import TEMPORARY_PREFIX, remove_leftovers
 from keras_oocore.core.text import counted, display_path
 from keras_oocore.manifest.extensions import IMAGE_EXTENSIONS
+from keras_oocore.manifest.found import Found, require_files
 from keras_oocore.manifest.inputs import as_class_names, as_extensions
 from keras_oocore.manifest.label_checks import warn_of_empty_classes
 from keras_oocore.manifest.manifest import Manifest
-from keras_oocore.manifest.scan import Found, find_files, require_files
+from keras_oocore.manifest.scan import find_files
 from keras_oocore.prepare.flat_names import flat_names
 from keras_oocore.prepare.transfer import MODES, Mode, transfer
 

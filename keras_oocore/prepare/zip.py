@@ -12,7 +12,7 @@ from keras_oocore.core.errors import DataError, DestinationError, OptionError, O
 from keras_oocore.core.files import CHUNK_BYTES, explained, leaves_folder, read_chunks, require_disk, write_whole
 from keras_oocore.core.progress import tqdm
 from keras_oocore.core.temporary import TEMPORARY_PREFIX, remove_leftovers
-from keras_oocore.manifest.scan import existing_directory
+from keras_oocore.manifest.folders import existing_directory
 
 ENTRY_BYTES = 200  # the headers of one file in a zip, without its name, which is stored twice
 

@@ -8,6 +8,7 @@ from keras_oocore.core.errors import DataError
 from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.cells import Cells, Column, is_missing
 from keras_oocore.csv.dates import PARTS_OF_TIME
+from keras_oocore.csv.moments import DAY_SECONDS
 from keras_oocore.tables.cells import as_codes, rounded_by_float32
 from keras_oocore.tables.feature_warnings import warn_of_loss
 from keras_oocore.tables.features import FeatureSpec
@@ -15,7 +16,6 @@ from keras_oocore.tables.row_layout import Word
 
 NO_LABEL = -1  # code of a missing cell of a target with `label_separator`
 MISSING_CODE, UNKNOWN_CODE, FIRST_CODE = 0, 1, 2  # as in keras.layers.StringLookup with a mask token
-DAY_SECONDS = 86_400
 
 
 def complete_rows(features: FeatureSpec, cells: Cells) -> np.ndarray | None:

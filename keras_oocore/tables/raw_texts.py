@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_oocore.csv.cells import FIRST_ROUNDED, Column
+from keras_oocore.csv.cells import BEYOND_INT64, FIRST_ROUNDED, Column
 from keras_oocore.csv.conversion import convert
 from keras_oocore.csv.dates import ISO
 from keras_oocore.csv.dialect import CellOptions
@@ -26,7 +26,6 @@ ABSENT_TYPES = ("NAType", "NaTType")  # of pandas, which is not imported for the
 EXPECTED = {"float32": "a number", "bool": "true or false", "string": "a string, a number, a boolean or a date"}
 ISO_FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S")
 EXAMPLE = datetime.datetime(2000, 11, 22, 12, 34, 56)
-LARGEST_INTEGER = 2**63  # of 64 bits, and 1 more
 
 
 class UnreadableError(ValueError):
@@ -169,7 +168,7 @@ def _canonical(value: Any) -> str:
     if isinstance(value, numbers.Integral | np.bool_):
         return str(value)
     number = float(value)
-    return str(int(value)) if number.is_integer() and abs(number) < LARGEST_INTEGER else str(value)
+    return str(int(value)) if number.is_integer() and abs(number) < BEYOND_INT64 else str(value)
 
 
 def _as_moment(value: Any) -> Any:

@@ -11,16 +11,16 @@ import numpy as np
 from keras_oocore.core.errors import DataError, SampleError
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.stopwatch import stage
-from keras_oocore.csv.cells import Cells, Column
+from keras_oocore.csv.cells import Cells
 from keras_oocore.ordering.window_order import WindowOrder
 from keras_oocore.sources.base import RowSpec, Source
 from keras_oocore.sources.chunk_cache import ChunkCache
-from keras_oocore.tables.cells import distinct_strings
 from keras_oocore.tables.encoding import encode
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.format import TableFormat
 from keras_oocore.tables.kept_rows import LEFT_OUT
 from keras_oocore.tables.passes import over_chunks
+from keras_oocore.tables.row_statistics import RowStatistics
 from keras_oocore.tables.sizes import sizes_of, sizes_of_parts
 from keras_oocore.tables.splits.base import RowSubset, Split
 from keras_oocore.tables.statistics import ColumnStatistics
@@ -51,6 +51,7 @@ class TableRows(Source):
 
     Attributes:
         used: The cells of the used rows of each chunk.
+        counted: Their statistics.
         spec: Shape and dtype of a row: `(words,)`, `float32`. Some words hold the bits of an `int32`.
         sizes: Number of used rows per chunk.
         starts: `int64` of shape `(num_chunks + 1,)`. Number of used rows before each chunk, and in total.
@@ -80,7 +81,7 @@ class TableRows(Source):
         self.limit_bytes: int = limit_bytes
         self.used: UsedRows = UsedRows(table, features, subset)
         self._statistics_from = statistics_from
-        self._statistics, self._target_strings = None, {}
+        self.counted: RowStatistics = RowStatistics(self.used, self.num_threads, fits=statistics_from is None)
         self.spec: RowSpec = RowSpec((len(features.words),), np.dtype(np.float32))
         self.sizes: list[int] = sizes_of(self.used, self.num_threads) if sizes is None else list(sizes)
         self.starts: np.ndarray = np.concatenate([[0], np.cumsum(self.sizes)]).astype(np.int64)
@@ -207,6 +208,10 @@ class TableRows(Source):
         """The rows whose means and codes are used: other rows, or these."""
         return self._statistics_from or self
 
+    def statistics(self) -> dict[str, ColumnStatistics]:
+        """Return the statistics of all columns that are read, over the used rows. They are computed once."""
+        return self.counted.of_columns()
+
     @property
     def memory_bytes(self) -> int:
         """Size of the memory for parsed rows."""
@@ -243,33 +248,6 @@ class TableRows(Source):
                 out,
             )
 
-    def statistics(self) -> dict[str, ColumnStatistics]:
-        """Return the statistics of all columns that are read, over the used rows. They are computed once."""
-        if self._statistics is None:
-            self._statistics = self._compute_statistics()
-        return self._statistics
-
-    @property
-    def has_statistics(self) -> bool:
-        """Whether `statistics` is computed."""
-        return self._statistics is not None
-
-    @property
-    def targets_of_all_rows(self) -> list[Column]:
-        """The targets whose classes are those of all rows of the table, and not only of this subset."""
-        if self.subset is None or self._statistics_from is not None:
-            return []
-        return self.features.class_columns
-
-    @property
-    def target_strings(self) -> dict[str, list[str]]:
-        """The distinct strings of `targets_of_all_rows`, over all rows of the table, once `statistics` is computed."""
-        return self._target_strings
-
-    def adopt_statistics(self, statistics: dict[str, ColumnStatistics], target_strings: dict[str, list[str]]) -> None:
-        """Set what `statistics` and `target_strings` return, from an earlier run."""
-        self._statistics, self._target_strings = statistics, target_strings
-
     def map_chunks(
         self, function: Callable[[int], object], task: str, chunks: list[int] | None = None
     ) -> Iterator[Any]:
@@ -279,25 +257,6 @@ class TableRows(Source):
     def reset_after_fork(self) -> None:
         """Create an empty chunk cache, for new rows, a copy, or a forked child process."""
         self.close()
-
-    def _compute_statistics(self) -> dict[str, ColumnStatistics]:
-        """Compute the statistics in one pass. For the training part, it also finds the classes of all rows."""
-        columns, targets = self.features.columns, self.targets_of_all_rows
-        joined = {column.name: ColumnStatistics(column) for column in columns}
-        strings = {column.name: {} for column in targets}  # distinct, in the order of the files
-
-        def of_chunk(chunk: int) -> tuple[list[ColumnStatistics], list[list[str]]]:
-            of_all, cells = self.used.all_and_used_cells(chunk, columns)
-            classes = [distinct_strings(of_all.columns[column.name]) for column in targets]
-            return [ColumnStatistics.of(column, cells.columns[column.name]) for column in columns], classes
-
-        for found, classes in self.map_chunks(of_chunk, "counting values"):
-            for statistics in found:
-                joined[statistics.column.name].join(statistics)
-            for column, texts in zip(targets, classes):
-                strings[column.name].update(dict.fromkeys(texts))
-        self._target_strings = {name: list(texts) for name, texts in strings.items()}
-        return joined
 
     def _why_empty(self) -> str:
         """Return why no row is used."""

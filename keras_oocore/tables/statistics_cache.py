@@ -28,9 +28,9 @@ def fit_features(rows: TableRows, directory: Path | None) -> None:
     """
     features, of = rows.features, rows.statistics_from
     if features.needs_fit:
-        features.fit(load_statistics(of, rows, directory), of.target_strings)
+        features.fit(load_statistics(of, rows, directory), of.counted.target_strings)
     if features.classes is not None and features.classes.needs_cells:
-        features.adopt_cells(load_statistics(of, rows, directory), of.target_strings)
+        features.adopt_cells(load_statistics(of, rows, directory), of.counted.target_strings)
 
 
 def load_statistics(of: TableRows, rows: TableRows, directory: Path | None) -> dict[str, ColumnStatistics]:
@@ -48,16 +48,16 @@ def load_statistics(of: TableRows, rows: TableRows, directory: Path | None) -> d
         return of.statistics()
     path = directory / (WHOLE if of.subset is None else _name(of.subset.name))
     is_kept = path.exists()
-    if not of.has_statistics:
+    if not of.counted.is_known:
         kept = _read(of, path)
         is_kept = kept is not None
         if is_kept:
-            of.adopt_statistics(*kept)
+            of.counted.adopt(*kept)
     found = of.statistics()
     if not is_kept and _is_stored(rows, directory):
         columns = {name: statistics.as_json() for name, statistics in found.items()}
         with contextlib.suppress(DestinationError):  # a complete store may be read-only
-            strings = {"target_strings": of.target_strings} if of.targets_of_all_rows else {}
+            strings = {"target_strings": of.counted.target_strings} if of.counted.targets_of_all_rows else {}
             STATISTICS_FORMAT.write(path, {"of": _as_json(of.row_fingerprint()), "columns": columns, **strings})
     return found
 
@@ -93,7 +93,7 @@ def _read(rows: TableRows, path: Path) -> tuple[dict[str, ColumnStatistics], dic
             return None
         columns = [(column.name, column) for column in rows.features.columns]
         found = {name: ColumnStatistics.from_json(column, saved["columns"][name]) for name, column in columns}
-        targets = [column.name for column in rows.targets_of_all_rows]
+        targets = [column.name for column in rows.counted.targets_of_all_rows]
         return found, {name: [str(text) for text in saved["target_strings"][name]] for name in targets}
 
     try:

@@ -10,13 +10,11 @@ from typing import Any
 from keras_oocore.core import html
 from keras_oocore.core.checks import positive
 from keras_oocore.csv.cells import Cells, Column
-from keras_oocore.csv.dates import DAYS, has_date
-from keras_oocore.csv.moments import DAY_US
+from keras_oocore.csv.dates import DAYS, has_date, moment_at
+from keras_oocore.csv.moments import DAY_SECONDS
 from keras_oocore.tables.statistics import MOST_DISTINCT, ColumnStatistics
 
-EPOCH = datetime.datetime(1970, 1, 1)
 MOST_FREQUENT = 10  # strings of a column that are listed with their counts
-DAY_SECONDS = 86_400
 SHOWN_ROWS = 50  # of `head` in a notebook; further ones are counted
 
 
@@ -207,7 +205,7 @@ def _value(cell: float | str | None, column: Column) -> Any:
 
 def _moment(days: float, kind: str) -> datetime.datetime | datetime.time:
     """Days since 1970 as a date, or the fraction of a day as a time."""
-    moment = EPOCH + datetime.timedelta(microseconds=round(days * DAY_US))
+    moment = moment_at(days)
     return moment if kind == "date" else moment.time()
 
 

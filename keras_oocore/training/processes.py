@@ -15,7 +15,7 @@ import numpy as np
 
 from keras_oocore.core.errors import OptionError
 from keras_oocore.training.state.checkpoint import Checkpoint
-from keras_oocore.training.state.plain_values import dtype_name, named_dtype
+from keras_oocore.training.state.dtypes import dtype_name, named_dtype
 
 PIECE_BYTES = 1 << 22  # sent at a time
 

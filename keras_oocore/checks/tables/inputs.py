@@ -17,16 +17,18 @@ from keras_oocore.core.text import counted, listed
 from keras_oocore.csv.cells import Cells, Column
 from keras_oocore.manifest.extensions import IMAGE_EXTENSIONS
 from keras_oocore.manifest.manifest import Manifest
+from keras_oocore.tables.csv import paths as csv
 from keras_oocore.tables.csv.suspects import NUMBER_PER_ROW, ROW_NUMBERS, STRING_PER_ROW
 from keras_oocore.tables.feature_checks import as_names
 from keras_oocore.tables.format import TableFormat
 from keras_oocore.tables.formats import FORMATS, format_of
+from keras_oocore.tables.ipc import paths as ipc
 from keras_oocore.tables.opening import Opening
+from keras_oocore.tables.parquet import paths as parquet
 from keras_oocore.tables.rows import TableRows
 from keras_oocore.tables.used_rows import UsedRows
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".psv")
-IN_FOLDERS = (".parquet", ".pq", ".parq", ".feather", ".arrow", ".ipc", ".arrows", ".ftr")
+IN_FOLDERS = (*parquet.SUFFIXES, *ipc.SUFFIXES)  # of tables that may be folders
 NOT_TABLES = (*IMAGE_EXTENSIONS, ".npy")  # endings of files that are in directories of samples
 IDS = (NUMBER_PER_ROW, ROW_NUMBERS, STRING_PER_ROW)  # what columns contain that tell copies of a row apart
 
@@ -103,7 +105,7 @@ def _is_path_of_table(path: str) -> bool:
         return False
     if storage.is_directory(path):
         return _may_have_tables(path) and _has_format(path)
-    return storage.exists(path) or glob.has_magic(path) or suffix in TABLE_SUFFIXES
+    return storage.exists(path) or glob.has_magic(path) or suffix in csv.SUFFIXES
 
 
 def _may_have_tables(directory: str) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_oocore.csv.cells import FIRST_ROUNDED, LARGEST_FLOAT32, Column, is_missing
+from keras_oocore.csv.cells import BEYOND_INT64, FIRST_ROUNDED, LARGEST_FLOAT32, Column, is_missing
 from keras_oocore.csv.conversion import convert
 from keras_oocore.csv.dates import values_of
 from keras_oocore.csv.dialect import CellOptions
@@ -19,7 +19,6 @@ except ImportError:  # the `csv` extra is not installed
     pa = None
 
 NONE_WRONG = np.zeros(0, np.int64)
-LARGEST_INTEGER = 2.0**63  # of 64 bits, and 1 more
 NO_FRACTION = r"\.0+(Z|[+-]\d{4})?$"  # which Python does not write
 LARGEST = {"s": 2**63 // 10**6 - 10**6, "ms": 2**63 // 10**3 - 10**9, "D": 2**63 // DAY_US - 2}  # a zone moves less
 US = {"s": 1_000_000, "ms": 1000, "us": 1}  # microseconds in a unit of time; a nanosecond is less
@@ -212,7 +211,7 @@ def _digits_of_floats(array: Any) -> Any:
     >>> _digits_of_floats(pa.array([7.0, 150_000_000_000.0, 0.5, 1e30])).to_pylist()
     ['7', '150000000000', '0.5', '1e+30']
     """
-    whole = pc.and_(pc.equal(pc.floor(array), array), pc.less(pc.abs(array), LARGEST_INTEGER)).fill_null(False)
+    whole = pc.and_(pc.equal(pc.floor(array), array), pc.less(pc.abs(array), BEYOND_INT64)).fill_null(False)
     integers = pc.if_else(whole, array, pa.scalar(0, array.type)).cast(pa.int64())
     return pc.if_else(whole, integers.cast(pa.string()), array.cast(pa.string()))
 

@@ -1,103 +1,16 @@
-"""The columns of tables that have types: their kinds, and which of them cannot be read, and why.
+"""The columns of a table of one or several parts that have types: the kind of each, or why it cannot be read.
 
 A table may have many thousands of columns, of which few are used. So a column is looked at when it is asked for.
 """
 
-import collections
-import json
-import types
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from keras_oocore.core.errors import OptionError
 from keras_oocore.csv.cells import Column
-from keras_oocore.csv.dates import has_date
-from keras_oocore.csv.moments import ISO
-from keras_oocore.tables.arrow.kinds import ArrowKind, can_be, extension_of, kind_of, zone_of
+from keras_oocore.tables.arrow.given import require_kind, require_zone
+from keras_oocore.tables.arrow.kinds import ArrowKind, kind_of, zone_of
+from keras_oocore.tables.arrow.part import Part
 from keras_oocore.tables.csv.kinds import given_kinds
-
-READABLE_EXTENSIONS = ("arrow.json", "arrow.bool8")  # strings, and integers that are 0 or 1
-
-
-class Part(NamedTuple):
-    """The columns of one file, or of one table in memory.
-
-    Attributes:
-        name: What messages call it.
-        types: Name of a column → its `pyarrow` type, in order.
-        repeated: Names that occur more than once.
-        refused: Name of a column whose cells cannot be read, whatever its type → why, as a sentence.
-    """
-
-    name: str
-    types: Mapping[str, Any]
-    repeated: Collection[str] = ()
-    refused: Mapping[str, str] = types.MappingProxyType({})
-
-    @classmethod
-    def of_schema(cls, name: str, schema: Any, more: Mapping[str, Any] | None = None) -> "Part":
-        """Return the part with the columns of a `pyarrow` schema, and more columns, which are not in the schema."""
-        names = schema.names
-        positions, repeated = {key: i for i, key in enumerate(names)}, []
-        if len(positions) < len(names):
-            repeated = [key for key, count in collections.Counter(names).items() if count > 1]
-        found = _Fields(schema, positions)
-        return cls(name, _Types(found, more or {}), repeated, _OfUnknownTypes(found, name))
-
-
-class _Fields(NamedTuple):
-    """The fields of a `pyarrow` schema.
-
-    Attributes:
-        schema: The schema.
-        positions: Name of a field → its position, that of the last one of a name.
-    """
-
-    schema: Any
-    positions: Mapping[str, int]
-
-    def field(self, name: str) -> Any:
-        """Return a field by its name."""
-        return self.schema.field(self.positions[name])
-
-
-class _Types(Mapping[str, Any]):
-    """Name → type, for the fields of a schema, and for more columns."""
-
-    def __init__(self, fields: _Fields, more: Mapping[str, Any]):
-        self._fields, self._more = fields, more
-
-    def __getitem__(self, name: str) -> Any:
-        return self._more[name] if name in self._more else self._fields.field(name).type
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._more or name in self._fields.positions
-
-    def __iter__(self) -> Iterator[str]:
-        yield from self._fields.positions
-        yield from self._more
-
-    def __len__(self) -> int:
-        return len(self._fields.positions) + len(self._more)
-
-
-class _OfUnknownTypes(Mapping[str, str]):
-    """Name → why its cells cannot be read, for the fields of a schema that have types of their own."""
-
-    def __init__(self, fields: _Fields, where: str):
-        self._fields, self._where = fields, where
-
-    def __getitem__(self, name: str) -> str:
-        field = self._fields.field(name)
-        if not is_unknown(field):
-            raise KeyError(name)
-        return _unknown(field, self._where)
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for name in self._fields.positions if is_unknown(self._fields.field(name)))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
 
 
 class FoundColumns(NamedTuple):
@@ -134,29 +47,6 @@ class IndexColumns(Mapping[str, str]):
         return len(self._refused) + len(self._index)
 
 
-def pandas_index(schema: Any) -> list[str]:
-    """Return the columns of a `pyarrow` schema that were the index of a DataFrame of pandas, which is no feature."""
-    try:
-        described = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
-    except (ValueError, AttributeError):  # another program wrote it
-        return []
-    return [name for name in described if isinstance(name, str)]
-
-
-def is_unknown(field: Any) -> bool:
-    """Return whether a field has a type of its own, whose cells mean something else than the type that stores them."""
-    name = extension_of(field)
-    return name is not None and name not in READABLE_EXTENSIONS
-
-
-def _unknown(field: Any, where: str) -> str:
-    """Return why a field of an unknown type cannot be read, as a sentence."""
-    return (
-        f"column {field.name!r} of {where} is of the type {extension_of(field)!r}, which is no number, string or date. "
-        "Convert it before the table is written."
-    )
-
-
 def found_columns(
     parts: Sequence[Part], dtypes: Mapping[str, object] | None, known: Mapping[str, Column] | None = None
 ) -> FoundColumns:
@@ -180,9 +70,9 @@ def found_columns(
     found = _Found(parts, positions, given)
     for name in sorted(given, key=positions.__getitem__):
         if not found.why_refused(name):
-            _require(name, parts, *given[name][:2])
+            require_kind(name, parts, *given[name][:2])
             if known is not None:
-                _require_zone(name, parts, *given[name][1:])
+                require_zone(name, parts, *given[name][1:])
     return FoundColumns(_Readable(found), _Refused(found))
 
 
@@ -309,32 +199,3 @@ def _zone(name: str, parts: Sequence[Part]) -> str | None:
     """Return the time zone of a column of moments, `""` for none, or `None` if it differs or is not known."""
     zones = {zone_of(part.types[name]) for part in parts} - {None}
     return zones.pop() if len(zones) == 1 else None
-
-
-def _require_zone(name: str, parts: Sequence[Part], form: str | None, zone: str | None) -> None:
-    """Raise for moments with a time zone if those of the training rows have none, and for the contrary."""
-    if zone is None and (form is None or form == ISO or not has_date(form)):
-        return  # not moments, or those of a CSV file that may have offsets from UTC
-    has_zone = bool(zone) or "%z" in (form or "")
-    for part in parts:
-        found = zone_of(part.types[name])
-        if found is not None and bool(found) != has_zone:
-            of_training = f"{f'the time zone {zone!r}' if zone else 'an offset from UTC'}" if has_zone else "none"
-            raise OptionError(
-                f"{part.name}: column {name!r} has {f'the time zone {found!r}' if found else 'no time zone'}, and in "
-                f"the training rows it has {of_training}, so hours and days would shift. Write it "
-                f"{'in a time zone' if has_zone else 'without a time zone'}, such as with "
-                f"frame[{name!r}].dt.tz_localize({(zone or 'UTC') if has_zone else None!r}) in pandas."
-            )
-
-
-def _require(name: str, parts: Sequence[Part], kind: str, form: str | None) -> None:
-    """Raise unless the column can be read as the given kind in all parts."""
-    for part in parts:
-        if not can_be(part.types[name], kind, form):
-            wanted = "a date" if kind == "date" else kind
-            raise OptionError(
-                f"{part.name}: column {name!r} is of the type {part.types[name]}, which cannot be read as {wanted}. "
-                f"Remove it from `dtypes`, or convert it to the kind of the training rows. Received: {name!r} as "
-                f"{form or kind!r}"
-            )

@@ -17,9 +17,10 @@ from keras_oocore.csv.dialect import CellOptions
 from keras_oocore.csv.remedies import describe
 from keras_oocore.csv.values import shortened
 from keras_oocore.tables.arrow.cells import as_cells, large_whole_number, not_utf8, plain
-from keras_oocore.tables.arrow.columns import IndexColumns, Part, found_columns
+from keras_oocore.tables.arrow.columns import IndexColumns, found_columns
 from keras_oocore.tables.arrow.kinds import is_string, plain_type, zone_of
 from keras_oocore.tables.arrow.looks import look_of
+from keras_oocore.tables.arrow.part import Part
 from keras_oocore.tables.csv.kinds import infer_kind, present
 from keras_oocore.tables.csv.suspects import suspicion
 from keras_oocore.tables.format import TableFormat

@@ -13,7 +13,7 @@ import numpy as np
 from keras_oocore.core.checks import positive
 from keras_oocore.csv.cells import Column, require_pyarrow
 from keras_oocore.tables.arrow.chunks import rows_per_chunk
-from keras_oocore.tables.arrow.columns import Part
+from keras_oocore.tables.arrow.part import Part
 from keras_oocore.tables.arrow.table import ArrowTable
 from keras_oocore.tables.format import CutGroup
 from keras_oocore.tables.ipc.files import ArrowFile, ArrowFileReader

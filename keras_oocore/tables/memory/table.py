@@ -12,8 +12,8 @@ from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import counted
 from keras_oocore.csv.cells import Column
 from keras_oocore.tables.arrow.chunks import rows_of_chunks
-from keras_oocore.tables.arrow.columns import Part
 from keras_oocore.tables.arrow.content import ContentChecksum
+from keras_oocore.tables.arrow.part import Part
 from keras_oocore.tables.arrow.table import ArrowTable
 from keras_oocore.tables.memory.columns import MemoryColumn
 from keras_oocore.tables.opening import Opening

@@ -11,7 +11,7 @@ from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.faults import retried
 from keras_oocore.csv.index import cannot_read, require_same
-from keras_oocore.tables.arrow.columns import Part
+from keras_oocore.tables.arrow.part import Part
 from keras_oocore.tables.parquet.paths import FoundFile
 
 try:

@@ -10,7 +10,7 @@ import numpy as np
 from keras_oocore.core.checks import positive
 from keras_oocore.core.threads import ThreadPool
 from keras_oocore.csv.cells import Column, require_pyarrow
-from keras_oocore.tables.arrow.columns import Part, pandas_index
+from keras_oocore.tables.arrow.part import Part, pandas_index
 from keras_oocore.tables.arrow.table import ArrowTable
 from keras_oocore.tables.format import CutGroup, KnownCells
 from keras_oocore.tables.opening import Opening

@@ -22,7 +22,8 @@ from keras_oocore.core.files import sync_folder
 from keras_oocore.core.record import NewerRecordError, RecordError, RecordFormat
 from keras_oocore.core.temporary import temporary_name
 from keras_oocore.core.version import __version__
-from keras_oocore.training.state.plain_values import NotPlainError, dtype_name, named_dtype
+from keras_oocore.training.state.dtypes import dtype_name, named_dtype
+from keras_oocore.training.state.plain_values import NotPlainError
 
 ARRAYS, RECORD = "arrays.npz", "checkpoint.json"
 RECORD_FORMAT = RecordFormat(version=1, remedy="Remove the checkpoint.", requires_checksum=True)
