@@ -6,7 +6,6 @@ The kinds are inferred once, from cells of all files, and do not change while a 
 import contextlib
 import copy
 import dataclasses
-import datetime
 import os
 import re
 from collections import Counter
@@ -34,6 +33,7 @@ from keras_oocore.tables.csv.kinds import given_kinds
 from keras_oocore.tables.csv.names import table_names
 from keras_oocore.tables.csv.paths import INDEX_SUFFIX, paths_of
 from keras_oocore.tables.csv.unpacked import unpacked
+from keras_oocore.tables.described_files import described, described_copy
 from keras_oocore.tables.format import TableFormat
 
 READING_OPTIONS = (
@@ -173,7 +173,7 @@ class CSVTable(TableFormat):
         """Return everything that determines the cells, as plain JSON."""
         return {
             **self._rows_limit(),
-            "files": [_describe(index) for index in self.indexes],
+            "files": [described(index.path, index.size_bytes, index.changed_ns) for index in self.indexes],
             "dialect": self.dialect.to_json(),
             "null_values": list(self.options.null_values),
             "decimal": self.options.decimal,
@@ -186,7 +186,7 @@ class CSVTable(TableFormat):
         """Return what identifies the rows, as plain JSON: names and sizes of the files, without folders and times."""
         return {
             **self._rows_limit(),
-            "files": [f"{os.path.basename(index.path)}, {index.size_bytes:,} bytes" for index in self.indexes],
+            "files": [described_copy(index.path, index.size_bytes) for index in self.indexes],
             "on_bad_row": self.options.on_bad_row,
         }
 
@@ -268,13 +268,6 @@ def _index(path: str, dialect: Dialect, on_bad_row: OnBadRow, num_workers: int, 
     task = f"finding the rows of {Path(path).name}"
     with tqdm(total=size_bytes, unit="B", unit_scale=True, desc=task, delay=QUIET_SECONDS) as bar:
         return index_records(path, dialect, CHUNK_BYTES, num_workers, on_bad_row, bar.update, num_rows)
-
-
-def _describe(index: RecordIndex) -> str:
-    """Return name, size and time of a file as a person reads them, so that an error message shows what changed."""
-    seconds, nanoseconds = divmod(index.changed_ns, 10**9)
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
-    return f"{os.path.basename(index.path)}, {index.size_bytes:,} bytes, of {moment}.{nanoseconds:09d} UTC"
 
 
 def _hint(names: list[str]) -> str:

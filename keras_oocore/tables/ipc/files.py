@@ -1,8 +1,6 @@
 """One Arrow IPC file, a stream or the format with a footer, and its record batches."""
 
-import datetime
 import functools
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +8,7 @@ from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
 from keras_oocore.csv.index import cannot_read, file_stamp, require_same
 from keras_oocore.tables.arrow.chunks import rows_per_chunk
+from keras_oocore.tables.described_files import described, described_copy
 from keras_oocore.tables.ipc.layout import (
     FEATHER_1,
     MAGIC,
@@ -101,13 +100,11 @@ class ArrowFile:
 
     def described(self) -> str:
         """Return name, size and time as a person reads them, so that an error message shows what changed."""
-        seconds, nanoseconds = divmod(self.stamp[1], 10**9)
-        moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
-        return f"{self.described_copy()}, of {moment}.{nanoseconds:09d} UTC"
+        return described(self.path, *self.stamp)
 
     def described_copy(self) -> str:
         """Return what a copy of the file has in common with it: name and size."""
-        return f"{os.path.basename(self.path)}, {self.stamp[0]:,} bytes"
+        return described_copy(self.path, self.stamp[0])
 
 
 class ArrowFileReader:

@@ -13,8 +13,8 @@ import numpy as np
 from keras_oocore.core.checks import positive
 from keras_oocore.csv.cells import Column, require_pyarrow
 from keras_oocore.tables.arrow.chunks import rows_per_chunk
+from keras_oocore.tables.arrow.file_table import FileTable
 from keras_oocore.tables.arrow.part import Part
-from keras_oocore.tables.arrow.table import ArrowTable
 from keras_oocore.tables.format import CutGroup
 from keras_oocore.tables.ipc.files import ArrowFile, ArrowFileReader
 from keras_oocore.tables.opening import Opening
@@ -41,7 +41,7 @@ class Chunk(NamedTuple):
     in_file: int
 
 
-class IPCTable(ArrowTable):
+class IPCTable(FileTable[ArrowFile]):
     """The rows of Feather or Arrow IPC files that have the same columns.
 
     Args:
@@ -103,14 +103,6 @@ class IPCTable(ArrowTable):
         """Return the position of a column in the file of a chunk."""
         return self.files[self._chunks[chunk].file].names.index(column.name_in_file)
 
-    def fingerprint(self) -> dict[str, Any]:
-        """Return everything that determines the cells, as plain JSON."""
-        return {**self.of_reading(), "files": [file.described() for file in self.files]}
-
-    def portable_fingerprint(self) -> dict[str, Any]:
-        """Return what identifies the rows, as plain JSON: names and sizes of the files, without folders and times."""
-        return {**self.of_rows(), "files": [file.described_copy() for file in self.files]}
-
     def save_indexes(self, directory: Path | None = None) -> None:
         """Do nothing: the files say where the rows are."""
 
@@ -126,13 +118,6 @@ class IPCTable(ArrowTable):
             readers[file, names] = self.files[file].reader(names)
         self._own.last = readers[file, names]
         return self._own.last
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_own"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._own = threading.local()
 
 
 def _chunks(files: Sequence[ArrowFile], num_rows: int | None) -> Any:

@@ -1,9 +1,7 @@
 """One Parquet file: its footer, which says how many rows and which columns it has, and the rows of a row group."""
 
 import dataclasses
-import datetime
 import functools
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -12,6 +10,7 @@ from keras_oocore.core.errors import DataError
 from keras_oocore.core.faults import retried
 from keras_oocore.csv.index import cannot_read, require_same
 from keras_oocore.tables.arrow.part import Part
+from keras_oocore.tables.described_files import described, described_copy
 from keras_oocore.tables.parquet.paths import FoundFile
 
 try:
@@ -162,14 +161,11 @@ class ParquetFile:
 
     def described(self) -> str:
         """Return name, size and time as a person reads them, so that an error message shows what changed."""
-        seconds, nanoseconds = divmod(self.changed_ns, 10**9)
-        moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
-        name = os.path.basename(self.path)
-        return f"{name}, {self.size_bytes:,} bytes, of {moment}.{nanoseconds:09d} UTC{self._described_keys()}"
+        return described(self.path, self.size_bytes, self.changed_ns) + self._described_keys()
 
     def described_copy(self) -> str:
         """Return what a copy of the file has in common with it: name, size, and the values that folders name."""
-        return f"{os.path.basename(self.path)}, {self.size_bytes:,} bytes{self._described_keys()}"
+        return described_copy(self.path, self.size_bytes) + self._described_keys()
 
     def _described_keys(self) -> str:
         return "".join(f", {name}={value}" for name, value in self.keys.items())

@@ -10,8 +10,8 @@ import numpy as np
 from keras_oocore.core.checks import positive
 from keras_oocore.core.threads import ThreadPool
 from keras_oocore.csv.cells import Column, require_pyarrow
+from keras_oocore.tables.arrow.file_table import FileTable
 from keras_oocore.tables.arrow.part import Part, pandas_index
-from keras_oocore.tables.arrow.table import ArrowTable
 from keras_oocore.tables.format import CutGroup, KnownCells
 from keras_oocore.tables.opening import Opening
 from keras_oocore.tables.parquet.file import ParquetFile
@@ -28,7 +28,7 @@ except ImportError:  # the `tables` extra is not installed
 MOST_SAMPLED_CELLS = 2**20  # of a row group whose columns are read as a whole to look at their first cells
 
 
-class ParquetTable(ArrowTable):
+class ParquetTable(FileTable[ParquetFile]):
     """The rows of Parquet files that have the same columns.
 
     Args:
@@ -103,14 +103,6 @@ class ParquetTable(ArrowTable):
         is_whole = self.rows[chunk + 1] - self.rows[chunk] == file.metadata.row_group(group).num_rows
         return known if known is None or is_whole or not known.missing else None
 
-    def fingerprint(self) -> dict[str, Any]:
-        """Return everything that determines the cells, as plain JSON."""
-        return {**self.of_reading(), "files": [file.described() for file in self.files]}
-
-    def portable_fingerprint(self) -> dict[str, Any]:
-        """Return what identifies the rows, as plain JSON: names and sizes of the files, without folders and times."""
-        return {**self.of_rows(), "files": [file.described_copy() for file in self.files]}
-
     def save_indexes(self, directory: Path | None = None) -> None:
         """Do nothing: the footers of the files say where the rows are."""
 
@@ -173,13 +165,6 @@ class ParquetTable(ArrowTable):
         """Return a column that the folder of a file names."""
         value, dtype = file.keys[name], self._key_types[name]
         return pa.repeat(pa.scalar(value, pa.string()).cast(dtype), size)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_own"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._own = threading.local()
 
 
 def _footers(found: list[FoundFile], opening: Opening) -> list[ParquetFile]:

@@ -1,0 +1,20 @@
+"""A file of a table in words: its name, its size and when it changed, so that a message shows what differs."""
+
+import datetime
+import os
+
+
+def described(path: str, size_bytes: int, changed_ns: int) -> str:
+    """Return name, size and time of a file.
+
+    >>> described("data/houses.csv", 1200, 1_400_000_000_000_000_005)
+    'houses.csv, 1,200 bytes, of 2014-05-13 16:53:20.000000005 UTC'
+    """
+    seconds, nanoseconds = divmod(changed_ns, 10**9)
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return f"{described_copy(path, size_bytes)}, of {moment}.{nanoseconds:09d} UTC"
+
+
+def described_copy(path: str, size_bytes: int) -> str:
+    """Return what a copy of a file has in common with it: name and size."""
+    return f"{os.path.basename(path)}, {size_bytes:,} bytes"
