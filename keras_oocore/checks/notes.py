@@ -1,4 +1,4 @@
-"""Says what a check could not find out, and how to find it out."""
+"""Says what a check of files could not find out, and how to find it out."""
 
 import numpy as np
 

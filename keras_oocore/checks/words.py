@@ -1,4 +1,4 @@
-"""Writes the report of a check in words: what was found, and what to do next."""
+"""Writes the report of files in words: what was found, and what to do next."""
 
 from collections import Counter
 from collections.abc import Iterable

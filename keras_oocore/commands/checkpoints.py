@@ -1,4 +1,4 @@
-"""Describes and checks the checkpoints of a training. Importing them imports Keras."""
+"""Describes and checks the checkpoints of a training. Keras is imported only then, because that takes seconds."""
 
 import argparse
 import warnings

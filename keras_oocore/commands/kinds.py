@@ -13,6 +13,7 @@ from keras_oocore.commands.report import WrongUseError
 from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.npy import read_header
+from keras_oocore.csv.dialect import SUFFIXES as TABLE_SUFFIXES
 from keras_oocore.manifest import files as manifest_files
 from keras_oocore.manifest.extensions import IMAGE_EXTENSIONS
 from keras_oocore.manifest.found import counted_extensions
@@ -20,7 +21,6 @@ from keras_oocore.manifest.scan import find_files
 from keras_oocore.manifest.splits import PARTS
 from keras_oocore.sources.hdf5 import is_hdf5
 from keras_oocore.store.format import RECORD as STORE_RECORD
-from keras_oocore.tables.csv.paths import SUFFIXES as TABLE_SUFFIXES
 
 ARRAY_EXTENSIONS = (".npy",)
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".lz4")

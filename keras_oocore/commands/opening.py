@@ -1,4 +1,4 @@
-"""Opens what is stored at a path as a Sequence. Importing Keras takes seconds, so it is imported here alone."""
+"""Opens what is stored at a path as a Sequence. Keras is imported only then, because that takes seconds."""
 
 import argparse
 import os

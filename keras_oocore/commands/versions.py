@@ -1,4 +1,4 @@
-"""The versions of everything that a bug report should name, without importing any of it."""
+"""The versions of everything that a bug report should name. Nothing is imported for them."""
 
 import importlib.metadata
 import os

@@ -1,1 +1,1 @@
-"""The ground floor: errors, files, locks, records, sizes and text. It knows nothing about data sets."""
+"""What all other folders use: errors, files, locks, records, sizes and text. It knows nothing about data sets."""

@@ -9,6 +9,7 @@ from keras_oocore.core.checks import boolean, non_negative
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import shown
 
+SUFFIXES = (".csv", ".tsv", ".tab", ".psv")  # usual endings of the names of the files
 NULL_VALUES = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "null", "NULL", "nan", "NaN", "-nan", "-NaN", "None")
 ASCII_PROBE = bytes(range(128)) + rb"\u0022" + b"\x1b$B!!"  # every ASCII byte, an escape sequence and a shift sequence
 SCALES = ("k", "M", "MM", "B", "bn", "mn", "mio", "mrd", "thousand", "million", "billion", "%", "\u2030", "percent")

@@ -1,4 +1,4 @@
-"""The shape of the rows of a CSV file: which cell belongs to which name, where rows have a cell more than names.
+"""The shape of the rows of a CSV file: which cell belongs to which name, if rows have one cell more than the header.
 
 `write.table` of R writes the name of each row, and no name for them in the header. Other programs write a delimiter at
 the end of each row. Some rows of the file show which of them it is, which then holds for every row.

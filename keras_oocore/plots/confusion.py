@@ -1,4 +1,4 @@
-"""Draws how often each class is taken for each other one."""
+"""Draws a confusion matrix: how often samples of each class are predicted as each class."""
 
 import os
 from collections.abc import Sequence

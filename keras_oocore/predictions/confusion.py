@@ -1,4 +1,4 @@
-"""`ko.plot_confusion`: how often each class is taken for each other one."""
+"""`ko.plot_confusion`: how often samples of each class are predicted as each class."""
 
 import os
 from collections.abc import Mapping

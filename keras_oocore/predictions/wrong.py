@@ -1,4 +1,4 @@
-"""`ko.show_wrong`: the pictures that a model took for another class."""
+"""`ko.show_wrong`: the pictures whose predicted class is wrong."""
 
 import os
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Which method of which Keras model reads a dataset. Keras does not tell it, so the stack does."""
+"""Finds out which method of which Keras model reads a dataset, from the call stack, because Keras does not say it."""
 
 import sys
 from typing import Any, NamedTuple

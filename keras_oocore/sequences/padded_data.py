@@ -1,4 +1,4 @@
-"""Checks that data with a padded last batch are used for what the weights of their samples are made for."""
+"""Checks that a padded last batch is used in the call of Keras that the weights of its samples are made for."""
 
 import warnings
 from typing import Any

@@ -1,4 +1,4 @@
-"""Finds the rows of a table that are not samples, so that predictions have a row for them, too, which says why.
+"""Finds the rows of a table that are not samples. Predictions have a row for each of them, too, which says why.
 
 Rows that the user left out with `without` have no row, because no prediction of them is expected.
 """

@@ -1,1 +1,1 @@
-"""Samples by number: the contract between the disk and a batch, and what keeps it."""
+"""Samples by number: `Source`, the contract between the disk and a batch, and its implementations."""

@@ -1,1 +1,1 @@
-"""The packed store: rows of fixed-shape arrays on disk."""
+"""The packed store: rows of arrays of fixed shapes on disk."""

@@ -1,4 +1,4 @@
-"""Selects layers of a model by name or function, and freezes or unfreezes them; optimizers are not its concern."""
+"""Selects layers of a model by name or function, and freezes or unfreezes them. It knows no optimizers."""
 
 import math
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Compiles a model again with another learning rate or other trainable layers; phases are not its concern.
+"""Compiles a model again with another learning rate or other trainable layers. It knows no phases.
 
 This needs private parts of Keras. Each use below says where they are defined in Keras 3.15.1, and what happens if they
 are missing.

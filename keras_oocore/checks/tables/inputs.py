@@ -15,9 +15,9 @@ from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import counted, listed
 from keras_oocore.csv.cells import Cells, Column
+from keras_oocore.csv.dialect import SUFFIXES
 from keras_oocore.manifest.extensions import IMAGE_EXTENSIONS
 from keras_oocore.manifest.manifest import Manifest
-from keras_oocore.tables.csv import paths as csv
 from keras_oocore.tables.csv.suspects import NUMBER_PER_ROW, ROW_NUMBERS, STRING_PER_ROW
 from keras_oocore.tables.feature_checks import as_names
 from keras_oocore.tables.format import TableFormat
@@ -105,7 +105,7 @@ def _is_path_of_table(path: str) -> bool:
         return False
     if storage.is_directory(path):
         return _may_have_tables(path) and _has_format(path)
-    return storage.exists(path) or glob.has_magic(path) or suffix in csv.SUFFIXES
+    return storage.exists(path) or glob.has_magic(path) or suffix in SUFFIXES
 
 
 def _may_have_tables(directory: str) -> bool:

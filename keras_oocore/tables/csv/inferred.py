@@ -1,4 +1,4 @@
-"""The columns of CSV files, each of whose kinds is inferred when it is needed: a table may have many more columns."""
+"""The columns of CSV files. The kind of each is inferred when it is needed, because a table may have many others."""
 
 import dataclasses
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, ValuesView

@@ -10,7 +10,6 @@ from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import shown
 from keras_oocore.csv.not_csv import require_local
 
-SUFFIXES = (".csv", ".tsv", ".tab", ".psv")
 INDEX_SUFFIX = ".keras_oocore-index.json"
 EXPECTED = "`data` should be a path, a pattern or a list of them. Received: "
 READ = ". Its rows are read by ko.TableSequence(data, target)"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.csv.values import shortened
+from keras_oocore.tables.raw_texts import ABSENT_TYPES
 
 try:
     import pyarrow as pa
@@ -19,7 +20,7 @@ except ImportError:  # the `csv` extra is not installed
     pa = None
 
 PIECE_ROWS = 65_536
-ABSENT_TYPES = ("NoneType", "NAType", "NaTType")  # of pandas, which is not imported for them
+MISSING = ("NoneType", *ABSENT_TYPES)  # names of the types of missing values
 STRING, BOOLEAN, INTEGER, FLOAT, DECIMAL, BYTES = "strings", "booleans", "integers", "floats", "decimals", "bytes"
 DATE, MOMENT, TIME = "dates", "moments", "times"
 NUMBERS = {INTEGER, FLOAT, DECIMAL}
@@ -119,7 +120,7 @@ def _groups(values: np.ndarray) -> dict[str, Any]:
 
 def _group(kind: type) -> str:
     """Return the group of a type; `""` for missing values."""
-    if kind.__name__ in ABSENT_TYPES:
+    if kind.__name__ in MISSING:
         return ""
     return next((group for classes, group in CLASSES if issubclass(kind, classes)), kind.__name__)
 
@@ -134,7 +135,7 @@ def _has_numbers(values: np.ndarray) -> bool:
 
 
 def _is_absent(value: Any) -> bool:
-    return type(value).__name__ in ABSENT_TYPES or (isinstance(value, float | np.floating) and value != value)
+    return type(value).__name__ in MISSING or (isinstance(value, float | np.floating) and value != value)
 
 
 def _refusal(values: np.ndarray, found: dict[str, Any], groups: set[str]) -> str:

@@ -1,4 +1,4 @@
-"""Data that look like a stream and are none, such as a query whose rows do not exist yet, and what to type."""
+"""Data that look like a stream but are not, such as a query whose rows do not exist yet, and what to type."""
 
 from typing import Any
 
