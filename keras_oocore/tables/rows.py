@@ -28,13 +28,8 @@ from keras_oocore.tables.used_rows import UsedRows
 
 MOST_WINDOW_CHUNKS = 64  # parsed before the first batch of an epoch, which takes about half a second
 ORDER_BYTES = 8  # per row of a window, for its number
-
-OF_SAMPLES = (
-    "files",
-    "on_bad_row",
-    "num_rows",
-    LEFT_OUT,
-)  # parts of the fingerprint of a table that identify its samples
+# Parts of the fingerprint of a table that identify its samples.
+OF_SAMPLES = ("files", "on_bad_row", "num_rows", LEFT_OUT)
 
 
 class TableRows(Source):
