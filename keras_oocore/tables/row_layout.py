@@ -25,7 +25,8 @@ from keras_oocore.tables.feature_warnings import (
 )
 from keras_oocore.tables.format import NamedColumns
 from keras_oocore.tables.options import ColumnOptions, Missing
-from keras_oocore.tables.targets import TargetClasses, checked_options, require_classes
+from keras_oocore.tables.target_checks import require_classes, require_options
+from keras_oocore.tables.targets import TargetClasses
 
 IN_DAYS = "in days"  # instead of the part of a date, in fingerprints
 
@@ -76,7 +77,7 @@ class RowLayout:
         indicator = boolean(options.indicator, "indicator")
         self.targets: list[str] = [] if target is None else as_names(target, "target")
         self.one_target: bool = isinstance(target, str)
-        checked_options(options, len(self.targets))
+        require_options(options, len(self.targets))
         if options.label_separator is not None:
             choice.kinds.update(dict.fromkeys(self.targets, "string"))
         self.ids: list[Column] = [
