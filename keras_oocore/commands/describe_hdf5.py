@@ -16,7 +16,7 @@ from keras_oocore.core.sizes import format_bytes
 from keras_oocore.core.text import counted, did_you_mean, listed
 from keras_oocore.manifest.inputs import as_label_array, as_labels
 from keras_oocore.manifest.manifest import Manifest
-from keras_oocore.sources.hdf5 import open_hdf5, read_labels
+from keras_oocore.sources.hdf5_file import open_hdf5, read_labels
 
 LISTED = 20
 LABELS = ("labels", "label", "targets", "target", "classes", "y")  # usual names, in this order

@@ -19,7 +19,7 @@ from keras_oocore.manifest.extensions import IMAGE_EXTENSIONS
 from keras_oocore.manifest.found import counted_extensions
 from keras_oocore.manifest.scan import find_files
 from keras_oocore.manifest.splits import PARTS
-from keras_oocore.sources.hdf5 import is_hdf5
+from keras_oocore.sources.hdf5_file import is_hdf5
 from keras_oocore.store.format import RECORD as STORE_RECORD
 
 ARRAY_EXTENSIONS = (".npy",)

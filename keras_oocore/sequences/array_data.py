@@ -13,7 +13,8 @@ from keras_oocore.core.text import shown
 from keras_oocore.sources.array_likes import ArrayLike, is_array_like
 from keras_oocore.sources.arrays import ArrayRows
 from keras_oocore.sources.chunked import DEFAULT_LIMIT_BYTES, ChunkedRows
-from keras_oocore.sources.hdf5 import HDF5Rows, is_hdf5, is_open_dataset, read_labels
+from keras_oocore.sources.hdf5 import HDF5Rows
+from keras_oocore.sources.hdf5_file import is_hdf5, is_open_dataset, read_labels
 
 Rows = ArrayRows | ChunkedRows
 
