@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_oocore.core import html
 from keras_oocore.core.text import counted
-from keras_oocore.plots.history import NOT_METRICS, as_numbers, best_of, curve_of, epochs_of, values_and_epochs
+from keras_oocore.plots.history_values import NOT_METRICS, as_numbers, best_of, curve_of, epochs_of, values_and_epochs
 
 MOST_COLUMNS = 30  # further ones are counted
 
