@@ -102,7 +102,7 @@ class ArrowTable(TableFormat):
         rows = np.arange(len(next(iter(arrays.values()))))
         cells, readable = {}, np.ones(len(rows), bool)
         for column in columns:
-            array = plain(arrays[column.name_in_file])
+            array = plain(self.as_written(chunk, column, arrays[column.name_in_file]))
             cells[column.name], wrong = as_cells(array, column, self.options)
             if column.kind in ("string", "text"):
                 self._warn_of_lost_digits(column.name_in_file, array)
@@ -111,6 +111,10 @@ class ArrowTable(TableFormat):
             readable[wrong] = False
         found = Cells(rows, cells)
         return found if readable.all() else found.select(readable)
+
+    def as_written(self, chunk: int, column: Column, array: Any) -> Any:
+        """Return the array of a column in a chunk, or the strings that it was made of, if it is read as strings."""
+        return array
 
     def look_at(self, names: Iterable[str]) -> None:
         """Find out which of these columns say nothing about other rows, or may be meant as numbers or dates.

@@ -13,7 +13,7 @@ import numpy as np
 from keras_oocore.core.checks import positive
 from keras_oocore.csv.cells import Column, require_pyarrow
 from keras_oocore.tables.arrow.chunks import rows_per_chunk
-from keras_oocore.tables.arrow.columns import Part
+from keras_oocore.tables.arrow.columns import Part, pandas_index
 from keras_oocore.tables.arrow.table import ArrowTable
 from keras_oocore.tables.format import CutGroup
 from keras_oocore.tables.ipc.files import ArrowFile, ArrowFileReader
@@ -71,7 +71,8 @@ class IPCTable(ArrowTable):
             positive(opening.num_rows, "num_rows")
         self.files: list[ArrowFile] = [ArrowFile(path) for path in paths]
         parts = _parts(self.files) if name is None else [part._replace(name=name) for part in _parts(self.files)]
-        super().__init__([file.path for file in self.files] if name is None else [name], parts, opening)
+        index = pandas_index(self.files[0].schema)
+        super().__init__([file.path for file in self.files] if name is None else [name], parts, opening, index)
         self._chunks: list[Chunk] = list(_chunks(self.files, opening.num_rows))
         sizes = [chunk.end - chunk.first for chunk in self._chunks]
         self.rows: np.ndarray = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)

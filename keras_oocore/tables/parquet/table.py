@@ -86,6 +86,13 @@ class ParquetTable(ArrowTable):
         table = next(file.batches(self._opened(file, in_parts), group, in_schema, size)) if in_schema else None
         return {name: table[name] if name in in_schema else self._key_column(file, name, size) for name in names}
 
+    def as_written(self, chunk: int, column: Column, array: Any) -> Any:
+        """Return the array, or for strings that a folder names, such as `01`, the name in place of its number."""
+        file, name = self.files[self._layout.files[chunk]], column.name_in_file
+        if column.kind not in ("string", "text") or name in file.positions:
+            return array
+        return pa.repeat(pa.scalar(file.keys[name], pa.string()), len(array))
+
     def where(self, chunk: int, row_in_chunk: int) -> str:
         """Return how error messages name a row: file, row and row group."""
         file, row = self.files[self._layout.files[chunk]], int(self._layout.in_file[chunk]) + row_in_chunk

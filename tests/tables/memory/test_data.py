@@ -57,7 +57,7 @@ def test_the_index_of_a_data_frame_is_no_column():
 def test_rows_of_an_index_with_repetitions_keep_their_order():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"x": [1.0, 2.0, 3.0], "c": pandas.Categorical(["b", "a", "b"])}, index=[5, 5, 0])
-    name, columns, hint = named_columns(frame)
+    name, columns, hint, _ = named_columns(frame)
 
     assert (name, hint) == ("DataFrame", "")
     assert columns["x"].take(1, 3).to_pylist() == [2.0, 3.0]
