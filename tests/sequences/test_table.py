@@ -505,7 +505,8 @@ def test_the_index_that_pyarrow_took_from_a_dataframe_is_not_a_feature(tmp_path,
     frame = pd.DataFrame({"x": [1.0, 2.0, 3.0], "y": [0, 1, 0]}, index=pd.Index([7, 9, 8], name=name))
     table = pa.Table.from_pandas(frame)
     assert table.column_names == ["x", "y", name or "__index_level_0__"]
-    data = {"table": table, "batches": table.to_batches(), "stream": table.to_reader()}.get(kind, tmp_path / f"t.{kind}")
+    in_memory = {"table": table, "batches": table.to_batches(), "stream": table.to_reader()}
+    data = in_memory.get(kind, tmp_path / f"t.{kind}")
     if kind == "parquet":
         pq.write_table(table, data)
     elif kind == "feather":
