@@ -66,6 +66,10 @@ class KeptRows(TableFormat):
         """Return whether a column has numbers of more digits than `float64` holds, below 2^53, too."""
         return self._table.has_decimals(column)
 
+    def float_bits(self, column: Column) -> set[int]:
+        """Return how many bits the floats of a column of numbers have, in all files."""
+        return self._table.float_bits(column)
+
     def look_at(self, names: Iterable[str]) -> None:
         """Fill `notes`, `measured` and `suspects` for these columns."""
         self._table.look_at(names)

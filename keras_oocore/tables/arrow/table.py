@@ -176,6 +176,12 @@ class ArrowTable(TableFormat):
         types = (part.types[column.name] for part in self._parts if column.name in part.types)
         return any(pa.types.is_decimal(plain_type(dtype)) for dtype in types)
 
+    def float_bits(self, column: Column) -> set[int]:
+        """Return how many bits the floats of a column of numbers have, in all files, as in `TableFormat`."""
+        types = {plain_type(part.types[column.name]) for part in self._parts if column.name in part.types}
+        others = {dtype for dtype in types if not (pa.types.is_integer(dtype) or pa.types.is_null(dtype))}
+        return {dtype.bit_width if pa.types.is_floating(dtype) else 64 for dtype in others}
+
     @property
     def source(self) -> str:
         """What messages and `repr` call the files."""
