@@ -189,7 +189,7 @@ class TableFormat(NamedColumns, abc.ABC):
         return False
 
     def float_bits(self, column: Column) -> set[int]:
-        """Return how many bits the floats of a column of numbers have, in all files: 64 for digits, none for integers."""
+        """Return how many bits the floats of a column of numbers have: 64 for digits, and none for integers."""
         return {64}
 
     def position(self, chunk: int, column: Column) -> int:
