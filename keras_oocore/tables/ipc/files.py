@@ -10,6 +10,7 @@ from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
 from keras_oocore.csv.index import cannot_read, file_stamp, require_same
 from keras_oocore.tables.arrow.chunks import rows_per_chunk
+from keras_oocore.tables.arrow.folders import FoundFile
 from keras_oocore.tables.ipc.layout import (
     FEATHER_1,
     MAGIC,
@@ -38,8 +39,13 @@ CONVERT_FEATHER_1 = (
 class ArrowFile:
     """An Arrow IPC file. Its schema and the sizes of its record batches are read when it is opened.
 
+    Args:
+        found: Its path, and the columns that its folders name.
+
     Attributes:
         path: Its path.
+        keys: Name of a column that its folders name → its value in all rows.
+        other_keys: Those that are not in the file, too.
         stamp: Its size in bytes and its time of change.
         is_stream: Whether it is a stream, which can only be read from its beginning.
         schema: Names and types of its columns, of pyarrow.
@@ -50,7 +56,8 @@ class ArrowFile:
         DataError: If the file does not exist, or is truncated, damaged or of another format.
     """
 
-    def __init__(self, path: str):
+    def __init__(self, found: FoundFile):
+        path, self.keys = found
         self.path: str = path
         self.absolute_path: str = storage.absolute(path)
         self.stamp: tuple[int, int] = file_stamp(path)
@@ -71,6 +78,8 @@ class ArrowFile:
                 f'stores: data=pyarrow.ipc.open_stream({path!r}), cache="DIR". Or write a file in its place, with '
                 "pyarrow.ipc.new_file or feather.write_feather."
             )
+
+        self.other_keys: dict[str, str | None] = {k: v for k, v in self.keys.items() if k not in self.names}
 
     @property
     def is_mapped(self) -> bool:
@@ -106,8 +115,9 @@ class ArrowFile:
         return f"{self.described_copy()}, of {moment}.{nanoseconds:09d} UTC"
 
     def described_copy(self) -> str:
-        """Return what a copy of the file has in common with it: name and size."""
-        return f"{os.path.basename(self.path)}, {self.stamp[0]:,} bytes"
+        """Return what a copy of the file has in common with it: name, size, and the values that folders name."""
+        keys = "".join(f", {name}={value}" for name, value in self.keys.items())
+        return f"{os.path.basename(self.path)}, {self.stamp[0]:,} bytes{keys}"
 
 
 class ArrowFileReader:

@@ -12,7 +12,7 @@ from keras_oocore.core.errors import DataError
 from keras_oocore.core.faults import retried
 from keras_oocore.csv.index import cannot_read, require_same
 from keras_oocore.tables.arrow.columns import Part
-from keras_oocore.tables.parquet.paths import FoundFile
+from keras_oocore.tables.arrow.folders import FoundFile
 
 try:
     import pyarrow as pa
@@ -104,6 +104,11 @@ class ParquetFile:
         names = self.schema.names
         return {name: i for i, name in zip(range(len(names) - 1, -1, -1), reversed(names))}
 
+    @functools.cached_property
+    def other_keys(self) -> dict[str, str | None]:
+        """The columns of `keys` that are not in the file, too, which would say more about its rows."""
+        return {name: value for name, value in self.keys.items() if name not in self.positions}
+
     @property
     def num_rows(self) -> int:
         """Number of rows."""
@@ -116,7 +121,7 @@ class ParquetFile:
 
     def part(self, key_types: Mapping[str, Any]) -> Part:
         """Return the columns of the file, with those that folders name, whose types are given."""
-        more = {name: key_types[name] for name in self.keys if name not in self.positions}
+        more = {name: key_types[name] for name in self.other_keys}
         return Part.of_schema(self.path, self.schema, more)
 
     def opened(self, in_parts: bool = False) -> Any:
