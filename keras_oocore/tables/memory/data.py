@@ -45,7 +45,8 @@ def named_columns(data: Any) -> NamedData:
     """Return the columns of data in memory, and what messages call the data.
 
     Raises:
-        OptionError: If a name is not a string or occurs twice, there is no column, or a column is not one.
+        OptionError: If a name is not a string or occurs twice, there is no column, or a column is not one; or if
+            Series of pandas have the same index in another order.
 
     >>> found = named_columns({"a": [1, 2]})
     >>> found.name, list(found.columns)
@@ -85,7 +86,23 @@ def _are_batches(data: Any) -> bool:
 
 
 def _of_mapping(data: Mapping[str, Any]) -> Read:
+    _require_one_order(data)
     return "dictionary", list(data), lambda name, i: column_of(data[name], name), "", ()
+
+
+def _require_one_order(data: Mapping[str, Any]) -> None:
+    """Raise if two Series of pandas have the same index in another order: rows are joined by their positions."""
+    indexed = [(name, values.index) for name, values in data.items() if hasattr(values, "iloc")]
+    for name, index in indexed[1:]:
+        first, of_first = indexed[0]
+        if len(index) != len(of_first) or index.equals(of_first):
+            continue
+        if len(index.difference(of_first)) == 0 and len(of_first.difference(index)) == 0:
+            raise OptionError(
+                f"`data[{first!r}]` and `data[{name!r}]` are Series with the same index in another order, and rows are "
+                "joined by their positions. To join them by the index, pass data=pandas.DataFrame(data). To join them "
+                f"by their positions, pass data[{name!r}].to_numpy()."
+            )
 
 
 def _of_pandas(frame: Any) -> Read:
