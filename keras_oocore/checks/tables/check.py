@@ -78,6 +78,8 @@ def check_table(data: Any, against: Any, target: Any, columns: Sequence[str] | N
             leaks = verified_leaks(leaks, shared, cells, there, mine.rounded)
         examples = examples_of(mine, duplicates, conflicts, leaks, cells)
     by_chance = _by_chance(measured, other, compared, shared, duplicates, leaks)
+    for equal in (duplicates, conflicts, leaks):
+        equal.num_rows_of_table = mine.table.num_rows
     found = _of_columns(measured, bool(duplicates) and "duplicates" not in by_chance)
     return TableReport(
         data=mine.name,
