@@ -3,7 +3,7 @@
 import datetime
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_oocore.core import storage
@@ -57,8 +57,9 @@ class ArrowFile:
     """
 
     def __init__(self, found: FoundFile):
-        path, self.keys = found
+        path = found.path
         self.path: str = path
+        self.keys: Mapping[str, str | None] = found.keys
         self.absolute_path: str = storage.absolute(path)
         self.stamp: tuple[int, int] = file_stamp(path)
         data = _mapped(path)
