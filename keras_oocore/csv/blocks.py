@@ -31,12 +31,12 @@ class FileOffset(NamedTuple):
 
 
 class _Block(NamedTuple):
-    """A block in memory, and what a helper thread found out about it."""
+    """A block in memory, and what a helper thread computed of it."""
 
     memory: bytearray
     data: np.ndarray
     seen: Look
-    stretch: Stretch | None  # as it is if it begins outside quotes, unless this is uncertain
+    stretch: Stretch | None  # if it has no quotes and comments, and begins outside of them
 
 
 class Blocks:
@@ -87,7 +87,7 @@ class Blocks:
     def examine(self, offset: int, size_bytes: int, state: State) -> Stretch:
         """Return the `Stretch` of at most `size_bytes` from `offset` on, which begins in `state`.
 
-        Most of it is computed ahead if it is a whole block, and all if each of its lines is a record.
+        If it is a whole block, most of it is computed ahead, and all of it if the block has no quotes and comments.
         """
         start, block = self._load(offset), self._block
         if start or size_bytes < block.seen.size_bytes or block.seen.before != state.before:

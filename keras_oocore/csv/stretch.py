@@ -9,12 +9,12 @@ from keras_oocore.csv.marks import OUTSIDE, Marks, State, kind_after, mark
 
 
 class Tally(NamedTuple):
-    """Rows and lines of the first bytes of a stretch.
+    """The rows and lines of some bytes.
 
     Attributes:
-        num_rows: Number of rows that begin there.
-        num_lines: Number of lines that end there.
-        last_row: Position of the last row that begins there, or -1.
+        num_rows: Number of rows that begin in them.
+        num_lines: Number of lines that end in them.
+        last_row: Position of the last row that begins in them, or -1.
         lines_before_last_row: Number of lines that end before that row.
     """
 
@@ -25,10 +25,10 @@ class Tally(NamedTuple):
 
 
 class Stretch:
-    r"""A stretch that begins in a given state. If every line is a row, as in most files, line ends tell all about it.
+    r"""A stretch that begins in a given state. Where every line is a row, its line ends are enough to count rows.
 
     Args:
-        seen: The stretch.
+        seen: The bit sets of the stretch.
         state: The state in which it begins.
 
     Attributes:
@@ -49,7 +49,7 @@ class Stretch:
     """
 
     def __init__(self, seen: Look, state: State):
-        self.seen = seen
+        self.seen: Look = seen
         self._state = state
         self._begins_row = state.before == LINE
         self._lines_are_rows = (
@@ -57,12 +57,13 @@ class Stretch:
             and state.place == OUTSIDE
             and not (shifted(seen.line_ends, self._begins_row) & seen.breaks).any()  # no line is blank
         )
+        self.fault: int = -1
+        self.last_opened: int = -1
         if self._lines_are_rows:
-            self.fault = self.last_opened = -1
-            self.end = State(OUTSIDE, kind_after(seen, OUTSIDE, True, has(seen.line_ends, seen.size_bytes - 1)))
+            self.end: State = State(OUTSIDE, kind_after(seen, OUTSIDE, True, has(seen.line_ends, seen.size_bytes - 1)))
         else:
             self.fault, self.last_opened, self.end = self.marks.fault, last(self.marks.opened), self.marks.state
-        self.tally = self.tally_before(seen.size_bytes)
+        self.tally: Tally = self.tally_before(seen.size_bytes)
 
     @cached_property
     def marks(self) -> Marks:
@@ -71,11 +72,9 @@ class Stretch:
 
     def tally_before(self, stop: int) -> Tally:
         """Return the rows and lines of the bytes before `stop`."""
-        last_row, num_lines = self.last_row_before(stop), self.lines_before(stop)
-        if not self._lines_are_rows:
-            return Tally(self.rows_before(stop), num_lines, last_row, self.lines_before(max(last_row, 0)))
-        num_ended = num_lines - has(self.seen.line_ends, stop - 1) if stop else 0
-        return Tally(num_ended + self._begins_row * (stop > 0), num_lines, last_row, num_ended)
+        last_row = self.last_row_before(stop)
+        before_last_row = self.lines_before(max(last_row, 0))
+        return Tally(self.rows_before(stop), self.lines_before(stop), last_row, before_last_row)
 
     def lines_before(self, stop: int) -> int:
         """Return the number of lines that end before `stop`."""
