@@ -21,7 +21,7 @@ except ImportError:  # the `csv` extra is not installed
 NONE_WRONG = np.zeros(0, np.int64)
 LARGEST_INTEGER = 2.0**63  # of 64 bits, and 1 more
 WHOLE_SECONDS = (r"\.0+(Z|[+-]\d{4})?$", r"\1")
-FRACTIONS = {
+FRACTIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "s": (),
     "ms": (WHOLE_SECONDS, (r"(\.\d{3})(Z|[+-]\d{4})?$", r"\1000\2")),
     "us": (WHOLE_SECONDS,),
