@@ -33,7 +33,7 @@ class Between:
         """Return the columns that name the rows, from those of the samples."""
         if self._left_out is None:
             return of_samples
-        others = {**self._left_out.columns, **self._left_out.others}
+        others = {**self._left_out.others, **self._left_out.columns}  # an id may be called `row`, too
         return {name: self._joined(values, others[name]) for name, values in of_samples.items()}
 
     def labels(self, of_samples: Named) -> Named:

@@ -144,8 +144,9 @@ class Predictor:
         return list(dict.fromkeys([*self.first_rows.names, *others]))
 
     def _wanted_others(self, wanted: Sequence[str] | None) -> list[str]:
-        others = self._data.rows.others(self._data.samples(0, 1))
-        return [name for name in others if name in (wanted or ())]
+        first, rows = self._data.samples(0, 1), self._data.rows
+        ids = rows.columns(first)
+        return [name for name in rows.others(first) if name in (wanted or ()) and name not in ids]
 
     def _named(self, read: ReadBatch, found: Mapping[str, np.ndarray], count: bool = True) -> Rows:
         """Return the rows of a batch."""
@@ -154,7 +155,8 @@ class Predictor:
             left_out = rows.left_out(int(read.samples[0]), int(read.samples[-1]) + 1)
         between = Between(read, left_out)
         y = keras.utils.unpack_x_y_sample_weight(read.batch)[1] if read.batch is not None else None
-        groups = [Group((name,), values) for name, values in between.columns(rows.columns(read.samples)).items()]
+        named = [Group((name,), values) for name, values in between.columns(rows.columns(read.samples)).items()]
+        groups = []
         if self._others:
             others = between.columns(rows.others(read.samples))
             groups += [Group((name,), others[name]) for name in self._others]
@@ -169,6 +171,7 @@ class Predictor:
             groups.append(Group(("error",), strings(reasons)))
             if count:
                 self._count_bad(read, left_out)
+        groups = [*_with_free_names(named, {name for group in groups for name in group.names}), *groups]
         taken = {name for group in groups for name in group.names}
         for output, array in zip(self.outputs, values):
             groups.append(Group(_free_names(output, taken), array if array.shape[1] > 1 else array[:, 0], True))
@@ -204,6 +207,11 @@ class Predictor:
             found += zip(left_out.names, left_out.reasons)
         self.num_bad += len(found)
         self.bad.update(found[: max(0, SHOWN_BAD - len(self.bad))])
+
+
+def _with_free_names(ids: list[Group], taken: set[str]) -> list[Group]:
+    """Return the columns that name the rows. An id whose name is that of another column has a longer name."""
+    return [group._replace(names=tuple(f"ids/{n}" if n in taken else n for n in group.names)) for group in ids]
 
 
 def _free_names(output: Output, taken: set[str]) -> tuple[str, ...]:

@@ -105,7 +105,8 @@ class SplitRows(DescribedRows):
                 first row of each group is kept; or `leaks` of it. `conflicts` are never removed as a whole.
 
         Raises:
-            OptionError: If a number is not that of a row, or this Sequence is a part.
+            OptionError: If a number is not that of a row, the report is about a table of another number of rows, or
+                this Sequence is a part.
             DataError: If no row is left.
 
         >>> import tempfile

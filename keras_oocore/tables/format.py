@@ -188,6 +188,10 @@ class TableFormat(NamedColumns, abc.ABC):
         """Return whether a column has numbers of more digits than `float64` holds, below 2^53, too."""
         return False
 
+    def float_bits(self, column: Column) -> set[int]:
+        """Return how many bits the floats of a column of numbers have: 64 for digits, and none for integers."""
+        return {64}
+
     def position(self, chunk: int, column: Column) -> int:
         """Return the position of a column in the file of a chunk, for error messages."""
         return column.position

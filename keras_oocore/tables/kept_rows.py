@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
-from keras_oocore.core.text import shown
+from keras_oocore.core.text import counted, shown
 from keras_oocore.csv.cells import Cells, Column
 from keras_oocore.csv.dialect import CellOptions
 from keras_oocore.tables.format import CutGroup, TableFormat
@@ -66,6 +66,10 @@ class KeptRows(TableFormat):
         """Return whether a column has numbers of more digits than `float64` holds, below 2^53, too."""
         return self._table.has_decimals(column)
 
+    def float_bits(self, column: Column) -> set[int]:
+        """Return how many bits the floats of a column of numbers have, in all files."""
+        return self._table.float_bits(column)
+
     def look_at(self, names: Iterable[str]) -> None:
         """Fill `notes`, `measured` and `suspects` for these columns."""
         self._table.look_at(names)
@@ -116,15 +120,23 @@ def rows_to_remove(rows: Any, num_rows: int) -> np.ndarray:
     """Return the numbers of the rows that a user wants to leave out, distinct and in rising order, `int64`.
 
     Args:
-        rows: Numbers of rows, or an object with an attribute `removable_rows`.
+        rows: Numbers of rows, or an object with an attribute `removable_rows`, and the number of rows of its table.
         num_rows: Number of rows of the table.
 
     Raises:
-        OptionError: If `rows` is something else, or a number is not that of a row.
+        OptionError: If `rows` is something else, or of a table of another number of rows, or a number is not that of
+            a row.
 
     >>> rows_to_remove([7, 3, 7], num_rows=10)
     array([3, 7])
     """
+    num_checked = getattr(rows, "num_rows_of_table", None)
+    if num_checked is not None and num_checked != num_rows:
+        raise OptionError(
+            f"The report is about a table of {counted(num_checked, 'row')}, and this one has {num_rows:,}. Call "
+            "`without` of the Sequence whose data were checked: the first argument of ko.check. Of `against`, pass "
+            "the numbers: report.leaks.others."
+        )
     rows = getattr(rows, "removable_rows", rows)
     if isinstance(rows, str) or not np.iterable(rows):
         raise OptionError(f"{EXPECTED}. Received: rows={shown(rows)}")

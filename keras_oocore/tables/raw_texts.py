@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_oocore.csv.cells import BEYOND_INT64, FIRST_ROUNDED, Column
+from keras_oocore.csv.cells import BEYOND_INT64, FIRST_ROUNDED, LARGEST_FLOAT32, Column
 from keras_oocore.csv.conversion import convert
 from keras_oocore.csv.dates import ISO
 from keras_oocore.csv.dialect import CellOptions
@@ -70,8 +70,7 @@ class RawTexts:
             return self._of_category(value) if self.column.kind == "string" else self._of_number(value)
         moment = _as_moment(value)
         if moment is not None and self.column.kind in ("date", "string"):
-            form = self.column.format if self.column.kind == "date" else self._date_format()
-            return _formatted(moment, form)
+            return _formatted(moment, self.column.format) if self.column.kind == "date" else self._of_moment(moment)
         raise UnreadableError(self.refusal(value))
 
     def refusal(self, value: Any) -> str:
@@ -100,7 +99,7 @@ class RawTexts:
         It is the way that Python writes the value, if it is a category. Otherwise it is the one category that has the
         value, such as "007" for 7. Otherwise the category is unknown.
         """
-        for text in (_canonical(value), str(value)):
+        for text in (_canonical(value), str(value), _of_32_bits(value)):
             if text in self._categories:
                 return text
         if isinstance(value, bool | np.bool_):
@@ -111,6 +110,27 @@ class RawTexts:
         if len(found) > 1:
             raise UnreadableError(f"{value!r} could be the category {' or '.join(map(repr, found))}: pass the string")
         return found[0] if found else _canonical(value)
+
+    def _of_moment(self, moment: Any) -> str:
+        """Return the category that a date, a moment or a time of day stands for, as `_of_category` does."""
+        written = str(_in_zone(moment, self.column.zone))
+        for text in (written, written.replace("+00:00", "Z"), written.replace(" ", "T")):
+            if text in self._categories:
+                return text
+        if isinstance(moment, datetime.time) and self._are_times:
+            return written
+        if self.column.zone and getattr(moment, "tzinfo", None) is not None:
+            return written
+        form = self._date_format()
+        return written if _is_finer(moment, form) else _formatted(moment, form)
+
+    @property
+    def _are_times(self) -> bool:
+        """Whether the categories are times of day."""
+        try:
+            return bool(self._vocabulary) and bool(datetime.time.fromisoformat(self._vocabulary[0][:15]))
+        except ValueError:
+            return False
 
     def _date_format(self) -> str:
         """Return how the categories write dates."""
@@ -169,6 +189,36 @@ def _canonical(value: Any) -> str:
         return str(value)
     number = float(value)
     return str(int(value)) if number.is_integer() and abs(number) < BEYOND_INT64 else str(value)
+
+
+def _of_32_bits(value: Any) -> str | None:
+    """Return how a float of 32 bits is written, if the value is one, as Python's floats from a table may be.
+
+    >>> _of_32_bits(0.10000000149011612), _of_32_bits(0.1)
+    ('0.1', None)
+    """
+    if not isinstance(value, float | np.floating) or abs(number := float(value)) > LARGEST_FLOAT32:
+        return None
+    return str(np.float32(number)) if float(np.float32(number)) == number else None
+
+
+def _in_zone(moment: Any, zone: str | None) -> Any:
+    """Return a moment that knows its time zone in another one, if it is known, and other moments as they are."""
+    if not zone or not isinstance(moment, datetime.datetime) or moment.tzinfo is None:
+        return moment
+    return pa.scalar(moment, pa.timestamp("us", zone)).as_py()
+
+
+def _is_finer(moment: Any, form: str) -> bool:
+    """Return whether a format, one of `ISO_FORMATS`, would lose a part of a moment.
+
+    >>> [_is_finer(datetime.datetime(2024, 1, 1, hour), "%Y-%m-%d") for hour in (0, 12)]
+    [False, True]
+    """
+    if not isinstance(moment, datetime.datetime):
+        return False
+    has_fraction = bool(moment.microsecond or getattr(moment, "nanosecond", 0))
+    return has_fraction or (form == ISO_FORMATS[0] and moment.time() != datetime.time())
 
 
 def _as_moment(value: Any) -> Any:

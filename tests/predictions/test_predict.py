@@ -163,6 +163,29 @@ def test_rows_of_csv_files_have_row_numbers_or_ids(csv_path, tmp_path, shuffle, 
     assert table["row"].tolist() == table["prediction"].tolist() == [*range(10)]
 
 
+@pytest.mark.parametrize("name", ["label", "error", "row", "class", "probability", "a", "code"])
+def test_ids_with_the_names_of_other_columns_are_not_lost(tmp_path, name):
+    table = {name: ["x", "y", "z"], "number": [0.0, None, 2.0], "kind": ["a", "b", "a"]}
+    rows = ko.TableSequence(table, "kind", ["number"], ids=name, missing="drop")
+    model = Returns(lambda means: np.stack([means + 1, means * 0, means * 0 + 5], axis=1) / 10)
+    with pytest.warns(UserWarning, match="1 row is left out"):
+        found = ko.predict(model, rows, class_names=["a", "b", "c"])
+    with pytest.warns(UserWarning, match="1 row is left out"):
+        path = ko.predict(model, rows, tmp_path / "rows.csv", class_names=["a", "b", "c"])
+
+    own = f"ids/{name}" if name in ("label", "error", "class", "probability") else name
+    assert found[own].tolist() == ["x", "y", "z"]
+    assert found["label"].tolist() == ["a", None, "a"]
+    assert found["class"].tolist() == ["c", None, "c"]
+    assert "missing='drop'" in found["error"][1]
+    assert found["probability/a" if name == "a" else "a"][[0, 2]] == pytest.approx([0.1, 0.3])
+    lines = path.read_text().splitlines()
+    assert lines[0].split(",")[0] == own
+    assert [line.split(",")[0] for line in lines[1:]] == ["x", "y", "z"]
+    with pytest.warns(UserWarning, match="1 row is left out"):
+        assert list(ko.predict(model, rows, columns=[own, "b"], class_names=["a", "b", "c"])) == [own, "b"]
+
+
 def test_skipped_rows_of_csv_files_keep_the_numbers_of_the_others(tmp_path):
     (tmp_path / "rows.csv").write_text("number,kind\n0,a\none,a\n2,b\n,b\n4,c\n")
     with pytest.warns(UserWarning, match="2 rows are left out"):

@@ -3,6 +3,7 @@
 import csv
 import datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import keras
 import numpy as np
@@ -187,6 +188,33 @@ def test_dates_as_categories_are_written_as_the_categories_are(write):
     assert train.encode({"day": datetime.date(1999, 1, 1), "moment": day, "german": "x"}).tolist() == [[1, 1, 1]]
     with pytest.raises(ko.DataError, match=r"row 0, column 'german': .* such as '13.10.2014': pass a date as such"):
         train.encode({"day": day, "moment": noon, "german": day})
+
+
+NOON = datetime.datetime(2024, 1, 1, 12)
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("known", "unknown"),
+    [
+        (pa.array([0.1, 2.0], pa.float32()), 0.3),
+        (pa.array(np.array([0.1, 2.0], np.float16)), 0.3),
+        (pa.array([NOON, NOON.replace(microsecond=5)]), NOON.replace(microsecond=6)),
+        (pa.array([NOON, NOON.replace(microsecond=500_000)], pa.timestamp("ms")), NOON.replace(microsecond=1)),
+        (pa.array([NOON.date(), datetime.date(2024, 1, 2)]), NOON),
+        (pa.array([NOON.time(), datetime.time(13, 2, 3, 500_000)]), datetime.time(1)),
+        (pa.array([NOON, NOON.replace(month=7)], pa.timestamp("us", "Europe/Berlin")), NOON.replace(tzinfo=BERLIN)),
+        (pa.array([NOON, NOON.replace(month=7)], pa.timestamp("us", "UTC")), NOON.replace(tzinfo=BERLIN)),
+    ],
+    ids=lambda value: str(value.type) if hasattr(value, "type") else "",
+)
+def test_values_of_a_table_are_the_categories_that_they_are_in_training(known, unknown):
+    table = pa.table({"c": known, "y": [0.0, 1.0]})
+    train = ko.TableSequence(table, "y", ["c"], categorical=["c"], shuffle=False)
+    assert train[0][0].tolist() == [[2], [3]]
+    for rows in (table, table.to_pylist(), table.to_pandas(), pl.from_arrow(table)):
+        assert train.encode(rows).tolist() == [[2], [3]]
+    assert train.encode({"c": unknown}).tolist() == [[1]]
 
 
 @pytest.mark.filterwarnings("ignore:Column 'c' has dates, which float32 rounds")

@@ -215,3 +215,17 @@ def test_groups_are_not_divided_where_some_cells_have_exponents(tmp_path):
     rows = ko.CSVChunkSequence(tmp_path / "rows.csv", None, features=["x"], ids=["id"])
     found = [{*map(float, part.ids()["id"])} for part in rows.split(0.3, groups="id")]
     assert not found[0] & found[1]
+
+
+@pytest.mark.parametrize(
+    "dtypes", [(pa.decimal128(9, 2), pa.decimal128(9, 4)), (pa.float64(), pa.decimal128(9, 3))], ids=str
+)
+def test_groups_of_equal_decimals_are_not_divided(tmp_path, dtypes):
+    numbers = [Decimal(row) / 4 for row in range(-100, 200)]
+    for number, dtype in enumerate(dtypes):
+        ids = pa.array(numbers, pa.decimal128(9, 2)).cast(dtype)
+        pq.write_table(pa.table({"id": ids, "x": np.zeros(300)}), tmp_path / f"{number}.parquet")
+    rows = ko.TableSequence(tmp_path, None, features=["x"])
+    train, val = ({row % 300 for row in part.row_numbers.tolist()} for part in rows.split(0.3, groups="id"))
+    assert not train & val
+    assert train | val == {*range(300)}

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from contracts.reading import as_bytes
 from frames import NUM_ROWS, OF_HOUSES, flat, houses, narrow
-from pyarrow import csv
+from pyarrow import csv, feather
 from recording import idle_recorder
 
 import keras_oocore as ko
@@ -364,6 +364,27 @@ def test_folders_are_columns(tmp_path):
     assert (train.num_rows, val.num_rows) == (2, 4)
 
 
+def test_numbers_of_folders_that_are_read_as_strings_keep_their_zeros(tmp_path):
+    def written(name, codes):
+        for number, code in enumerate(codes):
+            folder = tmp_path / name / f"zip={code}"
+            folder.mkdir(parents=True)
+            pq.write_table(pa.table({"x": [number]}), folder / "part-0.parquet")
+        return tmp_path / name
+
+    of_texts, of_numbers = written("texts", ["01234", "1234", "K1A"]), written("numbers", ["01234", "1234"])
+    train = ko.TableSequence(of_texts, "x", ["zip"], shuffle=False)
+    assert train.vocabulary("zip") == ["01234", "1234", "K1A"]
+    assert train.like(of_numbers)[0][0].tolist() == [[2], [3]]  # the codes of the same folders in training
+    assert train.encode({"zip": ["01234", "1234"]}).tolist() == [[2], [3]]
+    options = {"target": "x", "features": ["zip"], "shuffle": False}
+    assert ko.TableSequence(of_numbers, **options)[0][0].tolist() == [[1234], [1234]]
+    for more in ({"dtypes": {"zip": "string"}}, {"categorical": ["zip"]}):
+        assert ko.TableSequence(of_numbers, **options, **more).vocabulary("zip") == ["01234", "1234"]
+    ids = ko.TableSequence(written("ids", ["007", "08"]), None, ["x"], ids="zip", shuffle=False)
+    assert ids.ids()["zip"].tolist() == ["007", "08"]
+
+
 def test_a_folder_above_the_files_is_named_with_the_pattern_that_makes_it_a_column(in_tmp_path):
     for month in ("01", "02"):
         folder = in_tmp_path / "sales" / f"month={month}" / "kind=a"
@@ -476,6 +497,29 @@ def test_the_index_of_a_dataframe_is_not_a_feature_unless_it_is_named(tmp_path):
 
     assert ko.TableSequence(path, "y", shuffle=False)[0][0].tolist() == [[1.0], [2.0]]
     assert ko.TableSequence(path, "y", features=["row"], shuffle=False)[0][0].tolist() == [[7.0], [8.0]]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "feather", "table", "batches", "stream"])
+@pytest.mark.parametrize("name", [None, "row"])
+def test_the_index_that_pyarrow_took_from_a_dataframe_is_not_a_feature(tmp_path, kind, name):
+    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0], "y": [0, 1, 0]}, index=pd.Index([7, 9, 8], name=name))
+    table = pa.Table.from_pandas(frame)
+    assert table.column_names == ["x", "y", name or "__index_level_0__"]
+    in_memory = {"table": table, "batches": table.to_batches(), "stream": table.to_reader()}
+    data = in_memory.get(kind, tmp_path / f"t.{kind}")
+    if kind == "parquet":
+        pq.write_table(table, data)
+    elif kind == "feather":
+        feather.write_feather(table, data)
+    cache = {"cache": tmp_path / "cache"} if kind == "stream" else {}
+
+    rows = ko.TableSequence(data, "y", shuffle=False, **cache)
+    assert rows[0][0].tolist() == [[1.0], [2.0], [3.0]]
+    rows.close()
+    if kind != "stream":
+        named = ko.TableSequence(data, "y", features=["x"], ids=name or "__index_level_0__", shuffle=False)
+        assert named.ids()[name or "__index_level_0__"].tolist() == ["7", "9", "8"]
+        assert named.like(data, target=None)[0].tolist() == [[1.0], [2.0], [3.0]]
 
 
 def test_repeated_names_are_refused(tmp_path):

@@ -72,6 +72,31 @@ def test_what_a_report_found_can_be_passed(tmp_path):
         rows.without(report.leaks)
 
 
+def test_a_report_about_another_table_is_refused(tmp_path):
+    train = {"x": [1.0, 1.0, 2.0, 3.0], "y": [0, 0, 1, 1]}
+    test = {"x": [7.0, 3.0, 8.0], "y": [0, 1, 1]}
+    report = ko.check(train, against=test, target="y")
+    rows, others = (ko.TableSequence(data, "y", features=["x"]) for data in (train, test))
+
+    for found in (report.duplicates, report.leaks):
+        with pytest.raises(ko.OptionError, match=r"about a table of 4 rows, and this one has 3. Call `without` of the"):
+            others.without(found)
+    assert rows.without(report.duplicates).row_numbers.tolist() == [0, 2, 3]
+    assert rows.without([0]).without(report.leaks).row_numbers.tolist() == [1, 2]
+    assert others.without(report.leaks.others).row_numbers.tolist() == [0, 2]  # as the message says
+    assert rows.without(ko.check(rows.without([3]), target="y").duplicates).row_numbers.tolist() == [0, 2, 3]
+
+
+@pytest.mark.parametrize("on_bad_row", ["error", "skip"])
+def test_a_report_about_files_is_that_of_a_sequence_of_them(tmp_path, on_bad_row):
+    path, bad = tmp_path / "rows.csv", "x" if on_bad_row == "skip" else "5"
+    path.write_text(f"a,b,y\n1,2,0\n{bad},2,0\n1,2,0\n7,8,1\n" + ("1,2\n" if on_bad_row == "skip" else ""))
+    options = {"dtypes": {"a": "float32"}, "shuffle": False, "on_bad_row": on_bad_row}
+    rows = ko.CSVChunkSequence(path, "y", **options)
+
+    assert rows.without(ko.check(path, target="y").duplicates).num_rows == rows.num_rows - 1
+
+
 def test_a_split_divides_the_other_rows(rows):
     removed = [*range(0, 100, 5)]
     for options in ({"validation_split": 0.25, "seed": 1}, {"by": "x", "at": 50}, {"stratify": "city", "seed": 1}):

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_oocore.checks.tables import useless
 from keras_oocore.checks.tables.chance import is_by_chance, pairs_by_chance, shared_by_chance
+from keras_oocore.checks.tables.chunk import SHARED
 from keras_oocore.checks.tables.drift import (
     drift_of,
     mean_difference,
@@ -18,10 +19,9 @@ from keras_oocore.checks.tables.drift import (
 )
 from keras_oocore.checks.tables.equal_rows import RowGroups, RowLeaks, equal_rows, no_groups, no_leaks, shared_rows
 from keras_oocore.checks.tables.examples import examples_of
-from keras_oocore.checks.tables.inputs import TableInput, open_table
+from keras_oocore.checks.tables.inputs import TableInput, open_table, with_equal_floats
 from keras_oocore.checks.tables.measured import (
     FEATURES,
-    SHARED,
     TARGET,
     MeasuredColumn,
     MeasuredTable,
@@ -56,12 +56,15 @@ def check_table(data: Any, against: Any, target: Any, columns: Sequence[str] | N
         theirs = None if against is None else open_table(against, None, workers, stack, like=mine)
         compared = _compared(mine, columns)
         shared = [] if theirs is None else [name for name in compared if _same_kind(mine, theirs, name)]
-        kinds = {FEATURES: compared, TARGET: [*mine.targets], SHARED: shared if shared != compared else []}
+        if theirs is not None:
+            mine, theirs = with_equal_floats(mine, theirs, shared)
+        has_own = shared != compared or bool(mine.rounded)  # hashes that are not those of all features
+        kinds = {FEATURES: compared, TARGET: [*mine.targets], SHARED: shared if has_own else []}
         measured = MeasuredTable(mine, {kind: names for kind, names in kinds.items() if names}, 0, stack)
         measured.run(workers, "checking", {})
         other = None
         if theirs is not None:
-            other = MeasuredTable(theirs, {FEATURES: shared} if shared else {}, 1, stack)
+            other = MeasuredTable(theirs, {SHARED: shared} if shared else {}, 1, stack)
             other.run(workers, "checking against", shared_strings(measured))
         by_target = columns is None or bool({*columns} & {*mine.targets})
         duplicates, conflicts = _equal(measured, by_target)
@@ -72,9 +75,11 @@ def check_table(data: Any, against: Any, target: Any, columns: Sequence[str] | N
         conflicts = verified_groups(conflicts, mine, compared, cells)
         if theirs is not None and leaks:
             there = read_rows(theirs, shared, leaks.others[:MOST_SHOWN].tolist(), workers)
-            leaks = verified_leaks(leaks, shared, cells, there)
+            leaks = verified_leaks(leaks, shared, cells, there, mine.rounded)
         examples = examples_of(mine, duplicates, conflicts, leaks, cells)
     by_chance = _by_chance(measured, other, compared, shared, duplicates, leaks)
+    for equal in (duplicates, conflicts, leaks):
+        equal.num_rows_of_table = mine.table.num_rows
     found = _of_columns(measured, bool(duplicates) and "duplicates" not in by_chance)
     return TableReport(
         data=mine.name,
@@ -130,7 +135,7 @@ def _equal(measured: MeasuredTable, by_target: bool) -> tuple[RowGroups, RowGrou
 def _leaks(measured: MeasuredTable, other: MeasuredTable | None, shared: list[str]) -> RowLeaks:
     if other is None or not shared:
         return no_leaks()
-    return shared_rows(measured.hashes.get(SHARED, measured.hashes[FEATURES]), other.hashes[FEATURES])
+    return shared_rows(measured.hashes.get(SHARED, measured.hashes[FEATURES]), other.hashes[SHARED])
 
 
 def _by_chance(

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from keras_oocore.checks.tables.inputs import TableInput
+from keras_oocore.checks.tables.inputs import TableInput, rounded_to
 from keras_oocore.checks.tables.sketch import DistinctSketch
 from keras_oocore.csv.cells import FIRST_ROUNDED, Column
 from keras_oocore.tables.splits.hashing import MISSING, combined, distinct_hashes, hash_exact, hash_numbers, mixed
 
+SHARED = "shared"  # kind of hash, of the columns of both tables
 MOST_NAMES = 1000  # of a column of strings, per chunk
 LONGEST_NAME = 60
 SMALLEST_HASH, ALL_HASHES = np.uint64(0), 2.0**64
@@ -80,7 +81,7 @@ def measure_chunk(
     cells = data.read(chunk, data.columns)
     numbers = cells.rows + int(data.table.rows[chunk])
     kept = np.flatnonzero(mixed(numbers.astype(np.uint64)) < sampled * ALL_HASHES)
-    parts, hashes = [], {}
+    parts, hashes, rounded = [], {}, {}
     for column, sketch in zip(data.columns, sketches):
         array = cells.columns[column.name]
         if column.kind == "string":
@@ -91,8 +92,11 @@ def measure_chunk(
             if len(large := beyond_float64(column, values)):
                 of_column[large] = hash_exact(data.exact(chunk, column, cells.rows).take(large), values[large])
             part, hashes[column.name] = _numbers(values, of_column, sketch, kept), of_column
+            if column.name in data.rounded:
+                rounded[column.name] = hash_numbers(rounded_to(data.rounded[column.name], values))
         parts.append(part)
-    rows = {kind: combined([hashes[name] for name in names]) for kind, names in kinds.items()}
+    of_kind = {kind: hashes | rounded if kind == SHARED else hashes for kind in kinds}
+    rows = {kind: combined([of_kind[kind][name] for name in names]) for kind, names in kinds.items()}
     return ChunkPart(cells.rows, parts, rows, kept)
 
 

@@ -21,6 +21,7 @@ class RowGroups(Sequence[tuple[int, ...]]):
     Attributes:
         rows: The rows of all groups.
         are_conflicts: Whether the rows of a group have different classes.
+        num_rows_of_table: Number of rows of the table that was checked, or `None` if it is not known.
 
     >>> groups = RowGroups(np.array([3, 8, 5, 6, 7]), np.array([2, 3]))
     >>> groups[0], len(groups), groups.repeated.tolist()
@@ -30,6 +31,7 @@ class RowGroups(Sequence[tuple[int, ...]]):
     def __init__(self, rows: np.ndarray, sizes: np.ndarray, are_conflicts: bool = False):
         self.rows: np.ndarray = rows
         self.are_conflicts: bool = are_conflicts
+        self.num_rows_of_table: int | None = None
         self._ends: np.ndarray = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
     @property
@@ -96,6 +98,7 @@ class RowLeaks(Sequence[tuple[int, int]]):
     Attributes:
         rows: Numbers of the rows in the data.
         others: Numbers of the first copies in `against`.
+        num_rows_of_table: Number of rows of the data, or `None` if it is not known.
 
     >>> leaks = RowLeaks(np.array([3, 8]), np.array([0, 5]))
     >>> leaks[1], len(leaks)
@@ -106,6 +109,7 @@ class RowLeaks(Sequence[tuple[int, int]]):
         self.rows: np.ndarray = rows
         self.others: np.ndarray = others
         self.num_pairs: int = len(rows) if num_pairs is None else num_pairs
+        self.num_rows_of_table: int | None = None
 
     @property
     def removable_rows(self) -> np.ndarray:

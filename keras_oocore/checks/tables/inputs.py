@@ -45,6 +45,7 @@ class TableInput:
         used: The rows to use, or `None` for all rows that can be read.
         skips: Whether rows that cannot be read are skipped, and are a finding.
         refused: Name → why a column cannot be read, such as one of lists.
+        rounded: Name → dtype to which numbers are rounded before they are compared with those of another table.
     """
 
     name: str
@@ -54,6 +55,7 @@ class TableInput:
     used: UsedRows | None = None
     skips: bool = False
     refused: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    rounded: Mapping[str, np.dtype] = dataclasses.field(default_factory=dict)
 
     def read(self, chunk: int, columns: Sequence[Column]) -> Cells:
         """Return the cells of the used rows of a chunk."""
@@ -146,6 +148,34 @@ def open_table(
     table = format_of(data).open(data, opening)
     table.look_at(table.columns)
     return _of_table(table, target, like)
+
+
+def with_equal_floats(mine: TableInput, theirs: TableInput, names: Sequence[str]) -> tuple[TableInput, TableInput]:
+    """Return two tables that are compared by the floats of fewest bits, so that 0.1 is equal in 32 and in 64 bits.
+
+    Args:
+        mine: A table.
+        theirs: Another one.
+        names: Columns of one kind in both.
+    """
+    rounded = {}
+    for name in names:
+        columns = [(data.table, next(c for c in data.columns if c.name == name)) for data in (mine, theirs)]
+        bits = set().union(*(table.float_bits(column) for table, column in columns))
+        if columns[0][1].kind == "float32" and len(bits) > 1:
+            rounded[name] = np.dtype(f"float{min(bits)}")
+    return dataclasses.replace(mine, rounded=rounded), dataclasses.replace(theirs, rounded=rounded)
+
+
+def rounded_to(dtype: np.dtype, values: np.ndarray) -> np.ndarray:
+    """Return numbers as those of a dtype, except for numbers that it cannot hold, `float64` of shape `(n,)`.
+
+    >>> rounded_to(np.dtype(np.float32), np.array([0.1, 1e300])).tolist()
+    [0.10000000149011612, 1e+300]
+    """
+    with np.errstate(over="ignore"):
+        found = values.astype(dtype).astype(np.float64)
+    return np.where(np.isinf(found), values, found)
 
 
 def _of_table(table: TableFormat, target: Any, like: TableInput | None) -> TableInput:

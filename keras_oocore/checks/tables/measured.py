@@ -21,7 +21,7 @@ SAMPLED_CELLS, FEWEST_SAMPLED, MOST_SAMPLED = 2**22, 1000, 100_000  # rows, whic
 SKETCHED_CELLS, FEWEST_KEPT, MOST_KEPT = 2**22, 256, 4096  # hashes of all columns, and per column
 MOST_NAMES = 4096  # of a column of strings
 MOST_EXPLAINED = 20  # rows that cannot be read, with the reason
-TARGET, FEATURES, SHARED = "target", "features", "shared"  # kinds of hashes of rows
+TARGET, FEATURES = "target", "features"  # kinds of hashes of rows, with `SHARED`
 
 
 class MeasuredColumn:

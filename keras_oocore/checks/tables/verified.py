@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_oocore.checks.tables.chunk import as_numbers, beyond_float64
 from keras_oocore.checks.tables.equal_rows import RowGroups, RowLeaks
-from keras_oocore.checks.tables.inputs import TableInput
+from keras_oocore.checks.tables.inputs import TableInput, rounded_to
 from keras_oocore.core.tasks import in_order
 from keras_oocore.csv.cells import Column
 from keras_oocore.tables.splits.by_value import as_written
@@ -66,7 +66,11 @@ def verified_groups(groups: RowGroups, data: TableInput, names: Sequence[str], c
 
 
 def verified_leaks(
-    leaks: RowLeaks, names: Sequence[str], cells: Mapping[int, Row], cells_there: Mapping[int, Row]
+    leaks: RowLeaks,
+    names: Sequence[str],
+    cells: Mapping[int, Row],
+    cells_there: Mapping[int, Row],
+    rounded: Mapping[str, np.dtype],
 ) -> RowLeaks:
     """Return the same pairs, without those that a report would name though their cells differ.
 
@@ -75,10 +79,11 @@ def verified_leaks(
         names: The columns in which the rows of a pair are equal.
         cells: The cells of the rows that a report names.
         cells_there: Those of the rows of the other table.
+        rounded: Name → dtype to which the numbers of a column are rounded before.
     """
     same = np.ones(len(leaks), bool)
     for place, (row, other) in enumerate(leaks[:MOST_SHOWN]):
-        same[place] = _key(cells[row], names) == _key(cells_there[other], names)
+        same[place] = _key(cells[row], names, rounded) == _key(cells_there[other], names, rounded)
     if same.all():
         return leaks
     return RowLeaks(leaks.rows[same], leaks.others[same], leaks.num_pairs - int(np.count_nonzero(~same)))
@@ -119,5 +124,9 @@ def _equal_parts(
     return [tuple(part) for part in parts.values() if len(part) > 1]
 
 
-def _key(cells: Row, names: Sequence[str]) -> Hashable:
-    return tuple(cells[name] for name in names)
+def _key(cells: Row, names: Sequence[str], rounded: Mapping[str, np.dtype] | None = None) -> Hashable:
+    return tuple(_rounded(cells[name], rounded[name]) if name in (rounded or ()) else cells[name] for name in names)
+
+
+def _rounded(cell: Any, dtype: np.dtype) -> float | None:
+    return None if cell is None else float(rounded_to(dtype, np.array([float(cell)]))[0])

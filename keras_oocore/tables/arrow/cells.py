@@ -19,7 +19,13 @@ except ImportError:  # the `csv` extra is not installed
     pa = None
 
 NONE_WRONG = np.zeros(0, np.int64)
-NO_FRACTION = r"\.0+(Z|[+-]\d{4})?$"  # which Python does not write
+WHOLE_SECONDS = (r"\.0+(Z|[+-]\d{4})?$", r"\1")
+FRACTIONS: dict[str, tuple[tuple[str, str], ...]] = {
+    "s": (),
+    "ms": (WHOLE_SECONDS, (r"(\.\d{3})(Z|[+-]\d{4})?$", r"\1000\2")),
+    "us": (WHOLE_SECONDS,),
+    "ns": (WHOLE_SECONDS, (r"(\.\d{6})000(Z|[+-]\d{4})?$", r"\1\2")),
+}  # unit → fractions of a second as pyarrow writes them, and as Python does, so that equal moments are equal strings
 LARGEST = {"s": 2**63 // 10**6 - 10**6, "ms": 2**63 // 10**3 - 10**9, "D": 2**63 // DAY_US - 2}  # a zone moves less
 US = {"s": 1_000_000, "ms": 1000, "us": 1}  # microseconds in a unit of time; a nanosecond is less
 
@@ -192,7 +198,9 @@ def _as_strings(array: Any) -> tuple[Any, np.ndarray]:
     if pa.types.is_boolean(array.type):
         return pc.if_else(array, "True", "False"), NONE_WRONG
     if pa.types.is_timestamp(array.type) or pa.types.is_time(array.type):
-        texts = pc.replace_substring_regex(array.cast(pa.string()), NO_FRACTION, r"\1")
+        texts = array.cast(pa.string())
+        for written, by_python in FRACTIONS[array.type.unit]:
+            texts = pc.replace_substring_regex(texts, written, by_python)
         if getattr(array.type, "tz", None) is not None:
             texts = pc.replace_substring_regex(texts, r"([+-]\d\d)(\d\d)$", r"\1:\2")
         return texts, NONE_WRONG

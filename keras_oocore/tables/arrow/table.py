@@ -3,6 +3,7 @@
 import abc
 import copy
 import dataclasses
+import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ from keras_oocore.csv.remedies import describe
 from keras_oocore.csv.values import shortened
 from keras_oocore.tables.arrow.cells import as_cells, large_whole_number, not_utf8, plain
 from keras_oocore.tables.arrow.columns import IndexColumns, found_columns
+from keras_oocore.tables.arrow.folders import key_array
 from keras_oocore.tables.arrow.kinds import is_string, plain_type, zone_of
 from keras_oocore.tables.arrow.looks import look_of
 from keras_oocore.tables.arrow.part import Part
@@ -54,6 +56,8 @@ class ArrowTable(TableFormat):
         OptionError: If an argument is not valid.
         MissingExtraError: If pyarrow is not installed.
     """
+
+    _key_types: Mapping[str, Any] = types.MappingProxyType({})  # of the columns that folders name
 
     def __init__(self, paths: list[str], parts: Sequence[Part], opening: Opening, index: Sequence[str] = ()):
         require_pyarrow("Tables", "tables")
@@ -103,7 +107,7 @@ class ArrowTable(TableFormat):
         rows = np.arange(len(next(iter(arrays.values()))))
         cells, readable = {}, np.ones(len(rows), bool)
         for column in columns:
-            array = plain(arrays[column.name_in_file])
+            array = plain(self._as_written(chunk, column, arrays[column.name_in_file]))
             cells[column.name], wrong = as_cells(array, column, self.options)
             if column.kind in ("string", "text"):
                 self._warn_of_lost_digits(column.name_in_file, array)
@@ -112,6 +116,21 @@ class ArrowTable(TableFormat):
             readable[wrong] = False
         found = Cells(rows, cells)
         return found if readable.all() else found.select(readable)
+
+    def keys(self, chunk: int) -> Mapping[str, str | None]:
+        """Return the columns that folders name, and that are not in the file: name → value in all rows of a chunk."""
+        return {}
+
+    def key_array(self, chunk: int, name: str, size: int) -> Any:
+        """Return a column that a folder names, for `read_arrays`."""
+        return key_array(self.keys(chunk)[name], self._key_types[name], size)
+
+    def _as_written(self, chunk: int, column: Column, array: Any) -> Any:
+        """Return the array, or for a column of strings that folders name, such as `01`, the names and not numbers."""
+        keys, name = self.keys(chunk), column.name_in_file
+        if column.kind not in ("string", "text") or name not in keys:
+            return array
+        return key_array(keys[name], pa.string(), len(array))
 
     def look_at(self, names: Iterable[str]) -> None:
         """Find out which of these columns say nothing about other rows, or may be meant as numbers or dates.
@@ -172,6 +191,12 @@ class ArrowTable(TableFormat):
         """Return whether a column is of a type of decimal numbers in one of the files, as in `TableFormat`."""
         types = (part.types[column.name] for part in self._parts if column.name in part.types)
         return any(pa.types.is_decimal(plain_type(dtype)) for dtype in types)
+
+    def float_bits(self, column: Column) -> set[int]:
+        """Return how many bits the floats of a column of numbers have, in all files, as in `TableFormat`."""
+        types = {plain_type(part.types[column.name]) for part in self._parts if column.name in part.types}
+        others = {dtype for dtype in types if not (pa.types.is_integer(dtype) or pa.types.is_null(dtype))}
+        return {dtype.bit_width if pa.types.is_floating(dtype) else 64 for dtype in others}
 
     @property
     def source(self) -> str:

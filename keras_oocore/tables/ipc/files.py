@@ -1,13 +1,14 @@
 """One Arrow IPC file, a stream or the format with a footer, and its record batches."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
 from keras_oocore.csv.index import cannot_read, file_stamp, require_same
 from keras_oocore.tables.arrow.chunks import rows_per_chunk
+from keras_oocore.tables.arrow.folders import FoundFile
 from keras_oocore.tables.described_files import described, described_copy
 from keras_oocore.tables.ipc.layout import (
     FEATHER_1,
@@ -37,8 +38,13 @@ CONVERT_FEATHER_1 = (
 class ArrowFile:
     """An Arrow IPC file. Its schema and the sizes of its record batches are read when it is opened.
 
+    Args:
+        found: Its path, and the columns that its folders name.
+
     Attributes:
         path: Its path.
+        keys: Name of a column that its folders name → its value in all rows.
+        other_keys: Those that are not in the file, too.
         stamp: Its size in bytes and its time of change.
         is_stream: Whether it is a stream, which can only be read from its beginning.
         schema: Names and types of its columns, of pyarrow.
@@ -49,8 +55,10 @@ class ArrowFile:
         DataError: If the file does not exist, or is truncated, damaged or of another format.
     """
 
-    def __init__(self, path: str):
+    def __init__(self, found: FoundFile):
+        path = found.path
         self.path: str = path
+        self.keys: Mapping[str, str | None] = found.keys
         self.absolute_path: str = storage.absolute(path)
         self.stamp: tuple[int, int] = file_stamp(path)
         data = _mapped(path)
@@ -70,6 +78,8 @@ class ArrowFile:
                 f'stores: data=pyarrow.ipc.open_stream({path!r}), cache="DIR". Or write a file in its place, with '
                 "pyarrow.ipc.new_file or feather.write_feather."
             )
+
+        self.other_keys: dict[str, str | None] = {k: v for k, v in self.keys.items() if k not in self.names}
 
     @property
     def is_mapped(self) -> bool:
@@ -100,11 +110,11 @@ class ArrowFile:
 
     def described(self) -> str:
         """Return name, size and time as a person reads them, so that an error message shows what changed."""
-        return described(self.path, *self.stamp)
+        return described(self.path, *self.stamp, self.keys)
 
     def described_copy(self) -> str:
-        """Return what a copy of the file has in common with it: name and size."""
-        return described_copy(self.path, self.stamp[0])
+        """Return what a copy of the file has in common with it: name, size, and the values that folders name."""
+        return described_copy(self.path, self.stamp[0], self.keys)
 
 
 class ArrowFileReader:

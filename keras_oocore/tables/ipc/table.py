@@ -14,7 +14,8 @@ from keras_oocore.core.checks import positive
 from keras_oocore.csv.cells import Column, require_pyarrow
 from keras_oocore.tables.arrow.chunks import rows_per_chunk
 from keras_oocore.tables.arrow.file_table import FileTable
-from keras_oocore.tables.arrow.part import Part
+from keras_oocore.tables.arrow.folders import FoundFile, hint_of, key_types
+from keras_oocore.tables.arrow.part import Part, pandas_index
 from keras_oocore.tables.format import CutGroup
 from keras_oocore.tables.ipc.files import ArrowFile, ArrowFileReader
 from keras_oocore.tables.opening import Opening
@@ -45,9 +46,9 @@ class IPCTable(FileTable[ArrowFile]):
     """The rows of Feather or Arrow IPC files that have the same columns.
 
     Args:
-        paths: Paths of the files.
+        found: The files.
         opening: How the files are opened. Defaults to all rows, with the kinds of their types.
-        name: What messages call the rows. Defaults to the paths.
+        name: What messages call the rows. Defaults to the paths of the files.
 
     Raises:
         DataError: If a file does not exist, or is not an Arrow file.
@@ -59,19 +60,23 @@ class IPCTable(FileTable[ArrowFile]):
     >>> from pyarrow import feather
     >>> path = f"{tempfile.mkdtemp()}/houses.feather"
     >>> feather.write_feather(pa.table({"sqft": [1000, 2000], "city": ["Rome", "Oslo"]}), path)
-    >>> table = IPCTable([path])
+    >>> table = IPCTable([FoundFile(path)])
     >>> table.num_rows, [(column.name, column.kind) for column in table.columns.values()]
     (2, [('sqft', 'float32'), ('city', 'string')])
     """
 
-    def __init__(self, paths: Sequence[str], opening: Opening | None = None, name: str | None = None):
+    def __init__(self, found: Sequence[FoundFile], opening: Opening | None = None, name: str | None = None):
         require_pyarrow("Arrow files", "tables")
         opening = Opening() if opening is None else opening
         if opening.num_rows is not None:
             positive(opening.num_rows, "num_rows")
-        self.files: list[ArrowFile] = [ArrowFile(path) for path in paths]
-        parts = _parts(self.files) if name is None else [part._replace(name=name) for part in _parts(self.files)]
-        super().__init__([file.path for file in self.files] if name is None else [name], parts, opening)
+        self.files: list[ArrowFile] = [ArrowFile(file) for file in found]
+        self._key_types = key_types([file.keys for file in self.files])
+        parts = _parts(self.files, self._key_types)
+        parts = parts if name is None else [part._replace(name=name) for part in parts]
+        index = pandas_index(self.files[0].schema)
+        super().__init__([file.path for file in self.files] if name is None else [name], parts, opening, index)
+        self.hint: str = hint_of(found)
         self._chunks: list[Chunk] = list(_chunks(self.files, opening.num_rows))
         sizes = [chunk.end - chunk.first for chunk in self._chunks]
         self.rows: np.ndarray = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
@@ -92,7 +97,14 @@ class IPCTable(FileTable[ArrowFile]):
     def read_arrays(self, chunk: int, names: Sequence[str]) -> Mapping[str, Any]:
         """Return the rows of one chunk, as in `ArrowTable`."""
         place = self._chunks[chunk]
-        return self._reader(place.file, tuple(names)).columns(place.batch, place.first, place.end)
+        keys, size = self.files[place.file].other_keys, place.end - place.first
+        in_file = tuple(name for name in names if name not in keys)
+        arrays = self._reader(place.file, in_file).columns(place.batch, place.first, place.end) if in_file else {}
+        return {name: self.key_array(chunk, name, size) if name in keys else arrays[name] for name in names}
+
+    def keys(self, chunk: int) -> Mapping[str, str | None]:
+        """Return the columns that folders name, and their values in a chunk, as in `ArrowTable`."""
+        return self.files[self._chunks[chunk].file].other_keys
 
     def where(self, chunk: int, row_in_chunk: int) -> str:
         """Return how error messages name a row: file, row and record batch."""
@@ -101,7 +113,8 @@ class IPCTable(FileTable[ArrowFile]):
 
     def position(self, chunk: int, column: Column) -> int:
         """Return the position of a column in the file of a chunk."""
-        return self.files[self._chunks[chunk].file].names.index(column.name_in_file)
+        names, name = self.files[self._chunks[chunk].file].names, column.name_in_file
+        return names.index(name) if name in names else len(names)
 
     def save_indexes(self, directory: Path | None = None) -> None:
         """Do nothing: the files say where the rows are."""
@@ -137,9 +150,13 @@ def _chunks(files: Sequence[ArrowFile], num_rows: int | None) -> Any:
             in_file += batch.num_rows
 
 
-def _parts(files: Sequence[ArrowFile]) -> list[Part]:
+def _parts(files: Sequence[ArrowFile], of_keys: Mapping[str, Any]) -> list[Part]:
     """Return the columns of the files, once for files with equal columns."""
     distinct: dict[Any, ArrowFile] = {}
     for file in files:
-        distinct.setdefault((tuple(file.schema.names), tuple(map(str, file.schema.types))), file)
-    return [Part.of_schema(file.path, file.schema) for file in distinct.values()]
+        schema = tuple(file.schema.names), tuple(map(str, file.schema.types)), tuple(file.other_keys)
+        distinct.setdefault(schema, file)
+    return [
+        Part.of_schema(file.path, file.schema, {name: of_keys[name] for name in file.other_keys})
+        for file in distinct.values()
+    ]

@@ -1,11 +1,12 @@
 """The user's `data` in memory as named columns, whatever library it is of."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import listed
 from keras_oocore.tables.arrow.names import require_names
+from keras_oocore.tables.arrow.part import pandas_index
 from keras_oocore.tables.memory.columns import MemoryColumn, column_of
 
 try:
@@ -24,24 +25,41 @@ def are_frames(data: Any) -> bool:
     return isinstance(data, list | tuple) and bool(data) and not is_frame(data) and all(map(is_frame, data))
 
 
-def named_columns(data: Any) -> tuple[str, dict[str, MemoryColumn], str]:
-    """Return what messages call the data, its columns by name, and a hint for messages about unknown columns.
+class NamedData(NamedTuple):
+    """Data in memory.
+
+    Attributes:
+        name: What messages call the data.
+        columns: Name → column.
+        hint: What an error message about an unknown column should add.
+        index: Names of the columns that were the index of a DataFrame.
+    """
+
+    name: str
+    columns: dict[str, MemoryColumn]
+    hint: str = ""
+    index: Sequence[str] = ()
+
+
+def named_columns(data: Any) -> NamedData:
+    """Return the columns of data in memory, and what messages call the data.
 
     Raises:
-        OptionError: If a name is not a string or occurs twice, there is no column, or a column is not one.
+        OptionError: If a name is not a string or occurs twice, there is no column, or a column is not one; or if
+            Series of pandas have the same index in another order.
 
-    >>> name, columns, _ = named_columns({"a": [1, 2]})
-    >>> name, list(columns)
+    >>> found = named_columns({"a": [1, 2]})
+    >>> found.name, list(found.columns)
     ('dictionary', ['a'])
     """
     reader = _reader(data)
     assert reader is not None, "`is_frame` is true"
-    name, names, columns, hint = reader(data)
+    name, names, columns, hint, index = reader(data)
     require_names(name, names)
-    return name, {key: columns(key, i) for i, key in enumerate(names)}, hint
+    return NamedData(name, {key: columns(key, i) for i, key in enumerate(names)}, hint, index)
 
 
-Read = tuple[str, Sequence[Any], Callable[[str, int], MemoryColumn], str]
+Read = tuple[str, Sequence[Any], Callable[[str, int], MemoryColumn], str, Sequence[str]]
 
 
 def _reader(data: Any) -> Callable[[Any], Read] | None:
@@ -68,7 +86,23 @@ def _are_batches(data: Any) -> bool:
 
 
 def _of_mapping(data: Mapping[str, Any]) -> Read:
-    return "dictionary", list(data), lambda name, i: column_of(data[name], name), ""
+    _require_one_order(data)
+    return "dictionary", list(data), lambda name, i: column_of(data[name], name), "", ()
+
+
+def _require_one_order(data: Mapping[str, Any]) -> None:
+    """Raise if two Series of pandas have the same index in another order: rows are joined by their positions."""
+    indexed = [(name, values.index) for name, values in data.items() if hasattr(values, "iloc")]
+    for name, index in indexed[1:]:
+        first, of_first = indexed[0]
+        if len(index) != len(of_first) or index.equals(of_first):
+            continue
+        if len(index.difference(of_first)) == 0 and len(of_first.difference(index)) == 0:
+            raise OptionError(
+                f"`data[{first!r}]` and `data[{name!r}]` are Series with the same index in another order, and rows are "
+                "joined by their positions. To join them by the index, pass data=pandas.DataFrame(data). To join them "
+                f"by their positions, pass data[{name!r}].to_numpy()."
+            )
 
 
 def _of_pandas(frame: Any) -> Read:
@@ -78,11 +112,11 @@ def _of_pandas(frame: Any) -> Read:
     hint = ""
     if named:
         hint = f". The index is not a column ({listed(map(str, named))}): pass data.reset_index()"
-    return "DataFrame", list(frame.columns), lambda name, i: column_of(frame.iloc[:, i], name), hint
+    return "DataFrame", list(frame.columns), lambda name, i: column_of(frame.iloc[:, i], name), hint, ()
 
 
 def _of_polars(frame: Any) -> Read:
-    return "DataFrame", list(frame.columns), lambda name, i: column_of(frame.get_column(name), name), ""
+    return "DataFrame", list(frame.columns), lambda name, i: column_of(frame.get_column(name), name), "", ()
 
 
 def _of_pyarrow(table: Any) -> Read:
@@ -93,4 +127,5 @@ def _of_pyarrow(table: Any) -> Read:
             table = pa.Table.from_batches(table)
         except pa.ArrowInvalid as error:
             raise OptionError(f"`data` is a list of record batches that differ in their columns: {error}") from error
-    return "Table", table.column_names, lambda name, i: column_of(table.column(i), name), ""
+    index = pandas_index(table.schema)
+    return "Table", table.column_names, lambda name, i: column_of(table.column(i), name), "", index

@@ -19,8 +19,8 @@ def open_memory(data: Any, opening: Opening) -> MemoryTable:
             "polars.concat(data), or pyarrow.concat_tables(data). To store them one by one: data=iter(data), "
             'cache="DIR".'
         )
-    name, columns, hint = named_columns(data)
-    return MemoryTable(name, columns, opening, hint)
+    found = named_columns(data)
+    return MemoryTable(found.name, found.columns, opening, found.hint, found.index)
 
 
 MEMORY = Format("memory", lambda data: is_frame(data) or are_frames(data), open_memory, OPTIONS)

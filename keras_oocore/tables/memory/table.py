@@ -32,6 +32,7 @@ class MemoryTable(ArrowTable):
         columns: Name → column, all of one length.
         opening: How the data are opened.
         hint: What an error message about an unknown column should add.
+        index: Names of the columns that were the index of a DataFrame. They are not features.
 
     Raises:
         OptionError: If columns differ in length, or `dtypes` does not fit them.
@@ -43,7 +44,14 @@ class MemoryTable(ArrowTable):
     (2, [('sqft', 'float32'), ('city', 'string')], 'row 1 of the dictionary')
     """
 
-    def __init__(self, name: str, columns: Mapping[str, MemoryColumn], opening: Opening, hint: str = ""):
+    def __init__(
+        self,
+        name: str,
+        columns: Mapping[str, MemoryColumn],
+        opening: Opening,
+        hint: str = "",
+        index: Sequence[str] = (),
+    ):
         self.name: str = name
         self.memory: Mapping[str, MemoryColumn] = columns
         kinds = {key: pa.null() if column.kind is None else column.kind for key, column in columns.items()}
@@ -54,7 +62,7 @@ class MemoryTable(ArrowTable):
         }
         if opening.num_rows is not None:
             positive(opening.num_rows, "num_rows")
-        super().__init__([name], [Part(f"the {name}", kinds, refused=refused)], opening)
+        super().__init__([name], [Part(f"the {name}", kinds, refused=refused)], opening, index)
         self._places = {key: place for place, key in enumerate(columns)}
         self.hint: str = hint
         self.rows: np.ndarray = rows_of_chunks(self._count_rows(), len(columns))

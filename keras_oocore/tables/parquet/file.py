@@ -9,9 +9,9 @@ from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
 from keras_oocore.core.faults import retried
 from keras_oocore.csv.index import cannot_read, require_same
+from keras_oocore.tables.arrow.folders import FoundFile
 from keras_oocore.tables.arrow.part import Part
 from keras_oocore.tables.described_files import described, described_copy
-from keras_oocore.tables.parquet.paths import FoundFile
 
 try:
     import pyarrow as pa
@@ -103,6 +103,11 @@ class ParquetFile:
         names = self.schema.names
         return {name: i for i, name in zip(range(len(names) - 1, -1, -1), reversed(names))}
 
+    @functools.cached_property
+    def other_keys(self) -> dict[str, str | None]:
+        """The columns of `keys` that are not in the file, too, which would say more about its rows."""
+        return {name: value for name, value in self.keys.items() if name not in self.positions}
+
     @property
     def num_rows(self) -> int:
         """Number of rows."""
@@ -115,7 +120,7 @@ class ParquetFile:
 
     def part(self, key_types: Mapping[str, Any]) -> Part:
         """Return the columns of the file, with those that folders name, whose types are given."""
-        more = {name: key_types[name] for name in self.keys if name not in self.positions}
+        more = {name: key_types[name] for name in self.other_keys}
         return Part.of_schema(self.path, self.schema, more)
 
     def opened(self, in_parts: bool = False) -> Any:
@@ -161,14 +166,11 @@ class ParquetFile:
 
     def described(self) -> str:
         """Return name, size and time as a person reads them, so that an error message shows what changed."""
-        return described(self.path, self.size_bytes, self.changed_ns) + self._described_keys()
+        return described(self.path, self.size_bytes, self.changed_ns, self.keys)
 
     def described_copy(self) -> str:
         """Return what a copy of the file has in common with it: name, size, and the values that folders name."""
-        return described_copy(self.path, self.size_bytes) + self._described_keys()
-
-    def _described_keys(self) -> str:
-        return "".join(f", {name}={value}" for name, value in self.keys.items())
+        return described_copy(self.path, self.size_bytes, self.keys)
 
     def _checked(self, read: Callable[[], T], group: int | None = None) -> T:
         """Return `read()`, unless the file changed meanwhile."""

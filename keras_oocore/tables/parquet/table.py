@@ -11,13 +11,14 @@ from keras_oocore.core.checks import positive
 from keras_oocore.core.threads import ThreadPool
 from keras_oocore.csv.cells import Column, require_pyarrow
 from keras_oocore.tables.arrow.file_table import FileTable
+from keras_oocore.tables.arrow.folders import FoundFile, files_of, hint_of, key_types
 from keras_oocore.tables.arrow.part import Part, pandas_index
 from keras_oocore.tables.format import CutGroup, KnownCells
 from keras_oocore.tables.opening import Opening
 from keras_oocore.tables.parquet.file import ParquetFile
 from keras_oocore.tables.parquet.known import known_cells
 from keras_oocore.tables.parquet.layout import chunk_rows, layout_of
-from keras_oocore.tables.parquet.paths import FoundFile, files_of, hint_of
+from keras_oocore.tables.parquet.paths import SUFFIXES
 
 try:
     import pyarrow as pa
@@ -58,13 +59,12 @@ class ParquetTable(FileTable[ParquetFile]):
         if opening.num_rows is not None:
             positive(opening.num_rows, "num_rows")
         self._own = threading.local()
-        found = files_of(data)
+        found = files_of(data, SUFFIXES, "Parquet")
         self.files: list[ParquetFile] = self._footers(found, opening)
-        key_types = _key_types(self.files)
+        self._key_types = key_types([file.keys for file in self.files])
         paths, index = [file.path for file in self.files], pandas_index(self.files[0].schema)
-        super().__init__(paths, _parts(self.files, key_types), opening, index)
+        super().__init__(paths, _parts(self.files, self._key_types), opening, index)
         self.hint: str = hint_of(found)
-        self._key_types = key_types
         self._layout = layout_of(self.files, opening.num_rows)
         self.rows: np.ndarray = self._layout.rows
         self.cut_group: CutGroup | None = self._most_cut()
@@ -75,7 +75,7 @@ class ParquetTable(FileTable[ParquetFile]):
         size = int(self.rows[chunk + 1] - self.rows[chunk])
         in_schema = [name for name in names if name in file.positions]
         table = self._rows(file, chunk, in_schema, size) if in_schema else None
-        return {name: table[name] if name in in_schema else self._key_column(file, name, size) for name in names}
+        return {name: table[name] if name in in_schema else self.key_array(chunk, name, size) for name in names}
 
     def sample_arrays(self, chunk: int, names: Sequence[str], num_rows: int) -> Mapping[str, Any]:
         """Return the first rows of a chunk, by decoding the first pages of its row group."""
@@ -84,7 +84,11 @@ class ParquetTable(FileTable[ParquetFile]):
         in_schema = [name for name in names if name in file.positions]
         in_parts = file.metadata.row_group(group).num_rows * len(names) > MOST_SAMPLED_CELLS
         table = next(file.batches(self._opened(file, in_parts), group, in_schema, size)) if in_schema else None
-        return {name: table[name] if name in in_schema else self._key_column(file, name, size) for name in names}
+        return {name: table[name] if name in in_schema else self.key_array(chunk, name, size) for name in names}
+
+    def keys(self, chunk: int) -> Mapping[str, str | None]:
+        """Return the columns that folders name, and their values in a chunk, as in `ArrowTable`."""
+        return self.files[self._layout.files[chunk]].other_keys
 
     def where(self, chunk: int, row_in_chunk: int) -> str:
         """Return how error messages name a row: file, row and row group."""
@@ -161,11 +165,6 @@ class ParquetTable(FileTable[ParquetFile]):
             self._own.last = (file, in_parts), opened
         return opened
 
-    def _key_column(self, file: ParquetFile, name: str, size: int) -> Any:
-        """Return a column that the folder of a file names."""
-        value, dtype = file.keys[name], self._key_types[name]
-        return pa.repeat(pa.scalar(value, pa.string()).cast(dtype), size)
-
 
 def _footers(found: list[FoundFile], opening: Opening) -> list[ParquetFile]:
     """Read the footers of files, or of as many as have the first `num_rows` rows."""
@@ -180,19 +179,6 @@ def _footers(found: list[FoundFile], opening: Opening) -> list[ParquetFile]:
         if num_left <= 0:
             break
     return files
-
-
-def _key_types(files: Sequence[ParquetFile]) -> dict[str, Any]:
-    """Return the types of the columns that folders name: integers if all values are, and strings otherwise."""
-    values = {}
-    for file in files:
-        for name, value in file.keys.items():
-            values.setdefault(name, []).append(value)
-    return {name: pa.int64() if all(map(_is_integer, found)) else pa.string() for name, found in values.items()}
-
-
-def _is_integer(value: str | None) -> bool:
-    return value is None or (value.isascii() and value.removeprefix("-").isdigit() and len(value) <= 18)
 
 
 def _parts(files: Sequence[ParquetFile], key_types: Mapping[str, Any]) -> list[Part]:

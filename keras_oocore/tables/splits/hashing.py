@@ -16,6 +16,7 @@ except ImportError:  # the `csv` extra is not installed
 
 MISSING = np.uint64(0x9AE16A3B2F90404F)  # hash of a missing cell
 WHOLE = r"^([+-]?[0-9]+)\.0+$"  # a whole number with a fraction
+ENDS_IN_ZEROS = r"^([+-]?[0-9]+\.[0-9]*[1-9])0+$"  # as decimals of more places have them
 POWER = r"^[+-]?[0-9]+(\.[0-9]+)?[eE][+]?[0-9]{1,2}$"
 
 
@@ -34,12 +35,13 @@ def hash_cells(cells: Any) -> np.ndarray:
 
 
 def hash_keys(cells: Any) -> np.ndarray:
-    """Return a hash of each key, as `hash_cells`. Keys that are one whole number are one key.
+    """Return a hash of each key, as `hash_cells`. Keys that are one number are one key.
 
-    For 7 and 100000, pandas also writes `7.0`, and R `1e+05`. Moments, as days, are numbers.
+    For 7 and 100000, pandas also writes `7.0`, and R `1e+05`, and a decimal 7.5 may be `7.50`. Moments, as days, are
+    numbers.
 
     >>> import pyarrow as pa
-    >>> len(set(hash_keys(pa.array(["7", "7.0", "7.00", "07", "7.5"])).tolist()))
+    >>> len(set(hash_keys(pa.array(["7", "7.0", "7.00", "07", "7.5", "7.50"])).tolist()))
     3
     >>> len(set(hash_keys(pa.array(["100000", "1e+05", "1E5"])).tolist()))
     1
@@ -50,6 +52,8 @@ def hash_keys(cells: Any) -> np.ndarray:
     keys = encoded.dictionary
     if pc.any(pc.match_substring(keys, ".0")).as_py():
         keys = pc.replace_substring_regex(keys, WHOLE, r"\1")
+    if pc.any(pc.match_substring_regex(keys, ENDS_IN_ZEROS)).as_py():
+        keys = pc.replace_substring_regex(keys, ENDS_IN_ZEROS, r"\1")
     powers = pc.match_substring_regex(keys, POWER).fill_null(False)
     if pc.any(powers).as_py():
         written = [_without_power(key) for key in keys.filter(powers).to_pylist()]

@@ -122,7 +122,7 @@ def _cast(first: Any, others: Iterable[Any], schema: Any) -> Iterator[Any]:
 
 def _stored_schema(schema: Any) -> Any:
     """Return a schema without dictionaries, which may differ from batch to batch, and without views of strings."""
-    return pa.schema([field.with_type(_stored(field.type)) for field in schema])
+    return pa.schema([field.with_type(_stored(field.type)) for field in schema], schema.metadata)
 
 
 def _stored(kind: Any) -> Any:

@@ -6,6 +6,7 @@ from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import counted
 from keras_oocore.csv.cells import require_pyarrow
+from keras_oocore.tables.arrow.folders import FoundFile
 from keras_oocore.tables.ipc.table import IPCTable
 from keras_oocore.tables.opening import Opening
 from keras_oocore.tables.stream.stored import stored_stream
@@ -42,7 +43,8 @@ class StreamTable(IPCTable):
         if opening.num_rows is not None:
             positive(opening.num_rows, "num_rows")
         path, self._content = stored_stream(data, opening.cache, opening.num_rows, opening.overwrite_cache)
-        super().__init__([path], opening, "the stream")
+        super().__init__([FoundFile(path)], opening, "the stream")
+        self.hint = ""
 
     def where(self, chunk: int, row_in_chunk: int) -> str:
         """Return how error messages name a row, such as `"row 7 of the stream"`."""

@@ -2,6 +2,7 @@
 
 import datetime
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -73,3 +74,34 @@ def test_two_tables_of_one_name_are_told_apart():
 
     assert report.differing == {"sold": "dates in `data`, and strings in `against`", "new": "`data` has no such column"}
     assert "3 rows are in `against`, too" in str(report)
+
+
+@pytest.mark.parametrize("kind", [pa.float32(), pa.float16()], ids=str)
+@pytest.mark.parametrize("is_reversed", [False, True])
+@pytest.mark.parametrize("has_more", [False, True])
+def test_floats_of_fewer_bits_are_the_same_numbers(tmp_path, kind, is_reversed, has_more):
+    dtype = kind.to_pandas_dtype()
+    fine = np.linspace(0.1, 90, 50)
+    fine[7] = np.nan
+    coarse = np.append(fine[:30], [0.123456789, np.nan]).astype(dtype)
+    time = 1_700_000_000.0 + np.arange(50)  # one number in 32 bits
+    first = pa.table({"x": pa.array(fine, from_pandas=True), "time": time, "y": [0.0, 1.0] * 25})
+    second = pa.table({"x": pa.array(coarse, kind, from_pandas=True), "time": np.append(time[:30], [1.0, 2.0])})
+    if has_more:
+        first = first.append_column("new", pa.array([1.5] * 50))
+    if is_reversed:
+        first, second = second, first
+    report = ko.check(first, against=second, columns=["x", "time"])
+
+    assert report.leaks.rows.tolist() == report.leaks.others.tolist() == [*range(30)]
+    pq.write_table(first, tmp_path / "rows.parquet")
+    rows = ko.TableSequence(tmp_path / "rows.parquet", None, ["x", "time"], missing="nan")
+    assert ko.check(rows.without([0]), against=second, columns=["x", "time"]).leaks.rows.tolist() == [*range(1, 30)]
+
+
+def test_copies_are_compared_in_all_bits_whatever_the_other_table_has():
+    near = pa.table({"x": [0.1, 0.1 + 1e-12, 0.1], "y": [1.0, 2.0, 3.0]})
+    report = ko.check(near, against=pa.table({"x": pa.array([0.1], pa.float32())}), columns=["x"])
+
+    assert [*report.duplicates] == [(0, 2)]
+    assert report.leaks.rows.tolist() == [0, 1, 2]

@@ -2,6 +2,7 @@
 
 import datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -95,6 +96,22 @@ def test_numbers_that_float32_cannot_hold_are_wrong():
 def test_any_type_is_read_as_strings(array, texts):
     assert read(array, "string") == (texts, [])
     assert read(array, "text") == (["" if text is None else text for text in texts], [])
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+@pytest.mark.parametrize("microsecond", [0, 500_000, 120_000])
+@pytest.mark.parametrize("zone", [None, "UTC", "Europe/Berlin"])
+def test_moments_are_the_strings_that_python_writes_whatever_their_unit(unit, microsecond, zone):
+    moment = MOMENT.replace(microsecond=microsecond, tzinfo=None if zone is None else ZoneInfo(zone))
+    times = pa.array([moment.time()], pa.time32(unit) if unit == "ms" else pa.time64(unit))
+
+    assert read(times, "string") == ([str(moment.time())], [])
+    texts, _ = read(pa.array([moment], pa.timestamp(unit, zone)), "string")
+    assert texts == [str(moment).replace("+00:00", "Z")]
+
+
+def test_nanoseconds_are_kept_in_strings():
+    assert read(pa.array([1_500_000_007], pa.timestamp("ns")), "string")[0] == ["1970-01-01 00:00:01.500000007"]
 
 
 def test_bytes_that_are_not_utf8_are_wrong():

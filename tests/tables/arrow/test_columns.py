@@ -7,7 +7,8 @@ import pytest
 
 from keras_oocore.core.errors import OptionError
 from keras_oocore.tables.arrow import columns
-from keras_oocore.tables.arrow.columns import IndexColumns, Part, found_columns
+from keras_oocore.tables.arrow.columns import IndexColumns, found_columns
+from keras_oocore.tables.arrow.part import Part
 
 PERIOD = {"ARROW:extension:name": "pandas.period"}
 SCHEMA = pa.schema(

@@ -11,6 +11,7 @@ import pytest
 from pyarrow import ipc
 
 from keras_oocore.core.errors import DataError
+from keras_oocore.tables.arrow.folders import FoundFile
 from keras_oocore.tables.ipc.files import ArrowFile
 
 NUM_ROWS = 70_003
@@ -56,7 +57,7 @@ def test_rows_of_every_type(tmp_path, new, num_rows):
     written, path = table(num_rows), str(tmp_path / "rows.arrow")
     with new(path, written.schema) as writer:
         writer.write_table(written)
-    reader = ArrowFile(path).reader(written.schema.names)
+    reader = ArrowFile(FoundFile(path)).reader(written.schema.names)
     middle = num_rows // 2
     for first, end in {(0, num_rows), (min(3, middle), middle + 1), (num_rows - 1, num_rows), (middle, middle + 1)}:
         found = reader.columns(0, first, end)
@@ -70,7 +71,7 @@ def test_a_part_of_a_large_record_batch_takes_little_memory(tmp_path, new):
     with new(str(tmp_path / "rows.arrow"), pa.schema({"x": pa.float64(), "y": pa.float64()})) as writer:
         writer.write_batch(pa.record_batch({"x": numbers, "y": -numbers}))
     before = pa.total_allocated_bytes()
-    reader = ArrowFile(str(tmp_path / "rows.arrow")).reader(["x"])
+    reader = ArrowFile(FoundFile(str(tmp_path / "rows.arrow"))).reader(["x"])
     assert reader.columns(0, 500_000, 500_003)["x"].to_pylist() == [500_000, 500_001, 500_002]
     assert pa.total_allocated_bytes() - before < 1_000_000
 
@@ -78,10 +79,11 @@ def test_a_part_of_a_large_record_batch_takes_little_memory(tmp_path, new):
 TRUNCATED = """
 import os, sys
 import keras_oocore as ko
+from keras_oocore.tables.arrow.folders import FoundFile
 from keras_oocore.tables.ipc.files import ArrowFile
 
 path, names = sys.argv[1], ["double", "string", "dictionary", "view views"]
-file = ArrowFile(path)
+file = ArrowFile(FoundFile(path))
 names = [name for name in names if name in file.names]
 reader = file.reader(names)
 reader.columns(0, 0, 1000)
@@ -114,4 +116,4 @@ def test_damaged_strings_are_an_error(tmp_path):
         path.write_bytes(content.replace(offsets, damaged.tobytes() + offsets[8:], 1))
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
         with pytest.raises(DataError, match=r"rows.arrow: record batch 0 cannot be read"):
-            ArrowFile(str(path)).reader(["s"]).columns(0, 0, 1)
+            ArrowFile(FoundFile(str(path))).reader(["s"]).columns(0, 0, 1)

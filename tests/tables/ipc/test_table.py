@@ -133,6 +133,50 @@ def test_unicode_names_and_a_folder(tmp_path):
     assert ko.TableSequence(tmp_path / "größe", "y", features=["x"]).num_rows == 1000
 
 
+def test_folders_are_columns_and_no_file_in_them_is_left_out(tmp_path):
+    for year, code, first in ((2023, "07", 0), (2024, "K1", 5), (2024, "__HIVE_DEFAULT_PARTITION__", 9)):
+        folder = tmp_path / "sales" / f"year={year}" / f"code={code}"
+        folder.mkdir(parents=True)
+        feather.write_feather(pa.table({"x": [first, first + 1]}), folder / "part-0.feather")
+    (tmp_path / "sales" / "_SUCCESS").write_text("")
+    options = dict(target="x", features=["year", "code"], shuffle=False)
+    rows = ko.TableSequence(tmp_path / "sales", **options)
+
+    assert rows.vocabulary("code") == ["07", "K1"]
+    assert rows[0][0].tolist() == [[2023, 2], [2023, 2], [2024, 3], [2024, 3], [2024, 0], [2024, 0]]
+    assert rows[0][1].tolist() == [0, 1, 5, 6, 9, 10]
+    assert ko.TableSequence(f"{tmp_path}/sales/*/*/*.feather", **options)[0][0].tolist() == rows[0][0].tolist()
+    train, val = rows.split(by="year", at=2024)
+    assert (train.num_rows, val.num_rows) == (2, 4)
+    with pytest.raises(DataError, match=r"such as '.*/sales/\*=2023/code=07/part-0.feather'"):
+        rows.like(tmp_path / "sales" / "year=2023" / "code=07" / "part-0.feather", target=None)
+    assert rows.like(f"{tmp_path}/sales/*=2023/code=07/*.feather", target=None)[0].tolist() == [[2023, 2]] * 2
+    moved = tmp_path / "sales" / "year=2025"
+    (tmp_path / "sales" / "year=2023").rename(moved)
+    with pytest.raises(DataError, match="year=2025"):  # of the state: the same file means another year
+        ko.TableSequence(tmp_path / "sales", **options).load_state_dict(rows.state_dict())
+
+
+def test_files_beside_folders_are_read_in_the_order_of_their_paths(tmp_path):
+    for number, name in enumerate(("b/c/2.arrow", "a.feather", "b/1.feather", "z.ftr")):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        feather.write_feather(pa.table({"x": [number]}), tmp_path / name)
+
+    assert ko.TableSequence(tmp_path, None, ["x"], shuffle=False)[0].ravel().tolist() == [1, 2, 0, 3]
+
+
+def test_paths_are_checked(tmp_path):
+    feather.write_feather(ROWS, tmp_path / "a.feather")
+
+    with pytest.raises(OptionError, match=r"should be a path, a pattern or a list of them. Received: 3 in it"):
+        ko.TableSequence([tmp_path / "a.feather", 3], "y", features=["x"])
+    with pytest.raises(DataError, match=r"No file matches"):
+        ko.TableSequence([tmp_path / "a.feather", tmp_path / "b*.feather"], "y", features=["x"])
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DataError, match=r"There are no Arrow files in the folder"):
+        ko.TableSequence([tmp_path / "a.feather", tmp_path / "none"], "y", features=["x"])
+
+
 def test_a_name_that_is_not_utf8_is_an_error_of_the_file(tmp_path):
     path = tmp_path / "rows.arrow"
     with pa.ipc.new_file(path, pa.schema({"abcd": pa.int64()})):

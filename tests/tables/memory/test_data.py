@@ -57,8 +57,25 @@ def test_the_index_of_a_data_frame_is_no_column():
 def test_rows_of_an_index_with_repetitions_keep_their_order():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"x": [1.0, 2.0, 3.0], "c": pandas.Categorical(["b", "a", "b"])}, index=[5, 5, 0])
-    name, columns, hint = named_columns(frame)
+    name, columns, hint, _ = named_columns(frame)
 
     assert (name, hint) == ("DataFrame", "")
     assert columns["x"].take(1, 3).to_pylist() == [2.0, 3.0]
     assert columns["c"].take(1, 3).to_pylist() == ["a", "b"]
+
+
+def test_series_with_the_same_index_in_another_order_are_refused():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"x": [1.0, 2.0, 3.0], "y": [30.0, 20.0, 10.0]}, index=["a", "b", "c"])
+    by_y = frame["y"].sort_values()
+    options = {"target": "y", "features": ["x"], "shuffle": False}
+    with pytest.raises(OptionError, match=r"`data\['x'\]` and `data\['y'\]` are Series with the same index in another"):
+        ko.TableSequence({"x": frame["x"], "y": by_y}, **options)
+
+    joined = ko.TableSequence(pandas.DataFrame({"x": frame["x"], "y": by_y}), **options)  # as the message says
+    assert [part.ravel().tolist() for part in joined[0]] == [[1, 2, 3], [30, 20, 10]]
+    by_position = ko.TableSequence({"x": frame["x"], "y": by_y.to_numpy()}, **options)
+    assert [part.ravel().tolist() for part in by_position[0]] == [[1, 2, 3], [10, 20, 30]]
+    for other in (pandas.Series([30.0, 20.0, 10.0]), frame["y"].set_axis([7, 7, 7])):  # which cannot be joined
+        rows = ko.TableSequence({"x": frame["x"], "y": other}, **options)
+        assert [part.ravel().tolist() for part in rows[0]] == [[1, 2, 3], [30, 20, 10]]
