@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_oocore.core.data_words import LEFT_OUT
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import shown
 from keras_oocore.csv.cells import Cells, Column
@@ -14,7 +15,6 @@ from keras_oocore.csv.dialect import CellOptions
 from keras_oocore.tables.format import CutGroup, TableFormat
 
 EXPECTED = "`rows` should be numbers of rows, or `duplicates` or `leaks` of the report of ko.check"
-LEFT_OUT = "rows left out"  # in fingerprints
 
 
 class KeptRows(TableFormat):

@@ -240,10 +240,13 @@ def test_changed_content_is_noticed_by_state_and_cache(open_houses, kind, tmp_pa
     table = houses()
     changed = table.set_column(2, "floors", pa.array([9, *table["floors"].to_pylist()[1:]]))
 
-    with pytest.raises(DataError, match="CRC-32"):
+    size = f"a table of {NUM_ROWS} rows and {table.num_columns} columns"
+    with pytest.raises(DataError, match=f"the data was {size}, is one of the same size with other cells"):
         open_houses(kind, changed).load_state_dict(state)
-    with pytest.raises(DataError, match="overwrite_cache=True"):
+    with pytest.raises(DataError, match=r"is one of the same size with other cells\. .*overwrite_cache=True"):
         list(open_houses(kind, changed, cache=tmp_path / "cache"))
+    with pytest.raises(DataError, match=f"the data was {size}, is {size.replace(str(NUM_ROWS), str(NUM_ROWS - 1))}; "):
+        list(open_houses(kind, table.slice(1), cache=tmp_path / "cache"))
 
 
 def test_content_does_not_depend_on_the_library(open_houses):
