@@ -219,6 +219,18 @@ def test_unknown_columns_are_named(open_houses, kind):
         open_houses(kind, features=["sqfd"])
 
 
+@pytest.mark.parametrize("kind", ["csv", "pandas", "dictionary", "feather", "stream"])
+def test_parts_of_dates_without_dates_are_answered_with_what_to_type(open_houses, kind):
+    with pytest.raises(OptionError, match=r"a part of the date 'day'\. .* dates=\{'day': \['month'\]\}\."):
+        open_houses(kind, features=["sqft", "day.month"])
+    sequence = open_houses(kind, features=["sqft"])
+    with pytest.raises(OptionError, match=r"`stratify` names 'day.month', a part of .* dates=\{'day': \['month'\]\}\."):
+        sequence.split(stratify="day.month")
+    for options in ({"groups": "day.month"}, {"by": "day.month", "at": 3}):
+        with pytest.raises(OptionError, match=r"should name a column of the data, and 'day.month' is a part of a date"):
+            sequence.split(**options)
+
+
 @of_some_kinds
 def test_no_rows_is_an_error(open_houses, kind):
     with pytest.raises(DataError, match="no rows"):
