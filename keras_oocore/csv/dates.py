@@ -18,6 +18,7 @@ except ImportError:  # the `csv` extra is not installed
 
 FIRST_DAY_OF_TIMES = -25_567  # 1900-01-01, which `strptime` returns for a time without a date
 OFFSET = r"([zZ]|[+-]\d\d:?\d\d(:?\d\d(\.\d+)?)?)$"  # from UTC
+DATE_ALONE = r"^\d{4}-?(\d\d-?\d\d|W\d\d(-?\d)?)$"  # of the forms that `fromisoformat` of Python reads
 OF_DATE, OF_TIME = set("YymbBdjUWGVuaAcxD"), set("HIMSfpcXT")  # directives
 
 
@@ -160,6 +161,22 @@ def has_date(form: str) -> bool:
 def has_time(form: str) -> bool:
     """Return whether a format has a time of day."""
     return form == ISO or not OF_TIME.isdisjoint(re.findall("%(.)", form))
+
+
+def why_no_time(texts: Any) -> str:
+    """Return why dates in ISO form have no hour, as the end of a sentence, or `""` if one of them has a time.
+
+    Args:
+        texts: `pyarrow` array of strings, without null and spaces around them. Those that are not dates are ignored.
+
+    >>> why_no_time(pa.array(["2014-10-13", "?"])), why_no_time(pa.array(["2014-10-13", "2014-10-14 18:00"]))
+    ("its cells, such as '2014-10-13', have none", '')
+    """
+    dates = texts.unique()
+    dates = dates.filter(pa.array(read_moments(dates, ISO).readable))
+    if not len(dates) or not pc.all(pc.match_substring_regex(dates, DATE_ALONE)).as_py():
+        return ""
+    return f"its cells, such as {dates[0].as_py()!r}, have none"
 
 
 def require_format(form: str, name: str) -> None:

@@ -146,6 +146,17 @@ def test_a_date_and_its_parts_are_not_features_of_one_input(make_rows):
     assert x == {"a": [[2014, 13], [2015, 28]], "b": [[2014, 1000], [2015, 2000]]}
 
 
+def test_dates_of_which_one_has_a_time_have_hours(make_rows):
+    for cells, hours in (
+        (["2014-10-13", "2014-10-14 18:30"], [0, 18]),
+        (["20141013T1830", "2014-10-14"], [18, 0]),
+        (["2014-10-13T00:00", "2014-10-14T00:00"], [0, 0]),
+    ):
+        content = "d,price\n" + "".join(f"{cell},1\n" for cell in cells)
+        rows = make_rows(content, features=["d"], dtypes={"d": "ISO8601"}, dates={"d": ["hour"]})
+        assert parts(rows)[0] == [[hour] for hour in hours]
+
+
 def test_parts_that_a_format_does_not_have(make_rows):
     def message_of(content, **options):
         return error_of(make_rows, content, error=OptionError, features=["d"], **options)
@@ -153,6 +164,13 @@ def test_parts_that_a_format_does_not_have(make_rows):
     assert message_of("d,price\n2014-10-13,1\n", dates={"d": ["hour"]}) == (
         "`dates` names the hour of 'd', and its format '%Y-%m-%d' has none. Received: dates={'d': ['hour']}"
     )
+    for part in ("hour", "minute", "second"):
+        for cells in ("2014-10-13\n2014-10-14", "20141013\n?", "2014-W03-2\n"):
+            content = "d,price\n" + "".join(f"{cell},1\n" for cell in cells.split("\n"))
+            assert message_of(content, dtypes={"d": "ISO8601"}, dates={"d": [part]}) == (
+                f"`dates` names the {part} of 'd', and its cells, such as {cells.split()[0]!r}, have none. "
+                f"Received: dates={{'d': ['{part}']}}"
+            )
     assert message_of("d,price\n9:15,1\n", dtypes={"d": "%H:%M"}, dates={"d": "year"}).startswith(
         "`dates` names the year of 'd', and its format '%H:%M' has none."
     )

@@ -23,6 +23,7 @@ from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.csv.cells import Cells, Column, require_pyarrow
 from keras_oocore.csv.chunks import index_of_first_rows, locate
 from keras_oocore.csv.codecs import codec_of
+from keras_oocore.csv.dates import PARTS_OF_TIME
 from keras_oocore.csv.dialect import SPACES, CellOptions, Dialect, OnBadRow
 from keras_oocore.csv.index import CHUNK_BYTES, RecordIndex
 from keras_oocore.csv.reader import CSVReader
@@ -163,6 +164,11 @@ class CSVTable(TableFormat):
     def position(self, chunk: int, column: Column) -> int:
         """Return the position of a column in the file of a chunk."""
         return self._positions[self._chunks[chunk][0]][column.position]
+
+    def why_no_part(self, column: Column, part: str) -> str:
+        """Return why a column of dates has no part such as `"hour"`, or `""`, as in `NamedColumns`."""
+        why_no_time = self.columns.why_no_time if isinstance(self.columns, InferredColumns) else {}
+        return (why_no_time.get(column.name, "") if part in PARTS_OF_TIME else "") or super().why_no_part(column, part)
 
     @property
     def source(self) -> str:
