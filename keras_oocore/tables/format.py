@@ -160,6 +160,10 @@ class TableFormat(NamedColumns, abc.ABC):
         """Return the cells of the first rows, to show them: about `num_rows`, or those of the first chunk."""
         return self.read(0, columns)
 
+    def bad_rows(self, most: int) -> list[tuple[str, str]]:
+        """Return how messages name each of the first `most` of the `num_bad_rows` rows, and why it cannot be parsed."""
+        return []
+
     def raising(self) -> "TableFormat":
         """Return the same table, in which a row that `read` would skip is an error."""
         return self

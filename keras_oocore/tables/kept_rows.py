@@ -70,6 +70,10 @@ class KeptRows(TableFormat):
         """Fill `notes`, `measured` and `suspects` for these columns."""
         self._table.look_at(names)
 
+    def bad_rows(self, most: int) -> list[tuple[str, str]]:
+        """Return how messages name rows that cannot be parsed, and why, as in `TableFormat`."""
+        return self._table.bad_rows(most)
+
     def raising(self) -> TableFormat:
         """Return the same table, in which a row that cannot be read is an error."""
         return KeptRows(self._table.raising(), self.removed)

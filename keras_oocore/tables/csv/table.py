@@ -7,6 +7,7 @@ import contextlib
 import copy
 import dataclasses
 import datetime
+import itertools
 import os
 import re
 from collections import Counter
@@ -147,6 +148,11 @@ class CSVTable(TableFormat):
         """Return the cells of one chunk, as in `TableFormat`."""
         file, chunk_of_file = self._chunks[chunk]
         return self._readers[file].read(self.indexes[file], chunk_of_file, self._in_file(file, columns))
+
+    def bad_rows(self, most: int) -> list[tuple[str, str]]:
+        """Return the file and line of each of the first rows with a misplaced quote, and the reason."""
+        bad = ((index, row) for index in self.indexes for row in index.bad)
+        return [(f"{index.path}: line {row.line}", row.reason) for index, row in itertools.islice(bad, most)]
 
     def raising(self) -> "CSVTable":
         """Return the same table, in which a row that `read` would skip is an error."""
