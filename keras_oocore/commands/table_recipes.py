@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.commands.recipes import IMPORTS, SEED, SPLIT, Outputs, quoted
+from keras_oocore.core.data_words import LEFT_OUT, SPLIT_ARGUMENTS
 from keras_oocore.core.errors import DataError
 from keras_oocore.csv.cells import Column
 from keras_oocore.csv.dialect import NULL_VALUES, Dialect
 from keras_oocore.sources.layout import X
 from keras_oocore.store.format import UNPACKED, StoreRecord
 from keras_oocore.store.reader import PackedStore
-from keras_oocore.tables.kept_rows import LEFT_OUT
 from keras_oocore.tables.row_layout import IN_DAYS
 from keras_oocore.tables.splits.base import PARTS, VALIDATION
 
@@ -23,7 +23,6 @@ FEATURE_DENSE = 'keras.layers.Dense(64, activation="relu")'
 SCALE_ROWS = 10_000  # whose targets tell the scale of all
 LONGEST_LINE = 80  # characters of a list of columns; a longer one has a line per column
 TYPED_FILE = re.compile(r"(.+), [\d,]+ bytes, of [\d-]+ [\d:.]+ UTC")  # as a fingerprint describes it
-SPLIT_ARGUMENTS = ("validation_split", "test_split", "stratify", "groups", "seed", "by", "at")
 DEFAULTS: dict[str, Any] = {
     **vars(Dialect()),
     "null_values": list(NULL_VALUES),

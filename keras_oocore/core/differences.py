@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from keras_oocore.core.data_words import phrase_about
 from keras_oocore.core.text import LISTED_NAMES, and_more, listed
 
 MOST_CHARACTERS = 80  # of a value or a list; of longer lists, only the items that differ are named
@@ -37,6 +38,8 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 def _phrase(name: str, before: Any, now: Any) -> str:
     """Return a phrase about one value that differs, or `""` if only positions differ."""
+    if phrase := phrase_about(name, before, now):
+        return phrase
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         phrases = differences(before, now)
     elif isinstance(before, list) and isinstance(now, list) and (_are_things(before, now) or _are_long(before, now)):

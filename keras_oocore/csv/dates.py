@@ -18,6 +18,9 @@ except ImportError:  # the `csv` extra is not installed
 
 FIRST_DAY_OF_TIMES = -25_567  # 1900-01-01, which `strptime` returns for a time without a date
 OFFSET = r"([zZ]|[+-]\d\d:?\d\d(:?\d\d(\.\d+)?)?)$"  # from UTC
+DATE_ALONE = r"^\d{4}-?(\d\d-?\d\d|W\d\d(-?\d)?)$"  # of the forms that `fromisoformat` of Python reads
+FRACTION = r"[.,]\d"
+BEYOND_MICROSECONDS = r"[.,]\d{6}(?P<digits>\d{1,3})"
 OF_DATE, OF_TIME = set("YymbBdjUWGVuaAcxD"), set("HIMSfpcXT")  # directives
 
 
@@ -53,6 +56,7 @@ PARTS_OF_DATE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 PARTS_OF_TIME = {"hour": (3600, 24), "minute": (60, 60), "second": (1, 60)}  # seconds in it, and how many there are
 DAYS = "days"
 PARTS = (DAYS, *PARTS_OF_DATE, *PARTS_OF_TIME)
+NANOSECOND = "nanosecond of the second"  # not for users: days as `float64` and this part tell all moments apart
 
 
 def as_dates(texts: Any, form: str, part: str | None = None, zone: str | None = None) -> Any:
@@ -61,7 +65,7 @@ def as_dates(texts: Any, form: str, part: str | None = None, zone: str | None = 
     Args:
         texts: `pyarrow` array of strings.
         form: Format, as for `datetime.strptime`, or `ISO`. A time without a date becomes the fraction of a day.
-        part: One of `PARTS`. Defaults to `"days"`.
+        part: One of `PARTS`, or `NANOSECOND`. Defaults to `"days"`.
         zone: As in `Column`. With a name, strings without an offset from UTC are null; with `""`, those with one.
 
     >>> texts = pa.array(["2014-10-13 18:00", "2014-02-31 00:00"])
@@ -69,11 +73,27 @@ def as_dates(texts: Any, form: str, part: str | None = None, zone: str | None = 
     ([16356.75, None], [18.0, None])
     """
     distinct = texts.dictionary_encode()
+    if part == NANOSECOND:
+        return pa.array(_nanoseconds(distinct.dictionary, form), pa.float64()).take(distinct.indices)
     moments = read_moments(distinct.dictionary, form)
     if zone is not None:
         moments = _in_zone(moments, distinct.dictionary, zone)
     values = values_of(moments, part, 0 if has_date(form) else FIRST_DAY_OF_TIMES)
     return pa.array(values, pa.float64(), mask=~moments.readable).take(distinct.indices)
+
+
+def _nanoseconds(texts: Any, form: str) -> np.ndarray:
+    """Return the nanosecond within its second of each moment, `int64`. Strings without a fraction are not read."""
+    found = np.zeros(len(texts), np.int64)
+    places = np.flatnonzero(pc.match_substring_regex(texts, FRACTION).to_numpy(zero_copy_only=False))
+    if len(places):
+        texts = texts.take(pa.array(places))
+        moments = read_moments(texts, form)
+        found[places] = (moments.local_us - moments.offset_us) % SECOND_US * 1000
+        if form == ISO:  # no other format has more than six digits
+            digits = pc.struct_field(pc.extract_regex(texts, BEYOND_MICROSECONDS), "digits").fill_null("")
+            found[places] += pc.utf8_rpad(digits, 3, "0").cast(pa.int64()).to_numpy()
+    return found
 
 
 def _in_zone(moments: Moments, texts: Any, zone: str) -> Moments:
@@ -164,6 +184,22 @@ def has_date(form: str) -> bool:
 def has_time(form: str) -> bool:
     """Return whether a format has a time of day."""
     return form == ISO or not OF_TIME.isdisjoint(re.findall("%(.)", form))
+
+
+def why_no_time(texts: Any) -> str:
+    """Return why dates in ISO form have no hour, as the end of a sentence, or `""` if one of them has a time.
+
+    Args:
+        texts: `pyarrow` array of strings, without null and spaces around them. Those that are not dates are ignored.
+
+    >>> why_no_time(pa.array(["2014-10-13", "?"])), why_no_time(pa.array(["2014-10-13", "2014-10-14 18:00"]))
+    ("its cells, such as '2014-10-13', have none", '')
+    """
+    dates = texts.unique()
+    dates = dates.filter(pa.array(read_moments(dates, ISO).readable))
+    if not len(dates) or not pc.all(pc.match_substring_regex(dates, DATE_ALONE)).as_py():
+        return ""
+    return f"its cells, such as {dates[0].as_py()!r}, have none"
 
 
 def require_format(form: str, name: str) -> None:

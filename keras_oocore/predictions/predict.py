@@ -61,7 +61,8 @@ def predict(
     - `class` and `probability`: the class with the largest probability, and that probability.
     - `error`, for files: an empty string, or why the file cannot be read. Also for a table with `on_bad_row="skip"` or
       `missing="drop"`: rows that are left out are in their place, without a prediction, and `error` says why. (Parts of
-      `split` have the rows of the part alone, and rows that `without` leaves out have none.)
+      `split` have the rows of the part alone, and rows that `without` leaves out have none. Rows of a CSV file that
+      are lost to a misplaced quote have none, either, and a warning names their lines.)
     - A column per class with its probability. A class that is called like another column, such as `error`, has the
       column `probability/error`.
 
@@ -129,6 +130,7 @@ def predict(
         chosen = chosen_columns(columns, predictor.all_columns)
         rows = joined(list(predictor.rows(0)))
         predictor.warn_of_bad(predictor.num_bad)
+        predictor.warn_of_uncounted()
         samples = data.samples(0, data.num_batches)
         chosen_rows = rows if chosen is None else rows.select(chosen)
         return Predictions(chosen_rows, lambda row: data.picture(int(samples[row])))

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_oocore.core.errors import DataError, SampleError
 from keras_oocore.core.progress import QUIET_SECONDS, tqdm
+from keras_oocore.core.text import and_more
 from keras_oocore.core.warn import warn_user
 from keras_oocore.predictions.between import Between
 from keras_oocore.predictions.groups import Group, Rows
@@ -130,6 +131,19 @@ class Predictor:
             found = "1 row is left out, and has" if number == 1 else f"{number:,} rows are left out, and have"
         more = f" ({named}{'; ...' if number > len(self.bad) else ''})" if named else ""
         warn_user(f"{found} no prediction{more}. The column `error` has the reasons.")
+
+    def warn_of_uncounted(self) -> None:
+        """Warn of rows that are in no row of the predictions, because they cannot be parsed."""
+        number, first = self._data.rows.num_uncounted, self._data.rows.uncounted
+        if number:
+            named = "; ".join(f"{name!r}: {reason}" for name, reason in first) + and_more(number, len(first))
+            one = "1 row is not in the predictions", "It has no row number. Fix the file to predict it."
+            several = (
+                f"{number:,} rows are not in the predictions",
+                "They have no row numbers. Fix the file to predict them.",
+            )
+            found, fix = one if number == 1 else several
+            warn_user(f"{found}, because of a quote ({named}). {fix}")
 
     @property
     def first_rows(self) -> Rows:

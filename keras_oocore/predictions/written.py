@@ -78,6 +78,7 @@ def predict_into(
         _predict_rest(parts, kind, predictor, data, chosen)
         kind.join(path, [part.path for part in parts.parts], layout, data.num_samples)
         predictor.warn_of_bad(parts.num_bad)
+        predictor.warn_of_uncounted()
         parts.remove()
     num_left_out = 0 if data.rows.has_files else parts.num_bad
     return Written(path, data.num_samples + num_left_out, parts.num_bad, layout.names)

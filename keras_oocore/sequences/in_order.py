@@ -1,7 +1,7 @@
 """Reads every sample of a Sequence once, in the order of the samples, with what a person calls it and its label."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -54,6 +54,8 @@ class RowNames(NamedTuple):
         left_out: Function of the first and the last sample (exclusive) of a batch. It returns the rows that are left
             out before and between these samples and, after the last sample of all, the rest. `None` if every row is a
             sample.
+        num_uncounted: Number of rows of the files that have no number, because they cannot be parsed.
+        uncounted: What a person calls the first of these rows, and why they cannot be parsed.
     """
 
     columns: Callable[[np.ndarray], Named]
@@ -64,6 +66,8 @@ class RowNames(NamedTuple):
     has_files: bool
     several_labels: bool
     left_out: Callable[[int, int], LeftOut] | None = None
+    num_uncounted: int = 0
+    uncounted: Sequence[tuple[str, str]] = ()
 
     @property
     def may_have_errors(self) -> bool:
@@ -110,7 +114,7 @@ class InOrder:
         rows: RowNames,
         on_error: OnError = "skip",
     ):
-        self.rows: RowNames = rows if members is None else rows._replace(left_out=None)
+        self.rows: RowNames = rows if members is None else rows._replace(left_out=None, num_uncounted=0)
         self._options = replace(options, shuffle=False, last_batch="keep", on_error=on_error)
         order = (
             source.order(False, options.seed, options.batch_size)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_oocore.core.text import LISTED_NAMES
 from keras_oocore.manifest.labels import Labels
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.sequences.in_order import RowNames
@@ -92,11 +93,13 @@ def names_of_table_rows(rows: TableRows, class_names: list[str] | None, targets:
         return _table_labels(rows, y, len(samples))
 
     several = spec.classes is not None and spec.classes.separator is not None
-    left_out = None
+    left_out, num_uncounted = None, 0
     if rows.used.may_skip_rows and rows.subset is None:  # of a part, it is not known which of these rows are in it
         left_out = RowsLeftOut(rows, lambda samples: row_numbers(samples)["row"])
+        num_uncounted = rows.table.num_bad_rows
     columns, others = (id_columns, row_numbers) if ids else (row_numbers, lambda samples: {})
-    return RowNames(columns, others, labels, class_names, targets, False, several, left_out)
+    uncounted = rows.table.bad_rows(LISTED_NAMES) if num_uncounted else []
+    return RowNames(columns, others, labels, class_names, targets, False, several, left_out, num_uncounted, uncounted)
 
 
 class _Kept:

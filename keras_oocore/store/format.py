@@ -24,7 +24,7 @@ BLOCK_BYTES = 2**20  # covered by one checksum
 MEASURES = "measures"  # a field that a store may lack: it is computed from the others
 OVERWRITE = "Pass overwrite_cache=True to make it again, or choose another directory."
 _RECORD_FORMAT = RecordFormat(version=1, remedy=OVERWRITE, indent=1)
-OTHER_FILES = "Use a separate directory for each set of files, each subset and each seed of a split."
+OTHER_DATA = "Use a separate directory for each set of data, each subset and each seed of a split."
 
 
 @dataclasses.dataclass
@@ -116,7 +116,7 @@ class StoreRecord:
         """
         stored, requested = self._described(), other._described()
         if different := differences(stored, requested):
-            advice = f"{OTHER_FILES} {OVERWRITE}" if stored.get("files") != requested.get("files") else OVERWRITE
+            advice = f"{OTHER_DATA} {OVERWRITE}" if stored.get("files") != requested.get("files") else OVERWRITE
             raise DataError(f"{os.fspath(directory)!r} stores other rows: {'; '.join(different)}. {advice}")
 
     def require_rows(self, rows: np.ndarray, arrays: Mapping[str, np.ndarray]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import listed, shown
 from keras_oocore.csv.cells import Column
-from keras_oocore.tables.date_parts import date_parts
+from keras_oocore.tables.date_parts import date_parts, require_part_in_dates
 from keras_oocore.tables.feature_checks import as_names, strings_as_features
 from keras_oocore.tables.format import NamedColumns
 from keras_oocore.tables.options import ColumnOptions
@@ -58,6 +58,7 @@ class ColumnChoice:
         """Return a column, or a part of a date, with the kind that it has here."""
         if name in self._part_named:
             return self._part_named[name]
+        require_part_in_dates(self.table, name, argument)
         column = self.table.column(name, argument)
         return dataclasses.replace(column, kind=self.kinds.get(name, column.kind))
 
@@ -92,7 +93,7 @@ class ColumnChoice:
     def _checked_categories(self, categorical: Sequence[str]) -> dict[str, str]:
         """Return column → kind for the argument `categorical`."""
         names = as_names(categorical, "categorical")
-        parts = [name for name in names if name in self._part_named]
+        parts = [name for name in names if name in self._part_named or self.table.part_of_date(name)]
         if parts:
             raise OptionError(
                 f"`categorical` names a part of a date, which is a number: {listed(parts)}. Encode it in the model, "

@@ -35,8 +35,28 @@ def date_parts(table: NamedColumns, dates: Dates | None) -> dict[str, list[Colum
     return {name: parts for name, parts in found.items() if parts}
 
 
+def require_part_in_dates(table: NamedColumns, name: str, argument: str) -> None:
+    """Raise if a name means a part of a date, such as `"sold.year"`, which exists only if `dates` asks for it.
+
+    Args:
+        table: The table.
+        name: A name that the user gives, and that is neither a column nor a part in `dates`.
+        argument: The user's argument that has the name.
+
+    Raises:
+        OptionError: If it does. The message has the argument `dates` to type.
+    """
+    if found := table.part_of_date(name):
+        column, part = found
+        raise OptionError(
+            f"`{argument}` names {name!r}, a part of the date {column!r}. Name the part in `dates`: "
+            f"dates={{{column!r}: [{part!r}]}}."
+        )
+
+
 def _date_column(table: NamedColumns, name: str) -> Column:
     """Return a column of dates."""
+    require_part_in_dates(table, name, "dates")
     column = table.column(name, "dates")
     if column.kind != "date":
         seen = "".join(f" Column {name!r} is {note}." for note in table.notes.get(name, ()) if "dates" in note)

@@ -14,7 +14,7 @@ import numpy as np
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import did_you_mean, listed
 from keras_oocore.csv.cells import Cells, Column
-from keras_oocore.csv.dates import PARTS_OF_DATE, PARTS_OF_TIME, has_date, has_time
+from keras_oocore.csv.dates import PARTS, PARTS_OF_DATE, PARTS_OF_TIME, has_date, has_time
 from keras_oocore.csv.dialect import CellOptions
 
 
@@ -91,11 +91,25 @@ class NamedColumns:
             OptionError: If the column does not exist. The message has the most similar name.
         """
         if name not in self.columns:
+            if part := self.part_of_date(name):
+                raise OptionError(
+                    f"`{argument}` should name a column of the data, and {name!r} is a part of a date. "
+                    f"Name {part[0]!r}, or add a column with the part to the data."
+                )
             raise OptionError(
                 f"`{argument}` names a column that does not exist: {name!r}.{did_you_mean(name, self.columns)} "
                 f"Columns: {listed(self.columns)}{self.hint}"
             )
         return self.columns[name]
+
+    def part_of_date(self, name: str) -> tuple[str, str] | None:
+        """Return the column of dates and the part that a name such as `"sold.year"` means, or `None`."""
+        column, _, part = name.rpartition(".") if isinstance(name, str) else ("", "", "")
+        if part not in PARTS or name in self.columns or column not in self.columns:
+            return None
+        self.look_at([column])
+        looks_like_dates = any("dates" in note for note in self.notes.get(column, ()))
+        return (column, part) if self.columns[column].kind == "date" or looks_like_dates else None
 
     def why_no_part(self, column: Column, part: str) -> str:
         """Return why a column of dates has no part such as `"hour"`, as the end of a sentence, or `""` if it has it."""
@@ -145,6 +159,10 @@ class TableFormat(NamedColumns, abc.ABC):
     def read_first(self, columns: Sequence[Column], num_rows: int) -> Cells:
         """Return the cells of the first rows, to show them: about `num_rows`, or those of the first chunk."""
         return self.read(0, columns)
+
+    def bad_rows(self, most: int) -> list[tuple[str, str]]:
+        """Return how messages name each of the first `most` of the `num_bad_rows` rows, and why it cannot be parsed."""
+        return []
 
     def raising(self) -> "TableFormat":
         """Return the same table, in which a row that `read` would skip is an error."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_oocore.core.data_words import LEFT_OUT
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.text import counted, shown
 from keras_oocore.csv.cells import Cells, Column
@@ -14,7 +15,6 @@ from keras_oocore.csv.dialect import CellOptions
 from keras_oocore.tables.format import CutGroup, TableFormat
 
 EXPECTED = "`rows` should be numbers of rows, or `duplicates` or `leaks` of the report of ko.check"
-LEFT_OUT = "rows left out"  # in fingerprints
 
 
 class KeptRows(TableFormat):
@@ -73,6 +73,10 @@ class KeptRows(TableFormat):
     def look_at(self, names: Iterable[str]) -> None:
         """Fill `notes`, `measured` and `suspects` for these columns."""
         self._table.look_at(names)
+
+    def bad_rows(self, most: int) -> list[tuple[str, str]]:
+        """Return how messages name rows that cannot be parsed, and why, as in `TableFormat`."""
+        return self._table.bad_rows(most)
 
     def raising(self) -> TableFormat:
         """Return the same table, in which a row that cannot be read is an error."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_oocore.core.data_words import LEFT_OUT
 from keras_oocore.core.errors import DataError, SampleError
 from keras_oocore.core.forks import register_fork_aware
 from keras_oocore.core.stopwatch import stage
@@ -18,7 +19,6 @@ from keras_oocore.sources.chunk_cache import ChunkCache
 from keras_oocore.tables.encoding import encode
 from keras_oocore.tables.features import FeatureSpec
 from keras_oocore.tables.format import TableFormat
-from keras_oocore.tables.kept_rows import LEFT_OUT
 from keras_oocore.tables.passes import over_chunks
 from keras_oocore.tables.row_statistics import RowStatistics
 from keras_oocore.tables.sizes import sizes_of, sizes_of_parts

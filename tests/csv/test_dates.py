@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from keras_oocore.core.errors import OptionError
 from keras_oocore.csv.cells import pa
-from keras_oocore.csv.dates import PARTS, as_dates, as_moment, days_of, has_date, require_format
+from keras_oocore.csv.dates import NANOSECOND, PARTS, as_dates, as_moment, days_of, has_date, require_format
 from keras_oocore.csv.moments import ISO, read_moments
 
 BOTH = "give their format in dtypes, such as '%m/%d/%Y' or '%d/%m/%Y'"
@@ -173,3 +173,12 @@ def test_moments_that_a_user_gives(moment, expected):
 @pytest.mark.parametrize("moment", ["", "soon", "2014-02-31", 2014, None, np.datetime64("NaT"), pd.NaT, ["2014-10-13"]])
 def test_moments_that_are_none(moment):
     assert days_of(moment, "%d.%m.%Y") is None
+
+
+def test_nanoseconds_within_the_second():
+    texts = ["2014-10-13", "2014-10-13 18:30:05", "2014-10-13T18:30:05.25", "2014-10-13T18:30:05.123456789Z",
+             "1969-12-31 23:59:59.9999995", "2014-10-13T18:30:05,000001", "?.5", None]  # fmt: skip
+    assert as_dates(pa.array(texts), ISO, NANOSECOND).to_pylist() == [
+        *(0, 0, 250_000_000, 123_456_789, 999_999_500, 1000, 0, None)
+    ]
+    assert as_dates(pa.array(["5:30.000250"]), "%M:%S.%f", NANOSECOND).to_pylist() == [250_000]

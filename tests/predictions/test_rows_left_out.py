@@ -103,3 +103,53 @@ def test_rows_that_the_user_left_out_have_no_row(prices):
     assert [i for i, error in zip(kept, table["error"]) if error] == [5, 7]
     assert table["id"].tolist() == ["" if i == 7 else str(i) for i in kept]  # row 7 has too few cells
     np.testing.assert_array_equal(table["prediction"], [np.nan if i in BAD else 2.0 * i for i in kept])
+
+
+QUOTES = {0: '0,0,"a" b', 5: '5,5,"x"y', 22: '22,22,"never closed'}
+
+
+@pytest.fixture
+def quoted(write):
+    """A file of 23 rows. Three of them are lost to a quote."""
+    write("id,size,kind\n" + "\n".join(QUOTES.get(i, f"{i},{i},n") for i in range(NUM_ROWS)) + "\n", "quoted.csv")
+
+    def open(**options):
+        return ko.CSVChunkSequence(
+            "quoted.csv", None, features=["size"], ids=["id"], on_bad_row="skip", batch_size=4, **options
+        )
+
+    return open
+
+
+@pytest.mark.parametrize("to", [None, "out.csv"])
+def test_rows_that_are_lost_to_a_quote_are_named_once_with_file_and_line(quoted, to, recwarn):
+    rows = quoted()
+    recwarn.clear()
+    table = ko.predict(Doubling(), rows, to=to, columns=["id", "row", "prediction"])
+
+    if to:
+        with open(table, newline="") as file:
+            table = {name: [row[name] for row in csv.DictReader(file)] for name in ("id",)}
+    assert list(table["id"]) == [str(i) for i in range(NUM_ROWS) if i not in QUOTES]
+    (warned,) = recwarn
+    assert str(warned.message) == (
+        "3 rows are not in the predictions, because of a quote ('quoted.csv: line 2': misplaced quote in "
+        "'0,0,\"a\" b'; 'quoted.csv: line 7': misplaced quote in '5,5,\"x\"y'; 'quoted.csv: line 24': the quoted field "
+        "that opens in '\"never closed' is never closed). They have no row numbers. Fix the file to predict them."
+    )
+
+
+def test_the_first_of_many_rows_with_quotes_are_named_and_parts_name_none(quoted, write, recwarn):
+    quoted().split(validation_split=0.25)
+    recwarn.clear()
+    for part in (*quoted().split(validation_split=0.25), quoted().partition(2)[0]):
+        ko.predict(Doubling(), part)
+    assert not [warned for warned in recwarn if "quote" in str(warned.message)]
+
+    bad = '1,"a"b,n'
+    write("id,size,kind\n" + f"1,1,n\n{bad}\n" * 12, "quoted.csv")
+    with pytest.warns(UserWarning, match="12 rows are not in the predictions.*quoted.csv: line 21': .* and 2 more"):
+        assert ko.predict(Doubling(), quoted().without([0])).num_rows == 11
+    write(f"id,size,kind\n1,1,n\n{bad}\n", "quoted.csv")
+    with pytest.warns(UserWarning, match=r"^1 row is not in the predictions.*It has no row number\. Fix the file to"):
+        assert ko.predict(Doubling(), quoted(cache="cache")).num_rows == 1

@@ -40,8 +40,10 @@ def test_state_of_a_split_part_resumes_only_that_part(open_csv, cached):
         assert_resumes_everywhere(functools.partial(part_of, number))
     states = [saved(part_of(number)) for number in (0, 1)]
     for number in (0, 1):
-        assert_rejects(part_of(number), states[1 - number], DataError, "part: validation was (True|False), is ")
-        assert_rejects(open_csv(), states[number], DataError, "num_samples was .*; part was .*, is None")
+        assert_rejects(
+            part_of(number), states[1 - number], DataError, "the rows were the (training|validation) part of split"
+        )
+        assert_rejects(open_csv(), states[number], DataError, "num_samples was .*; the rows were the .*, are all rows")
 
 
 def test_state_with_cache_and_without_are_not_interchangeable_if_shuffled(open_csv):

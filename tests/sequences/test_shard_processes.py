@@ -1,11 +1,13 @@
 """Shards in real processes: one training on several processes, with `last_batch="pad"` too, and a cache for all."""
 
 import itertools
+import os
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
+import shared_table
 from ranks import run_ranks
 
 import keras_oocore as ko
@@ -353,22 +355,33 @@ def test_loop_of_two_processes_of_tensorflow_trains_as_one(tmp_path, alone):
 
 
 TABLE = """
-import keras_oocore as ko
+import sys
+sys.path.insert(0, {tests!r})
+from shared_table import served
 
 def main(rank, world, port):
-    rows = ko.CSVChunkSequence("{folder}/rows.csv", target="y", batch_size=10, seed=1, cache="{folder}/cache")
-    return [x[:, 0].tolist() for x, _ in rows.shard(rank, world)]
+    return served({data!r}, {folder!r} + "/cache", lambda rows: rows.shard(rank, world))
 """
 
 
-def test_processes_that_open_one_cache_at_once_have_one_order(tmp_path):
-    rows = "".join(f"{number},{number % 7}\n" for number in range(6_000))
-    (tmp_path / "rows.csv").write_text("x,y\n" + rows)
-    results = run_ranks(TABLE.format(folder=tmp_path), 2, tmp_path)
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_processes_that_open_one_cache_at_once_deliver_each_row_once(tmp_path, kind):
+    path = shared_table.write(tmp_path, kind)
+    code = TABLE.format(tests=os.path.dirname(shared_table.__file__), data=path, folder=str(tmp_path))
+    first, second = run_ranks(code, 2, tmp_path)
+    alone = shared_table.served(path, str(tmp_path / "cache"))
+    without_cache = shared_table.served(path, None)
 
-    served = [first + second for first, second in zip(*results, strict=True)]
-    assert sorted(itertools.chain(*served)) == [*range(6_000)]
-    assert len(served) == 600
+    assert first.keys() == second.keys() == alone.keys() == without_cache.keys() == {*shared_table.PARTS}
+    for name, epochs in alone.items():
+        for number, batches in enumerate(epochs):
+            joined = [mine + other for mine, other in zip(first[name][number], second[name][number], strict=True)]
+            assert joined == batches, name
+            rows, expected = [*itertools.chain(*joined)], [*itertools.chain(*without_cache[name][number])]
+            assert sorted(rows) == sorted(expected), name
+            assert (rows == expected) == ("in order" in name), name
+            assert len({row[-1] for row in rows}) == len(rows) == shared_table.PARTS[name]
+        assert (epochs[0] == epochs[1]) == ("in order" in name)
 
 
 def test_a_process_waits_for_the_cache_as_long_as_another_one_fills_it(tmp_path, monkeypatch):

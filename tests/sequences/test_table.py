@@ -319,6 +319,25 @@ def test_types_of_dates_without_a_time_have_no_hour(tmp_path, kind):
             other.like(table)
 
 
+@pytest.mark.parametrize("as_strings", [pa.array, lambda texts: pa.array(texts).dictionary_encode()])
+def test_strings_of_dates_without_a_time_have_no_hour(tmp_path, as_strings):
+    table = pa.table({"day": as_strings(["2024-01-01", None, "2024-01-02"]), "y": [0, 1, 2]})
+    options = dict(target="y", features=["day"], dtypes={"day": "ISO8601"}, missing="nan", shuffle=False)
+    pq.write_table(table, tmp_path / "days.parquet")
+    for data in (table, table.to_pandas(), tmp_path / "days.parquet"):
+        for part in ("hour", "minute", "second"):
+            with pytest.raises(OptionError, match=rf"names the {part} of 'day', and its cells, such as .* have none\."):
+                ko.TableSequence(data, **options, dates={"day": ["days", part]})
+        assert ko.TableSequence(data, **options, dates={"day": "day"})[0][0][::2].tolist() == [[1], [2]]
+
+    moments = table.set_column(0, "day", as_strings(["2024-01-01", None, "2024-01-02 18:30"]))
+    train = ko.TableSequence(moments, **options, dates={"day": "hour"})
+    assert train[0][0][::2].tolist() == [[0], [18]]
+    assert train.like(table)[0][0][::2].tolist() == [[0], [0]]  # midnight, as in the training rows
+    empty = table.set_column(0, "day", as_strings([None, None, None]).cast(table["day"].type))
+    assert np.isnan(ko.TableSequence(empty, **options, dates={"day": "hour"})[0][0]).all()
+
+
 def test_strings_are_read_as_numbers_and_dates_if_dtypes_says_so(tmp_path):
     table = pa.table({"price": ["1.5", "NA", " 7 "], "day": ["13.10.2014", "14.10.2014", None], "y": [0, 1, 2]})
     path = tmp_path / "t.parquet"

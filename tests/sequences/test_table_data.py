@@ -219,6 +219,18 @@ def test_unknown_columns_are_named(open_houses, kind):
         open_houses(kind, features=["sqfd"])
 
 
+@pytest.mark.parametrize("kind", ["csv", "pandas", "dictionary", "feather", "stream"])
+def test_parts_of_dates_without_dates_are_answered_with_what_to_type(open_houses, kind):
+    with pytest.raises(OptionError, match=r"a part of the date 'day'\. .* dates=\{'day': \['month'\]\}\."):
+        open_houses(kind, features=["sqft", "day.month"])
+    sequence = open_houses(kind, features=["sqft"])
+    with pytest.raises(OptionError, match=r"`stratify` names 'day.month', a part of .* dates=\{'day': \['month'\]\}\."):
+        sequence.split(stratify="day.month")
+    for options in ({"groups": "day.month"}, {"by": "day.month", "at": 3}):
+        with pytest.raises(OptionError, match=r"should name a column of the data, and 'day.month' is a part of a date"):
+            sequence.split(**options)
+
+
 @of_some_kinds
 def test_no_rows_is_an_error(open_houses, kind):
     with pytest.raises(DataError, match="no rows"):
@@ -240,10 +252,13 @@ def test_changed_content_is_noticed_by_state_and_cache(open_houses, kind, tmp_pa
     table = houses()
     changed = table.set_column(2, "floors", pa.array([9, *table["floors"].to_pylist()[1:]]))
 
-    with pytest.raises(DataError, match="CRC-32"):
+    size = f"a table of {NUM_ROWS} rows and {table.num_columns} columns"
+    with pytest.raises(DataError, match=f"the data was {size}, is one of the same size with other cells"):
         open_houses(kind, changed).load_state_dict(state)
-    with pytest.raises(DataError, match="overwrite_cache=True"):
+    with pytest.raises(DataError, match=r"is one of the same size with other cells\. .*overwrite_cache=True"):
         list(open_houses(kind, changed, cache=tmp_path / "cache"))
+    with pytest.raises(DataError, match=f"the data was {size}, is {size.replace(str(NUM_ROWS), str(NUM_ROWS - 1))}; "):
+        list(open_houses(kind, table.slice(1), cache=tmp_path / "cache"))
 
 
 def test_content_does_not_depend_on_the_library(open_houses):

@@ -71,6 +71,9 @@ def test_only_the_fingerprint_of_dates_tells_the_unit(make_rows):
     [
         ("sold", '`dates` should be a dictionary from column to parts, such as {"sold": ["year", "weekday"]}.'),
         (3, "`dates` should be a dictionary"),
+        (["sold.year"], "`dates` names 'sold.year', a part of the date 'sold'. Name the part in `dates`: "
+                        "dates={'sold': ['year']}."),
+        ({"sold.year": ["day"]}, "`dates` names 'sold.year', a part of the date 'sold'."),
         ({"sale": None}, "`dates` names a column that does not exist: 'sale'."),
         (["sqft"],
          "`dates` names 'sqft', which is not read as dates. Give their format: dtypes={'sqft': '%Y-%m-%d'}."),
@@ -90,6 +93,48 @@ def test_invalid_dates(make_rows, dates, message):
     assert error_of(make_rows, SALES, dates=dates, features=["sqft"], error=OptionError).startswith(message)
 
 
+@pytest.mark.parametrize("dates", [None, {"sold": ["year", "day"]}])
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("features", ["sqft", "sold.month"]),
+        ("features", {"a": ["sqft"], "b": ["sold.month"]}),
+        ("target", "sold.month"),
+        ("exclude", ["sold.month"]),
+        ("sample_weight", "sold.month"),
+        ("missing", {"sold.month": 3}),
+    ],
+    ids=str,
+)
+def test_a_part_that_dates_does_not_name_is_answered_with_what_to_type(make_rows, dates, argument, value):
+    options = {"features": ["sqft"], "dates": dates, argument: value}
+    assert error_of(make_rows, SALES, error=OptionError, **options) == (
+        f"`{argument}` names 'sold.month', a part of the date 'sold'. Name the part in `dates`: "
+        "dates={'sold': ['month']}."
+    )
+
+
+def test_a_part_of_strings_that_look_like_dates_is_answered_too(make_rows):
+    assert error_of(make_rows, SALES, error=OptionError, features=["at.hour"]).endswith(
+        "`dates`: dates={'at': ['hour']}."
+    )
+    assert "a column that does not exist: 'sqft.month'." in error_of(
+        make_rows, SALES, error=OptionError, features=["sqft.month"]
+    )
+
+
+@pytest.mark.parametrize("dates", [None, ["sold"], {"sold": ["day"]}])
+def test_a_part_is_not_a_category_and_no_id(make_rows, dates):
+    def message_of(**options):
+        return error_of(make_rows, SALES, error=OptionError, features=["sqft"], dates=dates, **options)
+
+    assert message_of(categorical=["sold.day"]).startswith("`categorical` names a part of a date, which is a number")
+    assert message_of(ids=["sold.day"]) == (
+        "`ids` should name a column of the data, and 'sold.day' is a part of a date. Name 'sold', or add a column with "
+        "the part to the data."
+    )
+
+
 def test_a_date_and_its_parts_are_not_features_of_one_input(make_rows):
     dates = {"sold": ["year", "day"]}
     assert error_of(make_rows, SALES, dates=dates, features=["sold.day", "sqft", "sold"], error=OptionError) == (
@@ -101,6 +146,17 @@ def test_a_date_and_its_parts_are_not_features_of_one_input(make_rows):
     assert x == {"a": [[2014, 13], [2015, 28]], "b": [[2014, 1000], [2015, 2000]]}
 
 
+def test_dates_of_which_one_has_a_time_have_hours(make_rows):
+    for cells, hours in (
+        (["2014-10-13", "2014-10-14 18:30"], [0, 18]),
+        (["20141013T1830", "2014-10-14"], [18, 0]),
+        (["2014-10-13T00:00", "2014-10-14T00:00"], [0, 0]),
+    ):
+        content = "d,price\n" + "".join(f"{cell},1\n" for cell in cells)
+        rows = make_rows(content, features=["d"], dtypes={"d": "ISO8601"}, dates={"d": ["hour"]})
+        assert parts(rows)[0] == [[hour] for hour in hours]
+
+
 def test_parts_that_a_format_does_not_have(make_rows):
     def message_of(content, **options):
         return error_of(make_rows, content, error=OptionError, features=["d"], **options)
@@ -108,6 +164,13 @@ def test_parts_that_a_format_does_not_have(make_rows):
     assert message_of("d,price\n2014-10-13,1\n", dates={"d": ["hour"]}) == (
         "`dates` names the hour of 'd', and its format '%Y-%m-%d' has none. Received: dates={'d': ['hour']}"
     )
+    for part in ("hour", "minute", "second"):
+        for cells in ("2014-10-13\n2014-10-14", "20141013\n?", "2014-W03-2\n"):
+            content = "d,price\n" + "".join(f"{cell},1\n" for cell in cells.split("\n"))
+            assert message_of(content, dtypes={"d": "ISO8601"}, dates={"d": [part]}) == (
+                f"`dates` names the {part} of 'd', and its cells, such as {cells.split()[0]!r}, have none. "
+                f"Received: dates={{'d': ['{part}']}}"
+            )
     assert message_of("d,price\n9:15,1\n", dtypes={"d": "%H:%M"}, dates={"d": "year"}).startswith(
         "`dates` names the year of 'd', and its format '%H:%M' has none."
     )

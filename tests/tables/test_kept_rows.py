@@ -138,10 +138,24 @@ def test_a_cache_stores_the_other_rows_and_is_not_that_of_all(rows, tmp_path):
 
     assert served(opened().without([5])) == [i for i in range(100) if i != 5]
     assert served(opened().without([5])) == [i for i in range(100) if i != 5]
-    with pytest.raises(ko.DataError, match="stores other rows"):
+    with pytest.raises(ko.DataError, match="stores other rows: `without` left out 1 row, now no rows are left out; "):
         served(opened())
-    with pytest.raises(ko.DataError, match="stores other rows"):
+    with pytest.raises(
+        ko.DataError, match=r"left out 1 row, now it leaves out 1 other row\. Pass overwrite_cache=True"
+    ):
         served(opened().without([6]))
+
+
+def test_a_cache_or_a_state_of_all_rows_is_not_that_of_some(rows, tmp_path):
+    message = r"no rows were left out, now `without` leaves out 2 rows\."
+    with pytest.raises(
+        ko.DataError, match=f"The state belongs to other data: .*{message} Create the Sequence with the"
+    ):
+        rows.without([5, 6]).load_state_dict(rows.state_dict())
+    cached = ko.CSVChunkSequence(tmp_path / "rows.csv", "y", features=["x"], cache=tmp_path / "cache")
+    assert len(served(cached)) == 100
+    with pytest.raises(ko.DataError, match=f"stores other rows: .*{message} Pass overwrite_cache=True"):
+        served(cached.without([5, 6]))
 
 
 def test_ids_and_errors_name_the_rows_of_the_file(tmp_path):

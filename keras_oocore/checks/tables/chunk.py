@@ -78,7 +78,8 @@ def measure_chunk(
         known: Name of a column of strings → all of its values in other data.
         sampled: Share of the rows to sample.
     """
-    cells = data.read(chunk, data.columns)
+    nanoseconds = data.nanoseconds(data.columns)
+    cells = data.read(chunk, [*data.columns, *nanoseconds.values()])
     numbers = cells.rows + int(data.table.rows[chunk])
     kept = np.flatnonzero(mixed(numbers.astype(np.uint64)) < sampled * ALL_HASHES)
     parts, hashes, rounded = [], {}, {}
@@ -89,6 +90,10 @@ def measure_chunk(
         else:
             values = as_numbers(array)
             of_column = hash_numbers(values)
+            if column.name in nanoseconds:
+                within = as_numbers(cells.columns[nanoseconds[column.name].name])
+                between = np.flatnonzero(within > 0)  # `float64` tells whole seconds apart
+                of_column[between] = mixed(of_column[between] + within[between].astype(np.uint64))
             if len(large := beyond_float64(column, values)):
                 of_column[large] = hash_exact(data.exact(chunk, column, cells.rows).take(large), values[large])
             part, hashes[column.name] = _numbers(values, of_column, sketch, kept), of_column

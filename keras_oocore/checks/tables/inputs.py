@@ -15,7 +15,9 @@ from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import counted, listed
 from keras_oocore.csv.cells import Cells, Column
+from keras_oocore.csv.dates import DAYS, NANOSECOND
 from keras_oocore.csv.dialect import SUFFIXES
+from keras_oocore.csv.moments import ISO
 from keras_oocore.manifest.extensions import IMAGE_EXTENSIONS
 from keras_oocore.manifest.manifest import Manifest
 from keras_oocore.tables.csv.suspects import NUMBER_PER_ROW, ROW_NUMBERS, STRING_PER_ROW
@@ -73,6 +75,16 @@ class TableInput:
         """
         cells = self.table.read(chunk, [dataclasses.replace(column, kind="exact")])
         return cells.select(np.isin(cells.rows, rows)).columns[column.name]
+
+    def nanoseconds(self, columns: Sequence[Column]) -> dict[str, Column]:
+        """Return name of a column of moments → the column of the nanoseconds within their seconds, to be read, too."""
+        moments = [column for column in columns if column.kind == "date" and column.part in (None, DAYS)]
+        found = {}
+        for column in moments:
+            name = f"{column.name_in_file}.{NANOSECOND}"
+            if (column.format == ISO or "%f" in (column.format or "")) and name not in self.table.columns:
+                found[column.name] = dataclasses.replace(column, name=name, part=NANOSECOND)
+        return found
 
     @property
     def ids(self) -> list[str]:

@@ -11,12 +11,13 @@ from keras_oocore.checks.tables.equal_rows import RowGroups, RowLeaks
 from keras_oocore.checks.tables.inputs import TableInput, rounded_to
 from keras_oocore.core.tasks import in_order
 from keras_oocore.csv.cells import Column
+from keras_oocore.csv.dates import NANOSECOND
 from keras_oocore.tables.splits.by_value import as_written
 
 MOST_SHOWN = 20  # groups of each kind
 MOST_ROWS = 6  # of a group
 
-Row = Mapping[str, Any]  # name of a column → cell
+Row = Mapping[str, Any]  # name of a column → cell, and of moments also `_within(name)` → nanoseconds
 
 
 def shown_rows(groups: RowGroups) -> list[int]:
@@ -91,9 +92,11 @@ def verified_leaks(
 
 def _cells(data: TableInput, columns: Sequence[Column], chunk: int, rows: np.ndarray) -> dict[int, Row]:
     """Return the cells of rows of one chunk."""
-    cells = data.read(chunk, columns)
+    nanoseconds = data.nanoseconds(columns)
+    cells = data.read(chunk, [*columns, *nanoseconds.values()])
     places = np.searchsorted(cells.rows + int(data.table.rows[chunk]), rows)
     taken = {name: array.take(places).to_pylist() for name, array in cells.columns.items()}
+    taken.update({_within(name): taken.pop(column.name) for name, column in nanoseconds.items()})
     for column in columns:
         if column.kind != "string" and len(beyond_float64(column, as_numbers(cells.columns[column.name].take(places)))):
             exact = data.exact(chunk, column, cells.rows).take(places).to_pylist()
@@ -125,8 +128,14 @@ def _equal_parts(
 
 
 def _key(cells: Row, names: Sequence[str], rounded: Mapping[str, np.dtype] | None = None) -> Hashable:
-    return tuple(_rounded(cells[name], rounded[name]) if name in (rounded or ()) else cells[name] for name in names)
+    rounded = rounded or {}
+    return tuple((_rounded(cells[name], rounded.get(name)), cells.get(_within(name)) or 0) for name in names)
 
 
-def _rounded(cell: Any, dtype: np.dtype) -> float | None:
-    return None if cell is None else float(rounded_to(dtype, np.array([float(cell)]))[0])
+def _rounded(cell: Any, dtype: np.dtype | None) -> Any:
+    return cell if cell is None or dtype is None else float(rounded_to(dtype, np.array([float(cell)]))[0])
+
+
+def _within(name: str) -> str:
+    """Return the key of the nanoseconds within the seconds of a column of moments."""
+    return f"{name}.{NANOSECOND}"

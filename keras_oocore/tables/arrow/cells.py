@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_oocore.csv.cells import BEYOND_INT64, FIRST_ROUNDED, LARGEST_FLOAT32, Column, is_missing
 from keras_oocore.csv.conversion import convert
-from keras_oocore.csv.dates import values_of
+from keras_oocore.csv.dates import NANOSECOND, values_of
 from keras_oocore.csv.dialect import CellOptions
 from keras_oocore.csv.moments import DAY_US, Moments
 from keras_oocore.csv.values import is_one_of
@@ -27,6 +27,7 @@ FRACTIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "ns": (WHOLE_SECONDS, (r"(\.\d{6})000(Z|[+-]\d{4})?$", r"\1\2")),
 }  # unit → fractions of a second as pyarrow writes them, and as Python does, so that equal moments are equal strings
 LARGEST = {"s": 2**63 // 10**6 - 10**6, "ms": 2**63 // 10**3 - 10**9, "D": 2**63 // DAY_US - 2}  # a zone moves less
+PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 US = {"s": 1_000_000, "ms": 1000, "us": 1}  # microseconds in a unit of time; a nanosecond is less
 
 
@@ -66,6 +67,8 @@ def as_cells(array: Any, column: Column, options: CellOptions) -> tuple[Any, np.
             mask = np.zeros(len(array), bool)
             mask[wrong] = True
             array = pc.if_else(pa.array(mask), pa.scalar(None, array.type), array)
+        if column.part == NANOSECOND:
+            return pa.array(_nanoseconds(array), pa.float64(), mask=is_missing(array)), wrong
         moments = as_moments(array, column.zone)
         return pa.array(values_of(moments, column.part), pa.float64(), mask=~moments.readable), wrong
     texts, wrong = _as_strings(array)
@@ -126,6 +129,16 @@ def _microseconds(array: Any) -> np.ndarray:
         return values * DAY_US
     unit = "ms" if pa.types.is_date64(dtype) else dtype.unit
     return values // 1000 if unit == "ns" else values * US[unit]
+
+
+def _nanoseconds(array: Any) -> np.ndarray:
+    """Return the nanosecond within its second of each moment, `int64` of shape `(n,)`; 0 for a missing cell."""
+    dtype = array.type
+    if pa.types.is_date(dtype):
+        return np.zeros(len(array), np.int64)
+    width = pa.int32() if dtype.bit_width == 32 else pa.int64()
+    values = array.cast(width).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return values % PER_SECOND[dtype.unit] * (PER_SECOND["ns"] // PER_SECOND[dtype.unit])
 
 
 def _beyond_microseconds(array: Any) -> np.ndarray:

@@ -13,8 +13,9 @@ from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.cells import Cells, Column, require_pyarrow
 from keras_oocore.csv.date_formats import are_days
-from keras_oocore.csv.dates import DAYS, PARTS_OF_TIME
+from keras_oocore.csv.dates import DAYS, PARTS_OF_TIME, why_no_time
 from keras_oocore.csv.dialect import CellOptions
+from keras_oocore.csv.moments import ISO
 from keras_oocore.csv.remedies import describe
 from keras_oocore.csv.values import shortened
 from keras_oocore.tables.arrow.cells import as_cells, large_whole_number, not_utf8, plain
@@ -142,12 +143,9 @@ class ArrowTable(TableFormat):
         self._looked_at.update(wanted)
         if self._is_known or not columns or not self.num_rows:
             return
-        places = np.unique(np.linspace(0, self.num_chunks - 1, SAMPLED_PLACES).round().astype(int)).tolist()
-        sampled = [self.sample_arrays(place, list(wanted), SAMPLED_ROWS // len(places)) for place in places]
+        sampled = self._sampled(list(wanted))
         for column in columns:
-            text = dataclasses.replace(column, kind="string")
-            texts = [as_cells(sample[column.name], text, self.options)[0] for sample in sampled]
-            texts = present(texts, self.options.null_values)
+            texts = self._texts_in(sampled, column)
             is_chosen = column.name in self._given_kinds or pa.types.is_dictionary(sampled[0][column.name].type)
             if column.kind == "string" and not is_chosen:
                 note, is_measured = look_of(column.name, texts, self.options)
@@ -161,6 +159,17 @@ class ArrowTable(TableFormat):
             reason = suspicion(column.name, column.kind, texts)
             if reason:
                 self.suspects[column.name] = reason
+
+    def _sampled(self, names: list[str]) -> list[Mapping[str, Any]]:
+        """Return the first rows of some chunks, as `sample_arrays` does."""
+        places = np.unique(np.linspace(0, self.num_chunks - 1, SAMPLED_PLACES).round().astype(int)).tolist()
+        return [self.sample_arrays(place, names, SAMPLED_ROWS // len(places)) for place in places]
+
+    def _texts_in(self, sampled: list[Mapping[str, Any]], column: Column) -> Any:
+        """Return the cells of a column in sampled rows as strings, without missing ones."""
+        text = dataclasses.replace(column, kind="string")
+        texts = [as_cells(sample[column.name], text, self.options)[0] for sample in sampled]
+        return present(texts, self.options.null_values)
 
     def sample_arrays(self, chunk: int, names: Sequence[str], num_rows: int) -> Mapping[str, Any]:
         """Return the first `num_rows` rows of a chunk, as `read_arrays` does. A subclass may read less to do so."""
@@ -185,6 +194,9 @@ class ArrowTable(TableFormat):
         if part != DAYS and len(zones) > 1 and column.zone is None:
             found = " and ".join(f"{zone!r} in {name}" for zone, name in sorted(zones.items(), key=str)[:2])
             return f"its time zone is {found}. Write all files in one time zone"
+        are_strings = all(map(is_string, types.values())) and column.format == ISO
+        if part in PARTS_OF_TIME and are_strings and self.num_rows and not self._is_known:
+            return why_no_time(self._texts_in(self._sampled([column.name]), column))
         return super().why_no_part(column, part)
 
     def has_decimals(self, column: Column) -> bool:

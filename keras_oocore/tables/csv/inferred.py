@@ -5,8 +5,10 @@ from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence, Va
 from typing import Any
 
 from keras_oocore.csv.cells import Column
+from keras_oocore.csv.dates import why_no_time
 from keras_oocore.csv.dialect import CellOptions
 from keras_oocore.csv.index import RecordIndex
+from keras_oocore.csv.moments import ISO
 from keras_oocore.csv.reader import CSVReader
 from keras_oocore.tables.csv.kinds import infer_kind, present
 from keras_oocore.tables.csv.suspects import suspicion
@@ -42,6 +44,7 @@ class InferredColumns(Mapping[str, Column]):
 
     Attributes:
         notes, measured, suspects: As in `NamedColumns`. Asking them for a column infers its kind, too.
+        why_no_time: Name → why a column of dates in ISO form has no hour, for those that have none.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class InferredColumns(Mapping[str, Column]):
         self.notes: _Told = _Told(self)
         self.measured: _Told = _Told(self)
         self.suspects: _Told = _Told(self)
+        self.why_no_time: dict[str, str] = {}
         self._positions = {name: position for position, name in enumerate(names)}
         self._given = given
         self._options = options
@@ -105,6 +109,8 @@ class InferredColumns(Mapping[str, Column]):
             kind, form, self.notes.told[name], is_measured = infer_kind(cells, self._options)
             if is_measured:
                 self.measured.told[name] = None
+        if form == ISO and (reason := why_no_time(cells)):
+            self.why_no_time[name] = reason
         if name not in self.measured.told and (reason := suspicion(name, kind, cells)):
             self.suspects.told[name] = reason
         self._found[name] = dataclasses.replace(column, kind=kind, format=form)

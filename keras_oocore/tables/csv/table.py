@@ -6,6 +6,7 @@ The kinds are inferred once, from cells of all files, and do not change while a 
 import contextlib
 import copy
 import dataclasses
+import itertools
 import os
 import re
 from collections import Counter
@@ -22,6 +23,7 @@ from keras_oocore.core.progress import QUIET_SECONDS, tqdm
 from keras_oocore.csv.cells import Cells, Column, require_pyarrow
 from keras_oocore.csv.chunks import index_of_first_rows, locate
 from keras_oocore.csv.codecs import codec_of
+from keras_oocore.csv.dates import PARTS_OF_TIME
 from keras_oocore.csv.dialect import SPACES, CellOptions, Dialect, OnBadRow
 from keras_oocore.csv.index import CHUNK_BYTES, RecordIndex
 from keras_oocore.csv.reader import CSVReader
@@ -147,6 +149,11 @@ class CSVTable(TableFormat):
         file, chunk_of_file = self._chunks[chunk]
         return self._readers[file].read(self.indexes[file], chunk_of_file, self._in_file(file, columns))
 
+    def bad_rows(self, most: int) -> list[tuple[str, str]]:
+        """Return the file and line of each of the first rows with a misplaced quote, and the reason."""
+        bad = ((index, row) for index in self.indexes for row in index.bad)
+        return [(f"{index.path}: line {row.line}", row.reason) for index, row in itertools.islice(bad, most)]
+
     def raising(self) -> "CSVTable":
         """Return the same table, in which a row that `read` would skip is an error."""
         table = copy.copy(self)
@@ -163,6 +170,11 @@ class CSVTable(TableFormat):
     def position(self, chunk: int, column: Column) -> int:
         """Return the position of a column in the file of a chunk."""
         return self._positions[self._chunks[chunk][0]][column.position]
+
+    def why_no_part(self, column: Column, part: str) -> str:
+        """Return why a column of dates has no part such as `"hour"`, or `""`, as in `NamedColumns`."""
+        why_no_time = self.columns.why_no_time if isinstance(self.columns, InferredColumns) else {}
+        return (why_no_time.get(column.name, "") if part in PARTS_OF_TIME else "") or super().why_no_part(column, part)
 
     @property
     def source(self) -> str:

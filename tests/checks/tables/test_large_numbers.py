@@ -1,4 +1,4 @@
-"""Integers and decimals that `float64` cannot tell apart are different cells of a table."""
+"""Integers, decimals and moments that `float64` cannot tell apart are different cells of a table."""
 
 import json
 from decimal import Decimal
@@ -10,6 +10,7 @@ import pytest
 from pyarrow import csv
 
 import keras_oocore as ko
+from keras_oocore.checks.tables import chunk
 from keras_oocore.tables.splits.hashing import hash_exact, hash_numbers
 
 NANOSECONDS = 1_700_000_000_000_000_000
@@ -83,3 +84,41 @@ def test_equal_numbers_of_all_types_have_equal_hashes():
     large = pa.array([2**64 - 1, 2**63, 2**63 + 1], pa.uint64())
     floats = np.array(large.to_pylist(), np.float64)
     assert hash_exact(large, floats).tolist() == hash_exact(large.cast(pa.string()), floats).tolist()
+
+
+def moments(first, unit="ns", copies=(0, 7), num_rows=20):
+    numbers = [*range(first, first + num_rows)]
+    numbers += [numbers[row] for row in copies]
+    return pa.table({"at": pa.array(numbers, pa.timestamp(unit)), "x": [1.0] * len(numbers), "y": [0.0] * len(numbers)})
+
+
+@pytest.mark.parametrize(
+    ("first", "unit"), [(NANOSECONDS, "ns"), (-NANOSECONDS, "ns"), (200 * 366 * 86_400 * 10**6, "us")]
+)
+def test_moments_that_differ_in_nanoseconds_or_in_the_far_future(data, first, unit):
+    report = ko.check(data(moments(first, unit)), target="y", columns=["at"])
+    assert [*report.duplicates] == [(0, 20), (7, 21)]
+    assert report.columns["at"].distinct == 20
+    later = data(moments(first + 19, unit, copies=()), "later")
+    assert ko.check(data(moments(first, unit)), against=later, target="y", columns=["at"]).leaks.rows.tolist() == [19]
+
+
+def test_copies_of_moments_of_several_types_are_found():
+    seconds = moments(NANOSECONDS // 10**9, "s", copies=())
+    finer = seconds.set_column(0, "at", seconds["at"].cast(pa.timestamp("ns")))
+    in_zone = seconds.set_column(0, "at", seconds["at"].cast(pa.timestamp("us", "UTC")))
+    for found in (finer, in_zone):
+        report = ko.check(seconds, against=found, target="y", columns=["at"])
+        assert report.leaks.rows.tolist() == [*range(20)]
+
+
+def test_moments_of_a_sequence(data):
+    rows = ko.TableSequence(data(moments(NANOSECONDS)), "y", features=["at", "x"], missing="drop")
+    assert [*ko.check(rows, columns=["at"]).duplicates] == [(0, 20), (7, 21)]
+    days = ko.TableSequence(data(moments(NANOSECONDS)), "y", features=["at.days"], dates={"at": ["days", "hour"]})
+    assert [*ko.check(days).duplicates] == [(0, 20), (7, 21)]
+
+
+def test_hashes_that_are_equal_by_chance_do_not_make_moments_equal(data, monkeypatch):
+    monkeypatch.setattr(chunk, "mixed", lambda values: np.zeros(len(values), np.uint64))
+    assert [*ko.check(data(moments(NANOSECONDS)), target="y", columns=["at"]).duplicates] == [(0, 20), (7, 21)]

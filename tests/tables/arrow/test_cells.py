@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from keras_oocore.csv.cells import Column
 from keras_oocore.csv.conversion import convert
+from keras_oocore.csv.dates import NANOSECOND
 from keras_oocore.csv.dialect import CellOptions
 from keras_oocore.tables.arrow.cells import as_cells
 from keras_oocore.tables.arrow.kinds import can_be, kind_of
@@ -207,3 +208,22 @@ def test_moments_beyond_64_bits_of_microseconds_are_not_read(values, dtype):
 def test_moments_of_the_largest_microsecond_are_read():
     assert read(pa.array([2**63 - 1], pa.timestamp("us")))[1] == []
     assert read(pa.array([2**31 - 1], pa.timestamp("s"))) == ([pytest.approx(24855.134803)], [])
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "expected"),
+    [
+        ([1_700_000_000_123_456_789, -1, None], pa.timestamp("ns", "UTC"), [123_456_789, 999_999_999, None]),
+        ([1_700_000_000_123_456, -1], pa.timestamp("us"), [123_456_000, 999_999_000]),
+        ([1500, None], pa.timestamp("ms"), [500_000_000, None]),
+        ([1500], pa.timestamp("s"), [0]),
+        ([1500], pa.date32(), [0]),
+        ([86_400_000], pa.date64(), [0]),
+        ([1_000_000_001], pa.time64("ns"), [1]),
+        ([1500], pa.time32("ms"), [500_000_000]),
+    ],
+    ids=str,
+)
+def test_nanoseconds_within_the_second(values, dtype, expected):
+    array = pa.array(values, pa.int32() if dtype.bit_width == 32 else pa.int64()).cast(dtype)
+    assert read(array, "date", "ISO8601", NANOSECOND) == (expected, [])
