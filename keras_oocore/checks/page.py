@@ -9,7 +9,7 @@ from keras_oocore.checks.content import Grid, Group, Overview, Section, ShownFil
 from keras_oocore.checks.pictures import Pictures
 from keras_oocore.checks.style import STYLE
 from keras_oocore.core.checks import positive
-from keras_oocore.core.files import write_whole
+from keras_oocore.core.files import as_path, write_whole
 from keras_oocore.core.html import escaped
 from keras_oocore.core.version import __version__
 
@@ -29,9 +29,10 @@ def write_page(report: Any, path: str | os.PathLike[str], max_groups: int) -> Pa
         DestinationError: If the file cannot be written.
     """
     max_groups = positive(max_groups, "max_groups")
+    path = as_path(path, "path")
     with write_whole(path) as file:  # a path that cannot be written is an error before the pictures are read
         file.write(page_of(report, max_groups).encode())
-    return Path(path)
+    return path
 
 
 def page_of(report: Any, max_groups: int) -> str:

@@ -193,7 +193,7 @@ def as_label_array(labels: Sequence[Any] | np.ndarray | str | os.PathLike[str]) 
 
 def _load(path: str | os.PathLike[str]) -> np.ndarray:
     """The array of a `.npy` file, also if a process was killed that saved it together with others."""
-    path = Path(path)
+    path = Path(os.path.expanduser(path))
     with open_together(path.parent, [path.name]) as files:
         return load_opened(files[path.name], path)
 

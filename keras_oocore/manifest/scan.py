@@ -14,6 +14,7 @@ import numpy as np
 
 from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
+from keras_oocore.core.files import as_path
 from keras_oocore.core.locks import LOCK_NAME
 from keras_oocore.core.temporary import TEMPORARY_PREFIX
 from keras_oocore.core.text import counted, did_you_mean
@@ -195,12 +196,13 @@ def _relative_inside(top: Path, path: str | os.PathLike[str] | None) -> str | No
 
 
 def existing_directory(directory: str | os.PathLike[str]) -> Path:
-    """`directory` as a `Path`.
+    """`directory` as a `Path`, with `~` expanded.
 
     Raises:
+        OptionError: If it is not a path.
         DataError: If the directory does not exist or is a file.
     """
-    path = Path(directory)
+    path = as_path(directory, "directory")
     if storage.is_directory(path):
         return path
     if storage.exists(path):

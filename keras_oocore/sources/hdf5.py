@@ -40,7 +40,7 @@ class HDF5Rows:
     """
 
     def __init__(self, path: str | os.PathLike[str], name: str | None, dataset: Any = None):
-        self.path: Path = Path(absolute(path))
+        self.path: Path = Path(absolute(os.path.expanduser(path)))
         self.name: str | None = name
         self._stamp = None if dataset is not None else stamp(self.path)
         self._closing = None  # finalizer that closes the file, unless the user opened it
@@ -287,6 +287,6 @@ def read_labels(path: str | os.PathLike[str], name: str) -> np.ndarray:
         OptionError: If there is no such dataset.
         DataError: If the file cannot be read.
     """
-    path = Path(absolute(path))
+    path = Path(absolute(os.path.expanduser(path)))
     with open_hdf5(path) as file:
         return find_dataset(file, name, path, "labels")[()]
