@@ -45,8 +45,9 @@ WRITTEN = {
     "saved": lambda: photos().manifest.save("~/saved") and ko.Manifest.load("~/saved"),
     "arrays": lambda: ko.save_arrays("~/arrays", ["a.png"], [0]) and ko.load_arrays("~/arrays"),
     "flat": lambda: ko.flatten_images("~/photos", "~/flat", progress=False),
-    "a.zip": lambda: ko.zip_folder("~/photos", "~/a.zip", progress=False)
-    and ko.unzip_folder("~/a.zip", "~/out", progress=False),
+    "a.zip": lambda: (
+        ko.zip_folder("~/photos", "~/a.zip", progress=False) and ko.unzip_folder("~/a.zip", "~/out", progress=False)
+    ),
     "report.html": lambda: ko.check("~/photos").to_html("~/report.html"),
     "history.png": lambda: ko.plot_history({"loss": [1, 2]}, path="~/history.png"),
 }
