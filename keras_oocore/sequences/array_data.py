@@ -53,7 +53,7 @@ def open_rows(data: Any, dataset: str | None, memory_limit: int | str | None) ->
             "`data` should be an array of numbers. The rows of a table are read by ko.TableSequence(data, target). For "
             f"its numbers alone: data.to_numpy(). Received: {shown(data)}"
         )
-    if isinstance(data, list | tuple):
+    if isinstance(data, list | tuple) and not any(isinstance(one, str | os.PathLike) for one in data):
         raise OptionError(
             "`data` should be an array of numbers, such as numpy.asarray(data), and labels are passed separately: "
             f"ko.ArraySequence(x, y). Received: {shown(data)}"

@@ -177,6 +177,13 @@ OF_TABLES = {
 }
 
 
+OF_CSV = {  # arguments that describe how CSV files are written
+    *("thousands", "strip", "header", "column_names", "index_column", "delimiter", "quotechar", "escapechar"),
+    *("skip_initial_space", "encoding", "decimal", "skip_rows", "comment"),
+}
+OF_CSV_FILES = " It describes CSV files: use ko.CSVChunkSequence for them."
+
+
 def answer(name: str, known: Collection[str]) -> str:
     """Return the end of an error message that says what to type instead of `name`, or `""` if it is not known.
 
@@ -187,7 +194,10 @@ def answer(name: str, known: Collection[str]) -> str:
     >>> answer("sep", ["data", "delimiter"]), answer("sep", ["data"])
     (' Use `delimiter` instead.', '')
     """
-    word = OF_TABLES.get(name, SYNONYMS.get(name)) if "target" in known else SYNONYMS.get(name)
+    of_table = "target" in known
+    word = OF_TABLES.get(name, SYNONYMS.get(name)) if of_table else SYNONYMS.get(name)
+    if of_table and (word or name) in OF_CSV and (word or name) not in known:
+        return OF_CSV_FILES
     if word is None:
         return ""
     if word.isidentifier():

@@ -43,10 +43,10 @@ def random_split(
     if validation_split is None and test_split is None:
         validation_split = DEFAULT_SPLIT
     require_no_list(validation_split)
-    warn_of_small_training(validation_split)
     named = (("validation_split", validation_split), ("test_split", test_split))
     fractions = Fractions(*(0.0 if value is None else fraction(value, name) for name, value in named))
     strata, seed = _strata(rows, stratify), as_seed(seed)
+    warn_of_small_training(validation_split)
     if groups is not None:
         return _grouped(rows, _group_columns(rows, groups), strata, fractions, seed)
     if strata is None:
