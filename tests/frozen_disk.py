@@ -19,14 +19,15 @@ def killed_at(step, monkeypatch):
     """Stop the disk before a step, and yield a list that grows by the name of each step.
 
     Args:
-        step: The number of the step from 0, the name of a step, or `None` to stop it never.
+        step: The number of the step from 0, the name of a step, its name and how often it was done before, or `None`
+            to stop it never.
         monkeypatch: The fixture.
     """
     steps, stopped = [], []
 
     def counting(name, real):
         def change(*arguments, **options):
-            if stopped or step in (name, len(steps)):
+            if stopped or step in (name, len(steps), (name, steps.count(name))):
                 stopped.append(name)
                 raise Killed
             steps.append(name)

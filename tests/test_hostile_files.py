@@ -143,7 +143,7 @@ def arrays_by_path(folder):
 
 def killed_save(folder):
     ko.save_arrays(folder, ["a.png", "b.png"], [0, 1])
-    with pytest.MonkeyPatch.context() as patch, killed_at("replace", patch):
+    with pytest.MonkeyPatch.context() as patch, killed_at(("replace", 1), patch):
         ko.save_arrays(folder, ["c.png", "d.png"], [1, 0])
     return ko.load_arrays
 

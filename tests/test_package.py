@@ -136,7 +136,6 @@ def test_a_misspelt_argument_is_an_error_with_the_nearest_name(name):
         ("ImageFolderSequence", "target_size", "image_size"),
         ("ImageFolderSequence", "img_size", "image_size"),
         ("ImageFolderSequence", "class_mode", "label_mode"),
-        ("ImageFolderSequence", "horizontal_flip", "transform"),
         ("ImageFolderSequence", "y", "labels"),
         ("image_dataset_from_directory", "class_mode", "label_mode"),
         ("NpyManifestSequence", "y", "labels"),
@@ -151,6 +150,50 @@ def test_a_misspelt_argument_is_an_error_with_the_nearest_name(name):
 def test_words_of_other_libraries_are_answered(name, argument, word):
     with pytest.raises(ko.OptionError, match=f"{name} has no argument `{argument}`. Use `{word}` instead. Received: "):
         getattr(ko, name)("data", **{argument: 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("ImageFolderSequence", {"horizontal_flip": True}, 'Use transform=ko.augment(flip="horizontal").'),
+        ("ImageFolderSequence", {"augment": True}, "Use transform=ko.augment("),
+        (
+            "ImageFolderSequence",
+            {"x_col": "id"},
+            "pass ko.Manifest.from_csv(table, x_col=",
+        ),
+        ("CSVChunkSequence", {"normalize": True}, "The model can begin with the layer rows.normalization()."),
+    ],
+)
+def test_words_of_other_libraries_are_answered_with_code(name, arguments, message):
+    with pytest.raises(ko.OptionError) as caught:
+        getattr(ko, name)("data", **arguments)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: ko.ImageFolderSequence(directory="photos"),
+            "ImageFolderSequence requires `data`: pass the folder, the files or the rows as the first argument. "
+            "Received: directory='photos'",
+        ),
+        (
+            lambda: ko.CSVChunkSequence("houses.csv", features=["sqft"]),
+            "CSVChunkSequence requires `target`: name the column to predict, target='price', or pass target=None for "
+            "rows without one. Received: features=['sqft']",
+        ),
+        (
+            lambda: ko.ArraySequence(np.zeros(3)),
+            "ArraySequence requires `labels`: pass one label per row, or labels=None. Received: nothing",
+        ),
+    ],
+)
+def test_missing_argument_is_an_error_that_says_what_to_pass(call, message):
+    with pytest.raises(ko.OptionError) as caught:
+        call()
+    assert str(caught.value) == message
 
 
 def test_options_of_loading_are_keyword_only():

@@ -1,6 +1,7 @@
 """`augment`: random changes of images, drawn by seed, epoch and sample."""
 
 import copy
+import inspect
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,30 @@ from keras_oocore.augmentation.warp import FILL_MODES, INTERPOLATIONS, FillMode,
 from keras_oocore.batches.transform import BatchSpec, Draws, Transform
 from keras_oocore.core.checks import choice
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.keywords import answers
 
 USES_RANGE = ("brightness", "contrast", "saturation", "hue", "noise", "erase")
 DTYPES = (np.dtype(np.uint8), np.dtype(np.float32))
 
 
+WORDS = {  # of ImageDataGenerator and others
+    "horizontal_flip": 'Use flip="horizontal".',
+    "vertical_flip": 'Use flip="vertical".',
+    "rotation_range": "Use `rotation`, in full turns: rotation=20/360 is up to 20 degrees.",
+    "zoom_range": "zoom",
+    "width_shift_range": "Use `translation`, a tuple for height and width.",
+    "height_shift_range": "Use `translation`, a tuple for height and width.",
+    "shear_range": "shear",
+    "brightness_range": "Use `brightness`, the largest change: brightness=0.2.",
+    "channel_shift_range": "hue",
+    "random_crop": "crop",
+    "cval": "fill_value",
+    "rescale": "Divide by 255 in the model: keras.layers.Rescaling(1 / 255).",
+    "seed": "It is an argument of the Sequence.",
+}
+
+
+@answers(WORDS)
 def augment(
     *,
     flip: Flip | None = None,
@@ -118,7 +138,7 @@ class Augment(Transform):
     of_images = True
 
     def __init__(self, **given: Any):
-        defaults = augment.__kwdefaults__
+        defaults = inspect.unwrap(augment).__kwdefaults__
         self._given = {name: value for name, value in given.items() if value != defaults[name]}
         choice(given["flip"], "flip", (None, *FLIPS))
         choice(given["fill_mode"], "fill_mode", FILL_MODES)

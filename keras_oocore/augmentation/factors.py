@@ -33,9 +33,11 @@ def _pair(name: str, value: Any) -> tuple[float, float] | None:
 
 def _within(name: str, value: Any, bounds: tuple[float, float], low: float, high: float) -> tuple[float, float]:
     if not low <= bounds[0] <= bounds[1] <= high:
-        raise OptionError(
-            f"`{name}` should be from {low:g} to {high:g}, the smaller number first. Received: {name}={value!r}"
-        )
+        fix = ""
+        if name == "rotation" and -360 <= bounds[0] <= bounds[1] <= 360:
+            fix = f" It is in full turns: {bounds[1]:g} degrees are {bounds[1]:g}/360."
+        order = ", the smaller number first" if bounds[0] > bounds[1] else ""
+        raise OptionError(f"`{name}` should be from {low:g} to {high:g}{order}.{fix} Received: {name}={value!r}")
     return bounds
 
 

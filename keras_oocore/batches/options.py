@@ -58,8 +58,8 @@ class BatchOptions:
                 'on_error="raise". Received: on_error="skip"'
             )
         choice(self.data_format, "data_format", get_args(DataFormat))
-        if self.rescale is not None and not isinstance(self.rescale, numbers.Real):
-            raise OptionError(f"`rescale` should be a number. Received: rescale={self.rescale!r}")
+        if self.rescale is not None and (is_boolean(self.rescale) or not isinstance(self.rescale, numbers.Real)):
+            raise OptionError(f"`rescale` should be a number, such as 1/255. Received: rescale={self.rescale!r}")
         as_transform(self.transform)
 
     def output_dtype(self, stored: np.dtype) -> np.dtype:

@@ -169,9 +169,16 @@ def require_arguments(function: TransformFunction, name: str) -> None:
     try:
         signature.bind(None, None, None)
     except TypeError:
+        called = getattr(function, "__name__", "")
+        called = called if called.isidentifier() else "f"  # not of a lambda
+        required = [p for p in signature.parameters.values() if p.default is p.empty]
+        fix = {
+            1: f" Write: {name}=lambda x, y, rng: ({called}(x), y).",
+            2: f" Write: {name}=lambda x, y, rng: {called}(x, y).",
+        }.get(len(required), "")
         raise OptionError(
             f"`{name}` should be a function f(x, y, rng) that returns (x, y); `rng` is a numpy.random.Generator, and "
-            f"`y` is None without labels. Received: a function of {signature}"
+            f"`y` is None without labels.{fix} Received: a function of {signature}"
         ) from None
 
 

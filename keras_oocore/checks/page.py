@@ -8,7 +8,7 @@ from keras_oocore.checks.pictures import Pictures
 from keras_oocore.checks.sections import Grid, Group, Overview, ReportContent, Section, ShownFile
 from keras_oocore.checks.style import STYLE
 from keras_oocore.core.checks import positive
-from keras_oocore.core.files import write_whole
+from keras_oocore.core.files import as_path, write_whole
 from keras_oocore.core.html import escaped
 from keras_oocore.core.version import __version__
 
@@ -28,9 +28,10 @@ def write_page(report: ReportContent, path: str | os.PathLike[str], max_groups: 
         DestinationError: If the file cannot be written.
     """
     max_groups = positive(max_groups, "max_groups")
+    path = as_path(path, "path")
     with write_whole(path) as file:  # a path that cannot be written is an error before the pictures are read
         file.write(page_of(report, max_groups).encode())
-    return Path(path)
+    return path
 
 
 def page_of(report: ReportContent, max_groups: int) -> str:

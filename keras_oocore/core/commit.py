@@ -5,7 +5,8 @@ now on, the new files are the saved ones. They get their names, and the record i
 that, the next reader or writer completes it. A reader that may not write reads the files that the record names.
 
 The process that wrote the record holds a lock on it, so it also is the lock between writers. It contains the checksums
-of the old files, too: a file that is neither old nor new was saved by hand after the kill, and stays.
+of the old files, which are read under this lock: a file that is neither old nor new was saved by hand after the kill,
+and stays.
 """
 
 import contextlib
@@ -74,27 +75,39 @@ def _write(path: Path, write: Callable[[IO[bytes]], Any] | None, stack: contextl
 def _commit(folder: Path, written: Mapping[str, str | None]) -> bool:
     """Publish the record, give the files their names, and remove the record.
 
+    A record without files comes first, and keeps other writers away while the old files are read. If their digests
+    were of several moments, a reader of the record, or whoever completes it after a kill, would mix two saves.
+
     Returns:
-        `False`, and nothing is changed, if another process is saving files or has just saved them.
+        `False`, and nothing is changed, if another process is saving files.
     """
-    status = {name: _status(folder / name) for name in written}
-    changes = [
-        Change(name, _digest_of(folder / name), temporary and _digest_of(folder / temporary), temporary)
-        for name, temporary in written.items()
-    ]
-    with temporary_file(folder / COMMIT_NAME) as file:
-        file.write(encode(changes))
-        finish(file)
+    with contextlib.ExitStack() as stack:
         try:
-            publish(file.name, folder / COMMIT_NAME)
+            publish(_record(folder, [], stack), folder / COMMIT_NAME)
         except DestinationError:
             return False
-        if status != {name: _status(folder / name) for name in written}:  # the digests of the old files are wrong
-            os.unlink(folder / COMMIT_NAME)
-            return False
+        try:
+            changes = [
+                Change(name, _digest_of(folder / name), temporary and _digest_of(folder / temporary), temporary)
+                for name, temporary in written.items()
+            ]
+            record = _record(folder, changes, stack)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(folder / COMMIT_NAME)
+            raise
+        publish(record, folder / COMMIT_NAME, overwrite=True)
         sync_folder(folder)
         _apply(folder, changes)
     return True
+
+
+def _record(folder: Path, changes: Collection[Change], stack: contextlib.ExitStack) -> str:
+    """Write a record, and return its temporary name. It stays locked until the stack is closed."""
+    file = stack.enter_context(temporary_file(folder / COMMIT_NAME))
+    file.write(encode(changes))
+    finish(file)
+    return file.name
 
 
 def _apply(folder: Path, changes: Collection[Change]) -> None:
@@ -241,15 +254,6 @@ def _open(path: Path, stack: contextlib.ExitStack) -> BinaryIO | None:
 def _digest_of(path: Path) -> Digest | None:
     with contextlib.ExitStack() as stack:
         return digest(_open(path, stack))
-
-
-def _status(path: Path) -> tuple | None:
-    """What changes if a file is replaced or written again."""
-    try:
-        status = os.stat(path)
-    except FileNotFoundError:
-        return None
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _is_still(opened: os.stat_result | None, path: Path) -> bool:

@@ -10,10 +10,11 @@ from typing import IO
 
 import numpy as np
 
-from keras_oocore.core.errors import DestinationError, SampleError
+from keras_oocore.core.errors import DestinationError, OptionError, SampleError
 from keras_oocore.core.faults import REMEDIES
 from keras_oocore.core.sizes import format_bytes
 from keras_oocore.core.temporary import finish, temporary_file
+from keras_oocore.core.text import shown
 
 SPARE_BYTES = 16 * 10**6  # left free on the disk, for directory entries and journals
 CHUNK_BYTES = 2**20
@@ -120,9 +121,34 @@ def read_chunks(path: str | os.PathLike[str]) -> Iterator[bytes]:
         raise SampleError(f"Cannot read {os.fspath(path)!r}: {error.strerror or error}.") from error
 
 
-def absolute_path(path: str | os.PathLike[str]) -> Path:
-    """Return a path that stays valid after `os.chdir`, with `~` expanded."""
-    return Path(os.path.abspath(os.path.expanduser(path)))
+def as_path(path: str | os.PathLike[str], name: str) -> Path:
+    """Return an argument as a `Path`, with `~` expanded: otherwise, a folder called `~` would be written.
+
+    Args:
+        path: The value of the argument.
+        name: The name of the argument.
+
+    Raises:
+        OptionError: If it is not a path.
+
+    >>> as_path("prepared/cache", "cache").parts
+    ('prepared', 'cache')
+    >>> as_path(True, "cache")
+    Traceback (most recent call last):
+    keras_oocore.core.errors.OptionError: `cache` should be a path, such as a string. Received: cache=True
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise OptionError(f"`{name}` should be a path, such as a string. Received: {name}={shown(path)}")
+    return Path(os.path.expanduser(path))
+
+
+def absolute_path(path: str | os.PathLike[str], name: str = "directory") -> Path:
+    """Return an argument as a path that stays valid after `os.chdir`, with `~` expanded.
+
+    Raises:
+        OptionError: If it is not a path.
+    """
+    return Path(os.path.abspath(as_path(path, name)))
 
 
 def leaves_folder(name: str, any_system: bool = False) -> bool:

@@ -150,7 +150,10 @@ def file_stamp(path: str | os.PathLike[str]) -> tuple[int, int]:
     except OSError as error:
         raise cannot_read(path, error) from error
     if status.is_directory:
-        raise DataError(f"Cannot read {os.fspath(path)!r}: it is a folder. Its files are '{os.fspath(path)}/*.csv'.")
+        pattern = os.path.join(path, "*.csv")
+        raise DataError(
+            f"Cannot read {os.fspath(path)!r}: it is a folder. To read the CSV files in it, pass {pattern!r}."
+        )
     if not status.is_file:
         raise DataError(f"Cannot read {os.fspath(path)!r}: it is not an ordinary file.")
     return status.size_bytes, status.changed_ns

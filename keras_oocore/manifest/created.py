@@ -184,6 +184,7 @@ class CreatedSamples(DividedSamples):
         >>> manifest.features.tolist(), manifest.feature_cols
         ([[3.0, 0.5], [7.0, 0.25]], ['age', 'height'])
         """
+        data = os.path.expanduser(data) if isinstance(data, str | os.PathLike) else data
         filenames, labels, further, features = read_table(data, x_col, y_col, weight_col, columns, feature_cols)
         from_file = isinstance(data, (str, os.PathLike))
         if from_file and directory is None and not os.path.isabs(filenames[0]):

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from keras_oocore.core.keywords import answers
 from keras_oocore.manifest import splits
 from keras_oocore.manifest.folds import fold_indices
 from keras_oocore.manifest.kept_samples import kept_samples
@@ -46,6 +47,7 @@ class DividedSamples(Samples):
         """
         return self.take(np.random.default_rng(splits.as_seed(seed)).permutation(len(self)))
 
+    @answers(splits.WORDS)
     def split(
         self,
         validation_split: float | int | None = None,

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_oocore.core.commit import open_together, save_together
 from keras_oocore.core.errors import DataError, DestinationError
+from keras_oocore.core.files import as_path
 from keras_oocore.core.fingerprint import array_spec
 from keras_oocore.core.npy import load_opened
 from keras_oocore.core.record import RecordFormat
@@ -85,7 +86,7 @@ def write(
     Raises:
         DestinationError: If the files cannot be written, or there is a `features.npy` that no manifest has written.
     """
-    folder = Path(folder)
+    folder = as_path(folder, "directory")
     has_features = _has_features(folder)
     if features is not None and not has_features and (folder / FEATURES).exists():
         raise DestinationError(

@@ -8,18 +8,20 @@ from pathlib import Path
 
 from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
+from keras_oocore.core.files import as_path
 from keras_oocore.core.text import did_you_mean
 
 LISTED_CLASSES = 20  # in a message
 
 
 def existing_directory(directory: str | os.PathLike[str]) -> Path:
-    """`directory` as a `Path`.
+    """`directory` as a `Path`, with `~` expanded.
 
     Raises:
+        OptionError: If it is not a path.
         DataError: If the directory does not exist or is a file.
     """
-    path = Path(directory)
+    path = as_path(directory, "directory")
     if storage.is_directory(path):
         return path
     if storage.exists(path):

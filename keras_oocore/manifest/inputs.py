@@ -12,6 +12,7 @@ from keras_oocore.core.commit import open_together
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.files import leaves_folder
 from keras_oocore.core.npy import load_opened
+from keras_oocore.core.storage import is_directory
 from keras_oocore.core.text import did_you_mean, shown
 
 BLOCK_ROWS = 65_536
@@ -67,6 +68,7 @@ def as_filenames(filenames: Sequence[str | os.PathLike[str]] | np.ndarray | str 
     """
     where = ""
     if isinstance(filenames, (str, os.PathLike)):
+        _require_no_folder(filenames)
         where, filenames = f"{os.fspath(filenames)!r}: ", _load(filenames)
     if not isinstance(filenames, np.ndarray):
         filenames = np.array([*filenames], dtype=object)
@@ -81,6 +83,15 @@ def as_filenames(filenames: Sequence[str | os.PathLike[str]] | np.ndarray | str 
     if not filenames.all():
         raise DataError(f"{where}The filename of sample {int(np.argmin(filenames.astype(bool)))} is empty.")
     return np.char.replace(filenames, "\\", "/") if os.name == "nt" else filenames
+
+
+def _require_no_folder(path: str | os.PathLike[str]) -> None:
+    """Check that the path of filenames is not that of a folder or a table."""
+    name, path = repr(os.fspath(path)), os.path.expanduser(path)
+    if is_directory(path):
+        raise DataError(f"{name} is a folder, not a .npy file. To list its files: Manifest.from_directory({name})")
+    if path.lower().endswith((".csv", ".tsv")):
+        raise DataError(f"{name} is a table, not a .npy file. To read its names and labels: Manifest.from_csv({name})")
 
 
 def _as_name(name, i: int, where: str) -> str:
@@ -193,7 +204,7 @@ def as_label_array(labels: Sequence[Any] | np.ndarray | str | os.PathLike[str]) 
 
 def _load(path: str | os.PathLike[str]) -> np.ndarray:
     """The array of a `.npy` file, also if a process was killed that saved it together with others."""
-    path = Path(path)
+    path = Path(os.path.expanduser(path))
     with open_together(path.parent, [path.name]) as files:
         return load_opened(files[path.name], path)
 

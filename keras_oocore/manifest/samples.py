@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from keras_oocore.core.files import as_path
 from keras_oocore.core.storage import as_opened, working_directory
 from keras_oocore.manifest.columns import SAMPLE_WEIGHT, as_columns, select
 from keras_oocore.manifest.features import as_features
@@ -37,7 +38,7 @@ class Samples:
         self.filenames = filenames
         self.labels: np.ndarray | Any = labels  # `None` without labels: see `LabelledSequence`
         self.class_names: list[str] | Any = class_names
-        self.directory: Path | None = None if directory is None else Path(directory)
+        self.directory: Path | None = None if directory is None else as_path(directory, "directory")
         self.skipped: dict[str, int] = dict(skipped or {})
         self._opened_in = working_directory()  # a relative directory stays valid after `os.chdir`
         self.columns: dict[str, np.ndarray] = as_columns(columns or {}, len(filenames))

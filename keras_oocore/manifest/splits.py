@@ -11,10 +11,23 @@ import numpy as np
 
 from keras_oocore.core.errors import DataError, OptionError
 from keras_oocore.core.text import and_more
+from keras_oocore.core.warn import warn_user
 from keras_oocore.manifest.group_splits import split_groups
 
 MOST_NAMED = 5  # classes, in a message
 PARTS = ("train", "validation", "test")
+
+
+WORDS = {  # of scikit-learn, Keras and others, for `split`
+    "test_size": "validation_split",
+    "val_size": "validation_split",
+    "val_split": "validation_split",
+    "right_size": "validation_split",
+    "train_size": "Use `validation_split`, the fraction that is not for training.",
+    "left_size": "Use `validation_split`, the fraction that is not for training.",
+    "random_state": "seed",
+    "subset": "`split` returns all parts: train, val = data.split(validation_split=0.2).",
+}
 
 
 def as_seed(seed: int | None) -> int:
@@ -73,6 +86,7 @@ def split_indices(
     [[0, 1, 2], [3, 4]]
     """
     num_validation, num_test = part_sizes(num_samples, validation_split, test_split)
+    warn_of_small_training(validation_split)
     seed = as_seed(seed)
     if not shuffle:
         if stratify is not None or groups is not None:
@@ -113,6 +127,7 @@ def part_sizes(num_samples: int, validation_split: float | None, test_split: flo
         whole = isinstance(split, numbers.Integral) and not isinstance(split, bool)
         fraction = isinstance(split, numbers.Real) and not isinstance(split, numbers.Integral)
         if split is not None and not ((whole and split > 0) or (fraction and 0 < split < 1)):
+            require_no_list(split)
             raise OptionError(
                 f"`{name}` should be a float between 0 and 1, or a positive integer number of samples. "
                 f"Received: {name}={split!r}"
@@ -124,6 +139,34 @@ def part_sizes(num_samples: int, validation_split: float | None, test_split: flo
             f"and {sizes[1]:,} for testing. Received: validation_split={validation_split!r}, test_split={test_split!r}"
         )
     return sizes[0], sizes[1]
+
+
+def require_no_list(split: Any) -> None:
+    """Check that a size of `split` is not a list of the sizes of all parts.
+
+    Raises:
+        OptionError: If it is.
+
+    >>> require_no_list([0.7, 0.2, 0.1])
+    Traceback (most recent call last):
+    keras_oocore.core.errors.OptionError: `split` takes the sizes of the parts one by one, and the training part is \
+the rest: split(validation_split=0.2, test_split=0.1). Received: [0.7, 0.2, 0.1]
+    """
+    if isinstance(split, list | tuple) and len(split) > 1:
+        raise OptionError(
+            "`split` takes the sizes of the parts one by one, and the training part is the rest: "
+            f"split(validation_split=0.2, test_split=0.1). Received: {split!r}"
+        )
+
+
+def warn_of_small_training(validation_split: float | None) -> None:
+    """Warn if the validation part is more than half of the samples: the fraction may be meant for training."""
+    if isinstance(validation_split, numbers.Real) and 0.5 < validation_split < 1:
+        rest = f"{1 - validation_split:.3g}"
+        warn_user(
+            f"validation_split={validation_split:g} leaves {rest} of the samples for training. If {validation_split:g} "
+            f"should be for training, pass validation_split={rest}."
+        )
 
 
 def as_strata(
@@ -142,6 +185,11 @@ def as_strata(
     """
     if stratify is None or isinstance(stratify, (bool, np.bool_)):
         return (class_codes(labels), True) if stratify and labels is not None else (None, True)
+    if isinstance(stratify, str | numbers.Real):
+        raise OptionError(
+            "`stratify` should be True, False or an array with one class per sample. The sizes of the parts are "
+            f"`validation_split` and `test_split`; the training part is the rest. Received: stratify={stratify!r}"
+        )
     strata = class_codes(stratify)
     if len(strata) != num_samples:
         raise DataError(

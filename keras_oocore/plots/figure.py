@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from keras_oocore.core.errors import MissingExtraError
-from keras_oocore.core.files import write_whole
+from keras_oocore.core.files import as_path, write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +28,7 @@ def empty_figure(width_inches: float, height_inches: float) -> "Figure":
 def finished(figure: "Figure", path: str | os.PathLike[str] | None) -> "Figure":
     """Save the figure to `path`, unless it is `None`, and return it in a form that a notebook displays."""
     if path is not None:
-        with write_whole(path) as file:
+        with write_whole(as_path(path, "path")) as file:
             figure.savefig(file, format="png", dpi=120)
     # Jupyter only displays a Figure once pyplot has been imported. It calls this method of any object.
     figure._repr_png_ = functools.partial(_as_png, figure)

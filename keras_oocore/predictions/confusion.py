@@ -70,6 +70,7 @@ def labelled_columns(table: Any, label: str, predicted: str) -> tuple[np.ndarray
                 if name == label and predicted in columns
                 else ""
             )
+            hint = hint if columns else " Pass what `ko.predict` returns: ko.predict(model, sequence)."
             received = f"the columns {listed(map(str, columns))}" if columns else shown(table)
             raise OptionError(f"`table` should have a column {name!r}.{hint} Received: {received}")
     true, found = (np.array([_class(value) for value in table[name]], object) for name in (label, predicted))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from keras_oocore.core.errors import OptionError
-from keras_oocore.core.text import counted, listed
+from keras_oocore.core.text import counted, listed, shown
 from keras_oocore.core.warn import warn_user
 from keras_oocore.manifest.label_strings import SUM_TOLERANCE
 from keras_oocore.predictions.groups import Group
@@ -177,7 +177,13 @@ def _given_names(class_names: Any, found: Mapping[str, np.ndarray]) -> dict[str,
     if class_names is None:
         return {}
     if isinstance(class_names, Mapping):
-        if unknown := [name for name in class_names if name not in found]:
+        unknown = [name for name in class_names if name not in found]
+        if unknown and len(found) == 1:
+            raise OptionError(
+                "`class_names` should be a list, in the order of the class indices, such as train.class_names. "
+                f"Received: {shown(class_names)}"
+            )
+        if unknown:
             raise OptionError(
                 f"`class_names` should have the names of the outputs of the model: {listed(found)}. Received: "
                 f"{unknown[0]!r}"

@@ -7,6 +7,7 @@ from typing import Any, Literal, overload
 
 from keras_oocore.core.checks import choice
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.keywords import answers
 from keras_oocore.core.text import shown
 from keras_oocore.predictions.formats import format_of
 from keras_oocore.predictions.groups import chosen_columns, joined, require_columns
@@ -17,6 +18,16 @@ from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.sequences.in_order import InOrder
 
 ACTIVATIONS = ("softmax", "sigmoid", "none")
+
+
+WORDS = {
+    "ids": "It is an argument of the Sequence of a table: ids=[COLUMN].",
+    "batch_size": "It is an argument of the Sequence.",
+    "path": "to",
+    "x": "sequence",
+    "data": "sequence",
+    "verbose": "Leave it out.",
+}
 
 
 @overload
@@ -41,6 +52,7 @@ def predict(
 ) -> Path: ...
 
 
+@answers(WORDS)
 def predict(
     model: Any,
     sequence: OutOfCoreSequence,

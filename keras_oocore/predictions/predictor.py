@@ -73,6 +73,7 @@ class Predictor:
             found = self._predicted(read)
             self._probed[position] = read, found
             if found:
+                _warn_of_other_shape(self._model, keras.utils.unpack_x_y_sample_weight(read.batch)[0])
                 return found
             first = next(iter(read.errors.values()))
         name = self._data.source.name(int(self._data.samples(0, 1)[0]))
@@ -235,3 +236,17 @@ def _free_names(output: Output, taken: set[str]) -> tuple[str, ...]:
     names = [f"{output.prefix}{free}/{own}" if name in taken else name for name, own in zip(names, output.names)]
     taken.update(names)
     return tuple(names)
+
+
+def _warn_of_other_shape(model: Any, x: Any) -> None:
+    """Warn if samples have another shape than the input of the model, which Keras accepts if its layers can."""
+    inputs, found = getattr(model, "inputs", None), tuple(getattr(x, "shape", ()))[1:]
+    if not isinstance(inputs, list) or len(inputs) != 1:
+        return
+    expected = tuple(inputs[0].shape)[1:]
+    if len(expected) == len(found) and any(size not in (None, other) for size, other in zip(expected, found)):
+        fix = f" Pass image_size={expected[:2]} to the Sequence." if len(expected) == 3 and None not in expected else ""
+        warn_user(
+            f"The model was built for samples of shape {expected}, and these have shape {found}, so its predictions "
+            f"may be wrong.{fix}"
+        )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_oocore.core.errors import MissingExtraError
+from keras_oocore.core.files import as_path
 from keras_oocore.core.html import heading, never_raising, note, page, table
 from keras_oocore.core.text import counted, did_you_mean, listed
 from keras_oocore.predictions.groups import Rows, chosen_columns
@@ -110,7 +111,7 @@ class Predictions(Mapping[str, np.ndarray]):
 
         kind = format_of(path)
         chosen = chosen_columns(columns, self.columns)
-        kind.save(path, self.rows if chosen is None else self.rows.select(chosen))
+        kind.save(as_path(path, "path"), self.rows if chosen is None else self.rows.select(chosen))
 
     def __repr__(self) -> str:
         titles, body = self._shown()

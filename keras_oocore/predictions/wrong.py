@@ -53,9 +53,12 @@ def show_wrong(
     >>> table = ko.predict(model, ko.ArraySequence(images, [0, 1, 0], class_names=["cat", "dog"]))
     >>> wrong = show_wrong(table)
     """
-    num_images = positive(num_images, "num_images")
     if not isinstance(table, Predictions):
-        raise OptionError(f"`table` should be what `ko.predict` returned. Received: {shown(table)}")
+        raise OptionError(
+            "`table` should be what `ko.predict` returned: ko.show_wrong(ko.predict(model, sequence)). "
+            f"Received: {shown(table)}"
+        )
+    num_images = positive(num_images, "num_images")
     true, found = labelled_columns(table, label, predicted)
     known = np.array([one is not None and other is not None for one, other in zip(true, found)], bool)
     wrong = np.flatnonzero(known & (true != found))

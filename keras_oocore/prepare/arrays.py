@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_oocore.core.commit import open_together
 from keras_oocore.core.errors import DataError
+from keras_oocore.core.files import as_path
 from keras_oocore.manifest import splits
 from keras_oocore.manifest.files import FILENAMES, LABELS, load_pair, save_pair
 from keras_oocore.manifest.inputs import as_filenames, as_label_array, require_same_length
@@ -113,8 +114,9 @@ def save_arrays(
     ...     load_arrays(directory)
     (array(['a.png', 'b.png'], dtype='<U5'), array([0, 1]))
     """
+    directory = as_path(directory, "directory")
     save_pair(directory, *_pair(filenames, labels))
-    return Path(directory)
+    return directory
 
 
 def load_arrays(directory: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarray | Any]:
@@ -130,7 +132,7 @@ def load_arrays(directory: str | os.PathLike[str]) -> tuple[np.ndarray, np.ndarr
         DataError: If `filenames.npy` does not exist, the lengths differ, or a file is damaged or contains pickled
             objects.
     """
-    folder = Path(directory)
+    folder = as_path(directory, "directory")
     with open_together(folder, (FILENAMES, LABELS)) as files:
         filenames, labels = load_pair(folder, files)
     if labels is not None and len(labels) != len(filenames):

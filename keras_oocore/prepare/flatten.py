@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_oocore.core.errors import DataError, OptionError, SampleError
-from keras_oocore.core.files import leaves_folder, require_disk, write_whole
+from keras_oocore.core.files import as_path, leaves_folder, require_disk, write_whole
 from keras_oocore.core.locks import write_lock
 from keras_oocore.core.npy import load_opened
 from keras_oocore.core.progress import tqdm
@@ -84,7 +84,8 @@ def flatten_images(
     """
     if mode not in MODES:
         raise OptionError(f"`mode` should be one of {', '.join(map(repr, MODES))}. Received: mode={mode!r}")
-    source, destination, extensions = Path(directory), Path(destination), as_extensions(extensions)
+    source, destination = as_path(directory, "directory"), as_path(destination, "destination")
+    extensions = as_extensions(extensions)
     class_names = as_class_names(class_names)
     if os.path.realpath(source) == os.path.realpath(destination):
         raise OptionError(

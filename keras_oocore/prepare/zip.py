@@ -9,7 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from keras_oocore.core.errors import DataError, DestinationError, OptionError, OutOfCoreError, SampleError
-from keras_oocore.core.files import CHUNK_BYTES, explained, leaves_folder, read_chunks, require_disk, write_whole
+from keras_oocore.core.files import (
+    CHUNK_BYTES,
+    as_path,
+    explained,
+    leaves_folder,
+    read_chunks,
+    require_disk,
+    write_whole,
+)
 from keras_oocore.core.progress import tqdm
 from keras_oocore.core.temporary import TEMPORARY_PREFIX, remove_leftovers
 from keras_oocore.manifest.folders import existing_directory
@@ -57,7 +65,7 @@ def zip_folder(
         raise OptionError(f"`directory` should be a folder with a name. Received: directory={os.fspath(directory)!r}")
     if destination is None:
         destination = folder.with_name(f"{top}.zip") if folder.name == top else Path(os.path.abspath(folder) + ".zip")
-    destination = Path(destination)
+    destination = as_path(destination, "destination")
     if destination.is_dir() or (os.path.lexists(destination) and not overwrite):
         raise DestinationError(
             f"{os.fspath(destination)!r} already exists and is not overwritten. Move it away, choose "
@@ -116,8 +124,8 @@ def unzip_folder(
     ...     (folder / "all_images" / "cat__001.png").read_bytes()
     b'...'
     """
-    zip_path = Path(zip_path)
-    destination = zip_path.parent if destination is None else Path(destination)
+    zip_path = as_path(zip_path, "zip_path")
+    destination = zip_path.parent if destination is None else as_path(destination, "destination")
     name = os.fspath(zip_path)
     with _explained_zip(name), zipfile.ZipFile(zip_path) as archive:
         infos = [info for info in archive.infolist() if not _is_ours(info)]

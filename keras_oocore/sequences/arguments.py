@@ -171,6 +171,12 @@ DESCRIPTIONS = {
     "use_multiprocessing": "Accepted for compatibility with Keras. Threads are used, with a warning.",
 }
 
+REQUIRED = {  # argument without a default → what to pass
+    "data": "pass the folder, the files or the rows as the first argument",
+    "target": "name the column to predict, target='price', or pass target=None for rows without one",
+    "labels": "pass one label per row, or labels=None",
+}
+
 F = TypeVar("F", bound=Callable)
 
 
@@ -187,7 +193,7 @@ def shares(arguments: type, all_defaults: Mapping[str, Any] = DEFAULTS, **defaul
     """
     hints = arguments.__annotations__
     shared = {name: default for name, default in {**all_defaults, **defaults}.items() if name in hints}
-    return shares_arguments(hints, shared, _check)
+    return shares_arguments(hints, shared, _check, REQUIRED)
 
 
 def _check(keywords: Mapping[str, Any], function: Callable[..., Any]) -> None:

@@ -49,6 +49,16 @@ def open_rows(data: Any, dataset: str | None, memory_limit: int | str | None) ->
             return rows
     elif is_array_like(data):
         return ChunkedRows(ArrayLike(data), limit_bytes)
+    if hasattr(data, "columns"):
+        raise OptionError(
+            "`data` should be an array of numbers. The rows of a table are read by ko.TableSequence(data, target). For "
+            f"its numbers alone: data.to_numpy(). Received: {shown(data)}"
+        )
+    if isinstance(data, list | tuple) and not any(isinstance(one, str | os.PathLike) for one in data):
+        raise OptionError(
+            "`data` should be an array of numbers, such as numpy.asarray(data), and labels are passed separately: "
+            f"ko.ArraySequence(x, y). Received: {shown(data)}"
+        )
     raise OptionError(
         "`data` should be an array of numbers, an object with `shape`, `dtype` and slices, or the path of a .npy or "
         f"HDF5 file of numbers. Received: {shown(data)}. For files of any kind, use ko.NpyManifestSequence."

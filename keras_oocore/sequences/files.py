@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_oocore.batches.options import BatchOptions
+from keras_oocore.core.files import as_path
 from keras_oocore.core.locks import who_locked
 from keras_oocore.core.tasks import as_executor
 from keras_oocore.core.text import display_path
@@ -120,7 +121,7 @@ class FileSequence(LabelledSequence):
         """
         executor = None if executor is None else as_executor(executor)
         self.release()  # otherwise rows that threads read ahead would be stored twice
-        directory = Path(directory)
+        directory = as_path(directory, "directory")
         is_cache = self._cached is not None and self._cached.directory == Path(os.path.abspath(directory))
         samples = self._cached
         if overwrite_cache or not is_cache:

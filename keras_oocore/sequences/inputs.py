@@ -86,6 +86,11 @@ def _manifest(data, labels, class_names, directory, extensions: tuple[str, ...],
         parts = [Manifest.from_directory(folder, "inferred", class_names, extensions, follow_links) for folder in data]
         return functools.reduce(operator.add, parts)
     if inferred:
+        if hasattr(data, "columns"):
+            raise OptionError(
+                "`data` should be a folder, file names or a manifest. For the file names and classes of a table: "
+                f'ko.Manifest.from_csv(data, x_col="filename", y_col="class", directory=...). Received: {shown(data)}'
+            )
         raise OptionError('File names require labels: pass labels=..., or labels=None. Received: labels="inferred"')
     return Manifest.from_arrays(data, labels, directory, class_names)
 

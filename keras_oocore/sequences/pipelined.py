@@ -127,6 +127,11 @@ class PipelinedDataset(OrderedPyDataset):
 
     def _checked(self, index: int) -> int:
         num_batches = len(self)
+        if isinstance(index, slice):
+            raise TypeError(
+                "A Sequence returns one batch at a time, and no slices. For the first batches: "
+                f"itertools.islice(sequence, n). Received: {index}"
+            )
         if not -num_batches <= index < num_batches:
             raise IndexError(f"Batch {index} of {num_batches} does not exist.")
         return int(index) % num_batches

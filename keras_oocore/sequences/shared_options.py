@@ -32,5 +32,5 @@ def cache_directory(shared: Mapping[str, Any]) -> Path | None:
         if shared["overwrite_cache"]:
             raise OptionError("`overwrite_cache=True` requires `cache`. Received: cache=None")
         return None
-    cache = absolute_path(cache)
+    cache = absolute_path(cache, "cache")
     return cache if subset is None else cache / subset

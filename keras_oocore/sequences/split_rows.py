@@ -7,8 +7,10 @@ from typing import Any, Self
 
 from keras_oocore.batches.options import BatchOptions
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.keywords import answers
 from keras_oocore.core.text import listed
 from keras_oocore.core.warn import warn_user
+from keras_oocore.manifest.splits import WORDS
 from keras_oocore.sequences.described_rows import DescribedRows
 from keras_oocore.sequences.sampling import Sampling
 from keras_oocore.sequences.table_sampling import of_part
@@ -16,10 +18,16 @@ from keras_oocore.tables.kept_rows import KeptRows, rows_to_remove
 from keras_oocore.tables.rows import TableRows
 from keras_oocore.tables.split_plan import random_split, split_by_value
 
+OF_ROWS = {
+    "shuffle": "The training part is shuffled as this Sequence is, and the other parts are in order. To split at a "
+    "value of a column: by=COLUMN, at=VALUE.",
+}
+
 
 class SplitRows(DescribedRows):
     """Base class of Sequences of the rows of tables, which can be divided."""
 
+    @answers(WORDS | OF_ROWS)
     def split(
         self,
         validation_split: float | None = None,

@@ -11,8 +11,9 @@ from keras_oocore.batches.options import BatchFormat, BatchOptions
 from keras_oocore.batches.padding import require_labels
 from keras_oocore.batches.transform import Transforms
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.keywords import answers
 from keras_oocore.manifest.folds import fold_indices
-from keras_oocore.manifest.splits import as_seed, as_strata, split_indices
+from keras_oocore.manifest.splits import WORDS, as_seed, as_strata, split_indices
 from keras_oocore.ordering.epoch_order import EpochOrder
 from keras_oocore.ordering.epoch_pass import EpochPass
 from keras_oocore.ordering.order import Order
@@ -21,6 +22,12 @@ from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.sequences.labelled_data import LabelledData
 from keras_oocore.sources.base import BLOCKS_PER_BATCH, Source
 from keras_oocore.sources.labelled import Labelled
+
+OF_SEQUENCES = {
+    "shuffle": "The training part is shuffled as this Sequence is, and the other parts are in order. Leave it out.",
+    "transform": "The training part keeps the transform of this Sequence, and `val_transform` is for the other parts.",
+    "by": "It is for tables. Pass `groups`, an array with one group per sample, or split a Manifest.",
+}
 
 
 class SplitSequence(OutOfCoreSequence):
@@ -61,6 +68,7 @@ class SplitSequence(OutOfCoreSequence):
             order = drawn.reseeded(options.seed)
         return order if fold is None else SubsetOrder(fold, order, len(source))
 
+    @answers(WORDS | OF_SEQUENCES)
     def split(
         self,
         validation_split: float | int | None = None,

@@ -11,6 +11,7 @@ BAD_ROWS = "Leave out rows that cannot be read with on_bad_row='skip'."
 DOUBLED = "A doubled quote in a cell is recognized. Another way to write it is `escapechar`."
 ANY_END = "All line ends are recognized. Leave it out."
 IN_PARTS = "The rows are read in parts in any case. Leave it out."
+IN_A_TABLE = "Names and labels in a table: pass ko.Manifest.from_csv(table, x_col=..., y_col=..., directory=...)."
 LAST_BATCH = 'Use last_batch="drop" instead, or last_batch="pad".'
 INFERRED = "Kinds are inferred from cells of all files. Leave it out."
 
@@ -22,7 +23,8 @@ SYNONYMS = {
     "class_mode": "label_mode",
     "classes": "class_names",
     "y": "labels",
-    "x_col": "data",
+    "x_col": IN_A_TABLE,
+    "y_col": IN_A_TABLE,
     "sep": "delimiter",
     "usecols": "features",
     "na_values": "null_values",
@@ -31,14 +33,18 @@ SYNONYMS = {
     "chunksize": "batch_size",
     "num_workers": "workers",
     "preprocessing_function": "transform",
-    "horizontal_flip": "transform",
-    "vertical_flip": "transform",
-    "rotation_range": "transform",
-    "width_shift_range": "transform",
-    "height_shift_range": "transform",
-    "zoom_range": "transform",
-    "shear_range": "transform",
-    "brightness_range": "transform",
+    "horizontal_flip": 'Use transform=ko.augment(flip="horizontal").',
+    "vertical_flip": 'Use transform=ko.augment(flip="vertical").',
+    "rotation_range": "Use transform=ko.augment(rotation=0.05), in full turns.",
+    "width_shift_range": "Use transform=ko.augment(translation=0.1).",
+    "height_shift_range": "Use transform=ko.augment(translation=0.1).",
+    "zoom_range": "Use transform=ko.augment(zoom=0.1).",
+    "shear_range": "Use transform=ko.augment(shear=0.1).",
+    "brightness_range": "Use transform=ko.augment(brightness=0.2).",
+    "augment": 'Use transform=ko.augment(flip="horizontal", rotation=0.05), for example.',
+    "augmentation": 'Use transform=ko.augment(flip="horizontal", rotation=0.05), for example.',
+    "epochs": "Pass `epochs` to `fit`.",
+    "verbose": "Leave it out.",
     "label_name": "target",
     "drop_remainder": LAST_BATCH,
     "drop_last": LAST_BATCH,
@@ -128,6 +134,8 @@ OF_TABLES = {
     "subset": SPLIT,
     "stratify": OF_SPLIT,
     "groups": OF_SPLIT,
+    "normalize": "The model can begin with the layer rows.normalization().",
+    "standardize": "The model can begin with the layer rows.normalization().",
     "rescale": "The model can begin with the layer rows.normalization().",
     "parse_dates": DATES,
     "date_format": DATES,
@@ -169,6 +177,13 @@ OF_TABLES = {
 }
 
 
+OF_CSV = {  # arguments that describe how CSV files are written
+    *("thousands", "strip", "header", "column_names", "index_column", "delimiter", "quotechar", "escapechar"),
+    *("skip_initial_space", "encoding", "decimal", "skip_rows", "comment"),
+}
+OF_CSV_FILES = " It describes CSV files: use ko.CSVChunkSequence for them."
+
+
 def answer(name: str, known: Collection[str]) -> str:
     """Return the end of an error message that says what to type instead of `name`, or `""` if it is not known.
 
@@ -179,7 +194,10 @@ def answer(name: str, known: Collection[str]) -> str:
     >>> answer("sep", ["data", "delimiter"]), answer("sep", ["data"])
     (' Use `delimiter` instead.', '')
     """
-    word = OF_TABLES.get(name, SYNONYMS.get(name)) if "target" in known else SYNONYMS.get(name)
+    of_table = "target" in known
+    word = OF_TABLES.get(name, SYNONYMS.get(name)) if of_table else SYNONYMS.get(name)
+    if of_table and (word or name) in OF_CSV and (word or name) not in known:
+        return OF_CSV_FILES
     if word is None:
         return ""
     if word.isidentifier():

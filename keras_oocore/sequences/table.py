@@ -126,7 +126,7 @@ class TableSequence(SplitRows):
         boolean(shared["shuffle"], "shuffle")
         options = batch_options(shared)
         cache, loading = shared["cache"], loading_options(shared)
-        cache = None if cache is None else absolute_path(cache)
+        cache = None if cache is None else absolute_path(cache, "cache")
         index_directories = [] if cache is None else [cache, cache / TRAINING]
         threads = num_threads(loading["workers"])
         opening = Opening(num_workers=max(1, threads), cache=cache, kept_in=index_directories)

@@ -36,7 +36,7 @@ class ArrayRows(Source):
             self.path: Path | None = rows.path
             array = _contiguous(rows)
         else:
-            self.path = None if isinstance(rows, np.ndarray) else Path(absolute(rows))
+            self.path = None if isinstance(rows, np.ndarray) else Path(absolute(os.path.expanduser(rows)))
             array = rows if self.path is None else _memory_map(self.path)
         if array.ndim == 0:
             where = f"{str(self.path)!r}: " if self.path else ""

@@ -36,7 +36,7 @@ class HDF5Rows:
     """
 
     def __init__(self, path: str | os.PathLike[str], name: str | None, dataset: Any = None):
-        self.path: Path = Path(absolute(path))
+        self.path: Path = Path(absolute(os.path.expanduser(path)))
         self.name: str | None = name
         self._stamp = None if dataset is not None else stamp(self.path)
         self._closing = None  # finalizer that closes the file, unless the user opened it

@@ -187,6 +187,6 @@ def read_labels(path: str | os.PathLike[str], name: str) -> np.ndarray:
         OptionError: If there is no such dataset.
         DataError: If the file cannot be read.
     """
-    path = Path(absolute(path))
+    path = Path(absolute(os.path.expanduser(path)))
     with open_hdf5(path) as file:
         return find_dataset(file, name, path, "labels")[()]

@@ -58,7 +58,9 @@ class PackedStore:
         if record is None:
             if not storage.exists(directory):
                 raise DataError(f"{os.fspath(directory)!r} does not exist.{storage.where_instead(directory)}")
-            raise DataError(f"{os.fspath(directory)!r} holds no packed store: there is no {RECORD}.")
+            raise DataError(
+                f"{os.fspath(directory)!r} is not a packed store: it has no {RECORD}. sequence.pack(DIR) makes one."
+            )
         if not record.complete:
             raise DataError(
                 f"The packed store {os.fspath(directory)!r} is unfinished. Finish it where the original files are: "

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from keras_oocore.core import storage
 from keras_oocore.core.errors import DataError
+from keras_oocore.core.files import as_path
 from keras_oocore.core.record import NewerRecordError, RecordFormat
 from keras_oocore.core.version import __version__
 from keras_oocore.csv.cells import Column
@@ -32,7 +33,7 @@ def save_learned(path: str | os.PathLike[str], learned: Learned) -> None:
         DataError: If a cell of the training rows cannot be read.
         DestinationError: If the file cannot be written.
     """
-    features = learned.features()
+    path, features = as_path(path, "path"), learned.features()
     options = dataclasses.asdict(features.chosen.for_other_rows(with_target=bool(features.targets)))
     LEARNED_FORMAT.write(
         path,
@@ -59,6 +60,7 @@ def load_learned(path: str | os.PathLike[str], reading: Collection[str]) -> Save
     Raises:
         RecordError: If the file cannot be read, is damaged, is of another kind, or a newer version wrote it.
     """
+    path = as_path(path, "path")
     if os.path.isfile(path) and storage.first_bytes(path, 64).lstrip()[:1] not in (b"", b"{"):
         raise DataError(f"{os.fspath(path)!r} is not a file of features. {REMEDY}")
     try:

@@ -13,7 +13,7 @@ from keras_oocore.core.text import listed
 from keras_oocore.core.warn import warn_user
 from keras_oocore.csv.cells import FIRST_ROUNDED, Column, is_missing
 from keras_oocore.csv.dates import ISO, days_of, is_finer_than_microseconds
-from keras_oocore.manifest.splits import as_seed
+from keras_oocore.manifest.splits import as_seed, require_no_list, warn_of_small_training
 from keras_oocore.tables.rows import TableRows
 from keras_oocore.tables.splits.base import PARTS, Fractions, Split
 from keras_oocore.tables.splits.by_value import SplitByValue, rounded
@@ -42,9 +42,11 @@ def random_split(
     """
     if validation_split is None and test_split is None:
         validation_split = DEFAULT_SPLIT
+    require_no_list(validation_split)
     named = (("validation_split", validation_split), ("test_split", test_split))
     fractions = Fractions(*(0.0 if value is None else fraction(value, name) for name, value in named))
     strata, seed = _strata(rows, stratify), as_seed(seed)
+    warn_of_small_training(validation_split)
     if groups is not None:
         return _grouped(rows, _group_columns(rows, groups), strata, fractions, seed)
     if strata is None:

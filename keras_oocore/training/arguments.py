@@ -9,7 +9,7 @@ import keras
 
 from keras_oocore.core.errors import OptionError
 from keras_oocore.core.shared_arguments import shares_arguments
-from keras_oocore.core.text import did_you_mean
+from keras_oocore.core.text import did_you_mean, shown
 
 Function = TypeVar("Function", bound=Callable)
 
@@ -56,7 +56,16 @@ DOCUMENTATION = """\
         steps_per_epoch, class_weight, validation_steps, validation_batch_size, validation_freq: As in `fit`.
 """
 MARK = "        **arguments: Shared by the three functions.\n"
-DECIDED = ("x", "y", "initial_epoch", "batch_size", "validation_split", "sample_weight", "shuffle", "epochs")
+DECIDED = {  # arguments of `fit` that are decided elsewhere → what to type
+    "x": "Pass a Sequence, which has x and y.",
+    "y": "Pass a Sequence, which has x and y.",
+    "initial_epoch": "The checkpoint says where the training resumes. Leave it out.",
+    "batch_size": "Pass it to the Sequence.",
+    "validation_split": "Split the data: train, val = data.split(validation_split=0.2). Pass validation_data=val.",
+    "sample_weight": "Pass it to the Sequence.",
+    "shuffle": "Pass it to the Sequence.",
+    "epochs": "`epochs` of each phase, or `passes` and `epochs_per_partition`, say how long the training is.",
+}
 
 
 def with_training_arguments(function: Function) -> Function:
@@ -86,7 +95,7 @@ def check_names(arguments: dict[str, Any], function: Callable[..., Any]) -> None
             continue
         if name in DECIDED:
             raise OptionError(
-                f"`{name}` is decided by the Sequence, the checkpoint and the other arguments. Received: {name}=..."
+                f"`{function.__name__}` has no argument `{name}`. {DECIDED[name]} Received: {name}={shown(value)}"
             )
         if name not in known:
             raise OptionError(

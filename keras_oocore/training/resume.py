@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from keras_oocore.core.errors import DataError, OptionError
-from keras_oocore.core.text import display_path
+from keras_oocore.core.text import counted, display_path
 from keras_oocore.core.version import __version__
 from keras_oocore.core.warn import warn_user
 from keras_oocore.sequences.base import OutOfCoreSequence
@@ -155,7 +155,7 @@ def require_same_training(
     if position.epoch > end_epochs[-1]:
         raise OptionError(
             f"{position.epoch} epochs of the training in {directory!r} are already done. Ask for {position.epoch} or "
-            f"more, or choose another directory. Received: {end_epochs[-1]} epochs"
+            f"more, or choose another directory. Received: {counted(end_epochs[-1], 'epoch')}"
         )
     starts = [0, *end_epochs]
     same_stages = saved["ends"] == end_epochs[: position.stage]

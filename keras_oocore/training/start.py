@@ -4,13 +4,13 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import keras
 
 from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import OptionError
+from keras_oocore.core.files import absolute_path
 from keras_oocore.sequences.base import OutOfCoreSequence
 from keras_oocore.sequences.padded_data import require_exact, require_purpose
 from keras_oocore.training.arguments import DEFAULTS
@@ -74,7 +74,7 @@ def train(
             callbacks, verbose = _without_writing(callbacks, stack), 0
         directory = checkpoints = found = None
         if checkpoint is not None:
-            directory = Path(os.path.expanduser(checkpoint)).absolute()
+            directory = absolute_path(checkpoint, "checkpoint")
             with processes.all_or_none():
                 if processes.is_first:
                     require_own_directory(directory)

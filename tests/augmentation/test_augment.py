@@ -369,6 +369,7 @@ def test_gray_images_need_no_range_of_values():
     [
         (dict(flip="left"), "`flip` should be"),
         (dict(rotation=2), "`rotation` should be from -1 to 1"),
+        (dict(rotation=20), "from -1 to 1. It is in full turns: 20 degrees are 20/360. Received: rotation=20"),
         (dict(zoom=(0.2, 0.1)), "the smaller number first"),
         (dict(zoom="0.1"), "`zoom` should be a number"),
         (dict(translation=(1, 2, 3)), "a tuple of two numbers"),

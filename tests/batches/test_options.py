@@ -8,6 +8,10 @@ from keras_oocore.core.errors import OptionError
 from keras_oocore.sources.base import RowSpec
 
 
+def scaled(x):
+    return x / 255
+
+
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
@@ -29,11 +33,14 @@ from keras_oocore.sources.base import RowSpec
         ),
         ("transform", "flip", r"`transform` should be a function. Received: transform='flip'"),
         ("transform", lambda x, y: (x, y), r"`transform` should be a function f\(x, y, rng\).* of \(x, y\)"),
+        ("transform", scaled, r"Write: transform=lambda x, y, rng: \(scaled\(x\), y\)\. Received: a function of \(x\)"),
+        ("transform", lambda x: x, r"Write: transform=lambda x, y, rng: \(f\(x\), y\)\. Received: a function of \(x\)"),
         ("dtype", "float33", r"`dtype` should be a NumPy dtype. Received: dtype='float33'"),
         ("dtype", "object", r"`dtype` should be .*Received: dtype='object'"),
         ("dtype", "str", r"`dtype` should be .*Received: dtype='str'"),
-        ("rescale", "1/255", r"`rescale` should be a number. Received: rescale='1/255'"),
-        ("rescale", [1, 2], r"`rescale` should be a number. Received: rescale=\[1, 2\]"),
+        ("rescale", "1/255", r"`rescale` should be a number, such as 1/255. Received: rescale='1/255'"),
+        ("rescale", True, r"`rescale` should be a number, such as 1/255. Received: rescale=True"),
+        ("rescale", [1, 2], r"`rescale` should be a number, such as 1/255. Received: rescale=\[1, 2\]"),
         ("shuffle", "yes", r"`shuffle` should be one of True, False, 'block'. Received: shuffle='yes'"),
     ],
 )

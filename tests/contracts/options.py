@@ -138,7 +138,7 @@ class OptionContract(NumberedSamples):
             (dict(on_error="ignore"), "`on_error` should be one of"),
             (dict(last_batch="fill"), "`last_batch` should be one of"),
             (dict(transform="flip"), "`transform` should be a function"),
-            (dict(rescale="1/255"), "`rescale` should be a number. Received: rescale='1/255'"),
+            (dict(rescale="1/255"), "`rescale` should be a number, such as 1/255. Received: rescale='1/255'"),
             (dict(dtype="float99"), "`dtype` should be a NumPy dtype"),
         ):
             with pytest.raises(OptionError, match=message):

@@ -33,6 +33,9 @@ def load(folder, names=NAMES):
         return {name: None if file is None else file.read() for name, file in files.items()}
 
 
+COMMITTED = ("replace", 1)  # the first one publishes the record, and the others give the files their names
+
+
 def hidden(folder):
     return [name for name in os.listdir(folder) if name.startswith(".")]
 
@@ -86,7 +89,7 @@ def test_a_kill_at_any_step_leaves_all_old_or_all_new(tmp_path, monkeypatch, old
 def test_a_kill_during_the_completion_is_completed_too(tmp_path, monkeypatch):
     save(tmp_path / "whole", OLD)
     steps = steps_of(tmp_path / "whole", NEW, monkeypatch)
-    committed = steps.index("link") + 2  # the record has its name, and its temporary name is gone
+    committed = steps.index("replace") + 1  # the record has its name
     for step in range(6):
         folder = tmp_path / str(step)
         save(folder, OLD)
@@ -100,7 +103,7 @@ def test_a_kill_during_the_completion_is_completed_too(tmp_path, monkeypatch):
 
 def test_the_next_writer_completes_a_killed_one_of_other_files(tmp_path, monkeypatch):
     save(tmp_path, OLD)
-    with killed_at("replace", monkeypatch):
+    with killed_at(COMMITTED, monkeypatch):
         save(tmp_path, NEW)
     assert COMMIT_NAME in os.listdir(tmp_path)
     save(tmp_path, {"a": b"newer"})
@@ -138,8 +141,12 @@ def test_an_error_before_the_commit_leaves_the_old_files(tmp_path):
 def test_an_error_after_the_commit_does_not_lose_the_new_files(tmp_path, monkeypatch, error):
     save(tmp_path, OLD)
 
-    def refuse(*_):
-        raise error
+    really_replace = os.replace
+
+    def refuse(old, new):
+        if os.path.basename(new) != COMMIT_NAME:
+            raise error
+        really_replace(old, new)
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", refuse)
@@ -220,6 +227,29 @@ def test_readers_and_writers_in_threads(tmp_path):
     assert not hidden(tmp_path)
 
 
+def test_no_other_writer_saves_while_the_old_files_are_read(tmp_path, monkeypatch):
+    """Otherwise the record would have checksums of two saves, and its readers would mix them."""
+    save(tmp_path, OLD)
+    monkeypatch.setattr(commit, "WAIT_SECONDS", 0.05)
+    really_digest, busy = commit._digest_of, []
+
+    def interrupted(path):
+        with monkeypatch.context() as undone:
+            undone.setattr(commit, "_digest_of", really_digest)
+            try:
+                save(tmp_path, dict.fromkeys(NAMES, b"other"))
+            except BusyError as error:
+                busy.append(str(error))
+        assert load(tmp_path) == OLD
+        return really_digest(path)
+
+    monkeypatch.setattr(commit, "_digest_of", interrupted)
+    save(tmp_path, NEW)
+    assert busy
+    assert load(tmp_path) == NEW
+    assert not hidden(tmp_path)
+
+
 def test_a_living_writer_is_waited_for(tmp_path, monkeypatch):
     save(tmp_path, OLD)
     (tmp_path / COMMIT_NAME).write_text('{"format": 1, "files": []}')
@@ -238,7 +268,7 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
     monkeypatch.setattr(temporary, "lock_file", lambda _: None)
     monkeypatch.setattr(commit, "lock_file", lambda _: None)
     save(tmp_path, OLD)
-    with killed_at("replace", monkeypatch):
+    with killed_at(COMMITTED, monkeypatch):
         save(tmp_path, NEW)
     assert load(tmp_path) == NEW
     assert COMMIT_NAME in os.listdir(tmp_path)  # a reader cannot know that the writer is dead
@@ -254,7 +284,7 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
 def committed(tmp_path, monkeypatch):
     """A folder where a process was killed after the commit, and the path of a new file."""
     save(tmp_path, OLD)
-    with killed_at("replace", monkeypatch):
+    with killed_at(COMMITTED, monkeypatch):
         save(tmp_path, NEW)
     changes = json.loads((tmp_path / COMMIT_NAME).read_text())["files"]
     assert (tmp_path / "a").read_bytes() == b"old"

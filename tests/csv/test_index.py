@@ -87,4 +87,7 @@ def test_newer_or_missing_index_is_named(write, tmp_path):
 
 def test_unreadable_path_is_named(tmp_path):
     assert refusal(tmp_path / "gone.csv") == f"Cannot read '{tmp_path}/gone.csv': No such file or directory."
-    assert refusal(tmp_path) == f"Cannot read '{tmp_path}': it is a folder. Its files are '{tmp_path}/*.csv'."
+    assert (
+        refusal(tmp_path)
+        == f"Cannot read '{tmp_path}': it is a folder. To read the CSV files in it, pass '{tmp_path}/*.csv'."
+    )

@@ -119,3 +119,13 @@ def test_filename_outside_directory_raises(name, monkeypatch):
     as_it_is = Manifest.from_arrays([name], directory=None)
     assert as_it_is.file_paths == [name]
     assert as_it_is.path(0) == name
+
+
+@pytest.mark.parametrize(("name", "call"), [("photos", "from_directory"), ("train.csv", "from_csv")])
+def test_folder_or_table_in_place_of_filenames_says_what_to_call(tmp_path, monkeypatch, name, call):
+    monkeypatch.chdir(tmp_path)
+    Path("photos").mkdir()
+    Path("train.csv").write_text("filename,class\n")
+    for make in (Manifest, lambda names: Manifest.from_arrays(names, None)):
+        with pytest.raises(DataError, match=rf"^'{name}' is a .*, not a \.npy file\..* Manifest\.{call}\('{name}'\)$"):
+            make(name)

@@ -113,6 +113,12 @@ def test_a_table_without_labels_says_what_to_predict(animals):
         ko.plot_confusion({"label": [None], "class": ["a"]})
 
 
+@pytest.mark.parametrize("draw", [ko.plot_confusion, ko.show_wrong])
+def test_a_model_in_place_of_a_table_says_what_to_type(animals, draw):
+    with pytest.raises(ko.OptionError, match=r"ko\.predict\(model, sequence\)"):
+        draw(bright_is_dog(), animals)
+
+
 def test_the_figure_is_saved(tmp_path):
     ko.plot_confusion({"label": ["a"], "class": ["a"]}, tmp_path / "confusion.png")
 

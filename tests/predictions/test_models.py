@@ -108,3 +108,35 @@ def test_inputs_by_name(tmp_path):
 
     assert list(table) == ["row", "label", "prediction"]
     assert table["label"].tolist() == [*range(20)]
+
+
+def images(size):
+    return ko.ArraySequence(np.zeros((4, size, size, 3), "uint8"), [0, 1, 0, 1], batch_size=4, class_names=["a", "b"])
+
+
+def test_images_of_another_size_than_the_input_of_the_model_give_a_warning(recwarn):
+    layers = [keras.layers.GlobalMaxPooling2D(), keras.layers.Dense(2, activation="softmax")]
+    model = keras.Sequential([keras.Input((8, 8, 3)), *layers])
+    ko.predict(model, images(8))
+    assert not [one for one in recwarn if "was built for" in str(one.message)]
+
+    with pytest.warns(UserWarning, match="was built for samples") as caught:
+        ko.predict(model, images(6))
+
+    assert [str(one.message) for one in caught if one.category is UserWarning] == [
+        "The model was built for samples of shape (8, 8, 3), and these have shape (6, 6, 3), so its predictions may be "
+        "wrong. Pass image_size=(8, 8) to the Sequence."
+    ]
+
+
+def test_images_of_any_size_are_silent_for_a_model_without_a_size(recwarn):
+    model = keras.Sequential([keras.Input((None, None, 3)), keras.layers.GlobalMaxPooling2D(), keras.layers.Softmax()])
+    ko.predict(model, images(6), class_names=["r", "g", "b"])
+    assert not [one for one in recwarn if "was built for" in str(one.message)]
+
+
+@pytest.mark.one_backend
+def test_class_indices_in_place_of_class_names_say_what_to_pass():
+    model = keras.Sequential([keras.layers.Dense(3, activation="softmax")])
+    with pytest.raises(ko.OptionError, match=r"such as train\.class_names\. Received: \{'a': 0, 'b': 1, 'c': 2\}"):
+        ko.predict(model, rows(), class_names={"a": 0, "b": 1, "c": 2})

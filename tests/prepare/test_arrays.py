@@ -172,7 +172,7 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new_pair(tmp_path, monkeypatch
 
 def test_paths_of_the_arrays_are_completed_after_a_kill_too(tmp_path, monkeypatch):
     save_arrays(tmp_path, named(3), [0, 1, 2])
-    with killed_at("replace", monkeypatch):
+    with killed_at(("replace", 1), monkeypatch):
         save_arrays(tmp_path, named(3)[::-1], [2, 1, 0])
     with read_only_disk(monkeypatch):
         manifest = Manifest.from_arrays(tmp_path / "filenames.npy", tmp_path / "labels.npy")
@@ -183,7 +183,7 @@ def test_labels_saved_by_hand_are_loaded(tmp_path, monkeypatch):
     save_arrays(tmp_path, named(3), [0, 1, 2])
     np.save(tmp_path / "labels.npy", [5, 6, 7])
     assert load_arrays(tmp_path)[1].tolist() == [5, 6, 7]
-    with killed_at("replace", monkeypatch):
+    with killed_at(("replace", 1), monkeypatch):
         save_arrays(tmp_path, named(3)[::-1], [2, 1, 0])
     np.save(tmp_path / "labels.npy", [7, 8, 9])
     for _ in range(2):

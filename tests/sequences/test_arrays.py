@@ -1,6 +1,7 @@
 """ArraySequence: rows of an array in memory, or in a large `.npy` file."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from contracts.numbered import LABELS, NUM_SAMPLES
 from contracts.sampling import SamplingContract
@@ -68,6 +69,8 @@ def test_repr(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("data", "options", "error", "message"),
     [
+        (pd.DataFrame({"a": [1.0]}), dict(labels=None), OptionError, r"read by ko\.TableSequence\(data, target\)"),
+        ([[1.0, 2.0]], dict(labels=None), OptionError, r"such as numpy\.asarray\(data\).*ko\.ArraySequence\(x, y\)"),
         (np.zeros((3, 2)), dict(labels="inferred"), OptionError, "require labels: pass labels=..., or labels=None"),
         (np.zeros((0, 2)), dict(labels=None), DataError, "There are no samples"),
         (np.zeros((3, 0)), dict(labels=None), DataError, r"shape \(0,\) contain no values"),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,6 +84,12 @@ def test_manifest_is_kept_unless_labels_or_directory_are_passed(folder):
         (["a.png", "b.png"], "labels.csv", ".", r'`labels` should be "inferred", None, an array, or a .npy file'),
         (["../a.png"], None, "photos", "is outside the directory 'photos'"),
         ([], None, ".", "at least one filename"),
+        (
+            pd.DataFrame({"filename": ["a.png"]}),
+            "inferred",
+            ".",
+            r"Manifest\.from_csv\(data, x_col=.* of shape",
+        ),
         ([1, 2], None, ".", "filename of sample 0 should be a string. Received: 1"),
         ("photos", "inferred", "elsewhere", r"`directory` is for file names.*data='photos', .*='elsewhere'"),
         ("no/such/place", "inferred", None, "Directory 'no/such/place' does not exist"),

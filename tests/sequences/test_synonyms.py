@@ -10,7 +10,7 @@ import pytest
 
 import keras_oocore as ko
 from keras_oocore.core.errors import OptionError
-from keras_oocore.sequences.synonyms import OF_TABLES, SYNONYMS, answer
+from keras_oocore.sequences.synonyms import OF_CSV, OF_TABLES, SYNONYMS, answer
 
 KNOWN = set(inspect.signature(ko.CSVChunkSequence).parameters)
 NOT_OF_READING = {"self", "mangle_dupe_cols", "squeeze", "prefix", "verbose", "cache_dates", "date_format"}
@@ -59,6 +59,21 @@ def test_unknown_argument_is_answered_with_what_to_type(word, value, expected):
     with pytest.raises(OptionError) as caught:
         ko.CSVChunkSequence("houses.csv", target="y", **{word: value})
     assert str(caught.value) == f"CSVChunkSequence has no argument `{word}`. {expected}"
+
+
+@pytest.mark.parametrize(("word", "value"), [("delimiter", ";"), ("sep", ";"), ("skiprows", 1)])
+def test_options_of_csv_files_are_not_of_other_tables(word, value):
+    with pytest.raises(OptionError) as caught:
+        ko.TableSequence("houses.csv", target="y", **{word: value})
+    assert str(caught.value) == (
+        f"TableSequence has no argument `{word}`. It describes CSV files: use ko.CSVChunkSequence for them. "
+        f"Received: {word}={value!r}"
+    )
+
+
+def test_options_of_csv_files_are_those_of_the_class():
+    assert KNOWN >= OF_CSV
+    assert OF_CSV & set(inspect.signature(ko.TableSequence).parameters) == set()
 
 
 def test_words_of_tables_are_only_for_tables():

@@ -114,7 +114,7 @@ def fill_slowly(folder, directory):
 
 
 def test_a_reader_sees_an_unfinished_store_or_a_finished_one(tmp_path, folder):
-    met, states = set(), ("does not exist", "holds no packed store", "is unfinished")
+    met, states = set(), ("does not exist", "is not a packed store", "is unfinished")
     with child(fill_slowly, folder, tmp_path / "store") as process:
         while True:
             ended = process.poll() is not None

@@ -68,7 +68,7 @@ def test_pickling_a_store_sends_its_directory(tmp_path):
 
 
 def test_no_store(tmp_path):
-    with pytest.raises(DataError, match=r"holds no packed store: there is no store\.json"):
+    with pytest.raises(DataError, match=r"is not a packed store: it has no store\.json"):
         PackedStore(tmp_path)
     with pytest.raises(DataError, match=r"yet' does not exist\."):
         PackedStore(tmp_path / "not" / "yet")

@@ -484,8 +484,8 @@ def uncompiled():
     return keras.Sequential([keras.Input((5,)), keras.layers.Dense(3)], name="raw")
 
 
-def decided(name):
-    return f"`{name}` is decided by the Sequence, the checkpoint and the other arguments. Received: {name}=..."
+def decided(name, instead, value):
+    return f"`fit_resumable` has no argument `{name}`. {instead} Received: {name}={value}"
 
 
 BOTH = data()
@@ -503,23 +503,24 @@ REFUSED = {
         "`x` should be a Sequence of keras_oocore, whose position can be saved. For arrays, use "
         "ko.ArraySequence(x, y). Received: ndarray",
     ),
-    "y": ({"y": 1}, decided("y")),
+    "y": ({"y": 1}, decided("y", "Pass a Sequence, which has x and y.", "1")),
     "initial_epoch": (
         {"initial_epoch": 1},
-        decided("initial_epoch"),
+        decided("initial_epoch", "The checkpoint says where the training resumes. Leave it out.", "1"),
     ),
-    "batch_size": (
-        {"batch_size": 1},
-        decided("batch_size"),
-    ),
-    "shuffle": ({"shuffle": True}, decided("shuffle")),
+    "batch_size": ({"batch_size": 1}, decided("batch_size", "Pass it to the Sequence.", "1")),
+    "shuffle": ({"shuffle": True}, decided("shuffle", "Pass it to the Sequence.", "True")),
     "validation_split": (
         {"validation_split": 0.1},
-        decided("validation_split"),
+        decided(
+            "validation_split",
+            "Split the data: train, val = data.split(validation_split=0.2). Pass validation_data=val.",
+            "0.1",
+        ),
     ),
     "sample_weight": (
         {"sample_weight": np.ones(3)},
-        decided("sample_weight"),
+        decided("sample_weight", "Pass it to the Sequence.", "ndarray of shape (3,)"),
     ),
     "another spelling": (
         {"epoch": 1},

@@ -42,7 +42,7 @@ def _rows(report: Any) -> list[str]:
         lines.append(f"  {counted(report.num_bad, 'row')} cannot be read{reason}")
     if report.duplicates:
         repeated = len(report.duplicates.rows) - len(report.duplicates)
-        chance = " (by chance, as it seems)" if "duplicates" in report.by_chance else ""
+        chance = " (probably by chance)" if "duplicates" in report.by_chance else ""
         verb = "is a copy" if repeated == 1 else "are copies"
         first = _first(report.duplicates)
         lines.append(f"  {counted(repeated, 'row')} {verb} of an earlier row{chance}: such as rows {first}")
@@ -52,7 +52,7 @@ def _rows(report: Any) -> list[str]:
         groups = counted(len(report.conflicts), "group")
         lines.append(f"  {groups} of equal rows {verb} different classes: such as rows {first}")
     if report.leaks:
-        chance = " (by chance, as it seems)" if "leaks" in report.by_chance else ""
+        chance = " (probably by chance)" if "leaks" in report.by_chance else ""
         verb = "is" if len(report.leaks) == 1 else "are"
         row, other = report.leaks[0]
         there = "`against`" if report.against == report.data else repr(report.against)

@@ -50,7 +50,8 @@ def no_match(pattern: str) -> DataError:
     suffixes = (os.path.splitext(path)[1] for path in storage.match(os.path.join(pattern, "*")))
     suffix = next(filter(None, suffixes), "")
     fix = f" It matches folders. To read the files in them: {os.path.join(pattern, '*' + suffix)!r}." if suffix else ""
-    return DataError(f"No file matches {pattern!r}.{fix}")
+    here = "" if os.path.isabs(pattern) else f" The working directory is {storage.working_directory()!r}."
+    return DataError(f"No file matches {pattern!r}.{fix or here}")
 
 
 def _is_table(data: Any) -> bool:

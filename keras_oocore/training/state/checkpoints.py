@@ -17,7 +17,7 @@ import numpy as np
 from keras_oocore.core.checks import positive
 from keras_oocore.core.errors import BusyError, DataError, DestinationError
 from keras_oocore.core.faults import fault_of, require_damage, retried, stopped_by
-from keras_oocore.core.files import explained, require_disk, sync_folder
+from keras_oocore.core.files import absolute_path, explained, require_disk, sync_folder
 from keras_oocore.core.locks import write_lock
 from keras_oocore.core.temporary import remove_leftovers, temporary_name
 from keras_oocore.core.warn import warn_user
@@ -47,7 +47,7 @@ def exclusive(directory: str | os.PathLike[str], keep: int = 2) -> Iterator["Che
     ('checkpoint-00000000', {'epoch': 3}, {'kernel': array([1., 1.])})
     """
     keep = positive(keep, "keep")
-    directory = Path(os.path.expanduser(directory)).absolute()
+    directory = absolute_path(directory)
     if os.path.exists(directory) and not os.path.isdir(directory):
         raise DestinationError(f"{str(directory)!r} is a file. Choose another directory.")
     with contextlib.ExitStack() as stack:

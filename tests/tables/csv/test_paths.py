@@ -65,5 +65,5 @@ def test_paths_patterns_and_lists(in_tmp_path):
     assert paths_of(path for path in ["b.csv", Path("a.csv")]) == ["b.csv", "a.csv"]
     assert paths_of(["?.csv", "c[1].csv"]) == ["a.csv", "b.csv", "c[1].csv"]
     assert paths_of(np.array(["b.csv", "a.csv"]).tolist()) == ["b.csv", "a.csv"]
-    with pytest.raises(DataError, match=r"^No file matches 'd\*\.csv'\.$"):
+    with pytest.raises(DataError, match=r"^No file matches 'd\*\.csv'\. The working directory is '.*'\.$"):
         paths_of("d*.csv")

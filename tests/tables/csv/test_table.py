@@ -278,15 +278,16 @@ def test_unreadable_paths(folder):
     write("x,y\n1,2\n", "a.csv")
     for path, why in (
         ("no.csv", "No such file or directory"),
-        ("folder", "it is a folder. Its files are 'folder/*.csv'"),
+        ("folder", "it is a folder. To read the CSV files in it, pass 'folder/*.csv'"),
         ("dangling.csv", "No such file or directory"),
         ("a.csv/b.csv", "Not a directory"),
         ("n" * 300, "File name too long"),
     ):
         assert outcome_of(path) == outcome_of(Path(path)) == outcome_of([path])
         assert outcome_of(path).message.startswith(f"Cannot read {path!r}: {why}.")
-    assert outcome_of("no-*.csv") == Fails("No file matches 'no-*.csv'.")
-    assert outcome_of(["?.csv", "no-*.csv"]) == Fails("No file matches 'no-*.csv'.")
+    no_match = f"No file matches 'no-*.csv'. The working directory is {os.getcwd()!r}."
+    assert outcome_of("no-*.csv") == Fails(no_match)
+    assert outcome_of(["?.csv", "no-*.csv"]) == Fails(no_match)
     assert outcome_of(["?.csv", "a.csv"]) == outcome_of(["a.csv", "a.csv"])
 
 
