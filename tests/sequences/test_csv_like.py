@@ -262,7 +262,7 @@ def test_cache_of_rows_with_other_codes_is_refused(source, write):
 def test_training_cache_provides_the_statistics(train, monkeypatch):
     list(train(cache="cache"))
     rows = train(cache="cache")
-    monkeypatch.setattr("keras_oocore.tables.rows.TableRows._compute_statistics", pytest.fail)
+    monkeypatch.setattr("keras_oocore.tables.row_statistics.RowStatistics._computed", pytest.fail)
     assert rows.like("june.csv", target=None)[0].tolist() == ROWS_OF_JUNE
     rows.save_features("features.json")
     assert ko.load_features("features.json").means == rows.means
@@ -464,7 +464,7 @@ def test_codes_and_means_of_rows_without_a_target_are_a_warning(train):
 
 
 def test_numbers_without_means_need_no_pass_over_the_training_rows(train, monkeypatch):
-    monkeypatch.setattr("keras_oocore.tables.rows.TableRows._compute_statistics", pytest.fail)
+    monkeypatch.setattr("keras_oocore.tables.row_statistics.RowStatistics._computed", pytest.fail)
     rows = train(features=["sqft"], target="weight", missing="nan", dtypes=None, categorical=())
     assert rows.like("june.csv", target=None)[0].shape == rows.encode({"sqft": [1, 2, 3]}).shape == (3, 1)
     assert rows.inputs().shape == (None, 1)
