@@ -35,9 +35,10 @@ class InterruptAtLine:
 
     def __init__(self, line):
         self.left, self.came = line, False
+        self.tracing = self.trace  # one object that lives as long as it traces: CPython 3.11 may call one that is freed
 
     def __enter__(self):
-        sys.settrace(self.trace)
+        sys.settrace(self.tracing)
         return self
 
     def __exit__(self, error_type, error, traceback):
@@ -54,7 +55,7 @@ class InterruptAtLine:
             if self.left == 0:
                 self.came = True
                 raise KeyboardInterrupt
-        return self.trace
+        return self.tracing
 
 
 @contextlib.contextmanager
