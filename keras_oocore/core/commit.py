@@ -76,7 +76,7 @@ def _commit(folder: Path, written: Mapping[str, str | None]) -> bool:
     """Publish the record, give the files their names, and remove the record.
 
     A record without files comes first, and keeps other writers away while the old files are read. If their digests
-    were of several moments, a reader of the record, or whoever completes it after a kill, would mix two saves.
+    were of several moments, a reader of the record, or the process that completes it after a kill, would mix two saves.
 
     Returns:
         `False`, and nothing is changed, if another process is saving files.

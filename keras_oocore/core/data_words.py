@@ -79,7 +79,7 @@ def _of_inputs(before: Any, now: Any) -> str:
 
 
 def _inputs(inputs: Any) -> str:
-    """Return how features are given to the model, or `""` if these are no inputs of a table."""
+    """Return how features are given to the model, or `""` if they are not the inputs of a table."""
     if not isinstance(inputs, list) or not all(isinstance(one, list) and len(one) == 3 for one in inputs):
         return ""
     names = [one[0] for one in inputs]

@@ -74,7 +74,7 @@ def predict(
     - `error`, for files: an empty string, or why the file cannot be read. Also for a table with `on_bad_row="skip"` or
       `missing="drop"`: rows that are left out are in their place, without a prediction, and `error` says why. (Parts of
       `split` have the rows of the part alone, and rows that `without` leaves out have none. Rows of a CSV file that
-      are lost to a misplaced quote have none, either, and a warning names their lines.)
+      are lost to a misplaced quote have no row here. A warning names their lines.)
     - A column per class with its probability. A class that is called like another column, such as `error`, has the
       column `probability/error`.
 
