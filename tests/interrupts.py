@@ -29,6 +29,9 @@ class InterruptAtLine:
     (CPython 3.11 to 3.13). The same holds for a block that is only `pass`, and for `try:`. That is a `NOP` which the
     exception table leaves out: an error that a trace raises there would leave the lock of a `with` around it locked.
 
+    From CPython 3.12 on, lines with a comprehension are left out, too. Its loop is a part of the function, and the
+    exception table leaves out the jump back, where a trace raises. A signal is handled after the jump.
+
     Attributes:
         came: Whether there was such a line.
     """
@@ -50,7 +53,8 @@ class InterruptAtLine:
         if not path.startswith(PACKAGE) and path not in FILES:
             return None
         line = linecache.getline(path, frame.f_lineno).lstrip() if event == "line" else ""
-        if line and not line.startswith(("with ", "pass", "try:")):
+        inlined = sys.version_info >= (3, 12) and " for " in line and not line.startswith("for ")
+        if line and not inlined and not line.startswith(("with ", "pass", "try:")):
             self.left -= 1
             if self.left == 0:
                 self.came = True
