@@ -15,7 +15,7 @@ def described(path: str, size_bytes: int, changed_ns: int, keys: Mapping[str, st
     """
     seconds, nanoseconds = divmod(changed_ns, 10**9)
     moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
-    return f"{described_copy(path, size_bytes, keys)}, of {moment}.{nanoseconds:09d} UTC"
+    return f"{described_copy(path, size_bytes)}, of {moment}.{nanoseconds:09d} UTC{_named(keys)}"
 
 
 def described_copy(path: str, size_bytes: int, keys: Mapping[str, str | None] = NO_KEYS) -> str:
@@ -24,4 +24,8 @@ def described_copy(path: str, size_bytes: int, keys: Mapping[str, str | None] = 
     >>> described_copy("sales/year=2024/part.parquet", 1200, {"year": "2024"})
     'part.parquet, 1,200 bytes, year=2024'
     """
-    return f"{os.path.basename(path)}, {size_bytes:,} bytes" + "".join(f", {k}={value}" for k, value in keys.items())
+    return f"{os.path.basename(path)}, {size_bytes:,} bytes{_named(keys)}"
+
+
+def _named(keys: Mapping[str, str | None]) -> str:
+    return "".join(f", {name}={value}" for name, value in keys.items())

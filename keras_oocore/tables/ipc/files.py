@@ -78,7 +78,6 @@ class ArrowFile:
                 f'stores: data=pyarrow.ipc.open_stream({path!r}), cache="DIR". Or write a file in its place, with '
                 "pyarrow.ipc.new_file or feather.write_feather."
             )
-
         self.other_keys: dict[str, str | None] = {k: v for k, v in self.keys.items() if k not in self.names}
 
     @property
